@@ -1,0 +1,97 @@
+"""What can go wrong, as a person is told it: one to three lines, and an exit code.
+
+    RunnerError
+    |-- ConfigError     2   a setting is wrong: dotted key, rule, what was got
+    |-- DataError       2   the data is wrong: file, line and column, what was got
+    |-- CommandError    2   the command line is wrong
+    |-- StoreError      3   the store or the disk is wrong: the place, and why
+    `-- RunFailed       1   a run could not be finished: the reason
+
+Anything else that escapes is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class RunnerError(Exception):
+    """The root: `str(error)` is what a person reads, `exit_code` what the shell gets."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(RunnerError):
+    """A setting that breaks its rule.
+
+    Parameters
+    ----------
+    key : str
+        The dotted key, as it is written on the command line.
+    rule : str
+        What is allowed, to be read after "must be".
+    got : object
+        The value that was found.
+    hint : str
+        A further sentence, for instance the nearest name.
+    """
+
+    exit_code = 2
+
+    def __init__(self, key: str, rule: str, got: object, hint: str = "") -> None:
+        tail = f" {hint}" if hint else ""
+        super().__init__(f"{key}: must be {rule}, got {shorten(got)}.{tail}")
+        self.key = key
+
+    @classmethod
+    def plain(cls, text: str) -> ConfigError:
+        """Make an error whose text does not follow "key: must be rule, got value"."""
+        error = cls.__new__(cls)
+        Exception.__init__(error, text)
+        error.key = ""
+        return error
+
+
+class DataError(RunnerError):
+    """Data that cannot be used; the text names the file, the line and the column."""
+
+    exit_code = 2
+
+
+class CommandError(RunnerError):
+    """A command line that cannot be carried out."""
+
+    exit_code = 2
+
+
+class StoreError(RunnerError):
+    """A tracking store or a disk that cannot be used; the text names the place."""
+
+    exit_code = 3
+
+
+class RunFailed(RunnerError):
+    """A run that ended before its budget, for instance because its loss was not finite."""
+
+    exit_code = 1
+
+
+def shorten(value: object, limit: int = 120) -> str:
+    """Show a value as Python would write it, cut where it would fill the screen."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
+def nearest(name: object, choices: Iterable[str]) -> str:
+    """Name the choice that is closest to what was typed.
+
+    Returns
+    -------
+    str
+        ``Did you mean 'relu'?``, or an empty string where nothing is close.
+    """
+    by_lower = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[found[0]]!r}?" if found else ""
