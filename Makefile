@@ -1,0 +1,87 @@
+# Sets the project up, runs it, tests it. `make help` lists what there is.
+#
+#   make run ARGS="experiment=digits seed=3"    arguments instead of the default sweep
+#   make test ARGS="tests/softnet -k adam"      arguments for pytest
+#   make PYTHON=/path/to/python3.12 run         an interpreter of your choice
+
+SWEEP = --multirun experiment=tutorial optimizer.learning_rate=0.01,0.04,0.16 'seed=range(0,5)'
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock"
+
+# Each stamp is written last, so an interrupted install is simply done again.
+READY = .venv/ready
+READY_FOR_TESTS = .venv/ready-for-tests
+READY_FOR_CONFORMANCE = .venv/ready-for-conformance
+
+# Keeps a .venv that works; else makes one with the first interpreter that will do.
+SUITABLE = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+define MAKE_VENV
+if $(BIN)/python $(SUITABLE) && $(BIN)/python -m pip --version >/dev/null 2>&1; then exit 0; fi; \
+for python in $(CANDIDATES) ""; do \
+	if [ -n "$$python" ] && $$python $(SUITABLE); then break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+	echo "Python 3.11, 3.12 or 3.13 is needed; none of these is one: $(CANDIDATES)." >&2; \
+	echo "Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; \
+fi; \
+if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	echo "$$python lacks its venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+fi; \
+echo "Making .venv with $$($$python --version) ..."; \
+$$python -m venv --clear .venv
+endef
+
+.PHONY: help run test lint conformance benchmarks lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: $(READY) ## set up, then sweep the tutorial's network; ARGS="..." runs something else
+	@$(BIN)/runner $(or $(ARGS),$(SWEEP))
+
+test: $(READY_FOR_TESTS) ## set up, then run every test; ARGS="..." chooses some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY_FOR_TESTS) ## check style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+conformance: $(READY_FOR_CONFORMANCE) ## compare training with PyTorch, which it installs
+	$(BIN)/python -m pytest tests/conformance $(ARGS)
+
+benchmarks: $(READY) ## measure accuracy, speed, start-up and recording
+	@for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
+
+lock: $(READY_FOR_TESTS) ## choose and pin the dependencies anew
+	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt
+	$(LOCK) --upgrade --group build --constraint requirements.txt \
+		--output-file requirements-build.txt
+	$(LOCK) --upgrade --group dev --constraint requirements.txt \
+		--constraint requirements-build.txt --output-file requirements-dev.txt
+
+clean: ## remove everything that was installed or cached; what runs left in outputs/ stays
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): requirements.txt requirements-build.txt pyproject.toml
+	@$(MAKE_VENV)
+	@echo "Installing the dependencies into .venv (about 850 MB, one to three minutes) ..."
+	@$(PIP) --require-hashes -r requirements-build.txt
+	@$(PIP) --require-hashes --no-build-isolation -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(READY_FOR_TESTS): $(READY) requirements-dev.txt
+	@echo "Installing the test tools into .venv ..."
+	@$(PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# Its version is in pyproject.toml; without a hash, for a build is taken that suits the machine.
+$(READY_FOR_CONFORMANCE): $(READY_FOR_TESTS)
+	@echo "Installing PyTorch into .venv (about 200 MB to download) ..."
+	@$(PIP) --no-build-isolation --editable '.[conformance]'
+	@touch $@
