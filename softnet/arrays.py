@@ -1,0 +1,42 @@
+"""The array type of the network, and arrays that are kept between steps.
+
+A step of a small network is bound by the cost of its NumPy calls. A fresh result for each of
+them adds page faults, so an operation keeps one result array per shape and writes into it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+Indices = NDArray[np.intp]
+
+
+class Kept:
+    """Arrays kept by shape: the same shape gets the same, uncleared memory again.
+
+    Whoever asks owns the array until it asks again; results that must outlive the next step are
+    copied by the one who wants them.
+
+    Examples
+    --------
+    >>> kept = Kept(np.dtype("float64"))
+    >>> kept(2, 3) is kept(2, 3)
+    True
+    """
+
+    __slots__ = ("_arrays", "dtype")
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self._arrays: dict[tuple[int, ...], NDArray[Any]] = {}
+
+    def __call__(self, *shape: int) -> NDArray[Any]:
+        try:
+            return self._arrays[shape]
+        except KeyError:
+            array = self._arrays[shape] = np.empty(shape, self.dtype)
+            return array

@@ -1,0 +1,117 @@
+"""Layers: what each computes forward, and how the loss's derivative goes back through it.
+
+A layer sees a stack of runs: arrays of shape (runs, batch, features), one run's numbers never
+mixing with another's. It remembers from `forward` what `backward` needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from softnet.activations import Activation as Nonlinearity
+from softnet.arrays import Array, Kept
+
+
+class Layer(Protocol):
+    """One step of a network."""
+
+    @property
+    def parameter_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of each parameter of one run, by name."""
+        ...
+
+    def bind(self, values: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        """Take the views (runs, *shape) of this layer's parameters and of their gradients."""
+        ...
+
+    def forward(self, X: Array) -> Array:
+        """Map (runs, batch, in_features) to (runs, batch, out_features)."""
+        ...
+
+    def backward(self, d_output: Array, *, d_input: bool = True) -> Array | None:
+        """Write the parameters' gradients; return the gradient of the input if it is wanted.
+
+        `d_output` is the derivative of the loss with respect to this layer's output, and may be
+        overwritten.
+        """
+        ...
+
+
+class Linear:
+    """The layer of the tutorial: ``X @ weight + bias``.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Features of a row before and after.
+    dtype : dtype
+        float32 or float64.
+
+    Notes
+    -----
+    With G the derivative with respect to the output: ``d_weight = X.T @ G``,
+    ``d_bias = ones @ G`` (the sum over the batch, as a product because that is faster over the
+    short axes here), ``d_X = G @ weight.T``.
+    """
+
+    def __init__(self, in_features: int, out_features: int, dtype: np.dtype[Any]) -> None:
+        self.parameter_shapes = {
+            "weight": (in_features, out_features),
+            "bias": (out_features,),
+        }
+        self._output = Kept(dtype)
+        self._d_input = Kept(dtype)
+        self._ones: dict[int, Array] = {}
+
+    def bind(self, values: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        self.weight, self._d_weight = values["weight"], gradients["weight"]
+        # One row (runs, 1, out_features), so that it broadcasts over the batch.
+        self.bias, self._d_bias = values["bias"][:, None, :], gradients["bias"][:, None, :]
+        # Transposed views are made once: making one costs as much as a small product.
+        self._weight_T = self.weight.swapaxes(-1, -2)
+
+    def forward(self, X: Array) -> Array:
+        n_runs, _, out_features = self.weight.shape
+        self._X = X
+        output = np.matmul(X, self.weight, out=self._output(n_runs, X.shape[-2], out_features))
+        return np.add(output, self.bias, out=output)
+
+    def backward(self, d_output: Array, *, d_input: bool = True) -> Array | None:
+        n_rows = d_output.shape[-2]
+        if n_rows not in self._ones:
+            self._ones[n_rows] = np.ones((1, n_rows), d_output.dtype)
+        np.matmul(self._X.swapaxes(-1, -2), d_output, out=self._d_weight)
+        np.matmul(self._ones[n_rows], d_output, out=self._d_bias)
+        if not d_input:
+            return None
+        return np.matmul(d_output, self._weight_T, out=self._d_input(*self._X.shape))
+
+
+class Activation:
+    """An elementwise nonlinearity as a layer. It overwrites what it is given, in both ways.
+
+    Parameters
+    ----------
+    function : softnet.activations.Activation
+        The nonlinearity.
+    """
+
+    parameter_shapes: Mapping[str, tuple[int, ...]] = {}
+
+    def __init__(self, function: Nonlinearity) -> None:
+        self.function = function
+
+    def bind(self, values: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        pass
+
+    def forward(self, X: Array) -> Array:
+        self.function.value(X)
+        self._output = X
+        return X
+
+    def backward(self, d_output: Array, *, d_input: bool = True) -> Array | None:
+        self.function.chain(self._output, d_output)
+        return d_output

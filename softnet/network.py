@@ -1,0 +1,188 @@
+"""A stack of equal networks: layers in sequence, from rows to class probabilities.
+
+With one run it is an ordinary multilayer perceptron; with many, each layer does its one operation
+for all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from softnet.activations import ACTIVATIONS
+from softnet.arrays import Array, Indices
+from softnet.initializers import Initializer
+from softnet.layers import Activation, Layer, Linear
+from softnet.losses import SoftmaxCrossEntropy
+from softnet.parameters import Parameters
+
+
+class Network:
+    """Linear layers with an activation between them, for `n_runs` runs at a time.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Features in, units of each hidden layer, classes out; two numbers make a linear model.
+    activation : str
+        A key of `ACTIVATIONS`.
+    n_runs : int
+        Number of runs in the stack.
+    dtype : dtype
+        float32 or float64.
+
+    Examples
+    --------
+    >>> network = Network([4, 2])
+    >>> network.predict_proba(np.ones((3, 4))).tolist()
+    [[[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]]
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        activation: str = "relu",
+        n_runs: int = 1,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.layers: list[Layer] = []
+        for in_features, out_features in zip(layer_sizes, layer_sizes[1:], strict=False):
+            if self.layers:
+                self.layers.append(Activation(ACTIVATIONS[activation](self.dtype)))
+            self.layers.append(Linear(in_features, out_features, self.dtype))
+        self.loss = SoftmaxCrossEntropy(self.dtype)
+        shapes = {
+            f"layers.{number}.{name}": shape
+            for number, layer in enumerate(self.layers)
+            for name, shape in layer.parameter_shapes.items()
+        }
+        self.parameters = Parameters(shapes, n_runs, self.dtype)
+        self._bind()
+
+    @classmethod
+    def from_weights(cls, weights: Mapping[str, Array], activation: str = "relu") -> Network:
+        """Make a network of one run from what `weights` returned.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+            ``layers.0.weight`` of shape (in_features, out_features), ``layers.0.bias`` of shape
+            (out_features,), and so on.
+        activation : str
+            A key of `ACTIVATIONS`.
+
+        Raises
+        ------
+        ValueError
+            If names or shapes are not those of one network.
+        """
+        # By number, since "layers.10" sorts before "layers.2" as text.
+        numbers = sorted(int(name.split(".")[1]) for name in weights if name.endswith(".weight"))
+        matrices = [weights[f"layers.{number}.weight"] for number in numbers]
+        if not matrices:
+            raise ValueError("weights hold no 'layers.0.weight'")
+        sizes = [matrices[0].shape[0], *(matrix.shape[1] for matrix in matrices)]
+        network = cls(sizes, activation, n_runs=1, dtype=matrices[0].dtype)
+        expected = network.parameters.shapes
+        found = {name: array.shape for name, array in weights.items()}
+        if found != expected:
+            raise ValueError(f"weights have the shapes {found}, not {expected}")
+        for name, array in weights.items():
+            network.parameters[name][0] = array
+        return network
+
+    def _bind(self) -> None:
+        """Give every layer its views of the flat buffers."""
+        values = self.parameters.views(self.parameters.values)
+        gradients = self.parameters.views(self.parameters.gradients)
+        for number, layer in enumerate(self.layers):
+            names = {name: f"layers.{number}.{name}" for name in layer.parameter_shapes}
+            layer.bind(
+                {name: values[full] for name, full in names.items()},
+                {name: gradients[full] for name, full in names.items()},
+            )
+
+    def initialize(
+        self,
+        rngs: Sequence[np.random.Generator],
+        initializers: Sequence[Initializer],
+        scales: Sequence[float],
+    ) -> None:
+        """Draw each run's weights from its own generator, layer by layer; biases are zero.
+
+        Parameters
+        ----------
+        rngs, initializers, scales : sequences of length runs
+            Generator, initializer and a factor on what it draws, of each run.
+        """
+        self.parameters.values[:] = 0
+        for name, shape in self.parameters.shapes.items():
+            if not name.endswith(".weight"):
+                continue
+            weight = self.parameters[name]
+            for run, rng in enumerate(rngs):
+                weight[run] = initializers[run](rng, *shape) * scales[run]
+        # No negative zeros: see softnet.optimizers.
+        self.parameters.values += 0.0
+
+    def forward(self, X: Array) -> Array:
+        """Return the logits.
+
+        Parameters
+        ----------
+        X : ndarray of shape (runs, batch, n_features) or (1, batch, n_features)
+            Rows of each run, or the same rows for all.
+
+        Returns
+        -------
+        ndarray of shape (runs, batch, n_classes)
+            Kept: overwritten by the next call of the same shape.
+        """
+        for layer in self.layers:
+            X = layer.forward(X)
+        return X
+
+    def backward(self, d_logits: Array) -> None:
+        """Write `parameters.gradients`, given the loss's derivative at the last logits."""
+        d_output: Array | None = d_logits
+        for layer in reversed(self.layers[1:]):
+            assert d_output is not None
+            d_output = layer.backward(d_output)
+        assert d_output is not None
+        self.layers[0].backward(d_output, d_input=False)
+
+    def predict_proba(self, X: Array) -> Array:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features) or (runs, n_samples, n_features)
+            Rows, the same for all runs or of each run.
+
+        Returns
+        -------
+        ndarray of shape (runs, n_samples, n_classes)
+            A new array; each row sums to one.
+        """
+        rows = np.ascontiguousarray(X, self.dtype)
+        return self.loss.probabilities(self.forward(rows if rows.ndim == 3 else rows[None]))
+
+    def weights(self, run: int = 0) -> dict[str, Array]:
+        """Return a copy of one run's parameters by name, as `from_weights` takes them."""
+        views = self.parameters.views(self.parameters.values)
+        return {name: view[run].copy() for name, view in views.items()}
+
+    def keep(self, rows: Indices) -> None:
+        """Go on with these runs alone."""
+        self.parameters.keep(rows)
+        self._bind()
+
+
+def n_parameters(layer_sizes: Sequence[int]) -> int:
+    """Count the parameters of one run without making any."""
+    pairs = zip(layer_sizes, layer_sizes[1:], strict=False)
+    return sum((inputs + 1) * outputs for inputs, outputs in pairs)

@@ -1,0 +1,247 @@
+"""Optimizers: how parameters follow their gradients.
+
+They see only the flat buffer (runs, n_parameters), so a step is a handful of vector operations
+whatever the depth. Every run has settings of its own; where a setting that is off for one run is
+on for another in the same stack, the extra operation leaves the bits of the first as they are
+(``0 * v + g``, ``g * 1``), because parameters never hold a negative zero.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from softnet.arrays import Array, Indices
+from softnet.parameters import Parameters
+from softnet.settings import (
+    require_fraction,
+    require_not_negative,
+    require_positive,
+)
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """What every optimizer has.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Size of a step, above 0; a schedule multiplies it.
+    weight_decay : float
+        L2 penalty added to the gradient of every parameter, biases too, as PyTorch does.
+    clip_norm : float or None
+        A gradient whose Euclidean norm over all parameters is larger is scaled to this norm.
+    """
+
+    learning_rate: float
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        require_positive("learning_rate", self.learning_rate)
+        require_not_negative("weight_decay", self.weight_decay)
+        if self.clip_norm is not None:
+            require_positive("clip_norm", self.clip_norm)
+
+
+class Optimizer(ABC):
+    """Updates the parameters of a stack; all that it remembers is in `state`.
+
+    Parameters
+    ----------
+    settings : sequence of Settings
+        One per run.
+    parameters : Parameters
+        What is updated, in place.
+    """
+
+    Settings = OptimizerSettings
+    STATE: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, settings: Sequence[OptimizerSettings], parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.state = {name: np.zeros_like(parameters.values) for name in self.STATE}
+        self._take(tuple(settings))
+
+    def _take(self, settings: tuple[OptimizerSettings, ...]) -> None:
+        """Lay out the settings as columns (runs, 1) in the parameters' dtype."""
+        self.settings = settings
+        self._rates: Sequence[float] | None = None
+        self._scratch = np.empty_like(self.parameters.values)
+        self._decay = self._column(lambda run: run.weight_decay)
+        self._clip = self._column(lambda run: math.inf if run.clip_norm is None else run.clip_norm)
+        self._decays = bool(np.any(self._decay))
+        self._clips = bool(np.any(np.isfinite(self._clip)))
+
+    def _column(self, setting: Callable[[Any], float]) -> Array:
+        return self._as_column([setting(run) for run in self.settings])
+
+    def _as_column(self, values: Sequence[float]) -> Array:
+        # In the parameters' dtype: a float64 column would turn float32 gradients into float64.
+        return np.array(values, self.parameters.values.dtype).reshape(-1, 1)
+
+    @abstractmethod
+    def step(self, learning_rates: Sequence[float], t: int) -> None:
+        """Take update number `t` (from 1) at one learning rate per run."""
+
+    def keep(self, rows: Indices) -> None:
+        """Go on with these runs alone; the parameters have been cut already."""
+        self.state = {name: array[rows] for name, array in self.state.items()}
+        self._take(tuple(self.settings[row] for row in rows))
+
+    def _clip_and_decay(self) -> Array:
+        """Return the gradients, clipped and then with the penalty's part, in place."""
+        gradients = self.parameters.gradients
+        if self._clips:
+            squares = np.matmul(gradients[:, None, :], gradients[:, :, None])
+            norms = np.sqrt(squares.reshape(-1, 1))
+            too_long = norms > self._clip
+            factors = np.ones_like(norms)
+            np.divide(self._clip, norms, out=factors, where=too_long)
+            np.multiply(gradients, factors, out=gradients)
+        if self._decays:
+            np.multiply(self.parameters.values, self._decay, out=self._scratch)
+            np.add(gradients, self._scratch, out=gradients)
+        return gradients
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum and Nesterov's variant.
+
+    Notes
+    -----
+    ``velocity = momentum * velocity + gradient``; the step goes along the velocity, or with
+    Nesterov along ``gradient + momentum * velocity``: PyTorch's form, in which the learning rate
+    is outside the velocity.
+
+    References
+    ----------
+    I. Sutskever et al. (2013), "On the importance of initialization and momentum in deep
+    learning".
+    """
+
+    STATE = ("velocity",)
+
+    @dataclass(frozen=True)
+    class Settings(OptimizerSettings):
+        """Settings of one run; see `OptimizerSettings` for those that all optimizers have.
+
+        Parameters
+        ----------
+        momentum : float
+            Share of the velocity that is kept, in [0, 1).
+        nesterov : bool
+            Look ahead along the velocity; needs a momentum above 0.
+        """
+
+        momentum: float = 0.0
+        nesterov: bool = False
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            require_fraction("momentum", self.momentum)
+
+    def _take(self, settings: tuple[Any, ...]) -> None:
+        super()._take(settings)
+        self._momentum = self._column(lambda run: run.momentum)
+        self._moves = bool(np.any(self._momentum))
+        self._nesterov = np.array([run.nesterov for run in settings]).reshape(-1, 1)
+
+    def step(self, learning_rates: Sequence[float], t: int) -> None:
+        if learning_rates is not self._rates:
+            self._rates, self._rate = learning_rates, self._as_column(learning_rates)
+        direction = self._clip_and_decay()
+        if self._moves:
+            velocity = self.state["velocity"]
+            np.multiply(velocity, self._momentum, out=velocity)
+            np.add(velocity, direction, out=velocity)
+            if self._nesterov.any():
+                np.multiply(velocity, self._momentum, out=self._scratch)
+                np.add(direction, self._scratch, out=direction)
+                np.copyto(direction, velocity, where=~self._nesterov)
+            else:
+                direction = velocity
+        np.multiply(direction, self._rate, out=self._scratch)
+        np.subtract(self.parameters.values, self._scratch, out=self.parameters.values)
+
+
+class Adam(Optimizer):
+    """Steps scaled by running means of the gradient and of its square.
+
+    Notes
+    -----
+    ``mean = beta1 * mean + (1 - beta1) * gradient``, ``square`` likewise with ``gradient**2``;
+    the step is ``learning_rate / (1 - beta1**t) * mean / (sqrt(square / (1 - beta2**t)) +
+    epsilon)``: epsilon stands outside the bias-corrected root, and t counts from 1. The powers
+    are Python floats run by run, since arrays round some of them differently.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba (2015), "Adam: a method for stochastic optimization".
+    """
+
+    STATE = ("mean", "square")
+
+    @dataclass(frozen=True)
+    class Settings(OptimizerSettings):
+        """Settings of one run; see `OptimizerSettings` for those that all optimizers have.
+
+        Parameters
+        ----------
+        beta1, beta2 : float
+            Shares of the running means that are kept, in [0, 1).
+        epsilon : float
+            Added to the root, above 0.
+        """
+
+        beta1: float = 0.9
+        beta2: float = 0.999
+        epsilon: float = 1e-8
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            require_fraction("beta1", self.beta1)
+            require_fraction("beta2", self.beta2)
+            require_positive("epsilon", self.epsilon)
+
+    def _take(self, settings: tuple[Any, ...]) -> None:
+        super()._take(settings)
+        self._beta1 = self._column(lambda run: run.beta1)
+        self._beta2 = self._column(lambda run: run.beta2)
+        self._rest1 = self._column(lambda run: 1.0 - run.beta1)
+        self._rest2 = self._column(lambda run: 1.0 - run.beta2)
+        self._epsilon = self._column(lambda run: run.epsilon)
+        self._betas = [(run.beta1, run.beta2) for run in settings]
+
+    def step(self, learning_rates: Sequence[float], t: int) -> None:
+        gradients, scratch = self._clip_and_decay(), self._scratch
+        mean, square = self.state["mean"], self.state["square"]
+        np.multiply(mean, self._beta1, out=mean)
+        np.multiply(gradients, self._rest1, out=scratch)
+        np.add(mean, scratch, out=mean)
+        np.multiply(square, self._beta2, out=square)
+        np.multiply(gradients, gradients, out=scratch)
+        np.multiply(scratch, self._rest2, out=scratch)
+        np.add(square, scratch, out=square)
+
+        # Runs of a sweep mostly share their betas: each distinct pair is worked out once.
+        powers = {pair: (1.0 - pair[0] ** t, 1.0 - pair[1] ** t) for pair in set(self._betas)}
+        sizes = [
+            rate / powers[pair][0] for rate, pair in zip(learning_rates, self._betas, strict=True)
+        ]
+        roots = [math.sqrt(powers[pair][1]) for pair in self._betas]
+        np.sqrt(square, out=scratch)
+        np.divide(scratch, self._as_column(roots), out=scratch)
+        np.add(scratch, self._epsilon, out=scratch)
+        np.divide(mean, scratch, out=scratch)
+        np.multiply(scratch, self._as_column(sizes), out=scratch)
+        np.subtract(self.parameters.values, scratch, out=self.parameters.values)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam}

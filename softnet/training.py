@@ -1,0 +1,324 @@
+"""The training loop of a stack of runs, as a generator of records.
+
+It decides nothing about where records go: whoever iterates does. All that it remembers between
+two records is in `state`, plain arrays and numbers, so that a training can be saved and resumed
+with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softnet.arrays import Array, Indices, Kept
+from softnet.batches import SAMPLINGS
+from softnet.early_stopping import EarlyStopping
+from softnet.initializers import INITIALIZERS
+from softnet.losses import one_hot
+from softnet.metrics import evaluate
+from softnet.network import Network
+from softnet.optimizers import OPTIMIZERS, OptimizerSettings
+from softnet.randomness import stream
+from softnet.schedules import Constant, Schedule
+
+# Steps between two records at the most, so that progress shows and a state can be saved.
+STEPS_PER_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows with their classes: X of shape (n_samples, n_features), y of shape (n_samples,)."""
+
+    X: Array
+    y: Indices
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """What all runs of a stack have in common.
+
+    Parameters
+    ----------
+    layer_sizes : tuple of int
+        Features, units of each hidden layer, classes.
+    n_steps : int
+        Updates of the parameters.
+    batch_size : int
+        Rows of a batch.
+    evaluate_every : int
+        Steps between two evaluations; there is one after the last step in any case.
+    activation, optimizer, sampling : str
+        Keys of `ACTIVATIONS`, `OPTIMIZERS` and `SAMPLINGS`.
+    dtype : str
+        ``float32`` or ``float64``.
+    """
+
+    layer_sizes: tuple[int, ...]
+    n_steps: int
+    batch_size: int
+    evaluate_every: int
+    activation: str = "relu"
+    optimizer: str = "sgd"
+    sampling: str = "shuffled"
+    dtype: str = "float64"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What each run of a stack has for itself.
+
+    Parameters
+    ----------
+    seed : int
+        Source of all its random numbers.
+    optimizer : OptimizerSettings
+        Of the class that the stack's optimizer names.
+    schedule : Schedule
+        Factor on the learning rate by step.
+    initializer : str
+        A key of `INITIALIZERS`.
+    initializer_scale : float
+        Factor on the initial weights.
+    early_stopping : EarlyStopping or None
+        None trains to the end of the budget.
+    """
+
+    seed: int
+    optimizer: OptimizerSettings
+    schedule: Schedule = field(default_factory=Constant)
+    initializer: str = "he"
+    initializer_scale: float = 1.0
+    early_stopping: EarlyStopping | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known after `step` updates.
+
+    Parameters
+    ----------
+    step : int
+        Updates taken so far.
+    runs : ndarray of int
+        The runs still in training, as positions in the stack.
+    metrics : dict of str to ndarray
+        ``train/loss``, ... of each of `runs`; empty between two evaluations.
+    """
+
+    step: int
+    runs: Indices
+    metrics: dict[str, NDArray[np.float64]]
+
+
+class Training:
+    """Train a stack of runs; iterate over it for the records.
+
+    Parameters
+    ----------
+    settings : StackSettings
+        What the runs share.
+    runs : sequence of RunSettings
+        One per run.
+    examples : mapping of str to Examples
+        ``train``, and any other split that is to be evaluated along the way.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_runs, n_parameters)
+        After the last record: each run's final parameters, or with early stopping its best.
+    n_steps, best_steps : ndarray of int, shape (n_runs,)
+        Updates that each run took; the step of its best evaluation, -1 without early stopping.
+    stopped_early : ndarray of bool, shape (n_runs,)
+        Whether a run ended before its budget because it had stopped improving.
+    failures : list of str or None
+        Why a run was given up, for instance ``loss is not finite at step 100``.
+
+    Examples
+    --------
+    >>> from softnet import SGD
+    >>> rows = Examples(np.array([[0.0], [1.0]]), np.array([0, 1]))
+    >>> settings = StackSettings((1, 2), n_steps=200, batch_size=2, evaluate_every=100)
+    >>> runs = [RunSettings(seed, SGD.Settings(learning_rate=0.5)) for seed in range(3)]
+    >>> training = Training(settings, runs, {"train": rows})
+    >>> [record.step for record in training if record.metrics]
+    [100, 200]
+    """
+
+    def __init__(
+        self,
+        settings: StackSettings,
+        runs: Sequence[RunSettings],
+        examples: Mapping[str, Examples],
+    ) -> None:
+        n_runs = len(runs)
+        self.settings, self.runs = settings, tuple(runs)
+        dtype: np.dtype[Any] = np.dtype(settings.dtype)
+        self.examples = {
+            name: Examples(np.ascontiguousarray(rows.X, dtype), rows.y)
+            for name, rows in examples.items()
+        }
+        train = self.examples["train"]
+        self._targets = one_hot(train.y, settings.layer_sizes[-1], dtype)
+        self._X_batch, self._y_batch = Kept(dtype), Kept(dtype)
+
+        self.network = Network(settings.layer_sizes, settings.activation, n_runs, dtype)
+        self.network.initialize(
+            [stream(run.seed, "init") for run in runs],
+            [INITIALIZERS[run.initializer] for run in runs],
+            [run.initializer_scale for run in runs],
+        )
+        self.optimizer = OPTIMIZERS[settings.optimizer](
+            [run.optimizer for run in runs], self.network.parameters
+        )
+        self.batches = SAMPLINGS[settings.sampling](
+            len(train.y), settings.batch_size, [stream(run.seed, "batches") for run in runs]
+        )
+        self.step = 0
+        self.active: Indices = np.arange(n_runs)
+        self.values = self.network.parameters.values.copy()
+        self.n_steps = np.zeros(n_runs, np.intp)
+        self.stopped_early = np.zeros(n_runs, bool)
+        self.failures: list[str | None] = [None] * n_runs
+        self.best_steps = np.full(n_runs, -1, np.intp)
+        self._best = np.array([r.early_stopping.worst if r.early_stopping else 0.0 for r in runs])
+        self._waited = np.zeros(n_runs, np.intp)
+        self._take_schedules()
+
+    def __iter__(self) -> Iterator[Record]:
+        settings = self.settings
+        while self.step < settings.n_steps and len(self.active):
+            evaluation = min(
+                (self.step // settings.evaluate_every + 1) * settings.evaluate_every,
+                settings.n_steps,
+            )
+            self._advance(min(evaluation, self.step + STEPS_PER_CHUNK))
+            if self.step < evaluation:
+                yield Record(self.step, self.active, {})
+                continue
+            runs = self.active
+            # A run that diverges overflows, and is given up for it: no warning is due.
+            with np.errstate(all="ignore"):
+                metrics = {
+                    f"{name}/{metric}": values
+                    for name, rows in self.examples.items()
+                    for metric, values in evaluate(self.network, rows.X, rows.y).items()
+                }
+            self._judge(metrics)
+            yield Record(self.step, runs, metrics)
+
+    def _advance(self, until: int) -> None:
+        """Take the steps up to number `until`."""
+        train, n_features = self.examples["train"], self.settings.layer_sizes[0]
+        network, n_classes = self.network, self.settings.layer_sizes[-1]
+        with np.errstate(all="ignore"):
+            for rows in self.batches.draw(until - self.step):
+                # "clip" skips the copy that protects `out` from an index out of range.
+                X = train.X.take(rows, 0, self._X_batch(*rows.shape, n_features), "clip")
+                targets = self._targets.take(rows, 0, self._y_batch(*rows.shape, n_classes), "clip")
+                network.backward(network.loss.gradient(network.forward(X), targets))
+                rates = self._learning_rates()
+                self.step += 1
+                self.optimizer.step(rates, self.step)
+
+    def _take_schedules(self) -> None:
+        """Note which schedules the active runs have, each distinct one once."""
+        runs = [self.runs[run] for run in self.active]
+        self._schedules = list(dict.fromkeys(run.schedule for run in runs))
+        self._schedule_of = [self._schedules.index(run.schedule) for run in runs]
+        self._base_rates = [run.optimizer.learning_rate for run in runs]
+        self._factors: list[float] = []
+
+    def _learning_rates(self) -> list[float]:
+        """Return the present rate of each active run; the same list while nothing changes."""
+        n_steps = self.settings.n_steps
+        factors = [schedule(self.step, n_steps) for schedule in self._schedules]
+        if factors != self._factors:
+            self._factors = factors
+            pairs = zip(self._base_rates, self._schedule_of, strict=True)
+            self._rates = [rate * factors[number] for rate, number in pairs]
+        return self._rates
+
+    def _judge(self, metrics: Mapping[str, NDArray[np.float64]]) -> None:
+        """Keep what is best, and let the runs go that are done."""
+        losses = [values for name, values in metrics.items() if name.endswith("/loss")]
+        finite = np.logical_and.reduce([np.isfinite(values) for values in losses])
+        staying = np.zeros(len(self.active), bool)
+        for row, run in enumerate(self.active):
+            self.n_steps[run] = self.step
+            rule = self.runs[run].early_stopping
+            if not finite[row]:
+                self.failures[run] = f"loss is not finite at step {self.step}"
+                self.values[run] = self.network.parameters.values[row]
+                continue
+            if rule is None:
+                staying[row] = True
+                continue
+            value = float(metrics[rule.metric][row])
+            if rule.gain(value, self._best[run]) > rule.min_delta:
+                self._best[run], self.best_steps[run], self._waited[run] = value, self.step, 0
+                self.values[run] = self.network.parameters.values[row]
+            else:
+                self._waited[run] += 1
+            staying[row] = self._waited[run] < rule.patience
+            self.stopped_early[run] = not staying[row] and self.step < self.settings.n_steps
+        if self.step >= self.settings.n_steps:
+            for row, run in enumerate(self.active):
+                if self.runs[run].early_stopping is None:
+                    self.values[run] = self.network.parameters.values[row]
+        elif not staying.all():
+            self._keep(np.flatnonzero(staying))
+
+    def _keep(self, rows: Indices) -> None:
+        """Go on with these of the active runs alone; the bits of the others do not change."""
+        self.active = self.active[rows]
+        self.network.keep(rows)
+        self.optimizer.keep(rows)
+        self.batches.keep(rows)
+        self._X_batch, self._y_batch = (Kept(self.network.dtype) for _ in range(2))
+        self._take_schedules()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a training remembers between two records, as arrays and numbers."""
+        return {
+            "step": self.step,
+            "active": self.active.copy(),
+            "parameters": self.network.parameters.values.copy(),
+            "optimizer": {name: array.copy() for name, array in self.optimizer.state.items()},
+            "batches": self.batches.state(),
+            "values": self.values.copy(),
+            "n_steps": self.n_steps.copy(),
+            "stopped_early": self.stopped_early.copy(),
+            "failures": list(self.failures),
+            "best_steps": self.best_steps.copy(),
+            "best": self._best.copy(),
+            "waited": self._waited.copy(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned, in a training made with the same arguments."""
+        self._keep(np.searchsorted(self.active, state["active"]))
+        self.step = int(state["step"])
+        self.network.parameters.values[:] = state["parameters"]
+        for name, array in state["optimizer"].items():
+            self.optimizer.state[name][:] = array
+        self.batches.restore(state["batches"])
+        self.values[:] = state["values"]
+        self.n_steps[:] = state["n_steps"]
+        self.stopped_early[:] = state["stopped_early"]
+        self.failures = list(state["failures"])
+        self.best_steps[:] = state["best_steps"]
+        self._best[:] = state["best"]
+        self._waited[:] = state["waited"]
+
+    def trained_network(self) -> Network:
+        """Return a network of all runs with their final parameters, `values`."""
+        settings = self.settings
+        network = Network(
+            settings.layer_sizes, settings.activation, len(self.runs), self.network.dtype
+        )
+        network.parameters.values[:] = self.values
+        return network
