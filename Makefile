@@ -6,7 +6,7 @@
 
 SWEEP = --multirun experiment=tutorial optimizer.learning_rate=0.01,0.04,0.16 'seed=range(0,5)'
 BIN = .venv/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock"
 
