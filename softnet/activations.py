@@ -37,7 +37,7 @@ class ReLU:
         np.maximum(z, 0, out=z)
 
     def chain(self, output: Array, gradient: Array) -> None:
-        positive = np.greater(output, 0, out=self._positive(*output.shape))
+        positive = np.greater(output, 0, out=self._positive[output.shape])
         np.multiply(gradient, positive, out=gradient)
 
 
@@ -51,7 +51,7 @@ class Tanh:
         np.tanh(z, out=z)
 
     def chain(self, output: Array, gradient: Array) -> None:
-        derivative = np.square(output, out=self._derivative(*output.shape))
+        derivative = np.square(output, out=self._derivative[output.shape])
         np.subtract(1, derivative, out=derivative)
         np.multiply(gradient, derivative, out=gradient)
 
@@ -72,7 +72,7 @@ class Sigmoid:
         np.add(z, 0.5, out=z)
 
     def chain(self, output: Array, gradient: Array) -> None:
-        derivative = np.subtract(1, output, out=self._derivative(*output.shape))
+        derivative = np.subtract(1, output, out=self._derivative[output.shape])
         np.multiply(derivative, output, out=derivative)
         np.multiply(gradient, derivative, out=gradient)
 

@@ -76,7 +76,7 @@ class Linear:
     def forward(self, X: Array) -> Array:
         n_runs, _, out_features = self.weight.shape
         self._X = X
-        output = np.matmul(X, self.weight, out=self._output(n_runs, X.shape[-2], out_features))
+        output = np.matmul(X, self.weight, out=self._output[n_runs, X.shape[-2], out_features])
         return np.add(output, self.bias, out=output)
 
     def backward(self, d_output: Array, *, d_input: bool = True) -> Array | None:
@@ -87,7 +87,7 @@ class Linear:
         np.matmul(self._ones[n_rows], d_output, out=self._d_bias)
         if not d_input:
             return None
-        return np.matmul(d_output, self._weight_T, out=self._d_input(*self._X.shape))
+        return np.matmul(d_output, self._weight_T, out=self._d_input[self._X.shape])
 
 
 class Activation:

@@ -162,8 +162,10 @@ class Training:
             for name, rows in examples.items()
         }
         train = self.examples["train"]
-        self._targets = one_hot(train.y, settings.layer_sizes[-1], dtype)
-        self._X_batch, self._y_batch = Kept(dtype), Kept(dtype)
+        # Rows and their one-hot classes side by side: a batch is gathered in one go.
+        targets = one_hot(train.y, settings.layer_sizes[-1], dtype)
+        self._rows = np.concatenate([train.X, targets], axis=1)
+        self._batch = Kept(dtype)
 
         self.network = Network(settings.layer_sizes, settings.activation, n_runs, dtype)
         self.network.initialize(
@@ -212,14 +214,14 @@ class Training:
 
     def _advance(self, until: int) -> None:
         """Take the steps up to number `until`."""
-        train, n_features = self.examples["train"], self.settings.layer_sizes[0]
-        network, n_classes = self.network, self.settings.layer_sizes[-1]
+        network, loss = self.network, self.network.loss
+        n_features, n_columns = self.settings.layer_sizes[0], self._rows.shape[1]
         with np.errstate(all="ignore"):
             for rows in self.batches.draw(until - self.step):
                 # "clip" skips the copy that protects `out` from an index out of range.
-                X = train.X.take(rows, 0, self._X_batch(*rows.shape, n_features), "clip")
-                targets = self._targets.take(rows, 0, self._y_batch(*rows.shape, n_classes), "clip")
-                network.backward(network.loss.gradient(network.forward(X), targets))
+                batch = self._rows.take(rows, 0, self._batch[*rows.shape, n_columns], "clip")
+                logits = network.forward(batch[..., :n_features])
+                network.backward(loss.gradient(logits, batch[..., n_features:]))
                 rates = self._learning_rates()
                 self.step += 1
                 self.optimizer.step(rates, self.step)
@@ -278,7 +280,7 @@ class Training:
         self.network.keep(rows)
         self.optimizer.keep(rows)
         self.batches.keep(rows)
-        self._X_batch, self._y_batch = (Kept(self.network.dtype) for _ in range(2))
+        self._batch = Kept(self.network.dtype)
         self._take_schedules()
 
     def state(self) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""What decides the bits of a result, besides the experiment: versions, BLAS, SIMD, threads, code.
+
+Pins the BLAS threads too. Nothing is imported at the top that would load NumPy, because the pin
+must come first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from runner.errors import RunFailed
+from runner.places import in_checkout
+
+_PACKAGE = Path(__file__).resolve().parent
+_THREAD_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "OMP_NUM_THREADS",
+)
+# Their versions can change a result: the arithmetic, the splits, the bundled data, the reading.
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "hydra-core", "mlflow")
+
+
+def pin_blas_threads() -> None:
+    """Have BLAS use one thread, in this process and those it starts."""
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+
+
+@cache
+def verify_blas_pin() -> None:
+    """Make sure that the pin holds, for instance where NumPy was loaded before this package.
+
+    Raises
+    ------
+    RunFailed
+        If a BLAS library keeps more than one thread.
+    """
+    import threadpoolctl
+
+    if any(library["num_threads"] != 1 for library in _blas()):
+        threadpoolctl.threadpool_limits(1, user_api="blas")
+    for library in _blas():
+        if library["num_threads"] != 1:
+            raise RunFailed(
+                f"BLAS ({library['internal_api']}) uses {library['num_threads']} threads and "
+                "refuses to be pinned to 1, which the bits of a result depend on."
+            )
+
+
+def _blas() -> list[dict[str, Any]]:
+    import numpy  # noqa: F401  (its BLAS must be loaded to be seen)
+    import threadpoolctl
+
+    return [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Describe this process, once: plain facts that JSON can hold.
+
+    Returns
+    -------
+    dict
+        ``python``, ``libraries``, ``blas`` (library, version, kernel, threads), ``simd`` (the
+        features NumPy may use here), ``machine``, ``code`` (digest of the sources) and ``git``
+        (commit, clean or not; None outside a checkout).
+    """
+    from numpy._core._multiarray_umath import __cpu_features__  # what numpy.show_runtime reads
+
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "blas": [
+            {
+                "library": library["internal_api"],
+                "version": library["version"],
+                "kernel": library.get("architecture"),
+                "threads": library["num_threads"],
+            }
+            for library in _blas()
+        ],
+        "simd": sorted(name for name, usable in __cpu_features__.items() if usable),
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "cpu": _cpu_model(),
+        },
+        "code": code_digest(),
+        "git": _git(),
+    }
+
+
+def environment_digest() -> str:
+    """Return a short SHA-256 over what decides the bits: the environment without its commit."""
+    import json
+
+    facts = {key: value for key, value in environment().items() if key != "git"}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def code_digest() -> str:
+    """Return a short SHA-256 over the sources of the network and of this package."""
+    digest = hashlib.sha256()
+    for package in (_PACKAGE.parent / "softnet", _PACKAGE):
+        for path in sorted(package.rglob("*.py")):
+            digest.update(str(path.relative_to(_PACKAGE.parent)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor())
+
+
+def _git() -> dict[str, Any] | None:
+    if not in_checkout():
+        return None
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(_PACKAGE.parent), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout
+
+    try:
+        commit = ask("rev-parse", "HEAD").strip()
+        return {"commit": commit, "clean": not ask("status", "--porcelain").strip()}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def command_line() -> str:
+    """Return the command that this process was started with, as a person would type it."""
+    import shlex
+
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
