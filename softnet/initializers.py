@@ -22,13 +22,13 @@ class Initializer(Protocol):
     """Draws a weight matrix."""
 
     def __call__(
-        self, rng: np.random.Generator, in_features: int, out_features: int
+        self, rng: np.random.Generator, in_features: int, out_features: int, /
     ) -> NDArray[np.float64]:
         """Return an ndarray of shape (in_features, out_features)."""
         ...
 
 
-def zeros(rng: np.random.Generator, in_features: int, out_features: int) -> NDArray[np.float64]:
+def zeros(_rng: np.random.Generator, in_features: int, out_features: int) -> NDArray[np.float64]:
     """Start at zero: right for a linear model, a dead end for hidden layers."""
     return np.zeros((in_features, out_features))
 

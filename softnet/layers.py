@@ -31,11 +31,17 @@ class Layer(Protocol):
         """Map (runs, batch, in_features) to (runs, batch, out_features)."""
         ...
 
-    def backward(self, d_output: Array, *, d_input: bool = True) -> Array | None:
-        """Write the parameters' gradients; return the gradient of the input if it is wanted.
+    def backward_parameters(self, d_output: Array) -> None:
+        """Write the parameters' gradients.
 
-        `d_output` is the derivative of the loss with respect to this layer's output, and may be
-        overwritten.
+        `d_output` is the derivative of the loss with respect to this layer's output.
+        """
+        ...
+
+    def backward(self, d_output: Array) -> Array:
+        """Write the parameters' gradients, and return the derivative for the input.
+
+        `d_output` may be overwritten.
         """
         ...
 
@@ -79,14 +85,15 @@ class Linear:
         output = np.matmul(X, self.weight, out=self._output[n_runs, X.shape[-2], out_features])
         return np.add(output, self.bias, out=output)
 
-    def backward(self, d_output: Array, *, d_input: bool = True) -> Array | None:
+    def backward_parameters(self, d_output: Array) -> None:
         n_rows = d_output.shape[-2]
         if n_rows not in self._ones:
             self._ones[n_rows] = np.ones((1, n_rows), d_output.dtype)
         np.matmul(self._X.swapaxes(-1, -2), d_output, out=self._d_weight)
         np.matmul(self._ones[n_rows], d_output, out=self._d_bias)
-        if not d_input:
-            return None
+
+    def backward(self, d_output: Array) -> Array:
+        self.backward_parameters(d_output)
         return np.matmul(d_output, self._weight_T, out=self._d_input[self._X.shape])
 
 
@@ -112,6 +119,9 @@ class Activation:
         self._output = X
         return X
 
-    def backward(self, d_output: Array, *, d_input: bool = True) -> Array | None:
+    def backward_parameters(self, d_output: Array) -> None:
+        pass
+
+    def backward(self, d_output: Array) -> Array:
         self.function.chain(self._output, d_output)
         return d_output

@@ -7,6 +7,7 @@ for all of them at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Network:
     ) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.layers: list[Layer] = []
-        for in_features, out_features in zip(layer_sizes, layer_sizes[1:], strict=False):
+        for in_features, out_features in pairwise(layer_sizes):
             if self.layers:
                 self.layers.append(Activation(ACTIVATIONS[activation](self.dtype)))
             self.layers.append(Linear(in_features, out_features, self.dtype))
@@ -148,12 +149,11 @@ class Network:
 
     def backward(self, d_logits: Array) -> None:
         """Write `parameters.gradients`, given the loss's derivative at the last logits."""
-        d_output: Array | None = d_logits
+        d_output = d_logits
         for layer in reversed(self.layers[1:]):
-            assert d_output is not None
             d_output = layer.backward(d_output)
-        assert d_output is not None
-        self.layers[0].backward(d_output, d_input=False)
+        # Nobody asks for the derivative with respect to the data.
+        self.layers[0].backward_parameters(d_output)
 
     def predict_proba(self, X: Array) -> Array:
         """Return the probability of each class.
@@ -184,5 +184,4 @@ class Network:
 
 def n_parameters(layer_sizes: Sequence[int]) -> int:
     """Count the parameters of one run without making any."""
-    pairs = zip(layer_sizes, layer_sizes[1:], strict=False)
-    return sum((inputs + 1) * outputs for inputs, outputs in pairs)
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(layer_sizes))
