@@ -1,0 +1,164 @@
+"""Which store: a URI from the config or the environment, checked before anything is trained.
+
+Knows URIs and sockets, not MLflow, whose import takes two seconds: a wrong address is said sooner.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runner.errors import ConfigError
+from runner.places import outputs_folder
+
+ALLOWED = (
+    "sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or postgresql, mysql or mssql "
+    "with what SQLAlchemy needs"
+)
+# What a server has to answer, all in all: name lookup, connection, first byte.
+ANSWER_WITHIN_S = 8.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where runs are recorded.
+
+    Parameters
+    ----------
+    uri : str
+        As MLflow takes it; a SQLite path in it is absolute.
+    origin : str
+        What a person would change: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
+    database : Path or None
+        The absolute path of a SQLite file.
+    """
+
+    uri: str
+    origin: str = "tracking.uri"
+    database: Path | None = None
+
+    @property
+    def is_server(self) -> bool:
+        """Tell whether a tracking server over HTTP is meant."""
+        return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def artifacts(self) -> Path | None:
+        """Return the folder for artifacts, where it is ours to choose: beside the database."""
+        return self.database.parent / "artifacts" if self.database else None
+
+
+def resolve(uri: str | None) -> Address:
+    """Find the store that is meant.
+
+    Parameters
+    ----------
+    uri : str or None
+        The config's ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, and where that is not
+        set either, the embedded SQLite database under the outputs folder.
+
+    Raises
+    ------
+    ConfigError
+        If the URI is not of a form that MLflow can use.
+    """
+    if uri is not None:
+        return _parse(uri, "tracking.uri")
+    if from_environment := os.environ.get("MLFLOW_TRACKING_URI"):
+        return _parse(from_environment, "MLFLOW_TRACKING_URI")
+    return _sqlite(str(outputs_folder() / "mlflow.db"), "tracking.uri")
+
+
+def _parse(uri: str, origin: str) -> Address:
+    scheme, separator, rest = uri.partition("://")
+    match scheme.split("+")[0] if separator else "":
+        case "sqlite":
+            if not rest.startswith("/") or rest == "/":
+                right = f"Did you mean 'sqlite:///{rest}'?" if rest.strip("/") else ""
+                raise ConfigError(origin, "sqlite:///FILE, with three slashes", uri, right)
+            return _sqlite(rest[1:], origin)
+        case "http" | "https":
+            try:
+                good = bool(urlsplit(uri).hostname) and urlsplit(uri).port != 0
+            except ValueError:
+                good = False
+            if not good:
+                raise ConfigError(origin, "http://HOST:PORT or https://HOST", uri)
+        case "postgresql" | "mysql" | "mssql" | "databricks":
+            pass
+        case _ if uri != "databricks":
+            raise ConfigError(origin, ALLOWED, uri, _path_hint(uri, separator))
+    return Address(uri, origin)
+
+
+def _path_hint(uri: str, separator: str) -> str:
+    if separator or not uri:
+        return ""
+    path = Path(uri.removeprefix("file:")).absolute()
+    database = path if path.suffix in {".db", ".sqlite", ".sqlite3"} else path / "mlflow.db"
+    return f"Did you mean 'sqlite:///{database}'?"
+
+
+def _sqlite(path: str, origin: str) -> Address:
+    database = Path(path).absolute()
+    if path == ":memory:" or "?" in path:
+        # In memory nothing is left to look at; a question mark starts SQLAlchemy's options.
+        raise ConfigError(origin, "sqlite:///FILE, a file that stays", f"sqlite:///{path}")
+    if database.is_dir():
+        hint = f"Did you mean 'sqlite:///{database / 'mlflow.db'}'?"
+        raise ConfigError(origin, "sqlite:///FILE, a file and not a folder", path, hint)
+    return Address(f"sqlite:///{database}", origin, database)
+
+
+def check_answers(address: Address) -> None:
+    """Make sure that a tracking server is there, well before MLflow's own minutes of patience.
+
+    Raises
+    ------
+    ConfigError
+        If nothing answers within `ANSWER_WITHIN_S` seconds; the text says why.
+    """
+    reasons = ["no answer within 8 s"]
+    # In a thread, since a name lookup takes no timeout and a slow server may drip bytes.
+    asking = threading.Thread(target=_ask, args=(address.uri, reasons), daemon=True)
+    asking.start()
+    asking.join(ANSWER_WITHIN_S)
+    if reasons:
+        raise ConfigError.plain(
+            f"{address.origin}: no MLflow server answers at {address.uri}: {reasons[-1]}."
+        )
+
+
+def _ask(uri: str, reasons: list[str]) -> None:
+    try:
+        # The scheme was checked: http or https.
+        with urllib.request.urlopen(  # noqa: S310
+            f"{uri.rstrip('/')}/health", timeout=ANSWER_WITHIN_S
+        ):
+            reasons.clear()
+    except urllib.error.HTTPError:
+        # Whatever it thinks of the question, it is there; MLflow's own call will tell the rest.
+        reasons.clear()
+    except urllib.error.URLError as error:
+        reasons.append(_why(error.reason))
+    except (OSError, http.client.HTTPException) as error:
+        reasons.append(_why(error))
+
+
+def _why(reason: object) -> str:
+    match reason:
+        case TimeoutError():
+            return "no answer within 8 s"
+        case socket.gaierror():
+            return "no such host"
+        case OSError(strerror=str(text)):
+            return text.lower()
+        case _:
+            return str(reason) or type(reason).__name__

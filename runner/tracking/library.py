@@ -1,0 +1,74 @@
+"""The door to MLflow: what must be set before it is imported, and what its errors mean.
+
+Telemetry is off and the terminal stays quiet. Everything else in this room imports MLflow inside
+functions, after `prepare`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner.checkpoint import disk_error
+from runner.errors import StoreError
+
+# A person who sets one of these means it; what is merely a default of ours gives way.
+_DEFAULTS = {
+    # Failures come back as exceptions, which we put into words; MLflow's log adds tracebacks.
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    # A dead server blocks a call for four minutes by default, a hanging one for twenty.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # Else a model takes on the lock file of whatever project the person stands in.
+    "MLFLOW_UV_AUTO_DETECT": "false",
+}
+
+
+def prepare() -> None:
+    """Set MLflow's environment, once, before the first import of it."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def in_words(place: str | Path) -> Iterator[None]:
+    """Turn what MLflow, its database or the disk raise into one line that names the place.
+
+    Parameters
+    ----------
+    place : str or Path
+        The store's URI, or the file it is about.
+
+    Raises
+    ------
+    StoreError
+        In place of any failure of the store.
+    """
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except OSError as error:
+        # An artifact names its own file; a request that failed is an OSError without one.
+        if error.filename is not None:
+            raise disk_error(Path(str(error.filename)), error) from error
+        raise StoreError(f"{place}: {_first_line(error)}") from error
+    except (MlflowException, SQLAlchemyError, RequestException) as error:
+        raise StoreError(f"{place}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[0]
+    if "database is locked" in line:
+        return "the database stayed locked for 20 s by another program"
+    # SQLAlchemy: "(sqlite3.OperationalError) disk I/O error".
+    return line.partition("Error) ")[2] or line

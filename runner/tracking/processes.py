@@ -1,0 +1,107 @@
+"""Which process a run belongs to, so that runs of dead ones can be closed at the next start.
+
+Each recording process holds a lock on a file of its own beside the database. The kernel lets go of
+the lock however the process ends, so neither reused process numbers nor restarts of the machine or
+of a container can deceive. Knows locks, not MLflow.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import platform
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+class Presence:
+    """The sign, for as long as this process lives, that its runs are in good hands.
+
+    Parameters
+    ----------
+    database : Path or None
+        The SQLite file that the runs are in; None, for a server elsewhere, where others could not
+        see a lock, gives a name alone.
+
+    Attributes
+    ----------
+    name : str
+        Host, process number and start of the recording: the tag ``runner.process``.
+    open_runs : set of str
+        Ids of runs that are still to be closed.
+    """
+
+    def __init__(self, database: Path | None) -> None:
+        host = re.sub(r"[^\w.-]", "_", platform.node()) or "host"
+        self.name = f"{host}-{os.getpid()}-{time.time_ns()}"
+        self.open_runs: set[str] = set()
+        self._pid = os.getpid()
+        self._file: BinaryIO | None = None
+        if database is not None:
+            self._file = _claim(_folder(database) / self.name)
+            atexit.register(self.leave)
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether this very process made it, rather than the one it was forked from."""
+        return self._pid == os.getpid()
+
+    def leave(self) -> None:
+        """Take the sign away, unless a run is open that the next start has to close."""
+        if self._file is None or not self.is_ours or self.open_runs:
+            return
+        path = Path(self._file.name)
+        path.unlink(missing_ok=True)
+        self._file.close()
+        self._file = None
+        try:
+            path.parent.rmdir()
+        except OSError:
+            return  # others are at work there
+
+
+def dead(database: Path) -> Iterator[str]:
+    """Go through the processes that ended without closing their runs.
+
+    Yields
+    ------
+    str
+        The name of one. While it is looked at it stays locked, so that nobody else closes its runs
+        too; it is forgotten when the next one is asked for.
+    """
+    folder = _folder(database)
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        try:
+            with path.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield path.name
+                path.unlink(missing_ok=True)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # alive, or closed by another process meanwhile
+
+
+def _folder(database: Path) -> Path:
+    return database.with_name(f"{database.name}.running")
+
+
+def _claim(path: Path) -> BinaryIO:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("xb")
+        except FileNotFoundError:
+            continue  # the last one to leave took the folder away
+        # Between the two lines another process may take the file for a dead one's.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()

@@ -1,0 +1,257 @@
+"""The life of one run in MLflow: made RUNNING, fed in batches, and ended in words of our own.
+
+FINISHED comes last of all, when everything else is stored. Always by explicit run id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.tracking import library
+from runner.tracking.processes import Presence
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from runner.data import Dataset
+    from runner.splits import Split
+
+# Often enough to watch a long run in the UI, seldom enough to cost nothing.
+FLUSH_EVERY_S = 5.0
+_NAME_CHARACTERS = 250
+_PARAM_CHARACTERS = 6000
+_TAG_CHARACTERS = 8000
+
+
+class RecordedRun:
+    """One run as it is being recorded; `Store.start_run` makes it.
+
+    Parameters
+    ----------
+    client : MlflowClient
+        Of the run's store.
+    run : mlflow.entities.Run
+        As it was created.
+    params : mapping of str to object
+        The config; nested mappings are flattened, ``optimizer.learning_rate``.
+    place : str
+        The store, as error messages name it.
+    presence : Presence
+        Of this process, which the run counts on.
+
+    Attributes
+    ----------
+    run_id : str
+        MLflow's id.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        run: Run,
+        params: Mapping[str, object],
+        place: str,
+        presence: Presence,
+    ) -> None:
+        self.run_id: str = run.info.run_id
+        self._client = client
+        self._artifact_uri: str = run.info.artifact_uri
+        self._place = place
+        self._presence = presence
+        self._params = flattened(params)
+        self._metrics: list[tuple[str, float, int, int]] = []
+        self._tags: dict[str, str] = {}
+        self._next_flush = time.monotonic() + FLUSH_EVERY_S
+        presence.open_runs.add(self.run_id)
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Note metrics of one step; they reach the store a few seconds later, or at the end.
+
+        Parameters
+        ----------
+        step : int
+            Optimizer steps done.
+        metrics : mapping of str to float
+            Such as ``train/loss``. NaN is kept; MLflow stores an infinity as the largest double.
+
+        Raises
+        ------
+        StoreError
+            If it was time to write and the store failed. Nothing is lost: `flush` tries again.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        self._metrics += [
+            (legal_name(name), float(value), now_ms, step) for name, value in metrics.items()
+        ]
+        if time.monotonic() >= self._next_flush:
+            self.flush()
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Note tags, to be written with the next batch."""
+        self._tags |= tags
+
+    def flush(self) -> None:
+        """Write what was noted, in one batch; the first one carries the params.
+
+        Raises
+        ------
+        StoreError
+            If the store fails; what was noted stays for another try, which MLflow takes as it is
+            even where the first one had half succeeded.
+        """
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(*noted) for noted in self._metrics]
+        with library.in_words(self._place):
+            self._client.log_batch(
+                self.run_id,
+                metrics=metrics,
+                params=[Param(key, value) for key, value in self._params.items()],
+                tags=[RunTag(key, cut(value)) for key, value in self._tags.items()],
+                synchronous=True,
+            )
+        del self._metrics[: len(metrics)]
+        self._params = {}
+        self._tags = {}
+        self._next_flush = time.monotonic() + FLUSH_EVERY_S
+
+    def log_datasets(self, dataset: Dataset, split: Split) -> None:
+        """Record what the run trains, validates and tests on, by digest.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        from runner.tracking.datasets import dataset_inputs
+
+        with library.in_words(self._place):
+            self._client.log_inputs(self.run_id, datasets=dataset_inputs(dataset, split))
+
+    def log_folder(self, folder: Path, under: str | None = None) -> None:
+        """Copy the files of a folder to the run's artifacts.
+
+        Parameters
+        ----------
+        folder : Path
+            All of it is copied.
+        under : str or None
+            A folder among the artifacts, such as ``figures``; None for the top.
+
+        Raises
+        ------
+        StoreError
+            If the store or the disk fails.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        with library.in_words(self._place):
+            # The client's log_artifacts does the same, after reading the whole run again to find
+            # an address that we know: a sixth of the cost of recording a run.
+            repository = get_artifact_repository(
+                self._artifact_uri, tracking_uri=self._client.tracking_uri
+            )
+            repository.log_artifacts(  # type: ignore[no-untyped-call]  # MLflow has no annotation
+                str(folder), under
+            )
+
+    def finish(self) -> None:
+        """Write the rest and mark the run FINISHED: the last thing of all.
+
+        Raises
+        ------
+        StoreError
+            If the store fails; the run is then not FINISHED.
+        """
+        self._end("FINISHED")
+
+    def fail(self, reason: str) -> None:
+        """Write the rest and mark the run FAILED, with the reason as the tag ``runner.failure``.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        self.set_tags({"runner.failure": reason})
+        self._end("FAILED")
+
+    def kill(self) -> None:
+        """Write the rest and mark the run KILLED.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        self._end("KILLED")
+
+    def _end(self, status: str) -> None:
+        self.flush()
+        with library.in_words(self._place):
+            self._client.set_terminated(self.run_id, status)
+        self._presence.open_runs.discard(self.run_id)
+
+
+def flattened(config: Mapping[str, object]) -> dict[str, str]:
+    """Flatten a config to MLflow's params.
+
+    Parameters
+    ----------
+    config : mapping of str to object
+        Plain data, nested.
+
+    Returns
+    -------
+    dict of str to str
+        Dotted names; values as JSON writes them, text without its quotes. A value too long for
+        MLflow gives way to its digest, and to the place where all of it is.
+
+    Examples
+    --------
+    >>> flattened({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "uri": None})
+    {'seed': '0', 'model.hidden_layer_sizes': '[8, 4]', 'uri': 'null'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= {legal_name(f"{key}.{name}"): text for name, text in flattened(value).items()}
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            if len(text) > _PARAM_CHARACTERS:
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                text = f"sha256 {digest} ({len(text):,} characters, see config.yaml)"
+            flat[legal_name(key)] = text
+    return flat
+
+
+def legal_name(name: str) -> str:
+    """Return a name that MLflow takes; one that had to change ends in a digest of the old one.
+
+    Examples
+    --------
+    >>> legal_name("val/loss")
+    'val/loss'
+    >>> legal_name("f1[macro]")
+    'f1_macro_ 3f8b4c'
+    """
+    # To MLflow a name is a path too: "a//b", "../a" and "/a" are refused.
+    fits = re.fullmatch(rf"[\w. :/-]{{1,{_NAME_CHARACTERS}}}", name, re.ASCII)
+    if fits and posixpath.normpath(name) == name and not name.startswith((".", "/")):
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    plain = re.sub(r"[^\w :-]", "_", name, flags=re.ASCII)
+    return f"{plain[: _NAME_CHARACTERS - 7]} {digest}"
+
+
+def cut(text: str) -> str:
+    """Shorten a tag to what MLflow takes, and show that something is missing."""
+    return text if len(text) <= _TAG_CHARACTERS else f"{text[: _TAG_CHARACTERS - 4]} ..."
