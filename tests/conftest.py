@@ -1,0 +1,63 @@
+"""What every test gets: one BLAS thread, a home and an environment of its own, a ready store."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
+
+# Whose settings on this machine must not decide how a test ends.
+FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
+
+# The same examples every time: a test that fails once fails again.
+hypothesis.settings.register_profile("house", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one home per process, so that matplotlib lists its fonts once and not in each test."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _isolated(
+    home: Path, monkeypatch: pytest.MonkeyPatch, hydra_restore_singletons: None
+) -> Iterator[None]:
+    """Keep the person's settings out, and Hydra's process-wide state as it was."""
+    for name in list(os.environ):
+        if name.startswith(FOREIGN):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    before = dict(os.environ)
+    yield
+    # What the code under test sets for MLflow must not reach the next test either.
+    for name in set(os.environ) - set(before):
+        if name.startswith(FOREIGN):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make MLflow's tables once for all workers: 69 migrations take seconds, a copy none."""
+    from runner.tracking import database
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    file = shared / "migrated" / "mlflow.db"
+    database.ensure(file, file.parent / "artifacts")
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, migrated_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Record what a test runs in an empty database of its own, here and in its subprocesses."""
+    file = tmp_path / "store" / "mlflow.db"
+    file.parent.mkdir()
+    shutil.copyfile(migrated_database, file)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
+    return file
