@@ -22,15 +22,10 @@ def stack_settings(
     which counts in the unit of the budget.
     """
     training = experiment.training
-    if training.steps is None:
-        assert training.epochs is not None  # the config has exactly one of the two
-        unit = steps_per_epoch(n_train, training.batch_size)
-        n_steps = training.epochs * unit
-    else:
-        unit, n_steps = 1, training.steps
+    unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
     return StackSettings(
         layer_sizes=(n_features, *experiment.model.hidden_layer_sizes, n_classes),
-        n_steps=n_steps,
+        n_steps=training.budget * unit,
         batch_size=training.batch_size,
         evaluate_every=training.evaluate_every * unit,
         activation=experiment.model.activation,
@@ -42,11 +37,13 @@ def stack_settings(
 
 def run_settings(experiment: Experiment) -> RunSettings:
     """Return what a run of a stack has for itself."""
+    stopping = experiment.training.early_stopping
+    stopping = experiment.training.early_stopping
     return RunSettings(
         seed=experiment.seed,
         optimizer=experiment.optimizer.settings(),
         schedule=experiment.schedule.settings(),
         initializer=experiment.model.initializer,
         initializer_scale=experiment.model.initializer_scale,
-        early_stopping=experiment.training.early_stopping,
+        early_stopping=None if stopping is None else stopping.settings(),
     )

@@ -128,22 +128,30 @@ def prepare(experiment: Experiment) -> Prepared:
     """
     dataset = load(experiment.data)
     split = split_rows(experiment.split, dataset.y, dataset.class_names)
-    n_train = len(split.train)
+    preprocessing = Preprocessing.fit(dataset, split.train, experiment.data.scaling)
+    prepared = Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
+    require_fit(experiment, prepared)
+    return prepared
+
+
+def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
+    """Check what an experiment asks against the data that it has, and return it in numbers.
+
+    Raises
+    ------
+    ConfigError
+        If a batch is larger than the training set, or the network than the memory: said before
+        anything of it is allocated.
+    """
+    n_train = len(prepared.split.train)
     if experiment.training.batch_size > n_train:
         raise ConfigError(
             "training.batch_size",
             f"at most {n_train}, the number of training rows",
             experiment.training.batch_size,
         )
-    preprocessing = Preprocessing.fit(dataset, split.train, experiment.data.scaling)
-    n_features = len(preprocessing.encoded_feature_names)
-    settings = stack_settings(experiment, n_features, len(dataset.class_names), n_train)
-    _require_memory(settings)
-    return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
-
-
-def _require_memory(settings: StackSettings) -> None:
-    """Refuse a network that cannot fit, before anything of it is allocated."""
+    n_classes = len(prepared.dataset.class_names)
+    settings = stack_settings(experiment, prepared.X.shape[1], n_classes, n_train)
     count = n_parameters(settings.layer_sizes)
     needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -152,6 +160,7 @@ def _require_memory(settings: StackSettings) -> None:
             f"model.hidden_layer_sizes: {count:,} parameters need about {_gigabytes(needed)} of "
             f"memory, and this machine has {_gigabytes(there)}."
         )
+    return settings
 
 
 def _gigabytes(n_bytes: int) -> str:
@@ -181,13 +190,7 @@ def train(
     """
     verify_blas_pin()
     started = time.perf_counter()
-    train_rows = prepared.examples("train")
-    settings = stack_settings(
-        experiments[0],
-        prepared.X.shape[1],
-        len(prepared.dataset.class_names),
-        len(train_rows.y),
-    )
+    settings = require_fit(experiments[0], prepared)
     watched = {part: prepared.examples(part) for part in prepared.parts if part != "test"}
     training = Training(settings, [run_settings(e) for e in experiments], watched)
     histories: list[list[tuple[int, Mapping[str, float]]]] = [[] for _ in experiments]
@@ -214,7 +217,7 @@ def train(
                 final=final,
                 weights=network.weights(run),
                 n_steps=int(training.n_steps[run]),
-                steps_per_epoch=steps_per_epoch(len(train_rows.y), settings.batch_size),
+                steps_per_epoch=steps_per_epoch(len(prepared.split.train), settings.batch_size),
                 stopped_early=bool(training.stopped_early[run]),
                 best_step=best_step if best_step >= 0 else None,
                 failure=training.failures[run],

@@ -1,0 +1,155 @@
+"""One job: trained, and recorded as it goes, with an honest end whatever happens.
+
+The run exists in the store before training starts, and is FINISHED only when its config, metrics
+and weights are stored.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runner.config import fingerprint, to_plain, to_yaml
+from runner.environment import code_digest, environment, environment_digest
+from runner.errors import StoreError
+from runner.execute import Prepared, Result, require_fit, train
+from runner.progress import progress
+from runner.report import Outcome
+
+if TYPE_CHECKING:
+    from runner.config import Experiment
+    from runner.tracking import RecordedRun, Store
+    from softnet import Record
+
+
+def run_job(
+    store: Store,
+    experiment: Experiment,
+    prepared: Prepared,
+    varied: Mapping[str, str],
+    *,
+    single: bool,
+) -> Outcome:
+    """Train one experiment and record it.
+
+    Parameters
+    ----------
+    store : Store
+        Where the run is recorded.
+    experiment : Experiment
+        What to run.
+    prepared : Prepared
+        Its data.
+    varied : mapping of str to str
+        Settings that the command line gave, which the run is named by.
+    single : bool
+        Whether to add figures and a loadable model.
+
+    Returns
+    -------
+    Outcome
+        FINISHED, or FAILED where the loss stopped being finite.
+
+    Raises
+    ------
+    StoreError
+        If the store fails.
+    """
+    started = time.perf_counter()
+    name = _run_name(experiment, varied)
+    tags = {
+        "runner.kind": "run",
+        "runner.key": fingerprint(experiment, prepared.dataset.digest),
+        "runner.varied": json.dumps(dict(varied)),
+        "runner.data_digest": prepared.dataset.digest,
+        "runner.split_digest": prepared.split.digest,
+        "runner.environment": environment_digest(),
+        "runner.code": code_digest(),
+    }
+    run = store.start_run(name, to_plain(experiment), tags)
+    try:
+        result = _train_aloud(experiment, prepared, run, name)
+        _store_result(run, store, experiment, prepared, result, single=single)
+    except StoreError:
+        raise  # there is no store to say it to; the next start closes the run
+    except Exception as error:
+        run.fail(f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:
+        run.kill()
+        raise
+    return Outcome(
+        name=name,
+        run_id=run.run_id,
+        status="FAILED" if result.failure else "FINISHED",
+        varied=varied,
+        metrics=result.final,
+        failure=result.failure,
+        duration_s=time.perf_counter() - started,
+    )
+
+
+def _run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
+    """Name a run by what the command line changed: ``learning_rate=0.1 seed=3``."""
+    said = [f"{key.rpartition('.')[2]}={value}" for key, value in varied.items()]
+    return " ".join(said) or experiment.name
+
+
+def _train_aloud(
+    experiment: Experiment, prepared: Prepared, run: RecordedRun, name: str
+) -> Result:
+    """Train, with metrics going to the run and a bar to the terminal."""
+    n_steps = require_fit(experiment, prepared).n_steps
+    done = 0
+    with progress(n_steps, name) as advance:
+
+        def on_record(record: Record) -> None:
+            nonlocal done
+            metrics = {key: float(values[0]) for key, values in record.metrics.items()}
+            if metrics:
+                run.log_metrics(record.step, metrics)
+            advance(record.step - done, loss=metrics.get("train/loss"))
+            done = record.step
+
+        (result,) = train(prepared, [experiment], on_record)
+    return result
+
+
+def _store_result(
+    run: RecordedRun,
+    store: Store,
+    experiment: Experiment,
+    prepared: Prepared,
+    result: Result,
+    *,
+    single: bool,
+) -> None:
+    """Store all that a run leaves, and its end last of all."""
+    kept = {k: v for k, v in result.final.items() if k.startswith(("test/", "best/"))}
+    run.log_metrics(result.n_steps, kept)
+    run.set_tags({"runner.weights_sha256": result.weights_sha256})
+    run.log_datasets(prepared.dataset, prepared.split)
+    with TemporaryDirectory(prefix="runner-") as scratch:
+        folder = Path(scratch)
+        (folder / "config.yaml").write_text(to_yaml(experiment), encoding="utf-8")
+        (folder / "environment.json").write_text(
+            json.dumps(environment(), indent=2), encoding="utf-8"
+        )
+        np.savez(folder / "weights.npz", allow_pickle=False, **result.weights)
+        if single and not result.failure:
+            from runner.pictures import draw
+
+            draw(experiment, prepared, result, folder / "figures")
+        run.log_folder(folder)
+        if single and not result.failure:
+            store.log_model(run, prepared, result.weights, experiment.model.activation)
+    if result.failure:
+        run.fail(result.failure)
+    else:
+        run.finish()
