@@ -1,0 +1,112 @@
+"""A person's own file: that it is there and is what its name says, then the reader for its kind.
+
+A file is hostile until it is read: nothing is unpickled, and nothing is allocated on its word.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.data.dataset import Dataset
+from runner.data.tables import dataset_from_columns
+from runner.errors import ConfigError, DataError, nearest, shorten
+from runner.text import printable
+
+if TYPE_CHECKING:
+    from runner.config import FileData
+
+_TEXT = "delimited text"
+_KINDS = {
+    ".csv": _TEXT,
+    ".tsv": _TEXT,
+    ".txt": _TEXT,
+    ".parquet": "a Parquet file",
+    ".npz": "an NPZ archive",
+    ".npy": "an NPY array",
+}
+_FIRST_BYTES = {
+    b"PAR1": "a Parquet file",
+    b"PK": "an NPZ archive",  # or another zip, which has no arrays in it
+    b"\x93NUMPY": "an NPY array",
+    b"\x80": "a pickle (never loaded)",
+    b"\x1f\x8b": "a gzip file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ": "an xz file",
+    b"\xd0\xcf\x11\xe0": "an old Office file",
+    b"%PDF": "a PDF file",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+
+def load_file(config: FileData) -> Dataset:
+    """Read a person's own table.
+
+    Parameters
+    ----------
+    config : FileData
+        The file's path, its label column, its features and, for text, the delimiter.
+    """
+    path = Path(config.path).expanduser()
+    file = printable(config.path)
+    head = _head(path, file)
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise DataError(
+            f"{file}: must end in {', '.join(_KINDS)}, got {shorten(path.suffix or path.name)}."
+        )
+    if not head:
+        raise DataError(f"{file}: must hold {kind}, got an empty file.")
+    found = _recognise(head)
+    if found != kind:
+        raise DataError(f"{file}: must be {kind}, as its name says, got {found}.")
+    match kind:
+        case "a Parquet file":
+            from runner.data.parquet import read_parquet as read
+        case "an NPZ archive":
+            from runner.data.arrays import read_npz as read
+        case "an NPY array":
+            from runner.data.arrays import read_npy as read
+        case _:
+            from runner.data.delimited import read_delimited as read
+    try:
+        features, labels = read(path, file, config)
+    except OSError as error:
+        raise DataError(f"{file}: must be readable, got {error.strerror or error}.") from error
+    return dataset_from_columns(path.stem, str(path.absolute()), features, labels)
+
+
+def _head(path: Path, file: str) -> bytes:
+    """Read the first bytes of a file that must be there."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
+            what = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+            raise DataError(f"{file}: must be a file, got {what}.")
+        with path.open("rb") as stream:
+            return stream.read(4_096)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError("data.path", "a file that can be read", str(path), f"{reason}.") from None
+
+
+def _missing(path: Path) -> ConfigError:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return ConfigError("data.path", "a file", str(path), f"There is no folder {folder}.")
+    hint = (
+        nearest(path.name, (entry.name for entry in folder.iterdir()))
+        or f"There is no such file in {folder}."
+    )
+    return ConfigError("data.path", "a file", str(path), hint)
+
+
+def _recognise(head: bytes) -> str:
+    for first, what in _FIRST_BYTES.items():
+        if head.startswith(first):
+            return what
+    return "a binary file" if b"\0" in head else _TEXT

@@ -1,0 +1,106 @@
+"""Parquet files to columns: numbers, booleans and text, whatever width and encoding they have.
+
+pyarrow does the reading; it is imported when a file of this kind is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.data.columns import Column, ColumnBuilder, Origin, numeric_column
+from runner.data.dataset import check_room
+from runner.data.tables import choose_columns
+from runner.errors import DataError, shorten
+from runner.text import elide
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from runner.config import FileData
+
+# pandas keeps a filtered table's row numbers in a column of this name.
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def read_parquet(path: Path, file: str, config: FileData) -> tuple[list[Column], Column]:
+    """Read the features and the labels of a Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    file : str
+        The file, as messages name it.
+    config : FileData
+        Its label column and features. Other columns are not read.
+
+    Returns
+    -------
+    features : list of Column
+        The feature columns.
+    labels : Column
+        The label column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as source:
+            names = [name for name in source.schema_arrow.names if not _PANDAS_INDEX.match(name)]
+            features, target = choose_columns(file, names, config)
+            n_rows, n_columns = source.metadata.num_rows, len(features) + 1
+            check_room(file, f"{n_rows:,} rows x {n_columns:,} columns", n_rows * n_columns * 8)
+            for index in (*features, target):
+                _check_type(file, names[index], source.schema_arrow.field(names[index]).type)
+            wanted = [names[index] for index in (*features, target)]
+            table = source.read(columns=wanted, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        reason = shorten(str(error).splitlines()[0])
+        raise DataError(
+            f"{file}: must be a whole Parquet file, got a damaged one: {reason}"
+        ) from error
+    *columns, labels = (_column(file, name, table.column(name)) for name in wanted)
+    return columns, labels
+
+
+def _origin(file: str, name: str) -> Origin:
+    return Origin(file, f"column {shorten(name, 60)}", lambda row: f"row {row} (the first is 0)")
+
+
+def _check_type(file: str, name: str, type_: pa.DataType) -> None:
+    from pyarrow import types
+
+    inner = type_.value_type if types.is_dictionary(type_) else type_
+    numbers = (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal)
+    texts = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+    if not any(is_kind(inner) for is_kind in (*numbers, *texts)):
+        raise DataError(
+            f"{file}, column {shorten(name, 60)}: must hold numbers, booleans or text, "
+            f"got {elide(type_, 60)}."
+        )
+
+
+def _column(file: str, name: str, values: pa.ChunkedArray) -> Column:
+    import pyarrow.compute as pc
+    from pyarrow import float64, types
+
+    origin = _origin(file, name)
+    if values.null_count:
+        row = pc.index(pc.is_null(values), True).as_py()
+        raise origin.error(row, "a value", None)
+    if types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if (
+        types.is_integer(values.type)
+        or types.is_floating(values.type)
+        or types.is_decimal(values.type)
+    ):
+        return numeric_column(name, values.cast(float64(), safe=False).to_numpy(), origin)
+    builder = ColumnBuilder(name, origin)
+    if types.is_boolean(values.type):
+        builder.extend(["True" if value else "False" for value in values.to_pylist()])
+    else:
+        builder.extend(values.to_pylist())
+    return builder.finish()
