@@ -7,13 +7,16 @@
     |-- StoreError      3   the store or the disk is wrong: the place, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
+    Terminated        143   SIGTERM; like KeyboardInterrupt (130) no Exception, so that nothing
+                            that deals with errors swallows it
+
 Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import ClassVar
 
 
@@ -53,6 +56,14 @@ class ConfigError(RunnerError):
         error.key = ""
         return error
 
+    @classmethod
+    def unknown(cls, key: str, known: Collection[str], hint: str = "") -> ConfigError:
+        """Make the error for a key that its group does not have."""
+        group, _, name = key.rpartition(".")
+        rule = f"a setting of {group}" if group else "a setting"
+        hints = " ".join(part for part in (nearest(name, known), hint) if part)
+        return cls(key, f"{rule} ({', '.join(known) or 'it has none'})", name, hints)
+
 
 class DataError(RunnerError):
     """Data that cannot be used; the text names the file, the line and the column."""
@@ -76,6 +87,10 @@ class RunFailed(RunnerError):
     """A run that ended before its budget, for instance because its loss was not finite."""
 
     exit_code = 1
+
+
+class Terminated(BaseException):
+    """SIGTERM came; raised wherever the program happens to be."""
 
 
 def shorten(value: object, limit: int = 120) -> str:

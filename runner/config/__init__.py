@@ -1,0 +1,38 @@
+"""The typed schema of an experiment: the plain dict in, a frozen Experiment or one error out.
+
+Knows softnet's registries and the names of the YAML; not where a dict comes from, nor what data
+look like.
+"""
+
+from runner.config.data import (
+    BlobsData,
+    BundledData,
+    DataConfig,
+    FileData,
+    KFoldSplit,
+    MoonsData,
+    OrderedSplit,
+    SpiralsData,
+    SplitConfig,
+    TutorialData,
+)
+from runner.config.experiment import Experiment
+from runner.config.identity import fingerprint, flatten, to_plain, to_yaml
+
+__all__ = [
+    "BlobsData",
+    "BundledData",
+    "DataConfig",
+    "Experiment",
+    "FileData",
+    "KFoldSplit",
+    "MoonsData",
+    "OrderedSplit",
+    "SpiralsData",
+    "SplitConfig",
+    "TutorialData",
+    "fingerprint",
+    "flatten",
+    "to_plain",
+    "to_yaml",
+]

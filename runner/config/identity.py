@@ -1,0 +1,90 @@
+"""What an experiment is called by machines: its key, its parameters, its YAML."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.config.experiment import Experiment
+
+
+def to_plain(experiment: Experiment) -> dict[str, Any]:
+    """Return the experiment as dicts, lists, text and numbers, as YAML and JSON hold them."""
+    plain: dict[str, Any] = experiment.model_dump(mode="json")
+    return plain
+
+
+def fingerprint(experiment: Experiment, data_digest: str) -> str:
+    """Return the key of a run: the same for whatever must give the same result.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The run; its name, its tracking and the path of its data do not count.
+    data_digest : str
+        The digest of the data's content, which does.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal over the canonical JSON of both.
+    """
+    decisive = to_plain(experiment)
+    for elsewhere in ("name", "tracking", "sweep"):
+        del decisive[elsewhere]
+    decisive["data"].pop("path", None)
+    canonical = json.dumps(
+        {"data_digest": data_digest, "experiment": decisive},
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def flatten(experiment: Experiment) -> dict[str, str]:
+    """Return every setting by its dotted key, as text: what MLflow keeps as params.
+
+    Values are written as on the command line: ``[64, 32]``, ``true``, ``null``.
+    """
+    return dict(_leaves(to_plain(experiment), ""))
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """Return the experiment as YAML that reads back as the same values, in Hydra too."""
+    return yaml.dump(
+        to_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML's own, with quotes around text that some reader takes for a number."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, "'" if _numeric(text) else None)
+
+
+def _numeric(text: str) -> bool:
+    # PyYAML takes 1e-3 for text, and Hydra for a number.
+    try:
+        float(text.replace("_", ""))
+    except ValueError:
+        return False
+    return True
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
