@@ -45,6 +45,11 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _as_tab(value: object) -> object:
+    """Take a backslash and a t for a tab, as a shell and Hydra's grammar hand it over."""
+    return "\t" if value == "\\t" else value
+
+
 class FileData(_Data):
     """A person's own file."""
 
@@ -56,7 +61,13 @@ class FileData(_Data):
         BeforeValidator(_as_tuple),
         Rule("a list of columns, or null for all but the label"),
     ] = None
-    delimiter: Annotated[str, Rule("one character", lambda value: len(value) == 1)] = ","
+    delimiter: Annotated[
+        str,
+        BeforeValidator(_as_tab),
+        Rule(
+            "one character, such as ',' ';' '|' '\\t'", lambda d: len(d) == 1 and d not in '"\r\n'
+        ),
+    ] = ","
 
 
 class _Generated(_Data):

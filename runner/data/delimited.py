@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.data.columns import Column, ColumnBuilder, Origin, is_utf8
 from runner.data.tables import choose_columns, listed
-from runner.errors import ConfigError, DataError, shorten
+from runner.errors import DataError, shorten
 
 if TYPE_CHECKING:
     from runner.config import FileData
@@ -43,7 +43,7 @@ def read_delimited(path: Path, file: str, config: FileData) -> tuple[list[Column
     labels : Column
         The label column.
     """
-    delimiter = _delimiter(config.delimiter)
+    delimiter = config.delimiter
     # A byte that is not UTF-8 comes through as a surrogate, and is refused in the cell that has it.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         records = _records(stream, file, delimiter)
@@ -65,14 +65,6 @@ def read_delimited(path: Path, file: str, config: FileData) -> tuple[list[Column
             for index, builder in builders.items():
                 builder.extend([row[index] for row in block])
     return [builders[index].finish() for index in features], builders[target].finish()
-
-
-def _delimiter(text: str) -> str:
-    # Shells and Hydra's grammar hand over a tab as a backslash and a t.
-    delimiter = "\t" if text == "\\t" else text
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise ConfigError("data.delimiter", "one character, such as ',' ';' '|' '\\t'", text)
-    return delimiter
 
 
 def _origin(file: str, name: str, lines: list[int]) -> Origin:
