@@ -26,7 +26,8 @@ ROOMS = {
 }
 # What `runner --help` must not wait for.
 HEAVY = {"matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "rich", "sklearn"}
-IMPORTED_AS = {"hydra-core": "hydra", "scikit-learn": "sklearn"}
+IMPORTED_AS = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+PART_OF = {"pydantic_core": "pydantic"}
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ def libraries_stay_in_their_rooms(root: Path) -> Iterator[str]:
 
 def runner_uses_public_names_of_softnet(root: Path) -> Iterator[str]:
     public = set[str]()
-    for node in ast.parse((root / "softnet/__init__.py").read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            public.update(ast.literal_eval(node.value))
+    for statement in ast.parse((root / "softnet/__init__.py").read_text("utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            public.update(ast.literal_eval(statement.value))
     for path in python_files(root, "runner", "hydra_plugins"):
         where = path.relative_to(root)
         for each in imports(root, path):
@@ -152,7 +153,7 @@ def dependencies_are_declared_and_used(root: Path) -> Iterator[str]:
     names = {re.split(r"[<>=!~\[; ]", line)[0] for line in project["dependencies"]}
     declared = {IMPORTED_AS.get(name, name) for name in names}
     files = python_files(root, *CODE)
-    imported = {top(each.module) for path in files for each in imports(root, path)}
-    imported -= sys.stdlib_module_names | set(CODE)
+    found = {top(each.module) for path in files for each in imports(root, path)}
+    imported = {PART_OF.get(name, name) for name in found - sys.stdlib_module_names - set(CODE)}
     yield from sorted(f"{name} is imported, not declared" for name in imported - declared)
     yield from sorted(f"{name} is declared, not imported" for name in declared - imported)
