@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -45,7 +46,7 @@ def verify_blas_pin() -> None:
     RunFailed
         If a BLAS library keeps more than one thread.
     """
-    import threadpoolctl
+    import threadpoolctl  # type: ignore[import-untyped]  # ships no types
 
     if any(library["num_threads"] != 1 for library in _blas()):
         threadpoolctl.threadpool_limits(1, user_api="blas")
@@ -58,7 +59,7 @@ def verify_blas_pin() -> None:
 
 
 def _blas() -> list[dict[str, Any]]:
-    import numpy  # noqa: F401  (its BLAS must be loaded to be seen)
+    import numpy as np  # noqa: F401  # its BLAS must be loaded to be seen
     import threadpoolctl
 
     return [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
@@ -75,8 +76,10 @@ def environment() -> dict[str, Any]:
         features NumPy may use here), ``machine``, ``code`` (digest of the sources) and ``git``
         (commit, clean or not; None outside a checkout).
     """
-    from numpy._core._multiarray_umath import __cpu_features__  # what numpy.show_runtime reads
+    import numpy as np
 
+    # "found" is what NumPy may use in this process, NPY_DISABLE_CPU_FEATURES taken into account.
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -90,7 +93,7 @@ def environment() -> dict[str, Any]:
             }
             for library in _blas()
         ],
-        "simd": sorted(name for name, usable in __cpu_features__.items() if usable),
+        "simd": [*simd["baseline"], *simd.get("found", [])],
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
@@ -137,12 +140,13 @@ def _cpu_model() -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    if not in_checkout():
+    git = shutil.which("git")
+    if git is None or not in_checkout():
         return None
 
     def ask(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(_PACKAGE.parent), *words],
+            [git, "-C", str(_PACKAGE.parent), *words],
             capture_output=True,
             text=True,
             check=True,

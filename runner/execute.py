@@ -170,7 +170,7 @@ def _gigabytes(n_bytes: int) -> str:
 def train(
     prepared: Prepared,
     experiments: Sequence[Experiment],
-    on_record: Callable[[Record], None] = lambda record: None,
+    on_record: Callable[[Record], None] | None = None,
 ) -> list[Result]:
     """Train experiments of equal shape on the same data as one stack.
 
@@ -180,7 +180,7 @@ def train(
         The data of all of them.
     experiments : sequence of Experiment
         One per run; they may differ in whatever `softnet.RunSettings` holds.
-    on_record : callable
+    on_record : callable, optional
         Called with each record while the training goes on.
 
     Returns
@@ -195,7 +195,8 @@ def train(
     training = Training(settings, [run_settings(e) for e in experiments], watched)
     histories: list[list[tuple[int, Mapping[str, float]]]] = [[] for _ in experiments]
     for record in training:
-        on_record(record)
+        if on_record is not None:
+            on_record(record)
         if record.metrics:
             for row, run in enumerate(record.runs):
                 values = {name: float(column[row]) for name, column in record.metrics.items()}

@@ -101,9 +101,7 @@ def _run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
     return " ".join(said) or experiment.name
 
 
-def _train_aloud(
-    experiment: Experiment, prepared: Prepared, run: RecordedRun, name: str
-) -> Result:
+def _train_aloud(experiment: Experiment, prepared: Prepared, run: RecordedRun, name: str) -> Result:
     """Train, with metrics going to the run and a bar to the terminal."""
     n_steps = require_fit(experiment, prepared).n_steps
     done = 0

@@ -8,7 +8,7 @@ MLflow or matplotlib themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from runner.config import Experiment
 from runner.execute import Prepared, prepare, require_fit
@@ -42,7 +42,7 @@ class Session:
         self._stores: dict[tuple[str | None, str | None, str], Store] = {}
         self._prepared: dict[str, Prepared] = {}
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
