@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -158,10 +157,3 @@ def _git() -> dict[str, Any] | None:
         return {"commit": commit, "clean": not ask("status", "--porcelain").strip()}
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def command_line() -> str:
-    """Return the command that this process was started with, as a person would type it."""
-    import shlex
-
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
