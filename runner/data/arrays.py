@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -210,9 +211,12 @@ def _labels(file: str, values: NDArray[Any], name: str) -> Column:
     origin = _origin(file, f"labels {name!r}")
     if values.dtype.kind in "iuf":
         return numeric_column(name, values, origin)
+    if values.dtype.kind == "U":
+        points = values.view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
+        beyond = (points.reshape(len(values), -1) > sys.maxunicode).any(axis=1)
+        if beyond.any():  # Python fails inside on a character that does not exist
+            row = int(np.argmax(beyond))
+            raise origin.error(row, "text", values[row : row + 1].tobytes())
     builder = ColumnBuilder(name, origin)
-    try:
-        builder.extend([str(value) for value in values.tolist()])
-    except ValueError as error:  # bytes that are no character at all
-        raise DataError(f"{file}, labels {name!r}: must be text, got {error}.") from error
+    builder.extend([str(value) for value in values.tolist()])
     return builder.finish()

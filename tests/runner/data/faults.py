@@ -1,0 +1,52 @@
+"""What can be wrong with a person's file: each Fault is one bad file and what must be said of it.
+
+The tables live in faults_of_*.py; the loader is put through all of them, the command through some.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.config import FileData
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A bad file.
+
+    `says` holds pieces of the message: where, what was got, what is allowed. `commanded` marks
+    the rows that the real command is put through as well.
+    """
+
+    name: str
+    file: str
+    content: bytes | str | Callable[[], bytes] | None
+    says: tuple[str, ...]
+    settings: Mapping[str, object] = field(default_factory=lambda: {"target": "label"})
+    commanded: bool = False
+
+    def write(self, folder: Path) -> Path:
+        """Write the file into a folder; a content of None leaves it missing."""
+        path = folder / self.file
+        content = self.content() if callable(self.content) else self.content
+        if content is not None:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def config(self, folder: Path) -> FileData:
+        """Give the settings that load it."""
+        path = str(self.write(folder))
+        return FileData.model_validate({"name": "file", "path": path, **self.settings})
+
+    def overrides(self, folder: Path) -> list[str]:
+        """Give the same settings as a person types them."""
+        values = {"path": str(self.write(folder)), **self.settings}
+        return ["data=file", *(f"data.{key}={_typed(value)}" for key, value in values.items())]
+
+
+def _typed(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return f"[{','.join(map(str, value))}]"
+    return f"'{value}'" if isinstance(value, str) and not value.isalnum() else str(value)

@@ -1,0 +1,83 @@
+"""Every fault of a file is an error of one to three lines that says where, what and what else."""
+
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from runner.config import FileData
+from runner.data import load
+from runner.errors import RunnerError
+from tests.runner.data import faults_of_arrays, faults_of_parquet, faults_of_text
+from tests.runner.data.faults import Fault
+
+FAULTS = [*faults_of_text.FAULTS, *faults_of_arrays.FAULTS, *faults_of_parquet.FAULTS]
+
+
+def named(fault: Fault) -> str:
+    return f"{Path(fault.file).suffix[:9] or 'path'}-{fault.name}"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=named)
+def test_a_fault_is_told_with_its_place(fault: Fault, tmp_path: Path) -> None:
+    config = fault.config(tmp_path)
+    with pytest.raises(RunnerError) as caught:
+        load(config)
+    text = str(caught.value)
+    assert caught.value.exit_code == 2
+    assert len(text.splitlines()) <= 3
+    assert text == text.strip()
+    for piece in fault.says:
+        assert piece in text
+
+
+@pytest.mark.parametrize("fault", faults_of_arrays.FAULTS, ids=named)
+def test_nothing_is_allocated_on_the_word_of_a_header(fault: Fault, tmp_path: Path) -> None:
+    config = fault.config(tmp_path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RunnerError):
+            load(config)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6  # zipfile and the parsers of headers; the smallest claim is 3 GB
+
+
+def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "iris.csv").write_text("")
+    config = FileData(name="file", path=str(tmp_path / "irsi.csv"), target="label")
+    with pytest.raises(RunnerError, match=r"Did you mean 'iris\.csv'"):
+        load(config)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(RunnerError, match="must be a file, got a device or pipe"):
+        load(FileData(name="file", path=str(pipe), target="label"))
+
+
+def test_a_path_of_control_characters_stays_on_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a\n\x1b[31m.csv"
+    path.write_text("a,label\n")
+    with pytest.raises(RunnerError) as caught:
+        load(FileData(name="file", path=str(path), target="label"))
+    assert str(caught.value).isprintable()
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "t.csv").write_text(faults_of_text.GOOD)
+    dataset = load(FileData(name="file", path="~/t.csv", target="label"))
+    assert dataset.source == str(tmp_path / "t.csv")
+    assert dataset.name == "t"
+
+
+def test_the_kind_of_file_does_not_hang_on_capitals(tmp_path: Path) -> None:
+    (tmp_path / "T.CSV").write_text(faults_of_text.GOOD)
+    assert load(FileData(name="file", path=str(tmp_path / "T.CSV"), target="label")).y.size == 2
