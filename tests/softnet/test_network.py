@@ -1,0 +1,172 @@
+"""A stack of networks: layers in sequence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from softnet import INITIALIZERS, Linear, Network, n_parameters, one_hot, stream
+
+DTYPES = ["float32", "float64"]
+
+# A ReLU network 2-2-2:  hidden = relu(X @ | 1 -1 | + (0, 1)),  logits = hidden @ | 1 0 | + (0, -1)
+#                                          | 2  1 |                               | 0 3 |
+WEIGHTS = {
+    "layers.0.weight": np.array([[1.0, -1.0], [2.0, 1.0]]),
+    "layers.0.bias": np.array([0.0, 1.0]),
+    "layers.2.weight": np.array([[1.0, 0.0], [0.0, 3.0]]),
+    "layers.2.bias": np.array([0.0, -1.0]),
+}
+# Row (1, 1): relu(3, 0 + 1) = (3, 1), logits (3, 2). Row (-1, 0): relu(-1, 2) = (0, 2), (0, 5).
+X = np.array([[[1.0, 1.0], [-1.0, 0.0]]])
+LOGITS = [[[3.0, 2.0], [0.0, 5.0]]]
+
+
+def random_stack(sizes: list[int], n_runs: int, dtype: str = "float64") -> Network:
+    network = Network(sizes, "tanh", n_runs, dtype)
+    rngs = [stream(seed, "init") for seed in range(n_runs)]
+    network.initialize(rngs, [INITIALIZERS["normal"]] * n_runs, [1.0] * n_runs)
+    return network
+
+
+def test_logits_equal_those_worked_by_hand() -> None:
+    assert Network.from_weights(WEIGHTS, "relu").forward(X).tolist() == LOGITS
+
+
+def test_probabilities_equal_those_worked_by_hand() -> None:
+    # Two classes: 1 / (1 + exp(-difference)), of differences 1 and -5.
+    first = [1 / (1 + math.exp(-1)), 1 / (1 + math.exp(5))]
+    probabilities = Network.from_weights(WEIGHTS, "relu").predict_proba(X[0])
+    np.testing.assert_allclose(probabilities[0, :, 0], first, rtol=1e-15)
+
+
+def test_gradients_equal_those_worked_by_hand() -> None:
+    network = Network.from_weights(WEIGHTS, "relu")
+    network.forward(X)
+    # G = (1, 0) and (0, 1) at the logits. d_weight2 = hidden.T @ G = | 3 0 |  d_bias2 = (1, 1)
+    #                                                                 | 1 2 |
+    # At the hidden units: G @ weight2.T = (1, 0) and (0, 3); relu lets both live units through.
+    # d_weight0 = X.T @ that = | 1*1-1*0  1*0-1*3 | = | 1 -3 |, d_bias0 = (1, 3)
+    #                          | 1*1+0*0  1*0+0*3 |   | 1  0 |
+    network.backward(np.array([[[1.0, 0.0], [0.0, 1.0]]]))
+    assert network.parameters.gradients.tolist() == [[1, -3, 1, 0, 1, 3, 3, 0, 1, 2, 1, 1]]
+
+
+def test_weights_have_the_names_of_a_sequence_that_counts_activations() -> None:
+    network = Network([4, 5, 6, 2])
+    shapes = {name: array.shape for name, array in network.weights().items()}
+    assert shapes == {
+        "layers.0.weight": (4, 5),
+        "layers.0.bias": (5,),
+        "layers.2.weight": (5, 6),
+        "layers.2.bias": (6,),
+        "layers.4.weight": (6, 2),
+        "layers.4.bias": (2,),
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [[4, 2], [3, 1], [2, 3, 4, 5, 6, 7, 8, 2]], ids=str)
+def test_a_network_rebuilt_from_weights_predicts_the_same_bytes(
+    sizes: list[int], dtype: str
+) -> None:
+    stack = random_stack(sizes, 3, dtype)
+    rows = np.random.default_rng(0).standard_normal((6, sizes[0]))
+    stacked = stack.predict_proba(rows)
+    for run in range(3):
+        rebuilt = Network.from_weights(stack.weights(run), "tanh")
+        assert rebuilt.dtype == dtype
+        assert rebuilt.predict_proba(rows)[0].tobytes() == stacked[run].tobytes()
+
+
+def test_weights_are_a_copy() -> None:
+    network = Network.from_weights(WEIGHTS)
+    network.weights()["layers.0.bias"][:] = 9
+    assert network.weights()["layers.0.bias"].tolist() == [0.0, 1.0]
+
+
+def test_rows_may_be_the_same_for_all_runs_or_of_each_run() -> None:
+    stack = random_stack([3, 4, 2], 5)
+    rows = np.random.default_rng(1).standard_normal((6, 3))
+    same, of_each = stack.predict_proba(rows), stack.predict_proba(np.stack([rows] * 5))
+    assert same.shape == (5, 6, 2)
+    assert same.tobytes() == of_each.tobytes()
+
+
+def test_probabilities_outlive_the_next_prediction() -> None:
+    stack = random_stack([3, 2], 1)
+    first = stack.predict_proba(np.ones((2, 3)))
+    kept = first.copy()
+    stack.predict_proba(np.zeros((2, 3)))
+    assert first.tobytes() == kept.tobytes()
+
+
+def test_prediction_and_training_leave_the_rows_alone() -> None:
+    # Activations overwrite what they are given; data must never be that.
+    for activation in ("identity", "relu"):
+        network = Network([3, 3], activation)
+        rows = -np.ones((1, 2, 3))
+        network.backward(network.loss.gradient(network.forward(rows), np.eye(3)[None, :2]))
+        assert (rows == -1).all()
+
+
+def test_runs_do_not_mix() -> None:
+    stack = random_stack([3, 4, 2], 3)
+    rows = np.random.default_rng(2).standard_normal((3, 5, 3))
+    targets = one_hot(np.array([[0, 1, 0, 1, 1]] * 3), 2, stack.dtype)
+
+    def gradients() -> np.ndarray:
+        stack.backward(stack.loss.gradient(stack.forward(rows), targets))
+        return stack.parameters.gradients.copy()
+
+    before = gradients()
+    stack.parameters.values[1] += 1
+    rows[1] *= 2
+    after = gradients()
+    assert [row.tobytes() for row in after[::2]] == [row.tobytes() for row in before[::2]]
+    assert after[1].tobytes() != before[1].tobytes()
+
+
+def test_kept_runs_compute_the_same_bytes_as_before() -> None:
+    stack = random_stack([3, 4, 2], 5)
+    rows = np.random.default_rng(3).standard_normal((6, 3))
+    before = stack.predict_proba(rows)
+    stack.keep(np.array([1, 4]))
+    after = stack.predict_proba(rows)
+    assert [of_run.tobytes() for of_run in after] == [before[1].tobytes(), before[4].tobytes()]
+
+
+@pytest.mark.parametrize("sizes", [[4, 2], [3, 1], [64, 64, 32, 10]], ids=str)
+def test_parameters_are_counted_without_being_made(sizes: list[int]) -> None:
+    assert n_parameters(sizes) == Network(sizes).parameters.n_parameters
+    # 64*64+64 + 64*32+32 + 32*10+10 = 4160 + 2080 + 330.
+    assert n_parameters([64, 64, 32, 10]) == 6570
+
+
+def test_layers_alternate_and_the_last_is_linear() -> None:
+    kinds = [isinstance(layer, Linear) for layer in Network([4, 3, 3, 2]).layers]
+    assert kinds == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({}, "no 'layers.0.weight'"),
+        ({"layers.0.bias": np.ones(2)}, "no 'layers.0.weight'"),
+        ({"layers.0.weight": np.ones((4, 2))}, "have the shapes"),
+        ({"layers.0.weight": np.ones((4, 2)), "layers.0.bias": np.ones(3)}, "have the shapes"),
+        ({"layers.1.weight": np.ones((4, 2)), "layers.1.bias": np.ones(2)}, "have the shapes"),
+        ({"layers.0.weight": np.ones(4), "layers.0.bias": np.ones(2)}, "have the shapes"),
+        ({"layers.0.weight": np.ones((4, 2, 1)), "layers.0.bias": np.ones(2)}, "have the shapes"),
+        ({**WEIGHTS, "layers.2.weight": np.ones((3, 2))}, "have the shapes"),
+        ({**WEIGHTS, "layers.9.scale": np.ones(1)}, "have the shapes"),
+        ({"weight": np.ones((4, 2))}, "no 'layers.0.weight'"),
+        ({"a.0.weight": np.ones((4, 2))}, "no 'layers.0.weight'"),
+        ({"layers.x.weight": np.ones((4, 2))}, "no 'layers.0.weight'"),
+    ],
+)
+def test_weights_of_no_network_are_refused(weights: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Network.from_weights(weights)
