@@ -6,8 +6,10 @@ for all of them at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from softnet.initializers import Initializer
 from softnet.layers import Activation, Layer, Linear
 from softnet.losses import SoftmaxCrossEntropy
 from softnet.parameters import Parameters
+
+WEIGHT_NAME = re.compile(r"layers\.([0-9]+)\.weight")
 
 
 class Network:
@@ -82,14 +86,20 @@ class Network:
             If names or shapes are not those of one network.
         """
         # By number, since "layers.10" sorts before "layers.2" as text.
-        numbers = sorted(int(name.split(".")[1]) for name in weights if name.endswith(".weight"))
-        matrices = [weights[f"layers.{number}.weight"] for number in numbers]
+        named = [(WEIGHT_NAME.fullmatch(name), array) for name, array in weights.items()]
+        numbered = [(int(match[1]), array) for match, array in named if match]
+        matrices = [array for _, array in sorted(numbered, key=itemgetter(0))]
         if not matrices:
             raise ValueError("weights hold no 'layers.0.weight'")
+        found = {name: array.shape for name, array in weights.items()}
+        # Before anything is allocated: sizes that do not belong together can ask for terabytes.
+        if any(matrix.ndim != 2 for matrix in matrices) or any(
+            before.shape[1] != after.shape[0] for before, after in pairwise(matrices)
+        ):
+            raise ValueError(f"weights have the shapes {found}, which do not follow one another")
         sizes = [matrices[0].shape[0], *(matrix.shape[1] for matrix in matrices)]
         network = cls(sizes, activation, n_runs=1, dtype=matrices[0].dtype)
         expected = network.parameters.shapes
-        found = {name: array.shape for name, array in weights.items()}
         if found != expected:
             raise ValueError(f"weights have the shapes {found}, not {expected}")
         for name, array in weights.items():

@@ -7,6 +7,7 @@ the network from Python and one who writes YAML read the same words.
 from __future__ import annotations
 
 import math
+from numbers import Integral
 
 
 class SettingError(ValueError):
@@ -52,4 +53,5 @@ def require_fraction(setting: str, value: float) -> None:
 
 def require_count(setting: str, value: int, least: int) -> None:
     """Raise `SettingError` unless the whole number `value` is at least `least`."""
-    require(value >= least, setting, f"a whole number, {least} or above", value)
+    whole = isinstance(value, Integral)
+    require(whole and value >= least, setting, f"a whole number, {least} or above", value)
