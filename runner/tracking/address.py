@@ -55,6 +55,12 @@ class Address:
         return self.database.parent / "artifacts" if self.database else None
 
 
+def experiment_link(server: str, experiment_id: str) -> str:
+    """Return the page that shows an experiment's runs; the plain link opens on MLflow's traces."""
+    server = server.rstrip("/")
+    return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+
+
 def resolve(uri: str | None) -> Address:
     """Find the store that is meant.
 

@@ -73,8 +73,10 @@ def _make(database: Path, artifacts: Path) -> None:
             store.engine.dispose()
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        unfinished.rename(database)
-        sync_folder(database.parent)
+        # Another program, which does not know our lock, may have made one in these seconds.
+        if not database.exists():
+            unfinished.rename(database)
+            sync_folder(database.parent)
     finally:
         _remove(unfinished)
 
@@ -95,9 +97,10 @@ def _check(database: Path) -> None:
             raise StoreError(f"{database}: cannot be written: it, or its folder, is read-only")
         uri = f"{database.as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCKED_FOR_S)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            # SQLite takes the missing end of a last page for zeros.
             if size % connection.execute("PRAGMA page_size").fetchone()[0]:
                 raise StoreError(f"{database}: is cut short: {size:,} bytes.{_ADVICE}")
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             if "alembic_version" not in tables:
                 raise StoreError(f"{database}: is a database, but not one of MLflow.{_ADVICE}")
             found = connection.execute("SELECT version_num FROM alembic_version").fetchall()

@@ -12,17 +12,20 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.environment import environment
 from runner.errors import StoreError
 from runner.tracking import database, library
-from runner.tracking.address import Address, check_answers, resolve
+from runner.tracking.address import Address, check_answers, experiment_link, resolve
 from runner.tracking.processes import Presence, dead
 from runner.tracking.runs import RecordedRun, cut
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from numpy.typing import NDArray
+
+    from runner.execute import Prepared
 
 
 class Store:
@@ -46,6 +49,13 @@ class Store:
         self.experiment_id = experiment_id
         self.experiment = experiment
         self._presence: Presence | None = None
+
+    @property
+    def where(self) -> str:
+        """Say where a person finds the runs: a link, or the database that `runner ui` shows."""
+        if self.address.is_server:
+            return experiment_link(self.address.uri, self.experiment_id)
+        return self.address.uri
 
     def start_run(
         self,
@@ -89,6 +99,43 @@ class Store:
                 run_name=name,
             )
         return RecordedRun(self.client, run, params, self.address.uri, self._presence)
+
+    def log_model(
+        self,
+        run: RecordedRun,
+        prepared: Prepared,
+        weights: Mapping[str, NDArray[Any]],
+        activation: str,
+    ) -> str:
+        """Give a run a model that `mlflow.pyfunc.load_model` loads: raw rows to probabilities.
+
+        Parameters
+        ----------
+        run : RecordedRun
+            Still RUNNING.
+        prepared : Prepared
+            The data that it was trained on, with its preprocessing.
+        weights : mapping of str to ndarray
+            As `softnet.Network.weights` gives them.
+        activation : str
+            Of the hidden layers.
+
+        Returns
+        -------
+        str
+            The model's URI, ``models:/...``.
+
+        Raises
+        ------
+        StoreError
+            If the store or the disk fails.
+        """
+        with library.in_words(self.address.uri):
+            from runner.tracking.models import log_model
+
+            return log_model(
+                self.client, self.experiment_id, run.run_id, prepared, weights, activation
+            )
 
     def close_abandoned_runs(self) -> list[str]:
         """Mark KILLED what processes of this machine left RUNNING when they died.
