@@ -1,0 +1,108 @@
+"""Every command that the README shows is one that works, in a checkout like a reader's."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+# Commands that are not run here, each with the reason.
+ELSEWHERE = {
+    "make test": "runs this very test",
+    "make lint": "CI runs it beside the tests",
+    "make conformance": "CI runs it beside the tests",
+    "make benchmarks": "takes minutes, and its figures want a quiet machine",
+    "runner ui": "serves until it is stopped; the tests of the command line start and stop it",
+}
+
+
+def commands(markdown: str) -> list[str]:
+    """Read the commands out of the fenced blocks of a page.
+
+    A block of `bash` or `sh` holds commands alone; in one of `console`, or of no language, they
+    follow a `$ ` and the rest is what they print. A backslash at the end of a line joins the next.
+    """
+    found = []
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL):
+        lines = re.sub(r"\\\n\s*", "", block).splitlines()
+        if language in {"", "console"}:
+            found += [line[2:] for line in lines if line.startswith("$ ")]
+        elif language in {"bash", "sh", "shell"}:
+            found += [line.removeprefix("$ ") for line in lines]
+    plain = [re.sub(r"\s+#\s.*", "", command).strip() for command in found]
+    return [command for command in plain if command and not command.startswith("#")]
+
+
+def shown() -> list[str]:
+    return list(dict.fromkeys(commands((CHECKOUT / "README.md").read_text("utf-8"))))
+
+
+@pytest.fixture(scope="module")
+def readers_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what git would give a reader, with the environment of this test as its `.venv`."""
+    folder = tmp_path_factory.mktemp("reader")
+    listing = subprocess.run(
+        ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    for name in filter(None, listing.stdout.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (CHECKOUT / name).is_file():
+            shutil.copy2(CHECKOUT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+def test_commands_are_found_in_every_kind_of_block() -> None:
+    page = """
+```bash
+make run   # a remark
+# a remark alone
+runner \\
+    seed=1
+```
+
+```console
+$ runner seed=2
+a line that it prints
+```
+
+```
+$ runner seed=3
+```
+
+```yaml
+seed: 4
+```
+"""
+    assert commands(page) == ["make run", "runner seed=1", "runner seed=2", "runner seed=3"]
+
+
+def test_the_readme_shows_what_is_run_elsewhere() -> None:
+    assert set(ELSEWHERE) <= set(shown())
+
+
+# In one group, since a command may use what an earlier one left.
+@pytest.mark.xdist_group("readme")
+@pytest.mark.parametrize("command", [each for each in shown() if each not in ELSEWHERE])
+def test_a_command_of_the_readme_works(command: str, readers_checkout: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        # What make would install is installed: this test runs in it.
+        ["bash", "-c", re.sub(r"\bmake\b", "make -o .venv/ready", command)],
+        cwd=readers_checkout,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(readers_checkout)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
