@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 IntArray = NDArray[np.intp]
 _PARTS = ("train", "val", "test")
+# What helps when training does not see a class.
+_HINTS = {
+    "contiguous": " split=shuffled and split=stratified mix the rows first.",
+    "shuffled": " split=stratified gives each part its share of every class.",
+    "stratified": "",
+    "kfold": " split.stratified=true gives each fold its share of every class.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +104,7 @@ def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> 
                 order = _generator(config.seed).permutation(len(y))
             train, val, test, _ = np.split(order, np.cumsum(sizes))
             split = Split(train, val, test)
-    _check_classes(split, y, class_names)
+    _check_classes(split, y, class_names, _HINTS[config.name])
     return split
 
 
@@ -219,18 +226,17 @@ class _Classes:
             )
 
 
-def _check_classes(split: Split, y: IntArray, class_names: Sequence[str]) -> None:
+def _check_classes(split: Split, y: IntArray, class_names: Sequence[str], hint: str) -> None:
     """Refuse a split whose training rows cannot teach what the other rows ask."""
-    hint = "split=stratified or split=shuffled mix the rows first."
     trained = np.unique(y[split.train])
     for part in ("test", "val"):
         for label in np.setdiff1d(y[getattr(split, part)], trained):
             raise DataError(
                 f"split: the {len(split.train):,} training rows must hold every class of the "
-                f"{part} rows,\ngot class {shorten(class_names[label], 60)} in {part} alone. {hint}"
+                f"{part} rows,\ngot class {shorten(class_names[label], 60)} in {part} alone.{hint}"
             )
     if len(trained) < 2:
         raise DataError(
             f"split: the training rows must hold at least 2 classes, got only "
-            f"{shorten(class_names[trained[0]], 60)} in all {len(split.train):,} rows. {hint}"
+            f"{shorten(class_names[trained[0]], 60)} in all {len(split.train):,} rows.{hint}"
         )
