@@ -19,11 +19,12 @@ from softnet.batches import SAMPLINGS
 from softnet.early_stopping import EarlyStopping
 from softnet.initializers import INITIALIZERS
 from softnet.losses import one_hot
-from softnet.metrics import evaluate
+from softnet.metrics import HIGHER_IS_BETTER, evaluate
 from softnet.network import Network
 from softnet.optimizers import OPTIMIZERS, OptimizerSettings
 from softnet.randomness import stream
 from softnet.schedules import Constant, Schedule
+from softnet.settings import require
 
 # Steps between two records at the most, so that progress shows and a state can be saved.
 STEPS_PER_CHUNK = 256
@@ -161,6 +162,9 @@ class Training:
             name: Examples(np.ascontiguousarray(rows.X, dtype), rows.y)
             for name, rows in examples.items()
         }
+        recorded = [f"{name}/{metric}" for name in examples for metric in HIGHER_IS_BETTER]
+        for rule in {run.early_stopping for run in runs if run.early_stopping}:
+            require(rule.metric in recorded, "metric", f"one of {recorded}", rule.metric)
         train = self.examples["train"]
         # Rows and their one-hot classes side by side: a batch is gathered in one go.
         targets = one_hot(train.y, settings.layer_sizes[-1], dtype)
@@ -254,7 +258,8 @@ class Training:
             rule = self.runs[run].early_stopping
             if not finite[row]:
                 self.failures[run] = f"loss is not finite at step {self.step}"
-                self.values[run] = self.network.parameters.values[row]
+                if self.best_steps[run] < 0:
+                    self.values[run] = self.network.parameters.values[row]
                 continue
             if rule is None:
                 staying[row] = True
