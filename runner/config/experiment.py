@@ -11,7 +11,6 @@ from runner.config.data import DataConfig, SplitConfig
 from runner.config.derived import NamedSettings, Settings, choice_of, schema_of
 from runner.config.messages import explain
 from runner.config.rules import Rule, Section, Seed, one_of, positive, whole
-from runner.config.uri import tracking_uri
 from runner.errors import shorten
 from softnet import (
     ACTIVATIONS,
@@ -107,9 +106,12 @@ class TrainingConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where runs are recorded."""
+    """Where runs are recorded. Which forms of URI can be used is the tracking room's to say."""
 
-    uri: Annotated[str | None, tracking_uri()] = None
+    uri: Annotated[
+        str | None,
+        Rule("a tracking URI, such as http://127.0.0.1:5000 or sqlite:///mlflow.db, or null"),
+    ] = None
     experiment: Annotated[Text | None, Rule(f"{_TEXT}, or null")] = None
 
 

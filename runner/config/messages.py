@@ -46,6 +46,8 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> ConfigError:
             error = _out_of_range(key, context["error"])
         case "extra_forbidden":
             error = _unknown(key, known)
+        case "invalid_key":
+            error = ConfigError("the config", "text wherever there is a key", detail["loc"][-1])
         case "missing":
             error = ConfigError.plain(f"{key}: must be given, got nothing.")
         case "union_tag_invalid":

@@ -1,0 +1,153 @@
+"""The commands, and how they end: messages, exit codes, signals.
+
+Each command imports what it needs when it is called, so that help and a typing error cost little.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from runner.errors import (
+    CommandError,
+    ConfigError,
+    DataError,
+    RunFailed,
+    RunnerError,
+    Terminated,
+    nearest,
+)
+from runner.streams import make_streams_last
+from runner.text import printable
+from runner.usage import HELP, help_page
+
+if TYPE_CHECKING:
+    from runner.compose import Job
+
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+
+def main() -> NoReturn:
+    """Carry out the command line of this process, and end it with the right exit code."""
+    make_streams_last()
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _command(sys.argv[1:])
+    except RunnerError as error:
+        _say(str(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except Terminated:
+        code = _TERMINATED
+    finally:
+        sys.stdout.flush()
+    sys.exit(code)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    # A group and a supervisor often send it twice: what is being closed now stays undisturbed.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        print(printable(line), file=sys.stderr)  # noqa: T201  (messages are for people)
+
+
+def _command(arguments: Sequence[str]) -> int:
+    if list(arguments) in (["--help"], ["-h"]):
+        print(help_page())  # noqa: T201  (the output that was asked for)
+        return 0
+    # A bare word cannot be an override, nor a flag.
+    if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
+        return _named(arguments[0])(arguments[1:])
+    return _run(arguments)
+
+
+def _named(word: str) -> Callable[[Sequence[str]], int]:
+    if word not in _COMMANDS:
+        hint = nearest(word, _COMMANDS)
+        raise CommandError(
+            f"{word}: must be a command ({', '.join(_COMMANDS)}) or a setting (key=value), "
+            f"got {word!r}.{' ' + hint if hint else ''} See runner --help."
+        )
+    return _COMMANDS[word]
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Compose, check and carry out the jobs of a Hydra command line."""
+    from runner.compose import compose
+
+    jobs = compose(arguments, HELP)
+    if jobs is None:
+        return 0
+    _check(jobs)
+
+    from runner.session import Session
+
+    not_begun: list[str] = []
+    with Session(single=len(jobs) == 1) as session:
+        for job in jobs:
+            try:
+                session.run(job.config, job.overrides)
+            except (ConfigError, DataError, RunFailed) as error:
+                if len(jobs) == 1:
+                    raise
+                not_begun.append(f"{' '.join(job.overrides)}: {error}")
+    for line in not_begun:
+        _say(line)
+    return 1 if not_begun else session.exit_code
+
+
+def _check(jobs: Sequence[Job]) -> None:
+    """Check all jobs before the first one starts.
+
+    Raises
+    ------
+    ConfigError
+        For the first job that is wrong; in a sweep it says which.
+    """
+    from runner.config import Experiment
+
+    for number, job in enumerate(jobs, start=1):
+        try:
+            Experiment.from_dict(job.config)
+        except ConfigError as error:
+            if len(jobs) == 1:
+                raise
+            point = f"Nothing was run: job {number} of {len(jobs)} is {' '.join(job.overrides)}"
+            raise ConfigError.plain("\n".join([*str(error).splitlines()[:2], point])) from None
+
+
+def _ui(arguments: Sequence[str]) -> int:
+    parser = ArgumentParser("runner ui", description="Show the runs in a browser, on this machine.")
+    parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
+    parser.add_argument("--uri", help="the store, in place of the one that runs go to")
+
+    def refuse(message: str) -> NoReturn:
+        raise CommandError(f"runner ui: {message}. Usage: runner ui [--port N] [--uri URI]")
+
+    parser.error = refuse  # type: ignore[method-assign]  # argparse has no other way to be told
+    options = parser.parse_args(list(arguments))
+
+    from runner.tracking.ui import ui
+
+    ui(options.uri, options.port)
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ArgumentTypeError(f"must be a number from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"ui": _ui}

@@ -1,0 +1,161 @@
+"""THE Hydra room: the command line and YAML in, one plain dict per job out.
+
+Hydra only composes here. What it is given as "the job" collects the composed config, so that all
+jobs of a sweep are known, and can be checked, before the first of them trains; and whatever goes
+wrong inside Hydra is about the config. This room must not know what a config means.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+import hydra
+from hydra._internal.utils import get_args_parser  # the parser that hydra.main itself uses
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from runner.compose.complaints import explain
+from runner.compose.files import check_files
+from runner.compose.settings import hydra_settings
+from runner.errors import CommandError
+from runner.places import config_folder
+
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job, composed and resolved.
+
+    Parameters
+    ----------
+    config : dict
+        Plain data: dicts, lists, text, numbers, None.
+    overrides : tuple of str
+        What the command line changed, ``key=value``, as Hydra tells it for this job.
+    """
+
+    config: dict[str, Any]
+    overrides: tuple[str, ...]
+
+
+def compose(arguments: Sequence[str], help_template: str) -> list[Job] | None:
+    """Carry out a Hydra command line up to the point where jobs would run.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The command line without the program.
+    help_template : str
+        What ``--help`` shows, with Hydra's placeholders.
+
+    Returns
+    -------
+    list of Job or None
+        None where Hydra was asked to show something (``--cfg``, ``--info``, ...), and has.
+
+    Raises
+    ------
+    ConfigError, CommandError
+        If there is no such config, or no such command line.
+    SystemExit
+        After ``--help`` and its like.
+    """
+    flags = _parse(arguments)
+    # Whoever sets it wants to see Hydra's traceback, and not what is made of it here.
+    untranslated = os.environ.get(_FULL_ERROR) == "1"
+    with hydra_settings(help_template), _command_line(arguments, flags.overrides), _raw_errors():
+        try:
+            jobs = _compose_all()
+        except Exception as error:
+            if untranslated:
+                raise
+            raise explain(error, flags.overrides) from error
+        except SystemExit as end:
+            # Hydra has said what it found wrong, and ends with 1.
+            raise SystemExit(CommandError.exit_code if end.code == 1 else end.code) from None
+    if flags.cfg or flags.info or flags.shell_completion:
+        return None
+    if not jobs:
+        raise CommandError("the sweep: must have at least one job, got an empty list of values.")
+    return jobs
+
+
+def _compose_all() -> list[Job]:
+    jobs: list[Job] = []
+    problems: list[Exception] = []
+
+    def collect(config: DictConfig) -> None:
+        try:
+            jobs.append(_job(config))
+        except Exception as error:  # noqa: BLE001  (raised below: in here, Hydra would announce it)
+            problems.append(error)
+
+    program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
+    program(collect)()
+    if problems:
+        raise problems[0]
+    return jobs
+
+
+def _job(config: DictConfig) -> Job:
+    settings = HydraConfig.get()
+    check_files(settings.runtime)
+    # As they were typed: iterating over them would resolve what interpolates.
+    overrides = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return Job(cast("dict[str, Any]", plain), tuple(cast("list[str]", overrides)))
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    """Read the flags as Hydra will, and refuse those that it would not explain in three lines."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise CommandError(f"{message[:1].upper()}{message[1:]}. See runner --help.")
+
+    parser.error = refuse  # type: ignore[method-assign]  # argparse has no other way to be told
+    flags = parser.parse_intermixed_args(list(arguments))
+    if flags.experimental_rerun is not None:
+        raise CommandError(
+            "--experimental-rerun unpickles a file, which can run anything; it is not supported."
+        )
+    return flags
+
+
+@contextmanager
+def _command_line(arguments: Sequence[str], overrides: Sequence[str]) -> Iterator[None]:
+    """Show Hydra the command line where it looks, with the overrides first.
+
+    Its parser takes only one unbroken row of them; ``runner experiment=iris -m seed=1,2`` is
+    what people type.
+    """
+    rest = list(arguments)
+    for override in overrides:
+        rest.remove(override)
+    before = sys.argv
+    sys.argv = [before[0], *overrides, *rest]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+@contextmanager
+def _raw_errors() -> Iterator[None]:
+    """Have Hydra raise what goes wrong instead of printing it and ending the process."""
+    before = os.environ.get(_FULL_ERROR)
+    os.environ[_FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FULL_ERROR]
+        else:
+            os.environ[_FULL_ERROR] = before

@@ -1,0 +1,51 @@
+"""Standard streams that outlast their reader: `runner ... | head -1` still trains and records.
+
+Whatever is printed afterwards goes nowhere, and nothing is raised where it was printed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+
+class _Lasting(io.TextIOWrapper):
+    """Text output that goes on into the null device once its pipe is broken."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._go_on()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
+
+
+def make_streams_last() -> None:
+    """Put streams in place of the standard ones that neither close nor fail to encode."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Else the first file that is opened, a database maybe, would take the number.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = _lasting(sys.stdout, 1)
+    sys.stderr = _lasting(sys.stderr, 2)
+
+
+def _lasting(stream: object, number: int) -> _Lasting:
+    if isinstance(stream, io.TextIOWrapper):
+        encoding, buffered = stream.encoding, stream.line_buffering
+        return _Lasting(stream.detach(), encoding, "backslashreplace", line_buffering=buffered)
+    return _Lasting(open(number, "wb", closefd=False), "utf-8", "backslashreplace")
