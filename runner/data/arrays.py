@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 import sys
 import tokenize
 import zipfile
@@ -29,7 +30,9 @@ from runner.text import elide
 if TYPE_CHECKING:
     from runner.config import FileData
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+# What a torn, scribbled-over or encrypted archive can raise on its way through zipfile.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, IndexError, RuntimeError,
+            ValueError)  # fmt: skip
 # What may be in an array: NumPy's codes for the kinds, and how a person says it.
 _X = ("biuf", "numbers or booleans")
 _Y = ("biufU", "numbers, booleans or text")
@@ -128,7 +131,7 @@ class _Header:
 
 def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
     present = [other.removesuffix(".npy") for other in archive.namelist()]
-    if name not in present:
+    if f"{name}.npy" not in archive.namelist():
         hint = nearest(name, present)
         raise DataError(
             f"{file}: must hold an array {name!r}, got {listed(present) or 'no arrays'}."

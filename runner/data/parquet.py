@@ -56,12 +56,11 @@ def read_parquet(path: Path, file: str, config: FileData) -> tuple[list[Column],
                 _check_type(file, names[index], source.schema_arrow.field(names[index]).type)
             wanted = [names[index] for index in (*features, target)]
             table = source.read(columns=wanted, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        reason = shorten(str(error).splitlines()[0])
+        *columns, labels = (_column(file, name, table.column(name)) for name in wanted)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{file}: must be a whole Parquet file, got a damaged one: {reason}"
+            f"{file}: must be a whole Parquet file, got a damaged one ({elide(error, 120)})."
         ) from error
-    *columns, labels = (_column(file, name, table.column(name)) for name in wanted)
     return columns, labels
 
 

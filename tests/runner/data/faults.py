@@ -3,6 +3,7 @@
 The tables live in faults_of_*.py; the loader is put through all of them, the command through some.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,4 +50,5 @@ def _typed(value: object) -> str:
         return "null"
     if isinstance(value, list):
         return f"[{','.join(map(str, value))}]"
-    return f"'{value}'" if isinstance(value, str) and not value.isalnum() else str(value)
+    plain = re.fullmatch(r"[\w./-]*", str(value))
+    return str(value) if plain else f"'{value}'"

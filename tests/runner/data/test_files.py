@@ -4,6 +4,8 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
 from runner.config import FileData
@@ -19,17 +21,22 @@ def named(fault: Fault) -> str:
     return f"{Path(fault.file).suffix[:9] or 'path'}-{fault.name}"
 
 
+def check_manners(error: RunnerError) -> None:
+    text = str(error)
+    assert error.exit_code == 2
+    assert len(text.splitlines()) <= 3
+    assert text == text.strip()
+    assert text.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=named)
 def test_a_fault_is_told_with_its_place(fault: Fault, tmp_path: Path) -> None:
     config = fault.config(tmp_path)
     with pytest.raises(RunnerError) as caught:
         load(config)
-    text = str(caught.value)
-    assert caught.value.exit_code == 2
-    assert len(text.splitlines()) <= 3
-    assert text == text.strip()
+    check_manners(caught.value)
     for piece in fault.says:
-        assert piece in text
+        assert piece in str(caught.value)
 
 
 @pytest.mark.parametrize("fault", faults_of_arrays.FAULTS, ids=named)
@@ -43,6 +50,41 @@ def test_nothing_is_allocated_on_the_word_of_a_header(fault: Fault, tmp_path: Pa
     finally:
         tracemalloc.stop()
     assert peak < 20e6  # zipfile and the parsers of headers; the smallest claim is 3 GB
+
+
+def whole(name: str) -> bytes:
+    contents = {
+        "t.csv": b'a,b,label\r\n1,"x\ny",p\r\n2,z,q\r\n',
+        "t.npz": faults_of_arrays.npz(X=faults_of_arrays.X, y=faults_of_arrays.Y.astype(str)),
+        "t.npy": faults_of_arrays.npy(faults_of_arrays.TABLE),
+        "t.parquet": faults_of_parquet.parquet(**faults_of_parquet.GOOD),
+    }
+    return contents[name]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.npz", "t.npy", "t.parquet"])
+@hypothesis.settings(max_examples=300)
+@hypothesis.given(
+    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4))),
+    length=st.floats(0.5, 1.5),
+)
+def test_scribbled_files_are_read_or_refused_and_never_crash(
+    name: str,
+    places: list[tuple[float, bytes]],
+    length: float,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    content = whole(name)
+    for place, scribble in places:
+        start = int(place * len(content))
+        content = content[:start] + scribble + content[start + len(scribble) :]
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content[: int(length * len(content))])
+    target = {"t.npz": None, "t.npy": "-1"}.get(name, "label")
+    try:
+        load(FileData(name="file", path=str(path), target=target))
+    except RunnerError as error:
+        check_manners(error)
 
 
 def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
