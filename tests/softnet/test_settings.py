@@ -33,6 +33,7 @@ TABLE: list[tuple[Make, str, str, list[object]]] = [
     (sgd, "weight_decay", FROM_0, NEGATIVE),
     (sgd, "clip_norm", ABOVE_0, NOT_ABOVE_0),
     (sgd, "momentum", SHARE, NO_SHARE),
+    (sgd, "nesterov", "false where momentum is 0", [True]),
     (adam, "learning_rate", ABOVE_0, NOT_ABOVE_0),
     (adam, "weight_decay", FROM_0, NEGATIVE),
     (adam, "clip_norm", ABOVE_0, NOT_ABOVE_0),
