@@ -2,8 +2,8 @@
 
 They see only the flat buffer (runs, n_parameters), so a step is a handful of vector operations
 whatever the depth. Every run has settings of its own; where a setting that is off for one run is
-on for another in the same stack, the extra operation leaves the bits of the first as they are
-(``0 * v + g``, ``g * 1``), because parameters never hold a negative zero.
+on for another in the same stack, the extra operation leaves out the first run's row: a share of
+nothing would not do, since ``0 * inf`` is not 0.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softnet.arrays import Array, Indices
 from softnet.parameters import Parameters
 from softnet.settings import (
+    require,
     require_fraction,
     require_not_negative,
     require_positive,
@@ -76,8 +78,13 @@ class Optimizer(ABC):
         self._scratch = np.empty_like(self.parameters.values)
         self._decay = self._column(lambda run: run.weight_decay)
         self._clip = self._column(lambda run: math.inf if run.clip_norm is None else run.clip_norm)
-        self._decays = bool(np.any(self._decay))
+        self._decays = self._rows_where(lambda run: run.weight_decay > 0)
         self._clips = bool(np.any(np.isfinite(self._clip)))
+
+    def _rows_where(self, holds: Callable[[Any], bool]) -> NDArray[np.bool] | bool:
+        """Say of which runs something holds, as `where` of a ufunc: all, none, or these rows."""
+        rows = np.array([holds(run) for run in self.settings], bool).reshape(-1, 1)
+        return rows if rows.any() and not rows.all() else bool(rows.any())
 
     def _column(self, setting: Callable[[Any], float]) -> Array:
         return self._as_column([setting(run) for run in self.settings])
@@ -105,9 +112,9 @@ class Optimizer(ABC):
             factors = np.ones_like(norms)
             np.divide(self._clip, norms, out=factors, where=too_long)
             np.multiply(gradients, factors, out=gradients)
-        if self._decays:
+        if self._decays is not False:
             np.multiply(self.parameters.values, self._decay, out=self._scratch)
-            np.add(gradients, self._scratch, out=gradients)
+            np.add(gradients, self._scratch, out=gradients, where=self._decays)
         return gradients
 
 
@@ -146,12 +153,15 @@ class SGD(Optimizer):
         def __post_init__(self) -> None:
             super().__post_init__()
             require_fraction("momentum", self.momentum)
+            idle = self.nesterov and self.momentum == 0
+            require(not idle, "nesterov", "false where momentum is 0", self.nesterov)
 
     def _take(self, settings: tuple[Any, ...]) -> None:
         super()._take(settings)
         self._momentum = self._column(lambda run: run.momentum)
         self._moves = bool(np.any(self._momentum))
-        self._nesterov = np.array([run.nesterov for run in settings]).reshape(-1, 1)
+        self._looks_ahead = self._rows_where(lambda run: run.nesterov)
+        self._follows = self._rows_where(lambda run: run.momentum > 0 and not run.nesterov)
 
     def step(self, learning_rates: Sequence[float], t: int) -> None:
         if learning_rates is not self._rates:
@@ -161,12 +171,13 @@ class SGD(Optimizer):
             velocity = self.state["velocity"]
             np.multiply(velocity, self._momentum, out=velocity)
             np.add(velocity, direction, out=velocity)
-            if self._nesterov.any():
+            if self._looks_ahead is not False:
                 np.multiply(velocity, self._momentum, out=self._scratch)
-                np.add(direction, self._scratch, out=direction)
-                np.copyto(direction, velocity, where=~self._nesterov)
-            else:
+                np.add(direction, self._scratch, out=direction, where=self._looks_ahead)
+            if self._follows is True:
                 direction = velocity
+            else:
+                np.copyto(direction, velocity, where=self._follows)
         np.multiply(direction, self._rate, out=self._scratch)
         np.subtract(self.parameters.values, self._scratch, out=self.parameters.values)
 
