@@ -54,7 +54,7 @@ conformance: $(READY_FOR_CONFORMANCE) ## compare training with PyTorch, which it
 	$(BIN)/python -m pytest tests/conformance $(ARGS)
 
 benchmarks: $(READY) ## measure accuracy, speed, start-up and recording
-	@for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: $(READY_FOR_TESTS) ## choose and pin the dependencies anew
 	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt

@@ -21,6 +21,9 @@ ELSEWHERE = {
 }
 
 
+README = (CHECKOUT / "README.md").read_text("utf-8")
+
+
 def commands(markdown: str) -> list[str]:
     """Read the commands out of the fenced blocks of a page.
 
@@ -38,14 +41,8 @@ def commands(markdown: str) -> list[str]:
     return [command for command in plain if command and not command.startswith("#")]
 
 
-def shown() -> list[str]:
-    return list(dict.fromkeys(commands((CHECKOUT / "README.md").read_text("utf-8"))))
-
-
-@pytest.fixture(scope="module")
-def readers_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy_checkout(folder: Path) -> Path:
     """Copy what git would give a reader, with the environment of this test as its `.venv`."""
-    folder = tmp_path_factory.mktemp("reader")
     listing = subprocess.run(
         ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True,
@@ -58,6 +55,28 @@ def readers_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy2(CHECKOUT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
+
+
+def run(command: str, checkout: Path) -> None:
+    """Run a command of the README as if its checkout were the one that is installed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        # What make would install is installed: this test runs in it.
+        ["bash", "-c", re.sub(r"\bmake\b", "make -o .venv/ready", command)],
+        cwd=checkout,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(checkout)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def readers_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_checkout(tmp_path_factory.mktemp("reader"))
 
 
 def test_commands_are_found_in_every_kind_of_block() -> None:
@@ -86,23 +105,24 @@ seed: 4
 
 
 def test_the_readme_shows_what_is_run_elsewhere() -> None:
-    assert set(ELSEWHERE) <= set(shown())
+    assert set(ELSEWHERE) <= set(commands(README))
 
 
 # In one group, since a command may use what an earlier one left.
 @pytest.mark.xdist_group("readme")
-@pytest.mark.parametrize("command", [each for each in shown() if each not in ELSEWHERE])
+@pytest.mark.parametrize(
+    "command", [each for each in dict.fromkeys(commands(README)) if each not in ELSEWHERE]
+)
 def test_a_command_of_the_readme_works(command: str, readers_checkout: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        # What make would install is installed: this test runs in it.
-        ["bash", "-c", re.sub(r"\bmake\b", "make -o .venv/ready", command)],
-        cwd=readers_checkout,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(readers_checkout)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(command, readers_checkout)
+
+
+def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:
+    checkout = copy_checkout(tmp_path)
+    (code,) = re.findall(r"^```python\n(class .*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (settings,) = re.findall(r"^```yaml\n(name: .*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (name,) = re.findall(r"^name: (\w+)$", settings, re.MULTILINE)
+    with (checkout / "softnet/optimizers.py").open("a", encoding="utf-8") as module:
+        module.write(f"\n\n{code}")
+    (checkout / f"conf/optimizer/{name}.yaml").write_text(settings, "utf-8")
+    run(f"runner optimizer={name} training.steps=10 training.evaluate_every=10", checkout)
