@@ -21,6 +21,7 @@ from runner.errors import StoreError
 from runner.execute import Prepared, Result, require_fit, train
 from runner.progress import progress
 from runner.report import Outcome
+from softnet import Network
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -75,7 +76,7 @@ def run_job(
     run = store.start_run(name, to_plain(experiment), tags)
     try:
         result = _train_aloud(experiment, prepared, run, name)
-        _store_result(run, store, experiment, prepared, result, single=single)
+        _store_result(run, store, experiment, prepared, result, name, single=single)
     except StoreError:
         raise  # there is no store to say it to; the next start closes the run
     except Exception as error:
@@ -92,6 +93,7 @@ def run_job(
         metrics=result.final,
         failure=result.failure,
         duration_s=time.perf_counter() - started,
+        n_steps=result.n_steps,
     )
 
 
@@ -125,6 +127,7 @@ def _store_result(
     experiment: Experiment,
     prepared: Prepared,
     result: Result,
+    name: str,
     *,
     single: bool,
 ) -> None:
@@ -141,9 +144,10 @@ def _store_result(
         )
         np.savez(folder / "weights.npz", allow_pickle=False, **result.weights)
         if single and not result.failure:
-            from runner.pictures import draw
+            from runner.figures import draw
 
-            draw(experiment, prepared, result, folder / "figures")
+            network = Network.from_weights(result.weights, experiment.model.activation)
+            draw(prepared, result, lambda X: network.predict_proba(X)[0], folder / "figures", name)
         run.log_folder(folder)
         if single and not result.failure:
             store.log_model(run, prepared, result.weights, experiment.model.activation)
