@@ -94,14 +94,13 @@ class Preprocessing:
     @property
     def encoded_feature_names(self) -> tuple[str, ...]:
         """The features that the network sees: ``petal``, ``colour=red``, ``colour=blue``."""
-        names: list[str] = []
-        for name in self.feature_names:
-            if name in self.categories:
-                words = self.categories[name]
-                names.extend(f"{name}={words[code]}" for code in self.fitted[name])
-            else:
-                names.append(name)
-        return tuple(names)
+        names = self.feature_names
+        return tuple(
+            names[column]
+            if code is None
+            else f"{names[column]}={self.categories[names[column]][code]}"
+            for column, code in self._sources()
+        )
 
     def transform(self, X: FloatArray) -> FloatArray:
         """Encode and scale rows.
@@ -116,16 +115,24 @@ class Preprocessing:
         ndarray of shape (n_samples, n_features)
             float64, one column per name in `encoded_feature_names`.
         """
+        sources = self._sources()
+        columns = [column for column, _ in sources]
+        features: FloatArray = X[:, columns] if self.categories else X.copy()
         # A row far outside the training rows may overflow: the network then says so by its loss.
         with np.errstate(over="ignore"):
-            scaled = (X - np.array(self.shift)) / np.array(self.scale)
-        blocks = [
-            X[:, [column]] == np.array(self.fitted[name], dtype=np.float64)
-            if name in self.categories
-            else scaled[:, [column]]
-            for column, name in enumerate(self.feature_names)
+            features -= np.array(self.shift)[columns]
+            features /= np.array(self.scale)[columns]
+        for feature, (column, code) in enumerate(sources):
+            if code is not None:
+                features[:, feature] = X[:, column] == code
+        return features
+
+    def _sources(self) -> list[tuple[int, int | None]]:
+        """Give the raw column of each feature and, if it is one-hot, the code it stands for."""
+        codes: list[Sequence[int | None]] = [
+            self.fitted.get(name, (None,)) for name in self.feature_names
         ]
-        return np.concatenate(blocks, axis=1, dtype=np.float64)
+        return [(column, code) for column, found in enumerate(codes) for code in found]
 
     def encode_rows(self, columns: Mapping[str, ArrayLike]) -> FloatArray:
         """Turn raw columns into the matrix that `transform` takes.
