@@ -11,23 +11,12 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from runner.errors import (
-    CommandError,
-    ConfigError,
-    DataError,
-    RunFailed,
-    RunnerError,
-    Terminated,
-    nearest,
-)
+from runner.errors import CommandError, RunnerError, Terminated, nearest
 from runner.streams import make_streams_last
 from runner.text import printable
 from runner.usage import HELP, help_page
-
-if TYPE_CHECKING:
-    from runner.compose import Job
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
@@ -38,7 +27,7 @@ def main() -> NoReturn:
     make_streams_last()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = _command(sys.argv[1:])
+        code = carry_out(sys.argv[1:])
     except RunnerError as error:
         _say(str(error))
         code = error.exit_code
@@ -62,7 +51,24 @@ def _say(text: str) -> None:
         print(printable(line), file=sys.stderr)  # noqa: T201  (messages are for people)
 
 
-def _command(arguments: Sequence[str]) -> int:
+def carry_out(arguments: Sequence[str]) -> int:
+    """Carry out a command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The command line without the program.
+
+    Returns
+    -------
+    int
+        The exit code: 0 all well, 1 some runs failed.
+
+    Raises
+    ------
+    RunnerError
+        With the exit code of what went wrong.
+    """
     if list(arguments) in (["--help"], ["-h"]):
         print(help_page())  # noqa: T201  (the output that was asked for)
         return 0
@@ -89,42 +95,10 @@ def _run(arguments: Sequence[str]) -> int:
     jobs = compose(arguments, HELP)
     if jobs is None:
         return 0
-    _check(jobs)
+    from runner.session import run_jobs
 
-    from runner.session import Session
-
-    not_begun: list[str] = []
-    with Session(single=len(jobs) == 1) as session:
-        for job in jobs:
-            try:
-                session.run(job.config, job.overrides)
-            except (ConfigError, DataError, RunFailed) as error:
-                if len(jobs) == 1:
-                    raise
-                not_begun.append(f"{' '.join(job.overrides)}: {error}")
-    for line in not_begun:
-        _say(line)
-    return 1 if not_begun else session.exit_code
-
-
-def _check(jobs: Sequence[Job]) -> None:
-    """Check all jobs before the first one starts.
-
-    Raises
-    ------
-    ConfigError
-        For the first job that is wrong; in a sweep it says which.
-    """
-    from runner.config import Experiment
-
-    for number, job in enumerate(jobs, start=1):
-        try:
-            Experiment.from_dict(job.config)
-        except ConfigError as error:
-            if len(jobs) == 1:
-                raise
-            point = f"Nothing was run: job {number} of {len(jobs)} is {' '.join(job.overrides)}"
-            raise ConfigError.plain("\n".join([*str(error).splitlines()[:2], point])) from None
+    outcomes = run_jobs(jobs)
+    return int(any(outcome.status != "FINISHED" for outcome in outcomes))
 
 
 def _ui(arguments: Sequence[str]) -> int:

@@ -33,6 +33,7 @@ def run_job(
     store: Store,
     experiment: Experiment,
     prepared: Prepared,
+    name: str,
     varied: Mapping[str, str],
     *,
     single: bool,
@@ -47,8 +48,10 @@ def run_job(
         What to run.
     prepared : Prepared
         Its data.
+    name : str
+        What the run is called.
     varied : mapping of str to str
-        Settings that the command line gave, which the run is named by.
+        Settings by which it differs from the others of its command.
     single : bool
         Whether to add figures and a loadable model.
 
@@ -63,7 +66,6 @@ def run_job(
         If the store fails.
     """
     started = time.perf_counter()
-    name = _run_name(experiment, varied)
     tags = {
         "runner.kind": "run",
         "runner.key": fingerprint(experiment, prepared.dataset.digest),
@@ -95,12 +97,6 @@ def run_job(
         duration_s=time.perf_counter() - started,
         n_steps=result.n_steps,
     )
-
-
-def _run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
-    """Name a run by what the command line changed: ``learning_rate=0.1 seed=3``."""
-    said = [f"{key.rpartition('.')[2]}={value}" for key, value in varied.items()]
-    return " ".join(said) or experiment.name
 
 
 def _train_aloud(experiment: Experiment, prepared: Prepared, run: RecordedRun, name: str) -> Result:
