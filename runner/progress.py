@@ -122,6 +122,7 @@ class _Report(ABC):
     def show(self, told: str) -> None:
         """Write it where the person looks."""
 
+    @abstractmethod
     def close(self) -> None:
         """Leave the stream as it was."""
 
@@ -131,6 +132,9 @@ class _Lines(_Report):
 
     def show(self, told: str) -> None:
         print(f"{self.description}: {told}", file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """Leave the lines where they are: there is no bar to take away."""
 
 
 class _Bar(_Report):

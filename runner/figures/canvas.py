@@ -136,12 +136,18 @@ def round_positions(low: float, high: float, at_most: int) -> list[float]:
 
 
 def decade_positions(low: float, high: float, at_most: int) -> list[float]:
-    """Choose powers of ten between two positive limits, with 2 and 5 where there are few."""
+    """Choose powers of ten between two positive limits, with 2 and 5 where there is room."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     stride = max(1, math.ceil((last - first) / at_most))
-    digits = (1, 2, 5) if last - first <= 2 else (1,)
-    found = [d * 10.0**power for power in range(first, last + 1, stride) for d in digits]
-    return [value for value in found if low <= value <= high]
+    found: list[float] = []
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        exponents = range(first, last + 1, stride if digits == (1,) else 1)
+        # From text: 2 * 10.0**-3 is not the number that one writes 0.002.
+        written = [float(f"{digit}e{exponent}") for exponent in exponents for digit in digits]
+        found = [value for value in written if low <= value <= high]
+        if len(found) <= at_most:
+            break
+    return found
 
 
 def number_labels(values: Sequence[float]) -> list[str]:

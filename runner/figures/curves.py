@@ -133,20 +133,27 @@ def _draw_panel(
         )  # fmt: skip
 
 
+def log_scale_serves(values: NDArray[np.float64]) -> bool:
+    """Tell whether a linear scale would hide the smaller values; none may be negative."""
+    positive = values[values > 0.0]
+    if not positive.size or (values < 0.0).any():
+        return False
+    return bool(positive.max() > _LOG_RATIO * positive.min())
+
+
 def _scale_values(axes: Axes, values: NDArray[np.float64], metric: str) -> None:
     """Choose the vertical scale: logarithmic only where a linear one would hide the end."""
     values = values[np.isfinite(values)]
     if not values.size:
         axes.set_ylim(0.0, 1.0)
         return
-    positive = values[values > 0.0]
     low, high = float(values.min()), float(values.max())
-    if metric != "accuracy" and low >= 0.0 and positive.size and high > _LOG_RATIO * positive.min():
-        low = float(positive.min())
+    if metric != "accuracy" and log_scale_serves(values):
+        low = float(values[values > 0.0].min())
         axes.set_yscale("log", nonpositive="mask")
         axes.set_ylim(low / 1.3, high * 1.3)
-        positions = canvas.decade_positions(low / 1.3, high * 1.3, at_most=5)
-        labels = [f"{value:g}" for value in positions]
+        positions = canvas.decade_positions(low / 1.3, high * 1.3, at_most=6)
+        labels = [canvas.typeset(f"{value:g}") for value in positions]
     else:
         margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
         low, high = low - margin, high + margin
@@ -155,7 +162,7 @@ def _scale_values(axes: Axes, values: NDArray[np.float64], metric: str) -> None:
         elif 0.0 <= values.min() < 0.3 * values.max():
             low = 0.0
         axes.set_ylim(low, high)
-        positions = canvas.round_positions(low, high, at_most=4)
+        positions = canvas.round_positions(low, high, at_most=5)
         labels = canvas.number_labels(positions)
     canvas.label_axis(axes, "y", positions, labels, grid=True)
 

@@ -143,9 +143,8 @@ class Grid:
     def _draw_bar(
         self, x: float, top: float, colors: Colormap, meanings: Sequence[tuple[float, str]]
     ) -> None:
-        axes = canvas.axes_at(
-            self.figure, x, top - _BAR_HEIGHT, _BAR_WIDTH, _BAR_HEIGHT, frame=False
-        )
+        height = min(_BAR_HEIGHT, top - _EDGE)
+        axes = canvas.axes_at(self.figure, x, top - height, _BAR_WIDTH, height, frame=False)
         positions = [value for value, _ in meanings]
         low, high = positions[0], positions[-1]
         corners = np.stack(np.meshgrid([0.0, 1.0], np.linspace(low, high, 65)), axis=-1)
