@@ -1,6 +1,6 @@
 """Test accuracy of the shipped experiments beside scikit-learn's MLPClassifier.
 
-    python benchmarks/accuracy.py [--first-split 0] [--splits 5] [--seeds 4] [--readme]
+    python benchmarks/accuracy.py [experiment ...] [--first-split 0] [--splits 5] [--readme]
 
 Both sides get the same training rows, scaled alike; the network gets no look at the validation
 rows either, for no experiment stops early. MLPClassifier comes twice: with its defaults, and with
@@ -139,7 +139,8 @@ def main(arguments: argparse.Namespace) -> int:
     # Forked children would share locks that the libraries' threads may hold.
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         measured = {
-            name: measure(name, splits, range(arguments.seeds), pool) for name in EXPERIMENTS
+            name: measure(name, splits, range(arguments.seeds), pool)
+            for name in arguments.experiments
         }
     lines = list(table(measured))
     print("\n".join(["<!-- accuracy:begin -->", *lines, "<!-- accuracy:end -->"]))
@@ -155,6 +156,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiments", nargs="*", default=EXPERIMENTS, metavar="experiment")
     parser.add_argument("--first-split", type=int, default=0)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=4)
