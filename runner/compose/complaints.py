@@ -156,6 +156,10 @@ def _no_group(found: re.Match[str]) -> RunnerError:
     return ConfigError(found[1], rule, found[1], nearest(found[1], groups))
 
 
+def _no_mapping(found: re.Match[str]) -> RunnerError:
+    return ConfigError.plain(f"{found[1]}.yaml: must hold settings (key: value), got a list.")
+
+
 def _callbacks(_found: object) -> RunnerError:
     return ConfigError.plain("hydra.callbacks: must be left out: a config names no Python object.")
 
@@ -185,6 +189,7 @@ _COMPOSITIONS: tuple[tuple[str, Callable[[re.Match[str]], RunnerError]], ...] = 
     (r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", _several),
     (r"Multiple values for ([\w/]+)", _twice),
     (r"Could not override '([\w/]+)'\. No match in the defaults", _no_group),
+    (r"In '(.+)': .*\n?.*Cannot merge DictConfig with ListConfig", _no_mapping),
     (r"full_key: hydra\.callbacks", _callbacks),
 )
 _TRANSLATIONS: tuple[tuple[type[Exception], Callable[..., RunnerError]], ...] = (

@@ -157,8 +157,9 @@ class OrderedSplit(Section):
             total = sum(Fraction(str(size)) for size in sizes.values())
             if total > 1:
                 written = " + ".join(str(size) for size in sizes.values())
-                rule = f"small enough that train + val + test = {written} is at most 1"
-                raise SettingError("train", rule, self.train)
+                raise ValueError(
+                    f"train + val + test must be at most 1, got {written} = {float(total)}."
+                )
         return self
 
 
