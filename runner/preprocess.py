@@ -45,6 +45,14 @@ class Preprocessing:
     standardize takes the mean and the standard deviation of the training rows (over n, not
     n - 1), minmax their minimum and range. A column that is constant in the training rows is
     shifted by its value and not scaled, so it becomes exactly 0 there.
+
+    Examples
+    --------
+    >>> from runner.data.tutorial import tutorial_table
+    >>> table = tutorial_table()
+    >>> fitted = Preprocessing.fit(table, np.arange(8), "minmax")
+    >>> fitted.transform(table.X[:1])
+    array([[1., 1., 0., 1.]])
     """
 
     feature_names: tuple[str, ...]

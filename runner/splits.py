@@ -45,6 +45,12 @@ class Split:
     ----------
     digest : str
         SHA-256 over the three.
+
+    Examples
+    --------
+    >>> split = Split(train=np.array([2, 0]), val=np.array([1]), test=np.array([3]))
+    >>> split.train
+    array([0, 2])
     """
 
     train: IntArray

@@ -68,6 +68,13 @@ class ColumnBuilder:
         The column's name.
     origin : Origin
         Where its cells stand.
+
+    Examples
+    --------
+    >>> builder = ColumnBuilder("a", Origin("t.csv", "column 'a'", lambda row: f"line {row + 2}"))
+    >>> builder.extend(["1", "2.5"])
+    >>> builder.finish().values
+    array([1. , 2.5])
     """
 
     def __init__(self, name: str, origin: Origin) -> None:

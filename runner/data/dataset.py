@@ -42,6 +42,13 @@ class Dataset:
         What a person recognises: an absolute path, ``scikit-learn iris``.
     digest : str
         SHA-256 over the names, the categories, X and y: the content, never the path.
+
+    Examples
+    --------
+    >>> from runner.data.tutorial import tutorial_table
+    >>> table = tutorial_table()
+    >>> table.X.shape, table.class_names
+    ((16, 4), ('0', '1'))
     """
 
     name: str
