@@ -252,12 +252,18 @@ class Training:
         """Keep what is best, and let the runs go that are done."""
         losses = [values for name, values in metrics.items() if name.endswith("/loss")]
         finite = np.logical_and.reduce([np.isfinite(values) for values in losses])
+        # Parameters can blow up and leave a linear model's loss at 0: numbers so large that their
+        # squares overflow swallow every further step, so such a run has diverged as well.
+        with np.errstate(all="ignore"):
+            norms = np.add.reduce(np.square(self.network.parameters.values), axis=-1)
+        bounded = np.isfinite(norms)
         staying = np.zeros(len(self.active), bool)
         for row, run in enumerate(self.active):
             self.n_steps[run] = self.step
             rule = self.runs[run].early_stopping
-            if not finite[row]:
-                self.failures[run] = f"loss is not finite at step {self.step}"
+            if not (finite[row] and bounded[row]):
+                what = "norm of the parameters" if finite[row] else "loss"
+                self.failures[run] = f"{what} is not finite at step {self.step}"
                 if self.best_steps[run] < 0:
                     self.values[run] = self.network.parameters.values[row]
                 continue
