@@ -17,9 +17,10 @@ from softnet.network import Network, n_parameters
 from softnet.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, OptimizerSettings
 from softnet.parameters import Parameters
 from softnet.randomness import STREAMS, stream
+from softnet.runs import Examples, Record, RunSettings, StackSettings
 from softnet.schedules import SCHEDULES, Constant, Cosine, Schedule, Step
 from softnet.settings import SettingError
-from softnet.training import Examples, Record, RunSettings, StackSettings, Training
+from softnet.training import Training
 
 __all__ = [
     "ACTIVATIONS",
