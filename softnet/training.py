@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.arrays import Array, Indices, Kept
+from softnet.arrays import Indices, Kept
 from softnet.batches import SAMPLINGS
 from softnet.initializers import INITIALIZERS
 from softnet.losses import one_hot
