@@ -131,7 +131,7 @@ def check_answers(address: Address) -> None:
     ConfigError
         If nothing answers within `ANSWER_WITHIN_S` seconds; the text says why.
     """
-    reasons = ["no answer within 8 s"]
+    reasons = [_why(TimeoutError())]
     # In a thread, since a name lookup takes no timeout and a slow server may drip bytes.
     asking = threading.Thread(target=_ask, args=(address.uri, reasons), daemon=True)
     asking.start()
@@ -161,7 +161,7 @@ def _ask(uri: str, reasons: list[str]) -> None:
 def _why(reason: object) -> str:
     match reason:
         case TimeoutError():
-            return "no answer within 8 s"
+            return f"no answer within {ANSWER_WITHIN_S:g} s"
         case socket.gaierror():
             return "no such host"
         case OSError(strerror=str(text)):

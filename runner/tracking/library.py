@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner.checkpoint import disk_error
+from runner.checkpoint import disk_error, room_left
 from runner.errors import StoreError
 
 # A person who sets one of these means it; what is merely a default of ours gives way.
@@ -51,7 +51,6 @@ def in_words(place: str | Path) -> Iterator[None]:
         In place of any failure of the store.
     """
     from mlflow.exceptions import MlflowException
-    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -60,15 +59,17 @@ def in_words(place: str | Path) -> Iterator[None]:
         # An artifact names its own file; a request that failed is an OSError without one.
         if error.filename is not None:
             raise disk_error(Path(str(error.filename)), error) from error
-        raise StoreError(f"{place}: {_first_line(error)}") from error
-    except (MlflowException, SQLAlchemyError, RequestException) as error:
-        raise StoreError(f"{place}: {_first_line(error)}") from error
+        raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
+    except (MlflowException, SQLAlchemyError) as error:
+        raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
 
 
-def _first_line(error: Exception) -> str:
+def _in_one_line(error: Exception, place: str | Path) -> str:
     text = str(error).strip() or type(error).__name__
     line = text.splitlines()[0]
     if "database is locked" in line:
-        return "the database stayed locked for 20 s by another program"
+        return "stayed locked for 20 s by another program"
+    if "disk is full" in line:
+        return f"the disk is full{room_left(Path(str(place).removeprefix('sqlite:///')))}"
     # SQLAlchemy: "(sqlite3.OperationalError) disk I/O error".
     return line.partition("Error) ")[2] or line

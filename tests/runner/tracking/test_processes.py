@@ -1,0 +1,96 @@
+"""Whether the process that a run belongs to still lives, whatever ended it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from runner.tracking.processes import Presence, dead
+from tests.runner.tracking.conftest import Start, read_line
+
+STAY = """
+import sys
+from pathlib import Path
+from runner.tracking.processes import Presence
+presence = Presence(Path(sys.argv[1]))
+presence.open_runs.update(sys.argv[2:])
+print(presence.name, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Name a database; its file is not needed."""
+    return tmp_path / "mlflow.db"
+
+
+def test_a_living_process_is_not_dead(place: Path, start: Start) -> None:
+    read_line(start(STAY, place, "run"))
+    assert list(dead(place)) == []
+
+
+def test_a_killed_process_is_found_once(place: Path, start: Start) -> None:
+    process = start(STAY, place)
+    name = read_line(process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(dead(place)) == [name]
+    assert list(dead(place)) == []
+
+
+def test_a_process_that_ends_well_leaves_nothing(place: Path, start: Start) -> None:
+    process = start(STAY, place)
+    read_line(process)
+    process.communicate()
+    assert list(dead(place)) == []
+    assert list(place.parent.iterdir()) == []
+
+
+def test_a_process_that_ends_with_an_open_run_is_found(place: Path, start: Start) -> None:
+    process = start(STAY, place, "run")
+    name = read_line(process)
+    process.communicate()
+    assert process.returncode == 0
+    assert list(dead(place)) == [name]
+
+
+def test_nobody_else_sees_a_dead_process_that_is_being_looked_at(place: Path, start: Start) -> None:
+    process = start(STAY, place)
+    name = read_line(process)
+    process.kill()
+    process.wait()
+    looking = dead(place)
+    assert next(looking) == name
+    assert list(dead(place)) == []
+    assert list(looking) == []
+
+
+def test_one_that_could_not_be_dealt_with_is_found_again(place: Path, start: Start) -> None:
+    process = start(STAY, place)
+    name = read_line(process)
+    process.kill()
+    process.wait()
+    looking = dead(place)
+    next(looking)
+    looking.close()
+    assert list(dead(place)) == [name]
+
+
+def test_a_forked_process_needs_a_sign_of_its_own(place: Path) -> None:
+    presence = Presence(place)
+    assert presence.is_ours
+    child = os.fork()
+    if child == 0:
+        presence.leave()  # must not take the parent's sign away
+        os._exit(int(presence.is_ours))
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list((place.parent / "mlflow.db.running").iterdir())) == 1
+    presence.leave()
+    assert list(place.parent.iterdir()) == []
+
+
+def test_a_name_says_host_and_process() -> None:
+    name = Presence(None).name
+    assert f"-{os.getpid()}-" in name
