@@ -52,7 +52,7 @@ def fonts() -> tuple[str, ...]:
 @functools.cache
 def _advance(letter: str, bold: bool) -> float:
     """Measure how far a letter moves the next one, in ems."""
-    font = FontProperties(list(fonts()), size=100, weight="bold" if bold else "normal")
+    font = FontProperties(family=list(fonts()), size=100, weight="bold" if bold else "normal")
     return text_to_path.get_text_width_height_descent(letter, font, False)[0] / 100
 
 
@@ -61,9 +61,9 @@ def _outline(letter: str) -> Path | None:
     """Return the outline of a letter in ems, or None for a space."""
     if letter.isspace():
         return None
-    return TextPath((0.0, 0.0), letter, prop=FontProperties(list(fonts()), size=100)).transformed(
-        Affine2D().scale(0.01)
-    )
+    return TextPath(
+        (0.0, 0.0), letter, prop=FontProperties(family=list(fonts()), size=100)
+    ).transformed(Affine2D().scale(0.01))
 
 
 def text_width(texts: Iterable[str], size: float, bold: bool = False) -> float:

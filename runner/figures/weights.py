@@ -39,7 +39,11 @@ def evidence(weight: NDArray[np.floating]) -> NDArray[np.float64]:
         together, so what the classes have in common says nothing, and may well be large.
     """
     found = np.asarray(weight, dtype=np.float64)
-    return found - found.mean(axis=1, keepdims=True) if found.shape[1] > 1 else found
+    if found.shape[1] == 1:
+        return found
+    with np.errstate(invalid="ignore"):  # infinite weights say nothing, and are drawn so
+        distinct: NDArray[np.float64] = found - found.mean(axis=1, keepdims=True)
+    return distinct
 
 
 @canvas.house_style()
