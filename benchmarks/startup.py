@@ -1,0 +1,260 @@
+"""What one run costs from Enter to exit, beside the sum of the parts that it cannot do without.
+
+    python benchmarks/startup.py [--rounds 9]
+
+Commands are new processes, taken turn by turn so that a busy machine slows them all; medians are
+printed. Figures and the MLflow model are timed inside the very runs that are measured: lines of
+their own, which are taken off the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple, ParamSpec, TypeVar
+
+RUN_LIMIT = 1.2
+HELP_LIMIT = 1.15
+RUNNER = str(Path(sys.executable).with_name("runner"))
+EMPTY_APP = """\
+import hydra
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config):
+    pass
+
+
+main()
+"""
+PARTS = (
+    "bare Hydra app, an empty job",
+    "import mlflow",
+    "first connection to the store",
+    "floor of recording",
+    "training",
+)
+ASIDE = ("figures", "MLflow model")
+COMPARED = (
+    "bare Python",
+    "bare Hydra app, --help",
+    "runner --help",
+    "bare Hydra app, --cfg job",
+    "runner --cfg job",
+    "floor of recording, once more",
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Cost(NamedTuple):
+    """Seconds on the clock, and of processor time, which other programs disturb less."""
+
+    wall_s: float
+    cpu_s: float
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s)
+
+
+Costs = dict[str, Cost]
+
+
+def now(whose: Literal[0, -1] = resource.RUSAGE_SELF) -> Cost:
+    usage = resource.getrusage(whose)
+    return Cost(time.perf_counter(), usage.ru_utime + usage.ru_stime)
+
+
+@contextmanager
+def timing(costs: Costs, name: str) -> Iterator[None]:
+    """Note what a block costs in this process."""
+    start = now()
+    try:
+        yield
+    finally:
+        costs[name] = now() - start
+
+
+def timed(costs: Costs, name: str, function: Callable[P, R]) -> Callable[P, R]:
+    """Return the function, which then notes what a call costs."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with timing(costs, name):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def inner_parts(uri: str) -> Costs:
+    """Measure the parts that need MLflow loaded, in a process that does nothing else."""
+    costs: Costs = {}
+    from runner.tracking import library
+
+    library.prepare()
+    import mlflow
+
+    with timing(costs, "first connection to the store"):
+        client = mlflow.MlflowClient(uri)
+        assert client.get_experiment_by_name("tutorial") is not None
+
+    from tracking import files, floor
+
+    from runner.compose import compose
+    from runner.config import Experiment, flatten
+    from runner.execute import prepare, train
+    from runner.tracking import open_store
+
+    store = open_store(uri, None, "tutorial")
+    jobs = compose([], help_template="")
+    assert jobs is not None
+    experiment = Experiment.from_dict(jobs[0].config)
+    prepared = prepare(experiment)
+    train(prepared, [experiment])
+    with timing(costs, "training"):
+        (result,) = train(prepared, [experiment])
+
+    n_metrics = 4 * len(result.history) + 2
+    sizes = (n_metrics, len(flatten(experiment)), 3)
+    with tempfile.TemporaryDirectory() as folder:
+        left = files(Path(folder), sizes[2])
+        # The first one in a process loads what the later ones find loaded, as it does in a run.
+        for name in ("floor of recording", "floor of recording, once more"):
+            with timing(costs, name):
+                floor(store, sizes, left)
+    return costs
+
+
+def watched_run() -> Costs:
+    """Carry out `runner`, and note what its figures and its model take."""
+    costs: Costs = {}
+    import runner.figures
+    from runner.cli import main
+    from runner.tracking import Store
+
+    runner.figures.draw = timed(costs, "figures", runner.figures.draw)
+    Store.log_model = timed(costs, "MLflow model", Store.log_model)  # type: ignore[method-assign]
+    sys.argv = ["runner"]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    return costs
+
+
+def spent(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> tuple[Cost, str]:
+    """Return what a command costs, from its start to its end, and what it printed."""
+    start = now(resource.RUSAGE_CHILDREN)
+    output = subprocess.run(
+        command, env=environment, cwd=folder, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    return now(resource.RUSAGE_CHILDREN) - start, output
+
+
+def one_round(folder: Path, environment: Mapping[str, str]) -> Costs:
+    """Measure everything once, each in a new process."""
+    python, app, this = sys.executable, str(folder / "app.py"), str(Path(__file__).resolve())
+    commands = {
+        "bare Python": [python, "-c", "pass"],
+        "bare Hydra app, an empty job": [python, app],
+        "import mlflow": [python, "-c", "import mlflow"],
+        "inside: parts": [python, this, "--inside", "parts"],
+        "runner": [RUNNER],
+        "inside: run": [python, this, "--inside", "run"],
+        "bare Hydra app, --help": [python, app, "--help"],
+        "runner --help": [RUNNER, "--help"],
+        "bare Hydra app, --cfg job": [python, app, "--cfg", "job"],
+        "runner --cfg job": [RUNNER, "--cfg", "job"],
+    }
+    costs: Costs = {}
+    for name, command in commands.items():
+        costs[name], output = spent(command, environment, folder)
+        if name.startswith("inside"):
+            inside = json.loads(output.splitlines()[-1])
+            costs |= {part: Cost(*cost) for part, cost in inside.items()}
+    costs["import mlflow"] -= costs["bare Python"]
+    return costs
+
+
+def measure(n_rounds: int) -> Costs:
+    """Return the medians over several rounds, on a store that exists before the first."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "app.py").write_text(EMPTY_APP, encoding="utf-8")
+        # In a folder of its own: `--help` reads all that lies beside a config.
+        (folder / "conf").mkdir()
+        (folder / "conf" / "config.yaml").write_text("name: empty\nseed: 0\n", encoding="utf-8")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        spent([RUNNER], environment, folder)
+        # The first round meets cold files.
+        rounds = [one_round(folder, environment) for _ in range(n_rounds + 1)][1:]
+    return {part: median([costs[part] for costs in rounds]) for part in rounds[0]}
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    return Cost(*(statistics.median(column) for column in zip(*costs, strict=True)))
+
+
+def total(costs: Sequence[Cost]) -> Cost:
+    return Cost(*(sum(column) for column in zip(*costs, strict=True)))
+
+
+def row(name: str, cost: Cost) -> str:
+    return f"| {name} | {cost.wall_s:.3f} | {cost.cpu_s:.3f} |"
+
+
+def report(costs: Costs) -> bool:
+    """Print the tables, and tell whether the limits hold."""
+    parts = total([costs[name] for name in PARTS])
+    aside = total([costs[name] for name in ASIDE])
+    print("| one run of the tutorial, `runner` | s | s of processor |\n|---|---:|---:|")
+    for name in PARTS:
+        print(row(name, costs[name]))
+    print(row("**sum of these parts**", parts))
+    print(row("`runner`, from Enter to exit", costs["runner"]))
+    for name in ASIDE:
+        print(row(f"of it, {name}", costs[name]))
+    print(row("**`runner` without these two**", costs["runner"] - aside))
+    print("\n| to be compared | s | s of processor |\n|---|---:|---:|")
+    for name in COMPARED:
+        print(row(name, costs[name]))
+    print()
+    kept = hold("run without figures and model / parts", costs["runner"] - aside, parts, RUN_LIMIT)
+    for flags, limit in (("--help", HELP_LIMIT), ("--cfg job", None)):
+        ours, bare = costs[f"runner {flags}"], costs[f"bare Hydra app, {flags}"]
+        kept &= hold(f"runner {flags} / bare Hydra app", ours, bare, limit)
+    return kept
+
+
+def hold(name: str, ours: Cost, floor: Cost, limit: float | None) -> bool:
+    """Print a ratio, and tell whether it keeps its limit."""
+    wall, cpu = ours.wall_s / floor.wall_s, ours.cpu_s / floor.cpu_s
+    asked = "" if limit is None else f"; at most {limit}"
+    print(f"{name}: {wall:.2f} on the clock, {cpu:.2f} of processor time{asked}")
+    return limit is None or wall <= limit
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--inside", choices=["parts", "run"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.inside == "parts":
+        print(json.dumps(inner_parts(os.environ["MLFLOW_TRACKING_URI"])))
+    elif arguments.inside == "run":
+        print(json.dumps(watched_run()))
+    else:
+        sys.exit(not report(measure(arguments.rounds)))
