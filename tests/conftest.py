@@ -10,8 +10,9 @@ import pytest
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
 
-# Whose settings on this machine must not decide how a test ends.
+# What a person or `make` has set must not decide how a test ends.
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
+FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
 
 # The same examples every time: a test that fails once fails again.
 hypothesis.settings.register_profile("house", derandomize=True, database=None, deadline=None)
