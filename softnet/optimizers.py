@@ -87,9 +87,10 @@ class Optimizer(ABC):
         return rows if rows.any() and not rows.all() else bool(rows.any())
 
     def _column(self, setting: Callable[[Any], float]) -> Array:
-        return self._as_column([setting(run) for run in self.settings])
+        return self.as_column([setting(run) for run in self.settings])
 
-    def _as_column(self, values: Sequence[float]) -> Array:
+    def as_column(self, values: Sequence[float]) -> Array:
+        """Return one number per run as a column (runs, 1) in the parameters' dtype."""
         # In the parameters' dtype: a float64 column would turn float32 gradients into float64.
         return np.array(values, self.parameters.values.dtype).reshape(-1, 1)
 
@@ -102,7 +103,7 @@ class Optimizer(ABC):
         self.state = {name: array[rows] for name, array in self.state.items()}
         self._take(tuple(self.settings[row] for row in rows))
 
-    def _clip_and_decay(self) -> Array:
+    def clip_and_decay(self) -> Array:
         """Return the gradients, clipped and then with the penalty's part, in place."""
         gradients = self.parameters.gradients
         if self._clips:
@@ -165,8 +166,8 @@ class SGD(Optimizer):
 
     def step(self, learning_rates: Sequence[float], t: int) -> None:
         if learning_rates is not self._rates:
-            self._rates, self._rate = learning_rates, self._as_column(learning_rates)
-        direction = self._clip_and_decay()
+            self._rates, self._rate = learning_rates, self.as_column(learning_rates)
+        direction = self.clip_and_decay()
         if self._moves:
             velocity = self.state["velocity"]
             np.multiply(velocity, self._momentum, out=velocity)
@@ -231,7 +232,7 @@ class Adam(Optimizer):
         self._betas = [(run.beta1, run.beta2) for run in settings]
 
     def step(self, learning_rates: Sequence[float], t: int) -> None:
-        gradients, scratch = self._clip_and_decay(), self._scratch
+        gradients, scratch = self.clip_and_decay(), self._scratch
         mean, square = self.state["mean"], self.state["square"]
         np.multiply(mean, self._beta1, out=mean)
         np.multiply(gradients, self._rest1, out=scratch)
@@ -248,10 +249,10 @@ class Adam(Optimizer):
         ]
         roots = [math.sqrt(powers[pair][1]) for pair in self._betas]
         np.sqrt(square, out=scratch)
-        np.divide(scratch, self._as_column(roots), out=scratch)
+        np.divide(scratch, self.as_column(roots), out=scratch)
         np.add(scratch, self._epsilon, out=scratch)
         np.divide(mean, scratch, out=scratch)
-        np.multiply(scratch, self._as_column(sizes), out=scratch)
+        np.multiply(scratch, self.as_column(sizes), out=scratch)
         np.subtract(self.parameters.values, scratch, out=self.parameters.values)
 
 
