@@ -137,8 +137,6 @@ class Network:
             weight = self.parameters[name]
             for run, rng in enumerate(rngs):
                 weight[run] = initializers[run](rng, *shape) * scales[run]
-        # No negative zeros: see softnet.optimizers.
-        self.parameters.values += 0.0
 
     def forward(self, X: Array) -> Array:
         """Return the logits.
