@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from runner.errors import ConfigError
 from runner.places import outputs_folder
@@ -79,7 +79,13 @@ def resolve(uri: str | None) -> Address:
         return _parse(uri, "tracking.uri")
     if from_environment := os.environ.get("MLFLOW_TRACKING_URI"):
         return _parse(from_environment, "MLFLOW_TRACKING_URI")
-    return _sqlite(str(outputs_folder() / "mlflow.db"), "tracking.uri")
+    database = outputs_folder() / "mlflow.db"
+    return Address(sqlite_uri(database), "tracking.uri", database)
+
+
+def sqlite_uri(database: Path) -> str:
+    """Return the URI of a SQLite file, whatever its folders are called."""
+    return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
 
 
 def _parse(uri: str, origin: str) -> Address:
@@ -109,18 +115,19 @@ def _path_hint(uri: str, separator: str) -> str:
         return ""
     path = Path(uri.removeprefix("file:")).absolute()
     database = path if path.suffix in {".db", ".sqlite", ".sqlite3"} else path / "mlflow.db"
-    return f"Did you mean 'sqlite:///{database}'?"
+    return f"Did you mean '{sqlite_uri(database)}'?"
 
 
 def _sqlite(path: str, origin: str) -> Address:
-    database = Path(path).absolute()
+    # SQLAlchemy decodes the path of a URI, so we have to know the same file by it.
+    database = Path(unquote(path)).absolute()
     if path == ":memory:" or "?" in path:
         # In memory nothing is left to look at; a question mark starts SQLAlchemy's options.
         raise ConfigError(origin, "sqlite:///FILE, a file that stays", f"sqlite:///{path}")
     if database.is_dir():
-        hint = f"Did you mean 'sqlite:///{database / 'mlflow.db'}'?"
+        hint = f"Did you mean '{sqlite_uri(database / 'mlflow.db')}'?"
         raise ConfigError(origin, "sqlite:///FILE, a file and not a folder", path, hint)
-    return Address(f"sqlite:///{database}", origin, database)
+    return Address(sqlite_uri(database), origin, database)
 
 
 def check_answers(address: Address) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from runner.checkpoint import disk_error, sync_folder
 from runner.errors import StoreError
 from runner.tracking import library
+from runner.tracking.address import sqlite_uri
 
 # As long as MLflow itself waits for another writer.
 LOCKED_FOR_S = 20
@@ -68,7 +69,7 @@ def _make(database: Path, artifacts: Path) -> None:
     try:
         with library.in_words(database), _unsynced():
             store = SqlAlchemyStore(  # type: ignore[no-untyped-call]  # MLflow has no annotation
-                f"sqlite:///{unfinished}", artifacts.as_uri()
+                sqlite_uri(unfinished), artifacts.as_uri()
             )
             store.engine.dispose()
         with unfinished.open("rb+") as file:
@@ -151,5 +152,5 @@ def _check_version(database: Path, found: str) -> None:
     if any(f'\ndown_revision = "{found}"' in file.read_text("utf-8") for file in migrations):
         raise StoreError(
             f"{database}: was made by an older MLflow (its schema is {found}). Keep a copy, then"
-            f" bring it up to date:\n  mlflow db upgrade sqlite:///{database}"
+            f" bring it up to date:\n  mlflow db upgrade '{sqlite_uri(database)}'"
         )

@@ -66,10 +66,10 @@ def in_words(place: str | Path) -> Iterator[None]:
 
 def _in_one_line(error: Exception, place: str | Path) -> str:
     text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0]
-    if "database is locked" in line:
+    if "database is locked" in text:
         return "stayed locked for 20 s by another program"
-    if "disk is full" in line:
+    if "disk is full" in text:
         return f"the disk is full{room_left(Path(str(place).removeprefix('sqlite:///')))}"
-    # SQLAlchemy: "(sqlite3.OperationalError) disk I/O error".
-    return line.partition("Error) ")[2] or line
+    # SQLAlchemy's lines: "(raised as a result of ...)", "(sqlite3.OperationalError) why", "[SQL:".
+    lines = text.splitlines()
+    return next((line.partition("Error) ")[2] for line in lines if "Error) " in line), lines[0])

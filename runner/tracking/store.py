@@ -232,7 +232,7 @@ def _experiment_id(client: MlflowClient, name: str, address: Address) -> str:
 
 
 def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "experiment"
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
 
 
 def _process_tags() -> dict[str, str]:

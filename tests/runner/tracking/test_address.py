@@ -81,6 +81,20 @@ def test_a_relative_database_becomes_absolute(
     assert resolve("sqlite:///my.db").uri == f"sqlite:///{tmp_path}/my.db"
 
 
+@pytest.mark.parametrize("folder", ["a b", "50%25", "a#b", "a?b", "Größe", "it's"])
+def test_folders_may_have_odd_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    from sqlalchemy import make_url
+
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr(address, "outputs_folder", lambda: tmp_path / folder)
+    found = resolve(None)
+    assert found.database == tmp_path / folder / "mlflow.db"
+    assert make_url(found.uri).database == str(found.database)
+    assert resolve(found.uri) == found
+
+
 def test_a_server_that_is_down_is_said_at_once(free_port: Callable[[], int]) -> None:
     down = Address(f"http://127.0.0.1:{free_port()}")
     started = time.monotonic()

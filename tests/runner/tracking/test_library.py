@@ -1,0 +1,60 @@
+"""MLflow is imported late, quietly, and without its telemetry; its errors become one line."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runner.errors import StoreError
+from runner.tracking.library import in_words, prepare
+from tests.runner.tracking.conftest import Start
+
+
+def test_importing_the_room_imports_no_mlflow(start: Start) -> None:
+    code = "import sys, runner.tracking, runner.tracking.ui; print('mlflow' in sys.modules)"
+    assert start(code).communicate() == ("False\n", "")
+
+
+TELEMETRY = """
+import sys
+sent = []
+sys.addaudithook(lambda event, arguments: event == "socket.connect" and sent.append(arguments))
+from runner.tracking import open_store
+open_store(sys.argv[1], None, "x").start_run("x", {}, {}).finish()
+from mlflow.telemetry.client import get_telemetry_client
+print(get_telemetry_client(), sent)
+"""
+
+
+def test_nothing_is_sent_anywhere_and_nothing_said(tmp_path: Path, start: Start) -> None:
+    process = start(TELEMETRY, f"sqlite:///{tmp_path}/mlflow.db")
+    assert process.communicate() == ("None []\n", "")
+
+
+def test_what_a_person_set_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    prepare()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def raise_within(error: Exception) -> str:
+    with pytest.raises(StoreError) as caught, in_words("sqlite:////data/my.db"):
+        raise error
+    return str(caught.value)
+
+
+def test_a_disk_error_names_its_file() -> None:
+    said = raise_within(FileNotFoundError(2, "No such file or directory", "/data/x.npz"))
+    assert said.startswith("/data/x.npz: cannot be written: no such file or directory (")
+
+
+def test_an_error_without_a_file_names_the_store() -> None:
+    assert raise_within(ConnectionError("reset\nby peer")) == "sqlite:////data/my.db: reset"
+    assert raise_within(OSError()) == "sqlite:////data/my.db: OSError"
+
+
+def test_a_defect_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), in_words("sqlite:////data/my.db"):
+        raise ZeroDivisionError
