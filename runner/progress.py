@@ -145,7 +145,10 @@ class _Bar(_Report):
 
     def show(self, told: str) -> None:
         if self._bar is None:
-            self._bar = self._open(told)
+            self._bar = self._make_bar(told)
+            self._bar.start()
+            # rich hides the cursor, and whatever kills the process now would leave it so.
+            self._bar.console.show_cursor(True)
         self._bar.update(self._task, completed=self.done, told=told)
         self._bar.refresh()
 
@@ -155,16 +158,15 @@ class _Bar(_Report):
             with suppress(OSError, ValueError):
                 self._bar.stop()
 
-    def _open(self, told: str) -> Progress:
+    def _make_bar(self, told: str) -> Progress:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        console = Console(file=self.stream)
         bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TextColumn("{task.fields[told]}", markup=False),
-            console=console,
+            console=Console(file=self.stream),
             # Drawn by the work itself as it goes: a thread would take turns with it.
             auto_refresh=False,
             transient=True,
@@ -174,9 +176,6 @@ class _Bar(_Report):
         self._task = bar.add_task(
             self.description, total=self.total, completed=self.done, told=told
         )
-        bar.start()
-        # rich hides the cursor, and whatever kills the process now would leave it so.
-        console.show_cursor(True)
         return bar
 
 

@@ -39,7 +39,7 @@ def elide(text: object, limit: int) -> str:
     Examples
     --------
     >>> elide("a very long name, part 17", 15)
-    'a very l…art 17'
+    'a very…part 17'
     """
     found = printable(text)
     if len(found) <= limit:
