@@ -6,44 +6,34 @@ Each command imports what it needs when it is called, so that help and a typing 
 from __future__ import annotations
 
 import re
-import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import NoReturn
 
 from runner.errors import CommandError, RunnerError, Terminated, nearest
+from runner.signals import INTERRUPTED, TERMINATED, raise_on_sigterm
 from runner.streams import make_streams_last
 from runner.text import printable
 from runner.usage import HELP, help_page
-
-_INTERRUPTED = 128 + signal.SIGINT
-_TERMINATED = 128 + signal.SIGTERM
 
 
 def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
     make_streams_last()
-    signal.signal(signal.SIGTERM, _terminate)
+    raise_on_sigterm()
     try:
         code = carry_out(sys.argv[1:])
     except RunnerError as error:
         _say(str(error))
         code = error.exit_code
     except KeyboardInterrupt:
-        code = _INTERRUPTED
+        code = INTERRUPTED
     except Terminated:
-        code = _TERMINATED
+        code = TERMINATED
     finally:
         sys.stdout.flush()
     sys.exit(code)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    # A group and a supervisor often send it twice: what is being closed now stays undisturbed.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
 
 
 def _say(text: str) -> None:

@@ -21,6 +21,7 @@ from runner.errors import StoreError
 from runner.execute import Prepared, Result, require_fit, train
 from runner.progress import progress
 from runner.report import Outcome
+from runner.signals import held
 from softnet import Network
 
 if TYPE_CHECKING:
@@ -75,17 +76,21 @@ def run_job(
         "runner.environment": environment_digest(),
         "runner.code": code_digest(),
     }
-    run = store.start_run(name, to_plain(experiment), tags)
+    run = None
     try:
+        with held():  # a run that nobody knows of could not be closed
+            run = store.start_run(name, to_plain(experiment), tags)
         result = _train_aloud(experiment, prepared, run, name)
         _store_result(run, store, experiment, prepared, result, name, single=single)
     except StoreError:
         raise  # there is no store to say it to; the next start closes the run
     except Exception as error:
-        run.fail(f"{type(error).__name__}: {error}")
+        if run is not None:
+            run.fail(f"{type(error).__name__}: {error}")
         raise
     except BaseException:
-        run.kill()
+        if run is not None:
+            run.kill()
         raise
     return Outcome(
         name=name,

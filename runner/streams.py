@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TextIO
 
 
 class _Lasting(io.TextIOWrapper):
@@ -44,8 +45,9 @@ def make_streams_last() -> None:
     sys.stderr = _lasting(sys.stderr, 2)
 
 
-def _lasting(stream: object, number: int) -> _Lasting:
-    if isinstance(stream, io.TextIOWrapper):
-        encoding, buffered = stream.encoding, stream.line_buffering
-        return _Lasting(stream.detach(), encoding, "backslashreplace", line_buffering=buffered)
-    return _Lasting(open(number, "wb", closefd=False), "utf-8", "backslashreplace")
+def _lasting(stream: TextIO | None, number: int) -> _Lasting:
+    # On the file's number, so that the stream it takes the place of stays as it is.
+    raw = open(number, "wb", closefd=False)  # noqa: SIM115  (lasts as long as the process)
+    encoding = (stream and stream.encoding) or "utf-8"
+    by_line = number == 2 or raw.isatty()  # as Python has it: messages do not wait
+    return _Lasting(raw, encoding, "backslashreplace", line_buffering=by_line)
