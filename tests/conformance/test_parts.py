@@ -1,0 +1,120 @@
+"""Single pieces against PyTorch's: loss, gradients, clipping, schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from softnet import (
+    SGD,
+    Cosine,
+    Network,
+    Parameters,
+    SoftmaxCrossEntropy,
+    Step,
+    one_hot,
+)
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
+@pytest.mark.parametrize("n_classes", [1, 2, 10])
+def test_loss_and_its_gradient_equal_pytorchs(n_classes: int, size: float) -> None:
+    import torch
+
+    rng = np.random.default_rng(0)
+    logits = size * rng.standard_normal((1, 20, n_classes))
+    y = rng.integers(n_classes, size=20)
+    peer = torch.tensor(logits[0], requires_grad=True)
+    mean = torch.nn.functional.cross_entropy(peer, torch.from_numpy(y))
+    mean.backward()
+    loss = SoftmaxCrossEntropy(logits.dtype)
+    assert loss.row_losses(logits, y).mean() == pytest.approx(mean.item(), rel=20 * EPS, abs=0)
+    gradient = loss.gradient(logits, one_hot(y, n_classes, logits.dtype))[0]
+    np.testing.assert_allclose(gradient, peer.grad.numpy(), rtol=0, atol=EPS)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "identity"])
+def test_gradients_equal_pytorchs(activation: str) -> None:
+    import torch
+
+    rng = np.random.default_rng(1)
+    network = Network((5, 7, 4, 3), activation)
+    network.parameters.values[:] = rng.standard_normal(network.parameters.values.shape)
+    X, y = rng.standard_normal((1, 9, 5)), rng.integers(3, size=9)
+    network.backward(network.loss.gradient(network.forward(X), one_hot(y, 3, network.dtype)))
+
+    peers = {
+        name: torch.tensor(array, requires_grad=True) for name, array in network.weights().items()
+    }
+    apply = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}.get(activation)
+    hidden = torch.tensor(X[0])
+    for number in (0, 2, 4):
+        hidden = hidden @ peers[f"layers.{number}.weight"] + peers[f"layers.{number}.bias"]
+        hidden = apply(hidden) if apply is not None and number < 4 else hidden
+    torch.nn.functional.cross_entropy(hidden, torch.from_numpy(y)).backward()
+    for name, ours in network.parameters.views(network.parameters.gradients).items():
+        theirs = peers[name].grad.numpy()
+        # A handful of sums of a handful of products, relative to the largest entry.
+        np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=50 * EPS * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("norm", [0.01, 1.0, 1e6])
+def test_clipping_equals_pytorchs_but_for_its_millionth(norm: float) -> None:
+    import torch
+
+    gradient = np.random.default_rng(2).standard_normal((1, 40))
+    parameters = Parameters({"weight": (40,)}, 1, np.float64)
+    optimizer = SGD([SGD.Settings(1.0, clip_norm=norm)], parameters)
+    parameters.gradients[:] = gradient
+    optimizer.step([1.0], 1)
+    peer = torch.zeros(40, dtype=torch.float64, requires_grad=True)
+    peer.grad = torch.tensor(gradient[0])
+    torch.nn.utils.clip_grad_norm_([peer], norm)
+    total = float(np.linalg.norm(gradient))
+    # Where it clips, PyTorch divides by (total + 1e-6): its result is that much shorter.
+    theirs = peer.grad.numpy() * ((total + 1e-6) / total if total > norm else 1.0)
+    np.testing.assert_allclose(-parameters.values[0], theirs, rtol=20 * EPS)
+
+
+def torch_factors(make: Callable[..., Any], n_steps: int) -> list[float]:
+    """Return the rates of one of PyTorch's schedules, for a rate of 1."""
+    import torch
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = make(torch.optim.lr_scheduler, optimizer)
+    factors = []
+    for _ in range(n_steps):
+        factors.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    return factors
+
+
+def test_step_equals_pytorchs() -> None:
+    theirs = torch_factors(lambda peer, optimizer: peer.StepLR(optimizer, 7, 0.3), 50)
+    ours = [Step(every=7, factor=0.3)(step, 50) for step in range(50)]
+    # PyTorch multiplies its last rate again at each drop, and rounds each time.
+    assert ours == pytest.approx(theirs, rel=20 * EPS)
+
+
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_cosine_equals_pytorchs(final: float) -> None:
+    theirs = torch_factors(
+        lambda peer, optimizer: peer.CosineAnnealingLR(optimizer, 50, eta_min=final), 50
+    )
+    ours = [Cosine(final_factor=final)(step, 50) for step in range(50)]
+    # PyTorch goes from each rate to the next, so its roundings add up.
+    assert ours == pytest.approx(theirs, abs=100 * EPS)
+
+
+def test_warm_up_equals_pytorchs() -> None:
+    theirs = torch_factors(
+        lambda peer, optimizer: peer.LinearLR(optimizer, start_factor=0.1, total_iters=9), 20
+    )
+    ours = [Cosine(final_factor=1.0, warmup_steps=10)(step, 20) for step in range(20)]
+    assert ours == pytest.approx(theirs, abs=100 * EPS)
