@@ -36,8 +36,8 @@ def start() -> Iterator[Start]:
     """Start processes that import the checkout; what still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(code: str, *arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", code, *map(str, arguments)]
+    def run(code: str, *arguments: object, isolated: bool = False) -> subprocess.Popen[str]:
+        command = [sys.executable, *["-I"] * isolated, "-c", code, *map(str, arguments)]
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             command, cwd=CHECKOUT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
