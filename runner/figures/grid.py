@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from runner.figures import canvas
-from runner.figures.lettering import draw_texts, text_width
+from runner.figures.lettering import INCHES, draw_texts, text_width
 
 # Inches.
 _TOP, _EDGE, _BAR_WIDTH, _BAR_HEIGHT, _GAP = 0.98, 0.2, 0.13, 1.1, 0.08
@@ -143,17 +143,22 @@ class Grid:
     def _draw_bar(
         self, x: float, top: float, colors: Colormap, meanings: Sequence[tuple[float, str]]
     ) -> None:
+        """Draw what the colours mean, without axes of its own: they cost as much as all else."""
         height = min(_BAR_HEIGHT, top - _EDGE)
-        axes = canvas.axes_at(self.figure, x, top - height, _BAR_WIDTH, height, frame=False)
-        positions = [value for value, _ in meanings]
-        low, high = positions[0], positions[-1]
-        corners = np.stack(np.meshgrid([0.0, 1.0], np.linspace(low, high, 65)), axis=-1)
-        mesh = QuadMesh(corners, antialiased=False, facecolors=colors(np.linspace(0.0, 1.0, 64)))
-        axes.add_collection(mesh, autolim=False)
-        axes.set_ylim(low, high)
+        edges = np.linspace(top - height, top, 65)
+        mesh = QuadMesh(
+            np.stack(np.meshgrid([x, x + _BAR_WIDTH], edges), axis=-1),
+            antialiased=False,
+            facecolors=colors(np.linspace(0.0, 1.0, 64)),
+            transform=INCHES,
+        )
+        self.figure.add_artist(mesh)
+        values = [value for value, _ in meanings]
+        heights = np.interp(values, [values[0], values[-1]], [edges[0], edges[-1]])
         draw_texts(
-            axes, [text for _, text in meanings], [(1.5, value) for value in positions],
-            size=canvas.SMALL_PT, colors=canvas.MUTED, align="left",
+            self.axes, [text for _, text in meanings],
+            [(x + 1.5 * _BAR_WIDTH, y) for y in heights],
+            size=canvas.SMALL_PT, colors=canvas.MUTED, align="left", transform=INCHES,
         )  # fmt: skip
 
     def write_numbers(self, texts: Sequence[Sequence[str]]) -> None:
