@@ -59,8 +59,8 @@ def ui(uri: str | None, port: int = 5000) -> None:
         database.ensure(address.database, address.artifacts)
     _check_free(port)
     base = f"http://{_HOST}:{port}"
-    _say(f"Starting the MLflow UI on {address.uri} ...")
     with _serving(address.uri, port) as (server, output):
+        _say(f"Starting the MLflow UI on {address.uri} ...")
         _wait(server, output, base)
         _say(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
         server.wait()
