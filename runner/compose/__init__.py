@@ -27,6 +27,8 @@ from runner.errors import CommandError
 from runner.places import config_folder
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+# Hydra's parser needs some milliseconds for each item of a list.
+_LONGEST_LIST = 2000
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,14 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         raise CommandError(
             "--experimental-rerun unpickles a file, which can run anything; it is not supported."
         )
+    for override in flags.overrides:
+        key, _, value = override.partition("=")
+        n_items = value.count(",") + 1
+        if value.startswith("[") and n_items > _LONGEST_LIST:
+            raise CommandError(
+                f"{key}: must be a list of at most {_LONGEST_LIST:,} items on the command line "
+                f"(a longer one goes into a YAML file), got {n_items:,} items."
+            )
     return flags
 
 

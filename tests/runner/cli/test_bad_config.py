@@ -36,7 +36,7 @@ COMMAND_LINES: list[Row] = [
     (f'{SIZES}="[8]"', [SIZES, "a list", "'[8]'", "Did you mean [8]"]),
     (f"{SIZES}=[true]", [f"{SIZES}[0]", "whole number", "True"]),
     (f"{SIZES}=[1000000000]", [SIZES, "memory", "GB"]),
-    (f"{SIZES}=[{'1,' * 1000}1]", [SIZES, "at most 1,000", "[1, 1"]),
+    (f"{SIZES}=[{'1,' * 9999}1]", [SIZES, "at most", "got 10,000"]),
     # Names
     ("model.activation=swish", ["model.activation", "identity, relu, sigmoid, tanh", "swish"]),
     ("model.activation=ReLU", ["model.activation", "'ReLU'", "Did you mean 'relu'?"]),
