@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from runner.text import elide, printable
-from softnet import HIGHER_IS_BETTER
+from softnet import higher_is_better
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,11 +63,6 @@ class Outcome:
     n_steps: int | None = None
 
 
-def higher_is_better(metric: str) -> bool:
-    """Tell whether a larger value of a metric such as ``val/accuracy`` is the better one."""
-    return HIGHER_IS_BETTER.get(metric.rpartition("/")[2], False)
-
-
 def ranked(outcomes: Sequence[Outcome], metric: str) -> list[Outcome]:
     """Sort outcomes, the best first; those without the metric, or with NaN, come last."""
     sign = -1.0 if higher_is_better(metric) else 1.0
@@ -80,7 +75,7 @@ def ranked(outcomes: Sequence[Outcome], metric: str) -> list[Outcome]:
 
 
 def print_outcomes(
-    outcomes: Sequence[Outcome], metric: str, store_hint: str, file: TextIO | None = None
+    outcomes: Sequence[Outcome], metric: str, where: str, file: TextIO | None = None
 ) -> None:
     """Print what came out of a command: one run in full, several as a table, the best first.
 
@@ -89,8 +84,8 @@ def print_outcomes(
     outcomes : sequence of Outcome
     metric : str
         By which runs are ranked.
-    store_hint : str
-        Where the runs are: a link to open, or the address of a database.
+    where : str
+        How to see the runs: a link to open, or a command.
     file : text file, optional
         By default the standard output. Colours and cuts to the width are for terminals alone.
 
@@ -108,7 +103,7 @@ def print_outcomes(
             _print_one(console, outcomes[0])
         else:
             _print_many(console, outcomes, metric)
-        _print_way_on(console, store_hint, "it" if len(outcomes) == 1 else "them")
+        _print_way_on(console, where, "it" if len(outcomes) == 1 else "them")
     target.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     target.flush()
 
@@ -177,12 +172,8 @@ def _print_many(console: Console, outcomes: Sequence[Outcome], metric: str) -> N
         _line(console, [("  ", ""), _status(outcome), (f"{name}: {reason}", "")])
 
 
-def _print_way_on(console: Console, store_hint: str, them: str) -> None:
-    hint = printable(store_hint)
-    if hint.startswith(("http://", "https://")):
-        _line(console, [(f"Look at {them}: ", ""), (hint, "cyan")])
-    else:
-        _line(console, [(f"Look at {them}: ", ""), ("runner ui", "cyan"), (f"  ({hint})", "dim")])
+def _print_way_on(console: Console, where: str, them: str) -> None:
+    _line(console, [(f"Look at {them}: ", ""), (printable(where), "cyan")])
 
 
 @dataclass(frozen=True)

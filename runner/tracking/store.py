@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,23 +40,34 @@ class Store:
         Connected to it.
     experiment_id, experiment : str
         The MLflow experiment that runs go to.
+    is_named : bool
+        Whether the config names the store, which other commands then have to be told.
     """
 
     def __init__(
-        self, address: Address, client: MlflowClient, experiment_id: str, experiment: str
+        self,
+        address: Address,
+        client: MlflowClient,
+        experiment_id: str,
+        experiment: str,
+        *,
+        is_named: bool = False,
     ) -> None:
         self.address = address
         self.client = client
         self.experiment_id = experiment_id
         self.experiment = experiment
+        self._is_named = is_named
         self._presence: Presence | None = None
 
     @property
     def where(self) -> str:
-        """Say where a person finds the runs: a link, or the database that `runner ui` shows."""
+        """Say how a person gets to see the runs: a link, or the command that shows them."""
         if self.address.is_server:
             return experiment_link(self.address.uri, self.experiment_id)
-        return self.address.uri
+        if self._is_named:
+            return f"runner ui --uri {shlex.quote(self.address.uri)}"
+        return f"runner ui  ({self.address.uri})"
 
     def start_run(
         self,
@@ -201,7 +213,8 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
     wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
     with library.in_words(address.uri):
         client = MlflowClient(address.uri)
-        store = Store(address, client, _experiment_id(client, wanted, address), wanted)
+        experiment_id = _experiment_id(client, wanted, address)
+        store = Store(address, client, experiment_id, wanted, is_named=uri is not None)
     store.close_abandoned_runs()
     return store
 
