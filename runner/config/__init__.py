@@ -17,7 +17,7 @@ from runner.config.data import (
     TutorialData,
 )
 from runner.config.experiment import Experiment
-from runner.config.identity import fingerprint, flatten, to_plain, to_yaml
+from runner.config.identity import fingerprint, to_plain, to_yaml
 
 __all__ = [
     "BlobsData",
@@ -32,7 +32,6 @@ __all__ = [
     "SplitConfig",
     "TutorialData",
     "fingerprint",
-    "flatten",
     "to_plain",
     "to_yaml",
 ]

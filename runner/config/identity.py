@@ -1,4 +1,4 @@
-"""What an experiment is called by machines: its key, its parameters, its YAML."""
+"""What an experiment is to machines: its key, its plain values, its YAML."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from runner.config.experiment import Experiment
 
 
@@ -46,22 +44,6 @@ def fingerprint(experiment: Experiment, data_digest: str) -> str:
         allow_nan=False,
     )
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def flatten(experiment: Experiment) -> dict[str, str]:
-    """Return every setting by its dotted key, as text: what MLflow keeps as params.
-
-    Values are written as on the command line: ``[64, 32]``, ``true``, ``null``.
-    """
-    return dict(_leaves(to_plain(experiment), ""))
-
-
-def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
 
 def to_yaml(experiment: Experiment) -> str:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from runner.config import Experiment, fingerprint, flatten, to_yaml
+from runner.config import Experiment, fingerprint, to_yaml
 from tests.runner.config.tutorial import experiment
 
 DIGEST = "0" * 64
@@ -57,16 +57,6 @@ def test_key_stays_what_it_was():
     assert fingerprint(experiment(), DIGEST) == (
         "80a86717a6f2a26a5b32013c9dd463b70a3569df0e3b5e24f423a4ae18fafe56"
     )
-
-
-def test_params_are_written_as_on_the_command_line():
-    flat = flatten(experiment(model__hidden_layer_sizes=[64, 32]))
-    assert flat["model.hidden_layer_sizes"] == "[64, 32]"
-    assert flat["optimizer.nesterov"] == "false"
-    assert flat["optimizer.learning_rate"] == "0.04"
-    assert flat["training.epochs"] == "null"
-    assert flat["data.name"] == "tutorial"
-    assert all(isinstance(value, str) for value in flat.values())
 
 
 @given(
