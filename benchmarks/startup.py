@@ -113,7 +113,6 @@ def inner_parts(uri: str) -> Costs:
     from runner.config import Experiment
     from runner.execute import prepare, train
     from runner.tracking import open_store
-    from runner.tracking.runs import flattened
 
     store = open_store(uri, None, "tutorial")
     with tempfile.TemporaryDirectory() as name:
