@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from softnet.activations import Activation as Nonlinearity
-from softnet.arrays import Array, Kept
+from softnet.arrays import Array, Kept, Ones
 
 
 class Layer(Protocol):
@@ -59,8 +59,7 @@ class Linear:
     Notes
     -----
     With G the derivative with respect to the output: ``d_weight = X.T @ G``,
-    ``d_bias = ones @ G`` (the sum over the batch, as a product because that is faster over the
-    short axes here), ``d_X = G @ weight.T``.
+    ``d_bias = ones @ G`` (the sum over the batch), ``d_X = G @ weight.T``.
     """
 
     def __init__(self, in_features: int, out_features: int, dtype: np.dtype[Any]) -> None:
@@ -70,27 +69,27 @@ class Linear:
         }
         self._output = Kept(dtype)
         self._d_input = Kept(dtype)
-        self._ones: dict[int, Array] = {}
+        self._ones = Ones(dtype)
+        self._X: Array = np.empty(0, dtype)
 
     def bind(self, values: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         self.weight, self._d_weight = values["weight"], gradients["weight"]
         # One row (runs, 1, out_features), so that it broadcasts over the batch.
         self.bias, self._d_bias = values["bias"][:, None, :], gradients["bias"][:, None, :]
-        # Transposed views are made once: making one costs as much as a small product.
+        # Transposed views are made once: making one is no small part of a small product.
         self._weight_T = self.weight.swapaxes(-1, -2)
 
     def forward(self, X: Array) -> Array:
         n_runs, _, out_features = self.weight.shape
-        self._X = X
+        # Mostly the very array of the last step, with other numbers in it.
+        if X is not self._X:
+            self._X, self._X_T = X, X.swapaxes(-1, -2)
         output = np.matmul(X, self.weight, out=self._output[n_runs, X.shape[-2], out_features])
         return np.add(output, self.bias, out=output)
 
     def backward_parameters(self, d_output: Array) -> None:
-        n_rows = d_output.shape[-2]
-        if n_rows not in self._ones:
-            self._ones[n_rows] = np.ones((1, n_rows), d_output.dtype)
-        np.matmul(self._X.swapaxes(-1, -2), d_output, out=self._d_weight)
-        np.matmul(self._ones[n_rows], d_output, out=self._d_bias)
+        np.matmul(self._X_T, d_output, out=self._d_weight)
+        np.matmul(self._ones[d_output.shape[-2]], d_output, out=self._d_bias)
 
     def backward(self, d_output: Array) -> Array:
         self.backward_parameters(d_output)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from softnet.arrays import Array, Indices, Kept
+from softnet.arrays import Array, Indices, Kept, Ones
 
 
 class SoftmaxCrossEntropy:
@@ -34,7 +34,8 @@ class SoftmaxCrossEntropy:
         self._columns = Kept(dtype)
         self._row = Kept(dtype)
         self._gradient = Kept(dtype)
-        self._sums: dict[int, Array] = {}
+        self._ones = Ones(dtype)
+        self._counts: dict[int, Array] = {}
 
     def _shifted(self, logits: Array) -> Array:
         """Return logits less their row's maximum, of shape (runs, classes, batch)."""
@@ -50,14 +51,8 @@ class SoftmaxCrossEntropy:
         z = self._shifted(logits)
         np.exp(z, out=z)
         n_runs, n_classes, n_rows = z.shape
-        total = np.matmul(self._ones(n_classes), z, out=self._row[n_runs, 1, n_rows])
+        total = np.matmul(self._ones[n_classes], z, out=self._row[n_runs, 1, n_rows])
         return np.divide(z, total, out=z)
-
-    def _ones(self, n_classes: int) -> Array:
-        """Return a row whose product with columns is their sum, faster than a reduction here."""
-        if n_classes not in self._sums:
-            self._sums[n_classes] = np.ones((1, n_classes), self._row.dtype)
-        return self._sums[n_classes]
 
     def probabilities(self, logits: Array) -> Array:
         """Return the softmax of logits, both of shape (runs, batch, classes), as a new array."""
@@ -102,7 +97,11 @@ class SoftmaxCrossEntropy:
         probabilities = self._softmax(logits)
         d_logits: Array = self._gradient[logits.shape]
         np.subtract(probabilities.swapaxes(-1, -2), targets, out=d_logits)
-        return np.divide(d_logits, logits.shape[-2], out=d_logits)
+        n_rows = logits.shape[-2]
+        if n_rows not in self._counts:
+            # As an array, which NumPy would otherwise make of a Python number at every call.
+            self._counts[n_rows] = np.array(n_rows, d_logits.dtype)
+        return np.divide(d_logits, self._counts[n_rows], out=d_logits)
 
 
 def one_hot(y: Indices, n_classes: int, dtype: np.dtype[Any]) -> Array:

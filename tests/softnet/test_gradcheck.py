@@ -161,7 +161,7 @@ class OfItsOutput(Linear):
         return self._late
 
     def backward_parameters(self, d_output: np.ndarray) -> None:
-        self._X = self._late
+        self._X_T = self._late.swapaxes(-1, -2)
         super().backward_parameters(d_output)
 
 
