@@ -1,25 +1,22 @@
 """Test accuracy of the shipped experiments beside scikit-learn's MLPClassifier.
 
-    python benchmarks/accuracy.py [experiment ...] [--first-split 0] [--splits 5] [--readme]
+    python benchmarks/accuracy.py [experiment ...] [--first-split 0] [--splits 5] [--seeds 4]
 
 Both sides get the same training rows, scaled alike; the network gets no look at the validation
 rows either, for no experiment stops early. MLPClassifier comes twice: with its defaults, and with
-the experiment's hidden layers and as many epochs as it asks for. `--readme` puts the table into
-the README.
+the experiment's hidden layers and as many epochs as it asks for. The table stands in the README.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
@@ -28,7 +25,6 @@ from runner.config import Experiment
 from runner.execute import Prepared, prepare, train
 
 EXPERIMENTS = ("digits", "breast_cancer", "wine", "iris", "own_csv")
-README = Path(__file__).resolve().parent.parent / "README.md"
 # More than any of them needs: MLPClassifier stops when its training loss no longer falls.
 ENOUGH_EPOCHS = 10_000
 
@@ -123,16 +119,6 @@ def percent(scores: Scores) -> str:
     return f"{100 * sum(scores) / len(scores):.2f}"
 
 
-def write_readme(lines: Sequence[str]) -> None:
-    """Put the table between its markers."""
-    block = "\n".join(["<!-- accuracy:begin -->", *lines, "<!-- accuracy:end -->"])
-    text = README.read_text(encoding="utf-8")
-    pattern = r"<!-- accuracy:begin -->.*<!-- accuracy:end -->"
-    filled, count = re.subn(pattern, lambda _: block, text, flags=re.DOTALL)
-    assert count == 1, f"{README} lacks the markers of the table"
-    README.write_text(filled, encoding="utf-8")
-
-
 def main(arguments: argparse.Namespace) -> int:
     """Measure, print, and tell by the exit code whether every experiment holds."""
     splits = range(arguments.first_split, arguments.first_split + arguments.splits)
@@ -142,15 +128,12 @@ def main(arguments: argparse.Namespace) -> int:
             name: measure(name, splits, range(arguments.seeds), pool)
             for name in arguments.experiments
         }
-    lines = list(table(measured))
-    print("\n".join(["<!-- accuracy:begin -->", *lines, "<!-- accuracy:end -->"]))
+    print("\n".join(["<!-- accuracy:begin -->", *table(measured), "<!-- accuracy:end -->"]))
     print(
         f"\nMean test accuracy in percent over split seeds {splits[0]} to {splits[-1]} x "
         f"{arguments.seeds} seeds, and the paired difference in percentage points with its "
         "standard error."
     )
-    if arguments.readme:
-        write_readme(lines)
     return int(not all(holds(sides) for sides in measured.values()))
 
 
@@ -160,5 +143,4 @@ if __name__ == "__main__":
     parser.add_argument("--first-split", type=int, default=0)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--readme", action="store_true")
     sys.exit(main(parser.parse_args()))
