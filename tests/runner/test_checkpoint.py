@@ -1,6 +1,8 @@
 """Atomic files: whole or absent, whatever interrupts the writing."""
 
 import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 
 from runner.checkpoint import atomic_file, read_arrays, write_arrays, write_text
 from runner.errors import StoreError
+
+Inject = Callable[..., subprocess.CompletedProcess[str]]
 
 REWRITE = """
 import sys
@@ -22,7 +26,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_arrays_come_back_byte_for_byte(tmp_path):
+def test_arrays_come_back_byte_for_byte(tmp_path: Path) -> None:
     arrays = {
         "layers.0.weight": np.array([[0.1, -0.0], [np.pi, 1e-308]]),
         "layers.0.bias": np.array([1, 2], np.float32),
@@ -35,20 +39,20 @@ def test_arrays_come_back_byte_for_byte(tmp_path):
         assert found[name].tobytes() == array.tobytes()
 
 
-def test_equal_arrays_give_equal_files(tmp_path):
+def test_equal_arrays_give_equal_files(tmp_path: Path) -> None:
     for name in ("a.npz", "b.npz"):
         write_arrays(tmp_path / name, {"weight": np.arange(6.0).reshape(2, 3)})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_only_the_finished_file_is_left(tmp_path):
+def test_only_the_finished_file_is_left(tmp_path: Path) -> None:
     write_text(tmp_path / "new" / "config.yaml", "seed: 0\n")
     write_text(tmp_path / "new" / "config.yaml", "name: Zürich\n")
     assert names(tmp_path / "new") == ["config.yaml"]
     assert (tmp_path / "new" / "config.yaml").read_text(encoding="utf-8") == "name: Zürich\n"
 
 
-def test_an_exception_while_writing_keeps_the_old_file(tmp_path):
+def test_an_exception_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
     write_text(tmp_path / "state", "old")
 
     def interrupted():
@@ -62,7 +66,7 @@ def test_an_exception_while_writing_keeps_the_old_file(tmp_path):
     assert names(tmp_path) == ["state"]
 
 
-def test_python_objects_are_refused(tmp_path):
+def test_python_objects_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         write_arrays(tmp_path / "weights.npz", {"weight": np.array([object()])})
     assert names(tmp_path) == []
@@ -80,28 +84,30 @@ def test_python_objects_are_refused(tmp_path):
     ],
     ids=["truncated", "empty", "text", "one byte short", "no archive around it", "one bit flipped"],
 )
-def test_a_damaged_file_is_named_not_read(tmp_path, damage):
+def test_a_damaged_file_is_named_not_read(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "weights.npz"
     write_arrays(path, {"weight": np.arange(100.0)})
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(StoreError, match="weights.npz: cannot be read as arrays"):
+    with pytest.raises(StoreError, match=r"weights\.npz: cannot be read as arrays"):
         read_arrays(path)
 
 
-def test_a_pickle_is_never_loaded(tmp_path):
+def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "weights.npz", weight=np.array([{"a": 1}]))
     with pytest.raises(StoreError, match="cannot be read as arrays"):
         read_arrays(tmp_path / "weights.npz")
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match=r"file/weights.npz: cannot be written: .*bytes free"):
         write_text(tmp_path / "file" / "weights.npz", "")
 
 
 @pytest.mark.parametrize("fault", ["write:error=ENOSPC", "fsync:error=EIO", "rename:error=EROFS"])
-def test_a_disk_fault_at_any_call_keeps_the_old_file(tmp_path, inject, fault):
+def test_a_disk_fault_at_any_call_keeps_the_old_file(
+    tmp_path: Path, inject: Inject, fault: str
+) -> None:
     path = tmp_path / "weights.npz"
     write_arrays(path, {"weight": np.ones(3)})
     for count in range(1, 30):
@@ -116,7 +122,9 @@ def test_a_disk_fault_at_any_call_keeps_the_old_file(tmp_path, inject, fault):
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
-def test_a_kill_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, inject, call):
+def test_a_kill_at_any_call_leaves_the_old_file_or_the_new_one(
+    tmp_path: Path, inject: Inject, call: str
+) -> None:
     path = tmp_path / "weights.npz"
     write_arrays(path, {"weight": np.ones(3)})
     for count in range(1, 30):
