@@ -7,6 +7,7 @@ must come first.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -27,8 +28,9 @@ _THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "OMP_NUM_THREADS",
 )
-# Their versions can change a result: the arithmetic, the splits, the bundled data, the reading.
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "hydra-core", "mlflow")
+# Data and splits are recorded by their digests: what computes the rest is softnet and these.
+_COMPUTING = ("build.py", "execute.py", "preprocess.py")
+_PACKAGES = ("scikit-learn", "scipy", "pyarrow", "hydra-core", "omegaconf", "pydantic", "mlflow")
 
 
 def pin_blas_threads() -> None:
@@ -58,10 +60,13 @@ def verify_blas_pin() -> None:
 
 
 def _blas() -> list[dict[str, Any]]:
-    import numpy as np  # noqa: F401  # its BLAS must be loaded to be seen
+    import numpy as np
     import threadpoolctl
 
-    return [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+    loaded = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+    # SciPy may have loaded one of its own, which none of our products goes through.
+    numpys_own = str(Path(np.__file__).parent)
+    return [lib for lib in loaded if lib["filepath"].startswith(numpys_own)] or loaded
 
 
 @cache
@@ -71,54 +76,62 @@ def environment() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``python``, ``libraries``, ``blas`` (library, version, kernel, threads), ``simd`` (the
-        features NumPy may use here), ``machine``, ``code`` (digest of the sources) and ``git``
-        (commit, clean or not; None outside a checkout).
+        ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``
+        (library, version, kernel, threads), ``simd`` (the features NumPy may use here),
+        ``machine`` and ``code`` (digest of the sources that compute). Beside it stand
+        ``packages``, versions that are good to know, and ``git`` (commit, clean or not; None
+        outside a checkout).
+
+    Raises
+    ------
+    RunFailed
+        If BLAS cannot be pinned to one thread.
     """
     import numpy as np
 
+    verify_blas_pin()
     # "found" is what NumPy may use in this process, NPY_DISABLE_CPU_FEATURES taken into account.
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "libraries": {name: _version(name) for name in _LIBRARIES},
-        "blas": [
-            {
-                "library": library["internal_api"],
-                "version": library["version"],
-                "kernel": library.get("architecture"),
-                "threads": library["num_threads"],
-            }
-            for library in _blas()
-        ],
-        "simd": [*simd["baseline"], *simd.get("found", [])],
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cpu": _cpu_model(),
+        "decisive": {
+            "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "numpy": np.__version__,
+            "blas": [
+                {
+                    "library": library["internal_api"],
+                    "version": library["version"],
+                    "kernel": library.get("architecture"),
+                    "threads": library["num_threads"],
+                }
+                for library in _blas()
+            ],
+            "simd": [*simd["baseline"], *simd.get("found", [])],
+            "machine": {
+                "system": platform.system(),
+                "architecture": platform.machine(),
+                "cpu": _cpu_model(),
+            },
+            "code": code_digest(),
         },
-        "code": code_digest(),
+        "packages": {name: _version(name) for name in _PACKAGES},
         "git": _git(),
     }
 
 
 def environment_digest() -> str:
-    """Return a short SHA-256 over what decides the bits: the environment without its commit."""
-    import json
-
-    facts = {key: value for key, value in environment().items() if key != "git"}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    """Return a short SHA-256 over what decides the bits."""
+    decisive = json.dumps(environment()["decisive"], sort_keys=True)
+    return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
 
 @cache
 def code_digest() -> str:
-    """Return a short SHA-256 over the sources of the network and of this package."""
+    """Return a short SHA-256 over the sources that a result is computed by."""
     digest = hashlib.sha256()
-    for package in (_PACKAGE.parent / "softnet", _PACKAGE):
-        for path in sorted(package.rglob("*.py")):
-            digest.update(str(path.relative_to(_PACKAGE.parent)).encode())
-            digest.update(path.read_bytes())
+    computing = [_PACKAGE / name for name in _COMPUTING]
+    for path in [*sorted((_PACKAGE.parent / "softnet").rglob("*.py")), *computing]:
+        digest.update(str(path.relative_to(_PACKAGE.parent)).encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -84,7 +84,7 @@ class StoreError(RunnerError):
 
 
 class RunFailed(RunnerError):
-    """A run that ended before its budget, for instance because its loss was not finite."""
+    """A run that cannot be carried out as it must be, for instance with BLAS on one thread."""
 
     exit_code = 1
 

@@ -24,6 +24,7 @@ from runner.preprocess import Preprocessing
 from runner.splits import Split, split_rows
 from softnet import (
     Examples,
+    Network,
     Record,
     StackSettings,
     Training,
@@ -35,9 +36,9 @@ from softnet import (
 if TYPE_CHECKING:
     from runner.config import Experiment
 
-# Arrays of the size of all parameters that a run needs at most: values, gradients, scratch,
-# two of Adam's, and the ones that are kept as the result.
-_COPIES_OF_PARAMETERS = 6
+# Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
+# of Adam's and its column arithmetic while training; then those that are kept as the result.
+_COPIES_OF_PARAMETERS = 10
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,12 @@ def prepare(experiment: Experiment) -> Prepared:
     DataError
         If the data cannot be used.
     ConfigError
-        If the experiment does not fit the data.
+        If the split does not fit the data.
     """
     dataset = load(experiment.data)
     split = split_rows(experiment.split, dataset.y, dataset.class_names)
     preprocessing = Preprocessing.fit(dataset, split.train, experiment.data.scaling)
-    prepared = Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
-    require_fit(experiment, prepared)
-    return prepared
+    return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
 
 
 def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
@@ -190,7 +189,8 @@ def train(
     """
     verify_blas_pin()
     started = time.perf_counter()
-    settings = require_fit(experiments[0], prepared)
+    # One stack has one shape; unpacking fails where a caller has put together what differs.
+    (settings,) = {require_fit(experiment, prepared) for experiment in experiments}
     watched = {part: prepared.examples(part) for part in prepared.parts if part != "test"}
     training = Training(settings, [run_settings(e) for e in experiments], watched)
     histories: list[list[tuple[int, Mapping[str, float]]]] = [[] for _ in experiments]
@@ -202,8 +202,8 @@ def train(
                 values = {name: float(column[row]) for name, column in record.metrics.items()}
                 histories[run].append((record.step, values))
 
-    finals = _final_metrics(training, prepared)
     network = training.trained_network()
+    finals = _final_metrics(network, prepared)
     seconds = time.perf_counter() - started
     results = []
     for run, (history, final) in enumerate(zip(histories, finals, strict=True)):
@@ -228,10 +228,9 @@ def train(
     return results
 
 
-def _final_metrics(training: Training, prepared: Prepared) -> list[dict[str, float]]:
+def _final_metrics(network: Network, prepared: Prepared) -> list[dict[str, float]]:
     """Measure the weights that were kept on every split, the test rows once and here only."""
-    network = training.trained_network()
-    finals: list[dict[str, float]] = [{} for _ in training.runs]
+    finals: list[dict[str, float]] = [{} for _ in range(network.parameters.n_runs)]
     for part in prepared.parts:
         rows = prepared.examples(part)
         X = np.ascontiguousarray(rows.X, network.dtype)

@@ -7,17 +7,20 @@ and weights are stored.
 from __future__ import annotations
 
 import json
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runner.checkpoint import disk_error
 from runner.config import fingerprint, to_plain, to_yaml
 from runner.environment import code_digest, environment, environment_digest
-from runner.errors import StoreError
+from runner.errors import RunnerError, StoreError
 from runner.execute import Prepared, Result, require_fit, train
 from runner.progress import progress
 from runner.report import Outcome
@@ -82,15 +85,11 @@ def run_job(
             run = store.start_run(name, to_plain(experiment), tags)
         result = _train_aloud(experiment, prepared, run, name)
         _store_result(run, store, experiment, prepared, result, name, single=single)
-    except StoreError:
-        raise  # there is no store to say it to; the next start closes the run
-    except Exception as error:
+    except BaseException as error:
         if run is not None:
-            run.fail(f"{type(error).__name__}: {error}")
-        raise
-    except BaseException:
-        if run is not None:
-            run.kill()
+            # Where the store itself is what failed, the next start closes the run.
+            with suppress(StoreError):
+                _close(run, error)
         raise
     return Outcome(
         name=name,
@@ -102,6 +101,16 @@ def run_job(
         duration_s=time.perf_counter() - started,
         n_steps=result.n_steps,
     )
+
+
+def _close(run: RecordedRun, error: BaseException) -> None:
+    """End a run as what ended it says: FAILED by an error, KILLED by a signal."""
+    if isinstance(error, RunnerError):
+        run.fail(str(error))
+    elif isinstance(error, Exception):
+        run.fail(f"{type(error).__name__}: {error}")
+    else:
+        run.kill()
 
 
 def _train_aloud(experiment: Experiment, prepared: Prepared, run: RecordedRun, name: str) -> Result:
@@ -137,8 +146,7 @@ def _store_result(
     run.log_metrics(result.n_steps, kept)
     run.set_tags({"runner.weights_sha256": result.weights_sha256})
     run.log_datasets(prepared.dataset, prepared.split)
-    with TemporaryDirectory(prefix="runner-") as scratch:
-        folder = Path(scratch)
+    with _scratch_folder() as folder:
         (folder / "config.yaml").write_text(to_yaml(experiment), encoding="utf-8")
         (folder / "environment.json").write_text(
             json.dumps(environment(), indent=2), encoding="utf-8"
@@ -156,3 +164,13 @@ def _store_result(
         run.fail(result.failure)
     else:
         run.finish()
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """Make a folder for what is on its way to the store; say in words where there is no room."""
+    try:
+        with TemporaryDirectory(prefix="runner-") as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        raise disk_error(Path(tempfile.gettempdir(), "runner"), error) from error

@@ -37,19 +37,33 @@ def run_jobs(jobs: Sequence[Job]) -> list[Outcome]:
     Raises
     ------
     RunnerError
-        If any setting is wrong, before a job has begun; if there is no store; or, of a job
-        alone, if it cannot be run.
+        Before a job has begun: if a setting is wrong, if there is no store, or if the data of no
+        job at all can be used.
     """
     experiments = check(jobs)
     session = _Session()
+    problems = session.problems(experiments)
+    if len(problems) == len(jobs):
+        raise problems[0]  # before a store is made for nothing
+    stores = [session.store(experiment) for experiment in experiments]
     outcomes: list[Outcome] = []
     try:
-        for experiment, varied in zip(experiments, _varied(jobs), strict=True):
-            outcomes.append(_outcome(session, experiment, varied, single=len(jobs) == 1))
+        for number, varied in enumerate(_varied(jobs)):
+            experiment = experiments[number]
+            name = run_name(experiment, varied)
+            if number in problems:
+                failure = str(problems[number])
+                outcomes.append(Outcome(name, "", "FAILED", varied, {}, failure, 0.0))
+                continue
+            prepared = session.prepare(experiment)
+            single = len(jobs) == 1
+            outcomes.append(
+                run_job(stores[number], experiment, prepared, name, varied, single=single)
+            )
     finally:
         # After Ctrl-C too: what is finished by then is worth seeing.
-        if outcomes and session.where:
-            print_outcomes(outcomes, experiments[0].ranking_metric, session.where)
+        if outcomes:
+            print_outcomes(outcomes, experiments[0].ranking_metric, stores[0].where)
     return outcomes
 
 
@@ -77,16 +91,25 @@ class _Session:
     """What the jobs of one command share: open stores, and the data of the job before."""
 
     def __init__(self) -> None:
-        self.where = ""
         self._stores: dict[tuple[str | None, str | None, str], Store] = {}
         self._prepared: dict[str, Prepared] = {}
 
+    def problems(self, experiments: Sequence[Experiment]) -> dict[int, ConfigError | DataError]:
+        """Find the jobs whose data cannot be used, or do not fit what they ask, by number."""
+        found: dict[int, ConfigError | DataError] = {}
+        # Those that share their data follow one another, so that each is read once.
+        for number in sorted(range(len(experiments)), key=lambda n: _data_key(experiments[n])):
+            try:
+                require_fit(experiments[number], self.prepare(experiments[number]))
+            except (ConfigError, DataError) as error:
+                found[number] = error
+        return found
+
     def prepare(self, experiment: Experiment) -> Prepared:
         """Prepare the data of an experiment, once for all jobs in a row that share it."""
-        key = experiment.model_dump_json(include={"data", "split"})
+        key = _data_key(experiment)
         if key not in self._prepared:
             self._prepared = {key: prepare(experiment)}
-        require_fit(experiment, self._prepared[key])
         return self._prepared[key]
 
     def store(self, experiment: Experiment) -> Store:
@@ -97,22 +120,11 @@ class _Session:
         key = (tracking.uri, tracking.experiment, experiment.name)
         if key not in self._stores:
             self._stores[key] = open_store(*key)
-        self.where = self._stores[key].where
         return self._stores[key]
 
 
-def _outcome(
-    session: _Session, experiment: Experiment, varied: Mapping[str, str], *, single: bool
-) -> Outcome:
-    name = run_name(experiment, varied)
-    try:
-        prepared = session.prepare(experiment)
-        store = session.store(experiment)
-        return run_job(store, experiment, prepared, name, varied, single=single)
-    except (ConfigError, DataError) as error:
-        if single:
-            raise
-        return Outcome(name, "", "FAILED", varied, {}, str(error), 0.0)
+def _data_key(experiment: Experiment) -> str:
+    return experiment.model_dump_json(include={"data", "split"})
 
 
 def _varied(jobs: Sequence[Job]) -> list[dict[str, str]]:
@@ -129,8 +141,9 @@ def _varied(jobs: Sequence[Job]) -> list[dict[str, str]]:
 
 def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
     """Name a run by what varied, ``learning_rate=0.1 seed=3``, or else by its experiment."""
-    said = [
-        value if key == "experiment" else f"{key.rpartition('.')[2]}={value}"
-        for key, value in varied.items()
-    ]
+    words = [key.rpartition(".")[2] for key in varied]
+    said = []
+    for word, (key, value) in zip(words, varied.items(), strict=True):
+        short = word if words.count(word) == 1 else key  # seed and split.seed
+        said.append(value if key == "experiment" else f"{short}={value}")
     return " ".join(said) or experiment.name

@@ -54,12 +54,8 @@ class Network:
         dtype: DTypeLike = np.float64,
     ) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.layers: list[Layer] = []
-        for in_features, out_features in pairwise(layer_sizes):
-            if self.layers:
-                self.layers.append(Activation(ACTIVATIONS[activation](self.dtype)))
-            self.layers.append(Linear(in_features, out_features, self.dtype))
-        self.loss = SoftmaxCrossEntropy(self.dtype)
+        self._layer_sizes, self._activation = tuple(layer_sizes), activation
+        self._make_layers()
         shapes = {
             f"layers.{number}.{name}": shape
             for number, layer in enumerate(self.layers)
@@ -105,6 +101,14 @@ class Network:
         for name, array in weights.items():
             network.parameters[name][0] = array
         return network
+
+    def _make_layers(self) -> None:
+        self.layers: list[Layer] = []
+        for in_features, out_features in pairwise(self._layer_sizes):
+            if self.layers:
+                self.layers.append(Activation(ACTIVATIONS[self._activation](self.dtype)))
+            self.layers.append(Linear(in_features, out_features, self.dtype))
+        self.loss = SoftmaxCrossEntropy(self.dtype)
 
     def _bind(self) -> None:
         """Give every layer its views of the flat buffers."""
@@ -185,8 +189,12 @@ class Network:
         return {name: view[run].copy() for name, view in views.items()}
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone."""
+        """Go on with these runs alone.
+
+        The layers are made anew: the old ones keep an array for every shape that they ever saw.
+        """
         self.parameters.keep(rows)
+        self._make_layers()
         self._bind()
 
 

@@ -74,25 +74,31 @@ class Optimizer(ABC):
     def _take(self, settings: tuple[OptimizerSettings, ...]) -> None:
         """Lay out the settings as columns (runs, 1) in the parameters' dtype."""
         self.settings = settings
-        self._rates: Sequence[float] | None = None
+        self._rates: tuple[float, ...] = ()
         self._scratch = np.empty_like(self.parameters.values)
         self._decay = self._column(lambda run: run.weight_decay)
         self._clip = self._column(lambda run: math.inf if run.clip_norm is None else run.clip_norm)
-        self._decays = self._rows_where(lambda run: run.weight_decay > 0)
+        self._decays = self._rows_where(self._decay > 0)
         self._clips = bool(np.any(np.isfinite(self._clip)))
 
-    def _rows_where(self, holds: Callable[[Any], bool]) -> NDArray[np.bool] | bool:
-        """Say of which runs something holds, as `where` of a ufunc: all, none, or these rows."""
-        rows = np.array([holds(run) for run in self.settings], bool).reshape(-1, 1)
+    def _rows_where(self, rows: NDArray[np.bool]) -> NDArray[np.bool] | bool:
+        """Turn a column (runs, 1) into `where` of a ufunc: all rows, none, or these."""
         return rows if rows.any() and not rows.all() else bool(rows.any())
 
     def _column(self, setting: Callable[[Any], float]) -> Array:
-        return self.as_column([setting(run) for run in self.settings])
+        with np.errstate(over="ignore"):  # a number too large for float32 is infinite there
+            return self.as_column([setting(run) for run in self.settings])
 
     def as_column(self, values: Sequence[float]) -> Array:
-        """Return one number per run as a column (runs, 1) in the parameters' dtype."""
-        # In the parameters' dtype: a float64 column would turn float32 gradients into float64.
-        return np.array(values, self.parameters.values.dtype).reshape(-1, 1)
+        """Return one number per run as a column (runs, 1), or as one number if all are equal.
+
+        It is in the parameters' dtype: a float64 column would turn float32 gradients into float64.
+        """
+        dtype = self.parameters.values.dtype
+        if len(set(values)) == 1:
+            # The same bits as with a column, at half the cost for a small network.
+            return np.array(values[0], dtype)
+        return np.array(values, dtype).reshape(-1, 1)
 
     @abstractmethod
     def step(self, learning_rates: Sequence[float], t: int) -> None:
@@ -161,12 +167,14 @@ class SGD(Optimizer):
         super()._take(settings)
         self._momentum = self._column(lambda run: run.momentum)
         self._moves = bool(np.any(self._momentum))
-        self._looks_ahead = self._rows_where(lambda run: run.nesterov)
-        self._follows = self._rows_where(lambda run: run.momentum > 0 and not run.nesterov)
+        nesterov = np.array([run.nesterov for run in settings], bool).reshape(-1, 1)
+        self._looks_ahead = self._rows_where(nesterov)
+        self._follows = self._rows_where((self._momentum > 0) & ~nesterov)
 
     def step(self, learning_rates: Sequence[float], t: int) -> None:
-        if learning_rates is not self._rates:
-            self._rates, self._rate = learning_rates, self.as_column(learning_rates)
+        rates = tuple(learning_rates)
+        if rates != self._rates:
+            self._rates, self._rate = rates, self.as_column(rates)
         direction = self.clip_and_decay()
         if self._moves:
             velocity = self.state["velocity"]

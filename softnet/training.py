@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.arrays import Indices, Kept
+from softnet.arrays import Array, Indices
 from softnet.batches import SAMPLINGS
 from softnet.initializers import INITIALIZERS
 from softnet.losses import one_hot
@@ -22,6 +22,7 @@ from softnet.network import Network
 from softnet.optimizers import OPTIMIZERS
 from softnet.randomness import stream
 from softnet.runs import Examples, Record, RunSettings, StackSettings
+from softnet.schedules import Schedule
 from softnet.settings import require
 
 # Steps between two records at the most, so that progress shows and a state can be saved.
@@ -82,7 +83,7 @@ class Training:
         # Rows and their one-hot classes side by side: a batch is gathered in one go.
         targets = one_hot(train.y, settings.layer_sizes[-1], dtype)
         self._rows = np.concatenate([train.X, targets], axis=1)
-        self._batch = Kept(dtype)
+        self._batches: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
 
         self.network = Network(settings.layer_sizes, settings.activation, n_runs, dtype)
         self.network.initialize(
@@ -132,22 +133,31 @@ class Training:
     def _advance(self, until: int) -> None:
         """Take the steps up to number `until`."""
         network, loss = self.network, self.network.loss
-        n_features, n_columns = self.settings.layer_sizes[0], self._rows.shape[1]
         with np.errstate(all="ignore"):
             for rows in self.batches.draw(until - self.step):
-                # "clip" skips the copy that protects `out` from an index out of range.
-                batch = self._rows.take(rows, 0, self._batch[*rows.shape, n_columns], "clip")
-                logits = network.forward(batch[..., :n_features])
-                network.backward(loss.gradient(logits, batch[..., n_features:]))
+                X, targets = self._gather(rows)
+                network.backward(loss.gradient(network.forward(X), targets))
                 rates = self._learning_rates()
                 self.step += 1
                 self.optimizer.step(rates, self.step)
 
+    def _gather(self, rows: Indices) -> tuple[Array, Array]:
+        """Return each run's batch and its one-hot classes; the next of that shape overwrites it."""
+        if rows.shape not in self._batches:
+            n_features = self.settings.layer_sizes[0]
+            batch = np.empty((*rows.shape, self._rows.shape[1]), self.network.dtype)
+            self._batches[rows.shape] = batch, batch[..., :n_features], batch[..., n_features:]
+        batch, X, targets = self._batches[rows.shape]
+        # "clip" skips the copy that protects `out` from an index out of range.
+        self._rows.take(rows, 0, batch, "clip")
+        return X, targets
+
     def _take_schedules(self) -> None:
         """Note which schedules the active runs have, each distinct one once."""
         runs = [self.runs[run] for run in self.active]
-        self._schedules = list(dict.fromkeys(run.schedule for run in runs))
-        self._schedule_of = [self._schedules.index(run.schedule) for run in runs]
+        numbers: dict[Schedule, int] = {}
+        self._schedule_of = [numbers.setdefault(run.schedule, len(numbers)) for run in runs]
+        self._schedules = list(numbers)
         self._base_rates = [run.optimizer.learning_rate for run in runs]
         self._factors: list[float] = []
 
@@ -178,7 +188,9 @@ class Training:
                 what = "norm of the parameters" if finite[row] else "loss"
                 self.failures[run] = f"{what} is not finite at step {self.step}"
                 if self.best_steps[run] < 0:
-                    self.values[run] = self.network.parameters.values[row]
+                    values = self.network.parameters.values[row]
+                    # One NaN for all: its sign and payload depend on how NumPy came to it.
+                    self.values[run] = np.where(np.isnan(values), np.nan, values)
                 continue
             if rule is None:
                 staying[row] = True
@@ -204,7 +216,7 @@ class Training:
         self.network.keep(rows)
         self.optimizer.keep(rows)
         self.batches.keep(rows)
-        self._batch = Kept(self.network.dtype)
+        self._batches = {}
         self._take_schedules()
 
     def state(self) -> dict[str, Any]:

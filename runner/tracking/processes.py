@@ -73,17 +73,18 @@ def dead(database: Path) -> Iterator[str]:
         The name of one. While it is looked at it stays locked, so that nobody else closes its runs
         too; it is forgotten when the next one is asked for.
     """
-    folder = _folder(database)
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(_folder(database).iterdir())
+    except FileNotFoundError:
+        return  # nobody is at work, or the last one has just taken the folder away
+    for path in paths:
         try:
             with path.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield path.name
                 path.unlink(missing_ok=True)
-        except (BlockingIOError, FileNotFoundError):
-            continue  # alive, or closed by another process meanwhile
+        except (BlockingIOError, FileNotFoundError, PermissionError):
+            continue  # alive, closed by another process meanwhile, or another person's
 
 
 def _folder(database: Path) -> Path:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.signals import held
 from runner.tracking import library
 from runner.tracking.processes import Presence
 
@@ -70,6 +71,7 @@ class RecordedRun:
         self._metrics: list[tuple[str, float, int, int]] = []
         self._tags: dict[str, str] = {}
         self._next_flush = time.monotonic() + FLUSH_EVERY_S
+        self._ended = False
         presence.open_runs.add(self.run_id)
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -195,9 +197,13 @@ class RecordedRun:
         self._end("KILLED")
 
     def _end(self, status: str) -> None:
+        """End the run; one that has ended stays as it is, whatever interrupts what follows."""
+        if self._ended:
+            return
         self.flush()
-        with library.in_words(self._place):
+        with held(), library.in_words(self._place):
             self._client.set_terminated(self.run_id, status)
+            self._ended = True
         self._presence.open_runs.discard(self.run_id)
 
 
