@@ -10,6 +10,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock"
 
+# A file's tests stay together, in their order: they share what is costly to make.
+TWO_AT_ONCE = --numprocesses 2 --dist loadfile
+
 # Each stamp is written last, so an interrupted install is simply done again.
 READY = .venv/ready
 READY_FOR_TESTS = .venv/ready-for-tests
@@ -43,7 +46,7 @@ run: $(READY) ## set up, then sweep the tutorial's network; ARGS="..." runs some
 	@$(BIN)/runner $(or $(ARGS),$(SWEEP))
 
 test: $(READY_FOR_TESTS) ## set up, then run every test; ARGS="..." chooses some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(TWO_AT_ONCE) $(ARGS)
 
 lint: $(READY_FOR_TESTS) ## check style, formatting and types
 	$(BIN)/ruff check

@@ -108,8 +108,6 @@ def test_the_readme_shows_what_is_run_elsewhere() -> None:
     assert set(ELSEWHERE) <= set(commands(README))
 
 
-# In one group, since a command may use what an earlier one left.
-@pytest.mark.xdist_group("readme")
 @pytest.mark.parametrize(
     "command", [each for each in dict.fromkeys(commands(README)) if each not in ELSEWHERE]
 )
