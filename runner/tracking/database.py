@@ -125,7 +125,7 @@ def _check(database: Path) -> None:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise StoreError(
-                f"{database}: stayed locked for {LOCKED_FOR_S} s by another program"
+                f"{database}: stayed locked by another program for {LOCKED_FOR_S} s"
             ) from error
         raise StoreError(f"{database}: cannot be read: {error}.{_ADVICE}") from error
     _check_version(database, found[0][0] if len(found) == 1 else "unknown")

@@ -1,7 +1,7 @@
 """The door to MLflow: what must be set before it is imported, and what its errors mean.
 
-Telemetry is off and the terminal stays quiet. Everything else in this room imports MLflow inside
-functions, after `prepare`.
+Telemetry is off and the terminal stays quiet. The rest of this room imports MLflow when it is first
+needed, after `prepare`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ _DEFAULTS = {
     # A dead server blocks a call for four minutes by default, a hanging one for twenty.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    # Else a model takes on the lock file of whatever project the person stands in.
-    "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
 
@@ -56,20 +54,24 @@ def in_words(place: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # An artifact names its own file; a request that failed is an OSError without one.
-        if error.filename is not None:
-            raise disk_error(Path(str(error.filename)), error) from error
+        # What the disk says has a number, which a request that failed has not.
+        if error.errno is not None:
+            raise disk_error(Path(str(error.filename or _path(place))), error) from error
         raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
     except (MlflowException, SQLAlchemyError) as error:
         raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
 
 
+def _path(place: str | Path) -> Path:
+    return Path(str(place).removeprefix("sqlite:///"))
+
+
 def _in_one_line(error: Exception, place: str | Path) -> str:
     text = str(error).strip() or type(error).__name__
     if "database is locked" in text:
-        return "stayed locked for 20 s by another program"
+        return "stayed locked by another program"
     if "disk is full" in text:
-        return f"the disk is full{room_left(Path(str(place).removeprefix('sqlite:///')))}"
+        return f"the disk is full{room_left(_path(place))}"
     # SQLAlchemy's lines: "(raised as a result of ...)", "(sqlite3.OperationalError) why", "[SQL:".
     lines = text.splitlines()
     return next((line.partition("Error) ")[2] for line in lines if "Error) " in line), lines[0])

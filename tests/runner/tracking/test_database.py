@@ -109,7 +109,9 @@ def test_a_long_lock_is_named(
 ) -> None:
     monkeypatch.setattr(rules, "LOCKED_FOR_S", 0.2)
     read_line(start(LOCK, database, 60))
-    with pytest.raises(StoreError, match=r"mlflow\.db: stayed locked for 0\.2 s by another"):
+    with pytest.raises(
+        StoreError, match=r"mlflow\.db: stayed locked by another program for 0\.2 s"
+    ):
         ensure(database, database.parent / "artifacts")
 
 

@@ -50,6 +50,12 @@ def test_a_disk_error_names_its_file() -> None:
     assert said.startswith("/data/x.npz: cannot be written: no such file or directory (")
 
 
+def test_a_full_disk_is_said_even_where_the_error_names_no_file() -> None:
+    said = raise_within(OSError(28, "No space left on device"))
+    assert said.startswith("/data/my.db: cannot be written: no space left on device (")
+    assert said.endswith(" bytes free)")
+
+
 def test_an_error_without_a_file_names_the_store() -> None:
     assert raise_within(ConnectionError("reset\nby peer")) == "sqlite:////data/my.db: reset"
     assert raise_within(OSError()) == "sqlite:////data/my.db: OSError"
