@@ -65,3 +65,8 @@ def stories() -> Callable[[Training, Iterable[Record]], list[Story]]:
 def learnable() -> Callable[..., Examples]:
     """Make rows whose class mostly follows from a linear rule, so that a network can learn."""
     return _learnable
+
+
+@pytest.fixture(autouse=True)
+def _isolated() -> None:
+    """Leave out what isolates the other tests: softnet reads no environment and knows no Hydra."""

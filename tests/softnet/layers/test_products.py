@@ -15,7 +15,7 @@ import pytest
 Build = Callable[[slice], tuple[np.ndarray, np.ndarray]]
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 10, 16, 17, 31, 32, 33, 64, 65]
-N_SHAPES = 300
+N_SHAPES = 120
 
 
 def products(build: Build, n_runs: int, *, into_buffer: bool) -> tuple[np.ndarray, list[bytes]]:
