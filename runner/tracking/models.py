@@ -107,7 +107,7 @@ def _save(
         run_id=logged.source_run_id,
         model_uuid=logged.model_id,
         model_id=logged.model_id,
-        signature=_signature(prepared.dataset),
+        signature=_signature(prepared.dataset, weights),
         saved_input_example_info=_write_example(folder, prepared.dataset),
     )
     model.add_flavor(
@@ -191,7 +191,7 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _signature(dataset: Dataset) -> ModelSignature:
+def _signature(dataset: Dataset, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
     """Name the raw columns and the classes.
 
     A column that MLflow knows as double refuses whole numbers, as pandas reads them from many a
@@ -201,5 +201,5 @@ def _signature(dataset: Dataset) -> ModelSignature:
     kinds = dict.fromkeys(dataset.categories, DataType.string)
     return ModelSignature(
         Schema([ColSpec(kinds.get(name, number), name) for name in dataset.feature_names]),
-        Schema([ColSpec(DataType.double, name) for name in dataset.class_names]),
+        Schema([ColSpec(probability, name) for name in dataset.class_names]),
     )
