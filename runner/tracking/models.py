@@ -199,6 +199,8 @@ def _signature(dataset: Dataset, weights: Mapping[str, NDArray[Any]]) -> ModelSi
     """
     number = AnyType()  # type: ignore[no-untyped-call]  # MLflow has no annotation
     kinds = dict.fromkeys(dataset.categories, DataType.string)
+    single = all(array.dtype == np.float32 for array in weights.values())
+    probability = DataType.float if single else DataType.double
     return ModelSignature(
         Schema([ColSpec(kinds.get(name, number), name) for name in dataset.feature_names]),
         Schema([ColSpec(probability, name) for name in dataset.class_names]),
