@@ -54,7 +54,7 @@ lint: $(READY_FOR_TESTS) ## check style, formatting and types
 	$(BIN)/mypy
 
 conformance: $(READY_FOR_CONFORMANCE) ## compare training with PyTorch, which it installs
-	$(BIN)/python -m pytest tests/conformance $(ARGS)
+	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
 
 benchmarks: $(READY) ## measure accuracy, speed, start-up and recording
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
