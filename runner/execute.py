@@ -139,8 +139,8 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
     Raises
     ------
     ConfigError
-        If a batch is larger than the training set, or the network than the memory: said before
-        anything of it is allocated.
+        If a batch is larger than the training set, the warm-up longer than the training, or the
+        network larger than the memory: said before anything of it is allocated.
     """
     n_train = len(prepared.split.train)
     if experiment.training.batch_size > n_train:
@@ -151,6 +151,10 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
         )
     n_classes = len(prepared.dataset.class_names)
     settings = stack_settings(experiment, prepared.X.shape[1], n_classes, n_train)
+    warmup_steps = experiment.schedule.settings().warmup_steps
+    if warmup_steps >= settings.n_steps:
+        rule = f"below {settings.n_steps:,}, the number of steps"
+        raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
     count = n_parameters(settings.layer_sizes)
     needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -142,8 +142,9 @@ def _store_result(
     single: bool,
 ) -> None:
     """Store all that a run leaves, and its end last of all."""
-    kept = {k: v for k, v in result.final.items() if k.startswith(("test/", "best/"))}
-    run.log_metrics(result.n_steps, kept)
+    for kind, step in (("test/", result.n_steps), ("best/", result.best_step or 0)):
+        kept = {name: value for name, value in result.final.items() if name.startswith(kind)}
+        run.log_metrics(step, kept)
     run.set_tags({"runner.weights_sha256": result.weights_sha256})
     run.log_datasets(prepared.dataset, prepared.split)
     with _scratch_folder() as folder:

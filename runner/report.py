@@ -151,7 +151,8 @@ def _print_one(console: Console, outcome: Outcome) -> None:
     if others:
         told = ", ".join(f"{name} {_number(name, value)}" for name, value in others.items())
         _line(console, [(printable(told), "")])
-    _line(console, [(f"run {printable(outcome.run_id)}", "")])
+    if outcome.run_id:
+        _line(console, [(f"run {printable(outcome.run_id)}", "")])
 
 
 def _print_many(console: Console, outcomes: Sequence[Outcome], metric: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runner.config import Experiment
-from runner.errors import ConfigError, DataError
+from runner.errors import ConfigError, DataError, Terminated
 from runner.execute import Prepared, prepare, require_fit
 from runner.record import run_job
 from runner.report import Outcome, print_outcomes
@@ -57,9 +57,14 @@ def run_jobs(jobs: Sequence[Job]) -> list[Outcome]:
                 continue
             prepared = session.prepare(experiment)
             single = len(jobs) == 1
-            outcomes.append(
-                run_job(stores[number], experiment, prepared, name, varied, single=single)
-            )
+            try:
+                outcome = run_job(stores[number], experiment, prepared, name, varied, single=single)
+            except (KeyboardInterrupt, Terminated):
+                waiting = len(jobs) - number - 1
+                reason = "interrupted" + (f", {waiting:,} more not begun" if waiting else "")
+                outcomes.append(Outcome(name, "", "KILLED", varied, {}, reason, 0.0))
+                raise
+            outcomes.append(outcome)
     finally:
         # After Ctrl-C too: what is finished by then is worth seeing.
         if outcomes:

@@ -17,6 +17,11 @@ from softnet.settings import require_count, require_not_negative, require_positi
 class Schedule(Protocol):
     """A function from step to a factor on the learning rate."""
 
+    @property
+    def warmup_steps(self) -> int:
+        """Number of first steps over which the rate rises to its full value."""
+        ...
+
     def __call__(self, step: int, n_steps: int) -> float:
         """Return the factor for `step` (from 0) of `n_steps`."""
         ...

@@ -39,7 +39,11 @@ def check_files(runtime: RuntimeConf) -> None:
 
 @cache
 def _check_file(file: Path) -> None:
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8")
+    if text.startswith("\ufeff"):
+        # Hydra would overlook the "# @package" after it.
+        raise ConfigError.plain(f"{file}: must be UTF-8 without a byte order mark, got one.")
+    values = yaml.safe_load(text)
     if values is None:
         raise ConfigError.plain(f"{file}: must hold settings, got an empty file.")
     if not isinstance(values, dict):

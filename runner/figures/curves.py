@@ -75,7 +75,7 @@ def draw_learning_curve(
         )
         for row in range(n_panels)
     ]  # fmt: skip
-    canvas.write(figure, _LEFT, height - 0.3, elide(title or "Learning curve", 52), bold=True)
+    canvas.write(figure, _LEFT, height - 0.3, elide(title or "Learning curve", 34), bold=True)
     _write_legend(figure, height - 0.3, {split for found in curves.values() for split in found})
     if not curves:
         panels[0].text(

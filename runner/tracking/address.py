@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from runner.errors import ConfigError
 from runner.places import outputs_folder
+from runner.tracking.library import masked
 
 ALLOWED = (
     "sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or postgresql, mysql or mssql "
@@ -145,15 +146,18 @@ def check_answers(address: Address) -> None:
     asking.join(ANSWER_WITHIN_S)
     if reasons:
         raise ConfigError.plain(
-            f"{address.origin}: no MLflow server answers at {address.uri}: {reasons[-1]}."
+            f"{address.origin}: no MLflow server answers at {masked(address.uri)}: {reasons[-1]}."
         )
 
 
 def _ask(uri: str, reasons: list[str]) -> None:
+    parts = urlsplit(uri)
+    # Without "user:password@", which urllib takes for a part of the host's name.
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
         # The scheme was checked: http or https.
         with urllib.request.urlopen(  # noqa: S310
-            f"{uri.rstrip('/')}/health", timeout=ANSWER_WITHIN_S
+            f"{bare.rstrip('/')}/health", timeout=ANSWER_WITHIN_S
         ):
             reasons.clear()
     except urllib.error.HTTPError:

@@ -7,6 +7,7 @@ needed, after `prepare`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,8 +59,24 @@ def in_words(place: str | Path) -> Iterator[None]:
         if error.errno is not None:
             raise disk_error(Path(str(error.filename or _path(place))), error) from error
         raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
+    except ImportError as error:
+        # SQLAlchemy imports the driver that a URI asks for: psycopg, pymysql, ...
+        raise StoreError(
+            f"{masked(place)}: needs a Python package that is not installed: {error.name}."
+        ) from error
     except (MlflowException, SQLAlchemyError) as error:
         raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
+
+
+def masked(place: str | Path) -> str:
+    """Write a store's address without the password that it may hold.
+
+    Examples
+    --------
+    >>> masked("https://ada:secret@example.org/mlflow")
+    'https://ada:***@example.org/mlflow'
+    """
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", str(place))
 
 
 def _path(place: str | Path) -> Path:

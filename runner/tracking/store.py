@@ -67,7 +67,7 @@ class Store:
             return experiment_link(self.address.uri, self.experiment_id)
         if self._is_named:
             return f"runner ui --uri {shlex.quote(self.address.uri)}"
-        return f"runner ui  ({self.address.uri})"
+        return f"runner ui  ({library.masked(self.address.uri)})"
 
     def start_run(
         self,
