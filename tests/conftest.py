@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 # What a person or `make` has set must not decide how a test ends.
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
 FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
+
+# A worker of pytest-xdist ignores Ctrl-C, as does what a shell starts in the background; and what
+# they start would do so too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time: a test that fails once fails again.
 hypothesis.settings.register_profile("house", derandomize=True, database=None, deadline=None)
