@@ -15,10 +15,8 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
 FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
 
-# A worker of pytest-xdist ignores Ctrl-C, as does what a shell starts in the background; and what
-# they start would do so too.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell that starts the tests with `&` has them, and every command they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time: a test that fails once fails again.
 hypothesis.settings.register_profile("house", derandomize=True, database=None, deadline=None)
