@@ -140,7 +140,7 @@ def watched_run() -> Costs:
     from runner.tracking import Store
 
     runner.figures.draw = timed(costs, "figures", runner.figures.draw)
-    Store.log_model = timed(costs, "MLflow model", Store.log_model)  # type: ignore[method-assign]
+    Store.log_model = timed(costs, "MLflow model", Store.log_model)
     sys.argv = ["runner"]
     try:
         main()

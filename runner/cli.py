@@ -11,6 +11,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from runner import garbage
 from runner.errors import CommandError, RunnerError, Terminated, nearest
 from runner.signals import INTERRUPTED, TERMINATED, raise_on_sigterm
 from runner.streams import make_streams_last
@@ -22,6 +23,7 @@ def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
     make_streams_last()
     raise_on_sigterm()
+    garbage.postpone()
     try:
         code = carry_out(sys.argv[1:])
     except RunnerError as error:
@@ -33,6 +35,7 @@ def main() -> NoReturn:
         code = TERMINATED
     finally:
         sys.stdout.flush()
+        garbage.skip_last()
     sys.exit(code)
 
 

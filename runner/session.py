@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from runner import garbage
 from runner.config import Experiment
 from runner.errors import ConfigError, DataError, Terminated
 from runner.execute import Prepared, prepare, require_fit
@@ -46,6 +47,7 @@ def run_jobs(jobs: Sequence[Job]) -> list[Outcome]:
     if len(problems) == len(jobs):
         raise problems[0]  # before a store is made for nothing
     stores = [session.store(experiment) for experiment in experiments]
+    garbage.allow()
     outcomes: list[Outcome] = []
     try:
         for number, varied in enumerate(_varied(jobs)):
