@@ -11,6 +11,7 @@ import posixpath
 import re
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -239,6 +240,7 @@ def flattened(config: Mapping[str, object]) -> dict[str, str]:
     return flat
 
 
+@cache
 def legal_name(name: str) -> str:
     """Return a name that MLflow takes; one that had to change ends in a digest of the old one.
 
