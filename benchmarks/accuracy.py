@@ -22,7 +22,8 @@ from typing import Any
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
 from runner.compose import compose
 from runner.config import Experiment
-from runner.execute import Prepared, prepare, train
+from runner.execute import train
+from runner.prepared import Prepared, prepare
 
 EXPERIMENTS = ("digits", "breast_cancer", "wine", "iris", "own_csv")
 # More than any of them needs: MLPClassifier stops when its training loss no longer falls.

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
 from runner.compose import compose
 from runner.config import Experiment
-from runner.execute import Result, prepare, train
+from runner.execute import Result, train
+from runner.prepared import prepare
 
 N_SEEDS = 100
 LEARNING_RATES = tuple(0.01 * 2**power for power in range(12))

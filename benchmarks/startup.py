@@ -111,7 +111,8 @@ def inner_parts(uri: str) -> Costs:
     from benchmarks.tracking import SIZES, record_by_mlflow, write_files
     from runner.compose import compose
     from runner.config import Experiment
-    from runner.execute import prepare, train
+    from runner.execute import train
+    from runner.prepared import prepare
     from runner.tracking import open_store
 
     store = open_store(uri, None, "tutorial")

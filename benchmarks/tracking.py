@@ -28,7 +28,7 @@ import numpy as np
 from runner.data.tutorial import tutorial_table
 from runner.environment import environment
 from runner.errors import ConfigError
-from runner.execute import Prepared
+from runner.prepared import Prepared
 from runner.preprocess import Preprocessing
 from runner.splits import Split
 from runner.tracking import Store, open_store

@@ -85,12 +85,14 @@ def _run(arguments: Sequence[str]) -> int:
     """Compose, check and carry out the jobs of a Hydra command line."""
     from runner.compose import compose
 
+    if "--dry-run" in arguments:
+        arguments = [*(word for word in arguments if word != "--dry-run"), "sweep.dry_run=true"]
     jobs = compose(arguments, HELP)
     if jobs is None:
         return 0
     from runner.session import run_jobs
 
-    outcomes = run_jobs(jobs)
+    outcomes = run_jobs(jobs, is_sweep="-m" in arguments or "--multirun" in arguments)
     return int(any(outcome.status != "FINISHED" for outcome in outcomes))
 
 

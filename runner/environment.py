@@ -29,7 +29,7 @@ _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
 )
 # Data and splits are recorded by their digests: what computes the rest is softnet and these.
-_COMPUTING = ("build.py", "execute.py", "preprocess.py")
+_COMPUTING = ("build.py", "execute.py", "prepared.py", "preprocess.py")
 _PACKAGES = ("scikit-learn", "scipy", "pyarrow", "hydra-core", "omegaconf", "pydantic", "mlflow")
 
 

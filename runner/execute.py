@@ -1,76 +1,27 @@
-"""One stack of runs, from a config to trained weights: data, split, scaling, training, test.
+"""One stack of runs, from prepared arrays to trained weights and what they are worth.
 
-Whatever can be wrong with the data is said by `prepare`, before any run exists. Nothing here
-knows where results go.
+A training is iterated over, can be saved between two records, and ends in results. Nothing here
+knows where records and results go.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.build import run_settings, stack_settings
-from runner.data import Dataset, load
+from runner.build import run_settings
 from runner.environment import verify_blas_pin
-from runner.errors import ConfigError
-from runner.preprocess import Preprocessing
-from runner.splits import Split, split_rows
-from softnet import (
-    Examples,
-    Network,
-    Record,
-    StackSettings,
-    Training,
-    evaluate,
-    n_parameters,
-    steps_per_epoch,
-)
+from runner.prepared import Prepared, require_fit
+from softnet import Network, Record, Training, evaluate, steps_per_epoch
 
 if TYPE_CHECKING:
     from runner.config import Experiment
-
-# Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
-# of Adam's and its column arithmetic while training; then those that are kept as the result.
-_COPIES_OF_PARAMETERS = 10
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Data ready for training.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        As it was read.
-    split : Split
-        Row indices.
-    preprocessing : Preprocessing
-        Fitted on the training rows.
-    X : ndarray of shape (n_samples, n_features)
-        All rows, encoded and scaled, in float64.
-    """
-
-    dataset: Dataset
-    split: Split
-    preprocessing: Preprocessing
-    X: NDArray[np.float64]
-
-    def examples(self, part: str) -> Examples:
-        """Return the rows of ``train``, ``val`` or ``test``."""
-        rows = getattr(self.split, part)
-        return Examples(self.X[rows], self.dataset.y[rows])
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The splits that have rows."""
-        return tuple(p for p in ("train", "val", "test") if len(getattr(self.split, p)))
 
 
 @dataclass(frozen=True)
@@ -81,6 +32,8 @@ class Result:
     ----------
     history : tuple of (int, mapping)
         Metrics by step, one entry per evaluation.
+    times_s : tuple of float
+        When each of these evaluations was made, in seconds since 1970.
     final : mapping
         Metrics of the weights that were kept: of each split (``test/accuracy``), and with early
         stopping ``best/*``.
@@ -94,11 +47,12 @@ class Result:
         Step of the weights that were kept; None without early stopping.
     failure : str or None
         Why the run was given up.
-    training_s : float
-        Seconds that its stack trained.
+    started_s, ended_s : float
+        When the training of its stack began and ended, in seconds since 1970.
     """
 
     history: tuple[tuple[int, Mapping[str, float]], ...]
+    times_s: tuple[float, ...]
     final: Mapping[str, float]
     weights: Mapping[str, NDArray[Any]]
     n_steps: int
@@ -106,7 +60,8 @@ class Result:
     stopped_early: bool
     best_step: int | None
     failure: str | None
-    training_s: float
+    started_s: float
+    ended_s: float
 
     @property
     def weights_sha256(self) -> str:
@@ -117,57 +72,110 @@ class Result:
         return digest.hexdigest()
 
 
-def prepare(experiment: Experiment) -> Prepared:
-    """Read, split, encode and scale the data of an experiment.
+class StackTraining:
+    """The training of experiments of equal shape on the same data; iterate over it for records.
 
-    Raises
-    ------
-    DataError
-        If the data cannot be used.
-    ConfigError
-        If the split does not fit the data.
+    Parameters
+    ----------
+    prepared : Prepared
+        The data of all of them.
+    experiments : sequence of Experiment
+        One per run; they may differ in whatever `softnet.RunSettings` holds.
+
+    Attributes
+    ----------
+    started_s : float
+        Seconds since 1970; of the first beginning, for a training that was resumed.
+    records : list of (Record, float)
+        The evaluations so far, each with its time in seconds since 1970.
     """
-    dataset = load(experiment.data)
-    split = split_rows(experiment.split, dataset.y, dataset.class_names)
-    preprocessing = Preprocessing.fit(dataset, split.train, experiment.data.scaling)
-    return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
 
+    def __init__(self, prepared: Prepared, experiments: Sequence[Experiment]) -> None:
+        verify_blas_pin()
+        # One stack has one shape; unpacking fails where a caller has put together what differs.
+        (settings,) = {require_fit(experiment, prepared) for experiment in experiments}
+        watched = {part: prepared.examples(part) for part in prepared.parts if part != "test"}
+        self._prepared = prepared
+        self._training = Training(settings, [run_settings(e) for e in experiments], watched)
+        self.records: list[tuple[Record, float]] = []
+        self.started_s = time.time()
 
-def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
-    """Check what an experiment asks against the data that it has, and return it in numbers.
+    @property
+    def progress(self) -> float:
+        """The share of the steps that are done, from 0 to 1."""
+        return self._training.step / self._training.settings.n_steps
 
-    Raises
-    ------
-    ConfigError
-        If a batch is larger than the training set, the warm-up longer than the training, or the
-        network larger than the memory: said before anything of it is allocated.
-    """
-    n_train = len(prepared.split.train)
-    if experiment.training.batch_size > n_train:
-        raise ConfigError(
-            "training.batch_size",
-            f"at most {n_train}, the number of training rows",
-            experiment.training.batch_size,
-        )
-    n_classes = len(prepared.dataset.class_names)
-    settings = stack_settings(experiment, prepared.X.shape[1], n_classes, n_train)
-    warmup_steps = experiment.schedule.settings().warmup_steps
-    if warmup_steps >= settings.n_steps:
-        rule = f"below {settings.n_steps:,}, the number of steps"
-        raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
-    count = n_parameters(settings.layer_sizes)
-    needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
-        raise ConfigError.plain(
-            f"model.hidden_layer_sizes: {count:,} parameters need about {_gigabytes(needed)} of "
-            f"memory, and this machine has {_gigabytes(there)}."
-        )
-    return settings
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self._training.step
 
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._training:
+            if record.metrics:
+                self.records.append((record, time.time()))
+            yield record
 
-def _gigabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:,.1f} GB"
+    def state(self) -> dict[str, Any]:
+        """Return all that the training remembers between two records, as arrays and numbers."""
+        return {
+            "training": self._training.state(),
+            "started_s": self.started_s,
+            "records": [[r.step, r.runs, r.metrics, at_s] for r, at_s in self.records],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned, in a training of the same experiments."""
+        self._training.restore(state["training"])
+        self.started_s = float(state["started_s"])
+        self.records = [
+            (Record(int(step), runs, metrics), float(at_s))
+            for step, runs, metrics, at_s in state["records"]
+        ]
+
+    def results(self) -> list[Result]:
+        """Measure the weights that were kept, and return what each run left, in their order."""
+        training = self._training
+        network = training.trained_network()
+        finals = _final_metrics(network, self._prepared)
+        ended_s = time.time()
+        n_train = len(self._prepared.split.train)
+        results = []
+        for run, (history, times_s) in enumerate(self._histories()):
+            final = finals[run]
+            best_step = int(training.best_steps[run])
+            if best_step >= 0:
+                best = next(values for step, values in history if step == best_step)
+                final |= {f"best/{name}": value for name, value in best.items()}
+                final["best/step"] = float(best_step)
+            results.append(
+                Result(
+                    history=tuple(history),
+                    times_s=tuple(times_s),
+                    final=final,
+                    weights=network.weights(run),
+                    n_steps=int(training.n_steps[run]),
+                    steps_per_epoch=steps_per_epoch(n_train, training.settings.batch_size),
+                    stopped_early=bool(training.stopped_early[run]),
+                    best_step=best_step if best_step >= 0 else None,
+                    failure=training.failures[run],
+                    started_s=self.started_s,
+                    ended_s=ended_s,
+                )
+            )
+        return results
+
+    def _histories(self) -> list[tuple[list[tuple[int, Mapping[str, float]]], list[float]]]:
+        """Turn records of all runs into the history of each."""
+        found: list[tuple[list[tuple[int, Mapping[str, float]]], list[float]]]
+        found = [([], []) for _ in self._training.runs]
+        for record, at_s in self.records:
+            columns = {name: values.tolist() for name, values in record.metrics.items()}
+            for row, run in enumerate(record.runs):
+                history, times_s = found[run]
+                history.append((record.step, {name: c[row] for name, c in columns.items()}))
+                times_s.append(at_s)
+        return found
 
 
 def train(
@@ -175,7 +183,7 @@ def train(
     experiments: Sequence[Experiment],
     on_record: Callable[[Record], None] | None = None,
 ) -> list[Result]:
-    """Train experiments of equal shape on the same data as one stack.
+    """Train experiments of equal shape on the same data as one stack, from start to end.
 
     Parameters
     ----------
@@ -191,45 +199,11 @@ def train(
     list of Result
         One per experiment, in their order.
     """
-    verify_blas_pin()
-    started = time.perf_counter()
-    # One stack has one shape; unpacking fails where a caller has put together what differs.
-    (settings,) = {require_fit(experiment, prepared) for experiment in experiments}
-    watched = {part: prepared.examples(part) for part in prepared.parts if part != "test"}
-    training = Training(settings, [run_settings(e) for e in experiments], watched)
-    histories: list[list[tuple[int, Mapping[str, float]]]] = [[] for _ in experiments]
+    training = StackTraining(prepared, experiments)
     for record in training:
         if on_record is not None:
             on_record(record)
-        if record.metrics:
-            for row, run in enumerate(record.runs):
-                values = {name: float(column[row]) for name, column in record.metrics.items()}
-                histories[run].append((record.step, values))
-
-    network = training.trained_network()
-    finals = _final_metrics(network, prepared)
-    seconds = time.perf_counter() - started
-    results = []
-    for run, (history, final) in enumerate(zip(histories, finals, strict=True)):
-        best_step = int(training.best_steps[run])
-        if best_step >= 0:
-            best = next(values for step, values in history if step == best_step)
-            final |= {f"best/{name}": value for name, value in best.items()}
-            final["best/step"] = float(best_step)
-        results.append(
-            Result(
-                history=tuple(history),
-                final=final,
-                weights=network.weights(run),
-                n_steps=int(training.n_steps[run]),
-                steps_per_epoch=steps_per_epoch(len(prepared.split.train), settings.batch_size),
-                stopped_early=bool(training.stopped_early[run]),
-                best_step=best_step if best_step >= 0 else None,
-                failure=training.failures[run],
-                training_s=seconds,
-            )
-        )
-    return results
+    return training.results()
 
 
 def _final_metrics(network: Network, prepared: Prepared) -> list[dict[str, float]]:

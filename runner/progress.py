@@ -30,8 +30,8 @@ _LONGEST_NAME = 40
 class Advance(Protocol):
     """What the work calls as it goes."""
 
-    def __call__(self, n: int = 1, *, loss: float | None = None) -> None:
-        """Report that `n` more steps are done, and the last loss where there is one."""
+    def __call__(self, n: float = 1, *, loss: float | None = None) -> None:
+        """Report that `n` more are done, half ones too, and the last loss where there is one."""
 
 
 @contextmanager
@@ -88,12 +88,12 @@ class _Report(ABC):
         self.total = total
         self.description = description
         self.unit = unit
-        self.done = 0
+        self.done = 0.0
         self.loss: float | None = None
         self.started = time.monotonic()
         self.due = math.inf if stream is None else self.started + self.first_s
 
-    def advance(self, n: int = 1, *, loss: float | None = None) -> None:
+    def advance(self, n: float = 1, *, loss: float | None = None) -> None:
         """Count; see `Advance`."""
         self.done += n
         if loss is not None:
@@ -110,7 +110,8 @@ class _Report(ABC):
     def told(self, now: float) -> str:
         """Say how much is done, how long the rest takes at the pace so far, and the loss."""
         share = min(self.done / self.total, 1.0) if self.total else 1.0
-        parts = [f"{math.floor(100 * share)} %", f"{self.done:,} of {self.total:,} {self.unit}"]
+        done = math.floor(self.done + 1e-6)  # what fractions add up to
+        parts = [f"{math.floor(100 * share)} %", f"{done:,} of {self.total:,} {self.unit}"]
         if 0.0 < share < 1.0:
             left = (now - self.started) * (1.0 - share) / share
             parts.append(f"{_duration(left)} left")
@@ -174,7 +175,7 @@ class _Bar(_Report):
             redirect_stdout=False,
         )
         self._task = bar.add_task(
-            self.description, total=self.total, completed=self.done, told=told
+            self.description, total=self.total, completed=int(self.done), told=told
         )
         return bar
 

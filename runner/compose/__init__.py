@@ -10,41 +10,29 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser  # the parser that hydra.main itself uses
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from hydra.core.utils import JobReturn
+from omegaconf import DictConfig
 
 from runner.compose.complaints import explain
-from runner.compose.files import check_files
+from runner.compose.job import Job, job_of
 from runner.compose.settings import hydra_settings
+from runner.compose.sweep import Variations
 from runner.errors import CommandError
 from runner.places import config_folder
+
+__all__ = ["Job", "compose"]
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's parser needs some milliseconds for each item of a list.
 _LONGEST_LIST = 2000
 
-
-@dataclass(frozen=True)
-class Job:
-    """One job, composed and resolved.
-
-    Parameters
-    ----------
-    config : dict
-        Plain data: dicts, lists, text, numbers, None.
-    overrides : tuple of str
-        What the command line changed, ``key=value``, as Hydra tells it for this job.
-    """
-
-    config: dict[str, Any]
-    overrides: tuple[str, ...]
+Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
 
 def compose(arguments: Sequence[str], help_template: str) -> list[Job] | None:
@@ -92,27 +80,32 @@ def compose(arguments: Sequence[str], help_template: str) -> list[Job] | None:
 def _compose_all() -> list[Job]:
     jobs: list[Job] = []
     problems: list[Exception] = []
+    variations = Variations()
 
     def collect(config: DictConfig) -> None:
         try:
-            jobs.append(_job(config))
+            jobs.append(job_of(config))
         except Exception as error:  # noqa: BLE001  (raised below: in here, Hydra would announce it)
             problems.append(error)
 
+    def collect_all(sweep: Sequence[Sequence[str]], first_number: int, launch: Launch) -> None:
+        for number, overrides in enumerate(sweep, first_number):
+            job = variations.job(overrides, number)
+            if job is not None:
+                jobs.append(job)
+                continue
+            (returned,) = launch([overrides], number)  # it calls collect
+            if problems:
+                raise problems[0]
+            variations.learn(overrides, jobs[-1], returned)
+
+    # The launcher of this program looks for it; any other calls collect for every job.
+    vars(collect)["collect_all"] = collect_all
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     program(collect)()
     if problems:
         raise problems[0]
     return jobs
-
-
-def _job(config: DictConfig) -> Job:
-    settings = HydraConfig.get()
-    check_files(settings.runtime)
-    # As they were typed: iterating over them would resolve what interpolates.
-    overrides = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    return Job(cast("dict[str, Any]", plain), tuple(cast("list[str]", overrides)))
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:

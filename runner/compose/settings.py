@@ -20,6 +20,8 @@ from runner.places import config_folder
 
 _OURS = {
     "output": "runner",
+    "launcher": "runner_stacked",
+    "sweeper": "runner_stacked",
     "help": "runner",
     "hydra_logging": "none",
     "job_logging": "none",

@@ -115,10 +115,22 @@ class TrackingConfig(Section):
     experiment: Annotated[Text | None, Rule(f"{_TEXT}, or null")] = None
 
 
-class SweepConfig(Section):
-    """How the runs of one command are ranked."""
+_TRUTH = Rule("true or false")
 
+
+class SweepConfig(Section):
+    """How the jobs of one command are run and ranked; none of it changes their results."""
+
+    name: Annotated[Text | None, Rule(f"{_TEXT}, or null")] = None
     metric: Annotated[str, Rule("the name of a metric")] = "val/loss"
+    n_workers: Annotated[
+        int | None,
+        Rule("a whole number, 1 or above, or null", lambda count: count is None or count >= 1),
+    ] = None
+    fail_fast: Annotated[bool, _TRUTH] = False
+    retry_failed: Annotated[bool, _TRUTH] = True
+    restart: Annotated[bool, _TRUTH] = False
+    dry_run: Annotated[bool, _TRUTH] = False
 
 
 class Experiment(Section):

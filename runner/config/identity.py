@@ -53,11 +53,13 @@ def to_yaml(experiment: Experiment) -> str:
     )
 
 
-class _Dumper(yaml.SafeDumper):
-    """YAML's own, with quotes around text that some reader takes for a number."""
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # chosen here
+    """YAML's own, in C where it is there, with quotes around text that looks like a number."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", text, "'" if _numeric(text) else None)
+        style = "'" if _numeric(text) else None
+        node: yaml.ScalarNode = self.represent_scalar("tag:yaml.org,2002:str", text, style)
+        return node
 
 
 def _numeric(text: str) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from runner.execute import Prepared, Result
+    from runner.execute import Result
+    from runner.prepared import Prepared
 
 __all__ = ["draw"]
 

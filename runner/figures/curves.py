@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from runner.figures import canvas
 from runner.figures.lettering import INCHES, text_width
+from runner.figures.measures import Measure
+from runner.figures.scales import scale_steps, scale_values
 from runner.text import elide
 
 History = Sequence[tuple[int, Mapping[str, float]]]
@@ -27,15 +29,10 @@ _STYLES: dict[str, dict[str, Any]] = {
     "train": {"color": canvas.PALETTE[0], "linewidth": 1.8},
     "val": {"color": canvas.PALETTE[1], "linewidth": 1.6, "linestyle": (0, (3.5, 1.2))},
 }
-_LABELS = {"loss": "loss (mean per row)", "accuracy": "accuracy (% of rows)"}
 
 # Inches.
 _WIDTH, _LEFT, _RIGHT, _BOTTOM, _TOP, _PANEL, _GAP = 6.4, 0.62, 0.28, 0.58, 0.72, 1.6, 0.42
 
-# A linear scale hides the end of a curve that spans more than this ratio.
-_LOG_RATIO = 30.0
-# Beyond this, margins and differences overflow: drawn as if it were not finite.
-_LARGEST = 1e300
 # So few evaluations are shown as points too.
 _FEW = 12
 
@@ -84,7 +81,7 @@ def draw_learning_curve(
         )  # fmt: skip
     for axes, (metric, by_split) in zip(panels, curves.items(), strict=False):
         _draw_panel(axes, steps, by_split, metric)
-    _label_steps(panels, steps)
+    scale_steps(panels, steps)
     if best_step is not None and curves:
         _mark_best(panels, best_step)
     canvas.write(figure, _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, 0.16, "step", align="center")
@@ -110,18 +107,15 @@ def _write_legend(figure: Figure, y: float, splits: Iterable[str]) -> None:
 def _draw_panel(
     axes: Axes, steps: NDArray[np.float64], by_split: Mapping[str, NDArray[np.float64]], metric: str
 ) -> None:
-    factor = 100.0 if metric == "accuracy" else 1.0
-    shown = {
-        split: np.where(np.abs(values) < _LARGEST, values, np.nan) * factor
-        for split, values in by_split.items()
-    }
-    _scale_values(axes, np.concatenate(list(shown.values())), metric)
+    measure = Measure(metric)
+    shown = {split: measure.shown(values) for split, values in by_split.items()}
+    scale_values(axes, np.concatenate(list(shown.values())), metric)
     for split, values in shown.items():
         n_points = int(np.isfinite(values).sum())
         marker = "o" if n_points <= _FEW else ""
         axes.plot(steps, values, marker=marker, markersize=3.5, clip_on=False, **_STYLES[split])
     axes.text(
-        0.0, 1.05, _LABELS.get(metric, metric), transform=axes.transAxes, size=canvas.SMALL_PT,
+        0.0, 1.05, measure.label, transform=axes.transAxes, size=canvas.SMALL_PT,
         color=canvas.MUTED,
     )  # fmt: skip
     # A value that is absent (np.nan by lookup) cannot be told from a NaN; both leave a gap.
@@ -131,54 +125,6 @@ def _draw_panel(
             1.0, 1.05, f"not finite at step {min(broken):,}", transform=axes.transAxes, ha="right",
             size=canvas.SMALL_PT, color=canvas.PALETTE[1],
         )  # fmt: skip
-
-
-def log_scale_serves(values: NDArray[np.float64]) -> bool:
-    """Tell whether a linear scale would hide the smaller values; none may be negative."""
-    positive = values[values > 0.0]
-    if not positive.size or (values < 0.0).any():
-        return False
-    return bool(positive.max() > _LOG_RATIO * positive.min())
-
-
-def _scale_values(axes: Axes, values: NDArray[np.float64], metric: str) -> None:
-    """Choose the vertical scale: logarithmic only where a linear one would hide the end."""
-    values = values[np.isfinite(values)]
-    if not values.size:
-        axes.set_ylim(0.0, 1.0)
-        return
-    low, high = float(values.min()), float(values.max())
-    if metric != "accuracy" and log_scale_serves(values):
-        low = float(values[values > 0.0].min())
-        axes.set_yscale("log", nonpositive="mask")
-        axes.set_ylim(low / 1.3, high * 1.3)
-        positions = canvas.decade_positions(low / 1.3, high * 1.3, at_most=6)
-        labels = [canvas.typeset(f"{value:g}") for value in positions]
-    else:
-        margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
-        low, high = low - margin, high + margin
-        if metric == "accuracy":
-            low, high = max(low, -2.0), min(high, 102.0)
-        elif 0.0 <= values.min() < 0.3 * values.max():
-            low = 0.0
-        axes.set_ylim(low, high)
-        positions = canvas.round_positions(low, high, at_most=5)
-        labels = canvas.number_labels(positions)
-    canvas.label_axis(axes, "y", positions, labels, grid=True)
-
-
-def _label_steps(panels: Sequence[Axes], steps: NDArray[np.float64]) -> None:
-    low, high = (float(steps.min()), float(steps.max())) if steps.size else (0.0, 1.0)
-    if low == high:
-        low, high = low - 1.0, high + 1.0
-    elif low <= (high - low) * 0.1:
-        low = 0.0
-    for axes in panels:
-        axes.set_xlim(low, high)
-    positions = [p for p in canvas.round_positions(low, high, at_most=6) if p == int(p)]
-    if steps.size == 1:
-        positions = [float(steps[0])]
-    canvas.label_axis(panels[-1], "x", positions, [f"{int(p):,}" for p in positions])
 
 
 def _mark_best(panels: Sequence[Axes], best_step: int) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.data import Dataset
-    from runner.execute import Prepared
+    from runner.prepared import Prepared
 
 _SERVED = Path(__file__).with_name("served_model.py")
 _EXAMPLE_ROWS = 3

@@ -48,6 +48,8 @@ class RecordedRun:
         The store, as error messages name it.
     presence : Presence
         Of this process, which the run counts on.
+    flush_every_s : float
+        Seconds between two batches.
 
     Attributes
     ----------
@@ -62,6 +64,7 @@ class RecordedRun:
         params: Mapping[str, object],
         place: str,
         presence: Presence,
+        flush_every_s: float = FLUSH_EVERY_S,
     ) -> None:
         self.run_id: str = run.info.run_id
         self._client = client
@@ -71,11 +74,14 @@ class RecordedRun:
         self._params = flattened(params)
         self._metrics: list[tuple[str, float, int, int]] = []
         self._tags: dict[str, str] = {}
-        self._next_flush = time.monotonic() + FLUSH_EVERY_S
+        self._flush_every_s = flush_every_s
+        self._next_flush = time.monotonic() + flush_every_s
         self._ended = False
         presence.open_runs.add(self.run_id)
 
-    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+    def log_metrics(
+        self, step: int, metrics: Mapping[str, float], at_s: float | None = None
+    ) -> None:
         """Note metrics of one step; they reach the store a few seconds later, or at the end.
 
         Parameters
@@ -84,15 +90,17 @@ class RecordedRun:
             Optimizer steps done.
         metrics : mapping of str to float
             Such as ``train/loss``. NaN is kept; MLflow stores an infinity as the largest double.
+        at_s : float or None
+            When they were measured, in seconds since 1970; None for now.
 
         Raises
         ------
         StoreError
             If it was time to write and the store failed. Nothing is lost: `flush` tries again.
         """
-        now_ms = time.time_ns() // 1_000_000
+        at_ms = int(1000 * (time.time() if at_s is None else at_s))
         self._metrics += [
-            (legal_name(name), float(value), now_ms, step) for name, value in metrics.items()
+            (legal_name(name), float(value), at_ms, step) for name, value in metrics.items()
         ]
         if time.monotonic() >= self._next_flush:
             self.flush()
@@ -124,7 +132,7 @@ class RecordedRun:
         del self._metrics[: len(metrics)]
         self._params = {}
         self._tags = {}
-        self._next_flush = time.monotonic() + FLUSH_EVERY_S
+        self._next_flush = time.monotonic() + self._flush_every_s
 
     def log_datasets(self, dataset: Dataset, split: Split) -> None:
         """Record what the run trains, validates and tests on, by digest.
@@ -166,17 +174,22 @@ class RecordedRun:
                 str(folder), under
             )
 
-    def finish(self) -> None:
+    def finish(self, ended_s: float | None = None) -> None:
         """Write the rest and mark the run FINISHED: the last thing of all.
+
+        Parameters
+        ----------
+        ended_s : float or None
+            When what it records ended, in seconds since 1970; None for now.
 
         Raises
         ------
         StoreError
             If the store fails; the run is then not FINISHED.
         """
-        self._end("FINISHED")
+        self._end("FINISHED", ended_s)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, ended_s: float | None = None) -> None:
         """Write the rest and mark the run FAILED, with the reason as the tag ``runner.failure``.
 
         Raises
@@ -185,7 +198,7 @@ class RecordedRun:
             If the store fails.
         """
         self.set_tags({"runner.failure": reason})
-        self._end("FAILED")
+        self._end("FAILED", ended_s)
 
     def kill(self) -> None:
         """Write the rest and mark the run KILLED.
@@ -197,13 +210,14 @@ class RecordedRun:
         """
         self._end("KILLED")
 
-    def _end(self, status: str) -> None:
+    def _end(self, status: str, ended_s: float | None = None) -> None:
         """End the run; one that has ended stays as it is, whatever interrupts what follows."""
         if self._ended:
             return
         self.flush()
         with held(), library.in_words(self._place):
-            self._client.set_terminated(self.run_id, status)
+            ended_ms = None if ended_s is None else int(1000 * ended_s)
+            self._client.set_terminated(self.run_id, status, ended_ms)
             self._ended = True
         self._presence.open_runs.discard(self.run_id)
 

@@ -7,26 +7,26 @@ that `MLFLOW_RUN_ID` and the like cannot disturb.
 from __future__ import annotations
 
 import getpass
-import os
-import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.environment import environment
-from runner.errors import StoreError
-from runner.tracking import database, library
-from runner.tracking.address import Address, check_answers, experiment_link, resolve
+from runner.places import outputs_folder
+from runner.tracking import library
+from runner.tracking.address import Address, experiment_link
 from runner.tracking.processes import Presence, dead
-from runner.tracking.runs import RecordedRun, cut
+from runner.tracking.runs import FLUSH_EVERY_S, RecordedRun, cut
+from runner.tracking.sweeps import Sweeps
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from numpy.typing import NDArray
 
-    from runner.execute import Prepared
+    from runner.prepared import Prepared
 
 
 class Store:
@@ -61,6 +61,17 @@ class Store:
         self._presence: Presence | None = None
 
     @property
+    def sweeps(self) -> Sweeps:
+        """The sweeps that are in it."""
+        return Sweeps(self.client, self.address.uri)
+
+    @property
+    def folder(self) -> Path:
+        """The folder for what belongs to the store and not into it: beside its database."""
+        database = self.address.database
+        return outputs_folder() if database is None else database.parent
+
+    @property
     def where(self) -> str:
         """Say how a person gets to see the runs: a link, or the command that shows them."""
         if self.address.is_server:
@@ -76,6 +87,7 @@ class Store:
         tags: Mapping[str, str],
         parent_run_id: str | None = None,
         start_time_s: float | None = None,
+        flush_every_s: float = FLUSH_EVERY_S,
     ) -> RecordedRun:
         """Create a run, RUNNING until it is told otherwise.
 
@@ -91,16 +103,16 @@ class Store:
             The run that it is listed under.
         start_time_s : float or None
             Seconds since 1970, of a run that is recorded after it was trained; None for now.
+        flush_every_s : float
+            Seconds between two batches of metrics.
 
         Raises
         ------
         StoreError
             If the store fails; there is then no run.
         """
-        if self._presence is None or not self._presence.is_ours:
-            with library.in_words(self.address.uri):
-                self._presence = Presence(self.address.database)
-        all_tags = _process_tags() | {"runner.process": self._presence.name} | dict(tags)
+        presence = self._present()
+        all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
         with library.in_words(self.address.uri):
@@ -110,7 +122,48 @@ class Store:
                 tags={key: cut(value) for key, value in all_tags.items()},
                 run_name=name,
             )
-        return RecordedRun(self.client, run, params, self.address.uri, self._presence)
+        return RecordedRun(self.client, run, params, self.address.uri, presence, flush_every_s)
+
+    def reopen_run(self, run_id: str) -> RecordedRun:
+        """Set a run that has ended to RUNNING again, in the hands of this process.
+
+        Raises
+        ------
+        StoreError
+            If the store fails, or has no such run.
+        """
+        presence = self._present()
+        with library.in_words(self.address.uri):
+            self.client.set_tag(run_id, "runner.process", presence.name)
+            self.client.update_run(run_id, "RUNNING")
+            run = self.client.get_run(run_id)
+        return RecordedRun(self.client, run, {}, self.address.uri, presence)
+
+    def _present(self) -> Presence:
+        """Return the sign that this process is alive; it has one for each store."""
+        if self._presence is None or not self._presence.is_ours:
+            with library.in_words(self.address.uri):
+                self._presence = Presence(self.address.database)
+        return self._presence
+
+    @contextmanager
+    def in_a_fork(self) -> Iterator[None]:
+        """Use the store in a process that was forked from the one that opened it.
+
+        Its connections belong to the other; and no exit handler runs at the end of a fork.
+        """
+        self._forget_connections()
+        try:
+            yield
+        finally:
+            if self._presence is not None:
+                self._presence.leave()
+
+    def _forget_connections(self) -> None:
+        # A server is asked over connections that are made anew for each process.
+        engine = getattr(self.client._tracking_client.store, "engine", None)  # noqa: SLF001  (MLflow has no public way to its SQLAlchemy engine)
+        if engine is not None:
+            engine.dispose(close=False)
 
     def log_model(
         self,
@@ -181,71 +234,6 @@ class Store:
                 self.client.set_terminated(run.info.run_id, "KILLED")
                 closed.append(run.info.run_id)
         return closed
-
-
-def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
-    """Connect to the store that is meant; make it, and the experiment, where they are missing.
-
-    Parameters
-    ----------
-    uri : str or None
-        ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, else the embedded SQLite database.
-    experiment : str or None
-        ``tracking.experiment``; None takes ``MLFLOW_EXPERIMENT_NAME``, else `name`.
-    name : str
-        The experiment's own name.
-
-    Raises
-    ------
-    ConfigError
-        If the URI is of no use, or no server answers there.
-    StoreError
-        If the store cannot be used.
-    """
-    address = resolve(uri)
-    if address.is_server:
-        check_answers(address)
-    if address.database is not None and address.artifacts is not None:
-        database.ensure(address.database, address.artifacts)
-    library.prepare()
-    from mlflow import MlflowClient
-
-    wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
-    with library.in_words(address.uri):
-        client = MlflowClient(address.uri)
-        experiment_id = _experiment_id(client, wanted, address)
-        store = Store(address, client, experiment_id, wanted, is_named=uri is not None)
-    store.close_abandoned_runs()
-    return store
-
-
-def _experiment_id(client: MlflowClient, name: str, address: Address) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        # MLflow's own choice would be a folder below the one it happens to be started in.
-        artifacts = None
-        if address.artifacts is not None:
-            artifacts = (address.artifacts / _file_name(name)).as_uri()
-        try:
-            return client.create_experiment(name, artifacts)
-        except MlflowException as error:
-            found = client.get_experiment_by_name(name)
-            # Else another process was faster.
-            if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
-                raise
-    if found.lifecycle_stage == "deleted":
-        raise StoreError(
-            f"{address.uri}: the experiment {name!r} was deleted. Bring it back with"
-            f"\n  mlflow experiments restore --experiment-id {found.experiment_id}"
-            "\nor set tracking.experiment to another name."
-        )
-    return str(found.experiment_id)
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
 
 
 def _process_tags() -> dict[str, str]:

@@ -7,7 +7,8 @@ import pytest
 
 from runner.config import Experiment
 from runner.errors import ConfigError
-from runner.execute import Result, prepare, train
+from runner.execute import Result, train
+from runner.prepared import prepare
 
 CONFIG: dict[str, Any] = {
     "name": "test",

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.config import Experiment
-from runner.execute import prepare, train
+from runner.execute import train
+from runner.prepared import prepare
 from runner.figures import draw
 from softnet import Network
 from tests.runner.figures.pixels import pixels, text_chunks

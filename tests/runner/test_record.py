@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 import runner.record
 from runner.config import Experiment
 from runner.errors import StoreError, Terminated
-from runner.execute import prepare
+from runner.prepared import prepare
 from runner.record import run_job
 from runner.tracking import Store, open_store
 from tests.runner.test_execute import CONFIG, experiment

@@ -18,6 +18,15 @@ def near(picture: NDArray[np.float64], color: tuple[float, float, float]) -> NDA
     return found
 
 
+def solid(found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the pixels whose neighbours were found too: areas, not the soft edges of letters."""
+    kept = found.copy()
+    for axis in (0, 1):
+        for step in (1, -1):
+            kept &= np.roll(found, step, axis)
+    return kept
+
+
 def center(found: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the median row and column of some pixels: a few strays elsewhere do not count."""
     rows, columns = np.nonzero(found)

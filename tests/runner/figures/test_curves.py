@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from runner.figures.canvas import PALETTE
-from runner.figures.curves import draw_learning_curve, log_scale_serves
+from runner.figures.curves import draw_learning_curve
 from tests.runner.figures.pixels import center, near, pixels
 
 NAN, INF = float("nan"), float("inf")
@@ -59,22 +59,6 @@ def test_the_best_step_is_marked_where_it_was(tmp_path: Path) -> None:
         places.append(center(lower)[1])
     assert places[2] - places[1] == pytest.approx(places[1] - places[0], abs=2)  # pixels
     assert places[1] - places[0] > 100
-
-
-@pytest.mark.parametrize(
-    ("losses", "serves"),
-    [
-        ([1.0, 0.5, 0.1], False),
-        ([1.0, 0.1, 0.001], True),
-        ([1.0, 0.0], False),
-        ([1.0, 0.001, 0.0], True),
-        ([0.0, 0.0], False),
-        ([1.0, -0.001, 0.001], False),
-        ([], False),
-    ],
-)
-def test_a_log_scale_is_taken_only_where_it_serves(losses: list[float], serves: bool) -> None:
-    assert log_scale_serves(np.array(losses, dtype=np.float64)) is serves
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.data.bundled import load_bundled
-from runner.execute import Prepared
+from runner.prepared import Prepared
 from runner.preprocess import Preprocessing
 from runner.splits import Split
 from runner.tracking import Store, open_store

@@ -11,7 +11,7 @@ import pytest
 
 from runner.data.dataset import make_dataset
 from runner.errors import DataError
-from runner.execute import Prepared
+from runner.prepared import Prepared
 from runner.preprocess import Preprocessing
 from runner.splits import Split
 from runner.tracking import Store

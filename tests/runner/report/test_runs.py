@@ -1,42 +1,17 @@
 import io
-import itertools
-import os
-import re
 
 import pytest
 
-from runner.report import Outcome, print_outcomes, ranked
+from runner.outcome import Outcome
+from runner.report import print_outcomes
+from tests.runner.report.outcomes import HOSTILE, STORE, outcome, table
 from tests.runner.terminals import ESCAPE, Terminal, plain
-
-STORE = "runner ui  (sqlite:////home/somebody/with/a/rather/long/path/outputs/mlflow.db)"
-HOSTILE = "\x1b]0;owned\x07\x1b[31m[red]x[/red] :boom: \r\n\u202e$y$"
-
-
-def outcome(number: int = 0, **changes: object) -> Outcome:
-    facts = {
-        "name": f"seed={number}",
-        "run_id": f"{number:032x}",
-        "status": "FINISHED",
-        "varied": {"seed": str(number)},
-        "metrics": {"train/loss": 0.01, "val/loss": 0.5 + number / 1000, "val/accuracy": 0.75},
-        "failure": None,
-        "duration_s": 1.26,
-        **changes,
-    }
-    return Outcome(**facts)
 
 
 def printed(outcomes: list[Outcome], metric: str = "val/loss", store: str = STORE) -> str:
     file = io.StringIO()
     print_outcomes(outcomes, metric, store, file)
     return file.getvalue()
-
-
-def table(text: str) -> list[list[str]]:
-    """Return the cells of a table of runs, header first; the place is the first of each row."""
-    header, *rest = text.splitlines()[1:]
-    rows = itertools.takewhile(re.compile(r" *\d+  ").match, rest)
-    return [header.split(), *(row.split() for row in rows)]
 
 
 def test_one_run_is_told_in_full() -> None:
@@ -78,12 +53,6 @@ def test_accuracy_is_best_when_large() -> None:
     text = printed(runs, "val/accuracy")
     assert text.startswith("3 runs by val/accuracy, largest first\n")
     assert [row[1] for row in table(text)[1:]] == ["1", "2", "0"]
-
-
-def test_runs_without_the_metric_come_last() -> None:
-    values = [{"val/loss": float("nan")}, {}, {"val/loss": float("inf")}, {"val/loss": 1.0}]
-    runs = [outcome(number, metrics=metrics) for number, metrics in enumerate(values)]
-    assert [run.varied["seed"] for run in ranked(runs, "val/loss")] == ["3", "2", "0", "1"]
 
 
 def test_only_what_varied_has_a_column() -> None:
@@ -144,34 +113,6 @@ def test_the_way_to_look_further_is_said_last() -> None:
     assert printed([outcome(0)]).endswith(f"Look at it: {STORE}\n")
 
 
-def test_without_a_terminal_nothing_is_coloured_or_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
-    text = printed([outcome(0), outcome(1, status="FAILED", failure="x" * 500, metrics={})])
-    assert "\x1b" not in text
-    assert "x" * 500 in text
-    assert f"{0:032x}" in text
-
-
-def test_on_a_terminal_colours_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    with Terminal() as terminal:
-        print_outcomes([outcome(0, status="FAILED")], "val/loss", STORE, terminal.file)
-        text = terminal.text()
-    assert "\x1b[31mFAILED" in text
-    assert "seed=0  FAILED  1.3 s\n" in plain(text)
-
-
-@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_colours_are_left_out_where_they_are_not_wanted(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv(name, value)
-    with Terminal() as terminal:
-        print_outcomes([outcome(0), outcome(1)], "val/loss", STORE, terminal.file)
-        assert "\x1b" not in terminal.text()
-
-
 @pytest.mark.parametrize("width", [200, 80, 45, 12])
 def test_a_table_gives_up_columns_before_it_cuts_numbers(
     width: int, monkeypatch: pytest.MonkeyPatch
@@ -220,13 +161,3 @@ def test_long_text_does_not_fill_the_screen(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nothing_is_printed_of_nothing() -> None:
     assert printed([]) == ""
-
-
-def test_a_reader_that_has_gone_is_noticed_here() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    file = os.fdopen(writer, "w")
-    with pytest.raises(BrokenPipeError):
-        print_outcomes([outcome(0)], "val/loss", STORE, file)
-    with pytest.raises(BrokenPipeError):  # what was printed is in the buffer still
-        file.close()

@@ -1,0 +1,96 @@
+"""What a sweep says before it has results: what it will do, whom it waits for, how to go on.
+
+To the error stream, since the standard output is for results; a plan that was asked for is one.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from runner.plan import Plan
+from runner.stack import Stack
+from runner.text import elide, printable
+
+_VALUES_SHOWN = 6
+
+
+def sweep_name(plan: Plan) -> str:
+    """Return what a sweep is called: its name, or else an address that fits on a command line."""
+    return plan.first.sweep.name or f"sweep-{plan.identity[:6]}"
+
+
+def say(text: str) -> None:
+    """Print lines for a person; a stream that cannot be written to is no reason to stop."""
+    with suppress(OSError, ValueError, AttributeError):
+        for line in text.splitlines():
+            print(printable(line), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
+
+
+def say_wait(process: str) -> None:
+    """Say that another command is at work on the same sweep."""
+    say(f"Process {process} is running this sweep; waiting for it, to go on with what it leaves.")
+
+
+def say_start(plan: Plan, n_missing: int, *, is_new: bool) -> None:
+    """Say what is going to be done."""
+    n_jobs = len(plan.jobs)
+    name = sweep_name(plan)
+    if is_new:
+        say(f"{name}: {_jobs(n_jobs)} to run.")
+    elif n_missing:
+        say(f"{name}: {n_jobs - n_missing:,} of {_jobs(n_jobs)} are done, {n_missing:,} to run.")
+    else:
+        say(f"{name} is complete: {_jobs(n_jobs)}. sweep.restart=true would run it again.")
+
+
+def say_way_back() -> None:
+    """Say which command goes on with what was interrupted."""
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    say(f"The same command goes on where this one stopped:\n  {command}")
+
+
+def print_plan(plan: Plan, n_done: int, stacks: Sequence[Stack], n_workers: int) -> None:
+    """Print what a sweep would do."""
+    n_jobs = len(plan.jobs)
+    lines = [f"{sweep_name(plan)}: {_jobs(n_jobs)}"]
+    lines += [f"  {line}" for line in _what_varies(plan)]
+    if plan.n_duplicates:
+        lines.append(f"{plan.n_duplicates:,} more are given again, and run once.")
+    problems = [job for job in plan.jobs if job.problem is not None]
+    if problems:
+        lines.append(f"{_jobs(len(problems))} cannot run: {problems[0].problem}")
+    n_missing = n_jobs - n_done - len(problems)
+    lines.append(f"{n_done:,} done, {n_missing:,} to run")
+    if stacks:
+        largest = max(len(stack) for stack in stacks)
+        lines.append(
+            f"{len(stacks):,} {'stack' if len(stacks) == 1 else 'stacks'} of up to {largest:,} "
+            f"{'run' if largest == 1 else 'runs'}, "
+            f"{n_workers:,} {'worker' if n_workers == 1 else 'workers'}"
+        )
+    for line in lines:
+        print(printable(line))  # noqa: T201  (the output that was asked for)
+
+
+def _what_varies(plan: Plan) -> list[str]:
+    """Describe each override that varies: how many values it has, and the first and last."""
+    values: dict[str, dict[str, None]] = {}
+    for job in plan.jobs:
+        for key, value in job.varied.items():
+            values.setdefault(key, {})[value] = None
+    width = max(map(len, values), default=0)
+    lines = []
+    for key, found in values.items():
+        told = list(found)
+        if len(told) > _VALUES_SHOWN:
+            told = [*told[: _VALUES_SHOWN - 2], "...", told[-1]]
+        lines.append(f"{key:{width}}  {len(found):,} values: {elide(', '.join(told), 100)}")
+    return lines
+
+
+def _jobs(number: int) -> str:
+    return f"{number:,} {'job' if number == 1 else 'jobs'}"

@@ -1,0 +1,124 @@
+"""Group runs: the seeds of one configuration summed up, so that MLflow's table sorts by them.
+
+A group stands between its sweep and its jobs, and ends when the last of them has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from runner.config import to_plain
+from runner.errors import StoreError
+from runner.outcome import Outcome
+from runner.plan import Plan, run_name
+from runner.summary import SEED, summarize
+
+if TYPE_CHECKING:
+    from runner.tracking import RecordedRun, Store
+
+
+class Groups:
+    """The group runs of a sweep.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are.
+    plan : Plan
+        Its jobs: those that share all but the seed make a group.
+    sweep_id : str
+        The run of the sweep.
+    known : mapping of str to str
+        Groups of an earlier attempt: run ids by what the group has in common, as JSON.
+    """
+
+    def __init__(self, store: Store, plan: Plan, sweep_id: str, known: Mapping[str, str]) -> None:
+        self._store = store
+        self._plan = plan
+        self._sweep_id = sweep_id
+        self._members: dict[str, list[int]] = {}
+        for position, job in enumerate(plan.jobs):
+            common = {key: value for key, value in job.varied.items() if key != SEED}
+            self._members.setdefault(json.dumps(common), []).append(position)
+        # A configuration with one seed is its own summary.
+        self._members = {key: m for key, m in self._members.items() if len(m) > 1}
+        self._known = dict(known)
+        self._open: dict[str, RecordedRun] = {}
+        self._group_of = {p: key for key, members in self._members.items() for p in members}
+
+    def begin(self, positions: Sequence[int]) -> dict[int, str]:
+        """Create or reopen the groups of the jobs that are to be run.
+
+        Returns
+        -------
+        dict of int to str
+            The group's run for each job that has one, by position in the plan.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        for key in dict.fromkeys(self._group_of[p] for p in positions if p in self._group_of):
+            if key in self._known:
+                self._open[key] = self._store.reopen_run(self._known[key])
+            else:
+                self._open[key] = self._create(key)
+                self._known[key] = self._open[key].run_id
+        return {p: self._known[key] for p, key in self._group_of.items() if key in self._known}
+
+    def _create(self, key: str) -> RecordedRun:
+        common = json.loads(key)
+        experiment = self._plan.jobs[self._members[key][0]].experiment
+        params = {name: value for name, value in to_plain(experiment).items() if name != SEED}
+        tags = {"runner.kind": "group", "runner.sweep": self._sweep_id, "runner.varied": key}
+        return self._store.start_run(run_name(experiment, common), params, tags, self._sweep_id)
+
+    def complete(self, position: int, outcomes: Mapping[int, Outcome]) -> None:
+        """Sum up the group of a job that has just ended, if it was the last one of it.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        key = self._group_of.get(position)
+        if key is None or key not in self._open:
+            return
+        members = self._members[key]
+        if all(member in outcomes for member in members):
+            group = self._open.pop(key)
+            group.log_metrics(0, _summary([outcomes[member] for member in members]))
+            group.finish()
+
+    def kill(self) -> None:
+        """End the groups that wait for jobs which will not end now."""
+        for group in self._open.values():
+            with suppress(StoreError):
+                group.kill()
+        self._open = {}
+
+
+def _summary(outcomes: list[Outcome]) -> dict[str, float]:
+    """Return mean, standard deviation, n and 95 % confidence interval of each final metric."""
+    finished = [outcome for outcome in outcomes if outcome.status == "FINISHED"]
+    names = dict.fromkeys(name for outcome in finished for name in outcome.metrics)
+    told: dict[str, float] = {
+        "n_finished": len(finished),
+        "n_failed": len(outcomes) - len(finished),
+    }
+    for name in names:
+        summary = summarize([o.metrics[name] for o in finished if name in o.metrics])
+        numbers = {
+            "mean": summary.mean,
+            "std": summary.std,
+            "n": float(summary.n),
+            "ci95_low": summary.low,
+            "ci95_high": summary.high,
+        }
+        told |= {f"{name}/{kind}": v for kind, v in numbers.items() if not math.isnan(v)}
+    return told

@@ -1,0 +1,250 @@
+"""All jobs of one command, checked, keyed and named before the first of them starts.
+
+A plan is frozen: what is in it was composed, validated and met its data once, and is what runs,
+whatever happens to the YAML meanwhile. It knows neither Hydra nor MLflow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runner.config import Experiment, fingerprint, to_plain
+from runner.errors import ConfigError, DataError
+from runner.prepared import Prepared, Preparer, require_fit
+from softnet import StackSettings
+
+if TYPE_CHECKING:
+    from runner.compose import Job
+
+# What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
+_SHARED = ("tracking", "sweep")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What jobs must have in common to train as one stack.
+
+    Parameters
+    ----------
+    data_key : str
+        Of their data and split.
+    settings : StackSettings
+        Lengths, sizes and kinds.
+    """
+
+    data_key: str
+    settings: StackSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """One job, ready to be run.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to run.
+    name : str
+        What varied, ``learning_rate=0.1 seed=3``.
+    varied : mapping of str to str
+        The overrides by which it differs from the others, by dotted key.
+    key : str
+        The same for whatever must give the same result.
+    data_digest, split_digest : str
+        Of the data when the plan was made; empty where there is a problem with it.
+    shape : Shape or None
+        Jobs of equal shape can train together.
+    problem : RunnerError or None
+        Why it cannot be run.
+    """
+
+    experiment: Experiment
+    name: str
+    varied: Mapping[str, str]
+    key: str
+    data_digest: str
+    split_digest: str
+    shape: Shape | None
+    problem: ConfigError | DataError | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of one command, in their order; equal ones once.
+
+    Parameters
+    ----------
+    jobs : tuple of PlannedJob
+        At least one.
+    n_duplicates : int
+        Points that were given again, and are not run again.
+    preparer : Preparer
+        Which read their data, and still has what it read last.
+    """
+
+    jobs: tuple[PlannedJob, ...]
+    n_duplicates: int = 0
+    preparer: Preparer = field(default_factory=Preparer, repr=False, compare=False)
+
+    @property
+    def first(self) -> Experiment:
+        """The experiment of the first job, for what all jobs share."""
+        return self.jobs[0].experiment
+
+    @property
+    def experiment_name(self) -> str:
+        """The MLflow experiment that is meant by the jobs' names."""
+        return "+".join(dict.fromkeys(job.experiment.name for job in self.jobs))[:250]
+
+    @property
+    def identity(self) -> str:
+        """By which the same sweep is known again: its name, or else what it runs."""
+        name = self.first.sweep.name
+        told = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
+        return hashlib.sha256(f"{self.experiment_name}\n{told}".encode()).hexdigest()[:12]
+
+    def lines(self) -> str:
+        """Return the plan as JSON, a line for each job."""
+        return "".join(
+            json.dumps(
+                {
+                    "name": job.name,
+                    "key": job.key,
+                    "data_digest": job.data_digest,
+                    "split_digest": job.split_digest,
+                    "problem": None if job.problem is None else str(job.problem),
+                    "varied": job.varied,
+                    "config": to_plain(job.experiment),
+                }
+            )
+            + "\n"
+            for job in self.jobs
+        )
+
+
+def make_plan(jobs: Sequence[Job]) -> Plan:
+    """Check the settings of all jobs, and those against their data.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        At least one, as composed.
+
+    Raises
+    ------
+    ConfigError
+        For the first setting that is wrong; in a sweep it says in which job.
+
+    Notes
+    -----
+    A job whose *data* is of no use is planned as a problem: it costs itself alone.
+    """
+    experiments = _checked(jobs)
+    varied = _varied(jobs)
+    planned: dict[int, PlannedJob] = {}
+    number_of: dict[str, int] = {}
+    data_keys = [
+        experiment.model_dump_json(include={"data", "split"}) for experiment in experiments
+    ]
+    present = _Present()
+    # Those that share their data follow one another, so that each is read once.
+    for number in sorted(range(len(jobs)), key=data_keys.__getitem__):
+        experiment = experiments[number]
+        shape, problem, digests = present.meet(experiment, data_keys[number])
+        planned[number] = PlannedJob(
+            experiment=experiment,
+            name=run_name(experiment, varied[number]),
+            varied=varied[number],
+            key=fingerprint(experiment, digests[0]),
+            data_digest=digests[0],
+            split_digest=digests[1],
+            shape=shape,
+            problem=problem,
+        )
+    for number in range(len(jobs)):
+        number_of.setdefault(planned[number].key, number)
+    kept = tuple(planned[number] for number in number_of.values())
+    return Plan(kept, len(jobs) - len(kept), present.preparer)
+
+
+class _Present:
+    """The data that the jobs at hand share, read once for all of them."""
+
+    def __init__(self) -> None:
+        self.preparer = Preparer()
+        self._data_key: str | None = None
+        self._found: Prepared | ConfigError | DataError
+        self._shapes: dict[Shape, Shape] = {}
+
+    def meet(
+        self, experiment: Experiment, data_key: str
+    ) -> tuple[Shape | None, ConfigError | DataError | None, tuple[str, str]]:
+        """Return an experiment's shape, or what is wrong with it, and the digests of its data."""
+        if data_key != self._data_key:
+            self._data_key = data_key
+            try:
+                self._found = self.preparer(experiment)
+            except (ConfigError, DataError) as error:
+                self._found = error
+        if not isinstance(self._found, Prepared):
+            return None, self._found, ("", "")
+        digests = self._found.dataset.digest, self._found.split.digest
+        try:
+            shape = Shape(data_key, require_fit(experiment, self._found))
+        except ConfigError as error:
+            return None, error, digests
+        # Thousands of jobs share a handful of shapes.
+        return self._shapes.setdefault(shape, shape), None, digests
+
+
+def _checked(jobs: Sequence[Job]) -> list[Experiment]:
+    experiments: list[Experiment] = []
+    for number, job in enumerate(jobs, start=1):
+        try:
+            experiments.append(Experiment.from_dict(job.config))
+            _require_shared(experiments[0], experiments[-1])
+        except ConfigError as error:
+            if len(jobs) == 1:
+                raise
+            point = f"Nothing was run: job {number} of {len(jobs)} is {' '.join(job.overrides)}"
+            raise ConfigError.plain("\n".join([*str(error).splitlines()[:2], point])) from None
+    return experiments
+
+
+def _require_shared(first: Experiment, other: Experiment) -> None:
+    for section in _SHARED:
+        expected, found = getattr(first, section), getattr(other, section)
+        if expected == found:
+            continue
+        for (key, value), (_, got) in zip(expected, found, strict=True):
+            if value != got:
+                rule = f"the same for all jobs of a sweep ({value!r}, as in the first)"
+                raise ConfigError(f"{section}.{key}", rule, got)
+
+
+def _varied(jobs: Sequence[Job]) -> list[dict[str, str]]:
+    """Return for each job the overrides that not all jobs have; all of them for a job alone."""
+    said = [
+        dict(override.lstrip("+~").partition("=")[::2] for override in job.overrides)
+        for job in jobs
+    ]
+    if len(said) == 1:
+        return said
+    first = said[0]
+    differing = {key for one in said for key in one if first.get(key) != one[key]}
+    differing |= {key for one in said for key in first if key not in one}
+    return [{key: value for key, value in one.items() if key in differing} for one in said]
+
+
+def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
+    """Name a run by what varied, ``learning_rate=0.1 seed=3``, or else by its experiment."""
+    words = [key.rpartition(".")[2] for key in varied]
+    said = []
+    for word, (key, value) in zip(words, varied.items(), strict=True):
+        short = word if words.count(word) == 1 else key  # seed and split.seed
+        said.append(value if key == "experiment" else f"{short}={value}")
+    return " ".join(said) or experiment.name

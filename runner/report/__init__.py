@@ -1,0 +1,10 @@
+"""What a person reads when a command is done: results, failures, and where to look further.
+
+It must not know where results come from: it sees outcomes. rich is imported when it prints.
+"""
+
+from runner.report.runs import print_outcomes
+from runner.report.spreadsheet import write_csv
+from runner.report.sweep import SweepReport, print_sweep
+
+__all__ = ["SweepReport", "print_outcomes", "print_sweep", "write_csv"]

@@ -1,0 +1,106 @@
+"""Numbers with as many digits as they mean something, and no more.
+
+It must not know where they are shown.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def number(metric: str, value: float | None) -> str:
+    """Write the value of a metric; nothing for None.
+
+    Examples
+    --------
+    >>> number("val/loss", 0.0123456), number("val/accuracy", 0.9), number("best/step", 1200.0)
+    ('0.01235', '0.9000', '1,200')
+    """
+    if value is None:
+        return ""
+    end = metric.rpartition("/")[2]
+    if end == "accuracy":
+        return f"{value:.4f}"
+    return f"{value:,.0f}" if end == "step" else f"{value:.4g}"
+
+
+def measured(metric: str, mean: float, half_width: float) -> tuple[str, str]:
+    """Write a mean and half the width of its interval, which has two digits that count.
+
+    The mean ends at the same decimal. There is no second part where there is no interval.
+
+    Examples
+    --------
+    >>> measured("val/loss", 0.0123456, 0.00098)
+    ('0.01235', '0.00098')
+    >>> measured("val/loss", 0.0123456, 0.000998)
+    ('0.0123', '0.0010')
+    >>> measured("val/loss", 0.0123456, float("nan"))
+    ('0.01235', '')
+    """
+    if not math.isfinite(half_width):
+        return number(metric, mean), ""
+    if half_width == 0:
+        return number(metric, mean), "0"
+    mean_text, half_text = _alike([mean, half_width], half_width)
+    return mean_text, half_text
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """Write a value with its interval.
+
+    Examples
+    --------
+    >>> interval(0.012345, 0.01002, 0.014601)
+    '0.0123 [0.0100, 0.0146]'
+    """
+    value_text, low_text, high_text = _alike([value, low, high], (high - low) / 2)
+    return f"{value_text} [{low_text}, {high_text}]"
+
+
+def _alike(values: list[float], uncertainty: float) -> list[str]:
+    """Write values down to the second digit of their uncertainty.
+
+    What would take a row of zeros is written in powers of ten.
+    """
+    largest = _exponent(max(map(abs, values)))
+    # Of two digits, the second: 0.0996 is 0.10, so that two decimals are enough for it.
+    decimals = 1 - _exponent(uncertainty)
+    # Adding 0.0 takes the sign of -0.0 away, which rounding and turning around leave behind.
+    if uncertainty == 0 or not -5 < largest < 6 or decimals > 8:
+        return [f"{value + 0.0:.4g}" for value in values]
+    return [f"{round(value, decimals) + 0.0:,.{max(decimals, 0)}f}" for value in values]
+
+
+def _exponent(value: float) -> int:
+    return int(f"{value:.1e}".partition("e")[2])
+
+
+def duration(seconds: float) -> str:
+    """Write how long something took.
+
+    Examples
+    --------
+    >>> duration(4.13), duration(41.3), duration(200), duration(7500)
+    ('4.1 s', '41 s', '3 min 20 s', '2 h 5 min')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def count(n: int, thing: str) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> count(1, "run"), count(1000, "run")
+    ('1 run', '1,000 runs')
+    """
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"

@@ -1,0 +1,120 @@
+"""What a sweep leaves on its parent run: tables, the best configuration and its model, figures.
+
+Made from outcomes when the last job has ended. Knows no processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.config import to_yaml
+from runner.outcome import Outcome, best_first
+from runner.plan import Plan
+from runner.prepared import prepare
+from runner.record import scratch_folder
+from runner.report import write_csv
+from runner.summary import Configuration, configurations, ranked
+
+if TYPE_CHECKING:
+    from runner.tracking import RecordedRun, Store, Sweeps
+
+# Enough for a picture; each curve is a question to the store.
+_CONFIGURATIONS_DRAWN, _SEEDS_DRAWN = 5, 100
+
+
+def store_results(
+    run: RecordedRun,
+    store: Store,
+    plan: Plan,
+    outcomes: Mapping[int, Outcome],
+    title: str,
+) -> None:
+    """Give a sweep's run all that sums it up.
+
+    Parameters
+    ----------
+    run : RecordedRun
+        The parent, still RUNNING.
+    store : Store
+        Where it is.
+    plan : Plan
+        Its jobs.
+    outcomes : mapping of int to Outcome
+        By position in the plan.
+    title : str
+        What the sweep is called.
+
+    Raises
+    ------
+    StoreError
+        If the store or the disk fails.
+    """
+    metric = plan.first.ranking_metric
+    best_of_all = ranked(configurations(outcomes.values()), metric)
+    best = _best_run(best_of_all, metric)
+    jobs = {o.run_id: plan.jobs[position] for position, o in outcomes.items()}
+    finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
+    run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
+    with scratch_folder() as folder:
+        with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
+            write_csv(list(outcomes.values()), file)
+        _write_parquet(list(outcomes.values()), folder / "results.parquet")
+        if best is not None:
+            from runner.figures.sweep import draw_sweep
+
+            (folder / "best.yaml").write_text(to_yaml(jobs[best.run_id].experiment), "utf-8")
+            curves = _curves(store.sweeps, best_of_all, metric)
+            draw_sweep(best_of_all, metric, curves, folder / "figures", title)
+            run.set_tags({"runner.best_run": best.run_id, "runner.best": best.name})
+            run.log_metrics(0, best.metrics)
+        run.log_folder(folder)
+    if best is not None:
+        experiment = jobs[best.run_id].experiment
+        prepared = prepare(experiment)
+        if prepared.dataset.digest == jobs[best.run_id].data_digest:
+            weights = store.sweeps.weights(best.run_id)
+            store.log_model(run, prepared, weights, experiment.model.activation)
+
+
+def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:
+    """Return the best seed of the best configuration."""
+    for configuration in best_of_all[:1]:
+        for outcome in best_first(configuration.outcomes, metric, lambda o: o.metrics.get(metric)):
+            return outcome
+    return None
+
+
+def _curves(
+    sweeps: Sweeps, best_of_all: Sequence[Configuration], metric: str
+) -> dict[int, list[list[tuple[int, float]]]]:
+    """Fetch the learning curves of the best configurations."""
+    # What is measured at the end alone has no curve; its like on other rows has.
+    measured = metric.removeprefix("best/").replace("test/", "val/")
+    return {
+        place: [
+            curve
+            for outcome in configuration.outcomes[:_SEEDS_DRAWN]
+            if (curve := sweeps.history(outcome.run_id, measured))
+        ]
+        for place, configuration in enumerate(best_of_all[:_CONFIGURATIONS_DRAWN])
+    }
+
+
+def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    varied = dict.fromkeys(key for outcome in outcomes for key in outcome.varied)
+    metrics = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
+    columns: dict[str, list[object]] = {
+        "name": [outcome.name for outcome in outcomes],
+        "status": [outcome.status for outcome in outcomes],
+        **{key: [outcome.varied.get(key) for outcome in outcomes] for key in varied},
+        **{name: [outcome.metrics.get(name) for outcome in outcomes] for name in metrics},
+        "failure": [outcome.failure for outcome in outcomes],
+        "seconds": [outcome.duration_s for outcome in outcomes],
+        "run_id": [outcome.run_id for outcome in outcomes],
+    }
+    parquet.write_table(pa.table(columns), path)

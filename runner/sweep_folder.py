@@ -1,0 +1,94 @@
+"""The folder of a sweep: its frozen plan, saved trainings, and the lock of whoever runs it.
+
+Two commands for the same sweep take turns, so that nothing is trained twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner.checkpoint import disk_error, write_text
+from runner.errors import StoreError
+from runner.plan import Plan
+from runner.saved_state import read_state
+
+
+class SweepFolder:
+    """Where a sweep keeps what it needs to go on.
+
+    Parameters
+    ----------
+    path : Path
+        Need not exist; `locked` makes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.states = path / "states"
+
+    @contextmanager
+    def locked(self, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Keep the sweep to this process.
+
+        Parameters
+        ----------
+        on_wait : callable
+            Called with the number of the process that has it, before waiting for that one.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written.
+
+        Notes
+        -----
+        The kernel lets go of the lock when the process ends, however it ends, and its workers.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise disk_error(self.path, error) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                on_wait(lock.read().strip() or "unknown")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            lock.truncate()
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def write_plan(self, plan: Plan) -> Path:
+        """Write the plan, all jobs with their keys, and return the folder that it is in.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full.
+        """
+        folder = self.path / "plan"
+        write_text(folder / "plan.jsonl", plan.lines())
+        return folder
+
+    def saved_keys(self) -> list[list[str]]:
+        """Return the keys of the jobs of each training that was saved."""
+        found = []
+        for file in sorted(self.states.glob("*.npz")):
+            try:
+                found.append([str(key) for key in read_state(file)["keys"]])
+            except (StoreError, KeyError):
+                file.unlink(missing_ok=True)  # what cannot be read is trained again
+        return found
+
+    def forget_states(self) -> None:
+        """Remove saved trainings that nothing will go on from."""
+        for file in self.states.glob("*.npz"):
+            file.unlink(missing_ok=True)

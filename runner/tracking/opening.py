@@ -1,0 +1,87 @@
+"""How a command gets to its store: the address looked up, the database made where it is missing.
+
+Nothing here knows what is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runner.tracking import database, library
+from runner.tracking.address import Address, check_answers, resolve
+from runner.tracking.mlflow_experiments import experiment_id_of
+from runner.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
+    """Connect to the store that is meant; make it, and the experiment, where they are missing.
+
+    Parameters
+    ----------
+    uri : str or None
+        ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, else the embedded SQLite database.
+    experiment : str or None
+        ``tracking.experiment``; None takes ``MLFLOW_EXPERIMENT_NAME``, else `name`.
+    name : str
+        The experiment's own name.
+
+    Raises
+    ------
+    ConfigError
+        If the URI is of no use, or no server answers there.
+    StoreError
+        If the store cannot be used.
+    """
+    address = resolve(uri)
+    client = connect(address)
+    wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    with library.in_words(address.uri):
+        experiment_id = experiment_id_of(client, wanted, address)
+    store = Store(address, client, experiment_id, wanted, is_named=uri is not None)
+    store.close_abandoned_runs()
+    return store
+
+
+def find_store(uri: str | None, experiment: str | None, name: str) -> Store | None:
+    """Connect to the store that is meant, as `open_store` does, but make nothing.
+
+    Returns
+    -------
+    Store or None
+        None where there is no database, or no such experiment in it.
+    """
+    address = resolve(uri)
+    if address.database is not None and not address.database.exists():
+        return None
+    client = connect(address)
+    wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    with library.in_words(address.uri):
+        found = client.get_experiment_by_name(wanted)
+    if found is None or found.lifecycle_stage == "deleted":
+        return None
+    return Store(address, client, found.experiment_id, wanted, is_named=uri is not None)
+
+
+def connect(address: Address) -> MlflowClient:
+    """Return a client of a store, whose database is made where it is missing.
+
+    Raises
+    ------
+    ConfigError
+        If no server answers there.
+    StoreError
+        If the store cannot be used.
+    """
+    if address.is_server:
+        check_answers(address)
+    if address.database is not None and address.artifacts is not None:
+        database.ensure(address.database, address.artifacts)
+    library.prepare()
+    from mlflow import MlflowClient
+
+    with library.in_words(address.uri):
+        return MlflowClient(address.uri)

@@ -1,0 +1,301 @@
+"""One stack at work: its data read again, its jobs trained together and recorded one by one.
+
+A generator of events, for whoever shows them and decides what comes next. Whatever fails in a
+stack of many is tried again job by job, so that a bad job costs itself alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.environment import environment_digest
+from runner.errors import ConfigError, DataError, RunnerError, StoreError
+from runner.execute import StackTraining
+from runner.outcome import Outcome
+from runner.plan import Plan, PlannedJob
+from runner.prepared import Prepared
+from runner.record import begin_run, close_run, end_run, reason_of, record_failure
+from runner.saved_state import read_state, write_state
+from runner.signals import held
+
+if TYPE_CHECKING:
+    from runner.stack import Stack
+    from runner.tracking import RecordedRun, Store
+    from softnet import Record
+
+# Runs of a sweep appear in the store when they are trained, unless that takes long, and there are
+# few enough of them that showing them does not take longer than training them.
+_SHOWN_AFTER_S = 5.0
+_SHOWN_AT_MOST = 32
+_FLUSHED_EVERY_S = 5.0
+# A run longer than a minute outlives a kill.
+_SAVED_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The event of work done, counted in jobs: half of a job is its training, half its record."""
+
+    n_jobs: float
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The event of a training that goes on from where it was saved."""
+
+    n_jobs: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The event of a job that is recorded, whatever came of it."""
+
+    position: int
+    outcome: Outcome
+
+
+Event = Progress | Resumed | Ended
+Events = Generator[Event, None, None]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What whoever works on a plan is told, once.
+
+    Parameters
+    ----------
+    plan : Plan
+        All jobs.
+    store : Store
+        Where they are recorded.
+    wanted : collection of int
+        Positions of the jobs to be recorded; others may be trained along.
+    sweep_id : str or None
+        The run of the sweep; None for a run of its own.
+    parents : mapping of int to str
+        The run that a job is listed under, where there is one.
+    states : Path or None
+        The folder for states of long trainings; None saves none.
+    """
+
+    plan: Plan
+    store: Store
+    wanted: Collection[int]
+    sweep_id: str | None = None
+    parents: Mapping[int, str] | None = None
+    states: Path | None = None
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the jobs belong to a sweep."""
+        return self.sweep_id is not None
+
+    def begin(self, position: int, **more: float) -> RecordedRun:
+        """Create the run of a job."""
+        job = self.plan.jobs[position]
+        return begin_run(
+            self.store, job, sweep_id=self.sweep_id, parent_run_id=self.parent(position), **more
+        )
+
+    def fail(self, position: int, reason: str) -> Ended:
+        """Record a job that could not be trained."""
+        parent = self.parent(position)
+        job = self.plan.jobs[position]
+        outcome = record_failure(
+            self.store, job, reason, sweep_id=self.sweep_id, parent_run_id=parent
+        )
+        return Ended(position, outcome)
+
+    def parent(self, position: int) -> str | None:
+        """Return the run that a job is listed under."""
+        return (self.parents or {}).get(position, self.sweep_id)
+
+
+def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
+    """Return the function that trains and records a stack, and yields what happens.
+
+    Data stay in memory between stacks that share them.
+    """
+    plan = assignment.plan
+
+    def work(stack: Stack) -> Events:
+        wanted = [position for position in stack if position in assignment.wanted]
+        try:
+            prepared = plan.preparer(plan.jobs[stack[0]].experiment)
+            _require_unchanged(prepared, plan.jobs[stack[0]])
+        except (ConfigError, DataError) as error:
+            for position in wanted:
+                yield assignment.fail(position, str(error))
+            return
+        at_work = _StackAtWork(assignment, stack, wanted, prepared)
+        try:
+            yield from at_work.train()
+        except RunnerError:
+            raise
+        except Exception as error:
+            if len(stack) > 1:
+                for position in wanted:
+                    yield from work((position,))
+            elif assignment.is_sweep:
+                yield at_work.fail(error)
+            else:
+                raise
+            return
+        yield from at_work.record()
+
+    return work
+
+
+def _require_unchanged(prepared: Prepared, job: PlannedJob) -> None:
+    found = prepared.dataset.digest
+    if found != job.data_digest:
+        raise DataError(
+            f"{prepared.dataset.source}: has changed since the sweep was planned "
+            f"(its digest was {job.data_digest[:12]}, and is {found[:12]})."
+        )
+
+
+class _StackAtWork:
+    """A stack between its first step and its last record."""
+
+    def __init__(
+        self, assignment: Assignment, stack: Stack, wanted: list[int], prepared: Prepared
+    ) -> None:
+        self._assignment = assignment
+        self._stack = stack
+        self._wanted = wanted
+        self._prepared = prepared
+        self._jobs = [assignment.plan.jobs[position] for position in stack]
+        self._training = StackTraining(prepared, [job.experiment for job in self._jobs])
+        self._runs: dict[int, RecordedRun] = {}
+        self._n_logged = 0
+        self._saved_s = time.monotonic()
+        keys = "\n".join(job.key for job in self._jobs)
+        digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
+        self._state = assignment.states and assignment.states / f"{digest}.npz"
+
+    def train(self) -> Events:
+        """Train to the end, and show on the way what takes long."""
+        training, n_jobs = self._training, len(self._wanted)
+        try:
+            if not self._assignment.is_sweep:
+                self._show()
+            if self._resume():
+                yield Resumed(n_jobs, training.step)
+            done, begun_s = 0.0, time.monotonic()
+            for record in training:
+                takes_long = time.monotonic() - begun_s > _SHOWN_AFTER_S
+                if takes_long and not self._runs and n_jobs <= _SHOWN_AT_MOST:
+                    self._show()
+                self._log()
+                self._save()
+                yield Progress((training.progress - done) * n_jobs / 2, _loss(record))
+                done = training.progress
+            # What stops early has done its part.
+            yield Progress((1.0 - done) * n_jobs / 2)
+        except BaseException as error:
+            self._close(error)
+            raise
+
+    def record(self) -> Events:
+        """Record one job after the other."""
+        try:
+            results = self._training.results()
+            for position, job, result in zip(self._stack, self._jobs, results, strict=True):
+                if position not in self._wanted:
+                    continue
+                run = self._runs.get(position)
+                if run is None:
+                    with held():  # a run that nobody knows of could not be closed
+                        run = self._assignment.begin(position, started_s=result.started_s)
+                        self._runs[position] = run
+                    for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
+                        run.log_metrics(step, metrics, at_s)
+                outcome = end_run(
+                    run,
+                    self._assignment.store,
+                    job,
+                    self._prepared,
+                    result,
+                    with_pictures=not self._assignment.is_sweep,
+                )
+                del self._runs[position]
+                yield Progress(0.5, outcome.metrics.get("train/loss"))
+                yield Ended(position, outcome)
+        except BaseException as error:
+            self._close(error)
+            raise
+        if self._state is not None:
+            self._state.unlink(missing_ok=True)
+
+    def fail(self, error: Exception) -> Ended:
+        """Record the failure of a stack of one job, which may have a run already."""
+        (position,) = self._stack
+        return self._assignment.fail(position, reason_of(error))
+
+    def _show(self) -> None:
+        """Create the runs before they are trained."""
+        for position in self._wanted:
+            with held():  # a run that nobody knows of could not be closed
+                self._runs[position] = self._assignment.begin(
+                    position,
+                    started_s=self._training.started_s,
+                    flush_every_s=_FLUSHED_EVERY_S * len(self._wanted),
+                )
+
+    def _log(self) -> None:
+        """Tell the runs that are shown what they have not been told yet."""
+        if not self._runs:
+            return
+        records = self._training.records
+        for record, at_s in records[self._n_logged :]:
+            for row, number in enumerate(record.runs):
+                run = self._runs.get(self._stack[number])
+                if run is not None:
+                    metrics = {key: float(values[row]) for key, values in record.metrics.items()}
+                    run.log_metrics(record.step, metrics, at_s)
+        self._n_logged = len(records)
+
+    def _save(self) -> None:
+        if self._state is None or time.monotonic() - self._saved_s < _SAVED_EVERY_S:
+            return
+        state = {
+            "environment": environment_digest(),
+            "keys": [job.key for job in self._jobs],
+            "training": self._training.state(),
+        }
+        write_state(self._state, state)
+        self._saved_s = time.monotonic()
+
+    def _resume(self) -> bool:
+        """Go on from a saved state, if there is one of the same bits."""
+        if self._state is None or not self._state.exists():
+            return False
+        # A torn or foreign file costs the time that it would have saved, nothing else.
+        with suppress(StoreError):
+            state = read_state(self._state)
+            if state["environment"] == environment_digest():
+                self._training.restore(state["training"])
+                return True
+        return False
+
+    def _close(self, error: BaseException) -> None:
+        """End the runs that are open as what ended them says."""
+        for run in self._runs.values():
+            # Where the store itself is what failed, the next start closes the run.
+            with suppress(StoreError):
+                close_run(run, error)
+        self._runs = {}
+
+
+def _loss(record: Record) -> float | None:
+    losses = record.metrics.get("train/loss")
+    return None if losses is None or not len(losses) else float(losses[0])
