@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from runner import garbage
+from runner.commands import COMMANDS
 from runner.errors import CommandError, RunnerError, Terminated, nearest
 from runner.signals import INTERRUPTED, TERMINATED, raise_on_sigterm
 from runner.streams import make_streams_last
@@ -67,18 +67,19 @@ def carry_out(arguments: Sequence[str]) -> int:
         return 0
     # A bare word cannot be an override, nor a flag.
     if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
-        return _named(arguments[0])(arguments[1:])
+        _named(arguments[0])(arguments[1:])
+        return 0
     return _run(arguments)
 
 
-def _named(word: str) -> Callable[[Sequence[str]], int]:
-    if word not in _COMMANDS:
-        hint = nearest(word, _COMMANDS)
+def _named(word: str) -> Callable[[Sequence[str]], None]:
+    if word not in COMMANDS:
+        hint = nearest(word, COMMANDS)
         raise CommandError(
-            f"{word}: must be a command ({', '.join(_COMMANDS)}) or a setting (key=value), "
+            f"{word}: must be a command ({', '.join(COMMANDS)}) or a setting (key=value), "
             f"got {word!r}.{' ' + hint if hint else ''} See runner --help."
         )
-    return _COMMANDS[word]
+    return COMMANDS[word]
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -94,29 +95,3 @@ def _run(arguments: Sequence[str]) -> int:
 
     outcomes = run_jobs(jobs, is_sweep="-m" in arguments or "--multirun" in arguments)
     return int(any(outcome.status != "FINISHED" for outcome in outcomes))
-
-
-def _ui(arguments: Sequence[str]) -> int:
-    parser = ArgumentParser("runner ui", description="Show the runs in a browser, on this machine.")
-    parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
-    parser.add_argument("--uri", help="the store, in place of the one that runs go to")
-
-    def refuse(message: str) -> NoReturn:
-        raise CommandError(f"runner ui: {message}. Usage: runner ui [--port N] [--uri URI]")
-
-    parser.error = refuse  # type: ignore[method-assign]  # argparse has no other way to be told
-    options = parser.parse_args(list(arguments))
-
-    from runner.tracking.ui import ui
-
-    ui(options.uri, options.port)
-    return 0
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ArgumentTypeError(f"must be a number from 1 to 65535, got {text!r}")
-    return int(text)
-
-
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"ui": _ui}

@@ -137,7 +137,13 @@ def _run_missing(
     """Run the missing jobs of a sweep, with an honest end whatever happens."""
     with held():  # a run that nobody knows of could not be closed
         run = _create(store, plan) if sweep is None else store.reopen_run(sweep.run_id)
+    run.set_tags({"runner.n_jobs": str(len(plan.jobs)), "runner.metric": plan.first.ranking_metric})
     groups = Groups(store, plan, run.run_id, store.sweeps.groups_of(sweep) if sweep else {})
+    begun, before_s = time.monotonic(), sweep.duration_s if sweep else 0.0
+
+    def note_duration() -> None:
+        run.set_tags({"runner.duration_s": f"{before_s + time.monotonic() - begun:.3f}"})
+
     try:
         if sweep is None:
             folder.forget_states()
@@ -156,12 +162,14 @@ def _run_missing(
                     break
         groups.kill()
         store_results(run, store, plan, outcomes, sweep_name(plan))
+        note_duration()
         n_failed = sum(outcome.status == "FAILED" for outcome in outcomes.values())
         if n_failed:
             run.fail(f"{n_failed:,} of {len(plan.jobs):,} jobs failed")
         else:
             run.finish()
     except BaseException as error:
+        note_duration()
         # Where the store itself is what failed, the next start closes the runs.
         with suppress(StoreError):
             if isinstance(error, Exception):
@@ -178,8 +186,6 @@ def _create(store: Store, plan: Plan) -> RecordedRun:
     tags = {
         "runner.kind": "sweep",
         "runner.plan": plan.identity,
-        "runner.n_jobs": str(len(plan.jobs)),
-        "runner.metric": plan.first.ranking_metric,
     }
     return store.start_run(sweep_name(plan), {}, tags)
 

@@ -28,6 +28,8 @@ __all__ = ["draw_sweep"]
 
 # More lines, or curves with their bands, hide each other.
 _MOST_LINES, _MOST_CURVES = 6, 5
+# More bars hide the points.
+_MOST_BARS = 60
 # A larger table is not read, and one that is not fuller says little: a random search meets hardly
 # a value twice, and settings that go hand in hand lie on a diagonal.
 _MOST_ALONG, _FULL_ENOUGH = 100, 0.5
@@ -102,8 +104,8 @@ class _Sweep:
         settings, x = self._settings, self._settings.numbers[key]
         others = settings.others(key)
         groups = settings.groups(others)
-        told = [self._seeds("bars")]
         n_values = len(np.unique(x))
+        told = [self._seeds("bars" if n_values <= _MOST_BARS else "")]
         joined, cloud = True, None
         if len(groups) <= _MOST_LINES and any(len(np.unique(x[g])) > 1 for g in groups.values()):
             trends = [
@@ -118,7 +120,7 @@ class _Sweep:
         draw_trends(
             trends, cloud, self._measure, elide(key, _LONGEST_KEY), path,
             title=self._heading(f"{self._measure.words} by {settings.name(key)}"),
-            subtitle="; ".join(filter(None, told)), joined=joined,
+            subtitle="; ".join(told), joined=joined,
         )  # fmt: skip
 
     def _trend(self, x: NDArray[np.float64], members: Sequence[int], label: str) -> Trend:
@@ -127,7 +129,10 @@ class _Sweep:
         for position in members:
             met.setdefault(float(x[position]), []).append(position)
         chosen = np.array([self._best(met[value]) for value in sorted(met)])
-        return Trend(label, x[chosen], self._mean[chosen], self._low[chosen], self._high[chosen])
+        mean, low, high = self._mean[chosen], self._low[chosen], self._high[chosen]
+        if len(np.unique(x)) > _MOST_BARS:
+            low = high = np.full(len(chosen), np.nan)
+        return Trend(label, x[chosen], mean, low, high)
 
     def _best(self, members: list[int]) -> int:
         if len(members) == 1:

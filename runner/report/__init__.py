@@ -3,8 +3,16 @@
 It must not know where results come from: it sees outcomes. rich is imported when it prints.
 """
 
+from runner.report.overview import SweepLine, print_overview
 from runner.report.runs import print_outcomes
 from runner.report.spreadsheet import write_csv
 from runner.report.sweep import SweepReport, print_sweep
 
-__all__ = ["SweepReport", "print_outcomes", "print_sweep", "write_csv"]
+__all__ = [
+    "SweepLine",
+    "SweepReport",
+    "print_outcomes",
+    "print_overview",
+    "print_sweep",
+    "write_csv",
+]

@@ -4,9 +4,17 @@
 them all. Importing this costs nothing: MLflow itself is imported when a store is opened.
 """
 
-from runner.tracking.opening import find_store, open_store
+from runner.tracking.opening import find_store, find_stores, open_store
 from runner.tracking.runs import RecordedRun
 from runner.tracking.store import Store
 from runner.tracking.sweeps import RecordedSweep, Sweeps
 
-__all__ = ["RecordedRun", "RecordedSweep", "Store", "Sweeps", "find_store", "open_store"]
+__all__ = [
+    "RecordedRun",
+    "RecordedSweep",
+    "Store",
+    "Sweeps",
+    "find_store",
+    "find_stores",
+    "open_store",
+]

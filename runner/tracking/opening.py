@@ -66,6 +66,26 @@ def find_store(uri: str | None, experiment: str | None, name: str) -> Store | No
     return Store(address, client, found.experiment_id, wanted, is_named=uri is not None)
 
 
+def find_stores(uri: str | None) -> dict[str, Store]:
+    """Connect to every experiment of the store that is meant, and make nothing.
+
+    Returns
+    -------
+    dict of str to Store
+        By the experiment's id; empty where there is no database.
+    """
+    address = resolve(uri)
+    if address.database is not None and not address.database.exists():
+        return {}
+    client = connect(address)
+    with library.in_words(address.uri):
+        found = list(client.search_experiments())
+    return {
+        e.experiment_id: Store(address, client, e.experiment_id, e.name, is_named=uri is not None)
+        for e in found
+    }
+
+
 def connect(address: Address) -> MlflowClient:
     """Return a client of a store, whose database is made where it is missing.
 

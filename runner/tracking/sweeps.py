@@ -43,8 +43,12 @@ class RecordedSweep:
         By which its jobs are ranked.
     n_jobs : int
         Jobs of its plan.
-    started_s, ended_s : float or None
-        Seconds since 1970.
+    started_s : float
+        When it was begun, in seconds since 1970.
+    duration_s : float
+        Seconds that commands have spent on it.
+    n_finished, n_failed : int or None
+        Jobs by their ends; None while it has not come to its own.
     """
 
     run_id: str
@@ -55,7 +59,9 @@ class RecordedSweep:
     metric: str
     n_jobs: int
     started_s: float
-    ended_s: float | None
+    duration_s: float
+    n_finished: int | None
+    n_failed: int | None
 
 
 @dataclass(frozen=True)
@@ -181,8 +187,8 @@ class Sweeps:
 
 
 def _sweep(run: Run) -> RecordedSweep:
-    tags = run.data.tags
-    ended_ms = run.info.end_time
+    tags, metrics = run.data.tags, run.data.metrics
+    has_ended = run.info.status in {"FINISHED", "FAILED"} and "n_finished" in metrics
     return RecordedSweep(
         run_id=run.info.run_id,
         name=run.info.run_name or "",
@@ -192,7 +198,9 @@ def _sweep(run: Run) -> RecordedSweep:
         metric=tags.get("runner.metric", "val/loss"),
         n_jobs=int(tags.get("runner.n_jobs", 0)),
         started_s=run.info.start_time / 1000,
-        ended_s=None if ended_ms is None else ended_ms / 1000,
+        duration_s=float(tags.get("runner.duration_s", 0.0)),
+        n_finished=int(metrics["n_finished"]) if has_ended else None,
+        n_failed=int(metrics.get("n_failed", 0)) if has_ended else None,
     )
 
 

@@ -96,6 +96,15 @@ def test_a_random_search_has_points_but_no_lines_and_no_table(tmp_path: Path) ->
     assert near(points, COLORS[0]).sum() < near(line, COLORS[0]).sum()
 
 
+def test_so_many_bars_that_they_would_hide_the_points_are_left_out(tmp_path: Path) -> None:
+    few, many = ([tried({"a": str(n)}, n, n + 9.0) for n in range(k)] for k in (60, 61))
+    counts = []
+    for found in (few, many):
+        names(found, tmp_path)
+        counts.append(near(pixels(tmp_path / "metric_by_a.png"), COLORS[0]).sum())
+    assert counts[0] > 3 * counts[1]
+
+
 def test_words_have_no_axis(tmp_path: Path) -> None:
     assert names(grid(optimizer=["sgd", "adam"], sizes=["[8]", "[8,8]"]), tmp_path) == []
 
