@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import garbage
+from runner.assignment import Assignment, Ended, Progress
 from runner.outcome import Outcome
 from runner.plan import Plan, make_plan
 from runner.prepared import require_fit
 from runner.progress import progress
 from runner.report import print_outcomes
-from runner.work import Assignment, Ended, Progress, work_on
+from runner.work import work_on
 
 if TYPE_CHECKING:
     from runner.compose import Job

@@ -21,6 +21,7 @@ from runner.announcements import (
     say_way_back,
     sweep_name,
 )
+from runner.assignment import Assignment, Ended, Progress, Resumed
 from runner.engine import Crashed, Engine, Work, n_cores
 from runner.errors import StoreError, Terminated
 from runner.groups import Groups
@@ -32,7 +33,7 @@ from runner.results import store_results
 from runner.signals import held
 from runner.stack import Stack, stacks
 from runner.sweep_folder import SweepFolder
-from runner.work import Assignment, Ended, Progress, Resumed, work_on
+from runner.work import work_on
 
 if TYPE_CHECKING:
     from runner.progress import Advance

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.assignment import Assignment, Ended, Events, Progress, Resumed
 from runner.environment import environment_digest
 from runner.errors import ConfigError, DataError, RunnerError, StoreError
 from runner.execute import StackTraining
-from runner.outcome import Outcome
-from runner.plan import Plan, PlannedJob
+from runner.plan import PlannedJob
 from runner.prepared import Prepared
-from runner.record import begin_run, close_run, end_run, reason_of, record_failure
+from runner.record import close_run, end_run, reason_of
 from runner.saved_state import read_state, write_state
 from runner.signals import held
 
 if TYPE_CHECKING:
     from runner.stack import Stack
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RecordedRun
     from softnet import Record
 
 # Runs of a sweep appear in the store when they are trained, unless that takes long, and there are
@@ -36,87 +34,6 @@ _SHOWN_AT_MOST = 32
 _FLUSHED_EVERY_S = 5.0
 # A run longer than a minute outlives a kill.
 _SAVED_EVERY_S = 30.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The event of work done, counted in jobs: half of a job is its training, half its record."""
-
-    n_jobs: float
-    loss: float | None = None
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """The event of a training that goes on from where it was saved."""
-
-    n_jobs: int
-    step: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The event of a job that is recorded, whatever came of it."""
-
-    position: int
-    outcome: Outcome
-
-
-Event = Progress | Resumed | Ended
-Events = Generator[Event, None, None]
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What whoever works on a plan is told, once.
-
-    Parameters
-    ----------
-    plan : Plan
-        All jobs.
-    store : Store
-        Where they are recorded.
-    wanted : collection of int
-        Positions of the jobs to be recorded; others may be trained along.
-    sweep_id : str or None
-        The run of the sweep; None for a run of its own.
-    parents : mapping of int to str
-        The run that a job is listed under, where there is one.
-    states : Path or None
-        The folder for states of long trainings; None saves none.
-    """
-
-    plan: Plan
-    store: Store
-    wanted: Collection[int]
-    sweep_id: str | None = None
-    parents: Mapping[int, str] | None = None
-    states: Path | None = None
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether the jobs belong to a sweep."""
-        return self.sweep_id is not None
-
-    def begin(self, position: int, **more: float) -> RecordedRun:
-        """Create the run of a job."""
-        job = self.plan.jobs[position]
-        return begin_run(
-            self.store, job, sweep_id=self.sweep_id, parent_run_id=self.parent(position), **more
-        )
-
-    def fail(self, position: int, reason: str) -> Ended:
-        """Record a job that could not be trained."""
-        parent = self.parent(position)
-        job = self.plan.jobs[position]
-        outcome = record_failure(
-            self.store, job, reason, sweep_id=self.sweep_id, parent_run_id=parent
-        )
-        return Ended(position, outcome)
-
-    def parent(self, position: int) -> str | None:
-        """Return the run that a job is listed under."""
-        return (self.parents or {}).get(position, self.sweep_id)
 
 
 def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
@@ -135,19 +52,19 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
             for position in wanted:
                 yield assignment.fail(position, str(error))
             return
-        at_work = _StackAtWork(assignment, stack, wanted, prepared)
         try:
+            at_work = _StackAtWork(assignment, stack, wanted, prepared)
             yield from at_work.train()
         except RunnerError:
             raise
         except Exception as error:
-            if len(stack) > 1:
+            if not assignment.is_sweep:
+                raise
+            if len(stack) == 1:
+                yield assignment.fail(stack[0], reason_of(error))
+            else:
                 for position in wanted:
                     yield from work((position,))
-            elif assignment.is_sweep:
-                yield at_work.fail(error)
-            else:
-                raise
             return
         yield from at_work.record()
 
@@ -235,11 +152,6 @@ class _StackAtWork:
             raise
         if self._state is not None:
             self._state.unlink(missing_ok=True)
-
-    def fail(self, error: Exception) -> Ended:
-        """Record the failure of a stack of one job, which may have a run already."""
-        (position,) = self._stack
-        return self._assignment.fail(position, reason_of(error))
 
     def _show(self) -> None:
         """Create the runs before they are trained."""

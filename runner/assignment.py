@@ -1,0 +1,99 @@
+"""What a worker is told, and what it tells: the plan and where it goes; the events on the way.
+
+Shared by who works and who has the work done. Knows neither processes nor training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.outcome import Outcome
+from runner.plan import Plan
+from runner.record import begin_run, record_failure
+
+if TYPE_CHECKING:
+    from runner.tracking import RecordedRun, Store
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The event of work done, counted in jobs: half of a job is its training, half its record."""
+
+    n_jobs: float
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The event of a training that goes on from where it was saved."""
+
+    n_jobs: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The event of a job that is recorded, whatever came of it."""
+
+    position: int
+    outcome: Outcome
+
+
+Event = Progress | Resumed | Ended
+Events = Generator[Event, None, None]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What whoever works on a plan is told, once.
+
+    Parameters
+    ----------
+    plan : Plan
+        All jobs.
+    store : Store
+        Where they are recorded.
+    wanted : collection of int
+        Positions of the jobs to be recorded; others may be trained along.
+    sweep_id : str or None
+        The run of the sweep; None for a run of its own.
+    parents : mapping of int to str
+        The run that a job is listed under, where there is one.
+    states : Path or None
+        The folder for states of long trainings; None saves none.
+    """
+
+    plan: Plan
+    store: Store
+    wanted: Collection[int]
+    sweep_id: str | None = None
+    parents: Mapping[int, str] | None = None
+    states: Path | None = None
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the jobs belong to a sweep."""
+        return self.sweep_id is not None
+
+    def begin(self, position: int, **more: float) -> RecordedRun:
+        """Create the run of a job."""
+        job = self.plan.jobs[position]
+        return begin_run(
+            self.store, job, sweep_id=self.sweep_id, parent_run_id=self.parent(position), **more
+        )
+
+    def fail(self, position: int, reason: str) -> Ended:
+        """Record a job that could not be trained."""
+        parent = self.parent(position)
+        job = self.plan.jobs[position]
+        outcome = record_failure(
+            self.store, job, reason, sweep_id=self.sweep_id, parent_run_id=parent
+        )
+        return Ended(position, outcome)
+
+    def parent(self, position: int) -> str | None:
+        """Return the run that a job is listed under."""
+        return (self.parents or {}).get(position, self.sweep_id)
