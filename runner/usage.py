@@ -15,7 +15,10 @@ Train neural networks as experiments that are written in YAML; find every run in
 
 Usage
   runner [key=value ...]              one run; with nothing else, the tutorial
-  runner --multirun key=1,2 ...       one run for each combination of the values
+  runner --multirun key=1,2 ...       a sweep: a run for each combination of the values; again,
+                                      it runs what is missing; --dry-run shows the plan
+  runner show [SWEEP]                 what came out of a sweep, by default the newest
+  runner sweeps                       all sweeps and their state
   runner ui [--port N] [--uri URI]    the runs in a browser
 
 Examples
