@@ -88,7 +88,8 @@ def _what_varies(plan: Plan) -> list[str]:
         told = list(found)
         if len(told) > _VALUES_SHOWN:
             told = [*told[: _VALUES_SHOWN - 2], "...", told[-1]]
-        lines.append(f"{key:{width}}  {len(found):,} values: {elide(', '.join(told), 100)}")
+        values_word = "value:" if len(found) == 1 else "values:"
+        lines.append(f"{key:{width}}  {len(found):,} {values_word} {elide(', '.join(told), 100)}")
     return lines
 
 

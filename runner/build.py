@@ -38,7 +38,6 @@ def stack_settings(
 def run_settings(experiment: Experiment) -> RunSettings:
     """Return what a run of a stack has for itself."""
     stopping = experiment.training.early_stopping
-    stopping = experiment.training.early_stopping
     return RunSettings(
         seed=experiment.seed,
         optimizer=experiment.optimizer.settings(),

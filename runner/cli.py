@@ -84,7 +84,7 @@ def _named(word: str) -> Callable[[Sequence[str]], None]:
 
 def _run(arguments: Sequence[str]) -> int:
     """Compose, check and carry out the jobs of a Hydra command line."""
-    from runner.compose import compose
+    from runner.compose import asks_for_sweep, compose
 
     if "--dry-run" in arguments:
         arguments = [*(word for word in arguments if word != "--dry-run"), "sweep.dry_run=true"]
@@ -93,5 +93,6 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     from runner.session import run_jobs
 
-    outcomes = run_jobs(jobs, is_sweep="-m" in arguments or "--multirun" in arguments)
+    # A person's own config may ask for it too, with hydra.mode.
+    outcomes = run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)
     return int(any(outcome.status != "FINISHED" for outcome in outcomes))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep")
+# They say nothing of a job.
+_NOT_OF_A_JOB = ("tracking", "sweep.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Plan:
     @property
     def experiment_name(self) -> str:
         """The MLflow experiment that is meant by the jobs' names."""
-        return "+".join(dict.fromkeys(job.experiment.name for job in self.jobs))[:250]
+        # Sorted: the same sweep goes to the same place, in whatever order its jobs are given.
+        return "+".join(sorted({job.experiment.name for job in self.jobs}))[:250]
 
     @property
     def identity(self) -> str:
@@ -159,7 +162,8 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
             experiment=experiment,
             name=run_name(experiment, varied[number]),
             varied=varied[number],
-            key=fingerprint(experiment, digests[0]),
+            # Data that cannot be read are told apart by where they should be.
+            key=fingerprint(experiment, digests[0] or data_keys[number]),
             data_digest=digests[0],
             split_digest=digests[1],
             shape=shape,
@@ -229,7 +233,11 @@ def _require_shared(first: Experiment, other: Experiment) -> None:
 def _varied(jobs: Sequence[Job]) -> list[dict[str, str]]:
     """Return for each job the overrides that not all jobs have; all of them for a job alone."""
     said = [
-        dict(override.lstrip("+~").partition("=")[::2] for override in job.overrides)
+        {
+            key: value
+            for key, _, value in (text.lstrip("+~").partition("=") for text in job.overrides)
+            if not key.startswith(_NOT_OF_A_JOB)
+        }
         for job in jobs
     ]
     if len(said) == 1:

@@ -61,7 +61,6 @@ def read_state(path: Path) -> dict[str, Any]:
         return arrays[value] if isinstance(value, str) and value.startswith(_ARRAY) else value
 
     try:
-        state: dict[str, Any] = put_back(json.loads(arrays.pop(_TREE).tobytes()))
-    except (KeyError, ValueError) as error:
+        return dict(put_back(json.loads(arrays.pop(_TREE).tobytes())))
+    except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: holds no saved training") from error
-    return state

@@ -88,6 +88,7 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
     ),
     (RULES[4], {"runner/cli.py": "from runner import build\n"}, "layers.py:3 imports numpy"),
     (RULES[4], {"runner/__init__.py": "import numpy\n"}, "__init__.py:1 imports numpy"),
+    (RULES[4], {"hydra_plugins/x.py": "'''Doc.'''\nimport numpy\n"}, "x.py:2 imports numpy"),
     (RULES[5], {"runner/build.py": "import yaml\n"}, "yaml is imported, not declared"),
     (RULES[5], {"runner/compose.py": ""}, "hydra is declared, not imported"),
     (RULES[6], {"tests/runner/test_build.py": "\n" * 301}, "test_build.py has 301 lines"),

@@ -65,12 +65,17 @@ def test_the_wheel_holds_every_shipped_config(wheel: Path) -> None:
 
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {"runner", "softnet"} <= tops
-    assert {name for name in tops if not name.endswith(".dist-info")} <= {
+    assert {name for name in tops if not name.endswith(".dist-info")} == {
         "runner",
         "softnet",
         "hydra_plugins",
     }
+
+
+def test_the_wheel_leaves_room_for_plugins_of_others(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    plugins = [name for name in names if name.startswith("hydra_plugins/")]
+    assert plugins == ["hydra_plugins/runner_stacked/__init__.py"]
 
 
 def test_the_wheel_says_that_it_is_typed(wheel: Path) -> None:
@@ -79,6 +84,10 @@ def test_the_wheel_says_that_it_is_typed(wheel: Path) -> None:
 
 def test_the_installed_runner_finds_its_configs_from_another_folder(run: Run) -> None:
     assert "learning_rate" in run("--cfg", "job")
+
+
+def test_the_installed_runner_brings_its_plugins(run: Run) -> None:
+    assert "StackedLauncher" in run("--info", "plugins")
 
 
 def test_the_installed_runner_takes_configs_of_a_persons_own(run: Run, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from runner.compose.sweep import Variations
 from runner.errors import CommandError
 from runner.places import config_folder
 
-__all__ = ["Job", "compose"]
+__all__ = ["Job", "asks_for_sweep", "compose"]
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's parser needs some milliseconds for each item of a list.
@@ -75,6 +75,18 @@ def compose(arguments: Sequence[str], help_template: str) -> list[Job] | None:
     if not jobs:
         raise CommandError("the sweep: must have at least one job, got an empty list of values.")
     return jobs
+
+
+def asks_for_sweep(arguments: Sequence[str]) -> bool:
+    """Tell whether a command line asks for a sweep, be it of a single job.
+
+    Raises
+    ------
+    CommandError
+        If there is no such command line.
+    """
+    flags = _parse(arguments)
+    return bool(flags.multirun) or "hydra.mode=MULTIRUN" in flags.overrides
 
 
 def _compose_all() -> list[Job]:

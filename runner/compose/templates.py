@@ -66,8 +66,6 @@ def template(
     plain = (
         _leaves_nothing(hydra)
         and all(_is_setting(raw, path(value)) for value in values)
-        # What goes through a reference lands elsewhere, maybe on a value.
-        and all(_section(raw, path(other)[:-1]) is not None for other in others)
         and not any(overlap(value, other) for value in values for other in others)
     )
     if not plain:
@@ -93,15 +91,13 @@ def _varies(raw: object) -> bool:
     return isinstance(raw, DictConfig)
 
 
-def _section(raw: object, names: list[str]) -> dict[str, Any] | None:
-    for name in names:
-        raw = raw.get(name) if isinstance(raw, dict) else None
-    return raw if isinstance(raw, dict) else None
-
-
 def _is_setting(raw: object, names: list[str]) -> bool:
-    section = _section(raw, names[:-1]) or {}
-    return names[-1] in section and not isinstance(section[names[-1]], dict | DictConfig)
+    """Tell whether a path leads through sections to something that is none."""
+    for name in names:
+        if not isinstance(raw, dict) or name not in raw:
+            return False
+        raw = raw[name]
+    return not isinstance(raw, dict | DictConfig)
 
 
 class _Plain:

@@ -138,7 +138,9 @@ def imports_run_one_way(root: Path) -> Iterator[str]:
 
 def the_command_line_starts_light(root: Path) -> Iterator[str]:
     graph = import_graph(root, lazy=False)
-    waiting, loaded = ["runner.cli", "runner.__main__"], set[str]()
+    # Hydra imports its plugins whenever it starts, in any program of the environment.
+    plugins = [name for name in graph if top(name) == "hydra_plugins"]
+    waiting, loaded = ["runner.cli", "runner.__main__", *plugins], set[str]()
     while waiting:
         name = waiting.pop()
         if name in graph and name not in loaded:

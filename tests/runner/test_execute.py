@@ -1,36 +1,18 @@
-"""From an experiment to results, alone and together."""
+"""From experiments to results: alone, together, and resumed from a file."""
 
-from typing import Any
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runner.config import Experiment
-from runner.errors import ConfigError
-from runner.execute import Result, train
+from runner.execute import Result, StackTraining, train
 from runner.prepared import prepare
+from runner.saved_state import read_state, write_state
+from tests.runner.jobs import CONFIG, STOPPING, experiment
 
-CONFIG: dict[str, Any] = {
-    "name": "test",
-    "seed": 0,
-    "data": {"name": "moons", "n_samples": 60, "noise": 0.1, "seed": 0, "scaling": "standardize"},
-    "split": {"name": "shuffled", "train": 40, "val": 10, "test": 10, "seed": 0},
-    "model": {"hidden_layer_sizes": [5], "activation": "tanh"},
-    "optimizer": {"name": "sgd", "learning_rate": 0.5, "momentum": 0.5},
-    "schedule": {"name": "constant"},
-    "training": {"steps": 60, "batch_size": 7, "evaluate_every": 5},
-}
-
-
-def experiment(**changes: object) -> Experiment:
-    config = {key: dict(v) if isinstance(v, dict) else v for key, v in CONFIG.items()}
-    for key, value in changes.items():
-        section, _, name = key.partition("__")
-        if name:
-            config[section][name] = value
-        else:
-            config[section] = value
-    return Experiment.from_dict(config)
+__all__ = ["CONFIG", "experiment"]
 
 
 def told(result: Result) -> tuple[object, ...]:
@@ -40,15 +22,19 @@ def told(result: Result) -> tuple[object, ...]:
     return history, final, result.weights_sha256, result.n_steps, result.best_step, result.failure
 
 
-def test_results_alone_equal_those_in_a_stack() -> None:
-    stopping = {"metric": "val/loss", "patience": 2, "min_delta": 0.0}
-    experiments = [
-        experiment(seed=1),
-        experiment(seed=2, training__early_stopping=stopping),
-        experiment(seed=1, optimizer__learning_rate=1e200),
-        experiment(seed=3, optimizer__weight_decay=0.01, optimizer__clip_norm=0.1),
-        experiment(seed=4, model__initializer="xavier", schedule={"name": "cosine"}),
+def a_stack(**common: object) -> list[Experiment]:
+    """Make runs of which one stops early and one diverges, and which differ in all they may."""
+    return [
+        experiment(**common, seed=1),
+        experiment(**common, seed=2, training__early_stopping=STOPPING),
+        experiment(**common, seed=1, optimizer__learning_rate=1e200),
+        experiment(**common, seed=3, optimizer__weight_decay=0.01, optimizer__clip_norm=0.1),
+        experiment(**common, seed=4, model__initializer="xavier", schedule={"name": "cosine"}),
     ]
+
+
+def test_results_alone_equal_those_in_a_stack() -> None:
+    experiments = a_stack()
     prepared = prepare(experiments[0])
     stacked = train(prepared, experiments)
     assert [told(r) for r in stacked] == [told(train(prepared, [e])[0]) for e in experiments]
@@ -56,8 +42,70 @@ def test_results_alone_equal_those_in_a_stack() -> None:
     assert stacked[1].final["best/step"] == stacked[1].best_step
 
 
+ADAM = {"name": "adam", "learning_rate": 0.05}
+
+
+@pytest.mark.parametrize("sampling", ["shuffled", "with_replacement"])
+@pytest.mark.parametrize("optimizer", [CONFIG["optimizer"], ADAM], ids=["sgd", "adam"])
+def test_resumed_from_a_file_at_any_record_equals_uninterrupted(
+    optimizer: dict[str, object], sampling: str, tmp_path: Path
+) -> None:
+    experiments = a_stack(optimizer=optimizer, training__sampling=sampling)
+    prepared = prepare(experiments[0])
+    whole, files = StackTraining(prepared, experiments), []
+    for record in whole:
+        files.append(tmp_path / f"{record.step}.npz")
+        write_state(files[-1], whole.state())
+    expected = whole.results()
+    assert len(files) == 60 / 5
+    assert expected[1].stopped_early
+    assert expected[2].failure is not None
+    for file in files:
+        resumed = StackTraining(prepared, experiments)
+        resumed.restore(read_state(file))
+        assert resumed.step == int(file.stem)
+        list(resumed)
+        results = resumed.results()
+        assert [told(result) for result in results] == [told(result) for result in expected]
+
+
+def test_resumed_between_two_evaluations_equals_uninterrupted(tmp_path: Path) -> None:
+    # Records without metrics show progress where evaluations are far apart.
+    experiments = a_stack(training__steps=600, training__evaluate_every=400)
+    prepared = prepare(experiments[0])
+    whole = StackTraining(prepared, experiments)
+    first = next(iter(whole))
+    assert not first.metrics
+    write_state(tmp_path / "state.npz", whole.state())
+    resumed = StackTraining(prepared, experiments)
+    resumed.restore(read_state(tmp_path / "state.npz"))
+    assert resumed.step == first.step
+    assert 0 < resumed.progress == first.step / 600 < 1
+    list(resumed)
+    expected = train(prepared, experiments)
+    assert [told(result) for result in resumed.results()] == [told(result) for result in expected]
+
+
+def test_a_resumed_training_keeps_the_times_of_its_first_part() -> None:
+    experiments = [experiment()]
+    prepared = prepare(experiments[0])
+    whole = StackTraining(prepared, experiments)
+    for record in whole:
+        if record.step == 30:
+            break
+    state = whole.state()
+    resumed = StackTraining(prepared, experiments)
+    assert resumed.started_s > whole.started_s
+    resumed.restore(state)
+    list(resumed)
+    (result,) = resumed.results()
+    assert result.started_s == whole.started_s
+    assert list(result.times_s[:6]) == [at_s for _, at_s in whole.records]
+    assert all(before <= after for before, after in pairwise(result.times_s))
+
+
 def test_final_metrics_are_those_of_the_weights_that_were_kept() -> None:
-    stopping = {"metric": "val/loss", "patience": 3, "min_delta": 0.0}
+    stopping = {**STOPPING, "patience": 3}
     stopped = experiment(training__early_stopping=stopping, training__steps=2000)
     (result,) = train(prepare(stopped), [stopped])
     best = min(values["val/loss"] for _, values in result.history)
@@ -66,22 +114,16 @@ def test_final_metrics_are_those_of_the_weights_that_were_kept() -> None:
     assert dict(result.history)[result.best_step or 0]["val/loss"] == best
 
 
+def test_who_asks_is_shown_each_record() -> None:
+    one, seen = experiment(), []
+    train(prepare(one), [one], lambda record: seen.append(record.step))
+    assert seen == list(range(5, 61, 5))
+
+
 def test_experiments_of_different_shapes_are_no_stack() -> None:
     experiments = [experiment(), experiment(model__activation="relu")]
     with pytest.raises(ValueError, match="too many values"):
         train(prepare(experiments[0]), experiments)
-
-
-def test_a_batch_larger_than_the_training_set_is_refused() -> None:
-    large = experiment(training__batch_size=41)
-    with pytest.raises(ConfigError, match="at most 40, the number of training rows, got 41"):
-        train(prepare(large), [large])
-
-
-def test_a_network_that_cannot_fit_is_refused_before_it_is_made() -> None:
-    huge = experiment(model__hidden_layer_sizes=[10**9])
-    with pytest.raises(ConfigError, match=r"5,000,000,002 parameters need about 400\.0 GB"):
-        train(prepare(huge), [huge])
 
 
 def test_the_digest_of_weights_sees_one_bit() -> None:

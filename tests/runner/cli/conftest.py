@@ -1,0 +1,36 @@
+"""The real command with an empty store that is there already, since making one takes seconds."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FOREIGN
+from tests.runner.conftest import Command
+
+
+@pytest.fixture
+def sweeper(command: Command, migrated_database: Path) -> Command:
+    """Prepare the command and a store for one test."""
+    shutil.copyfile(migrated_database, command.store / "mlflow.db")
+    return command
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, home: Path
+) -> Iterator[Command]:
+    """Prepare the command and a store for the tests of one file, which look at what it left."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    places = [folder / name for name in ("here", "store", "scratch")]
+    for place in places:
+        place.mkdir()
+    shutil.copyfile(migrated_database, folder / "store" / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(FOREIGN):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        yield Command(*places)

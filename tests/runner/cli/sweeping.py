@@ -1,0 +1,161 @@
+"""The real command at work on sweeps: started, watched through its store, and its processes.
+
+What happens is awaited as a condition of the store, never by a sleep; what is in the store is read
+from its tables, because asking MLflow would cost each test a second.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from sqlite3 import OperationalError, connect
+
+from tests.runner.conftest import Command
+
+WITHIN_S = 90  # a shared machine can be ten times slower than a quiet one
+
+# Runs that last long are shown and saved after seconds that a test does not have.
+WITH_CONSTANTS = """
+import json, sys
+import runner.work
+for name, value in json.loads(sys.argv.pop(1)).items():
+    assert hasattr(runner.work, name)
+    setattr(runner.work, name, value)
+sys.argv[0] = "runner"
+from runner.cli import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run as the store has it; metrics by name and step."""
+
+    run_id: str
+    name: str
+    status: str
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        return self.tags["runner.kind"]
+
+    @property
+    def key(self) -> str:
+        return self.tags["runner.key"]
+
+    @property
+    def parent(self) -> str:
+        return self.tags["mlflow.parentRunId"]
+
+    @property
+    def bits(self) -> tuple[str, dict[tuple[str, int], float]]:
+        """What must be the same wherever and with whatever a job is trained."""
+        return self.tags["runner.weights_sha256"], self.metrics
+
+
+def recorded(command: Command) -> list[Recorded]:
+    """Read all runs of the store, in order of their beginning."""
+    database = command.store / "mlflow.db"
+    with closing(connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        runs = {
+            row[0]: Recorded(*row)
+            for row in connection.execute(
+                "SELECT run_uuid, name, status FROM runs ORDER BY start_time"
+            )
+        }
+        for run_id, name, value in connection.execute("SELECT run_uuid, key, value FROM tags"):
+            if run_id in runs:  # it may be newer than the list
+                runs[run_id].tags[name] = value
+        for run_id, name, step, value in connection.execute(
+            "SELECT run_uuid, key, step, value FROM metrics"
+        ):
+            if run_id in runs:
+                runs[run_id].metrics[name, step] = value
+    return list(runs.values())
+
+
+def of_kind(kind: str, runs: list[Recorded]) -> list[Recorded]:
+    """Choose the runs of a kind: run, group or sweep."""
+    return [run for run in runs if run.kind == kind]
+
+
+def jobs(command: Command, status: str | None = None) -> list[Recorded]:
+    """Read the runs of jobs, or those of them that stand like this."""
+    found = of_kind("run", recorded(command))
+    return [run for run in found if status in {None, run.status}]
+
+
+def count(command: Command, status: str, kind: str = "run") -> int:
+    """Count runs without reading what is in them: it is asked many times a second."""
+    query = (
+        "SELECT count(*) FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid "
+        "WHERE status = ? AND tags.key = 'runner.kind' AND tags.value = ?"
+    )
+    database = command.store / "mlflow.db"
+    with closing(connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            (number,) = connection.execute(query, (status, kind)).fetchone()
+        except OperationalError:  # somebody is writing
+            return 0
+    return int(number)
+
+
+def start(
+    command: Command, *arguments: str, constants: dict[str, float] | None = None
+) -> subprocess.Popen[str]:
+    """Start the command as the head of a process group of its own.
+
+    `constants` of `runner.work` are set before it begins.
+    """
+    changed = ["-c", WITH_CONSTANTS, json.dumps(constants)] if constants else ["-m", "runner"]
+    return subprocess.Popen(
+        [sys.executable, *changed, *arguments],
+        cwd=command.folder,
+        env=command.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def until(process: subprocess.Popen[str], condition: Callable[[], object]) -> None:
+    """Wait until something is so, while a process is at work."""
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it has not come to that"
+        try:
+            process.wait(0.01)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def end(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait for a process, and return what it said."""
+    printed, errors = process.communicate(timeout=WITHIN_S)
+    return subprocess.CompletedProcess(process.args, process.returncode, printed, errors)
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """List the processes of its group that are alive, besides itself."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [
+        int(pid)
+        for pid, group, state in rows
+        # Nobody may be there to bury an orphan: what is dead already does no work.
+        if int(group) == process.pid != int(pid) and not state.startswith("Z")
+    ]
+
+
+def table(ended: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return what was printed of a sweep, without the time that it took."""
+    return [line for line in ended.stdout.splitlines() if not line.startswith("took ")]

@@ -1,0 +1,46 @@
+"""Short jobs as they come from the command line, without composing any, and plans of them."""
+
+from typing import Any
+
+from runner.compose import Job
+from runner.config import Experiment
+from runner.plan import Plan, make_plan
+
+CONFIG: dict[str, Any] = {
+    "name": "test",
+    "seed": 0,
+    "data": {"name": "moons", "n_samples": 60, "noise": 0.1, "seed": 0, "scaling": "standardize"},
+    "split": {"name": "shuffled", "train": 40, "val": 10, "test": 10, "seed": 0},
+    "model": {"hidden_layer_sizes": [5], "activation": "tanh"},
+    "optimizer": {"name": "sgd", "learning_rate": 0.5, "momentum": 0.5},
+    "schedule": {"name": "constant"},
+    "training": {"steps": 60, "batch_size": 7, "evaluate_every": 5},
+}
+STOPPING = {"metric": "val/loss", "patience": 2, "min_delta": 0.0}
+
+
+def config(**changes: object) -> dict[str, Any]:
+    """Return `CONFIG` with changes: a whole section, or ``optimizer__learning_rate``."""
+    changed = {key: dict(v) if isinstance(v, dict) else v for key, v in CONFIG.items()}
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        if name:
+            changed.setdefault(section, {})[name] = value
+        else:
+            changed[section] = dict(value) if isinstance(value, dict) else value
+    return changed
+
+
+def experiment(**changes: object) -> Experiment:
+    return Experiment.from_dict(config(**changes))
+
+
+def job(**changes: object) -> Job:
+    """Make the job whose overrides are the changes."""
+    overrides = (f"{key.replace('__', '.')}={value}" for key, value in changes.items())
+    return Job(config(**changes), tuple(overrides))
+
+
+def plan(*changes: dict[str, object]) -> Plan:
+    """Plan a job for each set of changes."""
+    return make_plan([job(**each) for each in changes])
