@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.execute import Result
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.record import begin_run, record_failure
@@ -78,11 +79,23 @@ class Assignment:
         """Whether the jobs belong to a sweep."""
         return self.sweep_id is not None
 
-    def begin(self, position: int, **more: float) -> RecordedRun:
-        """Create the run of a job."""
-        job = self.plan.jobs[position]
+    def begin(
+        self,
+        position: int,
+        started_s: float,
+        *,
+        flush_every_s: float | None = None,
+        result: Result | None = None,
+    ) -> RecordedRun:
+        """Create the run of a job; see `begin_run`."""
         return begin_run(
-            self.store, job, sweep_id=self.sweep_id, parent_run_id=self.parent(position), **more
+            self.store,
+            self.plan.jobs[position],
+            sweep_id=self.sweep_id,
+            parent_run_id=self.parent(position),
+            started_s=started_s,
+            flush_every_s=flush_every_s,
+            result=result,
         )
 
     def fail(self, position: int, reason: str) -> Ended:

@@ -38,6 +38,7 @@ def begin_run(
     parent_run_id: str | None = None,
     started_s: float | None = None,
     flush_every_s: float | None = None,
+    result: Result | None = None,
 ) -> RecordedRun:
     """Create the run of a job, with all that is known before it is trained.
 
@@ -53,6 +54,8 @@ def begin_run(
         When its training began, in seconds since 1970; None for now.
     flush_every_s : float or None
         Seconds between two batches of metrics; None for the usual.
+    result : Result or None
+        What it left, where it has been trained already.
 
     Raises
     ------
@@ -67,7 +70,11 @@ def begin_run(
         "runner.split_digest": job.split_digest,
         "runner.environment": environment_digest(),
         "runner.code": code_digest(),
-    } | ({} if sweep_id is None else {"runner.sweep": sweep_id})
+    }
+    if sweep_id is not None:
+        tags["runner.sweep"] = sweep_id
+    if result is not None:
+        tags["runner.weights_sha256"] = result.weights_sha256
     more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
     params = to_plain(job.experiment)
     return store.start_run(job.name, params, tags, parent_run_id, started_s, **more)

@@ -78,6 +78,8 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     folder = SweepFolder(store.folder / "sweeps" / plan.identity)
     with folder.locked(say_wait):
         standing = _Standing(None, {}) if plan.first.sweep.restart else _standing(store, plan)
+        if standing.sweep is not None:
+            store.sweeps.close_running(standing.sweep)
         outcomes = dict(standing.done)
         missing = [position for position in range(len(plan.jobs)) if position not in outcomes]
         say_start(plan, len(missing), is_new=standing.sweep is None)

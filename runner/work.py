@@ -132,7 +132,7 @@ class _StackAtWork:
                 run = self._runs.get(position)
                 if run is None:
                     with held():  # a run that nobody knows of could not be closed
-                        run = self._assignment.begin(position, started_s=result.started_s)
+                        run = self._assignment.begin(position, result.started_s, result=result)
                         self._runs[position] = run
                     for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
                         run.log_metrics(step, metrics, at_s)
@@ -159,7 +159,7 @@ class _StackAtWork:
             with held():  # a run that nobody knows of could not be closed
                 self._runs[position] = self._assignment.begin(
                     position,
-                    started_s=self._training.started_s,
+                    self._training.started_s,
                     flush_every_s=_FLUSHED_EVERY_S * len(self._wanted),
                 )
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # Often enough to watch a long run in the UI, seldom enough to cost nothing.
 FLUSH_EVERY_S = 5.0
+# The tag that says why a run did not finish, and what it says where nobody was left to say it.
+FAILURE = "runner.failure"
+ENDED_UNCLOSED = "the process ended without closing the run"
 _NAME_CHARACTERS = 250
 _PARAM_CHARACTERS = 6000
 _TAG_CHARACTERS = 8000
@@ -74,6 +77,7 @@ class RecordedRun:
         self._params = flattened(params)
         self._metrics: list[tuple[str, float, int, int]] = []
         self._tags: dict[str, str] = {}
+        self._written_tags: dict[str, str] = dict(run.data.tags)
         self._flush_every_s = flush_every_s
         self._next_flush = time.monotonic() + flush_every_s
         self._ended = False
@@ -106,8 +110,10 @@ class RecordedRun:
             self.flush()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Note tags, to be written with the next batch."""
-        self._tags |= tags
+        """Note tags, to be written with the next batch; those that are there already are not."""
+        self._tags |= {
+            key: value for key, value in tags.items() if self._written_tags.get(key) != cut(value)
+        }
 
     def flush(self) -> None:
         """Write what was noted, in one batch; the first one carries the params.
@@ -131,6 +137,7 @@ class RecordedRun:
             )
         del self._metrics[: len(metrics)]
         self._params = {}
+        self._written_tags |= {key: cut(value) for key, value in self._tags.items()}
         self._tags = {}
         self._next_flush = time.monotonic() + self._flush_every_s
 
@@ -197,7 +204,7 @@ class RecordedRun:
         StoreError
             If the store fails.
         """
-        self.set_tags({"runner.failure": reason})
+        self.set_tags({FAILURE: reason})
         self._end("FAILED", ended_s)
 
     def kill(self) -> None:

@@ -19,7 +19,13 @@ from runner.places import outputs_folder
 from runner.tracking import library
 from runner.tracking.address import Address, experiment_link
 from runner.tracking.processes import Presence, dead
-from runner.tracking.runs import FLUSH_EVERY_S, RecordedRun, cut
+from runner.tracking.runs import (
+    ENDED_UNCLOSED,
+    FAILURE,
+    FLUSH_EVERY_S,
+    RecordedRun,
+    cut,
+)
 from runner.tracking.sweeps import Sweeps
 
 if TYPE_CHECKING:
@@ -229,8 +235,7 @@ class Store:
         left_running = f"attributes.status = 'RUNNING' and tags.`runner.process` = '{process}'"
         while runs := self.client.search_runs(experiments, left_running):
             for run in runs:
-                reason = "the process ended without closing the run"
-                self.client.set_tag(run.info.run_id, "runner.failure", reason)
+                self.client.set_tag(run.info.run_id, FAILURE, ENDED_UNCLOSED)
                 self.client.set_terminated(run.info.run_id, "KILLED")
                 closed.append(run.info.run_id)
         return closed

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from runner.checkpoint import read_arrays
 from runner.outcome import Outcome, Status
 from runner.tracking import library
+from runner.tracking.runs import ENDED_UNCLOSED, FAILURE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -143,6 +144,20 @@ class Sweeps:
         runs = self._search([sweep.experiment_id], wanted)
         return {run.data.tags.get("runner.varied", ""): run.info.run_id for run in runs}
 
+    def close_running(self, sweep: RecordedSweep) -> None:
+        """Mark KILLED what a dead process left RUNNING of a sweep that nobody else works on.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        wanted = f"attributes.status = 'RUNNING' and tags.`runner.sweep` = '{sweep.run_id}'"
+        for run in list(self._search([sweep.experiment_id], wanted)):
+            with library.in_words(self._place):
+                self._client.set_tag(run.info.run_id, FAILURE, ENDED_UNCLOSED)
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step.
 
@@ -214,7 +229,7 @@ def _outcome(run: Run) -> Outcome:
         status=cast("Status", status) if status in {"FINISHED", "FAILED"} else "KILLED",
         varied=_varied(run.data.tags),
         metrics=_final(run.data.metrics),
-        failure=run.data.tags.get("runner.failure"),
+        failure=run.data.tags.get(FAILURE),
         duration_s=(ended_ms - run.info.start_time) / 1000,
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runner.engine import Crashed, Engine, Task, Work, n_cores
-from runner.errors import StoreError, Terminated
+from runner.errors import StoreError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 pytestmark = [
@@ -102,7 +102,6 @@ def dying(task: Task) -> Generator[object, None, None]:
 @pytest.mark.parametrize("n_workers", [1, 3])
 def test_a_worker_that_dies_costs_its_task_alone_and_is_replaced(n_workers: int) -> None:
     events = run(n_workers, dying, [(number,) for number in range(8)])
-    assert [event for event in events if isinstance(event, tuple)] != []
     assert sorted(event for event in events if isinstance(event, tuple)) == [
         (number,) for number in range(8)
     ]
@@ -150,9 +149,8 @@ def test_who_leaves_in_a_hurry_waits_for_clean_ends(tmp_path: Path) -> None:
         try:
             yield task
             time.sleep(60)
-        except Terminated:
+        finally:
             (tmp_path / f"{task[0]}").touch()
-            raise
 
     before = time.monotonic()
     with pytest.raises(KeyboardInterrupt), Engine(2, workplace(endless), [(0,), (1,)]) as engine:

@@ -1,0 +1,111 @@
+"""Jobs that fail cost themselves alone; the others finish, and each failure is told."""
+
+import subprocess
+
+import pytest
+
+from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded
+from tests.runner.conftest import Command
+
+ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(40))
+BROKEN = ROWS.replace("\n5,5,", "\n5,five,")
+MINE = ["experiment=own_csv", "data.target=label", "training.epochs=3"]
+# Of these four jobs one is sound, one diverges, and two have data of no use.
+POINTS = ["data.path=good.csv,broken.csv", "optimizer.learning_rate=0.01,1e200"]
+SWEEP = ["-m", *MINE, *POINTS, "sweep.name=mixed"]
+
+Ended = subprocess.CompletedProcess[str]
+Sweep = tuple[Ended, list[Recorded]]
+
+
+def told_by(ended: Ended) -> str:
+    return " ".join(ended.stdout.split())
+
+
+def statuses(runs: list[Recorded]) -> dict[str, str]:
+    return {run.name: run.status for run in of_kind("run", runs)}
+
+
+@pytest.fixture(scope="module")
+def mixed(shared: Command) -> Sweep:
+    (shared.folder / "good.csv").write_text(ROWS)
+    (shared.folder / "broken.csv").write_text(BROKEN)
+    ended = shared(*SWEEP)
+    return ended, recorded(shared)
+
+
+@pytest.fixture(scope="module")
+def not_again(mixed: Sweep, shared: Command) -> Sweep:
+    """The same command, told to leave alone what failed."""
+    ended = shared(*SWEEP, "sweep.retry_failed=false")
+    return ended, recorded(shared)
+
+
+@pytest.fixture(scope="module")
+def repaired(not_again: Sweep, shared: Command) -> Sweep:
+    """The same command, when the file has been put right."""
+    (shared.folder / "broken.csv").write_text(BROKEN.replace("five", "4"))
+    ended = shared(*SWEEP)
+    return ended, recorded(shared)
+
+
+def test_others_finish_and_the_code_is_one(mixed: Sweep):
+    ended, runs = mixed
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert sorted(statuses(runs).values()) == ["FAILED"] * 3 + ["FINISHED"]
+    assert statuses(runs)["path=good.csv learning_rate=0.01"] == "FINISHED"
+
+
+def test_failed_runs_hold_the_reason(mixed: Sweep):
+    _, runs = mixed
+    reasons = {run.name: run.tags.get("runner.failure", "") for run in of_kind("run", runs)}
+    assert "not finite at step" in reasons["path=good.csv learning_rate=1e200"]
+    for rate in ("0.01", "1e200"):
+        reason = reasons[f"path=broken.csv learning_rate={rate}"]
+        assert "broken.csv" in reason
+        assert "'five'" in reason
+
+
+def test_summary_names_each_failed_job_and_why(mixed: Sweep):
+    told = told_by(mixed[0])
+    for run in of_kind("run", mixed[1]):
+        if run.status == "FAILED":
+            assert run.name in told
+    assert "not finite" in told
+    assert "'five'" in told
+
+
+def test_parent_says_how_many_failed(mixed: Sweep):
+    (parent,) = of_kind("sweep", mixed[1])
+    assert (parent.name, parent.status) == ("mixed", "FAILED")
+    assert parent.tags["runner.failure"] == "3 of 4 jobs failed"
+
+
+def test_failed_jobs_are_left_alone_where_that_is_wanted(mixed: Sweep, not_again: Sweep):
+    ended, runs = not_again
+    assert ended.returncode == 1  # what has failed has not become well
+    assert of_kind("run", runs) == of_kind("run", mixed[1])
+
+
+def test_same_name_goes_on_with_what_failed(mixed: Sweep, repaired: Sweep):
+    ended, runs = repaired
+    assert ended.returncode == 1  # 1e200 is what it was
+    before = {run.run_id for run in mixed[1]}
+    new = [run for run in of_kind("run", runs) if run.run_id not in before]
+    assert sorted((run.name, run.status) for run in new) == [
+        ("path=broken.csv learning_rate=0.01", "FINISHED"),
+        ("path=broken.csv learning_rate=1e200", "FAILED"),
+        ("path=good.csv learning_rate=1e200", "FAILED"),
+    ]
+    assert len(of_kind("sweep", runs)) == 1
+    assert "mixed: 1 of 4 jobs are done, 3 to run." in ended.stderr
+
+
+def test_fail_fast_stops_at_the_first_failure(sweeper: Command):
+    (sweeper.folder / "good.csv").write_text(ROWS)
+    (sweeper.folder / "broken.csv").write_text(BROKEN)
+    ended = sweeper("-m", *MINE, "data.path=broken.csv,good.csv", "sweep.fail_fast=true")
+    assert ended.returncode == 1
+    assert [run.name for run in jobs(sweeper)] == ["path=broken.csv"]
+    assert "RUNNING" not in {run.status for run in recorded(sweeper)}

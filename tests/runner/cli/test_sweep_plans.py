@@ -1,0 +1,94 @@
+"""A plan is checked as a whole, can be looked at, and does not change once the sweep has begun."""
+
+import pytest
+
+from tests.runner.cli.sweeping import Recorded, count, end, of_kind, recorded, start, until
+from tests.runner.conftest import Command
+
+ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(40))
+CHANGED = ROWS.replace("\n5,5,", "\n5,4,")
+MINE = "defaults: [sgd]\nlearning_rate: {rate}\n"
+
+
+def test_one_illegal_point_among_a_hundred_stops_all_before_the_first(command: Command):
+    ended = command("-m", "seed=range(0,99)", "+training.extra=1", "seed=-1")
+    assert ended.returncode == 2
+    rates = ",".join([*(f"0.{number:02}" for number in range(1, 100)), "-1"])
+    ended = command("-m", "training.steps=200", f"optimizer.learning_rate={rates}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert 1 <= len(ended.stderr.splitlines()) <= 3
+    assert "optimizer.learning_rate: must be a finite number above 0, got -1" in ended.stderr
+    assert "Nothing was run: job 100 of 100" in ended.stderr
+    assert command.left() == []
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "sweep.dry_run=true"])
+def test_dry_run_prints_the_plan_and_leaves_nothing(how: str, command: Command):
+    ended = command("-m", "seed=0,1,2,1", "optimizer.learning_rate=0.01,0.04", how)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    name, *told = [" ".join(line.split()) for line in ended.stdout.splitlines()]
+    assert name.endswith(": 6 jobs")
+    assert told[:4] == [
+        "seed 3 values: 0, 1, 2",
+        "optimizer.learning_rate 2 values: 0.01, 0.04",
+        "2 more are given again, and run once.",
+        "0 done, 6 to run",
+    ]
+    assert "stack" in told[4]
+    assert "worker" in told[4]
+    assert command.left() == []
+
+
+def test_dry_run_knows_what_is_done(sweeper: Command):
+    points = ["-m", "training.steps=200", "sweep.name=grows"]
+    assert sweeper(*points, "seed=0,1").returncode == 0
+    before = recorded(sweeper)
+    ended = sweeper(*points, "seed=0,1,2", "--dry-run")
+    assert "grows: 3 jobs" in ended.stdout
+    assert "2 done, 1 to run" in ended.stdout
+    assert recorded(sweeper) == before
+
+
+# What is edited while a sweep is at work.
+
+
+@pytest.fixture(scope="module")
+def edited(shared: Command) -> tuple[str, list[Recorded]]:
+    """A sweep whose YAML and whose data were edited when its first job had begun.
+
+    Its jobs are trained one by one, the long ones first.
+    """
+    folder = shared.folder / "optimizer"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text(MINE.format(rate=0.03))
+    for name in ("mine.csv", "other.csv"):
+        (shared.folder / name).write_text(ROWS)
+    process = start(
+        shared,
+        *("-m", "--config-dir", ".", "experiment=own_csv", "optimizer=mine", "training=steps"),
+        *("data.target=label", "data.path=mine.csv,other.csv", "training.steps=200,40000"),
+        *("training.evaluate_every=200", "sweep.n_workers=1"),
+        constants={"_SHOWN_AFTER_S": 0.0},
+    )
+    until(process, lambda: count(shared, "RUNNING"))
+    (folder / "mine.yaml").write_text(MINE.format(rate=1e200))
+    (shared.folder / "mine.csv").write_text(CHANGED)
+    ended = end(process)
+    assert ended.returncode == 1, ended.stderr
+    return ended.stdout, of_kind("run", recorded(shared))
+
+
+def test_edited_yaml_changes_nothing(edited: tuple[str, list[Recorded]], shared: Command):
+    finished = [run for run in edited[1] if run.status == "FINISHED"]
+    assert len(finished) == 3
+    for run in finished:
+        folder = shared.store / "artifacts" / "own_csv" / run.run_id / "artifacts"
+        assert "learning_rate: 0.03\n" in (folder / "config.yaml").read_text()
+
+
+def test_remaining_jobs_of_changed_data_fail_and_say_so(edited: tuple[str, list[Recorded]]):
+    printed, runs = edited
+    (failed,) = [run for run in runs if run.status != "FINISHED"]
+    assert (failed.name, failed.status) == ("path=mine.csv steps=200", "FAILED")
+    assert "mine.csv: has changed since the sweep was planned" in failed.tags["runner.failure"]
+    assert "has changed since the sweep was planned" in " ".join(printed.split())
