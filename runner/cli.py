@@ -6,6 +6,7 @@ Each command imports what it needs when it is called, so that help and a typing 
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -30,6 +31,7 @@ def main() -> NoReturn:
         _say(str(error))
         code = error.exit_code
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
         code = INTERRUPTED
     except Terminated:
         code = TERMINATED

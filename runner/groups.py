@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -89,11 +89,37 @@ class Groups:
         key = self._group_of.get(position)
         if key is None or key not in self._open:
             return
-        members = self._members[key]
-        if all(member in outcomes for member in members):
-            group = self._open.pop(key)
-            group.log_metrics(0, _summary([outcomes[member] for member in members]))
-            group.finish()
+        if all(member in outcomes for member in self._members[key]):
+            self._sum_up(key, outcomes)
+
+    def complete_interrupted(
+        self, unfinished: Iterable[str], outcomes: Mapping[int, Outcome]
+    ) -> None:
+        """Sum up the groups whose jobs had all ended when an earlier attempt was interrupted.
+
+        Parameters
+        ----------
+        unfinished : iterable of str
+            Groups of an earlier attempt by what they have in common, as JSON.
+        outcomes : mapping of int to Outcome
+            By position in the plan.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        for key in unfinished:
+            members = self._members.get(key, [])
+            if members and key not in self._open and all(m in outcomes for m in members):
+                self._open[key] = self._store.reopen_run(self._known[key])
+                self._sum_up(key, outcomes)
+
+    def _sum_up(self, key: str, outcomes: Mapping[int, Outcome]) -> None:
+        group = self._open[key]
+        group.log_metrics(0, _summary([outcomes[member] for member in self._members[key]]))
+        group.finish()
+        del self._open[key]  # not before: what is interrupted has to be killed
 
     def kill(self) -> None:
         """End the groups that wait for jobs which will not end now."""

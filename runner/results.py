@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config import to_yaml
+from runner.errors import ConfigError, DataError
 from runner.outcome import Outcome, best_first
-from runner.plan import Plan
-from runner.prepared import prepare
+from runner.plan import Plan, PlannedJob
+from runner.prepared import Prepared, prepare
 from runner.record import scratch_folder
 from runner.report import write_csv
 from runner.summary import Configuration, configurations, ranked
@@ -71,11 +72,20 @@ def store_results(
             run.log_metrics(0, best.metrics)
         run.log_folder(folder)
     if best is not None:
-        experiment = jobs[best.run_id].experiment
-        prepared = prepare(experiment)
-        if prepared.dataset.digest == jobs[best.run_id].data_digest:
+        job = jobs[best.run_id]
+        prepared = _as_planned(job)
+        if prepared is not None:
             weights = store.sweeps.weights(best.run_id)
-            store.log_model(run, prepared, weights, experiment.model.activation)
+            store.log_model(run, prepared, weights, job.experiment.model.activation)
+
+
+def _as_planned(job: PlannedJob) -> Prepared | None:
+    """Return the data that a job was trained on; None where they have changed or gone since."""
+    try:
+        prepared = prepare(job.experiment)
+    except (ConfigError, DataError):
+        return None
+    return prepared if prepared.dataset.digest == job.data_digest else None
 
 
 def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:

@@ -84,7 +84,8 @@ def run_sweep(plan: Plan) -> list[Outcome]:
         missing = [position for position in range(len(plan.jobs)) if position not in outcomes]
         say_start(plan, len(missing), is_new=standing.sweep is None)
         try:
-            if missing:
+            # Without a job too: an interrupt may have left nothing but the sum to be done.
+            if missing or (standing.sweep is not None and standing.sweep.status != "FINISHED"):
                 _run_missing(store, folder, plan, standing.sweep, missing, outcomes)
         except (Exception, KeyboardInterrupt, Terminated):
             say_way_back()
@@ -154,6 +155,8 @@ def _run_missing(
         assignment = Assignment(
             plan, store, frozenset(missing), run.run_id, groups.begin(missing), folder.states
         )
+        if sweep is not None:
+            groups.complete_interrupted(store.sweeps.groups_of(sweep, unfinished=True), outcomes)
         with (
             progress(len(missing), sweep_name(plan), unit="jobs") as advance,
             closing(_ended(assignment, folder, advance)) as ended_jobs,

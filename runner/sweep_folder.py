@@ -84,7 +84,7 @@ class SweepFolder:
         for file in sorted(self.states.glob("*.npz")):
             try:
                 found.append([str(key) for key in read_state(file)["keys"]])
-            except (StoreError, KeyError):
+            except (StoreError, KeyError, TypeError):
                 file.unlink(missing_ok=True)  # what cannot be read is trained again
         return found
 

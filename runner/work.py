@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runner.assignment import Assignment, Ended, Events, Progress, Resumed
-from runner.environment import environment_digest
+from runner.environment import code_digest, environment_digest
 from runner.errors import ConfigError, DataError, RunnerError, StoreError
-from runner.execute import StackTraining
+from runner.execute import Result, StackTraining
 from runner.plan import PlannedJob
 from runner.prepared import Prepared
 from runner.record import close_run, end_run, reason_of
@@ -92,6 +92,7 @@ class _StackAtWork:
         self._prepared = prepared
         self._jobs = [assignment.plan.jobs[position] for position in stack]
         self._training = StackTraining(prepared, [job.experiment for job in self._jobs])
+        self._results: list[Result] = []
         self._runs: dict[int, RecordedRun] = {}
         self._n_logged = 0
         self._saved_s = time.monotonic()
@@ -116,6 +117,7 @@ class _StackAtWork:
                 self._save()
                 yield Progress((training.progress - done) * n_jobs / 2, _loss(record))
                 done = training.progress
+            self._results = training.results()
             # What stops early has done its part.
             yield Progress((1.0 - done) * n_jobs / 2)
         except BaseException as error:
@@ -125,8 +127,7 @@ class _StackAtWork:
     def record(self) -> Events:
         """Record one job after the other."""
         try:
-            results = self._training.results()
-            for position, job, result in zip(self._stack, self._jobs, results, strict=True):
+            for position, job, result in zip(self._stack, self._jobs, self._results, strict=True):
                 if position not in self._wanted:
                     continue
                 run = self._runs.get(position)
@@ -180,7 +181,7 @@ class _StackAtWork:
         if self._state is None or time.monotonic() - self._saved_s < _SAVED_EVERY_S:
             return
         state = {
-            "environment": environment_digest(),
+            "environment": _environment(),
             "keys": [job.key for job in self._jobs],
             "training": self._training.state(),
         }
@@ -194,7 +195,7 @@ class _StackAtWork:
         # A torn or foreign file costs the time that it would have saved, nothing else.
         with suppress(StoreError):
             state = read_state(self._state)
-            if state["environment"] == environment_digest():
+            if state.get("environment") == _environment():
                 self._training.restore(state["training"])
                 return True
         return False
@@ -206,6 +207,11 @@ class _StackAtWork:
             with suppress(StoreError):
                 close_run(run, error)
         self._runs = {}
+
+
+def _environment() -> str:
+    """Return what a training must go on with to have the same bits."""
+    return f"{environment_digest()} {code_digest()}"
 
 
 def _loss(record: Record) -> float | None:

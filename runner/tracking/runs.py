@@ -149,10 +149,20 @@ class RecordedRun:
         StoreError
             If the store fails.
         """
+        from mlflow.exceptions import MlflowException
+
         from runner.tracking.datasets import dataset_inputs
 
+        inputs = dataset_inputs(dataset, split)
         with library.in_words(self._place):
-            self._client.log_inputs(self.run_id, datasets=dataset_inputs(dataset, split))
+            try:
+                self._client.log_inputs(self.run_id, datasets=inputs)
+            except MlflowException as error:
+                # MLflow looks whether it has a dataset, and then adds it: another process may
+                # have added the same one between the two. Now it finds it.
+                if "unique" not in str(error).lower():
+                    raise
+                self._client.log_inputs(self.run_id, datasets=inputs)
 
     def log_folder(self, folder: Path, under: str | None = None) -> None:
         """Copy the files of a folder to the run's artifacts.

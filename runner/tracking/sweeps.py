@@ -132,8 +132,15 @@ class Sweeps:
                 found[key] = RecordedJob(key, _outcome(run))
         return list(found.values())[::-1]
 
-    def groups_of(self, sweep: RecordedSweep) -> dict[str, str]:
+    def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
         """Return the ids of a sweep's group runs by what they have in common, as JSON.
+
+        Parameters
+        ----------
+        sweep : RecordedSweep
+            Whose they are.
+        unfinished : bool
+            Whether to leave out those that are FINISHED.
 
         Raises
         ------
@@ -141,6 +148,8 @@ class Sweeps:
             If the store fails.
         """
         wanted = f"tags.`runner.kind` = 'group' and tags.`runner.sweep` = '{sweep.run_id}'"
+        if unfinished:
+            wanted += " and attributes.status != 'FINISHED'"
         runs = self._search([sweep.experiment_id], wanted)
         return {run.data.tags.get("runner.varied", ""): run.info.run_id for run in runs}
 

@@ -1,10 +1,14 @@
-"""Short jobs as they come from the command line, without composing any, and plans of them."""
+"""Short jobs as they come from the command line, plans of them, and how they are worked on."""
 
 from typing import Any
 
+from runner.assignment import Assignment, Ended, Event
 from runner.compose import Job
 from runner.config import Experiment
+from runner.outcome import Outcome
 from runner.plan import Plan, make_plan
+from runner.tracking import Store
+from runner.work import work_on
 
 CONFIG: dict[str, Any] = {
     "name": "test",
@@ -44,3 +48,17 @@ def job(**changes: object) -> Job:
 def plan(*changes: dict[str, object]) -> Plan:
     """Plan a job for each set of changes."""
     return make_plan([job(**each) for each in changes])
+
+
+def assignment(store: Store, made: Plan, **more: object) -> Assignment:
+    """Assign all jobs of a plan, as those of a sweep whose run need not exist."""
+    given: dict[str, object] = {"wanted": range(len(made.jobs)), "sweep_id": "5" * 32, **more}
+    return Assignment(made, store, **given)  # type: ignore[arg-type]  # what a test says
+
+
+def work(store: Store, made: Plan, stack: tuple[int, ...], **more: object) -> list[Event]:
+    return list(work_on(assignment(store, made, **more))(stack))
+
+
+def outcomes(events: list[Event]) -> dict[int, Outcome]:
+    return {event.position: event.outcome for event in events if isinstance(event, Ended)}

@@ -81,7 +81,15 @@ def test_without_arguments_the_tutorial_is_composed():
             "early_stopping": None,
         },
         "tracking": {"uri": None, "experiment": None},
-        "sweep": {"metric": "val/loss"},
+        "sweep": {
+            "name": None,
+            "metric": "val/loss",
+            "n_workers": None,
+            "fail_fast": False,
+            "retry_failed": True,
+            "restart": False,
+            "dry_run": False,
+        },
     }
 
 

@@ -45,6 +45,14 @@ class Recorded:
         return self.tags["runner.kind"]
 
     @property
+    def is_job(self) -> bool:
+        return self.kind == "run"
+
+    @property
+    def is_done_job(self) -> bool:
+        return self.is_job and self.status == "FINISHED"
+
+    @property
     def key(self) -> str:
         return self.tags["runner.key"]
 

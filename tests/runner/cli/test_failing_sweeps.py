@@ -7,7 +7,7 @@ import pytest
 from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded
 from tests.runner.conftest import Command
 
-ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(40))
+ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
 BROKEN = ROWS.replace("\n5,5,", "\n5,five,")
 MINE = ["experiment=own_csv", "data.target=label", "training.epochs=3"]
 # Of these four jobs one is sound, one diverges, and two have data of no use.

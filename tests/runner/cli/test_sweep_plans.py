@@ -5,14 +5,12 @@ import pytest
 from tests.runner.cli.sweeping import Recorded, count, end, of_kind, recorded, start, until
 from tests.runner.conftest import Command
 
-ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(40))
+ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
 CHANGED = ROWS.replace("\n5,5,", "\n5,4,")
 MINE = "defaults: [sgd]\nlearning_rate: {rate}\n"
 
 
 def test_one_illegal_point_among_a_hundred_stops_all_before_the_first(command: Command):
-    ended = command("-m", "seed=range(0,99)", "+training.extra=1", "seed=-1")
-    assert ended.returncode == 2
     rates = ",".join([*(f"0.{number:02}" for number in range(1, 100)), "-1"])
     ended = command("-m", "training.steps=200", f"optimizer.learning_rate={rates}")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -67,7 +65,7 @@ def edited(shared: Command) -> tuple[str, list[Recorded]]:
         shared,
         *("-m", "--config-dir", ".", "experiment=own_csv", "optimizer=mine", "training=steps"),
         *("data.target=label", "data.path=mine.csv,other.csv", "training.steps=200,40000"),
-        *("training.evaluate_every=200", "sweep.n_workers=1"),
+        *("training.epochs=null", "training.evaluate_every=200", "sweep.n_workers=1"),
         constants={"_SHOWN_AFTER_S": 0.0},
     )
     until(process, lambda: count(shared, "RUNNING"))

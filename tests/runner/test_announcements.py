@@ -1,0 +1,92 @@
+"""What a sweep says before it has results."""
+
+import io
+import sys
+
+import pytest
+
+from runner.announcements import print_plan, say, say_start, say_wait, say_way_back, sweep_name
+from runner.stack import stacks
+from tests.runner.jobs import plan
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_a_sweep_is_called_by_its_name_or_else_by_its_address() -> None:
+    assert sweep_name(plan({"sweep__name": "mine"})) == "mine"
+    made = plan({"seed": 1})
+    assert sweep_name(made) == f"sweep-{made.identity[:6]}"
+
+
+def test_the_start_says_what_is_to_be_done(capsys: Captured) -> None:
+    made = plan(*({"sweep__name": "mine", "seed": seed} for seed in range(3)))
+    say_start(made, 3, is_new=True)
+    say_start(made, 1, is_new=False)
+    say_start(made, 0, is_new=False)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        "mine: 3 jobs to run.",
+        "mine: 2 of 3 jobs are done, 1 to run.",
+        "mine is complete: 3 jobs. sweep.restart=true would run it again.",
+    ]
+
+
+def test_the_one_that_is_waited_for_is_named(capsys: Captured) -> None:
+    say_wait("4711")
+    assert capsys.readouterr().err.startswith("Process 4711 is running this sweep")
+
+
+def test_the_way_back_is_a_command_for_a_shell(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/venv/bin/runner", "-m", "seed=range(0, 9)", "name=a'b"])
+    say_way_back()
+    _, command = capsys.readouterr().err.splitlines()
+    assert command == """  runner -m 'seed=range(0, 9)' 'name=a'"'"'b'"""
+
+
+def test_what_acts_on_a_terminal_is_spelled_out(capsys: Captured) -> None:
+    say("a\x1b[31mb")
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_stream_that_is_closed_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    say("nobody hears it")
+    monkeypatch.setattr(sys, "stderr", None)
+    say("nobody hears it")
+
+
+def test_a_plan_says_how_many_what_varies_and_what_is_left(capsys: Captured) -> None:
+    points: list[dict[str, object]] = [
+        {"sweep__name": "mine", "optimizer__learning_rate": rate, "seed": seed}
+        for rate in (0.1, 0.2)
+        for seed in range(10)
+    ]
+    made = plan(*points, points[0], points[0], {"sweep__name": "mine", "training__batch_size": 99})
+    print_plan(made, 5, stacks(made, range(5, 20), 2), 2)
+    assert capsys.readouterr().out.splitlines() == [
+        "mine: 21 jobs",
+        "  optimizer.learning_rate  2 values: 0.1, 0.2",
+        "  seed                     10 values: 0, 1, 2, 3, ..., 9",
+        "  training.batch_size      1 values: 99",
+        "2 more are given again, and run once.",
+        "1 job cannot run: training.batch_size: must be at most 40, the number of training rows, "
+        "got 99.",
+        "5 done, 15 to run",
+        "2 stacks of up to 8 runs, 2 workers",
+    ]
+
+
+def test_a_plan_of_one_job_is_said_in_the_singular(capsys: Captured) -> None:
+    made = plan({"sweep__name": "mine", "seed": 1}, {"sweep__name": "mine", "seed": 1})
+    print_plan(made, 0, [(0,)], 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "mine: 1 job",
+        "1 more is given again, and run once.",
+        "0 done, 1 to run",
+        "1 stack of up to 1 run, 1 worker",
+    ]
