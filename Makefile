@@ -17,6 +17,7 @@ TWO_AT_ONCE = --numprocesses 2 --dist loadfile
 READY = .venv/ready
 READY_FOR_TESTS = .venv/ready-for-tests
 READY_FOR_CONFORMANCE = .venv/ready-for-conformance
+READY_FOR_BENCHMARKS = .venv/ready-for-benchmarks
 
 # Keeps a .venv that works; else makes one with the first interpreter that will do.
 SUITABLE = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
@@ -56,7 +57,7 @@ lint: $(READY_FOR_TESTS) ## check style, formatting and types
 conformance: $(READY_FOR_CONFORMANCE) ## compare training with PyTorch, which it installs
 	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
 
-benchmarks: $(READY) ## measure accuracy, speed, start-up and recording
+benchmarks: $(READY_FOR_BENCHMARKS) ## measure all that is promised, beside peers, which it installs
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: $(READY_FOR_TESTS) ## choose and pin the dependencies anew
@@ -65,6 +66,8 @@ lock: $(READY_FOR_TESTS) ## choose and pin the dependencies anew
 		--output-file requirements-build.txt
 	$(LOCK) --upgrade --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
+	$(LOCK) --upgrade --group peers --constraint requirements.txt \
+		--constraint requirements-build.txt --output-file requirements-peers.txt
 
 clean: ## remove everything that was installed or cached; what runs left in outputs/ stays
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
@@ -87,4 +90,10 @@ $(READY_FOR_TESTS): $(READY) requirements-dev.txt
 $(READY_FOR_CONFORMANCE): $(READY_FOR_TESTS)
 	@echo "Installing PyTorch into .venv (about 200 MB to download) ..."
 	@$(PIP) --no-build-isolation --editable '.[conformance]'
+	@touch $@
+
+# PyTorch is one of the peers.
+$(READY_FOR_BENCHMARKS): $(READY_FOR_CONFORMANCE) requirements-peers.txt
+	@echo "Installing JAX and Hydra's joblib launcher into .venv (about 100 MB to download) ..."
+	@$(PIP) --require-hashes -r requirements-peers.txt
 	@touch $@

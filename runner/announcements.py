@@ -49,7 +49,9 @@ def say_start(plan: Plan, n_missing: int, *, is_new: bool) -> None:
 
 def say_way_back() -> None:
     """Say which command goes on with what was interrupted."""
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
+    command = shlex.join([*words, *sys.argv[1:]])
     say(f"The same command goes on where this one stopped:\n  {command}")
 
 
@@ -59,7 +61,8 @@ def print_plan(plan: Plan, n_done: int, stacks: Sequence[Stack], n_workers: int)
     lines = [f"{sweep_name(plan)}: {_jobs(n_jobs)}"]
     lines += [f"  {line}" for line in _what_varies(plan)]
     if plan.n_duplicates:
-        lines.append(f"{plan.n_duplicates:,} more are given again, and run once.")
+        more = "1 more is" if plan.n_duplicates == 1 else f"{plan.n_duplicates:,} more are"
+        lines.append(f"{more} given again, and run once.")
     problems = [job for job in plan.jobs if job.problem is not None]
     if problems:
         lines.append(f"{_jobs(len(problems))} cannot run: {problems[0].problem}")

@@ -98,14 +98,15 @@ class Assignment:
             result=result,
         )
 
-    def fail(self, position: int, reason: str) -> Ended:
-        """Record a job that could not be trained."""
-        parent = self.parent(position)
+    def fail(self, position: int, reason: str, run_id: str | None = None) -> Ended:
+        """Record a job that could not be trained, unless it has a run that says so already."""
         job = self.plan.jobs[position]
-        outcome = record_failure(
-            self.store, job, reason, sweep_id=self.sweep_id, parent_run_id=parent
-        )
-        return Ended(position, outcome)
+        if run_id is None:
+            parent = self.parent(position)
+            run_id = record_failure(
+                self.store, job, reason, sweep_id=self.sweep_id, parent_run_id=parent
+            )
+        return Ended(position, Outcome(job.name, run_id, "FAILED", job.varied, {}, reason, 0.0))
 
     def parent(self, position: int) -> str | None:
         """Return the run that a job is listed under."""

@@ -88,6 +88,8 @@ class Engine:
             for worker in self._workers:
                 worker.process.kill()
                 worker.connection.close()
+            for worker in self._workers:
+                worker.process.join(_GRACE_S)  # what it left can be closed when it is gone
 
     def add(self, tasks: Sequence[Task]) -> None:
         """Put further tasks in front of those that wait."""
@@ -180,10 +182,10 @@ def _serve(
     """Do task after task, until there are no more, or until whoever gives them is gone."""
     # A terminal sends Ctrl-C to all of its processes; the one that feeds us decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise_on_sigterm()
     for other in not_ours:
         other.close()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError, Terminated):
+        raise_on_sigterm()
         try:
             with workplace() as work:
                 while (task := connection.recv()) is not None:

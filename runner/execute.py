@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,16 +121,28 @@ class StackTraining:
         return {
             "training": self._training.state(),
             "started_s": self.started_s,
-            "records": [[r.step, r.runs, r.metrics, at_s] for r, at_s in self.records],
+            # One array for all evaluations, since there may be thousands of them.
+            "steps": np.array([record.step for record, _ in self.records]),
+            "times_s": np.array([at_s for _, at_s in self.records]),
+            "lengths": np.array([len(record.runs) for record, _ in self.records], np.intp),
+            "runs": _joined(record.runs for record, _ in self.records),
+            "metrics": {
+                name: _joined(record.metrics[name] for record, _ in self.records)
+                for name in (self.records[0][0].metrics if self.records else ())
+            },
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned, in a training of the same experiments."""
         self._training.restore(state["training"])
         self.started_s = float(state["started_s"])
+        ends = np.cumsum(state["lengths"], dtype=np.intp)[:-1]
+        runs = np.split(state["runs"], ends)
+        columns = {name: np.split(values, ends) for name, values in state["metrics"].items()}
+        moments = zip(state["steps"].tolist(), state["times_s"].tolist(), strict=True)
         self.records = [
-            (Record(int(step), runs, metrics), float(at_s))
-            for step, runs, metrics, at_s in state["records"]
+            (Record(step, runs[n], {name: column[n] for name, column in columns.items()}), at_s)
+            for n, (step, at_s) in enumerate(moments)
         ]
 
     def results(self) -> list[Result]:
@@ -176,6 +188,11 @@ class StackTraining:
                 history.append((record.step, {name: c[row] for name, c in columns.items()}))
                 times_s.append(at_s)
         return found
+
+
+def _joined(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    found = list(arrays)
+    return np.concatenate(found) if found else np.empty(0, np.intp)
 
 
 def train(

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from runner.config import to_plain
 from runner.errors import StoreError
 from runner.outcome import Outcome
 from runner.plan import Plan, run_name
+from runner.signals import held
 from runner.summary import SEED, summarize
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedRun, Store
 
+# A person who presses Ctrl-C waits two seconds at most.
+_CLOSED_WITHIN_S = 0.5
+
 
 class Groups:
-    """The group runs of a sweep.
+    """The group runs of a sweep; a context manager that leaves none of them RUNNING.
 
     Parameters
     ----------
@@ -50,6 +55,18 @@ class Groups:
         self._open: dict[str, RecordedRun] = {}
         self._group_of = {p: key for key, members in self._members.items() for p in members}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the groups that wait for jobs which will not end now."""
+        until = time.monotonic() + _CLOSED_WITHIN_S
+        for group in self._open.values():
+            # Of the others it is the next start that says so.
+            if time.monotonic() < until:
+                with suppress(StoreError):
+                    group.kill()
+
     def begin(self, positions: Sequence[int]) -> dict[int, str]:
         """Create or reopen the groups of the jobs that are to be run.
 
@@ -64,11 +81,12 @@ class Groups:
             If the store fails.
         """
         for key in dict.fromkeys(self._group_of[p] for p in positions if p in self._group_of):
-            if key in self._known:
-                self._open[key] = self._store.reopen_run(self._known[key])
-            else:
-                self._open[key] = self._create(key)
-                self._known[key] = self._open[key].run_id
+            with held():  # a run that nobody knows of could not be closed
+                if key in self._known:
+                    self._open[key] = self._store.reopen_run(self._known[key])
+                else:
+                    self._open[key] = self._create(key)
+                    self._known[key] = self._open[key].run_id
         return {p: self._known[key] for p, key in self._group_of.items() if key in self._known}
 
     def _create(self, key: str) -> RecordedRun:
@@ -112,7 +130,8 @@ class Groups:
         for key in unfinished:
             members = self._members.get(key, [])
             if members and key not in self._open and all(m in outcomes for m in members):
-                self._open[key] = self._store.reopen_run(self._known[key])
+                with held():
+                    self._open[key] = self._store.reopen_run(self._known[key])
                 self._sum_up(key, outcomes)
 
     def _sum_up(self, key: str, outcomes: Mapping[int, Outcome]) -> None:
@@ -120,13 +139,6 @@ class Groups:
         group.log_metrics(0, _summary([outcomes[member] for member in self._members[key]]))
         group.finish()
         del self._open[key]  # not before: what is interrupted has to be killed
-
-    def kill(self) -> None:
-        """End the groups that wait for jobs which will not end now."""
-        for group in self._open.values():
-            with suppress(StoreError):
-                group.kill()
-        self._open = {}
 
 
 def _summary(outcomes: list[Outcome]) -> dict[str, float]:

@@ -164,8 +164,8 @@ def record_failure(
     *,
     sweep_id: str | None,
     parent_run_id: str | None,
-) -> Outcome:
-    """Record a job that could not be trained at all.
+) -> str:
+    """Record a job that could not be trained at all, and return the id of its run.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def record_failure(
     with held():  # a run that nobody knows of could not be closed
         run = begin_run(store, job, sweep_id=sweep_id, parent_run_id=parent_run_id)
         run.fail(reason)
-    return Outcome(job.name, run.run_id, "FAILED", job.varied, {}, reason, 0.0)
+    return run.run_id
 
 
 def reason_of(error: Exception) -> str:

@@ -116,15 +116,23 @@ def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    varied = dict.fromkeys(key for outcome in outcomes for key in outcome.varied)
-    metrics = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
-    columns: dict[str, list[object]] = {
+    keys = dict.fromkeys(key for outcome in outcomes for key in outcome.varied)
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
+    before: dict[str, list[object]] = {
         "name": [outcome.name for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
-        **{key: [outcome.varied.get(key) for outcome in outcomes] for key in varied},
-        **{name: [outcome.metrics.get(name) for outcome in outcomes] for name in metrics},
+    }
+    after: dict[str, list[object]] = {
+        **{name: [outcome.metrics.get(name) for outcome in outcomes] for name in names},
         "failure": [outcome.failure for outcome in outcomes],
         "seconds": [outcome.duration_s for outcome in outcomes],
         "run_id": [outcome.run_id for outcome in outcomes],
     }
-    parquet.write_table(pa.table(columns), path)
+    settings = {
+        # `name` is a setting as well.
+        f"{key} (varied)" if key in before or key in after else key: [
+            outcome.varied.get(key) for outcome in outcomes
+        ]
+        for key in keys
+    }
+    parquet.write_table(pa.table(before | settings | after), path)

@@ -82,12 +82,12 @@ def summarize(values: Sequence[float]) -> Summary:
     center = math.fsum(offset / n for offset in offsets)
     mean = smallest + center
     std = math.hypot(*(offset - center for offset in offsets)) / math.sqrt(n - 1)
-    half_width = _student(n - 1) * std / math.sqrt(n)
+    half_width = student_quantile(n - 1) * std / math.sqrt(n)
     return Summary(n, mean, std, mean - half_width, mean + half_width)
 
 
 @lru_cache
-def _student(degrees_of_freedom: int) -> float:
+def student_quantile(degrees_of_freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t: between it and its negative lie 95 %."""
     # scipy.stats has it under a better known name, and takes a second to import.
     from scipy.special import stdtrit

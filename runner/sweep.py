@@ -28,6 +28,7 @@ from runner.groups import Groups
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.progress import progress
+from runner.record import close_run
 from runner.report import SweepReport, print_sweep
 from runner.results import store_results
 from runner.signals import held
@@ -85,7 +86,7 @@ def run_sweep(plan: Plan) -> list[Outcome]:
         say_start(plan, len(missing), is_new=standing.sweep is None)
         try:
             # Without a job too: an interrupt may have left nothing but the sum to be done.
-            if missing or (standing.sweep is not None and standing.sweep.status != "FINISHED"):
+            if missing or (standing.sweep is not None and standing.sweep.n_finished is None):
                 _run_missing(store, folder, plan, standing.sweep, missing, outcomes)
         except (Exception, KeyboardInterrupt, Terminated):
             say_way_back()
@@ -138,51 +139,61 @@ def _run_missing(
     missing: list[int],
     outcomes: dict[int, Outcome],
 ) -> None:
-    """Run the missing jobs of a sweep, with an honest end whatever happens."""
-    with held():  # a run that nobody knows of could not be closed
-        run = _create(store, plan) if sweep is None else store.reopen_run(sweep.run_id)
-    run.set_tags({"runner.n_jobs": str(len(plan.jobs)), "runner.metric": plan.first.ranking_metric})
-    groups = Groups(store, plan, run.run_id, store.sweeps.groups_of(sweep) if sweep else {})
-    begun, before_s = time.monotonic(), sweep.duration_s if sweep else 0.0
-
-    def note_duration() -> None:
-        run.set_tags({"runner.duration_s": f"{before_s + time.monotonic() - begun:.3f}"})
-
-    try:
+    """Run the missing jobs of a sweep, and sum up all of them."""
+    with _recorded(store, plan, sweep, outcomes) as run:
         if sweep is None:
             folder.forget_states()
         run.log_folder(folder.write_plan(plan), "plan")
-        assignment = Assignment(
-            plan, store, frozenset(missing), run.run_id, groups.begin(missing), folder.states
-        )
-        if sweep is not None:
-            groups.complete_interrupted(store.sweeps.groups_of(sweep, unfinished=True), outcomes)
-        with (
-            progress(len(missing), sweep_name(plan), unit="jobs") as advance,
-            closing(_ended(assignment, folder, advance)) as ended_jobs,
-        ):
-            for ended in ended_jobs:
-                outcomes[ended.position] = ended.outcome
-                groups.complete(ended.position, outcomes)
-                if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
-                    break
-        groups.kill()
+        known = store.sweeps.groups_of(sweep) if sweep else {}
+        with Groups(store, plan, run.run_id, known) as groups:
+            if sweep is not None:
+                unfinished = store.sweeps.groups_of(sweep, unfinished=True)
+                groups.complete_interrupted(unfinished, outcomes)
+            parents = groups.begin(missing)
+            assignment = Assignment(
+                plan, store, frozenset(missing), run.run_id, parents, folder.states
+            )
+            with (
+                progress(len(missing), sweep_name(plan), unit="jobs") as advance,
+                closing(_ended(assignment, folder, advance)) as ended_jobs,
+            ):
+                for ended in ended_jobs:
+                    outcomes[ended.position] = ended.outcome
+                    groups.complete(ended.position, outcomes)
+                    if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
+                        break
         store_results(run, store, plan, outcomes, sweep_name(plan))
-        note_duration()
+
+
+@contextmanager
+def _recorded(
+    store: Store, plan: Plan, sweep: RecordedSweep | None, outcomes: Mapping[int, Outcome]
+) -> Iterator[RecordedRun]:
+    """Give the run of a sweep, created or open again, and an honest end to it."""
+    begun, before_s = time.monotonic(), sweep.duration_s if sweep else 0.0
+
+    def duration() -> dict[str, str]:
+        return {"runner.duration_s": f"{before_s + time.monotonic() - begun:.3f}"}
+
+    run = None
+    try:
+        with held():  # a run that nobody knows of could not be closed
+            run = _create(store, plan) if sweep is None else store.reopen_run(sweep.run_id)
+        n_jobs, metric = len(plan.jobs), plan.first.ranking_metric
+        run.set_tags({"runner.n_jobs": str(n_jobs), "runner.metric": metric})
+        yield run
+        run.set_tags(duration())
         n_failed = sum(outcome.status == "FAILED" for outcome in outcomes.values())
         if n_failed:
-            run.fail(f"{n_failed:,} of {len(plan.jobs):,} jobs failed")
+            run.fail(f"{n_failed:,} of {n_jobs:,} jobs failed")
         else:
             run.finish()
     except BaseException as error:
-        note_duration()
         # Where the store itself is what failed, the next start closes the runs.
         with suppress(StoreError):
-            if isinstance(error, Exception):
-                run.fail(str(error) or type(error).__name__)
-            else:
-                run.kill()
-            groups.kill()
+            if run is not None:
+                run.set_tags(duration())
+                close_run(run, error)
             store.close_abandoned_runs()  # of workers that had to be killed
         raise
 

@@ -52,6 +52,7 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
             for position in wanted:
                 yield assignment.fail(position, str(error))
             return
+        at_work = None
         try:
             at_work = _StackAtWork(assignment, stack, wanted, prepared)
             yield from at_work.train()
@@ -61,7 +62,8 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
             if not assignment.is_sweep:
                 raise
             if len(stack) == 1:
-                yield assignment.fail(stack[0], reason_of(error))
+                shown = at_work.closed.get(stack[0]) if at_work else None
+                yield assignment.fail(stack[0], reason_of(error), shown)
             else:
                 for position in wanted:
                     yield from work((position,))
@@ -94,6 +96,7 @@ class _StackAtWork:
         self._training = StackTraining(prepared, [job.experiment for job in self._jobs])
         self._results: list[Result] = []
         self._runs: dict[int, RecordedRun] = {}
+        self.closed: dict[int, str] = {}
         self._n_logged = 0
         self._saved_s = time.monotonic()
         keys = "\n".join(job.key for job in self._jobs)
@@ -202,10 +205,11 @@ class _StackAtWork:
 
     def _close(self, error: BaseException) -> None:
         """End the runs that are open as what ended them says."""
-        for run in self._runs.values():
+        for position, run in self._runs.items():
             # Where the store itself is what failed, the next start closes the run.
             with suppress(StoreError):
                 close_run(run, error)
+                self.closed[position] = run.run_id
         self._runs = {}
 
 

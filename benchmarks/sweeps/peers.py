@@ -11,10 +11,15 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    Layers = list[tuple[Array, Array]]
 
 Steps = Callable[[], float]
 
@@ -74,14 +79,14 @@ def jax_steps(task: Task, n_runs: int, n_steps: int) -> Steps:
     jax.config.update("jax_enable_x64", task.X.dtype == np.float64)
     X, y = jnp.asarray(task.X), jnp.asarray(np.eye(task.layer_sizes[-1])[task.y], task.X.dtype)
 
-    def loss(layers: Any, X: Any, targets: Any) -> Any:
+    def loss(layers: Layers, X: Array, targets: Array) -> Array:
         for weight, bias in layers[:-1]:
             X = jax.nn.relu(X @ weight + bias)
         weight, bias = layers[-1]
         return -jnp.mean(jnp.sum(jax.nn.log_softmax(X @ weight + bias) * targets, axis=-1))
 
-    def train(layers: Any, rate: Any, batches: Any) -> Any:
-        def step(layers: Any, rows: Any) -> Any:
+    def train(layers: Layers, rate: Array, batches: Array) -> Layers:
+        def step(layers: Layers, rows: Array) -> tuple[Layers, None]:
             gradients = jax.grad(loss)(layers, X[rows], y[rows])
             return jax.tree.map(lambda p, g: p - rate * g, layers, gradients), None
 
@@ -109,7 +114,7 @@ def torch_steps(task: Task, n_steps: int) -> Steps:
     import torch
 
     torch.set_num_threads(1)
-    X, y = torch.from_numpy(task.X), torch.from_numpy(task.y)
+    X, y = torch.tensor(task.X), torch.tensor(task.y)
     modules: list[Any] = []
     for weight, bias in task.weights():
         linear = torch.nn.Linear(*weight.shape, dtype=X.dtype)

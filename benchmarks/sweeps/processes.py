@@ -5,22 +5,30 @@ Knows how to start things, not what they are.
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 RUNNER = str(Path(sys.executable).with_name("runner"))
-_MIB = 2**20
 # Of a process's peak memory: kibibytes on Linux, bytes on macOS.
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+# A process's peak is never less than that of whoever started it, so somebody small has to.
+_WATCHER = """\
+import json, os, sys, time
+took, *command = sys.argv[1:]
+started = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(command[0], command, os.environ), 0)
+with open(took, "w") as file:
+    json.dump([time.perf_counter() - started, usage.ru_maxrss], file)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 class Spent(NamedTuple):
@@ -67,39 +75,30 @@ def environment(folder: Path) -> dict[str, str]:
 
 def spent(command: Sequence[str], folder: Path) -> Spent:
     """Run a command in a folder, its output kept in a file there; say what it took."""
-    log = folder / "output.txt"
+    log, took = folder / "output.txt", folder / "took.json"
+    watcher = [sys.executable, "-I", "-S", "-c", _WATCHER, str(took), *command]
     with log.open("w") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment(folder), stdout=output, stderr=output
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+        code = subprocess.run(
+            watcher, cwd=folder, env=environment(folder), stdout=output, stderr=output, check=False
+        ).returncode
+    if code:
         said = "\n".join(log.read_text("utf-8", "replace").splitlines()[-20:])
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
-    return Spent(wall_s, usage.ru_maxrss * _RSS_UNIT / _MIB)
+        raise SystemExit(f"{' '.join(command)} ended with {code}:\n{said}")
+    wall_s, peak = json.loads(took.read_text("utf-8"))
+    return Spent(wall_s, peak * _PEAK_UNIT / 2**20)
 
 
-def peak_mib() -> float:
-    """Return the peak memory of this very process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / _MIB
-
-
-def at_most(name: str, ratio: float, limit: float | None, unit: str = "") -> bool:
+def at_most(name: str, value: float, limit: float | None, unit: str = "") -> bool:
     """Print a figure beside its limit, and tell whether it keeps it."""
-    return _judge(name, ratio, unit, "at most", limit, limit is None or ratio <= limit)
+    return _judge(name, value, unit, "at most", limit, limit is None or value <= limit)
 
 
-def at_least(name: str, ratio: float, limit: float | None, unit: str = "") -> bool:
+def at_least(name: str, value: float, limit: float | None, unit: str = "") -> bool:
     """Print a figure beside its limit, and tell whether it reaches it."""
-    return _judge(name, ratio, unit, "at least", limit, limit is None or ratio >= limit)
+    return _judge(name, value, unit, "at least", limit, limit is None or value >= limit)
 
 
-def _judge(
-    name: str, value: float, unit: str, word: str, limit: float | None, kept: bool
-) -> bool:
+def _judge(name: str, value: float, unit: str, word: str, limit: float | None, kept: bool) -> bool:
     asked = "" if limit is None else f"{word} {limit:g}{unit}"
     answer = "" if limit is None else "yes" if kept else "**no**"
     print(f"| {name} | {value:.3g}{unit} | {asked} | {answer} |", flush=True)

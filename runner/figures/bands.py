@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from runner.figures import canvas
 from runner.figures.measures import Measure
 from runner.figures.scales import scale_spread, scale_steps
 from runner.figures.sheet import Entry, Sheet
+from runner.summary import student_quantile
 
 Curve = Sequence[tuple[int, float]]
 
@@ -75,7 +75,7 @@ def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool
         )
         mean = values.mean(axis=0)
         if interval and len(values) > 1:
-            half = stdtrit(len(values) - 1, 0.975) * values.std(axis=0, ddof=1)
+            half = student_quantile(len(values) - 1) * values.std(axis=0, ddof=1)
             half /= np.sqrt(len(values))
             low, high = mean - half, mean + half
         else:

@@ -143,6 +143,8 @@ class Store:
             self.client.set_tag(run_id, "runner.process", presence.name)
             self.client.update_run(run_id, "RUNNING")
             run = self.client.get_run(run_id)
+            if "runner.failure" in run.data.tags:  # of an end that is none any more
+                self.client.delete_tag(run_id, "runner.failure")
         return RecordedRun(self.client, run, {}, self.address.uri, presence)
 
     def _present(self) -> Presence:

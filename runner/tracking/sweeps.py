@@ -6,6 +6,7 @@ Everything comes from MLflow, so that a sweep can be continued and shown whereve
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -220,12 +221,21 @@ def _sweep(run: Run) -> RecordedSweep:
         status=run.info.status,
         experiment_id=run.info.experiment_id,
         metric=tags.get("runner.metric", "val/loss"),
-        n_jobs=int(tags.get("runner.n_jobs", 0)),
+        n_jobs=int(_number(tags.get("runner.n_jobs"))),
         started_s=run.info.start_time / 1000,
-        duration_s=float(tags.get("runner.duration_s", 0.0)),
-        n_finished=int(metrics["n_finished"]) if has_ended else None,
-        n_failed=int(metrics.get("n_failed", 0)) if has_ended else None,
+        duration_s=_number(tags.get("runner.duration_s")),
+        n_finished=int(_number(metrics["n_finished"])) if has_ended else None,
+        n_failed=int(_number(metrics.get("n_failed"))) if has_ended else None,
     )
+
+
+def _number(value: object) -> float:
+    """Read a number that anybody may have edited; 0 for what is none."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _outcome(run: Run) -> Outcome:

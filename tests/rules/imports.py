@@ -24,9 +24,12 @@ ROOMS = {
     "pandas": ("runner.data", "runner.splits", "runner.preprocess", "runner.tracking.served_model"),
     "sklearn": ("runner.data", "runner.splits", "runner.preprocess"),
     "rich": ("runner.report", "runner.progress"),
+    "scipy": ("runner.summary",),
+    "joblib": ("runner.engine",),
 }
 # What `runner --help` must not wait for.
-HEAVY = {"matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "rich", "sklearn"}
+HEAVY = {"joblib", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "rich"}
+HEAVY |= {"scipy", "sklearn"}
 IMPORTED_AS = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 PART_OF = {"pydantic_core": "pydantic"}
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from runner.config import Experiment
 from runner.execute import train
-from runner.prepared import prepare
 from runner.figures import draw
+from runner.prepared import prepare
 from softnet import Network
 from tests.runner.figures.pixels import pixels, text_chunks
 

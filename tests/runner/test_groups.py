@@ -54,7 +54,7 @@ def test_a_group_stands_between_the_sweep_and_its_jobs(
 ) -> None:
     parents = Groups(opened, made, parent.run_id, {}).begin(range(6))
     found = groups_in(opened)
-    assert list(sorted(found)) == [f"learning_rate={rate}" for rate in RATES]
+    assert sorted(found) == [f"learning_rate={rate}" for rate in RATES]
     for position in range(6):
         assert parents[position] == found[f"learning_rate={RATES[position % 2]}"].info.run_id
     for rate in RATES:
@@ -84,7 +84,9 @@ def test_mean_deviation_and_interval_are_those_worked_by_hand(
     assert metrics["val/loss/ci95_low"] == pytest.approx(2 - 4.30265 / math.sqrt(3), abs=1e-5)
     assert metrics["val/loss/ci95_high"] == pytest.approx(2 + 4.30265 / math.sqrt(3), abs=1e-5)
     alike = groups_in(opened)["learning_rate=0.5"].data.metrics
-    assert alike["val/loss/mean"] == alike["val/loss/ci95_low"] == alike["val/loss/ci95_high"] == 0.5
+    assert (
+        alike["val/loss/mean"] == alike["val/loss/ci95_low"] == alike["val/loss/ci95_high"] == 0.5
+    )
 
 
 def test_the_interval_is_that_of_scipy(opened: Store, parent: RecordedRun) -> None:
@@ -137,7 +139,7 @@ def test_a_group_ends_with_the_last_of_its_jobs(
     completed(groups, {p: outcome(p) for p in (0, 1, 2, 4)})
     found = groups_in(opened)
     assert [found[f"learning_rate={r}"].info.status for r in RATES] == ["FINISHED", "RUNNING"]
-    groups.kill()
+    groups.__exit__()
     found = groups_in(opened)
     assert [found[f"learning_rate={r}"].info.status for r in RATES] == ["FINISHED", "KILLED"]
 
@@ -155,7 +157,7 @@ def test_groups_of_an_earlier_attempt_go_on_as_they_were(
 ) -> None:
     first = Groups(opened, made, parent.run_id, {})
     parents = first.begin(range(6))
-    first.kill()
+    first.__exit__()
     parent.kill()
     sweep, *_ = opened.sweeps.all()
     known = opened.sweeps.groups_of(sweep)
@@ -170,3 +172,23 @@ def test_groups_of_an_earlier_attempt_go_on_as_they_were(
     run = found["learning_rate=0.5"]
     assert (run.info.run_id, run.info.status) == (parents[5], "FINISHED")
     assert run.data.metrics["val/loss/mean"] == 2.0
+
+
+def test_groups_that_lack_nothing_but_their_sum_are_summed_up(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    first = Groups(opened, made, parent.run_id, {})
+    parents = first.begin(range(6))
+    first.__exit__()
+    sweep, *_ = opened.sweeps.all()
+    known = opened.sweeps.groups_of(sweep)
+    done = {p: outcome(p, metrics={"val/loss": float(p)}) for p in (0, 2, 4, 1)}
+    again = Groups(opened, made, parent.run_id, known)
+    again.begin([3, 5])
+    again.complete_interrupted(known, done)
+    found = groups_in(opened)
+    assert len(found) == 2
+    whole, waiting = (found[f"learning_rate={rate}"] for rate in RATES)
+    assert (whole.info.run_id, whole.info.status) == (parents[0], "FINISHED")
+    assert whole.data.metrics["val/loss/mean"] == 2.0
+    assert waiting.info.status == "RUNNING"

@@ -69,9 +69,7 @@ def test_files_of_equal_content_are_the_same_point(tmp_path: Path) -> None:
         ({"dtype": "float32"}, False),
     ],
 )
-def test_the_key_is_that_of_what_decides_the_result(
-    changes: dict[str, object], same: bool
-) -> None:
+def test_the_key_is_that_of_what_decides_the_result(changes: dict[str, object], same: bool) -> None:
     (one,), (other,) = plan({}).jobs, plan(changes).jobs
     assert (one.key == other.key) is same
 
@@ -83,9 +81,7 @@ def test_an_illegal_point_is_said_with_its_job() -> None:
         make_plan(jobs)
     first, *_, last = str(caught.value).splitlines()
     assert first == "optimizer.learning_rate: must be a finite number above 0, got -1.0."
-    assert last == (
-        "Nothing was run: job 100 of 100 is optimizer.learning_rate=-1.0 seed=99"
-    )
+    assert last == ("Nothing was run: job 100 of 100 is optimizer.learning_rate=-1.0 seed=99")
     assert len(str(caught.value).splitlines()) <= 3
 
 

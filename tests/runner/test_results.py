@@ -68,7 +68,8 @@ def test_a_sweep_leaves_all_that_sums_it_up(
     assert float(rows[2]["val/loss"]) == found[2].metrics["val/loss"]
     table = parquet.read_table(folder / "results.parquet").to_pylist()
     assert [row["run_id"] for row in table] == [row["run_id"] for row in rows]
-    assert [row["val/loss"] for row in table[:4]] == [found[p].metrics["val/loss"] for p in range(4)]
+    losses = [found[p].metrics["val/loss"] for p in range(4)]
+    assert [row["val/loss"] for row in table[:4]] == losses
     assert table[5]["failure"] == found[5].failure
     assert table[0]["optimizer.learning_rate"] == "0.001"
 
@@ -118,9 +119,7 @@ def test_data_that_changed_by_the_end_cost_the_model_alone(
     assert run.outputs is None or not run.outputs.model_outputs
 
 
-def test_the_tables_tell_a_swept_name_from_the_name_of_a_run(
-    opened: Store, tmp_path: Path
-) -> None:
+def test_the_tables_tell_a_swept_name_from_the_name_of_a_run(opened: Store, tmp_path: Path) -> None:
     made = plan({"name": "a", "seed": 1}, {"name": "b", "seed": 2})
     parent, found = trained(opened, made)
     store_results(parent, opened, made, found, "mine")

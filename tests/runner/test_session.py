@@ -72,7 +72,7 @@ def test_where_no_job_can_run_no_store_is_made(
 
 def test_one_illegal_job_is_said_before_any_starts(store: Path) -> None:
     jobs = [job(seed=0), job(optimizer__learning_rate=-1.0)]
-    with pytest.raises(ConfigError, match="Nothing was run: job 2 of 2 is optimizer.learning_rate"):
+    with pytest.raises(ConfigError, match="Nothing was run: job 2 of 2 is optimizer"):
         run_jobs(jobs, is_sweep=True)
     assert runs_in(store) == runs_in(store, "sweep") == {}
 
@@ -92,7 +92,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     assert run_jobs(jobs, is_sweep=True) == []
     printed = capsys.readouterr().out
     assert "2 jobs" in printed
-    assert "1 more are given again" in printed or "1 more" in printed
+    assert "1 more is given again" in printed
     assert list(tmp_path.iterdir()) == []
 
 

@@ -41,9 +41,7 @@ def start() -> Iterator[Start]:
     def run(folder: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", LOCK, str(folder)]
         pipe = subprocess.PIPE
-        started.append(
-            subprocess.Popen(command, cwd=CHECKOUT, stdin=pipe, stdout=pipe, text=True)
-        )
+        started.append(subprocess.Popen(command, cwd=CHECKOUT, stdin=pipe, stdout=pipe, text=True))
         return started[-1]
 
     yield run
@@ -138,9 +136,7 @@ def test_saved_trainings_tell_their_jobs(tmp_path: Path) -> None:
     assert list(folder.states.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "state", [{}, {"keys": 5}, {"keys": None}, {"training": 1}], ids=str
-)
+@pytest.mark.parametrize("state", [{}, {"keys": 5}, {"keys": None}, {"training": 1}], ids=str)
 def test_a_saved_training_of_no_use_is_removed(state: dict[str, object], tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path)
     write_state(folder.states / "good.npz", {"keys": ["1"]})

@@ -60,8 +60,8 @@ def test_others_finish_and_the_code_is_one(mixed: Sweep):
 def test_failed_runs_hold_the_reason(mixed: Sweep):
     _, runs = mixed
     reasons = {run.name: run.tags.get("runner.failure", "") for run in of_kind("run", runs)}
-    assert "not finite at step" in reasons["path=good.csv learning_rate=1e200"]
-    for rate in ("0.01", "1e200"):
+    assert "not finite at step" in reasons["path=good.csv learning_rate=1e+200"]
+    for rate in ("0.01", "1e+200"):
         reason = reasons[f"path=broken.csv learning_rate={rate}"]
         assert "broken.csv" in reason
         assert "'five'" in reason
@@ -95,8 +95,8 @@ def test_same_name_goes_on_with_what_failed(mixed: Sweep, repaired: Sweep):
     new = [run for run in of_kind("run", runs) if run.run_id not in before]
     assert sorted((run.name, run.status) for run in new) == [
         ("path=broken.csv learning_rate=0.01", "FINISHED"),
-        ("path=broken.csv learning_rate=1e200", "FAILED"),
-        ("path=good.csv learning_rate=1e200", "FAILED"),
+        ("path=broken.csv learning_rate=1e+200", "FAILED"),
+        ("path=good.csv learning_rate=1e+200", "FAILED"),
     ]
     assert len(of_kind("sweep", runs)) == 1
     assert "mixed: 1 of 4 jobs are done, 3 to run." in ended.stderr

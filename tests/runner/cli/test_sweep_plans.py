@@ -6,8 +6,8 @@ from tests.runner.cli.sweeping import Recorded, count, end, of_kind, recorded, s
 from tests.runner.conftest import Command
 
 ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
-CHANGED = ROWS.replace("\n5,5,", "\n5,4,")
-MINE = "defaults: [sgd]\nlearning_rate: {rate}\n"
+CHANGED, OTHER = (ROWS.replace("\n5,5,", f"\n5,{b},") for b in (4, 3))
+MINE = "defaults: [sgd]\nmomentum: {momentum}\n"
 
 
 def test_one_illegal_point_among_a_hundred_stops_all_before_the_first(command: Command):
@@ -58,9 +58,9 @@ def edited(shared: Command) -> tuple[str, list[Recorded]]:
     """
     folder = shared.folder / "optimizer"
     folder.mkdir()
-    (folder / "mine.yaml").write_text(MINE.format(rate=0.03))
-    for name in ("mine.csv", "other.csv"):
-        (shared.folder / name).write_text(ROWS)
+    (folder / "mine.yaml").write_text(MINE.format(momentum=0.5))
+    for name, rows in (("mine.csv", ROWS), ("other.csv", OTHER)):
+        (shared.folder / name).write_text(rows)
     process = start(
         shared,
         *("-m", "--config-dir", ".", "experiment=own_csv", "optimizer=mine", "training=steps"),
@@ -69,7 +69,7 @@ def edited(shared: Command) -> tuple[str, list[Recorded]]:
         constants={"_SHOWN_AFTER_S": 0.0},
     )
     until(process, lambda: count(shared, "RUNNING"))
-    (folder / "mine.yaml").write_text(MINE.format(rate=1e200))
+    (folder / "mine.yaml").write_text(MINE.format(momentum=0.9))
     (shared.folder / "mine.csv").write_text(CHANGED)
     ended = end(process)
     assert ended.returncode == 1, ended.stderr
@@ -81,7 +81,7 @@ def test_edited_yaml_changes_nothing(edited: tuple[str, list[Recorded]], shared:
     assert len(finished) == 3
     for run in finished:
         folder = shared.store / "artifacts" / "own_csv" / run.run_id / "artifacts"
-        assert "learning_rate: 0.03\n" in (folder / "config.yaml").read_text()
+        assert "momentum: 0.5\n" in (folder / "config.yaml").read_text()
 
 
 def test_remaining_jobs_of_changed_data_fail_and_say_so(edited: tuple[str, list[Recorded]]):

@@ -24,7 +24,7 @@ def shell(command: Command, script: str) -> subprocess.CompletedProcess[str]:
 def test_head_that_takes_one_line_stops_nothing(sweeper: Command):
     ended = shell(sweeper, f'{{ "$0" {SWEEP}; echo "code $?" >&2; }} | head -1')
     assert len(ended.stdout.splitlines()) == 1
-    assert ended.stderr.splitlines()[-1] == "code 0"
+    assert ended.stderr.splitlines()[-1] == "code 0", ended.stderr
     assert "Traceback" not in ended.stderr
     assert "Broken" not in ended.stderr
     assert len(jobs(sweeper, "FINISHED")) == 3

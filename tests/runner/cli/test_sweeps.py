@@ -17,7 +17,7 @@ from tests.runner.conftest import Command
 # Six jobs, two of them asked for twice.
 POINTS = ["training.steps=200", "optimizer.learning_rate=0.01,0.04", "seed=0,1,2,0"]
 IN_ANOTHER_ORDER = ["training.steps=200", "seed=2,0,1", "optimizer.learning_rate=0.04,0.01"]
-# Student's t with 2 degrees of freedom has a closed form: (2p - 1) sqrt(2 / (4 p (1 - p))), p = 0.975.
+# Student's t with 2 degrees of freedom: (2p - 1) sqrt(2 / (4p (1 - p))), p = 0.975.
 T_OF_3 = 0.95 * (2 / 0.0975) ** 0.5
 
 

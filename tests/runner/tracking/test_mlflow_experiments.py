@@ -1,7 +1,6 @@
 """Experiments by name: one of each, whoever asks, and in how many threads at once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -46,15 +45,6 @@ def test_artifacts_lie_in_a_folder_of_that_name(
     made = embedded.client.get_experiment(experiment_id_of(embedded.client, name, embedded.address))
     place = Path(unquote(urlparse(made.artifact_location).path))
     assert place == database.parent / "artifacts" / folder
-
-
-def test_without_a_place_of_ours_mlflow_chooses(
-    embedded: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    address = replace(embedded.address, artifacts=None)
-    made = embedded.client.get_experiment(experiment_id_of(embedded.client, "theirs", address))
-    assert made.name == "theirs"
 
 
 def test_a_deleted_one_is_not_made_again(embedded: Store) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from runner.errors import StoreError
 from runner.tracking import Store, find_store, open_store
-from runner.tracking.opening import connect
 from runner.tracking.address import resolve
+from runner.tracking.opening import connect
 
 
 def test_a_missing_database_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
