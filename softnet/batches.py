@@ -65,11 +65,13 @@ class WithReplacement:
 
     def draw(self, n_steps: int) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
-        rows = np.empty((n_steps, len(self.rngs), self.batch_size), np.intp)
+        drawn = np.empty((len(self.rngs), n_steps, self.batch_size), np.intp)
         for run, rng in enumerate(self.rngs):
             # 64-bit draws: narrower ones discard unused bits at the end of each call, so that
             # the numbers would depend on how many steps are drawn at a time.
-            rows[:, run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
+            drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
+        # Turned around in one go: a step of all runs is what is asked for.
+        rows = np.ascontiguousarray(drawn.swapaxes(0, 1))
         yield from rows
 
     def keep(self, rows: Indices) -> None:

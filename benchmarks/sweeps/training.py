@@ -25,12 +25,14 @@ from benchmarks.sweeps.peers import Steps, Task, is_installed, jax_steps, sklear
 from benchmarks.sweeps.processes import at_least, at_most, judged
 from runner.data.tutorial import tutorial_table
 from runner.stack import runs_per_stack
-from softnet import Training
+from softnet import Training, n_parameters
 
 JAX_LIMIT = 1.0
 LOOP_LIMIT = 5.0
 # JAX may choose its own number of runs among these.
 JAX_STACKS = (1, 4, 16, 64, 256, 1024)
+# Stacks with more fill every cache, and take their time.
+_MOST_PARAMETERS = 500_000
 _PEERS = {"jax": "JAX", "torch": "PyTorch", "sklearn": "scikit-learn"}
 
 
@@ -45,7 +47,8 @@ def tasks() -> Iterator[tuple[Task, Callable[[int, int], Training]]]:
 
 def best_jax_stack(task: Task) -> int:
     """Return the number of runs at which a step costs JAX the least."""
-    sides = {n_runs: jax_steps(task, n_runs, N_STEPS) for n_runs in JAX_STACKS}
+    most = _MOST_PARAMETERS // n_parameters(task.layer_sizes)
+    sides = {n: jax_steps(task, n, N_STEPS) for n in JAX_STACKS if n <= most}
     best = dict.fromkeys(sides, math.inf)
     for _ in range(8):  # in turns, so that a busy moment does not choose
         for n_runs, side in sides.items():
