@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.stack import Stack
 from runner.text import elide, printable
@@ -35,27 +36,43 @@ def say_wait(process: str) -> None:
     say(f"Process {process} is running this sweep; waiting for it, to go on with what it leaves.")
 
 
-def say_start(plan: Plan, n_missing: int, *, is_new: bool) -> None:
+def say_start(plan: Plan, done: Collection[Outcome], *, is_new: bool) -> None:
     """Say what is going to be done."""
     n_jobs = len(plan.jobs)
     name = sweep_name(plan)
     if is_new:
         say(f"{name}: {_jobs(n_jobs)} to run.")
-    elif n_missing:
-        say(f"{name}: {n_jobs - n_missing:,} of {_jobs(n_jobs)} are done, {n_missing:,} to run.")
+    elif len(done) < n_jobs:
+        say(f"{name}: {_jobs(n_jobs)}, {_standing(done, n_jobs)}.")
+    elif n_failed := _n_failed(done):
+        say(f"{name} is over: {_jobs(n_jobs)}, {n_failed:,} failed, sweep.retry_failed is false.")
     else:
         say(f"{name} is complete: {_jobs(n_jobs)}. sweep.restart=true would run it again.")
+
+
+def _standing(done: Collection[Outcome], n_jobs: int) -> str:
+    n_failed = _n_failed(done)
+    failed = f", {n_failed:,} failed and left" if n_failed else ""
+    return f"{len(done) - n_failed:,} done{failed}, {n_jobs - len(done):,} to run"
+
+
+def _n_failed(done: Collection[Outcome]) -> int:
+    return sum(outcome.status == "FAILED" for outcome in done)
 
 
 def say_way_back() -> None:
     """Say which command goes on with what was interrupted."""
     program = Path(sys.argv[0]).name
     words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
-    command = shlex.join([*words, *sys.argv[1:]])
+    # To start over is what the interrupted command has done.
+    rest = [word for word in sys.argv[1:] if not word.startswith("sweep.restart=")]
+    command = shlex.join([*words, *rest])
     say(f"The same command goes on where this one stopped:\n  {command}")
 
 
-def print_plan(plan: Plan, n_done: int, stacks: Sequence[Stack], n_workers: int) -> None:
+def print_plan(
+    plan: Plan, done: Collection[Outcome], stacks: Sequence[Stack], n_workers: int
+) -> None:
     """Print what a sweep would do."""
     n_jobs = len(plan.jobs)
     lines = [f"{sweep_name(plan)}: {_jobs(n_jobs)}"]
@@ -66,8 +83,7 @@ def print_plan(plan: Plan, n_done: int, stacks: Sequence[Stack], n_workers: int)
     problems = [job for job in plan.jobs if job.problem is not None]
     if problems:
         lines.append(f"{_jobs(len(problems))} cannot run: {problems[0].problem}")
-    n_missing = n_jobs - n_done - len(problems)
-    lines.append(f"{n_done:,} done, {n_missing:,} to run")
+    lines.append(_standing(done, n_jobs - len(problems)))
     if stacks:
         largest = max(len(stack) for stack in stacks)
         lines.append(

@@ -154,8 +154,10 @@ class Engine:
         worker.connection.close()
         worker.process.join()
         code = worker.process.exitcode or 0
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return Crashed(worker.task or (), f"the worker process was {how}")
+        how = (
+            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
+        return Crashed(worker.task or (), f"the worker process {how}")
 
     def _end(self, *, in_a_hurry: bool) -> None:
         for worker in self._workers:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from runner.config import to_plain
+from runner.config import configuration_key, to_plain
 from runner.errors import StoreError
 from runner.outcome import Outcome
 from runner.plan import Plan, run_name
@@ -27,7 +27,7 @@ _CLOSED_WITHIN_S = 0.5
 
 
 class Groups:
-    """The group runs of a sweep; a context manager that leaves none of them RUNNING.
+    """The group runs of a sweep; a context manager that ends those that are open.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Groups:
     sweep_id : str
         The run of the sweep.
     known : mapping of str to str
-        Groups of an earlier attempt: run ids by what the group has in common, as JSON.
+        Groups of an earlier attempt: run ids by their keys.
     """
 
     def __init__(self, store: Store, plan: Plan, sweep_id: str, known: Mapping[str, str]) -> None:
@@ -47,8 +47,9 @@ class Groups:
         self._sweep_id = sweep_id
         self._members: dict[str, list[int]] = {}
         for position, job in enumerate(plan.jobs):
-            common = {key: value for key, value in job.varied.items() if key != SEED}
-            self._members.setdefault(json.dumps(common), []).append(position)
+            if SEED in job.varied:
+                key = configuration_key(job.experiment, job.data_digest)
+                self._members.setdefault(key, []).append(position)
         # A configuration with one seed is its own summary.
         self._members = {key: m for key, m in self._members.items() if len(m) > 1}
         self._known = dict(known)
@@ -58,9 +59,10 @@ class Groups:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         """End the groups that wait for jobs which will not end now."""
-        until = time.monotonic() + _CLOSED_WITHIN_S
+        in_a_hurry = kind is not None and not issubclass(kind, Exception)
+        until = time.monotonic() + (_CLOSED_WITHIN_S if in_a_hurry else math.inf)
         for group in self._open.values():
             # Of the others it is the next start that says so.
             if time.monotonic() < until:
@@ -84,17 +86,29 @@ class Groups:
             with held():  # a run that nobody knows of could not be closed
                 if key in self._known:
                     self._open[key] = self._store.reopen_run(self._known[key])
+                    self._store.sweeps.rename(self._known[key], *self._told(key))
                 else:
                     self._open[key] = self._create(key)
                     self._known[key] = self._open[key].run_id
         return {p: self._known[key] for p, key in self._group_of.items() if key in self._known}
 
     def _create(self, key: str) -> RecordedRun:
-        common = json.loads(key)
         experiment = self._plan.jobs[self._members[key][0]].experiment
         params = {name: value for name, value in to_plain(experiment).items() if name != SEED}
-        tags = {"runner.kind": "group", "runner.sweep": self._sweep_id, "runner.varied": key}
-        return self._store.start_run(run_name(experiment, common), params, tags, self._sweep_id)
+        name, varied = self._told(key)
+        tags = {
+            "runner.kind": "group",
+            "runner.key": key,
+            "runner.sweep": self._sweep_id,
+            "runner.varied": json.dumps(varied),
+        }
+        return self._store.start_run(name, params, tags, self._sweep_id)
+
+    def _told(self, key: str) -> tuple[str, dict[str, str]]:
+        """Return the name of a group, and what its jobs have in common."""
+        job = self._plan.jobs[self._members[key][0]]
+        common = {name: value for name, value in job.varied.items() if name != SEED}
+        return run_name(job.experiment, common), common
 
     def complete(self, position: int, outcomes: Mapping[int, Outcome]) -> None:
         """Sum up the group of a job that has just ended, if it was the last one of it.
@@ -118,7 +132,7 @@ class Groups:
         Parameters
         ----------
         unfinished : iterable of str
-            Groups of an earlier attempt by what they have in common, as JSON.
+            Groups of an earlier attempt by their keys.
         outcomes : mapping of int to Outcome
             By position in the plan.
 

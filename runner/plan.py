@@ -214,9 +214,13 @@ def _checked(jobs: Sequence[Job]) -> list[Experiment]:
         except ConfigError as error:
             if len(jobs) == 1:
                 raise
-            point = f"Nothing was run: job {number} of {len(jobs)} is {' '.join(job.overrides)}"
+            point = f"Nothing was run: job {number} of {len(jobs)} is {_words(job)}"
             raise ConfigError.plain("\n".join([*str(error).splitlines()[:2], point])) from None
     return experiments
+
+
+def _words(job: Job) -> str:
+    return " ".join(text for text in job.overrides if not text.startswith("sweep.dry_run="))
 
 
 def _require_shared(first: Experiment, other: Experiment) -> None:

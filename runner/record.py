@@ -190,4 +190,5 @@ def scratch_folder() -> Iterator[Path]:
         with TemporaryDirectory(prefix="runner-") as scratch:
             yield Path(scratch)
     except OSError as error:
-        raise disk_error(Path(tempfile.gettempdir(), "runner"), error) from error
+        place = error.filename or Path(tempfile.gettempdir(), "runner")
+        raise disk_error(Path(str(place)), error) from error

@@ -130,9 +130,19 @@ def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
     }
     settings = {
         # `name` is a setting as well.
-        f"{key} (varied)" if key in before or key in after else key: [
-            outcome.varied.get(key) for outcome in outcomes
-        ]
+        f"{key} (varied)" if key in before or key in after else key: _typed(
+            [outcome.varied.get(key) for outcome in outcomes]
+        )
         for key in keys
     }
     parquet.write_table(pa.table(before | settings | after), path)
+
+
+def _typed(values: list[str | None]) -> list[object]:
+    """Return a column of numbers as numbers, so that it sorts; any other as it is."""
+    for kind in (int, float):
+        try:
+            return [None if value is None else kind(value) for value in values]
+        except ValueError:
+            continue
+    return list(values)

@@ -82,6 +82,8 @@ def _stores(uri: str | None) -> dict[str, Store]:
 
     stores = find_stores(uri)
     garbage.allow()
+    for store in list(stores.values())[:1]:  # the runs of dead processes, in all of them
+        store.close_abandoned_runs()
     return stores
 
 

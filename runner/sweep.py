@@ -7,46 +7,35 @@ not know Hydra, MLflow or matplotlib themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.announcements import (
     print_plan,
-    say,
     say_start,
     say_wait,
     say_way_back,
     sweep_name,
 )
-from runner.assignment import Assignment, Ended, Progress, Resumed
-from runner.engine import Crashed, Engine, Work, n_cores
-from runner.errors import StoreError, Terminated
+from runner.assignment import Assignment
+from runner.engine import n_cores
+from runner.errors import Terminated
 from runner.groups import Groups
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.progress import progress
-from runner.record import close_run
 from runner.report import SweepReport, print_sweep
 from runner.results import store_results
-from runner.signals import held
-from runner.stack import Stack, stacks
+from runner.stack import stacks
+from runner.standing import Standing, rename_runs, standing_of
+from runner.supervision import ended_jobs_of
 from runner.sweep_folder import SweepFolder
-from runner.work import work_on
+from runner.sweep_run import recorded_sweep
 
 if TYPE_CHECKING:
-    from runner.progress import Advance
-    from runner.tracking import RecordedRun, RecordedSweep, Store
-
-
-@dataclass(frozen=True)
-class _Standing:
-    """How a sweep stands in the store: its run, if it has one, and what is done of it."""
-
-    sweep: RecordedSweep | None
-    done: Mapping[int, Outcome]
+    from runner.tracking import RecordedSweep, Store
 
 
 def run_sweep(plan: Plan) -> list[Outcome]:
@@ -76,24 +65,26 @@ def run_sweep(plan: Plan) -> list[Outcome]:
         raise problems[0]  # before a store is made for nothing
     store = open_store(tracking.uri, tracking.experiment, plan.experiment_name)
     garbage.allow()
-    folder = SweepFolder(store.folder / "sweeps" / plan.identity)
+    folder = SweepFolder.of(store, plan)
     with folder.locked(say_wait):
-        standing = _Standing(None, {}) if plan.first.sweep.restart else _standing(store, plan)
+        standing = Standing(None, {}) if plan.first.sweep.restart else standing_of(store, plan)
         if standing.sweep is not None:
+            # What ended while this command waited for the lock.
+            store.close_abandoned_runs()
             store.sweeps.close_running(standing.sweep)
         outcomes = dict(standing.done)
         missing = [position for position in range(len(plan.jobs)) if position not in outcomes]
-        say_start(plan, len(missing), is_new=standing.sweep is None)
+        say_start(plan, standing.done.values(), is_new=standing.sweep is None)
         try:
             # Without a job too: an interrupt may have left nothing but the sum to be done.
             if missing or (standing.sweep is not None and standing.sweep.n_finished is None):
-                _run_missing(store, folder, plan, standing.sweep, missing, outcomes)
+                _run_missing(store, folder, plan, standing.sweep, missing, outcomes, started)
         except (Exception, KeyboardInterrupt, Terminated):
             say_way_back()
             raise
         finally:
             # After Ctrl-C too: what is finished by then is worth seeing.
-            duration_s = time.monotonic() - started
+            duration_s = time.monotonic() - started if missing else None
             print_sweep(_report(store, plan, outcomes, duration_s))
     return [outcomes[position] for position in sorted(outcomes)]
 
@@ -110,25 +101,10 @@ def show_plan(plan: Plan) -> None:
 
     tracking = plan.first.tracking
     store = find_store(tracking.uri, tracking.experiment, plan.experiment_name)
-    done = _standing(store, plan).done if store and not plan.first.sweep.restart else {}
+    done = standing_of(store, plan).done if store and not plan.first.sweep.restart else {}
     sound = [p for p, job in enumerate(plan.jobs) if p not in done and job.problem is None]
     n_workers = plan.first.sweep.n_workers or n_cores()
-    print_plan(plan, len(done), stacks(plan, sound, n_workers), n_workers)
-
-
-def _standing(store: Store, plan: Plan) -> _Standing:
-    """Read from the store what has been done of a plan."""
-    sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
-    if sweep is None:
-        return _Standing(None, {})
-    stands = {"FINISHED"} if plan.first.sweep.retry_failed else {"FINISHED", "FAILED"}
-    positions = {job.key: position for position, job in enumerate(plan.jobs)}
-    done = {
-        positions[job.key]: job.outcome
-        for job in store.sweeps.jobs_of(sweep)
-        if job.key in positions and job.outcome.status in stands
-    }
-    return _Standing(sweep, done)
+    print_plan(plan, done.values(), stacks(plan, sound, n_workers), n_workers)
 
 
 def _run_missing(
@@ -138,11 +114,14 @@ def _run_missing(
     sweep: RecordedSweep | None,
     missing: list[int],
     outcomes: dict[int, Outcome],
+    started: float,
 ) -> None:
     """Run the missing jobs of a sweep, and sum up all of them."""
-    with _recorded(store, plan, sweep, outcomes) as run:
+    with recorded_sweep(store, plan, sweep, outcomes, started) as run:
         if sweep is None:
             folder.forget_states()
+        else:
+            rename_runs(store, plan, sweep)
         run.log_folder(folder.write_plan(plan), "plan")
         known = store.sweeps.groups_of(sweep) if sweep else {}
         with Groups(store, plan, run.run_id, known) as groups:
@@ -155,124 +134,20 @@ def _run_missing(
             )
             with (
                 progress(len(missing), sweep_name(plan), unit="jobs") as advance,
-                closing(_ended(assignment, folder, advance)) as ended_jobs,
+                closing(ended_jobs_of(assignment, folder, advance)) as ended_jobs,
             ):
                 for ended in ended_jobs:
                     outcomes[ended.position] = ended.outcome
                     groups.complete(ended.position, outcomes)
                     if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
                         break
+        if len(outcomes) == len(plan.jobs):
+            folder.forget_states()
         store_results(run, store, plan, outcomes, sweep_name(plan))
 
 
-@contextmanager
-def _recorded(
-    store: Store, plan: Plan, sweep: RecordedSweep | None, outcomes: Mapping[int, Outcome]
-) -> Iterator[RecordedRun]:
-    """Give the run of a sweep, created or open again, and an honest end to it."""
-    begun, before_s = time.monotonic(), sweep.duration_s if sweep else 0.0
-
-    def duration() -> dict[str, str]:
-        return {"runner.duration_s": f"{before_s + time.monotonic() - begun:.3f}"}
-
-    run = None
-    try:
-        with held():  # a run that nobody knows of could not be closed
-            run = _create(store, plan) if sweep is None else store.reopen_run(sweep.run_id)
-        n_jobs, metric = len(plan.jobs), plan.first.ranking_metric
-        run.set_tags({"runner.n_jobs": str(n_jobs), "runner.metric": metric})
-        yield run
-        run.set_tags(duration())
-        n_failed = sum(outcome.status == "FAILED" for outcome in outcomes.values())
-        if n_failed:
-            run.fail(f"{n_failed:,} of {n_jobs:,} jobs failed")
-        else:
-            run.finish()
-    except BaseException as error:
-        # Where the store itself is what failed, the next start closes the runs.
-        with suppress(StoreError):
-            if run is not None:
-                run.set_tags(duration())
-                close_run(run, error)
-            store.close_abandoned_runs()  # of workers that had to be killed
-        raise
-
-
-def _create(store: Store, plan: Plan) -> RecordedRun:
-    """Create the run of a new sweep."""
-    tags = {
-        "runner.kind": "sweep",
-        "runner.plan": plan.identity,
-    }
-    return store.start_run(sweep_name(plan), {}, tags)
-
-
-def _ended(
-    assignment: Assignment, folder: SweepFolder, advance: Advance
-) -> Generator[Ended, None, None]:
-    """Go through the jobs as they end, and move the bar meanwhile."""
-    plan, store = assignment.plan, assignment.store
-    left = set(assignment.wanted)
-    for position in sorted(left):
-        problem = plan.jobs[position].problem
-        if problem is not None:
-            advance(1)
-            left.remove(position)
-            yield assignment.fail(position, str(problem))
-    n_workers = plan.first.sweep.n_workers or n_cores()
-    tasks = _tasks(plan, left, folder, n_workers)
-
-    @contextmanager
-    def workplace() -> Iterator[Work]:
-        with store.in_a_fork():
-            yield work_on(assignment)
-
-    with Engine(min(n_workers, max(len(tasks), 1)), workplace, tasks) as engine:
-        for event in engine.events():
-            match event:
-                case Progress():
-                    advance(event.n_jobs, loss=event.loss)
-                case Resumed():
-                    say(f"{event.n_jobs:,} jobs go on from step {event.step:,}.")
-                case Ended():
-                    left.discard(event.position)
-                    yield event
-                case Crashed():
-                    for ended in _after_crash(assignment, event, left):
-                        left.remove(ended.position)
-                        yield ended
-                    # One of the rest may be what killed the worker: each has a try of its own.
-                    engine.add([(position,) for position in event.task if position in left])
-
-
-def _after_crash(assignment: Assignment, crash: Crashed, left: Collection[int]) -> Iterator[Ended]:
-    """Go through the jobs of a dead worker that need no other try."""
-    store = assignment.store
-    store.close_abandoned_runs()
-    # What it had recorded by then is done, though it could not say so any more.
-    done = _standing(store, assignment.plan).done
-    for position in [position for position in crash.task if position in left]:
-        if position in done:
-            yield Ended(position, done[position])
-        elif len(crash.task) == 1:
-            yield assignment.fail(position, crash.reason)
-
-
-def _tasks(plan: Plan, sound: set[int], folder: SweepFolder, n_workers: int) -> list[Stack]:
-    """Put jobs into stacks; those whose training was saved go on as the stack they were."""
-    positions = {job.key: position for position, job in enumerate(plan.jobs)}
-    waiting = set(sound)
-    saved: list[Stack] = []
-    for keys in folder.saved_keys():
-        stack = tuple(positions[key] for key in keys if key in positions)
-        if len(stack) == len(keys) and waiting.intersection(stack):
-            saved.append(stack)
-            waiting.difference_update(stack)
-    return saved + stacks(plan, sorted(waiting), n_workers)
-
-
 def _report(
-    store: Store, plan: Plan, outcomes: Mapping[int, Outcome], duration_s: float
+    store: Store, plan: Plan, outcomes: Mapping[int, Outcome], duration_s: float | None
 ) -> SweepReport:
     n_duplicates = plan.n_duplicates
     points = "1 point was" if n_duplicates == 1 else f"{n_duplicates:,} points were"

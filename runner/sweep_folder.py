@@ -6,15 +6,20 @@ Two commands for the same sweep take turns, so that nothing is trained twice.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from runner.checkpoint import disk_error, write_text
 from runner.errors import StoreError
 from runner.plan import Plan
 from runner.saved_state import read_state
+
+if TYPE_CHECKING:
+    from runner.tracking import Store
 
 
 class SweepFolder:
@@ -29,6 +34,15 @@ class SweepFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.states = path / "states"
+
+    @classmethod
+    def of(cls, store: Store, plan: Plan) -> Self:
+        """Return the folder of a sweep, beside its store: both are kept or lost together.
+
+        Stores may share a place, and experiments a store: both count in its name.
+        """
+        whole = f"{store.address.uri}\n{store.experiment_id}\n{plan.identity}"
+        return cls(store.folder / "sweeps" / hashlib.sha256(whole.encode()).hexdigest()[:12])
 
     @contextmanager
     def locked(self, on_wait: Callable[[str], None]) -> Iterator[None]:

@@ -68,9 +68,23 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
                 for position in wanted:
                     yield from work((position,))
             return
-        yield from at_work.record()
+        yield from _record(assignment, at_work)
 
     return work
+
+
+def _record(assignment: Assignment, at_work: _StackAtWork) -> Events:
+    """Record one job after the other."""
+    for position, result in at_work.results():
+        try:
+            yield from at_work.record(position, result)
+        except RunnerError:
+            raise
+        except Exception as error:
+            if not assignment.is_sweep:
+                raise
+            yield assignment.fail(position, reason_of(error), at_work.closed.get(position))
+    at_work.forget()
 
 
 def _require_unchanged(prepared: Prepared, job: PlannedJob) -> None:
@@ -127,33 +141,41 @@ class _StackAtWork:
             self._close(error)
             raise
 
-    def record(self) -> Events:
-        """Record one job after the other."""
+    def results(self) -> list[tuple[int, Result]]:
+        """Return what the jobs that are wanted have left, by position."""
+        pairs = zip(self._stack, self._results, strict=True)
+        return [(position, result) for position, result in pairs if position in self._wanted]
+
+    def record(self, position: int, result: Result) -> Events:
+        """Record one job."""
         try:
-            for position, job, result in zip(self._stack, self._jobs, self._results, strict=True):
-                if position not in self._wanted:
-                    continue
-                run = self._runs.get(position)
-                if run is None:
-                    with held():  # a run that nobody knows of could not be closed
-                        run = self._assignment.begin(position, result.started_s, result=result)
-                        self._runs[position] = run
-                    for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
-                        run.log_metrics(step, metrics, at_s)
-                outcome = end_run(
-                    run,
-                    self._assignment.store,
-                    job,
-                    self._prepared,
-                    result,
-                    with_pictures=not self._assignment.is_sweep,
-                )
-                del self._runs[position]
-                yield Progress(0.5, outcome.metrics.get("train/loss"))
-                yield Ended(position, outcome)
+            run = self._runs.get(position)
+            if run is None:
+                with held():  # a run that nobody knows of could not be closed
+                    run = self._assignment.begin(position, result.started_s, result=result)
+                    self._runs[position] = run
+                for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
+                    run.log_metrics(step, metrics, at_s)
+            outcome = end_run(
+                run,
+                self._assignment.store,
+                self._assignment.plan.jobs[position],
+                self._prepared,
+                result,
+                with_pictures=not self._assignment.is_sweep,
+            )
+            del self._runs[position]
+            yield Progress(0.5, outcome.metrics.get("train/loss"))
+            yield Ended(position, outcome)
+        except Exception as error:
+            self._close_run(position, error)
+            raise
         except BaseException as error:
             self._close(error)
             raise
+
+    def forget(self) -> None:
+        """Remove the saved state, which nothing will go on from."""
         if self._state is not None:
             self._state.unlink(missing_ok=True)
 
@@ -188,7 +210,9 @@ class _StackAtWork:
             "keys": [job.key for job in self._jobs],
             "training": self._training.state(),
         }
-        write_state(self._state, state)
+        # A disk that is full costs the time that the state would save; a record will say so.
+        with suppress(StoreError):
+            write_state(self._state, state)
         self._saved_s = time.monotonic()
 
     def _resume(self) -> bool:
@@ -205,12 +229,19 @@ class _StackAtWork:
 
     def _close(self, error: BaseException) -> None:
         """End the runs that are open as what ended them says."""
-        for position, run in self._runs.items():
-            # Where the store itself is what failed, the next start closes the run.
-            with suppress(StoreError):
-                close_run(run, error)
-                self.closed[position] = run.run_id
-        self._runs = {}
+        if isinstance(error, Exception):
+            self.forget()  # what raised once would raise again
+        for position in list(self._runs):
+            self._close_run(position, error)
+
+    def _close_run(self, position: int, error: BaseException) -> None:
+        run = self._runs.pop(position, None)
+        if run is None:
+            return
+        # Where the store itself is what failed, the next start closes the run.
+        with suppress(StoreError):
+            close_run(run, error)
+            self.closed[position] = run.run_id
 
 
 def _environment() -> str:

@@ -17,7 +17,7 @@ from runner.config.data import (
     TutorialData,
 )
 from runner.config.experiment import Experiment
-from runner.config.identity import fingerprint, to_plain, to_yaml
+from runner.config.identity import configuration_key, fingerprint, to_plain, to_yaml
 
 __all__ = [
     "BlobsData",
@@ -31,6 +31,7 @@ __all__ = [
     "SpiralsData",
     "SplitConfig",
     "TutorialData",
+    "configuration_key",
     "fingerprint",
     "to_plain",
     "to_yaml",

@@ -46,6 +46,11 @@ def fingerprint(experiment: Experiment, data_digest: str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def configuration_key(experiment: Experiment, data_digest: str) -> str:
+    """Return the key of a run, whatever its seed: that of all runs of one configuration."""
+    return fingerprint(experiment.model_copy(update={"seed": 0}), data_digest)
+
+
 def to_yaml(experiment: Experiment) -> str:
     """Return the experiment as YAML that reads back as the same values, in Hydra too."""
     return yaml.dump(

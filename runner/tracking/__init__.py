@@ -7,9 +7,10 @@ them all. Importing this costs nothing: MLflow itself is imported when a store i
 from runner.tracking.opening import find_store, find_stores, open_store
 from runner.tracking.runs import RecordedRun
 from runner.tracking.store import Store
-from runner.tracking.sweeps import RecordedSweep, Sweeps
+from runner.tracking.sweeps import SUMMED_UP, RecordedSweep, Sweeps
 
 __all__ = [
+    "SUMMED_UP",
     "RecordedRun",
     "RecordedSweep",
     "Store",

@@ -18,6 +18,28 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def is_gone(name: str) -> bool:
+    """Tell whether the process of a name was one of this machine, and is no more.
+
+    For runs on a server, where there is no lock to ask; a number that is in use again passes for
+    alive.
+    """
+    host, _, rest = name.rpartition("-")[0].rpartition("-")
+    if host != _host() or not rest.isdecimal():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", platform.node()) or "host"
+
+
 class Presence:
     """The sign, for as long as this process lives, that its runs are in good hands.
 
@@ -36,8 +58,7 @@ class Presence:
     """
 
     def __init__(self, database: Path | None) -> None:
-        host = re.sub(r"[^\w.-]", "_", platform.node()) or "host"
-        self.name = f"{host}-{os.getpid()}-{time.time_ns()}"
+        self.name = f"{_host()}-{os.getpid()}-{time.time_ns()}"
         self.open_runs: set[str] = set()
         self._pid = os.getpid()
         self._file: BinaryIO | None = None

@@ -225,6 +225,7 @@ class RecordedRun:
         StoreError
             If the store fails.
         """
+        self.set_tags({FAILURE: "interrupted"})
         self._end("KILLED")
 
     def _end(self, status: str, ended_s: float | None = None) -> None:

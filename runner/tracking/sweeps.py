@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from runner.checkpoint import read_arrays
 from runner.outcome import Outcome, Status
 from runner.tracking import library
+from runner.tracking.processes import is_gone
 from runner.tracking.runs import ENDED_UNCLOSED, FAILURE
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _A_PAGE = 1000
+# The tag of a sweep that has all its results; it is written last of all.
+SUMMED_UP = "runner.summed_up"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class RecordedSweep:
     duration_s : float
         Seconds that commands have spent on it.
     n_finished, n_failed : int or None
-        Jobs by their ends; None while it has not come to its own.
+        Jobs by their ends; None of a sweep that has not been summed up.
     """
 
     run_id: str
@@ -134,7 +137,7 @@ class Sweeps:
         return list(found.values())[::-1]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
-        """Return the ids of a sweep's group runs by what they have in common, as JSON.
+        """Return the ids of a sweep's group runs by their keys.
 
         Parameters
         ----------
@@ -152,10 +155,10 @@ class Sweeps:
         if unfinished:
             wanted += " and attributes.status != 'FINISHED'"
         runs = self._search([sweep.experiment_id], wanted)
-        return {run.data.tags.get("runner.varied", ""): run.info.run_id for run in runs}
+        return {run.data.tags.get("runner.key", ""): run.info.run_id for run in runs}
 
     def close_running(self, sweep: RecordedSweep) -> None:
-        """Mark KILLED what a dead process left RUNNING of a sweep that nobody else works on.
+        """Mark KILLED what dead processes of this machine left RUNNING of a sweep.
 
         Raises
         ------
@@ -164,9 +167,23 @@ class Sweeps:
         """
         wanted = f"attributes.status = 'RUNNING' and tags.`runner.sweep` = '{sweep.run_id}'"
         for run in list(self._search([sweep.experiment_id], wanted)):
+            if not is_gone(run.data.tags.get("runner.process", "")):
+                continue
             with library.in_words(self._place):
                 self._client.set_tag(run.info.run_id, FAILURE, ENDED_UNCLOSED)
                 self._client.set_terminated(run.info.run_id, "KILLED")
+
+    def rename(self, run_id: str, name: str, varied: Mapping[str, str]) -> None:
+        """Say of a run of an earlier command what the present one says of its job.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        with library.in_words(self._place):
+            self._client.update_run(run_id, name=name)
+            self._client.set_tag(run_id, "runner.varied", json.dumps(dict(varied)))
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step.
@@ -213,7 +230,7 @@ class Sweeps:
 
 def _sweep(run: Run) -> RecordedSweep:
     tags, metrics = run.data.tags, run.data.metrics
-    has_ended = run.info.status in {"FINISHED", "FAILED"} and "n_finished" in metrics
+    has_ended = tags.get(SUMMED_UP) == "true"
     return RecordedSweep(
         run_id=run.info.run_id,
         name=run.info.run_name or "",
@@ -224,7 +241,7 @@ def _sweep(run: Run) -> RecordedSweep:
         n_jobs=int(_number(tags.get("runner.n_jobs"))),
         started_s=run.info.start_time / 1000,
         duration_s=_number(tags.get("runner.duration_s")),
-        n_finished=int(_number(metrics["n_finished"])) if has_ended else None,
+        n_finished=int(_number(metrics.get("n_finished"))) if has_ended else None,
         n_failed=int(_number(metrics.get("n_failed"))) if has_ended else None,
     )
 

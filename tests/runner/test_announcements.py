@@ -6,10 +6,15 @@ import sys
 import pytest
 
 from runner.announcements import print_plan, say, say_start, say_wait, say_way_back, sweep_name
+from runner.outcome import Outcome, Status
 from runner.stack import stacks
 from tests.runner.jobs import plan
 
 Captured = pytest.CaptureFixture[str]
+
+
+def ended(status: Status) -> Outcome:
+    return Outcome("seed=1", "", status, {}, {}, None, 1.0)
 
 
 def test_a_sweep_is_called_by_its_name_or_else_by_its_address() -> None:
@@ -20,14 +25,16 @@ def test_a_sweep_is_called_by_its_name_or_else_by_its_address() -> None:
 
 def test_the_start_says_what_is_to_be_done(capsys: Captured) -> None:
     made = plan(*({"sweep__name": "mine", "seed": seed} for seed in range(3)))
-    say_start(made, 3, is_new=True)
-    say_start(made, 1, is_new=False)
-    say_start(made, 0, is_new=False)
+    say_start(made, [], is_new=True)
+    say_start(made, [ended("FINISHED"), ended("FAILED")], is_new=False)
+    say_start(made, [ended("FINISHED")] * 2 + [ended("FAILED")], is_new=False)
+    say_start(made, [ended("FINISHED")] * 3, is_new=False)
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
         "mine: 3 jobs to run.",
-        "mine: 2 of 3 jobs are done, 1 to run.",
+        "mine: 3 jobs, 1 done, 1 failed and left, 1 to run.",
+        "mine is over: 3 jobs, 1 failed, sweep.retry_failed is false.",
         "mine is complete: 3 jobs. sweep.restart=true would run it again.",
     ]
 
@@ -48,6 +55,14 @@ def test_the_way_back_is_a_command_for_a_shell(
     say_way_back()
     _, command = capsys.readouterr().err.splitlines()
     assert command == f"""  {words} -m 'seed=range(0, 9)' 'name=a'"'"'b'"""
+
+
+def test_the_way_back_does_not_start_over(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["runner", "-m", "sweep.restart=true", "seed=1,2"])
+    say_way_back()
+    assert capsys.readouterr().err.splitlines()[-1] == "  runner -m seed=1,2"
 
 
 def test_what_acts_on_a_terminal_is_spelled_out(capsys: Captured) -> None:
@@ -71,7 +86,7 @@ def test_a_plan_says_how_many_what_varies_and_what_is_left(capsys: Captured) -> 
         for seed in range(10)
     ]
     made = plan(*points, points[0], points[0], {"sweep__name": "mine", "training__batch_size": 99})
-    print_plan(made, 5, stacks(made, range(5, 20), 2), 2)
+    print_plan(made, [ended("FINISHED")] * 5, stacks(made, range(5, 20), 2), 2)
     assert capsys.readouterr().out.splitlines() == [
         "mine: 21 jobs",
         "  optimizer.learning_rate  2 values: 0.1, 0.2",
@@ -86,7 +101,7 @@ def test_a_plan_says_how_many_what_varies_and_what_is_left(capsys: Captured) -> 
 
 def test_a_plan_of_one_job_is_said_in_the_singular(capsys: Captured) -> None:
     made = plan({"sweep__name": "mine", "seed": 1}, {"sweep__name": "mine", "seed": 1})
-    print_plan(made, 0, [(0,)], 1)
+    print_plan(made, [], [(0,)], 1)
     assert capsys.readouterr().out.splitlines() == [
         "mine: 1 job",
         "1 more is given again, and run once.",

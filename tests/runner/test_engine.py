@@ -108,7 +108,7 @@ def test_a_worker_that_dies_costs_its_task_alone_and_is_replaced(n_workers: int)
     crashes = {event.task: event.reason for event in events if isinstance(event, Crashed)}
     assert crashes == {
         (2,): "the worker process was killed by SIGKILL",
-        (4,): "the worker process was ended with code 7",
+        (4,): "the worker process ended with code 7",
     }
 
 

@@ -118,9 +118,9 @@ def test_a_diverged_run_is_failed_with_its_reason(opened: Store) -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (KeyboardInterrupt(), ("KILLED", None)),
-        (Terminated(), ("KILLED", None)),
-        (GeneratorExit(), ("KILLED", None)),
+        (KeyboardInterrupt(), ("KILLED", "interrupted")),
+        (Terminated(), ("KILLED", "interrupted")),
+        (GeneratorExit(), ("KILLED", "interrupted")),
         (MemoryError("no room"), ("FAILED", "MemoryError: no room")),
         (StoreError("/there: cannot be written"), ("FAILED", "/there: cannot be written")),
     ],

@@ -71,7 +71,8 @@ def test_a_sweep_leaves_all_that_sums_it_up(
     losses = [found[p].metrics["val/loss"] for p in range(4)]
     assert [row["val/loss"] for row in table[:4]] == losses
     assert table[5]["failure"] == found[5].failure
-    assert table[0]["optimizer.learning_rate"] == "0.001"
+    assert table[0]["optimizer.learning_rate"] == 0.001  # a number, so that it sorts
+    assert table[0]["seed"] == 1
 
     again = Experiment.from_dict(yaml.safe_load((folder / "best.yaml").read_text("utf-8")))
     assert again.optimizer.settings().learning_rate == 0.5

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import StoreError
-from runner.tracking import Store, runs
+from runner.tracking import Store
 from runner.tracking.runs import flattened, legal_name
 
 
@@ -63,15 +63,15 @@ def test_numbers_that_are_not_finite_are_kept_as_far_as_mlflow_can(embedded: Sto
     assert second > 1e308
 
 
-def test_metrics_wait_for_a_batch(embedded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = embedded.start_run("long", {"seed": 0}, {})
+@pytest.mark.parametrize(("flush_every_s", "written"), [(60.0, []), (0.0, [(1, 1.0)])])
+def test_metrics_wait_for_a_batch(
+    flush_every_s: float, written: list[tuple[int, float]], embedded: Store
+) -> None:
+    run = embedded.start_run("long", {"seed": 0}, {}, flush_every_s=flush_every_s)
     run.log_metrics(1, {"train/loss": 1.0})
-    assert history(embedded, run.run_id, "train/loss") == []
-    monkeypatch.setattr(runs, "FLUSH_EVERY_S", 0.0)
-    run.flush()
-    run.log_metrics(2, {"train/loss": 2.0})
-    assert history(embedded, run.run_id, "train/loss") == [(1, 1.0), (2, 2.0)]
+    assert history(embedded, run.run_id, "train/loss") == written
     run.finish()
+    assert history(embedded, run.run_id, "train/loss") == [(1, 1.0)]
 
 
 def test_a_run_of_thousands_of_metrics_is_written_whole(embedded: Store) -> None:

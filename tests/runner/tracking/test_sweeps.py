@@ -1,6 +1,5 @@
 """Sweeps as they stand in a store: found by what they run, and read back as they were."""
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +51,7 @@ def test_a_sweep_is_read_as_it_was_begun(embedded: Store, begin: Begin) -> None:
         n_finished=None,
         n_failed=None,
     )
-    run.set_tags({"runner.duration_s": "2.5"})
+    run.set_tags({"runner.duration_s": "2.5", "runner.summed_up": "true"})
     run.log_metrics(0, {"n_finished": 5, "n_failed": 2})
     run.finish()
     ended = found(embedded, run)
@@ -176,6 +175,7 @@ def test_numbers_that_somebody_edited_are_no_reason_to_stop(
 ) -> None:
     run = begin("abc", **{"runner.n_jobs": text, "runner.duration_s": text})
     run.log_metrics(0, {"n_finished": math.nan})
+    run.set_tags({"runner.summed_up": "true"})
     run.finish()
     sweep = found(embedded, run)
     assert (sweep.n_jobs, sweep.duration_s, sweep.n_finished, sweep.n_failed) == (0, 0, 0, 0)
@@ -237,9 +237,9 @@ def test_a_sweep_that_goes_on_has_no_failure_any_more(embedded: Store, begin: Be
     assert "runner.failure" not in embedded.client.get_run(run.run_id).data.tags
 
 
-def test_groups_are_told_by_what_they_have_in_common(embedded: Store, begin: Begin) -> None:
-    sweep, common = begin("abc"), json.dumps({"optimizer.learning_rate": "0.1"})
-    tags = {"runner.kind": "group", "runner.sweep": sweep.run_id, "runner.varied": common}
+def test_groups_are_told_by_their_keys(embedded: Store, begin: Begin) -> None:
+    sweep, common = begin("abc"), "0123abcd"
+    tags = {"runner.kind": "group", "runner.sweep": sweep.run_id, "runner.key": common}
     group = embedded.start_run("group", {}, tags, sweep.run_id)
     assert embedded.sweeps.groups_of(found(embedded, sweep)) == {common: group.run_id}
     group.finish()
