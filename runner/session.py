@@ -19,6 +19,7 @@ from runner.plan import Plan, make_plan
 from runner.prepared import require_fit
 from runner.progress import progress
 from runner.report import print_outcomes
+from runner.signals import raise_what_was_swallowed
 from runner.work import work_on
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def run_alone(plan: Plan) -> Outcome:
     tracking = job.experiment.tracking
     store = open_store(tracking.uri, tracking.experiment, job.experiment.name)
     garbage.allow()
+    raise_what_was_swallowed()
     n_steps = require_fit(job.experiment, plan.preparer(job.experiment)).n_steps
     started = time.monotonic()
     outcome: Outcome | None = Outcome(job.name, "", "KILLED", job.varied, {}, "interrupted", 0.0)

@@ -17,13 +17,26 @@ from runner.errors import Terminated
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
+_came: list[int] = []
+
 
 def raise_on_sigterm() -> None:
     """Have SIGTERM raise `Terminated`, as Ctrl-C raises KeyboardInterrupt."""
     signal.signal(signal.SIGTERM, _terminate)
 
 
+def raise_what_was_swallowed() -> None:
+    """Raise `Terminated` if SIGTERM came, and something has kept it from ending the program.
+
+    Some libraries have bare ``except:`` clauses around what they import. To be called when they
+    are loaded, before there is something to lose.
+    """
+    if _came:
+        raise Terminated
+
+
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    _came.append(_signal)
     # A group and a supervisor often send it twice: what is being closed now stays undisturbed.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated

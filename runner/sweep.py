@@ -28,6 +28,7 @@ from runner.plan import Plan
 from runner.progress import progress
 from runner.report import SweepReport, print_sweep
 from runner.results import store_results
+from runner.signals import raise_what_was_swallowed
 from runner.stack import stacks
 from runner.standing import Standing, rename_runs, standing_of
 from runner.supervision import ended_jobs_of
@@ -65,6 +66,7 @@ def run_sweep(plan: Plan) -> list[Outcome]:
         raise problems[0]  # before a store is made for nothing
     store = open_store(tracking.uri, tracking.experiment, plan.experiment_name)
     garbage.allow()
+    raise_what_was_swallowed()
     folder = SweepFolder.of(store, plan)
     with folder.locked(say_wait):
         standing = Standing(None, {}) if plan.first.sweep.restart else standing_of(store, plan)

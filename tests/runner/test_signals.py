@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from runner import signals
 from runner.errors import Terminated
 from runner.signals import held, raise_on_sigterm
 
@@ -18,6 +21,7 @@ def _handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    signals._came.clear()
 
 
 def send(number: signal.Signals) -> None:
@@ -84,3 +88,24 @@ def test_other_threads_hold_nothing():
     thread.start()
     thread.join()
     assert ends == ["done"]
+
+
+def test_a_sigterm_that_a_library_swallows_ends_the_program_later() -> None:
+    script = """
+import os, signal
+from runner.errors import Terminated
+from runner.signals import raise_on_sigterm, raise_what_was_swallowed
+
+raise_on_sigterm()
+raise_what_was_swallowed()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except:
+    pass
+try:
+    raise_what_was_swallowed()
+except Terminated:
+    print("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"ended\n"
