@@ -49,6 +49,7 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> list[Outcome]:
         job at all can be used.
     """
     plan = make_plan(jobs)
+    raise_what_was_swallowed()
     if plan.first.sweep.dry_run:
         from runner.sweep import show_plan
 
