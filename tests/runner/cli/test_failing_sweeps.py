@@ -99,7 +99,7 @@ def test_same_name_goes_on_with_what_failed(mixed: Sweep, repaired: Sweep):
         ("path=good.csv learning_rate=1e+200", "FAILED"),
     ]
     assert len(of_kind("sweep", runs)) == 1
-    assert "mixed: 1 of 4 jobs are done, 3 to run." in ended.stderr
+    assert "mixed: 4 jobs, 1 done, 3 to run." in ended.stderr
 
 
 def test_fail_fast_stops_at_the_first_failure(sweeper: Command):

@@ -35,7 +35,15 @@ PLAIN: dict[str, Any] = {
         "early_stopping": None,
     },
     "tracking": {"uri": None, "experiment": None},
-    "sweep": {"metric": "val/loss"},
+    "sweep": {
+        "name": None,
+        "metric": "val/loss",
+        "n_workers": None,
+        "fail_fast": False,
+        "retry_failed": True,
+        "restart": False,
+        "dry_run": False,
+    },
 }
 
 
