@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runner.outcome import Outcome
 from runner.plan import Plan
+from runner.report import count
 from runner.stack import Stack
 from runner.text import elide, printable
 
@@ -39,15 +40,15 @@ def say_wait(process: str) -> None:
 def say_start(plan: Plan, done: Collection[Outcome], *, is_new: bool) -> None:
     """Say what is going to be done."""
     n_jobs = len(plan.jobs)
-    name = sweep_name(plan)
+    name, jobs = sweep_name(plan), count(n_jobs, "job")
     if is_new:
-        say(f"{name}: {_jobs(n_jobs)} to run.")
+        say(f"{name}: {jobs} to run.")
     elif len(done) < n_jobs:
-        say(f"{name}: {_jobs(n_jobs)}, {_standing(done, n_jobs)}.")
+        say(f"{name}: {jobs}, {_standing(done, n_jobs)}.")
     elif n_failed := _n_failed(done):
-        say(f"{name} is over: {_jobs(n_jobs)}, {n_failed:,} failed, sweep.retry_failed is false.")
+        say(f"{name} is over: {jobs}, {n_failed:,} failed, sweep.retry_failed is false.")
     else:
-        say(f"{name} is complete: {_jobs(n_jobs)}. sweep.restart=true would run it again.")
+        say(f"{name} is complete: {jobs}. sweep.restart=true would run it again.")
 
 
 def _standing(done: Collection[Outcome], n_jobs: int) -> str:
@@ -75,21 +76,20 @@ def print_plan(
 ) -> None:
     """Print what a sweep would do."""
     n_jobs = len(plan.jobs)
-    lines = [f"{sweep_name(plan)}: {_jobs(n_jobs)}"]
+    lines = [f"{sweep_name(plan)}: {count(n_jobs, 'job')}"]
     lines += [f"  {line}" for line in _what_varies(plan)]
     if plan.n_duplicates:
         more = "1 more is" if plan.n_duplicates == 1 else f"{plan.n_duplicates:,} more are"
         lines.append(f"{more} given again, and run once.")
     problems = [job for job in plan.jobs if job.problem is not None]
     if problems:
-        lines.append(f"{_jobs(len(problems))} cannot run: {problems[0].problem}")
+        lines.append(f"{count(len(problems), 'job')} cannot run: {problems[0].problem}")
     lines.append(_standing(done, n_jobs - len(problems)))
     if stacks:
         largest = max(len(stack) for stack in stacks)
         lines.append(
-            f"{len(stacks):,} {'stack' if len(stacks) == 1 else 'stacks'} of up to {largest:,} "
-            f"{'run' if largest == 1 else 'runs'}, "
-            f"{n_workers:,} {'worker' if n_workers == 1 else 'workers'}"
+            f"{count(len(stacks), 'stack')} of up to {count(largest, 'run')}, "
+            f"{count(n_workers, 'worker')}"
         )
     for line in lines:
         print(printable(line))  # noqa: T201  (the output that was asked for)
@@ -107,10 +107,5 @@ def _what_varies(plan: Plan) -> list[str]:
         told = list(found)
         if len(told) > _VALUES_SHOWN:
             told = [*told[: _VALUES_SHOWN - 2], "...", told[-1]]
-        values_word = "value:" if len(found) == 1 else "values:"
-        lines.append(f"{key:{width}}  {len(found):,} {values_word} {elide(', '.join(told), 100)}")
+        lines.append(f"{key:{width}}  {count(len(found), 'value')}: {elide(', '.join(told), 100)}")
     return lines
-
-
-def _jobs(number: int) -> str:
-    return f"{number:,} {'job' if number == 1 else 'jobs'}"

@@ -6,11 +6,11 @@ Read from MLflow at the start of every command, so that nothing else has to be t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runner.outcome import Outcome
-from runner.plan import Plan
+from runner.plan import Plan, PlannedJob
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep, Store
@@ -18,33 +18,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a sweep stands in the store: its run, if it has one, and what is done of it."""
+    """How a sweep stands in the store.
 
-    sweep: RecordedSweep | None
-    done: Mapping[int, Outcome]
+    Parameters
+    ----------
+    sweep : RecordedSweep or None
+        Its run, if it has one.
+    done : mapping of int to Outcome
+        What is done of it, by position in the plan.
+    outdated : mapping of str to PlannedJob
+        Runs of earlier commands that varied other settings, or wrote them otherwise, by their ids.
+    """
+
+    sweep: RecordedSweep | None = None
+    done: Mapping[int, Outcome] = field(default_factory=dict)
+    outdated: Mapping[str, PlannedJob] = field(default_factory=dict)
 
 
 def standing_of(store: Store, plan: Plan) -> Standing:
     """Read from the store what has been done of a plan."""
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:
-        return Standing(None, {})
+        return Standing()
     stands = {"FINISHED"} if plan.first.sweep.retry_failed else {"FINISHED", "FAILED"}
     positions = {job.key: position for position, job in enumerate(plan.jobs)}
     done: dict[int, Outcome] = {}
+    outdated: dict[str, PlannedJob] = {}
     for recorded in store.sweeps.jobs_of(sweep):
         position, outcome = positions.get(recorded.key), recorded.outcome
-        if position is not None and outcome.status in stands:
-            # An earlier command may have varied other settings, or have written them otherwise.
-            job = plan.jobs[position]
+        if position is None:
+            continue
+        job = plan.jobs[position]
+        if outcome.status in stands:
             done[position] = replace(outcome, name=job.name, varied=job.varied)
-    return Standing(sweep, done)
+        if dict(outcome.varied) != dict(job.varied):
+            outdated[outcome.run_id] = job
+    return Standing(sweep, done, outdated)
 
 
-def rename_runs(store: Store, plan: Plan, sweep: RecordedSweep) -> None:
+def rename_runs(store: Store, standing: Standing) -> None:
     """Have the runs of earlier commands say of their jobs what this one says."""
-    jobs = {job.key: job for job in plan.jobs}
-    for recorded in store.sweeps.jobs_of(sweep):
-        job, outcome = jobs.get(recorded.key), recorded.outcome
-        if job is not None and dict(outcome.varied) != dict(job.varied):
-            store.sweeps.rename(outcome.run_id, job.name, job.varied)
+    for run_id, job in standing.outdated.items():
+        store.sweeps.rename(run_id, job.name, job.varied)

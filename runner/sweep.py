@@ -36,7 +36,7 @@ from runner.sweep_folder import SweepFolder
 from runner.sweep_run import recorded_sweep
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedSweep, Store
+    from runner.tracking import Store
 
 
 def run_sweep(plan: Plan) -> list[Outcome]:
@@ -69,7 +69,7 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     raise_what_was_swallowed()
     folder = SweepFolder.of(store, plan)
     with folder.locked(say_wait):
-        standing = Standing(None, {}) if plan.first.sweep.restart else standing_of(store, plan)
+        standing = Standing() if plan.first.sweep.restart else standing_of(store, plan)
         if standing.sweep is not None:
             # What ended while this command waited for the lock.
             store.close_abandoned_runs()
@@ -80,7 +80,7 @@ def run_sweep(plan: Plan) -> list[Outcome]:
         try:
             # Without a job too: an interrupt may have left nothing but the sum to be done.
             if missing or (standing.sweep is not None and standing.sweep.n_finished is None):
-                _run_missing(store, folder, plan, standing.sweep, missing, outcomes, started)
+                _run_missing(store, folder, plan, standing, missing, outcomes, started)
         except (Exception, KeyboardInterrupt, Terminated):
             say_way_back()
             raise
@@ -113,17 +113,17 @@ def _run_missing(
     store: Store,
     folder: SweepFolder,
     plan: Plan,
-    sweep: RecordedSweep | None,
+    standing: Standing,
     missing: list[int],
     outcomes: dict[int, Outcome],
     started: float,
 ) -> None:
     """Run the missing jobs of a sweep, and sum up all of them."""
+    sweep = standing.sweep
     with recorded_sweep(store, plan, sweep, outcomes, started) as run:
         if sweep is None:
             folder.forget_states()
-        else:
-            rename_runs(store, plan, sweep)
+        rename_runs(store, standing)
         run.log_folder(folder.write_plan(plan), "plan")
         known = store.sweeps.groups_of(sweep) if sweep else {}
         with Groups(store, plan, run.run_id, known) as groups:

@@ -3,6 +3,7 @@
 It must not know where results come from: it sees outcomes. rich is imported when it prints.
 """
 
+from runner.report.digits import count
 from runner.report.overview import SweepLine, print_overview
 from runner.report.runs import print_outcomes
 from runner.report.spreadsheet import write_csv
@@ -11,6 +12,7 @@ from runner.report.sweep import SweepReport, print_sweep
 __all__ = [
     "SweepLine",
     "SweepReport",
+    "count",
     "print_outcomes",
     "print_overview",
     "print_sweep",

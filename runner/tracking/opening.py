@@ -38,7 +38,7 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
     """
     address = resolve(uri)
     client = connect(address)
-    wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    wanted = _wanted(experiment, name)
     with library.in_words(address.uri):
         experiment_id = experiment_id_of(client, wanted, address)
     store = Store(address, client, experiment_id, wanted, is_named=uri is not None)
@@ -58,7 +58,7 @@ def find_store(uri: str | None, experiment: str | None, name: str) -> Store | No
     if address.database is not None and not address.database.exists():
         return None
     client = connect(address)
-    wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    wanted = _wanted(experiment, name)
     with library.in_words(address.uri):
         found = client.get_experiment_by_name(wanted)
     if found is None or found.lifecycle_stage == "deleted":
@@ -84,6 +84,10 @@ def find_stores(uri: str | None) -> dict[str, Store]:
         e.experiment_id: Store(address, client, e.experiment_id, e.name, is_named=uri is not None)
         for e in found
     }
+
+
+def _wanted(experiment: str | None, name: str) -> str:
+    return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
 
 
 def connect(address: Address) -> MlflowClient:

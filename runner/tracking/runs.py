@@ -28,12 +28,9 @@ if TYPE_CHECKING:
 
 # Often enough to watch a long run in the UI, seldom enough to cost nothing.
 FLUSH_EVERY_S = 5.0
-# The tag that says why a run did not finish, and what it says where nobody was left to say it.
+# The tag that says why a run did not finish.
 FAILURE = "runner.failure"
-ENDED_UNCLOSED = "the process ended without closing the run"
-_NAME_CHARACTERS = 250
-_PARAM_CHARACTERS = 6000
-_TAG_CHARACTERS = 8000
+_NAME_CHARACTERS, _PARAM_CHARACTERS, _TAG_CHARACTERS = 250, 6000, 8000
 
 
 class RecordedRun:
@@ -238,6 +235,12 @@ class RecordedRun:
             self._client.set_terminated(self.run_id, status, ended_ms)
             self._ended = True
         self._presence.open_runs.discard(self.run_id)
+
+
+def close_unclosed(client: MlflowClient, run_id: str) -> None:
+    """Mark a run KILLED whose process ended without doing it."""
+    client.set_tag(run_id, FAILURE, "the process ended without closing the run")
+    client.set_terminated(run_id, "KILLED")
 
 
 def flattened(config: Mapping[str, object]) -> dict[str, str]:

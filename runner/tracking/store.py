@@ -19,13 +19,7 @@ from runner.places import outputs_folder
 from runner.tracking import library
 from runner.tracking.address import Address, experiment_link
 from runner.tracking.processes import Presence, dead
-from runner.tracking.runs import (
-    ENDED_UNCLOSED,
-    FAILURE,
-    FLUSH_EVERY_S,
-    RecordedRun,
-    cut,
-)
+from runner.tracking.runs import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
 from runner.tracking.sweeps import Sweeps
 
 if TYPE_CHECKING:
@@ -143,8 +137,8 @@ class Store:
             self.client.set_tag(run_id, "runner.process", presence.name)
             self.client.update_run(run_id, "RUNNING")
             run = self.client.get_run(run_id)
-            if "runner.failure" in run.data.tags:  # of an end that is none any more
-                self.client.delete_tag(run_id, "runner.failure")
+            if FAILURE in run.data.tags:  # of an end that is none any more
+                self.client.delete_tag(run_id, FAILURE)
         return RecordedRun(self.client, run, {}, self.address.uri, presence)
 
     def _present(self) -> Presence:
@@ -237,8 +231,7 @@ class Store:
         left_running = f"attributes.status = 'RUNNING' and tags.`runner.process` = '{process}'"
         while runs := self.client.search_runs(experiments, left_running):
             for run in runs:
-                self.client.set_tag(run.info.run_id, FAILURE, ENDED_UNCLOSED)
-                self.client.set_terminated(run.info.run_id, "KILLED")
+                close_unclosed(self.client, run.info.run_id)
                 closed.append(run.info.run_id)
         return closed
 

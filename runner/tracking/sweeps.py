@@ -19,7 +19,7 @@ from runner.checkpoint import read_arrays
 from runner.outcome import Outcome, Status
 from runner.tracking import library
 from runner.tracking.processes import is_gone
-from runner.tracking.runs import ENDED_UNCLOSED, FAILURE
+from runner.tracking.runs import FAILURE, close_unclosed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -170,8 +170,7 @@ class Sweeps:
             if not is_gone(run.data.tags.get("runner.process", "")):
                 continue
             with library.in_words(self._place):
-                self._client.set_tag(run.info.run_id, FAILURE, ENDED_UNCLOSED)
-                self._client.set_terminated(run.info.run_id, "KILLED")
+                close_unclosed(self._client, run.info.run_id)
 
     def rename(self, run_id: str, name: str, varied: Mapping[str, str]) -> None:
         """Say of a run of an earlier command what the present one says of its job.

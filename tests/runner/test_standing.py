@@ -19,11 +19,10 @@ def opened(store: Path) -> Store:
 
 def run(opened: Store, made: Plan, jobs: list[int]) -> str:
     """Run some jobs of a sweep, in a process of its own as far as the store can tell."""
-    sweep = standing_of(opened, made).sweep
-    outcomes = dict(standing_of(opened, made).done)
+    standing = standing_of(opened, made)
+    sweep, outcomes = standing.sweep, dict(standing.done)
     with recorded_sweep(opened, made, sweep, outcomes, 0.0) as parent:
-        if sweep is not None:
-            rename_runs(opened, made, sweep)
+        rename_runs(opened, standing)
         known = opened.sweeps.groups_of(sweep) if sweep else {}
         with Groups(opened, made, parent.run_id, known) as groups:
             parents = groups.begin(jobs)
