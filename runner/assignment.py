@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runner.execute import Result
 from runner.outcome import Outcome
@@ -35,12 +35,22 @@ class Resumed:
     step: int
 
 
+class Judgement(Protocol):
+    """What is thought of what a job left."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What its run says of it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ended:
     """The event of a job that is recorded, whatever came of it."""
 
     position: int
     outcome: Outcome
+    judgement: Judgement | None = None
 
 
 Event = Progress | Resumed | Ended
@@ -79,6 +89,19 @@ class Assignment:
         """Whether the jobs belong to a sweep."""
         return self.sweep_id is not None
 
+    @property
+    def records(self) -> bool:
+        """Whether what the jobs leave goes to the store."""
+        return True
+
+    def tags(self, position: int) -> Mapping[str, str]:  # noqa: ARG002  (for whom overrides it)
+        """Return what the run of a job is to say beside what all runs do."""
+        return {}
+
+    def judge(self, position: int, result: Result) -> Judgement | None:  # noqa: ARG002  (as above)
+        """Judge what a job left, before it is recorded; None where nobody asked."""
+        return None
+
     def begin(
         self,
         position: int,
@@ -96,6 +119,7 @@ class Assignment:
             started_s=started_s,
             flush_every_s=flush_every_s,
             result=result,
+            more_tags=self.tags(position),
         )
 
     def fail(self, position: int, reason: str, run_id: str | None = None) -> Ended:

@@ -118,10 +118,16 @@ def environment() -> dict[str, Any]:
     }
 
 
+@cache
 def environment_digest() -> str:
-    """Return a short SHA-256 over what decides the bits."""
-    decisive = json.dumps(environment()["decisive"], sort_keys=True)
-    return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+    """Return a short SHA-256 over what decides the bits in this process."""
+    return digest_of_decisive(environment()["decisive"])
+
+
+def digest_of_decisive(decisive: object) -> str:
+    """Return a short SHA-256 over the part ``decisive`` of an environment, of whatever process."""
+    text = json.dumps(decisive, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @cache

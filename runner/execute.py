@@ -64,6 +64,15 @@ class Result:
     ended_s: float
 
     @property
+    def last_entries(self) -> tuple[tuple[int, Mapping[str, float]], ...]:
+        """The metrics that are measured once, at the end, by the step that they belong to."""
+        steps = {"test/": self.n_steps, "best/": self.best_step or 0}
+        return tuple(
+            (step, {name: value for name, value in self.final.items() if name.startswith(kind)})
+            for kind, step in steps.items()
+        )
+
+    @property
     def weights_sha256(self) -> str:
         """SHA-256 over the parameters' bytes, in their order."""
         digest = hashlib.sha256()

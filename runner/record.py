@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from runner.checkpoint import disk_error
-from runner.config import to_plain, to_yaml
-from runner.environment import code_digest, environment, environment_digest
+from runner.config import to_plain
+from runner.environment import code_digest, environment_digest
 from runner.errors import RunnerError
 from runner.execute import Result
 from runner.outcome import Outcome
 from runner.plan import PlannedJob
 from runner.prepared import Prepared
+from runner.run_files import DIGESTS, write_run_files
 from runner.signals import held
 from softnet import Network
 
@@ -39,6 +38,7 @@ def begin_run(
     started_s: float | None = None,
     flush_every_s: float | None = None,
     result: Result | None = None,
+    more_tags: Mapping[str, str] | None = None,
 ) -> RecordedRun:
     """Create the run of a job, with all that is known before it is trained.
 
@@ -56,13 +56,15 @@ def begin_run(
         Seconds between two batches of metrics; None for the usual.
     result : Result or None
         What it left, where it has been trained already.
+    more_tags : mapping of str to str or None
+        Further tags of the run.
 
     Raises
     ------
     StoreError
         If the store fails.
     """
-    tags = {
+    tags = dict(more_tags or {}) | {
         "runner.kind": "run",
         "runner.key": job.key,
         "runner.varied": json.dumps(dict(job.varied)),
@@ -112,18 +114,14 @@ def end_run(
         If the store or the disk fails.
     """
     experiment = job.experiment
-    for kind, step in (("test/", result.n_steps), ("best/", result.best_step or 0)):
-        kept = {name: value for name, value in result.final.items() if name.startswith(kind)}
-        run.log_metrics(step, kept, result.ended_s)
+    for step, metrics in result.last_entries:
+        run.log_metrics(step, metrics, result.ended_s)
     run.set_tags({"runner.weights_sha256": result.weights_sha256})
     run.log_datasets(prepared.dataset, prepared.split)
     with_pictures = with_pictures and not result.failure
     with scratch_folder() as folder:
-        (folder / "config.yaml").write_text(to_yaml(experiment), encoding="utf-8")
-        (folder / "environment.json").write_text(
-            json.dumps(environment(), indent=2), encoding="utf-8"
-        )
-        np.savez(folder / "weights.npz", allow_pickle=False, **result.weights)
+        digests = write_run_files(folder, experiment, prepared, result.weights)
+        run.set_tags({DIGESTS: json.dumps(digests)})
         if with_pictures:
             from runner.figures import draw
 
@@ -137,9 +135,14 @@ def end_run(
         run.fail(result.failure, result.ended_s)
     else:
         run.finish(result.ended_s)
+    return outcome_of(job, run.run_id, result)
+
+
+def outcome_of(job: PlannedJob, run_id: str, result: Result) -> Outcome:
+    """Return what became of a job that was trained."""
     return Outcome(
         name=job.name,
-        run_id=run.run_id,
+        run_id=run_id,
         status="FAILED" if result.failure else "FINISHED",
         varied=job.varied,
         metrics=result.final,

@@ -18,7 +18,7 @@ from runner.errors import ConfigError, DataError, RunnerError, StoreError
 from runner.execute import Result, StackTraining
 from runner.plan import PlannedJob
 from runner.prepared import Prepared
-from runner.record import close_run, end_run, reason_of
+from runner.record import close_run, end_run, outcome_of, reason_of
 from runner.saved_state import read_state, write_state
 from runner.signals import held
 
@@ -147,26 +147,35 @@ class _StackAtWork:
         return [(position, result) for position, result in pairs if position in self._wanted]
 
     def record(self, position: int, result: Result) -> Events:
-        """Record one job."""
+        """Record one job, judged where somebody asked for it."""
+        assignment = self._assignment
         try:
+            judgement = assignment.judge(position, result)
+            if not assignment.records:
+                yield Progress(0.5, result.final.get("train/loss"))
+                outcome = outcome_of(assignment.plan.jobs[position], "", result)
+                yield Ended(position, outcome, judgement)
+                return
             run = self._runs.get(position)
             if run is None:
                 with held():  # a run that nobody knows of could not be closed
-                    run = self._assignment.begin(position, result.started_s, result=result)
+                    run = assignment.begin(position, result.started_s, result=result)
                     self._runs[position] = run
                 for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
                     run.log_metrics(step, metrics, at_s)
+            if judgement is not None:
+                run.set_tags(judgement.tags)
             outcome = end_run(
                 run,
-                self._assignment.store,
-                self._assignment.plan.jobs[position],
+                assignment.store,
+                assignment.plan.jobs[position],
                 self._prepared,
                 result,
-                with_pictures=not self._assignment.is_sweep,
+                with_pictures=not assignment.is_sweep,
             )
             del self._runs[position]
             yield Progress(0.5, outcome.metrics.get("train/loss"))
-            yield Ended(position, outcome)
+            yield Ended(position, outcome, judgement)
         except Exception as error:
             self._close_run(position, error)
             raise
@@ -181,6 +190,8 @@ class _StackAtWork:
 
     def _show(self) -> None:
         """Create the runs before they are trained."""
+        if not self._assignment.records:
+            return
         for position in self._wanted:
             with held():  # a run that nobody knows of could not be closed
                 self._runs[position] = self._assignment.begin(

@@ -23,6 +23,7 @@ from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 import runner.errors
 import runner.preprocess
 import softnet
+from runner.run_files import model_settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -92,11 +93,7 @@ def _save(
     By hand, since ``mlflow.pyfunc.save_model`` first goes through every file of every installed
     package, to see that NumPy is there: most of a second.
     """
-    settings = {
-        "activation": activation,
-        "class_names": prepared.dataset.class_names,
-        "preprocessing": prepared.preprocessing.to_dict(),
-    }
+    settings = model_settings(prepared, activation)
     (folder / "artifacts").mkdir(parents=True)
     _write_json(folder / "artifacts" / "settings.json", settings)
     np.savez(folder / "artifacts" / "weights.npz", allow_pickle=False, **weights)
