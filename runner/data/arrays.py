@@ -10,22 +10,20 @@ import math
 import re
 import struct
 import sys
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.data.columns import Column, ColumnBuilder, Origin, numeric_column
 from runner.data.dataset import check_room
+from runner.data.npy import Header, array_of, read_header
 from runner.data.tables import choose_features, listed
 from runner.errors import ConfigError, DataError, nearest, shorten
-from runner.text import elide
 
 if TYPE_CHECKING:
     from runner.config import FileData
@@ -36,9 +34,6 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, IndexError, 
 # What may be in an array: NumPy's codes for the kinds, and how a person says it.
 _X = ("biuf", "numbers or booleans")
 _Y = ("biufU", "numbers, booleans or text")
-# What a header of nonsense can raise on its way through Python's and NumPy's parsers.
-_NO_HEADER = (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError,
-              OverflowError, tokenize.TokenError)  # fmt: skip
 
 
 def read_npz(path: Path, file: str, config: FileData) -> tuple[list[Column], Column]:
@@ -68,14 +63,14 @@ def read_npz(path: Path, file: str, config: FileData) -> tuple[list[Column], Col
             for member, name, kinds in zip(members, ("X", target), (_X, _Y), strict=True):
                 with archive.open(member) as stream:
                     where = f"{file}, array {name!r}"
-                    headers.append(_header(stream, member.file_size, where, kinds))
+                    headers.append(read_header(stream, member.file_size, where, kinds))
             _check_table(headers[0], f"{file}, array 'X'")
             _check_labels(headers[1], headers[0].shape[0], f"{file}, array {target!r}")
             contents = [archive.read(member) for member in members]
             for member, content in zip(members, contents, strict=True):
                 if len(content) != member.file_size:
                     raise EOFError(f"{member.filename!r} ends early")
-            X, y = map(_values, contents, headers)
+            X, y = map(array_of, contents, headers)
     except _DAMAGED as error:
         raise DataError(
             f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
@@ -103,7 +98,7 @@ def read_npy(path: Path, file: str, config: FileData) -> tuple[list[Column], Col
         The labels.
     """
     with path.open("rb") as stream:
-        header = _header(stream, path.stat().st_size, file, _X)
+        header = read_header(stream, path.stat().st_size, file, _X)
         _check_table(header, file)
         n_columns = header.shape[1]
         rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
@@ -113,20 +108,10 @@ def read_npy(path: Path, file: str, config: FileData) -> tuple[list[Column], Col
         if not -n_columns <= target < n_columns:
             raise ConfigError("data.target", rule, target)
         stream.seek(0)
-        table = _values(stream.read(), header)
+        table = array_of(stream.read(), header)
     label = _feature_name(target % n_columns)
     others = [column for column in range(n_columns) if column != target % n_columns]
     return _features(file, table, others, label, config), _labels(file, table[:, target], label)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What an array's header says; `n_bytes` is the header's own length."""
-
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype[Any]
-    n_bytes: int
 
 
 def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
@@ -140,35 +125,7 @@ def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
     return archive.getinfo(f"{name}.npy")
 
 
-def _header(stream: IO[bytes], size: int, where: str, kinds: tuple[str, str]) -> _Header:
-    """Read a header, and believe it if the bytes that follow are as many as it claims."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran_order, dtype = read(stream)
-    except _NO_HEADER as error:
-        raise DataError(
-            f"{where}: must begin with the header of an NPY array, got none that can be read."
-        ) from error
-    header = _Header(shape, fortran_order, dtype, stream.tell())
-    codes, allowed = kinds
-    if dtype.kind not in codes or dtype.itemsize == 0:
-        kind = "Python objects (a pickle, never loaded)" if dtype.hasobject else f"dtype {dtype}"
-        raise DataError(f"{where}: must hold {allowed}, got {elide(kind, 60)}.")
-    claimed = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or claimed != size - header.n_bytes:
-        raise DataError(
-            f"{where}: must have {claimed:,} bytes, as its header says (shape {shape}, {dtype}), "
-            f"got {size - header.n_bytes:,}."
-        )
-    check_room(where, f"the shape {shape} of {dtype}", claimed)
-    return header
-
-
-def _check_table(header: _Header, where: str) -> None:
+def _check_table(header: Header, where: str) -> None:
     if len(header.shape) != 2 or header.shape[1] == 0:
         raise DataError(
             f"{where}: must have the shape (n_samples, n_features), got {header.shape}."
@@ -176,17 +133,12 @@ def _check_table(header: _Header, where: str) -> None:
     check_room(where, f"the shape {header.shape}", math.prod(header.shape) * 8)  # as float64
 
 
-def _check_labels(header: _Header, n_samples: int, where: str) -> None:
+def _check_labels(header: Header, n_samples: int, where: str) -> None:
     if header.shape != (n_samples,):
         raise DataError(
             f"{where}: must have the shape ({n_samples},), one label for each row of 'X', "
             f"got {header.shape}."
         )
-
-
-def _values(content: bytes, header: _Header) -> NDArray[Any]:
-    values = np.frombuffer(content, np.uint8)[header.n_bytes :].view(header.dtype)
-    return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 def _feature_name(column: int) -> str:
