@@ -65,8 +65,8 @@ class Assignment:
     ----------
     plan : Plan
         All jobs.
-    store : Store
-        Where they are recorded.
+    store : Store or None
+        Where they are recorded; None records nothing.
     wanted : collection of int
         Positions of the jobs to be recorded; others may be trained along.
     sweep_id : str or None
@@ -78,7 +78,7 @@ class Assignment:
     """
 
     plan: Plan
-    store: Store
+    store: Store | None
     wanted: Collection[int]
     sweep_id: str | None = None
     parents: Mapping[int, str] | None = None
@@ -90,9 +90,11 @@ class Assignment:
         return self.sweep_id is not None
 
     @property
-    def records(self) -> bool:
-        """Whether what the jobs leave goes to the store."""
-        return True
+    def recording(self) -> Store:
+        """The store, of an assignment that has one."""
+        if self.store is None:
+            raise ValueError("nothing of this assignment is recorded")
+        return self.store
 
     def tags(self, position: int) -> Mapping[str, str]:  # noqa: ARG002  (for whom overrides it)
         """Return what the run of a job is to say beside what all runs do."""
@@ -112,7 +114,7 @@ class Assignment:
     ) -> RecordedRun:
         """Create the run of a job; see `begin_run`."""
         return begin_run(
-            self.store,
+            self.recording,
             self.plan.jobs[position],
             sweep_id=self.sweep_id,
             parent_run_id=self.parent(position),
@@ -125,11 +127,12 @@ class Assignment:
     def fail(self, position: int, reason: str, run_id: str | None = None) -> Ended:
         """Record a job that could not be trained, unless it has a run that says so already."""
         job = self.plan.jobs[position]
-        if run_id is None:
+        if run_id is None and self.store is not None:
             parent = self.parent(position)
             run_id = record_failure(
                 self.store, job, reason, sweep_id=self.sweep_id, parent_run_id=parent
             )
+        run_id = run_id or ""
         return Ended(position, Outcome(job.name, run_id, "FAILED", job.varied, {}, reason, 0.0))
 
     def parent(self, position: int) -> str | None:

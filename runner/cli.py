@@ -57,7 +57,7 @@ def carry_out(arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        The exit code: 0 all well, 1 some runs failed.
+        The exit code: 0 all well, 1 some runs failed, 5 a rerun differs.
 
     Raises
     ------
@@ -69,12 +69,11 @@ def carry_out(arguments: Sequence[str]) -> int:
         return 0
     # A bare word cannot be an override, nor a flag.
     if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
-        _named(arguments[0])(arguments[1:])
-        return 0
+        return _named(arguments[0])(arguments[1:]) or 0
     return _run(arguments)
 
 
-def _named(word: str) -> Callable[[Sequence[str]], None]:
+def _named(word: str) -> Callable[[Sequence[str]], int | None]:
     if word not in COMMANDS:
         hint = nearest(word, COMMANDS)
         raise CommandError(

@@ -5,6 +5,7 @@ Each imports what it needs when it is called, so that help and a typing error co
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -38,6 +39,70 @@ def _sweeps(arguments: Sequence[str]) -> None:
     list_sweeps(options.uri)
 
 
+def _rerun(arguments: Sequence[str]) -> int:
+    parser = _Parser(
+        "rerun",
+        "Run again what is on record, and say whether the result is the same to the last bit.",
+        "Ends with 0 if it is, 5 if something differs, 2 if there is nothing to compare with.",
+    )
+    parser.add_argument(
+        "target",
+        metavar="RUN_ID",
+        help="of a run, a sweep or a group of seeds; or a folder that runner export made",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings to change: a new run, then"
+    )
+    parser.add_argument("--check", action="store_true", help="compares, and records no run")
+    parser.add_argument(
+        "--tolerance", type=_tolerance, metavar="T", help="admits relative differences up to T"
+    )
+    parser.add_argument("--sample", type=_count, metavar="N", help="takes N jobs of a sweep")
+    parser.add_argument("--data", metavar="PATH", help="where the data file is now")
+    parser.add_argument(
+        "--allow-data-change",
+        action="store_true",
+        help="accepts data of other content; the result is then never called IDENTICAL",
+    )
+    _add_uri(parser)
+    options = parser.parse_intermixed_args(list(arguments))
+    for override in options.overrides:
+        if "=" not in override:
+            parser.error(f"a setting must be key=value, got {override!r}")
+
+    from runner.rerun import Options
+    from runner.rerun.command import rerun
+
+    return rerun(Options(**{**vars(options), "overrides": tuple(options.overrides)}))
+
+
+def _predict(arguments: Sequence[str]) -> None:
+    parser = _Parser("predict", "Predict the classes of raw rows with what a run has learned.")
+    parser.add_argument("run_id", metavar="RUN_ID", help="a run, or a folder of runner export")
+    parser.add_argument("file", metavar="FILE", help="rows as CSV, TSV, Parquet, NPZ or NPY")
+    parser.add_argument(
+        "--out", metavar="FILE", help="a .csv or .parquet; by default CSV goes to the output"
+    )
+    _add_uri(parser)
+    options = parser.parse_args(list(arguments))
+
+    from runner.predict import predict
+
+    predict(options.run_id, options.file, options.out, options.uri)
+
+
+def _export(arguments: Sequence[str]) -> None:
+    parser = _Parser("export", "Write all that is needed to repeat a run to a folder of its own.")
+    parser.add_argument("run_id", metavar="RUN_ID")
+    parser.add_argument("folder", metavar="FOLDER", help="a new one")
+    _add_uri(parser)
+    options = parser.parse_args(list(arguments))
+
+    from runner.rerun.export import export
+
+    export(options.run_id, options.folder, options.uri)
+
+
 def _ui(arguments: Sequence[str]) -> None:
     parser = _Parser("ui", "Show the runs in a browser, on this machine.")
     parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
@@ -49,7 +114,10 @@ def _ui(arguments: Sequence[str]) -> None:
     ui(options.uri, options.port)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
+    "export": _export,
+    "predict": _predict,
+    "rerun": _rerun,
     "show": _show,
     "sweeps": _sweeps,
     "ui": _ui,
@@ -59,8 +127,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
 class _Parser(ArgumentParser):
     """A parser whose complaints are errors of ours."""
 
-    def __init__(self, command: str, description: str) -> None:
-        super().__init__(f"runner {command}", description=description)
+    def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(f"runner {command}", description=description, epilog=epilog)
 
     def error(self, message: str) -> NoReturn:
         usage = " ".join(self.format_usage().removeprefix("usage: ").split())
@@ -75,6 +143,16 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise ArgumentTypeError(f"must be a number from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def _tolerance(text: str) -> float:
+    try:
+        tolerance = float(text)
+    except ValueError:
+        tolerance = math.nan
+    if not 0 <= tolerance < math.inf:
+        raise ArgumentTypeError(f"must be a number, 0 or above, got {text!r}")
+    return tolerance
 
 
 def _count(text: str) -> int:

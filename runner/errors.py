@@ -4,13 +4,15 @@
     |-- ConfigError     2   a setting is wrong: dotted key, rule, what was got
     |-- DataError       2   the data is wrong: file, line and column, what was got
     |-- CommandError    2   the command line is wrong
+    |-- RecordError     2   what is on record of a run is of no use: the file or tag, and why
     |-- StoreError      3   the store or the disk is wrong: the place, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
     Terminated        143   SIGTERM; like KeyboardInterrupt (130) no Exception, so that nothing
                             that deals with errors swallows it
 
-Anything else that escapes is a defect of ours and keeps its traceback.
+A rerun that differs from its original is no error, and ends with 5. Anything else that escapes is
+a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -73,6 +75,12 @@ class DataError(RunnerError):
 
 class CommandError(RunnerError):
     """A command line that cannot be carried out."""
+
+    exit_code = 2
+
+
+class RecordError(RunnerError):
+    """What a store or a folder holds of a run, and cannot be used; the text names the part."""
 
     exit_code = 2
 

@@ -6,7 +6,6 @@ knows where records and results go.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from runner.build import run_settings
 from runner.environment import verify_blas_pin
 from runner.prepared import Prepared, require_fit
+from runner.run_files import weights_sha256
 from softnet import Network, Record, Training, evaluate, steps_per_epoch
 
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ class Result:
     @property
     def weights_sha256(self) -> str:
         """SHA-256 over the parameters' bytes, in their order."""
-        digest = hashlib.sha256()
-        for array in self.weights.values():
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        return weights_sha256(self.weights)
 
 
 class StackTraining:

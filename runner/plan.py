@@ -10,20 +10,31 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from runner.config import Experiment, fingerprint, to_plain
 from runner.errors import ConfigError, DataError
 from runner.prepared import Prepared, Preparer, require_fit
 from softnet import StackSettings
 
-if TYPE_CHECKING:
-    from runner.compose import Job
-
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep")
 # They say nothing of a job.
 _NOT_OF_A_JOB = ("tracking", "sweep.")
+
+
+class Job(Protocol):
+    """What is to become a planned job: composed by Hydra, or read from a record."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Plain data, not to be changed."""
+        ...
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What tells it from others, ``key=value``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

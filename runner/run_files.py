@@ -75,6 +75,14 @@ def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
     }
 
 
+def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 over the bytes of all parameters, in their order."""
+    digest = hashlib.sha256()
+    for array in weights.values():
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

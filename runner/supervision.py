@@ -26,7 +26,7 @@ def ended_jobs_of(
     assignment: Assignment, folder: SweepFolder, advance: Advance
 ) -> Generator[Ended, None, None]:
     """Go through the jobs as they end, and move the bar meanwhile."""
-    plan, store = assignment.plan, assignment.store
+    plan, store = assignment.plan, assignment.recording
     left = set(assignment.wanted)
     for position in sorted(left):
         problem = plan.jobs[position].problem
@@ -62,7 +62,7 @@ def ended_jobs_of(
 
 def _after_crash(assignment: Assignment, crash: Crashed, left: Collection[int]) -> Iterator[Ended]:
     """Go through the jobs of a dead worker that need no other try."""
-    store = assignment.store
+    store = assignment.recording
     store.close_abandoned_runs()
     # What it had recorded by then is done, though it could not say so any more.
     done = standing_of(store, assignment.plan).done

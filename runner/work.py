@@ -151,7 +151,8 @@ class _StackAtWork:
         assignment = self._assignment
         try:
             judgement = assignment.judge(position, result)
-            if not assignment.records:
+            store = assignment.store
+            if store is None:
                 yield Progress(0.5, result.final.get("train/loss"))
                 outcome = outcome_of(assignment.plan.jobs[position], "", result)
                 yield Ended(position, outcome, judgement)
@@ -167,7 +168,7 @@ class _StackAtWork:
                 run.set_tags(judgement.tags)
             outcome = end_run(
                 run,
-                assignment.store,
+                store,
                 assignment.plan.jobs[position],
                 self._prepared,
                 result,
@@ -190,7 +191,7 @@ class _StackAtWork:
 
     def _show(self) -> None:
         """Create the runs before they are trained."""
-        if not self._assignment.records:
+        if self._assignment.store is None:
             return
         for position in self._wanted:
             with held():  # a run that nobody knows of could not be closed

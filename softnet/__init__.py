@@ -13,7 +13,7 @@ from softnet.initializers import INITIALIZERS, he, normal, xavier, zeros
 from softnet.layers import Activation, Layer, Linear
 from softnet.losses import SoftmaxCrossEntropy, one_hot
 from softnet.metrics import HIGHER_IS_BETTER, evaluate
-from softnet.network import Network, n_parameters
+from softnet.network import Network, n_parameters, parameter_shapes
 from softnet.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, OptimizerSettings
 from softnet.parameters import Parameters
 from softnet.randomness import STREAMS, stream
@@ -65,6 +65,7 @@ __all__ = [
     "n_parameters",
     "normal",
     "one_hot",
+    "parameter_shapes",
     "relative_error",
     "steps_per_epoch",
     "stream",

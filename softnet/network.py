@@ -198,6 +198,22 @@ class Network:
         self._bind()
 
 
+def parameter_shapes(layer_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter of one run by its name, without making any.
+
+    Examples
+    --------
+    >>> parameter_shapes([4, 2])
+    {'layers.0.weight': (4, 2), 'layers.0.bias': (2,)}
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, (inputs, outputs) in enumerate(pairwise(layer_sizes)):
+        # Every other layer is an activation, which has none.
+        shapes[f"layers.{2 * number}.weight"] = (inputs, outputs)
+        shapes[f"layers.{2 * number}.bias"] = (outputs,)
+    return shapes
+
+
 def n_parameters(layer_sizes: Sequence[int]) -> int:
     """Count the parameters of one run without making any."""
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(layer_sizes))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from runner.data.columns import Column, ColumnBuilder, Origin, numeric_column
 from runner.data.dataset import check_room
 from runner.data.npy import Header, array_of, read_header
-from runner.data.tables import choose_features, listed
+from runner.data.tables import RowsWanted, choose_features, listed
 from runner.errors import ConfigError, DataError, nearest, shorten
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _X = ("biuf", "numbers or booleans")
 _Y = ("biufU", "numbers, booleans or text")
 
 
-def read_npz(path: Path, file: str, config: FileData) -> tuple[list[Column], Column]:
-    """Read the array X, a table of numbers, and the array y, its labels.
+def read_npz(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
+    """Read the array X, a table of numbers, and the array y, its labels, where they are wanted.
 
     Parameters
     ----------
@@ -45,40 +45,44 @@ def read_npz(path: Path, file: str, config: FileData) -> tuple[list[Column], Col
         An archive as `numpy.savez` writes it. Other arrays in it are not looked at.
     file : str
         The file, as messages name it.
-    config : FileData
+    config : FileData or RowsWanted
         Its `target` names the array of labels; without one it is ``y``.
 
     Returns
     -------
-    features : list of Column
-        ``feature_1``, ``feature_2``, ..., or those that `features` names.
-    labels : Column
-        The labels.
+    list of Column
+        ``feature_1``, ``feature_2``, ..., or those that `features` names; last the labels, where
+        they are wanted.
     """
     target = "y" if config.target is None else config.target
+    names = ["X"] if isinstance(config, RowsWanted) else ["X", target]
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [_member(archive, file, name) for name in ("X", target)]
+            members = [_member(archive, file, name) for name in names]
             headers = []
-            for member, name, kinds in zip(members, ("X", target), (_X, _Y), strict=True):
+            for member, name, kinds in zip(members, names, (_X, _Y), strict=False):
                 with archive.open(member) as stream:
                     where = f"{file}, array {name!r}"
                     headers.append(read_header(stream, member.file_size, where, kinds))
             _check_table(headers[0], f"{file}, array 'X'")
-            _check_labels(headers[1], headers[0].shape[0], f"{file}, array {target!r}")
+            for header in headers[1:]:
+                _check_labels(header, headers[0].shape[0], f"{file}, array {target!r}")
             contents = [archive.read(member) for member in members]
             for member, content in zip(members, contents, strict=True):
                 if len(content) != member.file_size:
                     raise EOFError(f"{member.filename!r} ends early")
-            X, y = map(array_of, contents, headers)
+            X, *labels = map(array_of, contents, headers)
     except _DAMAGED as error:
         raise DataError(
             f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
         ) from error
-    return _features(file, X, list(range(X.shape[1])), target, config), _labels(file, y, target)
+    if isinstance(config, RowsWanted):
+        return _rows(file, X, config)
+    features = _features(file, X, list(range(X.shape[1])), target, config)
+    return [*features, *(_labels(file, y, target) for y in labels)]
 
 
-def read_npy(path: Path, file: str, config: FileData) -> tuple[list[Column], Column]:
+def read_npy(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
     """Read one table of numbers, of which `target` numbers the column of labels.
 
     Parameters
@@ -87,19 +91,21 @@ def read_npy(path: Path, file: str, config: FileData) -> tuple[list[Column], Col
         An array as `numpy.save` writes it.
     file : str
         The file, as messages name it.
-    config : FileData
+    config : FileData or RowsWanted
         Its `target` counts columns from 0, or from -1 backwards.
 
     Returns
     -------
-    features : list of Column
-        ``feature_1`` for column 0, and so on, or those that `features` names.
-    labels : Column
-        The labels.
+    list of Column
+        ``feature_1`` for column 0, and so on, or those that `features` names; last the labels,
+        where they are wanted.
     """
     with path.open("rb") as stream:
         header = read_header(stream, path.stat().st_size, file, _X)
         _check_table(header, file)
+        if isinstance(config, RowsWanted):
+            stream.seek(0)
+            return _rows(file, array_of(stream.read(), header), config)
         n_columns = header.shape[1]
         rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
         if config.target is None or not re.fullmatch(r"-?\d{1,9}", config.target):
@@ -111,7 +117,8 @@ def read_npy(path: Path, file: str, config: FileData) -> tuple[list[Column], Col
         table = array_of(stream.read(), header)
     label = _feature_name(target % n_columns)
     others = [column for column in range(n_columns) if column != target % n_columns]
-    return _features(file, table, others, label, config), _labels(file, table[:, target], label)
+    features = _features(file, table, others, label, config)
+    return [*features, _labels(file, table[:, target], label)]
 
 
 def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
@@ -147,6 +154,25 @@ def _feature_name(column: int) -> str:
 
 def _origin(file: str, column: str) -> Origin:
     return Origin(file, column, lambda row: f"row {row} (the first is 0)")
+
+
+def _rows(file: str, table: NDArray[Any], config: RowsWanted) -> list[Column]:
+    """Take the wanted columns by their number in the name or, of a table with names, by place."""
+    known = [_feature_name(column) for column in range(table.shape[1])]
+    n_wanted = len(config.features)
+    if set(config.features) <= set(known):
+        places = [known.index(name) for name in config.features]
+    elif table.shape[1] == n_wanted:
+        places = list(range(n_wanted))
+    else:
+        raise DataError(
+            f"{file}: must have {n_wanted:,} columns, those that the network was trained on "
+            f"({listed(config.features)}), got {table.shape[1]:,}."
+        )
+    return [
+        numeric_column(name, table[:, place], _origin(file, f"column {name!r}"))
+        for name, place in zip(config.features, places, strict=True)
+    ]
 
 
 def _features(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.data.columns import Column, ColumnBuilder, Origin, is_utf8
-from runner.data.tables import choose_columns, listed
+from runner.data.tables import RowsWanted, choose_columns, listed
 from runner.errors import DataError, shorten
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _BLOCK_ROWS = 4_096
 _DELIMITERS = (",", ";", "\t", "|", " ")
 
 
-def read_delimited(path: Path, file: str, config: FileData) -> tuple[list[Column], Column]:
+def read_delimited(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
     """Read the features and the labels of a delimited text file.
 
     Parameters
@@ -33,15 +33,13 @@ def read_delimited(path: Path, file: str, config: FileData) -> tuple[list[Column
         UTF-8 text, with or without a byte order mark, whose first line names the columns.
     file : str
         The file, as messages name it.
-    config : FileData
+    config : FileData or RowsWanted
         Its delimiter, label column and features. Other columns are not looked at.
 
     Returns
     -------
-    features : list of Column
-        The feature columns.
-    labels : Column
-        The label column.
+    list of Column
+        The feature columns and, last, the label column, where one is wanted.
     """
     delimiter = config.delimiter
     # A byte that is not UTF-8 comes through as a surrogate, and is refused in the cell that has it.
@@ -54,17 +52,17 @@ def read_delimited(path: Path, file: str, config: FileData) -> tuple[list[Column
         _check_header(f"{file}, line {header_line}", names, delimiter)
         hint = _hint(names, delimiter, config)
         header_place = f", line {header_line}"
-        features, target = choose_columns(file, names, config, header=header_place, hint=hint)
+        wanted = choose_columns(file, names, config, header=header_place, hint=hint)
         lines: list[int] = []
         builders = {
             index: ColumnBuilder(names[index], _origin(file, names[index], lines))
-            for index in (*features, target)
+            for index in wanted
         }
         rows = _rows(records, file, len(names), lines)
         while block := list(islice(rows, _BLOCK_ROWS)):
             for index, builder in builders.items():
                 builder.extend([row[index] for row in block])
-    return [builders[index].finish() for index in features], builders[target].finish()
+    return [builders[index].finish() for index in wanted]
 
 
 def _origin(file: str, name: str, lines: list[int]) -> Origin:
@@ -138,7 +136,7 @@ def _option(delimiter: str) -> str:
     return f"\"data.delimiter='{written}'\""
 
 
-def _hint(names: list[str], delimiter: str, config: FileData) -> str:
+def _hint(names: list[str], delimiter: str, config: FileData | RowsWanted) -> str:
     """Say so, if another delimiter would have found the label."""
     for other in _DELIMITERS:
         parts = {part.strip() for name in names for part in name.split(other)}

@@ -6,11 +6,15 @@ A file is hostile until it is read: nothing is unpickled, and nothing is allocat
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.data.dataset import Dataset
-from runner.data.tables import dataset_from_columns
+import numpy as np
+
+from runner.data.columns import Column
+from runner.data.dataset import Dataset, FloatArray
+from runner.data.tables import RowsWanted, dataset_from_columns
 from runner.errors import ConfigError, DataError, nearest, shorten
 from runner.text import printable
 
@@ -50,7 +54,43 @@ def load_file(config: FileData) -> Dataset:
         The file's path, its label column, its features and, for text, the delimiter.
     """
     path = Path(config.path).expanduser()
-    file = printable(config.path)
+    *features, labels = _columns(path, printable(config.path), config)
+    return dataset_from_columns(path.stem, str(path.absolute()), features, labels)
+
+
+def load_rows(path: Path, features: Sequence[str]) -> dict[str, FloatArray | list[str]]:
+    """Read the raw rows of a person's own table, without any labels.
+
+    Parameters
+    ----------
+    path : Path
+        Of one of the kinds that `load_file` takes; delimited text has commas, or tabs in a .tsv.
+    features : sequence of str
+        The columns to read.
+
+    Returns
+    -------
+    dict of str to ndarray or list of str
+        Numbers or words by column. The words true and false are 1 and 0.
+
+    Raises
+    ------
+    DataError
+        If the file is of no use; the text names the line and the column.
+    """
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    columns = _columns(path, printable(path), RowsWanted(tuple(features), delimiter))
+    return {column.name: _with_truth_as_numbers(column.values) for column in columns}
+
+
+def _with_truth_as_numbers(values: FloatArray | list[str]) -> FloatArray | list[str]:
+    if not isinstance(values, list) or not {word.lower() for word in values} <= {"true", "false"}:
+        return values
+    return np.array([word.lower() == "true" for word in values], np.float64)
+
+
+def _columns(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
+    """Read columns with the reader for the file's kind."""
     head = _head(path, file)
     kind = _KINDS.get(path.suffix.lower())
     if kind is None:
@@ -72,10 +112,9 @@ def load_file(config: FileData) -> Dataset:
         case _:
             from runner.data.delimited import read_delimited as read
     try:
-        features, labels = read(path, file, config)
+        return read(path, file, config)
     except OSError as error:
         raise DataError(f"{file}: must be readable, got {error.strerror or error}.") from error
-    return dataset_from_columns(path.stem, str(path.absolute()), features, labels)
 
 
 def _head(path: Path, file: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.data.columns import Column, ColumnBuilder, Origin, numeric_column
 from runner.data.dataset import check_room
-from runner.data.tables import choose_columns
+from runner.data.tables import RowsWanted, choose_columns
 from runner.errors import DataError, shorten
 from runner.text import elide
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
-def read_parquet(path: Path, file: str, config: FileData) -> tuple[list[Column], Column]:
+def read_parquet(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
     """Read the features and the labels of a Parquet file.
 
     Parameters
@@ -33,15 +33,13 @@ def read_parquet(path: Path, file: str, config: FileData) -> tuple[list[Column],
         The file.
     file : str
         The file, as messages name it.
-    config : FileData
+    config : FileData or RowsWanted
         Its label column and features. Other columns are not read.
 
     Returns
     -------
-    features : list of Column
-        The feature columns.
-    labels : Column
-        The label column.
+    list of Column
+        The feature columns and, last, the label column, where one is wanted.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -49,19 +47,17 @@ def read_parquet(path: Path, file: str, config: FileData) -> tuple[list[Column],
     try:
         with pq.ParquetFile(path) as source:
             names = [name for name in source.schema_arrow.names if not _PANDAS_INDEX.match(name)]
-            features, target = choose_columns(file, names, config)
-            n_rows, n_columns = source.metadata.num_rows, len(features) + 1
+            wanted = [names[index] for index in choose_columns(file, names, config)]
+            n_rows, n_columns = source.metadata.num_rows, len(wanted)
             check_room(file, f"{n_rows:,} rows x {n_columns:,} columns", n_rows * n_columns * 8)
-            for index in (*features, target):
-                _check_type(file, names[index], source.schema_arrow.field(names[index]).type)
-            wanted = [names[index] for index in (*features, target)]
+            for name in wanted:
+                _check_type(file, name, source.schema_arrow.field(name).type)
             table = source.read(columns=wanted, use_threads=False)
-        *columns, labels = (_column(file, name, table.column(name)) for name in wanted)
+        return [_column(file, name, table.column(name)) for name in wanted]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{file}: must be a whole Parquet file, got a damaged one ({elide(error, 120)})."
         ) from error
-    return columns, labels
 
 
 def _origin(file: str, name: str) -> Origin:

@@ -6,6 +6,7 @@ The same for every kind of file; how the cells are read is the business of the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,23 @@ _LARGEST_CATEGORY_COUNT = 1_000
 _LISTED = 12
 
 
+@dataclass(frozen=True)
+class RowsWanted:
+    """Columns that are read without any labels: rows that are to be predicted.
+
+    Parameters
+    ----------
+    features : tuple of str
+        The raw columns that the network was trained on.
+    delimiter : str
+        Of delimited text.
+    """
+
+    features: tuple[str, ...]
+    delimiter: str = ","
+    target: None = None
+
+
 def listed(names: Sequence[str]) -> str:
     """Write names in one line, the first dozen of many."""
     shown = ", ".join(shorten(name, 30) for name in names[:_LISTED])
@@ -30,9 +48,14 @@ def listed(names: Sequence[str]) -> str:
 
 
 def choose_columns(
-    file: str, names: Sequence[str], config: FileData, *, header: str = "", hint: str = ""
-) -> tuple[list[int], int]:
-    """Find the feature columns and the label column of a table.
+    file: str,
+    names: Sequence[str],
+    config: FileData | RowsWanted,
+    *,
+    header: str = "",
+    hint: str = "",
+) -> list[int]:
+    """Find the columns of a table that are to be read.
 
     Parameters
     ----------
@@ -40,7 +63,7 @@ def choose_columns(
         The file, as it was given.
     names : sequence of str
         All its columns.
-    config : FileData
+    config : FileData or RowsWanted
         Its `target` and `features`; without `features`, all columns but the label are features.
     header : str
         Where the names stand in the file, such as ``, line 1``.
@@ -49,11 +72,11 @@ def choose_columns(
 
     Returns
     -------
-    features : list of int
-        The positions of the feature columns.
-    target : int
-        The position of the label column.
+    list of int
+        The positions of the features and, last, of the label, where one is wanted.
     """
+    if isinstance(config, RowsWanted):
+        return [_named(f"{file}{header}", names, name, hint) for name in config.features]
     of_file = f"a column of {shorten(file)}"
     known = f"Its columns are {listed(names)}.{hint}"
     if config.target is None:
@@ -64,7 +87,7 @@ def choose_columns(
             "data.target", of_file, target, f"{nearest(target, names)} {known}".lstrip()
         )
     features = choose_features(file, names, target, config.features, header)
-    return features, _only(f"{file}{header}", names, target)
+    return [*features, _only(f"{file}{header}", names, target)]
 
 
 def choose_features(
@@ -90,6 +113,15 @@ def choose_features(
         if wanted.count(name) > 1 and names.count(name) == 1:
             raise ConfigError("data.features", rule, name, "It is there twice.")
     return [_only(f"{file}{header}", names, name) for name in wanted]
+
+
+def _named(where: str, names: Sequence[str], name: str, hint: str) -> int:
+    if name not in names:
+        raise DataError(
+            f"{where}: must have the column {shorten(name, 60)}, which the network was trained on. "
+            f"{nearest(name, names)} Its columns are {listed(names)}.{hint}"
+        )
+    return _only(where, names, name)
 
 
 def _only(where: str, names: Sequence[str], name: str) -> int:

@@ -41,17 +41,18 @@ def write_csv(outcomes: Sequence[Outcome], target: TextIO) -> None:
     taken = {*before, *after, *metrics}
     headers = [f"{key} (varied)" if key in taken else key for key in settings]
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(map(_text, [*before, *headers, *metrics, *after]))
+    writer.writerow(map(cell, [*before, *headers, *metrics, *after]))
     for outcome in outcomes:
-        row = [_text(outcome.name), outcome.status]
-        row += [_text(outcome.varied.get(key, "")) for key in settings]
+        row = [cell(outcome.name), outcome.status]
+        row += [cell(outcome.varied.get(key, "")) for key in settings]
         row += [_number(outcome.metrics.get(name)) for name in metrics]
-        row += [_text(on_one_line(outcome.failure or "")), _number(outcome.duration_s)]
-        writer.writerow([*row, _text(outcome.run_id)])
+        row += [cell(on_one_line(outcome.failure or "")), _number(outcome.duration_s)]
+        writer.writerow([*row, cell(outcome.run_id)])
     target.flush()
 
 
-def _text(value: str) -> str:
+def cell(value: str) -> str:
+    """Return a text as a cell that neither a spreadsheet nor a terminal acts on."""
     shown = printable(value)
     harmless = not shown.startswith(("=", "+", "-", "@")) or _NUMBER.fullmatch(shown)
     return shown if harmless else f"'{shown}"

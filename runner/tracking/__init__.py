@@ -4,18 +4,26 @@
 them all. Importing this costs nothing: MLflow itself is imported when a store is opened.
 """
 
+from runner.tracking.artifacts import read_file
 from runner.tracking.opening import find_store, find_stores, open_store
-from runner.tracking.runs import RecordedRun
+from runner.tracking.originals import RecordedOriginal, find_original, is_run_id, members_of
+from runner.tracking.runs import RecordedRun, flattened
 from runner.tracking.store import Store
 from runner.tracking.sweeps import SUMMED_UP, RecordedSweep, Sweeps
 
 __all__ = [
     "SUMMED_UP",
+    "RecordedOriginal",
     "RecordedRun",
     "RecordedSweep",
     "Store",
     "Sweeps",
+    "find_original",
     "find_store",
     "find_stores",
+    "flattened",
+    "is_run_id",
+    "members_of",
     "open_store",
+    "read_file",
 ]

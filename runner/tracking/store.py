@@ -141,6 +141,18 @@ class Store:
                 self.client.delete_tag(run_id, FAILURE)
         return RecordedRun(self.client, run, {}, self.address.uri, presence)
 
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a run, whatever its state.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        with library.in_words(self.address.uri):
+            for key, value in tags.items():
+                self.client.set_tag(run_id, key, cut(value))
+
     def _present(self) -> Presence:
         """Return the sign that this process is alive; it has one for each store."""
         if self._presence is None or not self._presence.is_ours:

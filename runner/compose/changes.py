@@ -1,0 +1,57 @@
+"""Overrides that change single settings of a config which is there already.
+
+They follow Hydra's grammar, and put plain data where it says; nothing is composed or resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override, OverrideType
+
+from runner.compose.complaints import explain
+from runner.compose.overrides import Reader, path, sets_plain_value
+from runner.errors import CommandError
+
+
+def changed(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a config with other values.
+
+    Parameters
+    ----------
+    config : mapping
+        Plain data, which stays as it is.
+    overrides : sequence of str
+        ``optimizer.learning_rate=0.1``, in Hydra's grammar.
+
+    Raises
+    ------
+    CommandError, ConfigError
+        If one is no override, or does more than to put a value in a place.
+    """
+    result = dict(config)
+    reader = Reader()
+    for text in overrides:
+        try:
+            override = reader.read(text)
+        except Exception as error:
+            raise explain(error, overrides) from error
+        _require_one_value(override, text)
+        *sections, key = path(override)
+        place = result
+        for name in sections:
+            inner = place.get(name)
+            place[name] = place = dict(inner) if isinstance(inner, dict) else {}
+        place[key] = override.value()
+    return result
+
+
+def _require_one_value(override: Override, text: str) -> None:
+    if override.is_sweep_override():
+        raise CommandError(f"{text}: must be one value; runner --multirun sweeps over several.")
+    holds_group = override.type is OverrideType.CHANGE and isinstance(override.value(), dict)
+    if not (holds_group or sets_plain_value(override)):
+        raise CommandError(
+            f"{text}: must put a plain value in a place (key=value) to change what is on record."
+        )

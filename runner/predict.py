@@ -1,0 +1,116 @@
+"""Classes of raw rows by what a run has learned: from a file and a record to a table.
+
+The record is data: no code of a model is loaded, so it may come from anybody.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.checkpoint import atomic_file
+from runner.data.files import load_rows
+from runner.environment import verify_blas_pin
+from runner.errors import CommandError, ConfigError, RecordError
+from runner.records import FolderSource, Original
+from runner.report import cell
+from runner.text import printable
+from runner.tracking import find_original, is_run_id
+from softnet import Network, parameter_shapes
+
+_KINDS = (".csv", ".parquet")
+
+
+def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
+    """Predict the rows of a file, and write class and probabilities of each.
+
+    Parameters
+    ----------
+    run_id : str
+        Of a run that has ended, or an exported folder.
+    file : str
+        Rows with the columns that the run was trained on; others are not looked at.
+    out : str or None
+        A ``.csv`` or ``.parquet``; None prints CSV.
+    uri : str or None
+        The store, as ``tracking.uri``.
+
+    Raises
+    ------
+    RunnerError
+        If run, file or disk are of no use.
+    """
+    if out is not None and Path(out).suffix.lower() not in _KINDS:
+        raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
+    original = Original.read(_source(run_id, uri))
+    original.require_result()
+    probabilities, class_names = _probabilities(original, Path(file).expanduser())
+    classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
+    if out is None:
+        sys.stdout.write(_csv(classes, probabilities, class_names))
+        sys.stdout.flush()
+        return
+    with atomic_file(Path(out).expanduser()) as target:
+        if Path(out).suffix.lower() == ".csv":
+            target.write(_csv(classes, probabilities, class_names).encode())
+        else:
+            target.write(_parquet(classes, probabilities, class_names))
+
+
+def _source(run_id: str, uri: str | None) -> Any:  # noqa: ANN401  (a run of a store or a folder)
+    folder = Path(run_id).expanduser()
+    if not is_run_id(run_id) and folder.is_dir():
+        return FolderSource(folder)
+    return find_original(uri, run_id)
+
+
+def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    verify_blas_pin()
+    model, findings = original.model()
+    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
+    weights, more = original.weights(parameter_shapes(sizes))
+    for finding in [*findings, *more]:
+        raise RecordError(f"{original.source.place}: {finding}; nothing is predicted with it.")
+    try:
+        columns = load_rows(file, model.preprocessing.feature_names)
+    except ConfigError as error:
+        # What is a setting elsewhere is an argument here.
+        raise CommandError(str(error).replace("data.path", "FILE", 1)) from None
+    X = model.preprocessing.transform(model.preprocessing.encode_rows(columns))
+    network = Network.from_weights(weights, model.activation)
+    return network.predict_proba(X)[0], model.class_names
+
+
+def _header(class_names: Sequence[str]) -> list[str]:
+    """Name the columns: the class, then the probability of each; no two alike."""
+    first = "class"
+    while first in class_names:
+        first += "_"
+    return [first, *class_names]
+
+
+def _csv(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(cell, _header(names)))
+    for label, row in zip(classes, probabilities.tolist(), strict=True):
+        writer.writerow([cell(label), *map(repr, row)])
+    return text.getvalue()
+
+
+def _parquet(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns: list[Any] = [list(classes), *(probabilities[:, n] for n in range(len(names)))]
+    sink = io.BytesIO()
+    table = pa.table(dict(zip(_header(names), columns, strict=True)))
+    parquet.write_table(table, sink)
+    return sink.getvalue()

@@ -1,0 +1,18 @@
+"""Runs of the past, from a store or from a folder of their own: read as data, believed in nothing.
+
+Whatever comes out of here was checked against what a run of this program can be. Nothing in here
+can name a Python object, follow a reference, or unpickle.
+"""
+
+from runner.records.folder import FolderSource, write_folder
+from runner.records.model import RecordedModel
+from runner.records.original import Metrics, Original, Source
+
+__all__ = [
+    "FolderSource",
+    "Metrics",
+    "Original",
+    "RecordedModel",
+    "Source",
+    "write_folder",
+]

@@ -1,0 +1,208 @@
+"""A run as a folder of its own, without any store: written, and read back as hostile data.
+
+What one attaches to a paper: the config, what came out, where it ran, and how to repeat it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.checkpoint import atomic_file, disk_error
+from runner.config import FileData
+from runner.errors import CommandError, RecordError, shorten
+from runner.records.hostile import CONFIG_LIMIT, TEXT_LIMIT, parse_json
+from runner.records.original import Metrics, Original, digests_of
+from runner.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
+from runner.text import printable
+from runner.tracking import read_file
+
+RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
+_HEADER = ["metric", "step", "value"]
+# Tags that say what the run is; the others are of the store that it came from.
+_TAGS = (
+    *("kind", "key", "varied", "data_digest", "split_digest"),
+    *("weights_sha256", "files_sha256", "environment", "code"),
+)
+_WEIGHTS_LIMIT = 16 << 30
+
+
+class FolderSource:
+    """A run in an exported folder.
+
+    Parameters
+    ----------
+    folder : Path
+        As `write_folder` left it.
+
+    Raises
+    ------
+    RecordError
+        If it is no such folder, or was edited.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.place = f"folder {printable(folder)}"
+        content = parse_json(self.read(RUN, TEXT_LIMIT), RUN)
+        facts = content if isinstance(content, dict) else {}
+        texts = {name: _text(facts, name) for name in ("run_id", "name", "status")}
+        self.run_id, self.name, self.status = texts.values()
+        failure = facts.get("failure")
+        self.failure = None if failure is None else _text(facts, "failure")
+        tags = facts.get("tags")
+        if not isinstance(tags, dict):
+            raise RecordError(f"{RUN}: tags: must be a group of texts, got {shorten(tags)}.")
+        self.tags: Mapping[str, str] = {name: _text(tags, name) for name in tags}
+        self.params: Mapping[str, str] = {}
+        self.findings: tuple[str, ...] = ()
+        self._metrics = self._read_metrics(facts.get("metrics_sha256"))
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the content of one of its files, of at most `limit` bytes."""
+        return read_file(self._folder, name, limit)
+
+    def metrics(self) -> Metrics:
+        """Return every value of every metric, by name and step."""
+        return self._metrics
+
+    @property
+    def final(self) -> Mapping[str, float]:
+        """The last value of each metric."""
+        ordered = sorted(self._metrics.items(), key=lambda item: item[0][1])
+        return {name: values[-1] for (name, _), values in ordered}
+
+    def _read_metrics(self, digest: object) -> Metrics:
+        content = self.read(METRICS, TEXT_LIMIT)
+        found: dict[tuple[str, int], tuple[float, ...]] = {}
+        try:
+            header, *rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+            for name, step, value in rows:
+                at = (name, int(step))
+                found[at] = (*found.get(at, ()), float(value))
+        except (ValueError, csv.Error) as error:
+            raise RecordError(
+                f"{METRICS}: must have lines of metric,step,value, got {shorten(str(error))}."
+            ) from None
+        if header != _HEADER:
+            raise RecordError(f"{METRICS}: must begin with {','.join(_HEADER)}, got {header}.")
+        if digest != sha256(content):
+            self.findings = (f"{METRICS}: was changed after the export (its digest differs)",)
+        return found
+
+
+def _text(facts: Mapping[str, Any], name: str) -> str:
+    value = facts.get(name)
+    if not isinstance(value, str):
+        raise RecordError(f"{RUN}: {printable(name)}: must be text, got {shorten(value)}.")
+    return value
+
+
+def write_folder(original: Original, folder: Path) -> None:
+    """Write all that is needed to repeat a run, and to compare.
+
+    Parameters
+    ----------
+    original : Original
+        A run that has ended.
+    folder : Path
+        Must not be there, or be empty.
+
+    Raises
+    ------
+    CommandError
+        If the folder holds something.
+    RecordError
+        If the record lacks something.
+    StoreError
+        If the store or the disk fails.
+    """
+    original.require_result()
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise CommandError(f"FOLDER: must be new or empty, got {printable(folder)}.")
+    except OSError as error:
+        raise disk_error(folder, error) from error
+    source = original.source
+    files = {name: source.read(name, limit) for name, limit in _limits().items()}
+    for name, content in files.items():
+        if digests_of(source).get(name, sha256(content)) != sha256(content):
+            raise RecordError(f"{name}: was changed after the run; it is not exported.")
+    files[METRICS] = _metrics_csv(original.metrics())
+    files[README] = _readme(original, folder.absolute().name).encode()
+    facts = {
+        "run_id": source.run_id,
+        "name": source.name,
+        "status": source.status,
+        "failure": source.failure,
+        "tags": {
+            name: source.tags[name]
+            for name in (f"runner.{tag}" for tag in _TAGS)
+            if name in source.tags
+        },
+        "metrics_sha256": sha256(files[METRICS]),
+    }
+    # Last, so that a folder with it is a whole one.
+    files[RUN] = (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+    for name, content in files.items():
+        with atomic_file(folder / name) as file:
+            file.write(content)
+
+
+def _limits() -> dict[str, int]:
+    return {
+        CONFIG: CONFIG_LIMIT,
+        ENVIRONMENT: TEXT_LIMIT,
+        MODEL: TEXT_LIMIT,
+        WEIGHTS: _WEIGHTS_LIMIT,
+    }
+
+
+def _metrics_csv(metrics: Metrics) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for (name, step), values in sorted(metrics.items(), key=lambda item: (item[0][1], item[0][0])):
+        writer.writerows([name, step, repr(value)] for value in values)
+    return text.getvalue().encode()
+
+
+def _readme(original: Original, folder: str) -> str:
+    source, data = original.source, original.experiment.data
+    name = printable(source.name) or "a run"
+    digest = printable(source.tags.get("runner.data_digest", ""))
+    own = isinstance(data, FileData)
+    option = " --data PATH" if own else ""
+    told = (
+        "a file that is not part of this folder; name yours in place of PATH. It is taken only if "
+        "its content has the digest below"
+        if own
+        else f"`{data.name}`, which the program brings along or makes"
+    )
+    return f"""# {name}
+
+Run {printable(source.run_id)} of softnet-runner, which trains a neural network in NumPy. To repeat
+it, install softnet-runner and say, in the folder that holds this one:
+
+    runner rerun {shlex.quote(f"./{printable(folder)}")}{option}
+
+The result is compared with the one here: every metric at every step, and the weights, to the last
+bit.
+
+- Data: {told}.
+- SHA-256 of the data's content: {digest}
+
+| file | |
+|---|---|
+| {CONFIG} | what was run |
+| {WEIGHTS} | the parameters, as numpy.load reads them |
+| {MODEL} | scaling, encoding and class names |
+| {METRICS} | every value of every metric |
+| {ENVIRONMENT} | versions, processor and code that it ran with |
+| {RUN} | the run's id, its end, and digests of all this |
+"""

@@ -1,0 +1,260 @@
+"""What is on record of a run that is to be repeated, checked as far as it can be.
+
+Where the record lies, in a store or in an exported folder, is its source's affair.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from runner.config import Experiment, fingerprint, to_plain
+from runner.environment import digest_of_decisive
+from runner.errors import ConfigError, RecordError, shorten
+from runner.records.hostile import (
+    CONFIG_LIMIT,
+    TEXT_LIMIT,
+    parse_config,
+    parse_json,
+    parse_weights,
+    weights_limit,
+)
+from runner.records.model import RecordedModel
+from runner.run_files import (
+    CONFIG,
+    DIGESTS,
+    ENVIRONMENT,
+    MODEL,
+    WEIGHTS,
+    sha256,
+    weights_sha256,
+)
+from runner.tracking import flattened
+
+# What a run records; other metrics may have been added to it by anybody.
+_OURS = ("train/", "val/", "test/", "best/")
+# Where a run is recorded and how a sweep is run are today's affair, not the record's.
+_OF_TODAY = ("tracking", "sweep")
+
+
+# Values by metric and step; more than one where a record holds different ones.
+Metrics = Mapping[tuple[str, int], tuple[float, ...]]
+
+
+class Source(Protocol):
+    """A run on record; nothing that it says is believed."""
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """The run, as messages name it."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """How it ended: FINISHED, FAILED or KILLED; or RUNNING."""
+        ...
+
+    @property
+    def failure(self) -> str | None:
+        """Why it did not finish."""
+        ...
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        ...
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """Its settings, flattened; empty where the source has none beside the config."""
+        ...
+
+    @property
+    def final(self) -> Mapping[str, float]:
+        """The last value of each metric."""
+        ...
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is known to be wrong with the record itself."""
+        ...
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the content of one of its files, of at most `limit` bytes."""
+        ...
+
+    def metrics(self) -> Metrics:
+        """Return every value of every metric, by name and step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Original:
+    """A run that is to be repeated.
+
+    Parameters
+    ----------
+    source : Source
+        Where it is on record.
+    experiment : Experiment
+        What was run, recorded to nowhere and in no sweep.
+    """
+
+    source: Source = field(repr=False)
+    experiment: Experiment
+
+    @classmethod
+    def read(cls, source: Source) -> Original:
+        """Read what was run.
+
+        Raises
+        ------
+        RecordError
+            If it is not on record, cannot be read, or was edited.
+        StoreError
+            If the store fails.
+        """
+        if source.tags.get("runner.kind") not in {"run", None} or "runner.key" not in source.tags:
+            raise RecordError(f"{source.place}: must be a run of this program, got another tool's.")
+        content = source.read(CONFIG, CONFIG_LIMIT)
+        values = parse_config(content, CONFIG)
+        was_edited = digests_of(source).get(CONFIG, "") not in {sha256(content), ""}
+        for section in _OF_TODAY:
+            values.pop(section, None)
+        try:
+            experiment = Experiment.from_dict(values)
+        except ConfigError as error:
+            raise RecordError(f"{CONFIG}: {error}") from None
+        original = cls(source, experiment)
+        key = fingerprint(experiment, source.tags.get("runner.data_digest", ""))
+        if was_edited or key != source.tags["runner.key"]:
+            raise RecordError(f"{CONFIG}: was edited after the run{original._edits()}.")
+        return original
+
+    def _edits(self) -> str:
+        """Say which settings the config has otherwise than the run's params."""
+        params = self.source.params
+        told = {
+            name: value
+            for name, value in flattened(to_plain(self.experiment)).items()
+            if not name.startswith(_OF_TODAY)
+        }
+        edits = [
+            f"{name} is {shorten(value)}, and was {shorten(params[name])}"
+            for name, value in told.items()
+            if name in params and params[name] != value
+        ]
+        return f": {'; '.join(edits[:3])}" if edits else " (its digest differs)"
+
+    @property
+    def varied(self) -> Mapping[str, str]:
+        """The overrides by which it differed from others of its sweep."""
+        try:
+            varied = json.loads(self.source.tags.get("runner.varied", "{}"))
+        except (ValueError, RecursionError):
+            return {}
+        return {str(k): str(v) for k, v in varied.items()} if isinstance(varied, dict) else {}
+
+    def require_result(self) -> None:
+        """Make sure that it left something to compare with.
+
+        Raises
+        ------
+        RecordError
+            If it has not ended, or was ended before it had a result.
+        """
+        source = self.source
+        if source.status == "RUNNING":
+            raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
+        # One that diverged has left all that a finished one has; the digests come last.
+        if source.status != "FINISHED" and DIGESTS not in source.tags:
+            reason = source.failure or "no reason on record"
+            raise RecordError(
+                f"{source.place}: ended {source.status} ({shorten(reason)}) and left no result."
+            )
+
+    def metrics(self) -> Metrics:
+        """Return every value that the run recorded, by name and step."""
+        return {at: v for at, v in self.source.metrics().items() if at[0].startswith(_OURS)}
+
+    def weights(
+        self, shapes: Mapping[str, tuple[int, ...]]
+    ) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """Return the parameters that it left, and what is wrong with their record.
+
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of int
+            What has to be there.
+
+        Raises
+        ------
+        RecordError
+            If they are missing, damaged, or of other names, shapes or type.
+        """
+        dtype = self.experiment.dtype
+        limit = weights_limit(shapes, 4 if dtype == "float32" else 8)
+        content = self.source.read(WEIGHTS, limit)
+        weights = parse_weights(content, shapes, dtype, WEIGHTS)
+        findings = self._changed(WEIGHTS, content)
+        recorded = self.source.tags.get("runner.weights_sha256")
+        if not findings and weights_sha256(weights) != recorded:
+            findings = [f"{WEIGHTS}: are not the weights that the tag runner.weights_sha256 names"]
+        return weights, findings
+
+    def model(self) -> tuple[RecordedModel, list[str]]:
+        """Return what is done with raw rows, and what is wrong with its record.
+
+        Raises
+        ------
+        RecordError
+            If it is missing, or is no such thing.
+        """
+        content = self.source.read(MODEL, TEXT_LIMIT)
+        return RecordedModel.parse(content, MODEL), self._changed(MODEL, content)
+
+    def environment(self) -> tuple[object, list[str]]:
+        """Return where it was run, as plain data, and what is wrong with that record."""
+        try:
+            content = self.source.read(ENVIRONMENT, TEXT_LIMIT)
+            environment = parse_json(content, ENVIRONMENT)
+        except RecordError as error:
+            return None, [str(error)]
+        findings = self._changed(ENVIRONMENT, content)
+        decisive = environment.get("decisive") if isinstance(environment, dict) else None
+        if not findings and digest_of_decisive(decisive) != self.source.tags.get(
+            "runner.environment"
+        ):
+            findings = [f"{ENVIRONMENT}: is not the environment that the run's tags name"]
+        return environment, findings
+
+    def _changed(self, name: str, content: bytes) -> list[str]:
+        recorded = digests_of(self.source).get(name)
+        if recorded is None or recorded == sha256(content):
+            return []
+        return [f"{name}: was changed after the run (its digest differs from the recorded one)"]
+
+
+def digests_of(source: Source) -> Mapping[str, str]:
+    """Return the SHA-256 of each file of a run, as recorded; empty where they are not."""
+    try:
+        digests = json.loads(source.tags.get(DIGESTS, "{}"))
+    except (ValueError, RecursionError):
+        digests = None
+    if not isinstance(digests, dict):
+        raise RecordError(f"{DIGESTS}: must be the digests of the run's files, got something else.")
+    return {str(name): str(digest) for name, digest in digests.items()}

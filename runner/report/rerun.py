@@ -1,0 +1,300 @@
+"""What a rerun came to: the verdict, where results part, what differs between the machines.
+
+It must not know how anything was run: it sees comparisons and outcomes. All text from a record is
+made printable here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from runner.report.console import print_line, print_way_on, printing
+from runner.report.digits import count, duration, number
+from runner.report.table import Column, print_table
+from runner.rerun import Comparison, EnvironmentDifference, Verdict
+from runner.text import elide
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LONGEST = 60
+_MOST_LINES = 20
+_COLOURS = {
+    Verdict.IDENTICAL: "green",
+    Verdict.CLOSE: "yellow",
+    Verdict.DIFFERENT: "red",
+    Verdict.CANNOT_COMPARE: "red",
+}
+_IN_WORDS = {
+    Verdict.IDENTICAL: "identical",
+    Verdict.CLOSE: "close",
+    Verdict.DIFFERENT: "different",
+    Verdict.CANNOT_COMPARE: "not comparable",
+}
+
+
+@dataclass(frozen=True)
+class RerunLine:
+    """What came of one job.
+
+    Parameters
+    ----------
+    name, original_id : str
+        The original.
+    run_id : str
+        Of the rerun; empty where it was not recorded.
+    comparison : Comparison or None
+        None where settings were changed, or where the rerun broke off.
+    failure : str or None
+        Why the rerun did not finish.
+    settings : sequence of (str, str, str)
+        Settings that were changed: the key, then and now.
+    metrics : sequence of (str, float or None, float or None)
+        Final metrics of a run whose settings were changed: name, then and now.
+    """
+
+    name: str
+    original_id: str
+    run_id: str
+    comparison: Comparison | None
+    failure: str | None
+    settings: Sequence[tuple[str, str, str]] = ()
+    metrics: Sequence[tuple[str, float | None, float | None]] = ()
+
+
+@dataclass(frozen=True)
+class RerunReport:
+    """All that is told of a rerun.
+
+    Parameters
+    ----------
+    title : str
+        The run or the sweep.
+    lines : sequence of RerunLine
+        Its jobs.
+    is_single : bool
+        Whether it is a run of its own.
+    differences : sequence of EnvironmentDifference
+        Between where the originals ran and here.
+    n_in_all : int
+        Jobs that there are, of which a sample may have been taken.
+    admitted : float or None
+        Relative differences that are admitted.
+    where : str or None
+        How to see the runs; None where nothing was recorded.
+    duration_s : float
+        Seconds that it took.
+    """
+
+    title: str
+    lines: Sequence[RerunLine]
+    is_single: bool
+    differences: Sequence[EnvironmentDifference]
+    n_in_all: int
+    admitted: float | None
+    where: str | None
+    duration_s: float
+
+
+def print_rerun(report: RerunReport, file: TextIO | None = None) -> None:
+    """Print what came of a rerun.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
+    """
+    with printing(file) as console:
+        if report.is_single:
+            _print_single(console, report.lines[0], report.admitted)
+        else:
+            _print_several(console, report)
+        _print_environment(console, report.differences)
+        print_line(console, (f"took {duration(report.duration_s)}", ""))
+        for line in report.lines if report.is_single and report.where else ():
+            print_line(console, (f"run {elide(line.run_id, _LONGEST)}, a rerun of ", ""),
+                       (elide(line.original_id, _LONGEST), ""))  # fmt: skip
+        if report.where:
+            print_way_on(console, report.where, "it" if report.is_single else "them")
+
+
+def _print_single(console: Console, line: RerunLine, admitted: float | None) -> None:
+    name = elide(line.name, _LONGEST)
+    if line.comparison is not None:
+        _print_verdict(console, name, line.comparison, admitted)
+        return
+    print_line(console, (f"{name}  ", "bold"), ("with other settings", ""))
+    if line.failure:
+        print_line(console, (f"  FAILED: {elide(line.failure, 200)}", "red"))
+    _print_changes(console, line)
+
+
+def _print_changes(console: Console, line: RerunLine) -> None:
+    """Print changed settings and results side by side."""
+    if line.settings:
+        keys, then, now = zip(*line.settings, strict=True)
+        print_table(console, [_text("setting", keys), _text("original", then), _text("rerun", now)])
+    if line.metrics:
+        print_table(
+            console,
+            [
+                _text("metric", [name for name, _, _ in line.metrics]),
+                _numbers("original", [(name, then) for name, then, _ in line.metrics]),
+                _numbers("rerun", [(name, now) for name, _, now in line.metrics]),
+                Column(
+                    "difference", [_signed(*values) for values in line.metrics], "right"
+                ),
+            ],
+        )  # fmt: skip
+
+
+def _signed(name: str, then: float | None, now: float | None) -> str:
+    if then is None or now is None:
+        return ""
+    text = number(name, now - then)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _print_verdict(
+    console: Console, name: str, comparison: Comparison, admitted: float | None
+) -> None:
+    verdict = comparison.verdict
+    print_line(console, (f"{name}  ", "bold"), (str(verdict), _COLOURS[verdict]))
+    for finding in comparison.findings:
+        print_line(console, (f"  {elide(finding, 300)}", ""))
+    if verdict is Verdict.CANNOT_COMPARE:
+        return
+    compared = (
+        f"{count(comparison.n_values, 'value')} of the metrics and "
+        f"{count(comparison.n_parameters, 'parameter')}"
+    )
+    if comparison.metric is None and comparison.weight is None:
+        print_line(console, (f"  {compared} have the same bits.", ""))
+        if verdict is not Verdict.IDENTICAL and not comparison.findings:
+            print_line(console, ("  The data are others, so it is not called IDENTICAL.", ""))
+        return
+    print_line(console, (f"  {compared} were compared.", ""))
+    _print_firsts(console, comparison)
+    if not math.isnan(comparison.ulps):
+        print_line(console, (f"  The largest difference: {_largest(comparison)}.", ""))
+    print_line(console, (f"  {_cause(comparison)}", ""))
+    if admitted is not None:
+        told = "is" if comparison.is_admitted(admitted) else "is not"
+        print_line(console, (f"  It {told} admitted by --tolerance {admitted:g}.", ""))
+
+
+def _print_firsts(console: Console, comparison: Comparison) -> None:
+    firsts = [
+        (f"the first {kind} that differs", each)
+        for kind, each in (("metric", comparison.metric), ("parameter", comparison.weight))
+        if each is not None
+    ]
+    for kind, same in (("metrics", comparison.metric), ("parameters", comparison.weight)):
+        if same is None:
+            print_line(console, (f"  All {kind} have the same bits.", ""))
+    print_table(
+        console,
+        [
+            _text("", [kind for kind, _ in firsts]),
+            _text("where", [each.where for _, each in firsts]),
+            _text("original", [each.original for _, each in firsts]),
+            _text("rerun", [each.rerun for _, each in firsts]),
+        ],
+    )
+
+
+def _largest(comparison: Comparison) -> str:
+    if not math.isfinite(comparison.relative):
+        return "beyond any number"
+    places = f"{comparison.ulps:,.0f}" if comparison.ulps < 1e15 else f"{comparison.ulps:.1e}"
+    unit = "unit" if comparison.ulps == 1 else "units"
+    return f"{places} {unit} in the last place, {comparison.relative:.2g} relative"
+
+
+def _cause(comparison: Comparison) -> str:
+    causes = ", ".join(comparison.causes)
+    if comparison.verdict is Verdict.CLOSE:
+        return f"Cause: {causes}."
+    if causes:
+        return f"Too much for what differs here to be the cause ({causes})."
+    if comparison.weight is None:
+        return (
+            "Nothing that decides the bits differs here, and all parameters are the same: "
+            "the record of the metric was changed after the run."
+        )
+    return "Nothing that decides the bits is known to differ here."
+
+
+def _print_several(console: Console, report: RerunReport) -> None:
+    n_jobs = len(report.lines)
+    of_all = f", a sample of {report.n_in_all:,}" if n_jobs < report.n_in_all else ""
+    print_line(console, (elide(report.title, _LONGEST), "bold"), (of_all, ""))
+    compared = [line for line in report.lines if line.comparison is not None]
+    told = [line for line in compared if line.comparison.verdict is not Verdict.IDENTICAL]  # type: ignore[union-attr]  # chosen so
+    failed = [line for line in report.lines if line.comparison is None and line.failure]
+    for line in failed[:_MOST_LINES]:
+        print_line(console, (f"{elide(line.name, _LONGEST)}  FAILED: ", "red"),
+                   (elide(line.failure, 200), ""))  # fmt: skip
+    for line in told[:_MOST_LINES]:
+        if line.comparison is not None:
+            _print_verdict(console, elide(line.name, _LONGEST), line.comparison, report.admitted)
+    if len(told) > _MOST_LINES:
+        print_line(console, (f"... and {len(told) - _MOST_LINES:,} more", ""))
+    changed = [line for line in report.lines if line.comparison is None and line.metrics]
+    for line in changed[:_MOST_LINES]:
+        print_line(console, (elide(line.name, _LONGEST), "bold"))
+        _print_changes(console, line)
+    if len(changed) > _MOST_LINES:
+        print_line(console, (f"... and {len(changed) - _MOST_LINES:,} more", ""))
+    if compared:
+        print_line(console, (_summary(compared), "bold"))
+
+
+def _summary(lines: Sequence[RerunLine]) -> str:
+    """Sum up the verdicts: ``1,000 of 1,000 identical``."""
+    verdicts = [line.comparison.verdict for line in lines if line.comparison is not None]
+    told = [f"{verdicts.count(Verdict.IDENTICAL):,} of {len(verdicts):,} identical"]
+    told += [
+        f"{verdicts.count(verdict):,} {words}"
+        for verdict, words in _IN_WORDS.items()
+        if verdict is not Verdict.IDENTICAL and verdict in verdicts
+    ]
+    return ", ".join(told)
+
+
+def _print_environment(console: Console, differences: Sequence[EnvironmentDifference]) -> None:
+    if not differences:
+        print_line(console, ("Nothing differs between where it ran and here.", ""))
+        return
+    ordered = sorted(differences, key=lambda each: not each.decides)
+    print_table(
+        console,
+        [
+            _text("what differs", [each.what for each in ordered]),
+            _text("original", [each.original for each in ordered]),
+            _text("here", [each.here for each in ordered]),
+            _text("decides bits", ["yes" if each.decides else "no" for each in ordered]),
+        ],
+    )
+
+
+def _text(header: str, cells: Sequence[str]) -> Column:
+    return Column(header, [elide(cell, _LONGEST) for cell in cells], "left")
+
+
+def _numbers(header: str, values: Sequence[tuple[str, float | None]]) -> Column:
+    return Column(header, [number(name, value) for name, value in values], "right")
+
+
+def differing_settings(
+    then: Mapping[str, str], now: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """Return the settings that two flattened configs have otherwise."""
+    return [
+        (key, then.get(key, "-"), now.get(key, "-"))
+        for key in dict.fromkeys([*then, *now])
+        if then.get(key) != now.get(key)
+    ]

@@ -1,0 +1,180 @@
+"""Jobs that repeat runs on record, and how what they leave is judged.
+
+Works where the work is done, in this process or in a worker: an original is read just before it is
+needed. It must not know how anything is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from runner.assignment import Assignment, Event
+from runner.environment import environment
+from runner.errors import RecordError
+from runner.execute import Result
+from runner.plan import PlannedJob
+from runner.records import Metrics, Original, RecordedModel
+from runner.rerun.comparison import Comparison, Difference, Verdict, compare
+from runner.rerun.environments import EnvironmentDifference, environment_differences
+from runner.run_files import MODEL
+from runner.work import work_on
+from softnet import parameter_shapes
+
+RERUN_OF = "runner.rerun_of"
+# MLflow stores an infinity as the largest double.
+_LARGEST = 1.7976931348623157e308
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """The event of a job whose original cannot be compared with anything."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What an original left, in memory while its job is at work."""
+
+    metrics: Metrics
+    weights: Mapping[str, NDArray[Any]]
+    model: RecordedModel | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rerun(Assignment):
+    """An assignment whose jobs repeat what is on record.
+
+    Parameters
+    ----------
+    originals : tuple of Original
+        What each job of the plan repeats.
+    compares : bool
+        Whether its result has to be the original's; else settings were changed.
+    """
+
+    originals: tuple[Original, ...] = ()
+    compares: bool = True
+    _loaded: dict[int, _Loaded] = field(default_factory=dict, repr=False, compare=False)
+
+    def tags(self, position: int) -> Mapping[str, str]:
+        """Return the link from a rerun to its original."""
+        return {RERUN_OF: self.originals[position].source.run_id}
+
+    def load(self, position: int) -> None:
+        """Read what an original left.
+
+        Raises
+        ------
+        RecordError
+            If it cannot be compared with anything.
+        StoreError
+            If the store fails.
+        """
+        original, job = self.originals[position], self.plan.jobs[position]
+        original.require_result()
+        model: RecordedModel | None = None
+        try:
+            model, findings = original.model()
+            sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
+        except RecordError as error:
+            findings = [str(error)]
+            sizes = job.shape.settings.layer_sizes if job.shape else ()
+        weights, more = original.weights(parameter_shapes(sizes))
+        found = (*original.source.findings, *findings, *more)
+        self._loaded[position] = _Loaded(original.metrics(), weights, model, found)
+
+    def forget(self) -> None:
+        """Let go of what the originals of a stack left."""
+        self._loaded.clear()
+
+    def judge(self, position: int, result: Result) -> Comparison | None:
+        """Compare what a job left with its original."""
+        if not self.compares:
+            return None
+        original, job = self.originals[position], self.plan.jobs[position]
+        loaded = self._loaded[position]
+        differences, more = differences_of(original, job)
+        causes = [each.what for each in differences if each.decides]
+        findings = [*loaded.findings, *more]
+        prepared = self.plan.preparer(job.experiment)
+        model = RecordedModel(
+            job.experiment.model.activation,
+            tuple(prepared.dataset.class_names),
+            prepared.preprocessing,
+        )
+        if not causes and not findings and model != loaded.model:
+            findings.append(f"{MODEL}: is not what the same data and settings give")
+        comparison = compare(
+            (loaded.metrics, loaded.weights),
+            (_metrics_of(result), result.weights),
+            causes=causes,
+            findings=findings,
+            same_data=job.data_digest == original.source.tags.get("runner.data_digest"),
+        )
+        return _with_end(comparison, original, result)
+
+
+def differences_of(
+    original: Original, job: PlannedJob
+) -> tuple[list[EnvironmentDifference], list[str]]:
+    """Return what differs between where an original ran and here; what is wrong with that."""
+    recorded, findings = original.environment()
+    tags = original.source.tags
+    digests = [
+        (what, tags.get(f"runner.{what.replace(' ', '_')}", "")[:16], here[:16])
+        for what, here in (("data digest", job.data_digest), ("split digest", job.split_digest))
+    ]
+    return environment_differences(recorded, environment(), digests), findings
+
+
+Events = Generator[Event | Unfit, None, None]
+
+
+def rerun_work(rerun: Rerun) -> Callable[[tuple[int, ...]], Events]:
+    """Return the function that repeats a stack of runs, and yields what happens.
+
+    What cannot be compared is not trained.
+    """
+    work = work_on(rerun)
+
+    def carry_out(stack: tuple[int, ...]) -> Events:
+        fit = []
+        for position in stack:
+            try:
+                if rerun.compares:
+                    rerun.load(position)
+            except RecordError as error:
+                yield Unfit(position, str(error))
+            else:
+                fit.append(position)
+        if fit:
+            yield from work(tuple(fit))
+        rerun.forget()
+
+    return carry_out
+
+
+def _metrics_of(result: Result) -> Metrics:
+    """Return what a run records of a result, as a store would give it back."""
+    return {
+        # NaN passes through both of them.
+        (name, step): (min(max(value, -_LARGEST), _LARGEST),)
+        for step, metrics in (*result.history, *result.last_entries)
+        for name, value in metrics.items()
+    }
+
+
+def _with_end(comparison: Comparison, original: Original, result: Result) -> Comparison:
+    """Let a run that failed where the other did not be DIFFERENT."""
+    then, now = original.source.failure or "finished", result.failure or "finished"
+    if then == now or comparison.metric is not None or original.source.status == "KILLED":
+        return comparison
+    end = Difference("the end", then, now)
+    return replace(comparison, verdict=Verdict.DIFFERENT, metric=end)

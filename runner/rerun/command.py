@@ -1,0 +1,69 @@
+"""The command `runner rerun` from a person's words to what is printed and how it ends."""
+
+from __future__ import annotations
+
+from runner.config import to_plain
+from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
+from runner.rerun.request import Options, request
+from runner.rerun.session import Repeated, Repetition, exit_code, repeat
+from runner.tracking import flattened
+
+
+def rerun(options: Options) -> int:
+    """Repeat what is on record, and print what came of it.
+
+    Returns
+    -------
+    int
+        0 if all is as it was, or was meant to be otherwise and went well; 5 if something differs;
+        2 if something cannot be compared; 1 if something broke off.
+
+    Raises
+    ------
+    RunnerError
+        If nothing can be run.
+    """
+    asked = request(options)
+    repetition = repeat(asked, options)
+    is_recorded = asked.store is not None and not options.check and asked.plan is not None
+    print_rerun(
+        RerunReport(
+            title=asked.parent.name if asked.parent else "",
+            lines=[_line(repetition, position) for position in range(len(repetition.jobs))],
+            is_single=asked.parent is None,
+            differences=repetition.differences,
+            n_in_all=asked.n_in_all,
+            admitted=options.tolerance,
+            where=asked.store.where if is_recorded and asked.store else None,
+            duration_s=repetition.duration_s,
+        )
+    )
+    return exit_code(repetition, options)
+
+
+def _line(repetition: Repetition, position: int) -> RerunLine:
+    job = repetition.jobs[position]
+    settings: list[tuple[str, str, str]] = []
+    metrics: list[tuple[str, float | None, float | None]] = []
+    if job.original is not None and job.comparison is None and repetition.request.plan is not None:
+        experiment = repetition.request.plan.jobs[position].experiment
+        then, now = (flattened(to_plain(e)) for e in (job.original.experiment, experiment))
+        settings = differing_settings(then, now)
+        metrics = _side_by_side(job)
+    outcome = job.outcome
+    return RerunLine(
+        name=job.name,
+        original_id=job.original_id,
+        run_id=outcome.run_id if outcome else "",
+        comparison=job.comparison,
+        failure=outcome.failure if outcome else None,
+        settings=settings,
+        metrics=metrics,
+    )
+
+
+def _side_by_side(job: Repeated) -> list[tuple[str, float | None, float | None]]:
+    if job.original is None or job.outcome is None:
+        return []
+    then, now = job.original.source.final, job.outcome.metrics
+    return [(name, then.get(name), now.get(name)) for name in dict.fromkeys([*now, *then])]

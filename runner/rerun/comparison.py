@@ -1,0 +1,237 @@
+"""A result beside the one that it should repeat: the verdict, and where they first part.
+
+Numbers alone: it must not know where either of them comes from.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.records.original import Metrics
+
+Weights = Mapping[str, NDArray[Any]]
+
+# Training amplifies a last bit: in float64 to 5e-15 after 5,000 steps, in float32 to 5e-3 where an
+# input of a ReLU crosses zero. Beyond these, relative to the largest value of an array or a
+# metric, no other library or processor is an excuse.
+CLOSE_WITHIN = {"float64": 1e-6, "float32": 2e-2}
+
+
+class Verdict(StrEnum):
+    """What a comparison comes to."""
+
+    IDENTICAL = "IDENTICAL"
+    CLOSE = "CLOSE"
+    DIFFERENT = "DIFFERENT"
+    CANNOT_COMPARE = "CANNOT COMPARE"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two results part: ``val/loss at step 300``, and both values there."""
+
+    where: str
+    original: str
+    rerun: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a rerun compares with its original.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        IDENTICAL: all bytes. CLOSE: small differences that have a cause. DIFFERENT: any others.
+    n_values, n_parameters : int
+        Values of metrics and parameters that were compared.
+    causes : tuple of str
+        What can have changed bits: another processor or library, other code, other data.
+    findings : tuple of str
+        What is wrong with the record itself, such as a file that was changed after the run; for
+        CANNOT COMPARE the reason.
+    metric, weight : Difference or None
+        The first metric by step, and the first parameter by layer, that differ.
+    ulps : float
+        The largest difference in units in the last place; inf where there is no such number.
+    relative : float
+        The largest difference relative to the largest value of its metric or array.
+    """
+
+    verdict: Verdict
+    n_values: int = 0
+    n_parameters: int = 0
+    causes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    metric: Difference | None = None
+    weight: Difference | None = None
+    ulps: float = 0.0
+    relative: float = 0.0
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run of the rerun says of it."""
+        return {"runner.verdict": str(self.verdict)}
+
+    @property
+    def differs(self) -> bool:
+        """Whether a bit differs, or what is on record is not what the run left."""
+        return self.verdict in {Verdict.CLOSE, Verdict.DIFFERENT}
+
+    def is_admitted(self, tolerance: float | None) -> bool:
+        """Tell whether a person who admits relative differences admits this one."""
+        if self.verdict is Verdict.IDENTICAL:
+            return True
+        return (
+            self.differs
+            and tolerance is not None
+            and not self.findings
+            and self.relative <= tolerance
+        )
+
+
+def cannot_compare(reason: str) -> Comparison:
+    """Return the comparison of what cannot be compared."""
+    return Comparison(Verdict.CANNOT_COMPARE, findings=(reason,))
+
+
+def compare(
+    original: tuple[Metrics, Weights],
+    rerun: tuple[Metrics, Weights],
+    *,
+    causes: Sequence[str] = (),
+    findings: Sequence[str] = (),
+    same_data: bool = True,
+) -> Comparison:
+    """Compare every metric at every step, and the weights, by their bytes.
+
+    Parameters
+    ----------
+    original, rerun : (metrics, weights)
+        Metrics by name and step; parameters by name, of equal shapes and types.
+    causes : sequence of str
+        What can have changed bits.
+    findings : sequence of str
+        What is wrong with the original's record: with any of these, nothing is alike.
+    same_data : bool
+        Whether both were trained on the same rows; without, nothing is IDENTICAL.
+    """
+    metric = _first_metric(original[0], rerun[0])
+    weight = _first_weight(original[1], rerun[1])
+    ulps, relative = 0.0, 0.0
+    if metric is not None or weight is not None:
+        spans = [_span(*pair) for pair in _pairs(original, rerun)]
+        ulps, relative = (max(column) for column in zip(*spans, strict=True))
+    bound = max(CLOSE_WITHIN[array.dtype.name] for array in original[1].values())
+    if findings:
+        verdict = Verdict.DIFFERENT
+    elif metric is None and weight is None:
+        verdict = Verdict.IDENTICAL if same_data else Verdict.CLOSE
+    elif causes and relative <= bound:
+        verdict = Verdict.CLOSE
+    else:
+        verdict = Verdict.DIFFERENT
+    return Comparison(
+        verdict,
+        n_values=len(original[0]),
+        n_parameters=sum(array.size for array in original[1].values()),
+        causes=tuple(causes),
+        findings=tuple(findings),
+        metric=metric,
+        weight=weight,
+        ulps=ulps,
+        relative=relative,
+    )
+
+
+def _bits(values: Sequence[float]) -> bytes:
+    """Return the bytes of doubles; any NaN as one and the same, for a database keeps no other."""
+    return struct.pack(f"<{len(values)}d", *(math.nan if v != v else v for v in values))  # noqa: PLR0124  (NaN alone differs from itself)
+
+
+def _first_metric(original: Metrics, rerun: Metrics) -> Difference | None:
+    """Find the earliest step at which a metric differs, or is missing on one side."""
+    # Within a step in the order in which a run records them.
+    names = [*dict.fromkeys(name for name, _ in chain(rerun, original))]
+    for name, step in sorted({*original, *rerun}, key=lambda at: (at[1], names.index(at[0]))):
+        then, now = original.get((name, step), ()), rerun.get((name, step), ())
+        if _bits(then) != _bits(now):
+            return Difference(f"{name} at step {step:,}", _written(then), _written(now))
+    return None
+
+
+def _written(values: Sequence[float]) -> str:
+    return " and ".join(repr(float(value)) for value in values) or "nothing"
+
+
+def _first_weight(original: Weights, rerun: Weights) -> Difference | None:
+    """Find the first parameter, layer by layer, whose bytes differ."""
+    for name, then in original.items():
+        now = rerun[name]
+        if then.tobytes() == now.tobytes():
+            continue
+        kind = np.dtype(f"u{then.dtype.itemsize}")
+        differ = np.ascontiguousarray(then).view(kind) != np.ascontiguousarray(now).view(kind)
+        index = tuple(int(i) for i in np.argwhere(differ)[0])
+        where = f"{name}[{', '.join(map(str, index))}]"
+        return Difference(where, _digits(then[index]), _digits(now[index]))
+    return None
+
+
+def _digits(value: np.floating[Any]) -> str:
+    """Write a number with all its digits, as short as its type needs."""
+    return np.format_float_positional(value, unique=True, trim="0") if _plain(value) else str(value)
+
+
+def _plain(value: np.floating[Any]) -> bool:
+    return bool(np.isfinite(value)) and (value == 0 or 1e-5 < abs(float(value)) < 1e16)
+
+
+def _pairs(
+    original: tuple[Metrics, Weights], rerun: tuple[Metrics, Weights]
+) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Put side by side what has one scale: an array of parameters, a metric over its steps."""
+    pairs = [(then, rerun[1][name]) for name, then in original[1].items()]
+    for metric in dict.fromkeys(name for name, _ in (*original[0], *rerun[0])):
+        steps = [at for at in original[0] if at[0] == metric]
+        both = [at for at in steps if len(original[0][at]) == len(rerun[0].get(at, ())) == 1]
+        n_rerun = sum(name == metric for name, _ in rerun[0])
+        if not len(steps) == len(both) == n_rerun:
+            pairs.append((np.array([0.0]), np.array([np.nan])))
+            continue
+        values = ([side[0][at][0] for at in both] for side in (original, rerun))
+        then, now = (np.array(column) for column in values)
+        pairs.append((then, now))
+    return pairs
+
+
+def _span(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, float]:
+    """Return the largest difference in units in the last place, and relative to the largest."""
+    both_nan = np.isnan(then) & np.isnan(now)
+    then, now = then[~both_nan], now[~both_nan]
+    if not then.size or np.array_equal(then, now):
+        return 0.0, 0.0
+    if not (np.isfinite(then).all() and np.isfinite(now).all()):
+        return math.inf, math.inf
+    places = [_place(side) for side in (then, now)]
+    ulps = max(abs(a - b) for a, b in zip(*places, strict=True))
+    scale = float(max(np.abs(then).max(), np.abs(now).max()))
+    with np.errstate(over="ignore"):
+        largest = float(np.abs(then - now).max())
+    return float(ulps), largest / scale
+
+
+def _place(values: NDArray[Any]) -> list[int]:
+    """Count floats so that neighbours differ by one, through zero too."""
+    bits: list[int] = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}").tolist()
+    lowest = -(1 << (8 * values.dtype.itemsize - 1))
+    return [bit if bit >= 0 else lowest - bit for bit in bits]

@@ -1,0 +1,226 @@
+"""What is to be repeated: one run or the jobs of a sweep, found by id or in a folder, and changed.
+
+From a person's words to a plan whose data are those that the originals had. Nothing is trained.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.config import Experiment, FileData, fingerprint, to_plain
+from runner.errors import CommandError, ConfigError, DataError, RecordError, RunnerError, shorten
+from runner.plan import Plan, PlannedJob, make_plan
+from runner.progress import progress
+from runner.records import FolderSource, Original, Source
+from runner.rerun.places import allowed_folders, with_data_from
+from runner.tracking import find_original, is_run_id, members_of
+
+if TYPE_CHECKING:
+    from runner.tracking import RecordedOriginal, Store
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person asks for.
+
+    Parameters
+    ----------
+    target : str
+        Id of a run, a sweep or a group of seeds; or an exported folder.
+    overrides : tuple of str
+        Settings to change.
+    check : bool
+        Compare, and leave no run in the store.
+    tolerance : float or None
+        Relative differences up to this are admitted.
+    sample : int or None
+        How many jobs of a sweep to take; None for all.
+    data : str or None
+        Where the data file is now.
+    allow_data_change : bool
+        Whether other content is accepted.
+    uri : str or None
+        The store, as ``tracking.uri``.
+    """
+
+    target: str
+    overrides: tuple[str, ...] = ()
+    check: bool = False
+    tolerance: float | None = None
+    sample: int | None = None
+    data: str | None = None
+    allow_data_change: bool = False
+    uri: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be repeated, ready to be run.
+
+    Parameters
+    ----------
+    parent : RecordedOriginal or None
+        The sweep or group whose jobs these are; None for a single run.
+    store : Store or None
+        Where the originals are on record; None for a folder.
+    originals : tuple of Original
+        One for each job of the plan.
+    plan : Plan or None
+        None if there is nothing that can be run.
+    compares : bool
+        Whether results have to be the originals'.
+    unfit : tuple of (Source, str)
+        Runs that cannot be repeated, and why.
+    n_in_all : int
+        Jobs that there are, of which a sample may have been taken.
+    """
+
+    parent: RecordedOriginal | None
+    store: Store | None
+    originals: tuple[Original, ...]
+    plan: Plan | None
+    compares: bool
+    unfit: tuple[tuple[Source, str], ...]
+    n_in_all: int
+
+
+@dataclass(frozen=True)
+class _RecordedJob:
+    """A job as a plan takes it."""
+
+    config: dict[str, Any]
+    overrides: tuple[str, ...]
+
+
+def request(options: Options) -> Request:
+    """Find what is to be repeated, and plan it.
+
+    Raises
+    ------
+    RecordError
+        If a single run cannot be repeated.
+    RunnerError
+        If the command, the store or the data are of no use.
+    """
+    parent, store, sources = _sources(options)
+    n_in_all = len(sources)
+    if options.sample is not None:
+        if parent is None:
+            raise CommandError("--sample: must be left out for a single run.")
+        # Some from everywhere, and the same ones each time.
+        chosen = sorted(random.Random(0).sample(range(n_in_all), min(options.sample, n_in_all)))  # noqa: S311  (no secret)
+        sources = [sources[position] for position in chosen]
+    folders = allowed_folders(store.folder if store and store.address.database else None)
+    found: list[tuple[Original, Experiment]] = []
+    unfit: list[tuple[Source, str]] = []
+    with progress(len(sources), "reading the records", unit="runs") as advance:
+        for source in sources:
+            try:
+                original = Original.read(source)
+                if parent is not None or not options.overrides:
+                    original.require_result()
+                changed = _changed(original.experiment, options.overrides)
+                found.append((original, with_data_from(changed, options.data, folders)))
+            except RecordError as error:
+                if parent is None:
+                    raise
+                unfit.append((source, str(error)))
+            advance(1)
+    if not found:
+        return Request(parent, store, (), None, True, tuple(unfit), n_in_all)
+    compares = all(_decides_alike(original, changed) for original, changed in found)
+    plan, originals = _planned(found, options)
+    _check_data(plan, originals, options)
+    return Request(parent, store, originals, plan, compares, tuple(unfit), n_in_all)
+
+
+def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, Sequence[Source]]:
+    target, path = options.target, Path(options.target).expanduser()
+    if not is_run_id(target):
+        if path.is_dir():
+            return None, None, [FolderSource(path)]
+        raise CommandError(
+            "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
+            f"export made, got {shorten(target)}."
+        )
+    found = find_original(options.uri, target)
+    members = members_of(found)
+    if members is None:
+        return None, found.store, [found]
+    if not members:
+        raise RecordError(f"run {target}: is a {found.tags['runner.kind']} without any jobs.")
+    return found, found.store, members
+
+
+def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
+    if not overrides:
+        return experiment
+    from runner.compose.changes import changed
+
+    values = changed(to_plain(experiment), overrides)
+    if values["tracking"] != to_plain(experiment)["tracking"]:
+        raise CommandError("tracking: must be left as it is; --uri names the original's store.")
+    return Experiment.from_dict(values)
+
+
+def _decides_alike(original: Original, changed: Experiment) -> bool:
+    """Tell whether the changes leave alone what decides the result."""
+    return fingerprint(original.experiment, "") == fingerprint(changed, "")
+
+
+def _planned(
+    found: Sequence[tuple[Original, Experiment]], options: Options
+) -> tuple[Plan, tuple[Original, ...]]:
+    """Plan the jobs; those that have become equal by the changes are one."""
+    keys = [text.partition("=")[0] for text in options.overrides]
+    jobs = [
+        _RecordedJob(
+            to_plain(experiment),
+            (
+                *(f"{key}={value}" for key, value in original.varied.items() if key not in keys),
+                *options.overrides,
+            ),
+        )
+        for original, experiment in found
+    ]
+    plan = make_plan(jobs)
+    originals: list[Original] = []
+    for original, experiment in found:
+        job = plan.jobs[len(originals)] if len(originals) < len(plan.jobs) else None
+        if job is not None and _is_job_of(job, experiment):
+            originals.append(original)
+    return plan, tuple(originals)
+
+
+def _is_job_of(job: PlannedJob, experiment: Experiment) -> bool:
+    return fingerprint(job.experiment, "") == fingerprint(experiment, "")
+
+
+def _check_data(plan: Plan, originals: Sequence[Original], options: Options) -> None:
+    """Refuse data that cannot be read, or are others, if all jobs have that problem."""
+    problems = [job.problem for job in plan.jobs]
+    if all(problems) and problems[0] is not None:
+        raise _with_hint(problems[0], plan.first, options)
+    for job, original in zip(plan.jobs, originals, strict=True):
+        then = original.source.tags.get("runner.data_digest", "")
+        if job.problem is None and then != job.data_digest and not options.allow_data_change:
+            data = job.experiment.data
+            name = data.path if isinstance(data, FileData) else data.name
+            raise DataError(
+                f"{name}: must have the content that the run had, with the digest {then[:12]!r}, "
+                f"got {job.data_digest[:12]!r}.\n"
+                "--data names the right file; --allow-data-change accepts this one."
+            )
+
+
+def _with_hint(
+    problem: ConfigError | DataError, experiment: Experiment, options: Options
+) -> RunnerError:
+    own = isinstance(experiment.data, FileData)
+    if own and options.data is None and not Path(experiment.data.path).exists():  # type: ignore[union-attr]  # a file's
+        return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")
+    return problem

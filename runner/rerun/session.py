@@ -1,0 +1,290 @@
+"""One rerun at work: the jobs run, in this process or in workers, and what came of each gathered.
+
+It must not know Hydra or MLflow, nor how a person is told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runner import garbage
+from runner.assignment import Ended, Progress
+from runner.engine import Crashed, Engine, Work, n_cores
+from runner.errors import RecordError, RunnerError, StoreError
+from runner.outcome import Outcome
+from runner.plan import Plan
+from runner.progress import progress
+from runner.record import close_run
+from runner.records import Original
+from runner.rerun.assignment import RERUN_OF, Rerun, Unfit, differences_of, rerun_work
+from runner.rerun.comparison import Comparison, Verdict, cannot_compare
+from runner.rerun.environments import EnvironmentDifference
+from runner.rerun.request import Options, Request
+from runner.signals import held, raise_what_was_swallowed
+from runner.stack import stacks
+
+if TYPE_CHECKING:
+    from runner.tracking import RecordedRun, Store
+
+# The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
+# two reruns at once write to the same place.
+_RERUN = "runner.rerun."
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """What came of one job.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    original_id : str
+        The run that was repeated.
+    outcome : Outcome or None
+        What became of the rerun; None where it was not run.
+    comparison : Comparison or None
+        None where settings were changed, or where the rerun broke off.
+    original : Original or None
+        None where its record is of no use.
+    """
+
+    name: str
+    original_id: str
+    outcome: Outcome | None
+    comparison: Comparison | None
+    original: Original | None = None
+
+
+@dataclass
+class Repetition:
+    """What came of a rerun, as it is filled.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    jobs : list of Repeated
+        In the order of the plan, what cannot be repeated last.
+    differences : list of EnvironmentDifference
+        Between where the originals ran and here.
+    run_id : str or None
+        Of the rerun of a sweep, where it was recorded.
+    duration_s : float
+        Seconds that it took.
+    """
+
+    request: Request
+    jobs: list[Repeated] = field(default_factory=list)
+    differences: list[EnvironmentDifference] = field(default_factory=list)
+    run_id: str | None = None
+    duration_s: float = 0.0
+
+    def count(self, verdict: Verdict) -> int:
+        """Count the jobs with a verdict."""
+        return sum(j.comparison is not None and j.comparison.verdict is verdict for j in self.jobs)
+
+
+def repeat(asked: Request, options: Options) -> Repetition:
+    """Run what was asked for, compare, and record it unless it is only checked.
+
+    Raises
+    ------
+    RunnerError
+        If a single run cannot be repeated, or if the store fails.
+    """
+    started = time.monotonic()
+    repetition = Repetition(asked)
+    found: dict[int, Repeated] = {}
+    garbage.allow()
+    raise_what_was_swallowed()
+    if asked.plan is not None:
+        store = None if options.check else asked.store
+        with _recorded(asked, store, repetition) as parent:
+            _run(asked, asked.plan, store, parent, found)
+            repetition.jobs = [found[position] for position in sorted(found)]
+        repetition.differences = _differences(asked, asked.plan)
+    repetition.jobs += [
+        Repeated(source.name, source.run_id, None, cannot_compare(reason))
+        for source, reason in asked.unfit
+    ]
+    repetition.duration_s = time.monotonic() - started
+    return repetition
+
+
+def _run(
+    asked: Request,
+    plan: Plan,
+    store: Store | None,
+    parent: RecordedRun | None,
+    found: dict[int, Repeated],
+) -> None:
+    """Run all jobs of a plan, and note what comes of each."""
+    fit = [position for position, job in enumerate(plan.jobs) if job.problem is None]
+    for position, job in enumerate(plan.jobs):
+        if job.problem is not None:
+            found[position] = _without_a_run(asked, position, str(job.problem))
+    rerun = Rerun(
+        plan,
+        store,
+        frozenset(fit),
+        sweep_id=parent.run_id if parent else None if asked.parent is None else "",
+        originals=asked.originals,
+        compares=asked.compares,
+    )
+    if asked.parent is None:
+        shape = plan.jobs[0].shape
+        total, unit, name = (shape.settings.n_steps if shape else 1), "steps", plan.jobs[0].name
+        events, per_job = _alone(rerun), total
+    else:
+        total, unit, name = len(fit), "jobs", asked.parent.name
+        events, per_job = _in_workers(asked, rerun, fit), 1
+    with progress(total, name, unit=unit) as advance, closing(events):
+        for event in events:
+            match event:
+                case Progress():
+                    advance(event.n_jobs * per_job, loss=event.loss)
+                case Unfit() if asked.parent is None:
+                    raise RecordError(event.reason)
+                case Unfit():
+                    advance(1)
+                    found[event.position] = _without_a_run(asked, event.position, event.reason)
+                case Ended():
+                    found[event.position] = repeated = _repeated(asked, plan, event)
+                    if store is not None:
+                        _link(store, repeated)
+
+
+def _repeated(asked: Request, plan: Plan, event: Ended) -> Repeated:
+    original = asked.originals[event.position]
+    comparison = event.judgement if isinstance(event.judgement, Comparison) else None
+    name = plan.jobs[event.position].name
+    return Repeated(name, original.source.run_id, event.outcome, comparison, original)
+
+
+def _without_a_run(asked: Request, position: int, reason: str) -> Repeated:
+    source = asked.originals[position].source
+    return Repeated(source.name, source.run_id, None, cannot_compare(reason))
+
+
+def _link(store: Store, repeated: Repeated) -> None:
+    """Let the original name its rerun, as the rerun names its original."""
+    outcome, comparison = repeated.outcome, repeated.comparison
+    if outcome is not None and outcome.run_id:
+        told = str(comparison.verdict) if comparison else "with other settings"
+        store.set_tags(repeated.original_id, {f"{_RERUN}{outcome.run_id}": told})
+
+
+Events = Generator[object, None, None]
+
+
+def _alone(rerun: Rerun) -> Events:
+    """Run the only job in this process."""
+    yield from rerun_work(rerun)((0,))
+
+
+def _in_workers(asked: Request, rerun: Rerun, fit: list[int]) -> Events:
+    """Run jobs as stacks in workers; those of a worker that dies each have another try."""
+    plan, reading = rerun.plan, asked.store
+    n_workers = plan.first.sweep.n_workers or n_cores()
+    left = set(fit)
+
+    @contextmanager
+    def workplace() -> Iterator[Work]:
+        with reading.in_a_fork() if reading else nullcontext():
+            yield rerun_work(rerun)
+
+    with Engine(n_workers, workplace, stacks(plan, fit, n_workers)) as engine:
+        for event in engine.events():
+            match event:
+                case Ended() | Unfit():
+                    left.discard(event.position)
+                    yield event
+                case Crashed():
+                    again = [position for position in event.task if position in left]
+                    if len(event.task) == 1:
+                        left.difference_update(again)
+                        for position in again:
+                            yield rerun.fail(position, event.reason)
+                    else:
+                        engine.add([(position,) for position in again])
+                case _:
+                    yield event
+
+
+@contextmanager
+def _recorded(
+    asked: Request, store: Store | None, repetition: Repetition
+) -> Iterator[RecordedRun | None]:
+    """Give the run of a whole sweep's rerun, and an honest end to it; None for a single run."""
+    if store is None or asked.parent is None:
+        yield None
+        return
+    original = asked.parent
+    tags = {"runner.kind": "rerun", RERUN_OF: original.run_id}
+    run = None
+    try:
+        with held():  # a run that nobody knows of could not be closed
+            run = store.start_run(original.name, {}, tags)
+        repetition.run_id = run.run_id
+        yield run
+        counts = {
+            f"n_{verdict.name.lower()}": float(repetition.count(verdict)) for verdict in Verdict
+        }
+        run.log_metrics(0, counts)
+        store.close_abandoned_runs()  # of workers that died
+        n_failed = sum(map(_failed, repetition.jobs))
+        if n_failed:
+            run.fail(f"{n_failed:,} of {len(repetition.jobs):,} jobs failed")
+        else:
+            run.finish()
+        store.set_tags(original.run_id, {f"{_RERUN}{run.run_id}": _summary(repetition)})
+    except BaseException as error:
+        # Where the store itself is what failed, the next start closes the runs.
+        with suppress(StoreError):
+            if run is not None:
+                close_run(run, error)
+            store.close_abandoned_runs()
+        raise
+
+
+def _summary(repetition: Repetition) -> str:
+    n_identical = repetition.count(Verdict.IDENTICAL)
+    return f"{n_identical:,} of {len(repetition.jobs):,} identical"
+
+
+def _differences(asked: Request, plan: Plan) -> list[EnvironmentDifference]:
+    """Return what differs between here and where the first original ran that differs at all."""
+    seen: set[str] = set()
+    for original, job in zip(asked.originals, plan.jobs, strict=True):
+        digest = original.source.tags.get("runner.environment", "")
+        if digest in seen:
+            continue
+        seen.add(digest)
+        differences, _ = differences_of(original, job)
+        if differences:
+            return differences
+    return []
+
+
+def exit_code(repetition: Repetition, options: Options) -> int:
+    """Return how the command ends: 5 for what differs, 2 for what cannot be compared, else 0 or 1.
+
+    A run that was to be other than its original is judged by whether it finished.
+    """
+    jobs = repetition.jobs
+    broken = any(job.comparison is None and _failed(job) for job in jobs)
+    compared = [job.comparison for job in jobs if job.comparison is not None]
+    if any(each.differs and not each.is_admitted(options.tolerance) for each in compared):
+        return 5
+    if any(each.verdict is Verdict.CANNOT_COMPARE for each in compared):
+        return RecordError.exit_code
+    return RunnerError.exit_code if broken else 0
+
+
+def _failed(job: Repeated) -> bool:
+    return job.outcome is not None and job.outcome.status != "FINISHED"

@@ -1,0 +1,130 @@
+"""Single files among a run's artifacts, read as what they are: bytes from somebody else.
+
+A file is read whole, up to a limit, and from where MLflow puts the artifacts of just that run: a
+link, another folder or another server is refused. Knows places, not what is in the files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from runner.errors import RecordError, StoreError
+from runner.tracking import library
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from runner.tracking.address import Address
+
+_CHUNK_BYTES = 1 << 16
+
+
+def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
+    """Return the content of one artifact.
+
+    Parameters
+    ----------
+    client : MlflowClient
+        Connected to the store.
+    address : Address
+        Where that is.
+    run : mlflow.entities.Run
+        Whose artifact it is.
+    name : str
+        A file's name at the top of the artifacts, one that this program knows.
+    limit : int
+        The most bytes that it may have.
+
+    Raises
+    ------
+    RecordError
+        If it is not there, is larger, is no plain file, or is not where it would have to be.
+    StoreError
+        If the server fails.
+    """
+    if address.is_server:
+        return _from_server(client, address, run.info.run_id, name, limit)
+    folder = _folder(run)
+    if not folder.is_dir() and address.artifacts is not None:
+        # A store that was moved, or copied to another machine, took its artifacts along.
+        moved = address.artifacts.joinpath(*folder.parts[-3:])
+        folder = moved if moved.is_dir() else folder
+    return read_file(folder, name, limit)
+
+
+def _folder(run: Run) -> Path:
+    """Return the folder of a run's artifacts, which the store is free to name."""
+    uri = str(run.info.artifact_uri)
+    parts = urlsplit(uri)
+    path = Path(unquote(parts.path) if parts.scheme == "file" else uri)
+    sound = parts.scheme in {"", "file"} and not parts.netloc and path.is_absolute()
+    # As MLflow lays them out: whatever else a store names, it is not this run's.
+    if not sound or path.parts[-2:] != (run.info.run_id, "artifacts") or ".." in path.parts:
+        raise RecordError(
+            f"artifacts: must be in a folder .../{run.info.run_id}/artifacts of this machine, or "
+            f"be served by the tracking server, got {library.masked(uri)!r}."
+        )
+    return path
+
+
+def read_file(folder: Path, name: str, limit: int) -> bytes:
+    """Return the content of a plain file; see `read_artifact`."""
+    path = folder / name
+    try:
+        # Without following a link, and without waiting for whoever is at the end of a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise RecordError(f"{name}: must be a plain file, got something else at {path}.")
+            if found.st_size > limit:
+                raise _too_large(name, limit, f"{found.st_size:,}")
+            return file.read(limit + 1)[:limit]
+    except FileNotFoundError:
+        raise RecordError(f"{name}: is missing; it should be at {path}.") from None
+    except OSError as error:
+        if path.is_symlink():
+            raise RecordError(f"{name}: must be a plain file, got a link at {path}.") from None
+        reason = error.strerror or type(error).__name__
+        raise RecordError(f"{name}: cannot be read at {path}: {reason.lower()}.") from None
+
+
+def _too_large(name: str, limit: int, got: str) -> RecordError:
+    return RecordError(f"{name}: must have at most {limit:,} bytes, got {got}.")
+
+
+def _from_server(
+    client: MlflowClient, address: Address, run_id: str, name: str, limit: int
+) -> bytes:
+    """Ask the tracking server itself, and nobody whom it or the run may point to."""
+    from mlflow.utils.rest_utils import http_request
+
+    credentials = client._tracking_client.store.get_host_creds  # noqa: SLF001  (MLflow has no public way to ask a server for one file without asking where it is)
+    with library.in_words(address.uri):
+        answer = http_request(  # type: ignore[no-untyped-call]  # MLflow has no annotation
+            credentials(),
+            f"/get-artifact?path={quote(name)}&run_uuid={run_id}",
+            "GET",
+            raise_on_status=False,
+            allow_redirects=False,
+            stream=True,
+        )
+        with answer:
+            if answer.status_code in {400, 404}:
+                raise RecordError(f"{name}: is missing; the server has none for this run.")
+            if answer.status_code != 200:
+                raise StoreError(
+                    f"{library.masked(address.uri)}: answered {answer.status_code} when asked for"
+                    f" {name} of run {run_id}"
+                )
+            content = bytearray()
+            for chunk in answer.iter_content(_CHUNK_BYTES):
+                content += chunk
+                if len(content) > limit:
+                    raise _too_large(name, limit, "more")
+    return bytes(content)

@@ -1,0 +1,226 @@
+"""Runs of the past as they are on record: found by id, with their tags, metrics and files.
+
+Nothing here is believed: what the record says is handed on as text, numbers and bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runner.errors import CommandError, RecordError, shorten
+from runner.tracking import library
+from runner.tracking.address import resolve
+from runner.tracking.artifacts import read_artifact
+from runner.tracking.opening import connect
+from runner.tracking.processes import is_gone
+from runner.tracking.runs import FAILURE, close_unclosed
+from runner.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+_ID = re.compile(r"[0-9a-f]{32}")
+# What the runs of several have in common: the tag, by the kind of run that is their parent.
+_MEMBERS = {
+    "sweep": "runner.sweep",
+    "rerun": "runner.sweep",
+    "group": "mlflow.parentRunId",
+}
+_A_PAGE = 1000
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether a text can be the id of an MLflow run."""
+    return _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class RecordedOriginal:
+    """A run on record in a store.
+
+    Parameters
+    ----------
+    store : Store
+        Where it is.
+    run : mlflow.entities.Run
+        As MLflow has it.
+
+    Attributes
+    ----------
+    run_id, name, status : str
+        As MLflow has them.
+    tags, params : mapping of str to str
+        As they are on record.
+    place : str
+        The run, as messages name it.
+    """
+
+    store: Store = field(repr=False)
+    run: Run = field(repr=False)
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id."""
+        return str(self.run.info.run_id)
+
+    @property
+    def name(self) -> str:
+        """What the UI shows."""
+        return str(self.run.info.run_name or "")
+
+    @property
+    def place(self) -> str:
+        """The run, as messages name it."""
+        return f"run {self.run_id}"
+
+    @property
+    def status(self) -> str:
+        """As MLflow has it: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED."""
+        return str(self.run.info.status)
+
+    @property
+    def failure(self) -> str | None:
+        """Why it did not finish."""
+        return self.tags.get(FAILURE)
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        return dict(self.run.data.tags)
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """Its params."""
+        return dict(self.run.data.params)
+
+    @property
+    def final(self) -> Mapping[str, float]:
+        """The last value of each metric."""
+        return dict(self.run.data.metrics)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is known to be wrong with the record: nothing, before it is compared."""
+        return ()
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the content of one of its files; see `read_artifact`."""
+        return read_artifact(self.store.client, self.store.address, self.run, name, limit)
+
+    def metrics(self) -> dict[tuple[str, int], tuple[float, ...]]:
+        """Return every value of every metric, by name and step.
+
+        Returns
+        -------
+        dict of (str, int) to tuple of float
+            More than one value where the record holds different ones for one step.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        found: dict[tuple[str, int], tuple[float, ...]] = {}
+        with library.in_words(self.store.address.uri):
+            for name in self.run.data.metrics:
+                for entry in self.store.client.get_metric_history(self.run_id, name):
+                    place, value = (name, int(entry.step)), float(entry.value)
+                    values = found.get(place, ())
+                    if repr(value) not in map(repr, values):
+                        found[place] = (*values, value)
+        return found
+
+
+def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
+    """Find a run by its id, and make nothing.
+
+    Parameters
+    ----------
+    uri : str or None
+        The store, as ``tracking.uri``.
+    run_id : str
+        MLflow's id.
+
+    Raises
+    ------
+    CommandError
+        If it is no id, or there is no such run.
+    RecordError
+        If the run was deleted.
+    RunnerError
+        If the store is of no use.
+    """
+    if not is_run_id(run_id):
+        raise CommandError(
+            f"RUN_ID: must be the 32 hexadecimal digits of an MLflow run, got {shorten(run_id)}."
+        )
+    address = resolve(uri)
+    unknown = CommandError(
+        f"RUN_ID: must be a run of the store {library.masked(address.uri)}, got {run_id!r}. "
+        "Another store is named with --uri."
+    )
+    if address.database is not None and not address.database.exists():
+        raise unknown
+    client = connect(address)
+    with library.in_words(address.uri):
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise unknown from None
+            raise
+        if run.info.lifecycle_stage == "deleted":
+            raise RecordError(
+                f"run {run_id}: was deleted. Bring it back with\n"
+                f"  mlflow runs restore --run-id {run_id}"
+            )
+        experiment = client.get_experiment(run.info.experiment_id)
+    store = Store(
+        address, client, experiment.experiment_id, experiment.name, is_named=uri is not None
+    )
+    store.close_abandoned_runs()
+    if run.info.status == "RUNNING":
+        with library.in_words(address.uri):
+            if is_gone(run.data.tags.get("runner.process", "")):
+                close_unclosed(client, run_id)
+            run = client.get_run(run_id)
+    return RecordedOriginal(store, run)
+
+
+def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
+    """Return the jobs of a sweep or of a group, the best record of each; None for a single run.
+
+    Raises
+    ------
+    StoreError
+        If the store fails.
+    """
+    tag = _MEMBERS.get(parent.tags.get("runner.kind", ""))
+    if tag is None:
+        return None
+    store = parent.store
+    wanted = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
+    found: dict[str, Run] = {}
+    token: str | None = None
+    while True:
+        with library.in_words(store.address.uri):
+            page = store.client.search_runs(
+                [store.experiment_id],
+                wanted,
+                max_results=_A_PAGE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+        for run in page:
+            # A job that failed and was run again has two: the one that ended well stands.
+            key = run.data.tags.get("runner.key", run.info.run_id)
+            if key not in found or found[key].info.status != "FINISHED":
+                found[key] = run
+        token = page.token
+        if not token:
+            return [RecordedOriginal(store, run) for run in found.values()]
