@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _LONGEST = 60
 _MOST_LINES = 20
+# More units in the last place than this say nothing to a person.
+_COUNTABLE = 1e12
+# What can make any difference, however large.
+_WITHOUT_BOUND = {"data digest", "split digest", "code"}
 _COLOURS = {
     Verdict.IDENTICAL: "green",
     Verdict.CLOSE: "yellow",
@@ -209,14 +213,16 @@ def _print_firsts(console: Console, comparison: Comparison) -> None:
 def _largest(comparison: Comparison) -> str:
     if not math.isfinite(comparison.relative):
         return "beyond any number"
-    places = f"{comparison.ulps:,.0f}" if comparison.ulps < 1e15 else f"{comparison.ulps:.1e}"
+    relative = f"{comparison.relative:.2g} relative"
+    if comparison.ulps > _COUNTABLE:
+        return relative
     unit = "unit" if comparison.ulps == 1 else "units"
-    return f"{places} {unit} in the last place, {comparison.relative:.2g} relative"
+    return f"{comparison.ulps:,.0f} {unit} in the last place, {relative}"
 
 
 def _cause(comparison: Comparison) -> str:
     causes = ", ".join(comparison.causes)
-    if comparison.verdict is Verdict.CLOSE:
+    if comparison.verdict is Verdict.CLOSE or _WITHOUT_BOUND.intersection(comparison.causes):
         return f"Cause: {causes}."
     if causes:
         return f"Too much for what differs here to be the cause ({causes})."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,12 +188,17 @@ def _planned(
         for original, experiment in found
     ]
     plan = make_plan(jobs)
+    jobs_of_plan = list(plan.jobs)
     originals: list[Original] = []
     for original, experiment in found:
         job = plan.jobs[len(originals)] if len(originals) < len(plan.jobs) else None
         if job is not None and _is_job_of(job, experiment):
+            if not options.overrides:
+                # Of a sample, or of a run alone, too little varies to name it by.
+                named = replace(job, name=original.source.name, varied=original.varied)
+                jobs_of_plan[len(originals)] = named
             originals.append(original)
-    return plan, tuple(originals)
+    return replace(plan, jobs=tuple(jobs_of_plan)), tuple(originals)
 
 
 def _is_job_of(job: PlannedJob, experiment: Experiment) -> bool:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _SERVED = Path(__file__).with_name("served_model.py")
 _EXAMPLE_ROWS = 3
+_NEEDS = ("mlflow", "numpy", "pandas", "threadpoolctl")
 
 
 def log_model(
@@ -143,7 +144,7 @@ def _copy_code(folder: Path) -> None:
 def _write_requirements(folder: Path) -> None:
     """Pin what the model needs, in the three forms that MLflow's commands look for."""
     python = platform.python_version()
-    needs = [f"{name}=={metadata.version(name)}" for name in ("mlflow", "numpy", "pandas")]
+    needs = [f"{name}=={metadata.version(name)}" for name in _NEEDS]
     (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
     # JSON is YAML too.
     _write_json(

@@ -15,6 +15,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from runner.preprocess import Preprocessing
 from softnet import Network
@@ -46,7 +47,9 @@ class ServedModel(PythonModel):
         """
         columns = {str(name): values.to_numpy() for name, values in model_input.items()}
         X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
-        probabilities = self._network.predict_proba(X)[0]
+        # Two threads would change the last bits of large products.
+        with threadpool_limits(1, user_api="blas"):
+            probabilities = self._network.predict_proba(X)[0]
         return pd.DataFrame(probabilities, model_input.index, self._class_names)
 
 
