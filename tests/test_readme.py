@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,8 +59,18 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
+def newest_run(checkout: Path) -> str:
+    """Find the newest run of its own in a checkout's store: what an id in the README stands for."""
+    query = "SELECT r.run_uuid FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid WHERE"
+    query += " t.key = 'runner.kind' AND t.value = 'run' ORDER BY r.start_time DESC"
+    with closing(sqlite3.connect(checkout / "outputs" / "mlflow.db")) as connection:
+        return str(connection.execute(query).fetchone()[0])
+
+
 def run(command: str, checkout: Path) -> None:
     """Run a command of the README as if its checkout were the one that is installed."""
+    if re.search(r"\b[0-9a-f]{32}\b", command):
+        command = re.sub(r"\b[0-9a-f]{32}\b", newest_run(checkout), command)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         # What make would install is installed: this test runs in it.

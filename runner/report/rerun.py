@@ -6,14 +6,14 @@ made printable here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from runner.report.console import print_line, print_way_on, printing
-from runner.report.digits import count, duration, number
+from runner.report.digits import duration, number
 from runner.report.table import Column, print_table
+from runner.report.verdict import print_verdict, text_column
 from runner.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.text import elide
 
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
 _LONGEST = 60
 _MOST_LINES = 20
-# More units in the last place than this say nothing to a person.
-_COUNTABLE = 1e12
-# What can make any difference, however large.
-_WITHOUT_BOUND = {"data digest", "split digest", "code"}
-_COLOURS = {
-    Verdict.IDENTICAL: "green",
-    Verdict.CLOSE: "yellow",
-    Verdict.DIFFERENT: "red",
-    Verdict.CANNOT_COMPARE: "red",
-}
 _IN_WORDS = {
     Verdict.IDENTICAL: "identical",
     Verdict.CLOSE: "close",
@@ -128,7 +118,7 @@ def print_rerun(report: RerunReport, file: TextIO | None = None) -> None:
 def _print_single(console: Console, line: RerunLine, admitted: float | None) -> None:
     name = elide(line.name, _LONGEST)
     if line.comparison is not None:
-        _print_verdict(console, name, line.comparison, admitted)
+        print_verdict(console, name, line.comparison, admitted)
         return
     print_line(console, (f"{name}  ", "bold"), ("with other settings", ""))
     if line.failure:
@@ -139,13 +129,14 @@ def _print_single(console: Console, line: RerunLine, admitted: float | None) -> 
 def _print_changes(console: Console, line: RerunLine) -> None:
     """Print changed settings and results side by side."""
     if line.settings:
-        keys, then, now = zip(*line.settings, strict=True)
-        print_table(console, [_text("setting", keys), _text("original", then), _text("rerun", now)])
+        cells = zip(*line.settings, strict=True)
+        headers = ("setting", "original", "rerun")
+        print_table(console, [*map(text_column, headers, cells)])
     if line.metrics:
         print_table(
             console,
             [
-                _text("metric", [name for name, _, _ in line.metrics]),
+                text_column("metric", [name for name, _, _ in line.metrics]),
                 _numbers("original", [(name, then) for name, then, _ in line.metrics]),
                 _numbers("rerun", [(name, now) for name, _, now in line.metrics]),
                 Column(
@@ -162,78 +153,6 @@ def _signed(name: str, then: float | None, now: float | None) -> str:
     return text if text.startswith("-") else f"+{text}"
 
 
-def _print_verdict(
-    console: Console, name: str, comparison: Comparison, admitted: float | None
-) -> None:
-    verdict = comparison.verdict
-    print_line(console, (f"{name}  ", "bold"), (str(verdict), _COLOURS[verdict]))
-    for finding in comparison.findings:
-        print_line(console, (f"  {elide(finding, 300)}", ""))
-    if verdict is Verdict.CANNOT_COMPARE:
-        return
-    compared = (
-        f"{count(comparison.n_values, 'value')} of the metrics and "
-        f"{count(comparison.n_parameters, 'parameter')}"
-    )
-    if comparison.metric is None and comparison.weight is None:
-        print_line(console, (f"  {compared} have the same bits.", ""))
-        if verdict is not Verdict.IDENTICAL and not comparison.findings:
-            print_line(console, ("  The data are others, so it is not called IDENTICAL.", ""))
-        return
-    print_line(console, (f"  {compared} were compared.", ""))
-    _print_firsts(console, comparison)
-    if not math.isnan(comparison.ulps):
-        print_line(console, (f"  The largest difference: {_largest(comparison)}.", ""))
-    print_line(console, (f"  {_cause(comparison)}", ""))
-    if admitted is not None:
-        told = "is" if comparison.is_admitted(admitted) else "is not"
-        print_line(console, (f"  It {told} admitted by --tolerance {admitted:g}.", ""))
-
-
-def _print_firsts(console: Console, comparison: Comparison) -> None:
-    firsts = [
-        (f"the first {kind} that differs", each)
-        for kind, each in (("metric", comparison.metric), ("parameter", comparison.weight))
-        if each is not None
-    ]
-    for kind, same in (("metrics", comparison.metric), ("parameters", comparison.weight)):
-        if same is None:
-            print_line(console, (f"  All {kind} have the same bits.", ""))
-    print_table(
-        console,
-        [
-            _text("", [kind for kind, _ in firsts]),
-            _text("where", [each.where for _, each in firsts]),
-            _text("original", [each.original for _, each in firsts]),
-            _text("rerun", [each.rerun for _, each in firsts]),
-        ],
-    )
-
-
-def _largest(comparison: Comparison) -> str:
-    if not math.isfinite(comparison.relative):
-        return "beyond any number"
-    relative = f"{comparison.relative:.2g} relative"
-    if comparison.ulps > _COUNTABLE:
-        return relative
-    unit = "unit" if comparison.ulps == 1 else "units"
-    return f"{comparison.ulps:,.0f} {unit} in the last place, {relative}"
-
-
-def _cause(comparison: Comparison) -> str:
-    causes = ", ".join(comparison.causes)
-    if comparison.verdict is Verdict.CLOSE or _WITHOUT_BOUND.intersection(comparison.causes):
-        return f"Cause: {causes}."
-    if causes:
-        return f"Too much for what differs here to be the cause ({causes})."
-    if comparison.weight is None:
-        return (
-            "Nothing that decides the bits differs here, and all parameters are the same: "
-            "the record of the metric was changed after the run."
-        )
-    return "Nothing that decides the bits is known to differ here."
-
-
 def _print_several(console: Console, report: RerunReport) -> None:
     n_jobs = len(report.lines)
     of_all = f", a sample of {report.n_in_all:,}" if n_jobs < report.n_in_all else ""
@@ -246,7 +165,7 @@ def _print_several(console: Console, report: RerunReport) -> None:
                    (elide(line.failure, 200), ""))  # fmt: skip
     for line in told[:_MOST_LINES]:
         if line.comparison is not None:
-            _print_verdict(console, elide(line.name, _LONGEST), line.comparison, report.admitted)
+            print_verdict(console, elide(line.name, _LONGEST), line.comparison, report.admitted)
     if len(told) > _MOST_LINES:
         print_line(console, (f"... and {len(told) - _MOST_LINES:,} more", ""))
     changed = [line for line in report.lines if line.comparison is None and line.metrics]
@@ -279,16 +198,12 @@ def _print_environment(console: Console, differences: Sequence[EnvironmentDiffer
     print_table(
         console,
         [
-            _text("what differs", [each.what for each in ordered]),
-            _text("original", [each.original for each in ordered]),
-            _text("here", [each.here for each in ordered]),
-            _text("decides bits", ["yes" if each.decides else "no" for each in ordered]),
+            text_column("what differs", [each.what for each in ordered]),
+            text_column("original", [each.original for each in ordered]),
+            text_column("here", [each.here for each in ordered]),
+            text_column("decides bits", ["yes" if each.decides else "no" for each in ordered]),
         ],
     )
-
-
-def _text(header: str, cells: Sequence[str]) -> Column:
-    return Column(header, [elide(cell, _LONGEST) for cell in cells], "left")
 
 
 def _numbers(header: str, values: Sequence[tuple[str, float | None]]) -> Column:

@@ -117,7 +117,7 @@ def compare(
     Parameters
     ----------
     original, rerun : (metrics, weights)
-        Metrics by name and step; parameters by name, of equal shapes and types.
+        Metrics by name and step; parameters by name, of one type.
     causes : sequence of str
         What can have changed bits.
     findings : sequence of str
@@ -177,6 +177,8 @@ def _first_weight(original: Weights, rerun: Weights) -> Difference | None:
     """Find the first parameter, layer by layer, whose bytes differ."""
     for name, then in original.items():
         now = rerun[name]
+        if then.shape != now.shape:  # trained on other data
+            return Difference(name, f"shape {then.shape}", f"shape {now.shape}")
         if then.tobytes() == now.tobytes():
             continue
         kind = np.dtype(f"u{then.dtype.itemsize}")
@@ -216,6 +218,8 @@ def _pairs(
 
 def _span(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, float]:
     """Return the largest difference in units in the last place, and relative to the largest."""
+    if then.shape != now.shape:
+        return math.inf, math.inf
     both_nan = np.isnan(then) & np.isnan(now)
     then, now = then[~both_nan], now[~both_nan]
     if not then.size or np.array_equal(then, now):
