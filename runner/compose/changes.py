@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException, OverrideParseException
 
 from runner.compose.complaints import explain
 from runner.compose.overrides import Reader, path, sets_plain_value
@@ -35,8 +36,8 @@ def changed(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, An
     for text in overrides:
         try:
             override = reader.read(text)
-        except Exception as error:
-            raise explain(error, overrides) from error
+        except HydraException as error:
+            raise explain(OverrideParseException(text, str(error)), overrides) from error
         _require_one_value(override, text)
         *sections, key = path(override)
         place = result
