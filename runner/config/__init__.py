@@ -17,7 +17,13 @@ from runner.config.data import (
     TutorialData,
 )
 from runner.config.experiment import Experiment
-from runner.config.identity import configuration_key, fingerprint, to_plain, to_yaml
+from runner.config.identity import (
+    configuration_key,
+    fingerprint,
+    fingerprint_of,
+    to_plain,
+    to_yaml,
+)
 
 __all__ = [
     "BlobsData",
@@ -33,6 +39,7 @@ __all__ = [
     "TutorialData",
     "configuration_key",
     "fingerprint",
+    "fingerprint_of",
     "to_plain",
     "to_yaml",
 ]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 if TYPE_CHECKING:
     from runner.config.experiment import Experiment
+
+# Where a run is recorded, and how others are run beside it: they do not decide its result.
+_ELSEWHERE = ("name", "tracking", "sweep")
 
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
@@ -33,10 +37,14 @@ def fingerprint(experiment: Experiment, data_digest: str) -> str:
     str
         SHA-256 in hexadecimal over the canonical JSON of both.
     """
-    decisive = to_plain(experiment)
-    for elsewhere in ("name", "tracking", "sweep"):
-        del decisive[elsewhere]
-    decisive["data"].pop("path", None)
+    return fingerprint_of(to_plain(experiment), data_digest)
+
+
+def fingerprint_of(plain: Mapping[str, Any], data_digest: str) -> str:
+    """Return the key of a run from plain values as they are, of whatever version of the schema."""
+    decisive = {key: value for key, value in plain.items() if key not in _ELSEWHERE}
+    if isinstance(decisive.get("data"), dict):
+        decisive["data"] = {key: v for key, v in decisive["data"].items() if key != "path"}
     canonical = json.dumps(
         {"data_digest": data_digest, "experiment": decisive},
         sort_keys=True,

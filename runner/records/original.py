@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from runner.config import Experiment, fingerprint, to_plain
+from runner.config import Experiment, fingerprint_of, to_plain
 from runner.environment import digest_of_decisive
 from runner.errors import ConfigError, RecordError, shorten
 from runner.records.hostile import (
@@ -133,6 +133,7 @@ class Original:
         content = source.read(CONFIG, CONFIG_LIMIT)
         values = parse_config(content, CONFIG)
         was_edited = digests_of(source).get(CONFIG, "") not in {sha256(content), ""}
+        key = fingerprint_of(values, source.tags.get("runner.data_digest", ""))
         for section in _OF_TODAY:
             values.pop(section, None)
         try:
@@ -140,7 +141,6 @@ class Original:
         except ConfigError as error:
             raise RecordError(f"{CONFIG}: {error}") from None
         original = cls(source, experiment)
-        key = fingerprint(experiment, source.tags.get("runner.data_digest", ""))
         if was_edited or key != source.tags["runner.key"]:
             raise RecordError(f"{CONFIG}: was edited after the run{original._edits()}.")
         return original

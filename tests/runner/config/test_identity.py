@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from runner.config import Experiment, fingerprint, to_yaml
+from runner.config import Experiment, fingerprint, fingerprint_of, to_yaml
 from tests.runner.config.tutorial import experiment
 
 DIGEST = "0" * 64
@@ -72,3 +72,11 @@ def test_yaml_reads_back_as_the_same_experiment(name: str, rate: float, seed: in
     assert Experiment.from_dict(yaml.safe_load(text)) == original
     by_hydra: Any = OmegaConf.to_container(OmegaConf.create(text))
     assert Experiment.from_dict(by_hydra) == original
+
+
+def test_key_of_recorded_values_is_that_of_the_run_and_knows_no_schema() -> None:
+    recorded = yaml.safe_load(to_yaml(experiment()))
+    assert fingerprint_of(recorded, DIGEST) == fingerprint(experiment(), DIGEST)
+    other = fingerprint_of({**recorded, "of_another_version": 1}, DIGEST)
+    assert other != fingerprint(experiment(), DIGEST)
+    assert fingerprint_of({"data": "nonsense"}, DIGEST)
