@@ -70,8 +70,8 @@ def _rerun(arguments: Sequence[str]) -> int:
         if "=" not in override:
             parser.error(f"a setting must be key=value, got {override!r}")
 
+    from runner.repeat import rerun
     from runner.rerun import Options
-    from runner.rerun.command import rerun
 
     return rerun(Options(**{**vars(options), "overrides": tuple(options.overrides)}))
 
@@ -98,7 +98,7 @@ def _export(arguments: Sequence[str]) -> None:
     _add_uri(parser)
     options = parser.parse_args(list(arguments))
 
-    from runner.rerun.export import export
+    from runner.export import export
 
     export(options.run_id, options.folder, options.uri)
 
