@@ -24,7 +24,6 @@ from runner.run_files import MODEL
 from runner.work import work_on
 from softnet import parameter_shapes
 
-RERUN_OF = "runner.rerun_of"
 # MLflow stores an infinity as the largest double.
 _LARGEST = 1.7976931348623157e308
 
@@ -65,7 +64,7 @@ class Rerun(Assignment):
 
     def tags(self, position: int) -> Mapping[str, str]:
         """Return the link from a rerun to its original."""
-        return {RERUN_OF: self.originals[position].source.run_id}
+        return links_to(self.originals[position].source.run_id, self.recording.experiment_id)
 
     def load(self, position: int) -> None:
         """Read what an original left.
@@ -119,6 +118,15 @@ class Rerun(Assignment):
             same_data=job.data_digest == original.source.tags.get("runner.data_digest"),
         )
         return _with_end(comparison, original, result)
+
+
+def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
+    """Return the tags of a rerun: its original, for programs and as a link for MLflow's pages."""
+    page = f"#/experiments/{experiment_id}/runs/{original_id}"
+    return {
+        "runner.rerun_of": original_id,
+        "mlflow.note.content": f"Rerun of [{original_id}]({page})",
+    }
 
 
 def differences_of(

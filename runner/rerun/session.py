@@ -20,7 +20,7 @@ from runner.plan import Plan
 from runner.progress import progress
 from runner.record import close_run
 from runner.records import Original
-from runner.rerun.assignment import RERUN_OF, Rerun, Unfit, differences_of, rerun_work
+from runner.rerun.assignment import Rerun, Unfit, differences_of, links_to, rerun_work
 from runner.rerun.comparison import Comparison, Verdict, cannot_compare
 from runner.rerun.environments import EnvironmentDifference
 from runner.rerun.request import Options, Request
@@ -225,7 +225,7 @@ def _recorded(
         yield None
         return
     original = asked.parent
-    tags = {"runner.kind": "rerun", RERUN_OF: original.run_id}
+    tags = links_to(original.run_id, store.experiment_id) | {"runner.kind": "rerun"}
     run = None
     try:
         with held():  # a run that nobody knows of could not be closed
