@@ -62,6 +62,8 @@ class PlannedJob:
         Jobs of equal shape can train together.
     problem : RunnerError or None
         Why it cannot be run.
+    said : mapping of str to str
+        All its overrides, by dotted key: beside those of another command, others vary.
     """
 
     experiment: Experiment
@@ -72,11 +74,14 @@ class PlannedJob:
     split_digest: str
     shape: Shape | None
     problem: ConfigError | DataError | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Plan:
     """The jobs of one command, in their order; equal ones once.
+
+    That of a sweep with a name has the jobs that earlier commands gave it too.
 
     Parameters
     ----------
@@ -86,16 +91,30 @@ class Plan:
         Points that were given again, and are not run again.
     preparer : Preparer
         Which read their data, and still has what it read last.
+    earlier : frozenset of int
+        Positions of the jobs that this command has not asked for.
+    replaced : frozenset of str
+        Keys that jobs of it had in an earlier command, when their data were others.
+    known_as : str
+        The identity, where it is not that of the jobs.
     """
 
     jobs: tuple[PlannedJob, ...]
     n_duplicates: int = 0
     preparer: Preparer = field(default_factory=Preparer, repr=False, compare=False)
+    earlier: frozenset[int] = frozenset()
+    replaced: frozenset[str] = frozenset()
+    known_as: str = ""
 
     @property
     def first(self) -> Experiment:
         """The experiment of the first job, for what all jobs share."""
-        return self.jobs[0].experiment
+        return self.jobs[self.asked[0]].experiment
+
+    @property
+    def asked(self) -> list[int]:
+        """The positions of the jobs that this command has asked for."""
+        return [position for position in range(len(self.jobs)) if position not in self.earlier]
 
     @property
     def experiment_name(self) -> str:
@@ -106,6 +125,8 @@ class Plan:
     @property
     def identity(self) -> str:
         """By which the same sweep is known again: its name, or else what it runs."""
+        if self.known_as:
+            return self.known_as
         name = self.first.sweep.name
         told = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
         return hashlib.sha256(f"{self.experiment_name}\n{told}".encode()).hexdigest()[:12]
@@ -121,6 +142,7 @@ class Plan:
                     "split_digest": job.split_digest,
                     "problem": None if job.problem is None else str(job.problem),
                     "varied": job.varied,
+                    "overrides": job.said,
                     "config": to_plain(job.experiment),
                 }
             )
@@ -147,7 +169,8 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     A job whose *data* is of no use is planned as a problem: it costs itself alone.
     """
     experiments = _checked(jobs)
-    varied = _varied(jobs)
+    said = [_said(job) for job in jobs]
+    varied = _varied(said)
     planned: dict[int, PlannedJob] = {}
     number_of: dict[str, int] = {}
     data_keys = [
@@ -168,6 +191,7 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
             split_digest=digests[1],
             shape=shape,
             problem=problem,
+            said=said[number],
         )
     for number in range(len(jobs)):
         number_of.setdefault(planned[number].key, number)
@@ -234,18 +258,16 @@ def _require_shared(first: Experiment, other: Experiment) -> None:
                 raise ConfigError(f"{section}.{key}", rule, got)
 
 
-def _varied(jobs: Sequence[Job]) -> list[dict[str, str]]:
+def _said(job: Job) -> dict[str, str]:
+    """Return the overrides of a job by their keys."""
+    pairs = (text.lstrip("+~").partition("=") for text in job.overrides)
+    return {key: value for key, _, value in pairs if not key.startswith(_NOT_OF_A_JOB)}
+
+
+def _varied(said: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Return for each job the overrides that not all jobs have; all of them for a job alone."""
-    said = [
-        {
-            key: value
-            for key, _, value in (text.lstrip("+~").partition("=") for text in job.overrides)
-            if not key.startswith(_NOT_OF_A_JOB)
-        }
-        for job in jobs
-    ]
     if len(said) == 1:
-        return said
+        return list(said)
     first = said[0]
     differing = {key for one in said for key in one if first.get(key) != one[key]}
     differing |= {key for one in said for key in first if key not in one}

@@ -20,6 +20,7 @@ from runner.announcements import (
     sweep_name,
 )
 from runner.assignment import Assignment
+from runner.earlier_jobs import with_earlier_jobs
 from runner.engine import n_cores
 from runner.errors import Terminated
 from runner.groups import Groups
@@ -30,7 +31,7 @@ from runner.report import SweepReport, print_sweep
 from runner.results import store_results
 from runner.signals import raise_what_was_swallowed
 from runner.stack import stacks
-from runner.standing import Standing, rename_runs, standing_of
+from runner.standing import Standing, bring_up_to_date, outdated, standing_of
 from runner.supervision import ended_jobs_of
 from runner.sweep_folder import SweepFolder
 from runner.sweep_run import recorded_sweep
@@ -50,7 +51,7 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     Returns
     -------
     list of Outcome
-        Of all jobs that have one, from this command or an earlier one.
+        Of all jobs of this command that have one, from it or from an earlier one.
 
     Raises
     ------
@@ -69,14 +70,17 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     raise_what_was_swallowed()
     folder = SweepFolder.of(store, plan)
     with folder.locked(say_wait):
-        standing = Standing() if plan.first.sweep.restart else standing_of(store, plan)
+        standing = Standing()
+        if not plan.first.sweep.restart:
+            plan = with_earlier_jobs(store, plan)
+            standing = standing_of(store, plan)
         if standing.sweep is not None:
             # What ended while this command waited for the lock.
             store.close_abandoned_runs()
             store.sweeps.close_running(standing.sweep)
         outcomes = dict(standing.done)
-        missing = [position for position in range(len(plan.jobs)) if position not in outcomes]
-        say_start(plan, standing.done.values(), is_new=standing.sweep is None)
+        missing = [position for position in plan.asked if position not in outcomes]
+        say_start(plan, standing.done, is_new=standing.sweep is None)
         try:
             # Without a job too: an interrupt may have left nothing but the sum to be done.
             if missing or (standing.sweep is not None and standing.sweep.n_finished is None):
@@ -88,7 +92,7 @@ def run_sweep(plan: Plan) -> list[Outcome]:
             # After Ctrl-C too: what is finished by then is worth seeing.
             duration_s = time.monotonic() - started if missing else None
             print_sweep(_report(store, plan, outcomes, duration_s))
-    return [outcomes[position] for position in sorted(outcomes)]
+    return [outcomes[position] for position in plan.asked if position in outcomes]
 
 
 def show_plan(plan: Plan) -> None:
@@ -103,10 +107,13 @@ def show_plan(plan: Plan) -> None:
 
     tracking = plan.first.tracking
     store = find_store(tracking.uri, tracking.experiment, plan.experiment_name)
-    done = standing_of(store, plan).done if store and not plan.first.sweep.restart else {}
-    sound = [p for p, job in enumerate(plan.jobs) if p not in done and job.problem is None]
+    done: Mapping[int, Outcome] = {}
+    if store and not plan.first.sweep.restart:
+        plan = with_earlier_jobs(store, plan)
+        done = standing_of(store, plan).done
+    sound = [p for p in plan.asked if p not in done and plan.jobs[p].problem is None]
     n_workers = plan.first.sweep.n_workers or n_cores()
-    print_plan(plan, done.values(), stacks(plan, sound, n_workers), n_workers)
+    print_plan(plan, done, stacks(plan, sound, n_workers), n_workers)
 
 
 def _run_missing(
@@ -123,14 +130,15 @@ def _run_missing(
     with recorded_sweep(store, plan, sweep, outcomes, started) as run:
         if sweep is None:
             folder.forget_states()
-        rename_runs(store, standing)
         run.log_folder(folder.write_plan(plan), "plan")
         known = store.sweeps.groups_of(sweep) if sweep else {}
         with Groups(store, plan, run.run_id, known) as groups:
             if sweep is not None:
                 unfinished = store.sweeps.groups_of(sweep, unfinished=True)
                 groups.complete_interrupted(unfinished, outcomes)
+            groups.rename(outdated(plan, standing))
             parents = groups.begin(missing)
+            bring_up_to_date(store, plan, standing, parents)
             assignment = Assignment(
                 plan, store, frozenset(missing), run.run_id, parents, folder.states
             )
