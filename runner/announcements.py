@@ -43,6 +43,9 @@ def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
     name, jobs = sweep_name(plan), count(n_jobs, "job")
     n_failed = _n_failed(done[position] for position in plan.asked if position in done)
     n_to_run = sum(position not in done for position in plan.asked)
+    if plan.replaced:
+        before = count(len(plan.replaced), "job")
+        say(f"{name}: {before} had other data before, or none that could be read.")
     if is_new:
         say(f"{name}: {jobs} to run.")
     elif n_to_run:
@@ -77,6 +80,20 @@ def say_way_back() -> None:
     say(f"The same command goes on where this one stopped:\n  {command}")
 
 
+def points_run_once(plan: Plan) -> list[str]:
+    """Say which points of a sweep are no jobs of their own."""
+    lines = []
+    if n := plan.n_duplicates:
+        lines.append(f"{count(n, 'point')} {'is' if n == 1 else 'are'} given again, and run once.")
+    if n := plan.n_alike:
+        alike = "is like another" if n == 1 else "are like others"
+        lines.append(
+            f"{count(n, 'point')} {alike} in all but the name or the path of equal data, "
+            "and run once."
+        )
+    return lines
+
+
 def print_plan(
     plan: Plan, done: Mapping[int, Outcome], stacks: Sequence[Stack], n_workers: int
 ) -> None:
@@ -84,9 +101,7 @@ def print_plan(
     n_jobs = len(plan.jobs)
     lines = [f"{sweep_name(plan)}: {count(n_jobs, 'job')}"]
     lines += [f"  {line}" for line in _what_varies(plan)]
-    if plan.n_duplicates:
-        more = "1 more is" if plan.n_duplicates == 1 else f"{plan.n_duplicates:,} more are"
-        lines.append(f"{more} given again, and run once.")
+    lines += points_run_once(plan)
     problems = [job for job in plan.jobs if job.problem is not None]
     if problems:
         lines.append(f"{count(len(problems), 'job')} cannot run: {problems[0].problem}")

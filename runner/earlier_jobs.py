@@ -1,12 +1,14 @@
 """The jobs that earlier commands gave a sweep, beside those of the present one.
 
 A sweep with a name is known by it, whatever a command asks for: its report, its results and its
-groups are of all its jobs. They come from the plan on the sweep's run, so that a sweep can be gone
-on with wherever its store is. Nothing is run here.
+groups are of all its jobs. One whose data could not be read is known by its settings, when they
+can be. The jobs come from the plan on the sweep's run, so that a sweep can be gone on with wherever
+its store is. Nothing is run here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +21,44 @@ from runner.summary import SEED
 
 if TYPE_CHECKING:
     from runner.tracking import Store
+
+
+def known_again(store: Store, plan: Plan) -> Plan:
+    """Return a plan as that of the sweep it was when some of its data could not be read.
+
+    What a job is known by holds the digest of its data, and without one the place where they
+    should be: once the file is put right, the same command has other keys.
+
+    Parameters
+    ----------
+    store : Store
+        Where the sweep may be.
+    plan : Plan
+        Of the present command.
+
+    Returns
+    -------
+    Plan
+        The same one where there is no such sweep.
+
+    Raises
+    ------
+    StoreError
+        If the store fails.
+    """
+    from_files = any(getattr(job.experiment.data, "path", None) for job in plan.jobs)
+    if plan.first.sweep.name is not None or not from_files:
+        return plan
+    if store.sweeps.newest_of(store.experiment_id, plan.identity) is not None:
+        return plan
+    before = store.sweeps.newest_unread(store.experiment_id, settings_digest(plan))
+    return plan if before is None else replace(plan, known_as=before.identity)
+
+
+def settings_digest(plan: Plan) -> str:
+    """Return by what a sweep is known whose data cannot be read: all settings of all its jobs."""
+    told = "\n".join(sorted(_settings(job.experiment) for job in plan.jobs))
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def with_earlier_jobs(store: Store, plan: Plan) -> Plan:

@@ -89,6 +89,9 @@ class Plan:
         At least one.
     n_duplicates : int
         Points that were given again, and are not run again.
+    n_alike : int
+        Points that differ from others in the experiment's name or in the path of the same data,
+        which decide no result: they are not run again either.
     preparer : Preparer
         Which read their data, and still has what it read last.
     earlier : frozenset of int
@@ -105,6 +108,7 @@ class Plan:
     earlier: frozenset[int] = frozenset()
     replaced: frozenset[str] = frozenset()
     known_as: str = ""
+    n_alike: int = 0
 
     @property
     def first(self) -> Experiment:
@@ -193,10 +197,12 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
             problem=problem,
             said=said[number],
         )
+    n_alike = 0
     for number in range(len(jobs)):
-        number_of.setdefault(planned[number].key, number)
+        same = number_of.setdefault(planned[number].key, number)
+        n_alike += experiments[same] != experiments[number]
     kept = tuple(planned[number] for number in number_of.values())
-    return Plan(kept, len(jobs) - len(kept), present.preparer)
+    return Plan(kept, len(jobs) - len(kept) - n_alike, present.preparer, n_alike=n_alike)
 
 
 class _Present:

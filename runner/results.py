@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.config import to_yaml
 from runner.errors import ConfigError, DataError
-from runner.outcome import Outcome, best_first
+from runner.outcome import Outcome, best_first, by_settings
 from runner.plan import Plan, PlannedJob
 from runner.prepared import Prepared, prepare
 from runner.record import scratch_folder
@@ -53,15 +53,16 @@ def store_results(
         If the store or the disk fails.
     """
     metric = plan.first.ranking_metric
-    best_of_all = ranked(configurations(outcomes.values()), metric)
+    in_order = sorted(outcomes.values(), key=by_settings)
+    best_of_all = ranked(configurations(in_order), metric)
     best = _best_run(best_of_all, metric)
     jobs = {o.run_id: plan.jobs[position] for position, o in outcomes.items()}
     finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
     run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
     with scratch_folder() as folder:
         with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
-            write_csv(list(outcomes.values()), file)
-        _write_parquet(list(outcomes.values()), folder / "results.parquet")
+            write_csv(in_order, file)
+        _write_parquet(in_order, folder / "results.parquet")
         if best is not None:
             from runner.figures.sweep import draw_sweep
 
@@ -91,7 +92,12 @@ def _as_planned(job: PlannedJob) -> Prepared | None:
 def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:
     """Return the best seed of the best configuration."""
     for configuration in best_of_all[:1]:
-        for outcome in best_first(configuration.outcomes, metric, lambda o: o.metrics.get(metric)):
+        for outcome in best_first(
+            configuration.outcomes,
+            metric,
+            lambda outcome: outcome.metrics.get(metric),
+            lambda outcome, name: outcome.metrics.get(name),
+        ):
             return outcome
     return None
 

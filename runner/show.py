@@ -5,13 +5,13 @@ Nothing is run and nothing is changed. It must not know how a sweep is run.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.errors import CommandError, ConfigError, nearest
+from runner.outcome import by_settings
 from runner.report import SweepLine, SweepReport, print_overview, print_sweep, write_csv
 from runner.text import printable
 
@@ -48,7 +48,7 @@ def show_sweep(
     stores = _stores(uri)
     sweep = _find(_sweeps(stores), wanted)
     store = stores[sweep.experiment_id]
-    outcomes = sorted((job.outcome for job in store.sweeps.jobs_of(sweep)), key=_by_settings)
+    outcomes = sorted((job.outcome for job in store.sweeps.jobs_of(sweep)), key=by_settings)
     metric = _known(metric, outcomes) or sweep.metric
     if as_csv:
         write_csv(outcomes, sys.stdout)
@@ -109,18 +109,6 @@ def _find(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
         f"{', ...' if len(names) > 5 else ''}), got {wanted!r}.{' ' + hint if hint else ''}"
         " runner sweeps lists them."
     )
-
-
-def _by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:
-    """Return by what jobs are put in order: their settings, numbers as numbers."""
-    return [(key, *_as_number(value)) for key, value in outcome.varied.items()]
-
-
-def _as_number(text: str) -> tuple[float, str]:
-    try:
-        return float(text), ""
-    except ValueError:
-        return math.inf, text
 
 
 def _known(metric: str | None, outcomes: Sequence[Outcome]) -> str | None:

@@ -154,11 +154,11 @@ def _without_seed(outcome: Outcome) -> dict[str, str]:
 def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configuration]:
     """Sort by the mean of a metric, the best first; those with NaN or none at all come last."""
 
-    def mean(configuration: Configuration) -> float | None:
-        summary = configuration.summary(metric)
+    def mean(configuration: Configuration, name: str) -> float | None:
+        summary = configuration.summary(name)
         return None if summary is None else summary.mean
 
-    return best_first(configurations, metric, mean)
+    return best_first(configurations, metric, lambda each: mean(each, metric), mean)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.announcements import (
+    points_run_once,
     print_plan,
     say_start,
     say_wait,
@@ -20,7 +21,7 @@ from runner.announcements import (
     sweep_name,
 )
 from runner.assignment import Assignment
-from runner.earlier_jobs import with_earlier_jobs
+from runner.earlier_jobs import known_again, with_earlier_jobs
 from runner.engine import n_cores
 from runner.errors import Terminated
 from runner.groups import Groups
@@ -68,6 +69,8 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     store = open_store(tracking.uri, tracking.experiment, plan.experiment_name)
     garbage.allow()
     raise_what_was_swallowed()
+    if not plan.first.sweep.restart:
+        plan = known_again(store, plan)
     folder = SweepFolder.of(store, plan)
     with folder.locked(say_wait):
         standing = Standing()
@@ -109,7 +112,7 @@ def show_plan(plan: Plan) -> None:
     store = find_store(tracking.uri, tracking.experiment, plan.experiment_name)
     done: Mapping[int, Outcome] = {}
     if store and not plan.first.sweep.restart:
-        plan = with_earlier_jobs(store, plan)
+        plan = with_earlier_jobs(store, known_again(store, plan))
         done = standing_of(store, plan).done
     sound = [p for p in plan.asked if p not in done and plan.jobs[p].problem is None]
     n_workers = plan.first.sweep.n_workers or n_cores()
@@ -159,8 +162,6 @@ def _run_missing(
 def _report(
     store: Store, plan: Plan, outcomes: Mapping[int, Outcome], duration_s: float | None
 ) -> SweepReport:
-    n_duplicates = plan.n_duplicates
-    points = "1 point was" if n_duplicates == 1 else f"{n_duplicates:,} points were"
     return SweepReport(
         title=sweep_name(plan),
         outcomes=[outcomes[position] for position in sorted(outcomes)],
@@ -168,5 +169,5 @@ def _report(
         metric=plan.first.ranking_metric,
         where=store.where,
         duration_s=duration_s,
-        notes=[f"{points} given again, and run once."] if n_duplicates else [],
+        notes=points_run_once(plan),
     )

@@ -5,13 +5,14 @@ them all. Importing this costs nothing: MLflow itself is imported when a store i
 """
 
 from runner.tracking.opening import find_store, find_stores, open_store
-from runner.tracking.recorded import SUMMED_UP, RecordedJob, RecordedSweep
+from runner.tracking.recorded import SUMMED_UP, UNREAD, RecordedJob, RecordedSweep
 from runner.tracking.runs import RecordedRun
 from runner.tracking.store import Store
 from runner.tracking.sweeps import Sweeps
 
 __all__ = [
     "SUMMED_UP",
+    "UNREAD",
     "RecordedJob",
     "RecordedRun",
     "RecordedSweep",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
+# The tag of a sweep of which some data could not be read: the digest of its settings, by which it
+# is known again when they can be.
+UNREAD = "runner.unread"
 
 
 @dataclass(frozen=True)

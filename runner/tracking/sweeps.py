@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from runner.checkpoint import read_arrays
 from runner.tracking import library
 from runner.tracking.processes import is_gone
-from runner.tracking.recorded import RecordedJob, RecordedSweep, outcome_of, sweep_of
+from runner.tracking.recorded import UNREAD, RecordedJob, RecordedSweep, outcome_of, sweep_of
 from runner.tracking.runs import close_unclosed
 
 if TYPE_CHECKING:
@@ -64,6 +64,17 @@ class Sweeps:
             If the store fails.
         """
         wanted = f"tags.`runner.kind` = 'sweep' and tags.`runner.plan` = '{identity}'"
+        return next((sweep_of(run) for run in self._search([experiment_id], wanted)), None)
+
+    def newest_unread(self, experiment_id: str, settings: str) -> RecordedSweep | None:
+        """Return the latest sweep with these settings of which some data could not be read.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        wanted = f"tags.`runner.kind` = 'sweep' and tags.`{UNREAD}` = '{settings}'"
         return next((sweep_of(run) for run in self._search([experiment_id], wanted)), None)
 
     def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:

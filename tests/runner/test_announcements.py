@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from runner.announcements import print_plan, say, say_start, say_wait, say_way_back, sweep_name
+from runner.announcements import (
+    points_run_once,
+    print_plan,
+    say,
+    say_start,
+    say_wait,
+    say_way_back,
+    sweep_name,
+)
 from runner.outcome import Outcome, Status
 from runner.stack import stacks
 from tests.runner.jobs import plan
@@ -108,11 +116,23 @@ def test_a_plan_says_how_many_what_varies_and_what_is_left(capsys: Captured) -> 
         "  optimizer.learning_rate  2 values: 0.1, 0.2",
         "  seed                     10 values: 0, 1, 2, 3, ..., 9",
         "  training.batch_size      1 value: 99",
-        "2 more are given again, and run once.",
+        "2 points are given again, and run once.",
         f"1 job cannot run: {made.jobs[-1].problem}",
         "5 done, 15 to run",
         "2 stacks of up to 8 runs, 2 workers",
     ]
+
+
+def test_points_that_are_like_others_are_told_apart_from_those_given_again() -> None:
+    one, two, three = ({"name": name} for name in "abc")
+    assert points_run_once(plan(one, one, two)) == [
+        "1 point is given again, and run once.",
+        "1 point is like another in all but the name or the path of equal data, and run once.",
+    ]
+    assert points_run_once(plan(one, two, three)) == [
+        "2 points are like others in all but the name or the path of equal data, and run once."
+    ]
+    assert points_run_once(plan(one)) == []
 
 
 def test_a_plan_of_one_job_is_said_in_the_singular(capsys: Captured) -> None:
@@ -120,7 +140,7 @@ def test_a_plan_of_one_job_is_said_in_the_singular(capsys: Captured) -> None:
     print_plan(made, {}, [(0,)], 1)
     assert capsys.readouterr().out.splitlines() == [
         "mine: 1 job",
-        "1 more is given again, and run once.",
+        "1 point is given again, and run once.",
         "0 done, 1 to run",
         "1 stack of up to 1 run, 1 worker",
     ]

@@ -92,7 +92,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     assert run_jobs(jobs, is_sweep=True) == []
     printed = capsys.readouterr().out
     assert "2 jobs" in printed
-    assert "1 more is given again" in printed
+    assert "1 point is given again" in printed
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded
+from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded, table
 from tests.runner.conftest import Command
 
 ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
@@ -100,6 +100,31 @@ def test_same_name_goes_on_with_what_failed(mixed: Sweep, repaired: Sweep):
     ]
     assert len(of_kind("sweep", runs)) == 1
     assert "mixed: 4 jobs, 1 done, 3 to run." in ended.stderr
+
+
+def test_repaired_sweep_counts_and_shows_its_jobs_once(repaired: Sweep, shared: Command):
+    assert "mixed: 2 jobs had other data before, or none that could be read." in repaired[0].stderr
+    (parent,) = of_kind("sweep", repaired[1])
+    assert parent.tags["runner.failure"] == "2 of 4 jobs failed"
+    assert table(shared("show", "mixed")) == table(repaired[0])
+
+
+def test_sweep_without_a_name_is_known_again_when_its_file_is_repaired(sweeper: Command):
+    (sweeper.folder / "good.csv").write_text(ROWS)
+    (sweeper.folder / "broken.csv").write_text(BROKEN)
+    sweep = ["-m", *MINE, "data.path=good.csv,broken.csv"]
+    before = sweeper(*sweep)
+    name = before.stdout.splitlines()[0]
+    (sweeper.folder / "broken.csv").write_text(BROKEN.replace("five", "4"))
+    planned, again, once_more = sweeper(*sweep, "--dry-run"), sweeper(*sweep), sweeper(*sweep)
+    assert (before.returncode, again.returncode, once_more.returncode) == (1, 0, 0)
+    assert "1 done, 1 to run" in planned.stdout
+    assert f"{name}: 2 jobs, 1 done, 1 to run." in again.stderr
+    assert f"{name} is complete: 2 jobs." in once_more.stderr
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    assert (parent.name, parent.status) == (name, "FINISHED")
+    assert sorted(run.status for run in jobs(sweeper)) == ["FAILED", "FINISHED", "FINISHED"]
+    assert table(sweeper("show")) == table(again)
 
 
 def test_fail_fast_stops_at_the_first_failure(sweeper: Command):
