@@ -78,8 +78,9 @@ def best_first(
     [0.9, 0.5, None]
     """
     equals = _put_together(items, metric, lambda item, _: value(item))
-    for other in _AMONG_EQUALS if further is not None else ():
-        equals = [finer for each in equals for finer in _put_together(each, other, further)]
+    if further is not None:
+        for other in _AMONG_EQUALS:
+            equals = [finer for each in equals for finer in _put_together(each, other, further)]
     return [item for each in equals for item in each]
 
 

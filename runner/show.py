@@ -55,7 +55,8 @@ def show_sweep(
         return
     report = SweepReport(
         title=sweep.name,
-        outcomes=outcomes,
+        # What was interrupted has no result, and neither has what is running: both are to come.
+        outcomes=[outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
         metric=metric,
         where=store.where,

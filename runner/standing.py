@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runner.outcome import Outcome
-from runner.plan import Plan
+from runner.plan import Plan, PlannedJob
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedJob, RecordedSweep, Store
@@ -57,9 +57,21 @@ def standing_of(store: Store, plan: Plan) -> Standing:
             continue
         recorded[position] = found
         if outcome.status == "FINISHED" or (outcome.status == "FAILED" and position in left):
-            job = plan.jobs[position]
-            done[position] = replace(outcome, name=job.name, varied=job.varied)
+            done[position] = _in_words_of(plan.jobs[position], outcome)
     return Standing(sweep, done, recorded, tuple(replaced))
+
+
+def _in_words_of(job: PlannedJob, outcome: Outcome) -> Outcome:
+    return replace(outcome, name=job.name, varied=job.varied)
+
+
+def recorded_outcomes(plan: Plan, standing: Standing) -> dict[int, Outcome]:
+    """Return what has ended, also what this command would try again, by position in the plan."""
+    return {
+        position: _in_words_of(plan.jobs[position], found.outcome)
+        for position, found in standing.recorded.items()
+        if found.outcome.status != "KILLED"
+    }
 
 
 def bring_up_to_date(

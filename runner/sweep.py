@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import garbage
@@ -32,7 +33,13 @@ from runner.report import SweepReport, print_sweep
 from runner.results import store_results
 from runner.signals import raise_what_was_swallowed
 from runner.stack import stacks
-from runner.standing import Standing, bring_up_to_date, outdated, standing_of
+from runner.standing import (
+    Standing,
+    bring_up_to_date,
+    outdated,
+    recorded_outcomes,
+    standing_of,
+)
 from runner.supervision import ended_jobs_of
 from runner.sweep_folder import SweepFolder
 from runner.sweep_run import recorded_sweep
@@ -84,17 +91,23 @@ def run_sweep(plan: Plan) -> list[Outcome]:
         outcomes = dict(standing.done)
         missing = [position for position in plan.asked if position not in outcomes]
         say_start(plan, standing.done, is_new=standing.sweep is None)
+        was_stopped = False
         try:
             # Without a job too: an interrupt may have left nothing but the sum to be done.
             if missing or (standing.sweep is not None and standing.sweep.n_finished is None):
-                _run_missing(store, folder, plan, standing, missing, outcomes, started)
+                was_stopped = _run_missing(
+                    store, folder, plan, standing, missing, outcomes, started
+                )
         except (Exception, KeyboardInterrupt, Terminated):
             say_way_back()
             raise
         finally:
             # After Ctrl-C too: what is finished by then is worth seeing.
             duration_s = time.monotonic() - started if missing else None
-            print_sweep(_report(store, plan, outcomes, duration_s))
+            report = _report(store, plan, outcomes, duration_s)
+            if was_stopped:
+                report = replace(report, notes=[*report.notes, "Stopped by sweep.fail_fast."])
+            print_sweep(report)
     return [outcomes[position] for position in plan.asked if position in outcomes]
 
 
@@ -127,9 +140,9 @@ def _run_missing(
     missing: list[int],
     outcomes: dict[int, Outcome],
     started: float,
-) -> None:
-    """Run the missing jobs of a sweep, and sum up all of them."""
-    sweep = standing.sweep
+) -> bool:
+    """Run the missing jobs of a sweep, sum up all of them, and tell whether it was stopped."""
+    sweep, was_stopped = standing.sweep, False
     with recorded_sweep(store, plan, sweep, outcomes, started) as run:
         if sweep is None:
             folder.forget_states()
@@ -153,10 +166,19 @@ def _run_missing(
                     outcomes[ended.position] = ended.outcome
                     groups.complete(ended.position, outcomes)
                     if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
+                        was_stopped = True
                         break
+            if was_stopped:
+                # What workers recorded by then, though nobody heard them any more.
+                store.close_abandoned_runs()
+                recorded = recorded_outcomes(plan, standing_of(store, plan))
+                for position in recorded.keys() - outcomes.keys():
+                    outcomes[position] = recorded[position]
+                    groups.complete(position, outcomes)
         if len(outcomes) == len(plan.jobs):
             folder.forget_states()
         store_results(run, store, plan, outcomes, sweep_name(plan))
+    return was_stopped and len(outcomes) < len(plan.jobs)
 
 
 def _report(

@@ -134,3 +134,24 @@ def test_fail_fast_stops_at_the_first_failure(sweeper: Command):
     assert ended.returncode == 1
     assert [run.name for run in jobs(sweeper)] == ["path=broken.csv"]
     assert "RUNNING" not in {run.status for run in recorded(sweeper)}
+    assert "Stopped by sweep.fail_fast." in ended.stdout
+    assert "1 of 2 jobs has not run" in ended.stdout
+
+
+def test_what_workers_had_recorded_at_the_stop_is_counted(sweeper: Command):
+    points = ["optimizer.learning_rate=0.01,1e200", "seed=range(0,40)", "training.steps=200"]
+    ended = sweeper("-m", *points, "sweep.fail_fast=true", "sweep.n_workers=2")
+    assert ended.returncode == 1
+    done = [run for run in jobs(sweeper) if run.status in {"FINISHED", "FAILED"}]
+    assert f"{80 - len(done)} of 80 jobs have not run" in ended.stdout
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    assert parent.metrics["n_finished", 0] == sum(run.status == "FINISHED" for run in done)
+    assert parent.metrics["n_failed", 0] == sum(run.status == "FAILED" for run in done)
+    told = [line for line in table(ended) if line != "Stopped by sweep.fail_fast."]
+    assert table(sweeper("show")) == told
+
+
+def test_fail_fast_of_the_last_job_stops_nothing(sweeper: Command):
+    ended = sweeper("-m", "optimizer.learning_rate=1e200", "sweep.fail_fast=true", "seed=1")
+    assert ended.returncode == 1
+    assert "Stopped" not in ended.stdout
