@@ -47,14 +47,20 @@ def measured(metric: str, mean: float, half_width: float) -> tuple[str, str]:
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """Write a value with its interval.
+    """Write a value with its interval; one that leaves 0 out is seen to do so.
 
     Examples
     --------
     >>> interval(0.012345, 0.01002, 0.014601)
     '0.0123 [0.0100, 0.0146]'
+    >>> interval(0.51, 0.0013, 1.02)
+    '0.510 [0.001, 1.020]'
     """
-    value_text, low_text, high_text = _alike([value, low, high], (high - low) / 2)
+    uncertainty = (high - low) / 2
+    if low > 0 or high < 0:
+        # Of the end that decides, one digit at least.
+        uncertainty = min(uncertainty, 10 * min(abs(low), abs(high)))
+    value_text, low_text, high_text = _alike([value, low, high], uncertainty)
     return f"{value_text} [{low_text}, {high_text}]"
 
 

@@ -37,6 +37,25 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(how: str, command: Command):
     assert command.left() == []
 
 
+def test_planning_of_thousands_is_announced(command: Command):
+    ended = command("-m", "seed=range(0,2000)", "--dry-run")
+    assert (ended.returncode, ended.stderr) == (0, "Planning 2,000 jobs.\n")
+    assert "0 done, 2,000 to run" in ended.stdout
+
+
+@pytest.mark.parametrize("value", ["interval(0,1)", "tag(a,interval(0,1))"])
+def test_values_without_an_end_are_refused_with_the_forms_that_are_allowed(
+    value: str, command: Command
+):
+    ended = command("-m", "seed=1,2", f"optimizer.learning_rate={value}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "optimizer.learning_rate: must be a choice (0.1,0.2), a range (range(0,10)) "
+        f"or a glob (glob(*)), got {value}, which has no end of values.\n"
+    )
+    assert command.left() == []
+
+
 def test_what_differs_in_its_name_alone_is_run_once_and_that_is_said(command: Command):
     ended = command("-m", "name=a,b", "seed=0,1", "--dry-run")
     assert (ended.returncode, ended.stderr) == (0, "")
