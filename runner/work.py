@@ -43,18 +43,19 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
     """
     plan = assignment.plan
 
-    def work(stack: Stack) -> Events:
+    def work(stack: Stack, first_try: _StackAtWork | None = None) -> Events:
         wanted = [position for position in stack if position in assignment.wanted]
         try:
             prepared = plan.preparer(plan.jobs[stack[0]].experiment)
             _require_unchanged(prepared, plan.jobs[stack[0]])
         except (ConfigError, DataError) as error:
             for position in wanted:
-                yield assignment.fail(position, str(error))
+                shown = first_try.end(position, error) if first_try else None
+                yield assignment.fail(position, str(error), shown)
             return
         at_work = None
         try:
-            at_work = _StackAtWork(assignment, stack, wanted, prepared)
+            at_work = _StackAtWork(assignment, stack, wanted, prepared, first_try)
             yield from at_work.train()
         except RunnerError:
             raise
@@ -62,15 +63,30 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
             if not assignment.is_sweep:
                 raise
             if len(stack) == 1:
-                shown = at_work.closed.get(stack[0]) if at_work else None
+                with_run = at_work or first_try
+                shown = with_run.end(stack[0], error) if with_run else None
                 yield assignment.fail(stack[0], reason_of(error), shown)
             else:
-                for position in wanted:
-                    yield from work((position,))
+                yield from _one_by_one(work, wanted, at_work)
             return
         yield from _record(assignment, at_work)
 
     return work
+
+
+def _one_by_one(
+    work: Callable[[Stack, _StackAtWork | None], Events],
+    wanted: list[int],
+    first_try: _StackAtWork | None,
+) -> Events:
+    """Try jobs alone; those that are shown go on in the runs that they have."""
+    try:
+        for position in wanted:
+            yield from work((position,), first_try)
+    except BaseException as error:
+        if first_try is not None:
+            first_try.close(error)
+        raise
 
 
 def _record(assignment: Assignment, at_work: _StackAtWork) -> Events:
@@ -100,7 +116,12 @@ class _StackAtWork:
     """A stack between its first step and its last record."""
 
     def __init__(
-        self, assignment: Assignment, stack: Stack, wanted: list[int], prepared: Prepared
+        self,
+        assignment: Assignment,
+        stack: Stack,
+        wanted: list[int],
+        prepared: Prepared,
+        first_try: _StackAtWork | None = None,
     ) -> None:
         self._assignment = assignment
         self._stack = stack
@@ -111,6 +132,10 @@ class _StackAtWork:
         self._results: list[Result] = []
         self._runs: dict[int, RecordedRun] = {}
         self.closed: dict[int, str] = {}
+        # Up to which step the run of a job has been told; what comes again is the same.
+        self._told: dict[int, int] = {}
+        if first_try is not None:
+            self._take_over(first_try)
         self._n_logged = 0
         self._saved_s = time.monotonic()
         keys = "\n".join(job.key for job in self._jobs)
@@ -138,8 +163,28 @@ class _StackAtWork:
             # What stops early has done its part.
             yield Progress((1.0 - done) * n_jobs / 2)
         except BaseException as error:
-            self._close(error)
+            if self._gets_another_try(error):
+                self.forget()  # what raised once would raise again
+            else:
+                self.close(error)
             raise
+
+    def _gets_another_try(self, error: BaseException) -> bool:
+        ours = isinstance(error, Exception) and not isinstance(error, RunnerError)
+        return ours and self._assignment.is_sweep and len(self._stack) > 1
+
+    def _take_over(self, first_try: _StackAtWork) -> None:
+        """Go on in the runs that another stack has shown, and left open."""
+        for position in self._wanted:
+            run = first_try._runs.pop(position, None)
+            if run is not None:
+                self._runs[position] = run
+                self._told[position] = first_try._told.get(position, -1)
+
+    def end(self, position: int, error: Exception) -> str | None:
+        """End the run of a job, if it is shown, as what failed says; return its id."""
+        self._close_run(position, error)
+        return self.closed.get(position)
 
     def results(self) -> list[tuple[int, Result]]:
         """Return what the jobs that are wanted have left, by position."""
@@ -171,7 +216,7 @@ class _StackAtWork:
             self._close_run(position, error)
             raise
         except BaseException as error:
-            self._close(error)
+            self.close(error)
             raise
 
     def forget(self) -> None:
@@ -196,10 +241,12 @@ class _StackAtWork:
         records = self._training.records
         for record, at_s in records[self._n_logged :]:
             for row, number in enumerate(record.runs):
-                run = self._runs.get(self._stack[number])
-                if run is not None:
+                position = self._stack[number]
+                run = self._runs.get(position)
+                if run is not None and record.step > self._told.get(position, -1):
                     metrics = {key: float(values[row]) for key, values in record.metrics.items()}
                     run.log_metrics(record.step, metrics, at_s)
+                    self._told[position] = record.step
         self._n_logged = len(records)
 
     def _save(self) -> None:
@@ -227,7 +274,7 @@ class _StackAtWork:
                 return True
         return False
 
-    def _close(self, error: BaseException) -> None:
+    def close(self, error: BaseException) -> None:
         """End the runs that are open as what ended them says."""
         if isinstance(error, Exception):
             self.forget()  # what raised once would raise again

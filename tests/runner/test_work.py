@@ -14,6 +14,7 @@ from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.tracking import Store, open_store
 from runner.work import work_on
+from softnet import Record
 from tests.runner.jobs import STOPPING, assignment, outcomes, plan, work
 
 SPLIT = {"name": "shuffled", "train": 10, "val": 5, "test": 5}
@@ -123,6 +124,52 @@ def test_a_job_that_raises_costs_itself_alone(
         **{f"seed={seed}": ["FINISHED"] for seed in (0, 1, 3)},
         "seed=2": ["FAILED"],
     }
+
+
+def wrong_from(step: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every training that a seed takes part in raise from a step on."""
+    real = StackTraining.__iter__
+
+    def fault(self: StackTraining) -> Iterator[Record]:
+        for record in real(self):
+            if record.step >= step and any(run.seed == seed for run in self._training.runs):
+                raise ArithmeticError(f"of seed {seed}")
+            yield record
+
+    monkeypatch.setattr(StackTraining, "__iter__", fault)
+
+
+def test_jobs_that_are_tried_alone_go_on_in_the_runs_that_are_shown(
+    opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, everyone = plan(*({"seed": s} for s in range(4))), (0, 1, 2, 3)
+    expected = outcomes(work(opened, made, everyone))
+    monkeypatch.setattr(runner.work, "_SHOWN_AFTER_S", 0.0)
+    wrong_from(20, 2, monkeypatch)
+    found = outcomes(work(opened, made, everyone))
+    assert [found[p].status for p in everyone] == ["FINISHED", "FINISHED", "FAILED", "FINISHED"]
+    assert runs(opened) == {
+        **{f"seed={seed}": ["FINISHED", "FINISHED"] for seed in (0, 1, 3)},
+        "seed=2": ["FAILED", "FINISHED"],
+    }
+    for position in (0, 1, 3):
+        assert recorded(opened, found[position]) == recorded(opened, expected[position])
+        # Nothing is told twice.
+        told = opened.client.get_metric_history(found[position].run_id, "val/loss")
+        assert len(told) == len({entry.step for entry in told})
+
+
+def test_runs_that_wait_for_their_own_try_are_closed_by_an_interrupt(
+    opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.work, "_SHOWN_AFTER_S", 0.0)
+    wrong_from(20, 2, monkeypatch)
+    events = work_on(assignment(opened, plan(*({"seed": s} for s in range(3)))))((0, 1, 2))
+    assert any(isinstance(event, Ended) for event in events)  # the first one is done
+    events.close()
+    assert sorted(state for states in runs(opened).values() for state in states) == [
+        "FINISHED", "KILLED", "KILLED",
+    ]  # fmt: skip
 
 
 def test_a_defect_in_a_run_of_its_own_keeps_its_traceback(
