@@ -13,9 +13,9 @@ from runner.config import to_yaml
 from runner.errors import ConfigError, DataError
 from runner.outcome import Outcome, best_first, by_settings
 from runner.plan import Plan, PlannedJob
-from runner.prepared import Prepared, prepare
+from runner.prepared import Prepared
 from runner.record import scratch_folder
-from runner.report import write_csv
+from runner.report import columns, write_csv
 from runner.summary import Configuration, configurations, ranked
 
 if TYPE_CHECKING:
@@ -74,19 +74,18 @@ def store_results(
         run.log_folder(folder)
     if best is not None:
         job = jobs[best.run_id]
-        prepared = _as_planned(job)
+        prepared = _as_planned(plan, job)
         if prepared is not None:
             weights = store.sweeps.weights(best.run_id)
             store.log_model(run, prepared, weights, job.experiment.model.activation)
 
 
-def _as_planned(job: PlannedJob) -> Prepared | None:
+def _as_planned(plan: Plan, job: PlannedJob) -> Prepared | None:
     """Return the data that a job was trained on; None where they have changed or gone since."""
     try:
-        prepared = prepare(job.experiment)
+        return plan.preparer.unchanged(job.experiment, job.data_digest)
     except (ConfigError, DataError):
         return None
-    return prepared if prepared.dataset.digest == job.data_digest else None
 
 
 def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:
@@ -122,26 +121,9 @@ def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    keys = dict.fromkeys(key for outcome in outcomes for key in outcome.varied)
-    names = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
-    before: dict[str, list[object]] = {
-        "name": [outcome.name for outcome in outcomes],
-        "status": [outcome.status for outcome in outcomes],
-    }
-    after: dict[str, list[object]] = {
-        **{name: [outcome.metrics.get(name) for outcome in outcomes] for name in names},
-        "failure": [outcome.failure for outcome in outcomes],
-        "seconds": [outcome.duration_s for outcome in outcomes],
-        "run_id": [outcome.run_id for outcome in outcomes],
-    }
-    settings = {
-        # `name` is a setting as well.
-        f"{key} (varied)" if key in before or key in after else key: _typed(
-            [outcome.varied.get(key) for outcome in outcomes]
-        )
-        for key in keys
-    }
-    parquet.write_table(pa.table(before | settings | after), path)
+    table = columns(outcomes)
+    settings = {header: _typed(cells) for header, cells in table.settings.items()}
+    parquet.write_table(pa.table({**table.before, **settings, **table.after}), path)
 
 
 def _typed(values: list[str | None]) -> list[object]:

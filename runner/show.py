@@ -1,6 +1,7 @@
 """Sweeps of the past, read back from the store: one as a report, all of them as a list.
 
-Nothing is run and nothing is changed. It must not know how a sweep is run.
+Nothing is run, and nothing is changed but that runs of processes that have died are closed. It must
+not know how a sweep is run.
 """
 
 from __future__ import annotations
@@ -83,15 +84,17 @@ def _stores(uri: str | None) -> dict[str, Store]:
 
     stores = find_stores(uri)
     garbage.allow()
-    for store in list(stores.values())[:1]:  # the runs of dead processes, in all of them
-        store.close_abandoned_runs()
+    if stores:
+        # The experiments are in one store: any of them closes the runs of all.
+        next(iter(stores.values())).close_abandoned_runs()
     return stores
 
 
 def _sweeps(stores: dict[str, Store]) -> list[RecordedSweep]:
-    for store in stores.values():
-        return store.sweeps.all(list(stores))
-    return []
+    if not stores:
+        return []
+    # And any of them knows the sweeps of all.
+    return next(iter(stores.values())).sweeps.all(list(stores))
 
 
 def _find(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:

@@ -16,11 +16,11 @@ from runner.assignment import Assignment, Ended, Events, Progress, Resumed
 from runner.environment import code_digest, environment_digest
 from runner.errors import ConfigError, DataError, RunnerError, StoreError
 from runner.execute import Result, StackTraining
-from runner.plan import PlannedJob
 from runner.prepared import Prepared
 from runner.record import close_run, end_run, reason_of
 from runner.saved_state import read_state, write_state
 from runner.signals import held
+from runner.tracking import FLUSH_EVERY_S
 
 if TYPE_CHECKING:
     from runner.stack import Stack
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 # few enough of them that showing them does not take longer than training them.
 _SHOWN_AFTER_S = 5.0
 _SHOWN_AT_MOST = 32
-_FLUSHED_EVERY_S = 5.0
 # A run longer than a minute outlives a kill.
 _SAVED_EVERY_S = 30.0
 
@@ -46,8 +45,8 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
     def work(stack: Stack, first_try: _StackAtWork | None = None) -> Events:
         wanted = [position for position in stack if position in assignment.wanted]
         try:
-            prepared = plan.preparer(plan.jobs[stack[0]].experiment)
-            _require_unchanged(prepared, plan.jobs[stack[0]])
+            first = plan.jobs[stack[0]]
+            prepared = plan.preparer.unchanged(first.experiment, first.data_digest)
         except (ConfigError, DataError) as error:
             for position in wanted:
                 shown = first_try.end(position, error) if first_try else None
@@ -101,15 +100,6 @@ def _record(assignment: Assignment, at_work: _StackAtWork) -> Events:
                 raise
             yield assignment.fail(position, reason_of(error), at_work.closed.get(position))
     at_work.forget()
-
-
-def _require_unchanged(prepared: Prepared, job: PlannedJob) -> None:
-    found = prepared.dataset.digest
-    if found != job.data_digest:
-        raise DataError(
-            f"{prepared.dataset.source}: has changed since the sweep was planned "
-            f"(its digest was {job.data_digest[:12]}, and is {found[:12]})."
-        )
 
 
 class _StackAtWork:
@@ -231,7 +221,7 @@ class _StackAtWork:
                 self._runs[position] = self._assignment.begin(
                     position,
                     self._training.started_s,
-                    flush_every_s=_FLUSHED_EVERY_S * len(self._wanted),
+                    flush_every_s=FLUSH_EVERY_S * len(self._wanted),
                 )
 
     def _log(self) -> None:

@@ -6,12 +6,13 @@ It must not know where results come from: it sees outcomes. rich is imported whe
 from runner.report.digits import count
 from runner.report.overview import SweepLine, print_overview
 from runner.report.runs import print_outcomes
-from runner.report.spreadsheet import write_csv
+from runner.report.spreadsheet import columns, write_csv
 from runner.report.sweep import SweepReport, print_sweep
 
 __all__ = [
     "SweepLine",
     "SweepReport",
+    "columns",
     "count",
     "print_outcomes",
     "print_overview",

@@ -82,17 +82,21 @@ def _exponent(value: float) -> int:
     return int(f"{value:.1e}".partition("e")[2])
 
 
-def duration(seconds: float) -> str:
-    """Write how long something took.
+def duration(seconds: float, *, ahead: bool = False) -> str:
+    """Write how long something took, or, with `ahead`, how long it is going to take.
+
+    What is ahead is a guess: it is rounded up, to whole seconds.
 
     Examples
     --------
     >>> duration(4.13), duration(41.3), duration(200), duration(7500)
     ('4.1 s', '41 s', '3 min 20 s', '2 h 5 min')
+    >>> duration(4.13, ahead=True)
+    '5 s'
     """
-    if seconds < 9.95:
+    if seconds < 9.95 and not ahead:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
+    whole = math.ceil(seconds) if ahead else round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

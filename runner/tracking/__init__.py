@@ -6,11 +6,12 @@ them all. Importing this costs nothing: MLflow itself is imported when a store i
 
 from runner.tracking.opening import find_store, find_stores, open_store
 from runner.tracking.recorded import SUMMED_UP, UNREAD, RecordedJob, RecordedSweep
-from runner.tracking.runs import RecordedRun
+from runner.tracking.runs import FLUSH_EVERY_S, RecordedRun
 from runner.tracking.store import Store
 from runner.tracking.sweeps import Sweeps
 
 __all__ = [
+    "FLUSH_EVERY_S",
     "SUMMED_UP",
     "UNREAD",
     "RecordedJob",

@@ -277,7 +277,7 @@ def test_what_takes_long_is_shown_while_it_trains(
     made = plan(*VARIED)
     expected = outcomes(work(opened, made, (0, 1, 2, 3)))
     monkeypatch.setattr(runner.work, "_SHOWN_AFTER_S", 0.0)
-    monkeypatch.setattr(runner.work, "_FLUSHED_EVERY_S", 0.0)
+    monkeypatch.setattr(runner.work, "FLUSH_EVERY_S", 0.0)
     events = work_on(assignment(opened, made))((0, 1, 2, 3))
     next(events)
     assert [sorted(states) for states in runs(opened).values()].count(["FINISHED", "RUNNING"]) == 3
