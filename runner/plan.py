@@ -113,7 +113,8 @@ class Plan:
     @property
     def first(self) -> Experiment:
         """The experiment of the first job, for what all jobs share."""
-        return self.jobs[self.asked[0]].experiment
+        position = next(p for p in range(len(self.jobs)) if p not in self.earlier)
+        return self.jobs[position].experiment
 
     @property
     def asked(self) -> list[int]:

@@ -95,8 +95,6 @@ def bring_up_to_date(
     StoreError
         If the store fails.
     """
-    for replaced in standing.replaced:
-        store.sweeps.mark_replaced(replaced.outcome.run_id)
     for position in outdated(plan, standing):
         job = plan.jobs[position]
         store.sweeps.rename(standing.recorded[position].outcome.run_id, job.name, job.varied)

@@ -146,6 +146,9 @@ def _run_missing(
     with recorded_sweep(store, plan, sweep, outcomes, started) as run:
         if sweep is None:
             folder.forget_states()
+        # Before the plan is: it says what they are, and is written over now.
+        for replaced in standing.replaced:
+            store.sweeps.mark_replaced(replaced.outcome.run_id)
         run.log_folder(folder.write_plan(plan), "plan")
         known = store.sweeps.groups_of(sweep) if sweep else {}
         with Groups(store, plan, run.run_id, known) as groups:
@@ -169,16 +172,21 @@ def _run_missing(
                         was_stopped = True
                         break
             if was_stopped:
-                # What workers recorded by then, though nobody heard them any more.
                 store.close_abandoned_runs()
-                recorded = recorded_outcomes(plan, standing_of(store, plan))
-                for position in recorded.keys() - outcomes.keys():
-                    outcomes[position] = recorded[position]
+                for position in _hear_the_rest(store, plan, outcomes):
                     groups.complete(position, outcomes)
         if len(outcomes) == len(plan.jobs):
             folder.forget_states()
         store_results(run, store, plan, outcomes, sweep_name(plan))
     return was_stopped and len(outcomes) < len(plan.jobs)
+
+
+def _hear_the_rest(store: Store, plan: Plan, outcomes: dict[int, Outcome]) -> list[int]:
+    """Add what workers had recorded when they were stopped; return the positions of that."""
+    recorded = recorded_outcomes(plan, standing_of(store, plan))
+    unheard = sorted(recorded.keys() - outcomes.keys())
+    outcomes.update((position, recorded[position]) for position in unheard)
+    return unheard
 
 
 def _report(

@@ -14,7 +14,6 @@ from tests.runner.cli.sweeping import (
     jobs,
     recorded,
     start,
-    table,
     until,
     workers,
 )
@@ -50,8 +49,9 @@ def test_ctrl_c_closes_what_runs_and_says_how_to_go_on(sweeper: Command):
     assert introduction == "The same command goes on where this one stopped:"
     assert command == f"  runner {' '.join(SWEEP)} sweep.n_workers=2"
     assert "2 runs" in ended.stdout  # what is finished by then is worth seeing
-    assert "2 of 4 jobs have not run" in ended.stdout
-    assert table(sweeper("show")) == table(ended)
+    shown = sweeper("show").stdout
+    assert "2 of 4 jobs have not run" in shown
+    assert "did not finish" not in shown
 
 
 def test_second_ctrl_c_does_not_wait(sweeper: Command):
