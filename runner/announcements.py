@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,27 +37,36 @@ def say_wait(process: str) -> None:
     say(f"Process {process} is running this sweep; waiting for it, to go on with what it leaves.")
 
 
-def say_start(plan: Plan, done: Collection[Outcome], *, is_new: bool) -> None:
-    """Say what is going to be done."""
+def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
+    """Say what is going to be done; `done` is by position in the plan."""
     n_jobs = len(plan.jobs)
     name, jobs = sweep_name(plan), count(n_jobs, "job")
+    n_failed = _n_failed(done[position] for position in plan.asked if position in done)
+    n_to_run = sum(position not in done for position in plan.asked)
+    if plan.replaced:
+        before = count(len(plan.replaced), "job")
+        say(f"{name}: {before} had other data before, or none that could be read.")
     if is_new:
         say(f"{name}: {jobs} to run.")
-    elif len(done) < n_jobs:
-        say(f"{name}: {jobs}, {_standing(done, n_jobs)}.")
-    elif n_failed := _n_failed(done):
+    elif n_to_run:
+        say(f"{name}: {jobs}, {_standing(plan, done, n_to_run)}.")
+    elif n_failed:
         say(f"{name} is over: {jobs}, {n_failed:,} failed, sweep.retry_failed is false.")
+    elif len(done) < n_jobs:
+        say(f"{name}: {jobs}, {_standing(plan, done, n_to_run)}.")
     else:
         say(f"{name} is complete: {jobs}. sweep.restart=true would run it again.")
 
 
-def _standing(done: Collection[Outcome], n_jobs: int) -> str:
-    n_failed = _n_failed(done)
+def _standing(plan: Plan, done: Mapping[int, Outcome], n_to_run: int) -> str:
+    n_failed = _n_failed(done.values())
     failed = f", {n_failed:,} failed and left" if n_failed else ""
-    return f"{len(done) - n_failed:,} done{failed}, {n_jobs - len(done):,} to run"
+    n_left = sum(position not in done for position in plan.earlier)
+    left = f", {n_left:,} of an earlier command left" if n_left else ""
+    return f"{len(done) - n_failed:,} done{failed}{left}, {n_to_run:,} to run"
 
 
-def _n_failed(done: Collection[Outcome]) -> int:
+def _n_failed(done: Iterable[Outcome]) -> int:
     return sum(outcome.status == "FAILED" for outcome in done)
 
 
@@ -71,20 +80,33 @@ def say_way_back() -> None:
     say(f"The same command goes on where this one stopped:\n  {command}")
 
 
+def points_run_once(plan: Plan) -> list[str]:
+    """Say which points of a sweep are no jobs of their own."""
+    lines = []
+    if n := plan.n_duplicates:
+        lines.append(f"{count(n, 'point')} {'is' if n == 1 else 'are'} given again, and run once.")
+    if n := plan.n_alike:
+        alike = "is like another" if n == 1 else "are like others"
+        lines.append(
+            f"{count(n, 'point')} {alike} in all but the name or the path of equal data, "
+            "and run once."
+        )
+    return lines
+
+
 def print_plan(
-    plan: Plan, done: Collection[Outcome], stacks: Sequence[Stack], n_workers: int
+    plan: Plan, done: Mapping[int, Outcome], stacks: Sequence[Stack], n_workers: int
 ) -> None:
     """Print what a sweep would do."""
     n_jobs = len(plan.jobs)
     lines = [f"{sweep_name(plan)}: {count(n_jobs, 'job')}"]
     lines += [f"  {line}" for line in _what_varies(plan)]
-    if plan.n_duplicates:
-        more = "1 more is" if plan.n_duplicates == 1 else f"{plan.n_duplicates:,} more are"
-        lines.append(f"{more} given again, and run once.")
+    lines += points_run_once(plan)
     problems = [job for job in plan.jobs if job.problem is not None]
     if problems:
         lines.append(f"{count(len(problems), 'job')} cannot run: {problems[0].problem}")
-    lines.append(_standing(done, n_jobs - len(problems)))
+    n_to_run = sum(p not in done and plan.jobs[p].problem is None for p in plan.asked)
+    lines.append(_standing(plan, done, n_to_run))
     if stacks:
         largest = max(len(stack) for stack in stacks)
         lines.append(

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Self
 
 from runner.config import configuration_key, to_plain
 from runner.errors import StoreError
+from runner.names import run_name
 from runner.outcome import Outcome
-from runner.plan import Plan, run_name
+from runner.plan import Plan
 from runner.signals import held
 from runner.summary import SEED, summarize
 
@@ -55,6 +56,7 @@ class Groups:
         self._known = dict(known)
         self._open: dict[str, RecordedRun] = {}
         self._group_of = {p: key for key, members in self._members.items() for p in members}
+        self._awaited: set[int] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +84,7 @@ class Groups:
         StoreError
             If the store fails.
         """
+        self._awaited.update(positions)
         for key in dict.fromkeys(self._group_of[p] for p in positions if p in self._group_of):
             with held():  # a run that nobody knows of could not be closed
                 if key in self._known:
@@ -91,6 +94,18 @@ class Groups:
                     self._open[key] = self._create(key)
                     self._known[key] = self._open[key].run_id
         return {p: self._known[key] for p, key in self._group_of.items() if key in self._known}
+
+    def rename(self, positions: Iterable[int]) -> None:
+        """Say of the groups of some jobs what the present command says of them.
+
+        Raises
+        ------
+        StoreError
+            If the store fails.
+        """
+        for key in dict.fromkeys(self._group_of[p] for p in positions if p in self._group_of):
+            if key in self._known:
+                self._store.sweeps.rename(self._known[key], *self._told(key))
 
     def _create(self, key: str) -> RecordedRun:
         experiment = self._plan.jobs[self._members[key][0]].experiment
@@ -111,7 +126,7 @@ class Groups:
         return run_name(job.experiment, common), common
 
     def complete(self, position: int, outcomes: Mapping[int, Outcome]) -> None:
-        """Sum up the group of a job that has just ended, if it was the last one of it.
+        """Sum up the group of a job that has just ended, if it was the last that is run of it.
 
         Raises
         ------
@@ -121,7 +136,8 @@ class Groups:
         key = self._group_of.get(position)
         if key is None or key not in self._open:
             return
-        if all(member in outcomes for member in self._members[key]):
+        # What an earlier command began and nobody asks for now is not waited for.
+        if all(m in outcomes for m in self._members[key] if m in self._awaited):
             self._sum_up(key, outcomes)
 
     def complete_interrupted(
@@ -150,7 +166,8 @@ class Groups:
 
     def _sum_up(self, key: str, outcomes: Mapping[int, Outcome]) -> None:
         group = self._open[key]
-        group.log_metrics(0, _summary([outcomes[member] for member in self._members[key]]))
+        there = [outcomes[member] for member in self._members[key] if member in outcomes]
+        group.log_metrics(0, _summary(there))
         group.finish()
         del self._open[key]  # not before: what is interrupted has to be killed
 

@@ -14,13 +14,12 @@ from typing import Any, Protocol
 
 from runner.config import Experiment, fingerprint, to_plain
 from runner.errors import ConfigError, DataError
+from runner.names import differing, overrides_by_key, run_name
 from runner.prepared import Prepared, Preparer, require_fit
 from softnet import StackSettings
 
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep")
-# They say nothing of a job.
-_NOT_OF_A_JOB = ("tracking", "sweep.")
 
 
 class Job(Protocol):
@@ -73,6 +72,8 @@ class PlannedJob:
         Jobs of equal shape can train together.
     problem : RunnerError or None
         Why it cannot be run.
+    said : mapping of str to str
+        All its overrides, by dotted key: beside those of another command, others vary.
     """
 
     experiment: Experiment
@@ -83,11 +84,14 @@ class PlannedJob:
     split_digest: str
     shape: Shape | None
     problem: ConfigError | DataError | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Plan:
     """The jobs of one command, in their order; equal ones once.
+
+    That of a sweep with a name has the jobs that earlier commands gave it too.
 
     Parameters
     ----------
@@ -95,18 +99,37 @@ class Plan:
         At least one.
     n_duplicates : int
         Points that were given again, and are not run again.
+    n_alike : int
+        Points that differ from others in the experiment's name or in the path of the same data,
+        which decide no result: they are not run again either.
     preparer : Preparer
         Which read their data, and still has what it read last.
+    earlier : frozenset of int
+        Positions of the jobs that this command has not asked for.
+    replaced : frozenset of str
+        Keys that jobs of it had in an earlier command, when their data were others.
+    known_as : str
+        The identity, where it is not that of the jobs.
     """
 
     jobs: tuple[PlannedJob, ...]
     n_duplicates: int = 0
     preparer: Preparer = field(default_factory=Preparer, repr=False, compare=False)
+    earlier: frozenset[int] = frozenset()
+    replaced: frozenset[str] = frozenset()
+    known_as: str = ""
+    n_alike: int = 0
 
     @property
     def first(self) -> Experiment:
         """The experiment of the first job, for what all jobs share."""
-        return self.jobs[0].experiment
+        position = next(p for p in range(len(self.jobs)) if p not in self.earlier)
+        return self.jobs[position].experiment
+
+    @property
+    def asked(self) -> list[int]:
+        """The positions of the jobs that this command has asked for."""
+        return [position for position in range(len(self.jobs)) if position not in self.earlier]
 
     @property
     def experiment_name(self) -> str:
@@ -117,6 +140,8 @@ class Plan:
     @property
     def identity(self) -> str:
         """By which the same sweep is known again: its name, or else what it runs."""
+        if self.known_as:
+            return self.known_as
         name = self.first.sweep.name
         told = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
         return hashlib.sha256(f"{self.experiment_name}\n{told}".encode()).hexdigest()[:12]
@@ -132,6 +157,7 @@ class Plan:
                     "split_digest": job.split_digest,
                     "problem": None if job.problem is None else str(job.problem),
                     "varied": job.varied,
+                    "overrides": job.said,
                     "config": to_plain(job.experiment),
                 }
             )
@@ -158,7 +184,8 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     A job whose *data* is of no use is planned as a problem: it costs itself alone.
     """
     experiments = _checked(jobs)
-    varied = _varied(jobs)
+    said = [overrides_by_key(job.overrides) for job in jobs]
+    varied = differing(said)
     planned: dict[int, PlannedJob] = {}
     number_of: dict[str, int] = {}
     data_keys = [
@@ -179,11 +206,14 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
             split_digest=digests[1],
             shape=shape,
             problem=problem,
+            said=said[number],
         )
+    n_alike = 0
     for number in range(len(jobs)):
-        number_of.setdefault(planned[number].key, number)
+        same = number_of.setdefault(planned[number].key, number)
+        n_alike += experiments[same] != experiments[number]
     kept = tuple(planned[number] for number in number_of.values())
-    return Plan(kept, len(jobs) - len(kept), present.preparer)
+    return Plan(kept, len(jobs) - len(kept) - n_alike, present.preparer, n_alike=n_alike)
 
 
 class _Present:
@@ -243,31 +273,3 @@ def _require_shared(first: Experiment, other: Experiment) -> None:
             if value != got:
                 rule = f"the same for all jobs of a sweep ({value!r}, as in the first)"
                 raise ConfigError(f"{section}.{key}", rule, got)
-
-
-def _varied(jobs: Sequence[Job]) -> list[dict[str, str]]:
-    """Return for each job the overrides that not all jobs have; all of them for a job alone."""
-    said = [
-        {
-            key: value
-            for key, _, value in (text.lstrip("+~").partition("=") for text in job.overrides)
-            if not key.startswith(_NOT_OF_A_JOB)
-        }
-        for job in jobs
-    ]
-    if len(said) == 1:
-        return said
-    first = said[0]
-    differing = {key for one in said for key in one if first.get(key) != one[key]}
-    differing |= {key for one in said for key in first if key not in one}
-    return [{key: value for key, value in one.items() if key in differing} for one in said]
-
-
-def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
-    """Name a run by what varied, ``learning_rate=0.1 seed=3``, or else by its experiment."""
-    words = [key.rpartition(".")[2] for key in varied]
-    said = []
-    for word, (key, value) in zip(words, varied.items(), strict=True):
-        short = word if words.count(word) == 1 else key  # seed and split.seed
-        said.append(value if key == "experiment" else f"{short}={value}")
-    return " ".join(said) or experiment.name

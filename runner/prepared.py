@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from runner.build import stack_settings
 from runner.data import Dataset, load
-from runner.errors import ConfigError
+from runner.errors import ConfigError, DataError
 from runner.preprocess import Preprocessing
 from runner.splits import Split, split_rows
 from softnet import Examples, StackSettings, n_parameters
@@ -91,6 +91,25 @@ class Preparer:
         if self._known is None or self._known[0] != identity:
             self._known = identity, prepare(experiment)
         return self._known[1]
+
+    def unchanged(self, experiment: Experiment, digest: str) -> Prepared:
+        """Return the prepared data of an experiment that was planned with data of this digest.
+
+        Raises
+        ------
+        DataError
+            If they have changed since, or for what `prepare` raises it.
+        ConfigError
+            If the split does not fit the data.
+        """
+        prepared = self(experiment)
+        found = prepared.dataset.digest
+        if found != digest:
+            raise DataError(
+                f"{prepared.dataset.source}: has changed since the sweep was planned "
+                f"(its digest was {digest[:12]}, and is {found[:12]})."
+            )
+        return prepared
 
 
 def _stamp(experiment: Experiment) -> object:

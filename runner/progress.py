@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from runner.report.digits import duration
 from runner.text import elide
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class _Report(ABC):
         parts = [f"{math.floor(100 * share)} %", f"{done:,} of {self.total:,} {self.unit}"]
         if 0.0 < share < 1.0:
             left = (now - self.started) * (1.0 - share) / share
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left, ahead=True)} left")
         if self.loss is not None:
             parts.append(f"loss {self.loss:.4g}")
         return ", ".join(parts)
@@ -178,12 +179,3 @@ class _Bar(_Report):
             self.description, total=self.total, completed=int(self.done), told=told
         )
         return bar
-
-
-def _duration(seconds: float) -> str:
-    whole = math.ceil(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60} min"

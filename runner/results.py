@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from runner.config import to_yaml
 from runner.errors import ConfigError, DataError
-from runner.outcome import Outcome, best_first
+from runner.outcome import Outcome, best_first, by_settings
 from runner.plan import Plan, PlannedJob
-from runner.prepared import Prepared, prepare
+from runner.prepared import Prepared
 from runner.record import scratch_folder
-from runner.report import write_csv
+from runner.report import columns, write_csv
 from runner.summary import Configuration, configurations, ranked
 
 if TYPE_CHECKING:
@@ -53,15 +53,16 @@ def store_results(
         If the store or the disk fails.
     """
     metric = plan.first.ranking_metric
-    best_of_all = ranked(configurations(outcomes.values()), metric)
+    in_order = sorted(outcomes.values(), key=by_settings)
+    best_of_all = ranked(configurations(in_order), metric)
     best = _best_run(best_of_all, metric)
     jobs = {o.run_id: plan.jobs[position] for position, o in outcomes.items()}
     finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
     run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
     with scratch_folder() as folder:
         with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
-            write_csv(list(outcomes.values()), file)
-        _write_parquet(list(outcomes.values()), folder / "results.parquet")
+            write_csv(in_order, file)
+        _write_parquet(in_order, folder / "results.parquet")
         if best is not None:
             from runner.figures.sweep import draw_sweep
 
@@ -73,25 +74,29 @@ def store_results(
         run.log_folder(folder)
     if best is not None:
         job = jobs[best.run_id]
-        prepared = _as_planned(job)
+        prepared = _as_planned(plan, job)
         if prepared is not None:
             weights = store.sweeps.weights(best.run_id)
             store.log_model(run, prepared, weights, job.experiment.model.activation)
 
 
-def _as_planned(job: PlannedJob) -> Prepared | None:
+def _as_planned(plan: Plan, job: PlannedJob) -> Prepared | None:
     """Return the data that a job was trained on; None where they have changed or gone since."""
     try:
-        prepared = prepare(job.experiment)
+        return plan.preparer.unchanged(job.experiment, job.data_digest)
     except (ConfigError, DataError):
         return None
-    return prepared if prepared.dataset.digest == job.data_digest else None
 
 
 def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:
     """Return the best seed of the best configuration."""
     for configuration in best_of_all[:1]:
-        for outcome in best_first(configuration.outcomes, metric, lambda o: o.metrics.get(metric)):
+        for outcome in best_first(
+            configuration.outcomes,
+            metric,
+            lambda outcome: outcome.metrics.get(metric),
+            lambda outcome, name: outcome.metrics.get(name),
+        ):
             return outcome
     return None
 
@@ -116,26 +121,9 @@ def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    keys = dict.fromkeys(key for outcome in outcomes for key in outcome.varied)
-    names = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
-    before: dict[str, list[object]] = {
-        "name": [outcome.name for outcome in outcomes],
-        "status": [outcome.status for outcome in outcomes],
-    }
-    after: dict[str, list[object]] = {
-        **{name: [outcome.metrics.get(name) for outcome in outcomes] for name in names},
-        "failure": [outcome.failure for outcome in outcomes],
-        "seconds": [outcome.duration_s for outcome in outcomes],
-        "run_id": [outcome.run_id for outcome in outcomes],
-    }
-    settings = {
-        # `name` is a setting as well.
-        f"{key} (varied)" if key in before or key in after else key: _typed(
-            [outcome.varied.get(key) for outcome in outcomes]
-        )
-        for key in keys
-    }
-    parquet.write_table(pa.table(before | settings | after), path)
+    table = columns(outcomes)
+    settings = {header: _typed(cells) for header, cells in table.settings.items()}
+    parquet.write_table(pa.table({**table.before, **settings, **table.after}), path)
 
 
 def _typed(values: list[str | None]) -> list[object]:

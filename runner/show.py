@@ -1,17 +1,18 @@
 """Sweeps of the past, read back from the store: one as a report, all of them as a list.
 
-Nothing is run and nothing is changed. It must not know how a sweep is run.
+Nothing is run, and nothing is changed but that runs of processes that have died are closed. It must
+not know how a sweep is run.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.errors import CommandError, ConfigError, nearest
+from runner.outcome import by_settings
 from runner.report import SweepLine, SweepReport, print_overview, print_sweep, write_csv
 from runner.text import printable
 
@@ -48,14 +49,15 @@ def show_sweep(
     stores = _stores(uri)
     sweep = _find(_sweeps(stores), wanted)
     store = stores[sweep.experiment_id]
-    outcomes = sorted((job.outcome for job in store.sweeps.jobs_of(sweep)), key=_by_settings)
+    outcomes = sorted((job.outcome for job in store.sweeps.jobs_of(sweep)), key=by_settings)
     metric = _known(metric, outcomes) or sweep.metric
     if as_csv:
         write_csv(outcomes, sys.stdout)
         return
     report = SweepReport(
         title=sweep.name,
-        outcomes=outcomes,
+        # What was interrupted has no result, and neither has what is running: both are to come.
+        outcomes=[outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
         metric=metric,
         where=store.where,
@@ -82,15 +84,17 @@ def _stores(uri: str | None) -> dict[str, Store]:
 
     stores = find_stores(uri)
     garbage.allow()
-    for store in list(stores.values())[:1]:  # the runs of dead processes, in all of them
-        store.close_abandoned_runs()
+    if stores:
+        # The experiments are in one store: any of them closes the runs of all.
+        next(iter(stores.values())).close_abandoned_runs()
     return stores
 
 
 def _sweeps(stores: dict[str, Store]) -> list[RecordedSweep]:
-    for store in stores.values():
-        return store.sweeps.all(list(stores))
-    return []
+    if not stores:
+        return []
+    # And any of them knows the sweeps of all.
+    return next(iter(stores.values())).sweeps.all(list(stores))
 
 
 def _find(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
@@ -109,18 +113,6 @@ def _find(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
         f"{', ...' if len(names) > 5 else ''}), got {wanted!r}.{' ' + hint if hint else ''}"
         " runner sweeps lists them."
     )
-
-
-def _by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:
-    """Return by what jobs are put in order: their settings, numbers as numbers."""
-    return [(key, *_as_number(value)) for key, value in outcome.varied.items()]
-
-
-def _as_number(text: str) -> tuple[float, str]:
-    try:
-        return float(text), ""
-    except ValueError:
-        return math.inf, text
 
 
 def _known(metric: str | None, outcomes: Sequence[Outcome]) -> str | None:

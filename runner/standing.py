@@ -13,7 +13,7 @@ from runner.outcome import Outcome
 from runner.plan import Plan, PlannedJob
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedSweep, Store
+    from runner.tracking import RecordedJob, RecordedSweep, Store
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,16 @@ class Standing:
         Its run, if it has one.
     done : mapping of int to Outcome
         What is done of it, by position in the plan.
-    outdated : mapping of str to PlannedJob
-        Runs of earlier commands that varied other settings, or wrote them otherwise, by their ids.
+    recorded : mapping of int to RecordedJob
+        What has a run, by position in the plan.
+    replaced : tuple of RecordedJob
+        Runs of jobs whose data have changed since.
     """
 
     sweep: RecordedSweep | None = None
     done: Mapping[int, Outcome] = field(default_factory=dict)
-    outdated: Mapping[str, PlannedJob] = field(default_factory=dict)
+    recorded: Mapping[int, RecordedJob] = field(default_factory=dict)
+    replaced: tuple[RecordedJob, ...] = ()
 
 
 def standing_of(store: Store, plan: Plan) -> Standing:
@@ -40,23 +43,71 @@ def standing_of(store: Store, plan: Plan) -> Standing:
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:
         return Standing()
-    stands = {"FINISHED"} if plan.first.sweep.retry_failed else {"FINISHED", "FAILED"}
+    # What this command has not asked for is not tried again by it.
+    left = plan.earlier if plan.first.sweep.retry_failed else range(len(plan.jobs))
     positions = {job.key: position for position, job in enumerate(plan.jobs)}
     done: dict[int, Outcome] = {}
-    outdated: dict[str, PlannedJob] = {}
-    for recorded in store.sweeps.jobs_of(sweep):
-        position, outcome = positions.get(recorded.key), recorded.outcome
+    recorded: dict[int, RecordedJob] = {}
+    replaced: list[RecordedJob] = []
+    for found in store.sweeps.jobs_of(sweep):
+        position, outcome = positions.get(found.key), found.outcome
         if position is None:
+            if found.key in plan.replaced:
+                replaced.append(found)
             continue
+        recorded[position] = found
+        if outcome.status == "FINISHED" or (outcome.status == "FAILED" and position in left):
+            done[position] = _in_words_of(plan.jobs[position], outcome)
+    return Standing(sweep, done, recorded, tuple(replaced))
+
+
+def _in_words_of(job: PlannedJob, outcome: Outcome) -> Outcome:
+    return replace(outcome, name=job.name, varied=job.varied)
+
+
+def recorded_outcomes(plan: Plan, standing: Standing) -> dict[int, Outcome]:
+    """Return what has ended, also what this command would try again, by position in the plan."""
+    return {
+        position: _in_words_of(plan.jobs[position], found.outcome)
+        for position, found in standing.recorded.items()
+        if found.outcome.status != "KILLED"
+    }
+
+
+def bring_up_to_date(
+    store: Store, plan: Plan, standing: Standing, parents: Mapping[int, str]
+) -> None:
+    """Have the runs of earlier commands say of their jobs what this one says.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are.
+    plan : Plan
+        What this one says.
+    standing : Standing
+        What they say.
+    parents : mapping of int to str
+        The groups that jobs are listed under, by position in the plan.
+
+    Raises
+    ------
+    StoreError
+        If the store fails.
+    """
+    for position in outdated(plan, standing):
         job = plan.jobs[position]
-        if outcome.status in stands:
-            done[position] = replace(outcome, name=job.name, varied=job.varied)
-        if dict(outcome.varied) != dict(job.varied):
-            outdated[outcome.run_id] = job
-    return Standing(sweep, done, outdated)
+        store.sweeps.rename(standing.recorded[position].outcome.run_id, job.name, job.varied)
+    for position, found in standing.recorded.items():
+        # A job whose seeds have come since was listed under the sweep itself.
+        if parents.get(position, found.parent) != found.parent:
+            store.sweeps.list_under(found.outcome.run_id, parents[position])
 
 
-def rename_runs(store: Store, standing: Standing) -> None:
-    """Have the runs of earlier commands say of their jobs what this one says."""
-    for run_id, job in standing.outdated.items():
-        store.sweeps.rename(run_id, job.name, job.varied)
+def outdated(plan: Plan, standing: Standing) -> list[int]:
+    """Return the positions of the jobs whose runs say other settings, or write them otherwise."""
+    return [
+        position
+        for position, found in standing.recorded.items()
+        if dict(found.outcome.varied) != dict(plan.jobs[position].varied)
+    ]

@@ -10,8 +10,15 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
 
 from runner.outcome import Outcome, best_first
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Spread = TypeVar("Spread", float, "NDArray[np.float64]")
 
 # The one setting that makes no other configuration.
 SEED = "seed"
@@ -82,8 +89,21 @@ def summarize(values: Sequence[float]) -> Summary:
     center = math.fsum(offset / n for offset in offsets)
     mean = smallest + center
     std = math.hypot(*(offset - center for offset in offsets)) / math.sqrt(n - 1)
-    half_width = student_quantile(n - 1) * std / math.sqrt(n)
-    return Summary(n, mean, std, mean - half_width, mean + half_width)
+    half = half_width(n, std)
+    return Summary(n, mean, std, mean - half, mean + half)
+
+
+def half_width(n: int, std: Spread) -> Spread:
+    """Return how far the 95 % interval of a mean reaches to either side, by Student's t.
+
+    Parameters
+    ----------
+    n : int
+        Of how many values, 2 or above.
+    std : float or ndarray
+        Of the sample, with ``n - 1`` degrees of freedom.
+    """
+    return std * (student_quantile(n - 1) / math.sqrt(n))
 
 
 @lru_cache
@@ -154,11 +174,11 @@ def _without_seed(outcome: Outcome) -> dict[str, str]:
 def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configuration]:
     """Sort by the mean of a metric, the best first; those with NaN or none at all come last."""
 
-    def mean(configuration: Configuration) -> float | None:
-        summary = configuration.summary(metric)
+    def mean(configuration: Configuration, name: str) -> float | None:
+        summary = configuration.summary(name)
         return None if summary is None else summary.mean
 
-    return best_first(configurations, metric, mean)
+    return best_first(configurations, metric, lambda each: mean(each, metric), mean)
 
 
 @dataclass(frozen=True)

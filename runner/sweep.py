@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.announcements import (
+    points_run_once,
     print_plan,
     say_start,
     say_wait,
@@ -20,6 +22,7 @@ from runner.announcements import (
     sweep_name,
 )
 from runner.assignment import Assignment
+from runner.earlier_jobs import known_again, with_earlier_jobs
 from runner.engine import n_cores
 from runner.errors import Terminated
 from runner.groups import Groups
@@ -30,7 +33,13 @@ from runner.report import SweepReport, print_sweep
 from runner.results import store_results
 from runner.signals import raise_what_was_swallowed
 from runner.stack import stacks
-from runner.standing import Standing, rename_runs, standing_of
+from runner.standing import (
+    Standing,
+    bring_up_to_date,
+    outdated,
+    recorded_outcomes,
+    standing_of,
+)
 from runner.supervision import ended_jobs_of
 from runner.sweep_folder import SweepFolder
 from runner.sweep_run import recorded_sweep
@@ -50,7 +59,7 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     Returns
     -------
     list of Outcome
-        Of all jobs that have one, from this command or an earlier one.
+        Of all jobs of this command that have one, from it or from an earlier one.
 
     Raises
     ------
@@ -67,28 +76,39 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     store = open_store(tracking.uri, tracking.experiment, plan.experiment_name)
     garbage.allow()
     raise_what_was_swallowed()
+    if not plan.first.sweep.restart:
+        plan = known_again(store, plan)
     folder = SweepFolder.of(store, plan)
     with folder.locked(say_wait):
-        standing = Standing() if plan.first.sweep.restart else standing_of(store, plan)
+        standing = Standing()
+        if not plan.first.sweep.restart:
+            plan = with_earlier_jobs(store, plan)
+            standing = standing_of(store, plan)
         if standing.sweep is not None:
             # What ended while this command waited for the lock.
             store.close_abandoned_runs()
             store.sweeps.close_running(standing.sweep)
         outcomes = dict(standing.done)
-        missing = [position for position in range(len(plan.jobs)) if position not in outcomes]
-        say_start(plan, standing.done.values(), is_new=standing.sweep is None)
+        missing = [position for position in plan.asked if position not in outcomes]
+        say_start(plan, standing.done, is_new=standing.sweep is None)
+        was_stopped = False
         try:
             # Without a job too: an interrupt may have left nothing but the sum to be done.
             if missing or (standing.sweep is not None and standing.sweep.n_finished is None):
-                _run_missing(store, folder, plan, standing, missing, outcomes, started)
+                was_stopped = _run_missing(
+                    store, folder, plan, standing, missing, outcomes, started
+                )
         except (Exception, KeyboardInterrupt, Terminated):
             say_way_back()
             raise
         finally:
             # After Ctrl-C too: what is finished by then is worth seeing.
             duration_s = time.monotonic() - started if missing else None
-            print_sweep(_report(store, plan, outcomes, duration_s))
-    return [outcomes[position] for position in sorted(outcomes)]
+            report = _report(store, plan, outcomes, duration_s)
+            if was_stopped:
+                report = replace(report, notes=[*report.notes, "Stopped by sweep.fail_fast."])
+            print_sweep(report)
+    return [outcomes[position] for position in plan.asked if position in outcomes]
 
 
 def show_plan(plan: Plan) -> None:
@@ -103,10 +123,13 @@ def show_plan(plan: Plan) -> None:
 
     tracking = plan.first.tracking
     store = find_store(tracking.uri, tracking.experiment, plan.experiment_name)
-    done = standing_of(store, plan).done if store and not plan.first.sweep.restart else {}
-    sound = [p for p, job in enumerate(plan.jobs) if p not in done and job.problem is None]
+    done: Mapping[int, Outcome] = {}
+    if store and not plan.first.sweep.restart:
+        plan = with_earlier_jobs(store, known_again(store, plan))
+        done = standing_of(store, plan).done
+    sound = [p for p in plan.asked if p not in done and plan.jobs[p].problem is None]
     n_workers = plan.first.sweep.n_workers or n_cores()
-    print_plan(plan, done.values(), stacks(plan, sound, n_workers), n_workers)
+    print_plan(plan, done, stacks(plan, sound, n_workers), n_workers)
 
 
 def _run_missing(
@@ -117,20 +140,24 @@ def _run_missing(
     missing: list[int],
     outcomes: dict[int, Outcome],
     started: float,
-) -> None:
-    """Run the missing jobs of a sweep, and sum up all of them."""
-    sweep = standing.sweep
+) -> bool:
+    """Run the missing jobs of a sweep, sum up all of them, and tell whether it was stopped."""
+    sweep, was_stopped = standing.sweep, False
     with recorded_sweep(store, plan, sweep, outcomes, started) as run:
         if sweep is None:
             folder.forget_states()
-        rename_runs(store, standing)
+        # Before the plan is: it says what they are, and is written over now.
+        for replaced in standing.replaced:
+            store.sweeps.mark_replaced(replaced.outcome.run_id)
         run.log_folder(folder.write_plan(plan), "plan")
         known = store.sweeps.groups_of(sweep) if sweep else {}
         with Groups(store, plan, run.run_id, known) as groups:
             if sweep is not None:
                 unfinished = store.sweeps.groups_of(sweep, unfinished=True)
                 groups.complete_interrupted(unfinished, outcomes)
+            groups.rename(outdated(plan, standing))
             parents = groups.begin(missing)
+            bring_up_to_date(store, plan, standing, parents)
             assignment = Assignment(
                 plan, store, frozenset(missing), run.run_id, parents, folder.states
             )
@@ -142,17 +169,29 @@ def _run_missing(
                     outcomes[ended.position] = ended.outcome
                     groups.complete(ended.position, outcomes)
                     if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
+                        was_stopped = True
                         break
+            if was_stopped:
+                store.close_abandoned_runs()
+                for position in _hear_the_rest(store, plan, outcomes):
+                    groups.complete(position, outcomes)
         if len(outcomes) == len(plan.jobs):
             folder.forget_states()
         store_results(run, store, plan, outcomes, sweep_name(plan))
+    return was_stopped and len(outcomes) < len(plan.jobs)
+
+
+def _hear_the_rest(store: Store, plan: Plan, outcomes: dict[int, Outcome]) -> list[int]:
+    """Add what workers had recorded when they were stopped; return the positions of that."""
+    recorded = recorded_outcomes(plan, standing_of(store, plan))
+    unheard = sorted(recorded.keys() - outcomes.keys())
+    outcomes.update((position, recorded[position]) for position in unheard)
+    return unheard
 
 
 def _report(
     store: Store, plan: Plan, outcomes: Mapping[int, Outcome], duration_s: float | None
 ) -> SweepReport:
-    n_duplicates = plan.n_duplicates
-    points = "1 point was" if n_duplicates == 1 else f"{n_duplicates:,} points were"
     return SweepReport(
         title=sweep_name(plan),
         outcomes=[outcomes[position] for position in sorted(outcomes)],
@@ -160,5 +199,5 @@ def _report(
         metric=plan.first.ranking_metric,
         where=store.where,
         duration_s=duration_s,
-        notes=[f"{points} given again, and run once."] if n_duplicates else [],
+        notes=points_run_once(plan),
     )

@@ -11,12 +11,13 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from runner.announcements import sweep_name
+from runner.earlier_jobs import settings_digest
 from runner.errors import StoreError
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.record import close_run
 from runner.signals import held
-from runner.tracking import SUMMED_UP
+from runner.tracking import SUMMED_UP, UNREAD
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedRun, RecordedSweep, Store
@@ -82,8 +83,11 @@ def _create(store: Store, plan: Plan) -> RecordedRun:
 
 def _facts(plan: Plan) -> dict[str, str]:
     """Return the tags of a sweep that is at work."""
-    return {
+    facts = {
         "runner.n_jobs": str(len(plan.jobs)),
         "runner.metric": plan.first.ranking_metric,
         SUMMED_UP: "false",
     }
+    if any(not plan.jobs[position].data_digest for position in plan.asked):
+        facts[UNREAD] = settings_digest(plan)
+    return facts

@@ -6,34 +6,16 @@ stack of many is tried again job by job, so that a bad job costs itself alone.
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runner.assignment import Assignment, Ended, Events, Progress, Resumed
-from runner.environment import code_digest, environment_digest
-from runner.errors import ConfigError, DataError, RunnerError, StoreError
-from runner.execute import Result, StackTraining
-from runner.plan import PlannedJob
-from runner.prepared import Prepared
-from runner.record import close_run, end_run, outcome_of, reason_of
-from runner.saved_state import read_state, write_state
-from runner.signals import held
+from runner.assignment import Assignment, Events
+from runner.errors import ConfigError, DataError, RunnerError
+from runner.record import reason_of
+from runner.stack_at_work import StackAtWork
 
 if TYPE_CHECKING:
     from runner.stack import Stack
-    from runner.tracking import RecordedRun
-    from softnet import Record
-
-# Runs of a sweep appear in the store when they are trained, unless that takes long, and there are
-# few enough of them that showing them does not take longer than training them.
-_SHOWN_AFTER_S = 5.0
-_SHOWN_AT_MOST = 32
-_FLUSHED_EVERY_S = 5.0
-# A run longer than a minute outlives a kill.
-_SAVED_EVERY_S = 30.0
 
 
 def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
@@ -43,18 +25,19 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
     """
     plan = assignment.plan
 
-    def work(stack: Stack) -> Events:
+    def work(stack: Stack, first_try: StackAtWork | None = None) -> Events:
         wanted = [position for position in stack if position in assignment.wanted]
         try:
-            prepared = plan.preparer(plan.jobs[stack[0]].experiment)
-            _require_unchanged(prepared, plan.jobs[stack[0]])
+            first = plan.jobs[stack[0]]
+            prepared = plan.preparer.unchanged(first.experiment, first.data_digest)
         except (ConfigError, DataError) as error:
             for position in wanted:
-                yield assignment.fail(position, str(error))
+                shown = first_try.end(position, error) if first_try else None
+                yield assignment.fail(position, str(error), shown)
             return
         at_work = None
         try:
-            at_work = _StackAtWork(assignment, stack, wanted, prepared)
+            at_work = StackAtWork(assignment, stack, wanted, prepared, first_try)
             yield from at_work.train()
         except RunnerError:
             raise
@@ -62,18 +45,33 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
             if not assignment.is_sweep:
                 raise
             if len(stack) == 1:
-                shown = at_work.closed.get(stack[0]) if at_work else None
+                with_run = at_work or first_try
+                shown = with_run.end(stack[0], error) if with_run else None
                 yield assignment.fail(stack[0], reason_of(error), shown)
             else:
-                for position in wanted:
-                    yield from work((position,))
+                yield from _one_by_one(work, wanted, at_work)
             return
         yield from _record(assignment, at_work)
 
     return work
 
 
-def _record(assignment: Assignment, at_work: _StackAtWork) -> Events:
+def _one_by_one(
+    work: Callable[[Stack, StackAtWork | None], Events],
+    wanted: list[int],
+    first_try: StackAtWork | None,
+) -> Events:
+    """Try jobs alone; those that are shown go on in the runs that they have."""
+    try:
+        for position in wanted:
+            yield from work((position,), first_try)
+    except BaseException as error:
+        if first_try is not None:
+            first_try.close(error)
+        raise
+
+
+def _record(assignment: Assignment, at_work: StackAtWork) -> Events:
     """Record one job after the other."""
     for position, result in at_work.results():
         try:
@@ -85,182 +83,3 @@ def _record(assignment: Assignment, at_work: _StackAtWork) -> Events:
                 raise
             yield assignment.fail(position, reason_of(error), at_work.closed.get(position))
     at_work.forget()
-
-
-def _require_unchanged(prepared: Prepared, job: PlannedJob) -> None:
-    found = prepared.dataset.digest
-    if found != job.data_digest:
-        raise DataError(
-            f"{prepared.dataset.source}: has changed since the sweep was planned "
-            f"(its digest was {job.data_digest[:12]}, and is {found[:12]})."
-        )
-
-
-class _StackAtWork:
-    """A stack between its first step and its last record."""
-
-    def __init__(
-        self, assignment: Assignment, stack: Stack, wanted: list[int], prepared: Prepared
-    ) -> None:
-        self._assignment = assignment
-        self._stack = stack
-        self._wanted = wanted
-        self._prepared = prepared
-        self._jobs = [assignment.plan.jobs[position] for position in stack]
-        self._training = StackTraining(prepared, [job.experiment for job in self._jobs])
-        self._results: list[Result] = []
-        self._runs: dict[int, RecordedRun] = {}
-        self.closed: dict[int, str] = {}
-        self._n_logged = 0
-        self._saved_s = time.monotonic()
-        keys = "\n".join(job.key for job in self._jobs)
-        digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
-        self._state = assignment.states and assignment.states / f"{digest}.npz"
-
-    def train(self) -> Events:
-        """Train to the end, and show on the way what takes long."""
-        training, n_jobs = self._training, len(self._wanted)
-        try:
-            if not self._assignment.is_sweep:
-                self._show()
-            if self._resume():
-                yield Resumed(n_jobs, training.step)
-            done, begun_s = 0.0, time.monotonic()
-            for record in training:
-                takes_long = time.monotonic() - begun_s > _SHOWN_AFTER_S
-                if takes_long and not self._runs and n_jobs <= _SHOWN_AT_MOST:
-                    self._show()
-                self._log()
-                self._save()
-                yield Progress((training.progress - done) * n_jobs / 2, _loss(record))
-                done = training.progress
-            self._results = training.results()
-            # What stops early has done its part.
-            yield Progress((1.0 - done) * n_jobs / 2)
-        except BaseException as error:
-            self._close(error)
-            raise
-
-    def results(self) -> list[tuple[int, Result]]:
-        """Return what the jobs that are wanted have left, by position."""
-        pairs = zip(self._stack, self._results, strict=True)
-        return [(position, result) for position, result in pairs if position in self._wanted]
-
-    def record(self, position: int, result: Result) -> Events:
-        """Record one job, judged where somebody asked for it."""
-        assignment = self._assignment
-        try:
-            judgement = assignment.judge(position, result)
-            store = assignment.store
-            if store is None:
-                yield Progress(0.5, result.final.get("train/loss"))
-                outcome = outcome_of(assignment.plan.jobs[position], "", result)
-                yield Ended(position, outcome, judgement)
-                return
-            run = self._runs.get(position)
-            if run is None:
-                with held():  # a run that nobody knows of could not be closed
-                    run = assignment.begin(position, result.started_s, result=result)
-                    self._runs[position] = run
-                for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
-                    run.log_metrics(step, metrics, at_s)
-            if judgement is not None:
-                run.set_tags(judgement.tags)
-            outcome = end_run(
-                run,
-                store,
-                assignment.plan.jobs[position],
-                self._prepared,
-                result,
-                with_pictures=not assignment.is_sweep,
-            )
-            del self._runs[position]
-            yield Progress(0.5, outcome.metrics.get("train/loss"))
-            yield Ended(position, outcome, judgement)
-        except Exception as error:
-            self._close_run(position, error)
-            raise
-        except BaseException as error:
-            self._close(error)
-            raise
-
-    def forget(self) -> None:
-        """Remove the saved state, which nothing will go on from."""
-        if self._state is not None:
-            self._state.unlink(missing_ok=True)
-
-    def _show(self) -> None:
-        """Create the runs before they are trained."""
-        if self._assignment.store is None:
-            return
-        for position in self._wanted:
-            with held():  # a run that nobody knows of could not be closed
-                self._runs[position] = self._assignment.begin(
-                    position,
-                    self._training.started_s,
-                    flush_every_s=_FLUSHED_EVERY_S * len(self._wanted),
-                )
-
-    def _log(self) -> None:
-        """Tell the runs that are shown what they have not been told yet."""
-        if not self._runs:
-            return
-        records = self._training.records
-        for record, at_s in records[self._n_logged :]:
-            for row, number in enumerate(record.runs):
-                run = self._runs.get(self._stack[number])
-                if run is not None:
-                    metrics = {key: float(values[row]) for key, values in record.metrics.items()}
-                    run.log_metrics(record.step, metrics, at_s)
-        self._n_logged = len(records)
-
-    def _save(self) -> None:
-        if self._state is None or time.monotonic() - self._saved_s < _SAVED_EVERY_S:
-            return
-        state = {
-            "environment": _environment(),
-            "keys": [job.key for job in self._jobs],
-            "training": self._training.state(),
-        }
-        # A disk that is full costs the time that the state would save; a record will say so.
-        with suppress(StoreError):
-            write_state(self._state, state)
-        self._saved_s = time.monotonic()
-
-    def _resume(self) -> bool:
-        """Go on from a saved state, if there is one of the same bits."""
-        if self._state is None or not self._state.exists():
-            return False
-        # A torn or foreign file costs the time that it would have saved, nothing else.
-        with suppress(StoreError):
-            state = read_state(self._state)
-            if state.get("environment") == _environment():
-                self._training.restore(state["training"])
-                return True
-        return False
-
-    def _close(self, error: BaseException) -> None:
-        """End the runs that are open as what ended them says."""
-        if isinstance(error, Exception):
-            self.forget()  # what raised once would raise again
-        for position in list(self._runs):
-            self._close_run(position, error)
-
-    def _close_run(self, position: int, error: BaseException) -> None:
-        run = self._runs.pop(position, None)
-        if run is None:
-            return
-        # Where the store itself is what failed, the next start closes the run.
-        with suppress(StoreError):
-            close_run(run, error)
-            self.closed[position] = run.run_id
-
-
-def _environment() -> str:
-    """Return what a training must go on with to have the same bits."""
-    return f"{environment_digest()} {code_digest()}"
-
-
-def _loss(record: Record) -> float | None:
-    losses = record.metrics.get("train/loss")
-    return None if losses is None or not len(losses) else float(losses[0])

@@ -49,6 +49,8 @@ def explain(error: Exception, overrides: Sequence[str]) -> RunnerError:
     for kind, translate in _TRANSLATIONS:
         if isinstance(error, kind):
             return translate(error)
+    if "does not support sweep type" in str(error):
+        return _endless(overrides)
     return _not_an_option(overrides) or CommandError(
         _kept(str(error)) or f"Hydra: {type(error).__name__}. HYDRA_FULL_ERROR=1 shows where."
     )
@@ -139,6 +141,16 @@ def _several(found: re.Match[str]) -> RunnerError:
     one_list = "" if set(values) & set("([") else f" One list is written {key}=[{values}]"
     return CommandError(
         f"{key}: must be one value, got {values}; to run each, add --multirun.{one_list}"
+    )
+
+
+def _endless(overrides: Sequence[str]) -> RunnerError:
+    """Explain `interval(0, 1)`, the one form of Hydra's grammar that has no end of values."""
+    found = next((text for text in overrides if "interval(" in text), "the sweep=interval(...)")
+    key, _, value = found.partition("=")
+    return CommandError(
+        f"{key}: must be a choice (0.1,0.2), a range (range(0,10)) or a glob (glob(*)), "
+        f"got {value}, which has no end of values."
     )
 
 

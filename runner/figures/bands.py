@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import canvas, cuts
 from runner.figures.measures import Measure
-from runner.figures.scales import scale_spread, scale_steps
+from runner.figures.scales import scale_spread, scale_steps, spread_limits
 from runner.figures.sheet import Entry, Sheet
-from runner.summary import student_quantile
+from runner.summary import half_width
 
 Curve = Sequence[tuple[int, float]]
 
@@ -75,8 +75,7 @@ def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool
         )
         mean = values.mean(axis=0)
         if interval and len(values) > 1:
-            half = student_quantile(len(values) - 1) * values.std(axis=0, ddof=1)
-            half /= np.sqrt(len(values))
+            half = half_width(len(values), values.std(axis=0, ddof=1))
             low, high = mean - half, mean + half
         else:
             low, high = values.min(axis=0), values.max(axis=0)
@@ -105,21 +104,28 @@ def draw_bands(
         for color, dashes in zip(canvas.PALETTE, _DASHES, strict=False)
     ]
     named = list(zip(bands, styles, strict=False))
+    means = np.concatenate([band.mean for band in bands])
+    ends = np.concatenate([end for band in bands for end in (band.low, band.high)])
+    tame = means[measure.tame(means)]
+    limits = spread_limits(tame, ends, measure.kind)
+    cut = [cuts.cut_ends(band.low, band.high, limits) for band, _ in named]
+    legend = [Entry(band.label, style) for band, style in named if len(named) > 1]
+    if any(found.any() for found in cut):
+        legend.append(cuts.ENTRY)
     sheet = Sheet(
         title=title, subtitle=subtitle, x_name="step",
         y_name=f"{measure.label}, {measure.direction}",
-        legend=[Entry(band.label, style) for band, style in named if len(named) > 1],
+        legend=legend,
     )  # fmt: skip
-    means = np.concatenate([band.mean for band in bands])
-    ends = np.concatenate([end for band in bands for end in (band.low, band.high)])
-    scale_spread(sheet.axes, means[measure.tame(means)], ends, measure.kind)
+    scale_spread(sheet.axes, tame, ends, measure.kind)
     scale_steps([sheet.axes], np.concatenate([band.steps for band in bands]))
     bottom = sheet.axes.get_ylim()[0]
-    for band, style in reversed(named):  # the best lies on top
+    for (band, style), found in reversed([*zip(named, cut, strict=True)]):  # the best lies on top
         low = np.maximum(band.low, bottom)  # a logarithm would leave a hole there
         sheet.axes.fill_between(
             band.steps, low, band.high, color=style["color"], alpha=0.18, linewidth=0.0
         )
         marker = "o" if np.isfinite(band.mean).sum() <= _FEW else ""
         sheet.axes.plot(band.steps, band.mean, marker=marker, markersize=3.5, **style)
+        cuts.mark(sheet.axes, band.steps, cuts.middles(found), style["color"])
     sheet.save(path)

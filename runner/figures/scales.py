@@ -49,28 +49,34 @@ def scale_values(
     ratio : float
         The scale is logarithmic where the values span more than this.
     """
-    values = values[np.isfinite(values)]
-    if not values.size:
-        axes.set_ylim(0.0, 1.0)
-        return
-    low, high = float(values.min()), float(values.max())
-    if kind != "accuracy" and log_scale_serves(values, ratio):
-        low = float(values[values > 0.0].min())
+    low, high, logarithmic = _limits(values, kind, ratio)
+    if logarithmic:
         axes.set_yscale("log", nonpositive="mask")
-        axes.set_ylim(low / 1.3, high * 1.3)
-        positions = canvas.decade_positions(low / 1.3, high * 1.3, at_most=6)
+        positions = canvas.decade_positions(low, high, at_most=6)
         labels = [canvas.typeset(f"{value:g}") for value in positions]
     else:
-        margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
-        low, high = low - margin, high + margin
-        if kind == "accuracy":
-            low, high = max(low, -2.0), min(high, 102.0)
-        elif 0.0 <= values.min() < 0.3 * values.max():
-            low = 0.0
-        axes.set_ylim(low, high)
         positions = canvas.round_positions(low, high, at_most=5)
         labels = canvas.number_labels(positions)
-    canvas.label_axis(axes, "y", positions, labels, grid=True)
+    axes.set_ylim(low, high)
+    if np.isfinite(values).any():
+        canvas.label_axis(axes, "y", positions, labels, grid=True)
+
+
+def _limits(values: NDArray[np.float64], kind: str, ratio: float) -> tuple[float, float, bool]:
+    """Return the ends of the scale of some values, and whether it is logarithmic."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0, False
+    low, high = float(values.min()), float(values.max())
+    if kind != "accuracy" and log_scale_serves(values, ratio):
+        return float(values[values > 0.0].min()) / 1.3, high * 1.3, True
+    margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
+    low, high = low - margin, high + margin
+    if kind == "accuracy":
+        low, high = max(low, -2.0), min(high, 102.0)
+    elif 0.0 <= values.min() < 0.3 * values.max():
+        low = 0.0
+    return low, high, False
 
 
 def scale_spread(
@@ -79,7 +85,7 @@ def scale_spread(
     """Choose and label the vertical scale of means with a spread around them.
 
     A few seeds that disagree wildly have an interval many times as long as all means are apart,
-    down to losses below zero: the edge of the picture cuts it.
+    down to losses below zero: the edge of the picture cuts it, and `cuts` marks that.
 
     Parameters
     ----------
@@ -91,6 +97,23 @@ def scale_spread(
     kind : str
         The metric; "accuracy" is in percent.
     """
+    seen, ratio = _seen(means, ends)
+    scale_values(axes, seen, kind, ratio)
+
+
+def spread_limits(
+    means: NDArray[np.float64], ends: NDArray[np.float64], kind: str
+) -> tuple[float, float]:
+    """Return the ends of the scale that `scale_spread` chooses."""
+    seen, ratio = _seen(means, ends)
+    low, high, _ = _limits(seen, kind, ratio)
+    return low, high
+
+
+def _seen(
+    means: NDArray[np.float64], ends: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Return what is to be visible, and beyond what ratio by its exponents."""
     ends = ends[np.isfinite(ends)]
     if means.size and ends.size:
         lowest, highest = float(means.min()), float(means.max())
@@ -99,7 +122,7 @@ def scale_spread(
         ends = np.clip(ends, max(lowest - room, floor), highest + room)
     seen = np.concatenate([means, ends])
     # A logarithmic scale has no room for a loss of 0.
-    scale_values(axes, seen, kind, DECADE if (seen > 0.0).all() else np.inf)
+    return seen, DECADE if (seen > 0.0).all() else np.inf
 
 
 def scale_steps(panels: Sequence[Axes], steps: NDArray[np.float64]) -> None:

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.markers import CARETDOWN, CARETUP
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import canvas, cuts
 from runner.figures.measures import Measure, metric_number
-from runner.figures.scales import SettingScale, scale_spread, setting_number
+from runner.figures.scales import SettingScale, scale_spread, setting_number, spread_limits
 from runner.figures.sheet import WIDTH, Entry, Sheet
 
 # Lines are told apart by their markers too.
@@ -104,6 +104,13 @@ def draw_trends(
     for marker, words, found in absent:
         if found.any():
             legend.append(Entry(words, _at_edge(marker, canvas.MUTED)))
+    low, high = (np.concatenate([getattr(t, end) for t in trends]) for end in ("low", "high"))
+    bars, shown = np.concatenate([low, high]), _shown(means[tame], cloud, measure)
+    limits = spread_limits(shown, bars, measure.kind)
+    barred = tame & np.isfinite(low) & np.isfinite(high)
+    cut = barred & cuts.cut_ends(low, high, limits)
+    if cut.any():
+        legend.append(cuts.ENTRY)
 
     sheet = Sheet(
         title=title, subtitle=subtitle, x_name=name,
@@ -113,11 +120,7 @@ def draw_trends(
     distinct = np.unique(settings)
     scale = SettingScale(distinct)
     scale.label(axes, WIDTH)
-    bars = np.concatenate([ends for trend in trends for ends in (trend.low, trend.high)])
-    shown = means[tame]
     if cloud is not None:
-        # Its better half is in view: all of it would press the lines flat.
-        shown = np.append(shown, np.median(cloud[1][measure.tame(cloud[1])]))
         axes.plot(scale.place(cloud[0]), cloud[1], zorder=1.5, **_CLOUD)
     scale_spread(axes, shown, bars, measure.kind)
 
@@ -128,9 +131,21 @@ def draw_trends(
     for index, trend in enumerate(trends):
         own = line == index
         _draw(axes, x[own], trend, tame[own], measure, styles[index])
+        cuts.mark(axes, x[own], cut[:, own], styles[index]["color"])
     if best is not None:
         axes.plot(x[best], means[best], zorder=4, clip_on=False, **_RING)
     sheet.save(path)
+
+
+def _shown(
+    tame: NDArray[np.float64],
+    cloud: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    measure: Measure,
+) -> NDArray[np.float64]:
+    """Return what must be in view: of a cloud its better half, since all of it would press flat."""
+    if cloud is None:
+        return tame
+    return np.append(tame, np.median(cloud[1][measure.tame(cloud[1])]))
 
 
 def _style(index: int, trend: Trend, joined: bool) -> dict[str, Any]:

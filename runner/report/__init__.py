@@ -6,13 +6,14 @@ It must not know where results come from: it sees outcomes. rich is imported whe
 from runner.report.digits import count
 from runner.report.overview import SweepLine, print_overview
 from runner.report.runs import print_outcomes
-from runner.report.spreadsheet import cell, write_csv
+from runner.report.spreadsheet import cell, columns, write_csv
 from runner.report.sweep import SweepReport, print_sweep
 
 __all__ = [
     "SweepLine",
     "SweepReport",
     "cell",
+    "columns",
     "count",
     "print_outcomes",
     "print_overview",

@@ -47,14 +47,20 @@ def measured(metric: str, mean: float, half_width: float) -> tuple[str, str]:
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """Write a value with its interval.
+    """Write a value with its interval; one that leaves 0 out is seen to do so.
 
     Examples
     --------
     >>> interval(0.012345, 0.01002, 0.014601)
     '0.0123 [0.0100, 0.0146]'
+    >>> interval(0.51, 0.0013, 1.02)
+    '0.510 [0.001, 1.020]'
     """
-    value_text, low_text, high_text = _alike([value, low, high], (high - low) / 2)
+    uncertainty = (high - low) / 2
+    if low > 0 or high < 0:
+        # Of the end that decides, one digit at least.
+        uncertainty = min(uncertainty, 10 * min(abs(low), abs(high)))
+    value_text, low_text, high_text = _alike([value, low, high], uncertainty)
     return f"{value_text} [{low_text}, {high_text}]"
 
 
@@ -76,17 +82,21 @@ def _exponent(value: float) -> int:
     return int(f"{value:.1e}".partition("e")[2])
 
 
-def duration(seconds: float) -> str:
-    """Write how long something took.
+def duration(seconds: float, *, ahead: bool = False) -> str:
+    """Write how long something took, or, with `ahead`, how long it is going to take.
+
+    What is ahead is a guess: it is rounded up, to whole seconds.
 
     Examples
     --------
     >>> duration(4.13), duration(41.3), duration(200), duration(7500)
     ('4.1 s', '41 s', '3 min 20 s', '2 h 5 min')
+    >>> duration(4.13, ahead=True)
+    '5 s'
     """
-    if seconds < 9.95:
+    if seconds < 9.95 and not ahead:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
+    whole = math.ceil(seconds) if ahead else round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

@@ -20,6 +20,9 @@ from runner.text import elide, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+# A column of 0.0 tells nothing.
+_SHORTEST_TOLD_S = 0.05
+
 
 def print_outcomes(
     outcomes: Sequence[Outcome], metric: str, where: str, file: TextIO | None = None
@@ -108,9 +111,15 @@ def print_runs(
         needed.append(measured(metric))
         recorded = (name for outcome in shown for name in outcome.metrics)
         further = [measured(name) for name in further_metrics(recorded, metric)]
-        further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
+        if any(outcome.duration_s >= _SHORTEST_TOLD_S for outcome in shown):
+            further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
         further.append(Column("run", [printable(outcome.run_id) for outcome in shown], "left"))
         return needed, further
 
-    ranked = best_first(finished, metric, lambda outcome: outcome.metrics.get(metric))
+    ranked = best_first(
+        finished,
+        metric,
+        lambda outcome: outcome.metrics.get(metric),
+        lambda outcome, name: outcome.metrics.get(name),
+    )
     print_ranking(console, count(len(finished), "run"), metric, ranked, columns, top)

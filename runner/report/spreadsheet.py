@@ -1,4 +1,4 @@
-"""All outcomes as comma-separated values, for a spreadsheet or a script.
+"""All outcomes as a table, and as comma-separated values for a spreadsheet or a script.
 
 It must not know where the rows go.
 """
@@ -7,15 +7,58 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 from runner.outcome import Outcome
 from runner.report.failures import on_one_line
 from runner.text import printable
 
-_AROUND = ("name", "status"), ("failure", "seconds", "run_id")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All outcomes as columns of equal length, by their headers, in the order that they have.
+
+    Parameters
+    ----------
+    before : mapping of str to list of str
+        Name and status.
+    settings : mapping of str to list
+        What was varied, as it was written; None where a job did not say it.
+    after : mapping of str to list
+        Final metrics, numbers or None; why a job failed; its duration; the id of its run.
+    """
+
+    before: Mapping[str, list[str]]
+    settings: Mapping[str, list[str | None]]
+    after: Mapping[str, list[float | str | None]]
+
+
+def columns(outcomes: Sequence[Outcome]) -> Columns:
+    """Lay outcomes out as a table, whatever it is written as."""
+    keys = dict.fromkeys(key for outcome in outcomes for key in outcome.varied)
+    metrics = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
+    before = {
+        "name": [outcome.name for outcome in outcomes],
+        "status": [str(outcome.status) for outcome in outcomes],
+    }
+    after: dict[str, list[float | str | None]] = {
+        **{name: [outcome.metrics.get(name) for outcome in outcomes] for name in metrics},
+        "failure": [outcome.failure for outcome in outcomes],
+        "seconds": [outcome.duration_s for outcome in outcomes],
+        "run_id": [outcome.run_id for outcome in outcomes],
+    }
+    settings = {
+        # `name` is a setting as well.
+        f"{key} (varied)" if key in before or key in after else key: [
+            outcome.varied.get(key) for outcome in outcomes
+        ]
+        for key in keys
+    }
+    return Columns(before, settings, after)
 
 
 def write_csv(outcomes: Sequence[Outcome], target: TextIO) -> None:
@@ -34,29 +77,24 @@ def write_csv(outcomes: Sequence[Outcome], target: TextIO) -> None:
     OSError
         If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
-    before, after = _AROUND
-    settings = list(dict.fromkeys(key for outcome in outcomes for key in outcome.varied))
-    metrics = list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
-    # `name` is a setting as well.
-    taken = {*before, *after, *metrics}
-    headers = [f"{key} (varied)" if key in taken else key for key in settings]
+    table = columns(outcomes)
+    reasons = [outcome.failure and on_one_line(outcome.failure) for outcome in outcomes]
+    after = {**table.after, "failure": reasons}
+    every = [*table.before.items(), *table.settings.items(), *after.items()]
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(map(cell, [*before, *headers, *metrics, *after]))
-    for outcome in outcomes:
-        row = [cell(outcome.name), outcome.status]
-        row += [cell(outcome.varied.get(key, "")) for key in settings]
-        row += [_number(outcome.metrics.get(name)) for name in metrics]
-        row += [cell(on_one_line(outcome.failure or "")), _number(outcome.duration_s)]
-        writer.writerow([*row, cell(outcome.run_id)])
+    writer.writerow([cell(header) for header, _ in every])
+    writer.writerows(
+        [cell(value) for value in row] for row in zip(*(cells for _, cells in every), strict=True)
+    )
     target.flush()
 
 
-def cell(value: str) -> str:
-    """Return a text as a cell that neither a spreadsheet nor a terminal acts on."""
+def cell(value: float | str | None) -> str:
+    """Return a value as a cell that neither a spreadsheet nor a terminal acts on."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return repr(float(value))
     shown = printable(value)
     harmless = not shown.startswith(("=", "+", "-", "@")) or _NUMBER.fullmatch(shown)
     return shown if harmless else f"'{shown}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else repr(float(value))

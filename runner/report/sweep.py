@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from runner.outcome import Outcome
+from runner.outcome import Outcome, by_settings
 from runner.report.console import print_line, print_way_on, printing
 from runner.report.digits import count, duration, interval, measured
 from runner.report.failures import on_one_line, print_failures
@@ -78,14 +78,15 @@ def print_sweep(report: SweepReport, file: TextIO | None = None, top: int | None
     with printing(file) as console:
         if report.title:
             print_line(console, (elide(report.title, LONGEST_NAME), "bold"))
-        folded = configurations(report.outcomes)
+        outcomes = sorted(report.outcomes, key=by_settings)
+        folded = configurations(outcomes)
         if any(len(configuration.outcomes) > 1 for configuration in folded):
             _print_configurations(console, folded, report.metric, top)
         else:
-            print_runs(console, report.outcomes, report.metric, top)
+            print_runs(console, outcomes, report.metric, top)
         for note in report.notes:
             print_line(console, (on_one_line(note), ""))
-        print_failures(console, report.outcomes, fold=True)
+        print_failures(console, outcomes, fold=True)
         waiting = report.n_jobs - len(report.outcomes)
         if waiting > 0:
             have = "has" if waiting == 1 else "have"

@@ -7,12 +7,16 @@ them all. Importing this costs nothing: MLflow itself is imported when a store i
 from runner.tracking.artifacts import read_file
 from runner.tracking.opening import find_store, find_stores, open_store
 from runner.tracking.originals import RecordedOriginal, find_original, is_run_id, members_of
-from runner.tracking.runs import RecordedRun, flattened
+from runner.tracking.recorded import SUMMED_UP, UNREAD, RecordedJob, RecordedSweep
+from runner.tracking.runs import FLUSH_EVERY_S, RecordedRun, flattened
 from runner.tracking.store import Store
-from runner.tracking.sweeps import SUMMED_UP, RecordedSweep, Sweeps
+from runner.tracking.sweeps import Sweeps
 
 __all__ = [
+    "FLUSH_EVERY_S",
     "SUMMED_UP",
+    "UNREAD",
+    "RecordedJob",
     "RecordedOriginal",
     "RecordedRun",
     "RecordedSweep",

@@ -2,10 +2,19 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 
-from runner.announcements import print_plan, say, say_start, say_wait, say_way_back, sweep_name
+from runner.announcements import (
+    points_run_once,
+    print_plan,
+    say,
+    say_start,
+    say_wait,
+    say_way_back,
+    sweep_name,
+)
 from runner.outcome import Outcome, Status
 from runner.stack import stacks
 from tests.runner.jobs import plan
@@ -25,10 +34,10 @@ def test_a_sweep_is_called_by_its_name_or_else_by_its_address() -> None:
 
 def test_the_start_says_what_is_to_be_done(capsys: Captured) -> None:
     made = plan(*({"sweep__name": "mine", "seed": seed} for seed in range(3)))
-    say_start(made, [], is_new=True)
-    say_start(made, [ended("FINISHED"), ended("FAILED")], is_new=False)
-    say_start(made, [ended("FINISHED")] * 2 + [ended("FAILED")], is_new=False)
-    say_start(made, [ended("FINISHED")] * 3, is_new=False)
+    say_start(made, {}, is_new=True)
+    say_start(made, {0: ended("FINISHED"), 1: ended("FAILED")}, is_new=False)
+    say_start(made, dict(enumerate([ended("FINISHED")] * 2 + [ended("FAILED")])), is_new=False)
+    say_start(made, dict(enumerate([ended("FINISHED")] * 3)), is_new=False)
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
@@ -36,6 +45,21 @@ def test_the_start_says_what_is_to_be_done(capsys: Captured) -> None:
         "mine: 3 jobs, 1 done, 1 failed and left, 1 to run.",
         "mine is over: 3 jobs, 1 failed, sweep.retry_failed is false.",
         "mine is complete: 3 jobs. sweep.restart=true would run it again.",
+    ]
+
+
+def test_what_an_earlier_command_left_is_not_waited_for(capsys: Captured) -> None:
+    made = plan(*({"sweep__name": "mine", "seed": seed} for seed in range(4)))
+    whole = replace(made, earlier=frozenset({0, 1}))
+    say_start(whole, {0: ended("FINISHED"), 2: ended("FINISHED")}, is_new=False)
+    say_start(
+        whole, {0: ended("FINISHED"), **dict.fromkeys((2, 3), ended("FINISHED"))}, is_new=False
+    )
+    say_start(whole, {p: ended("FAILED" if p < 2 else "FINISHED") for p in range(4)}, is_new=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "mine: 4 jobs, 2 done, 1 of an earlier command left, 1 to run.",
+        "mine: 4 jobs, 3 done, 1 of an earlier command left, 0 to run.",
+        "mine is complete: 4 jobs. sweep.restart=true would run it again.",
     ]
 
 
@@ -86,25 +110,37 @@ def test_a_plan_says_how_many_what_varies_and_what_is_left(capsys: Captured) -> 
         for seed in range(10)
     ]
     made = plan(*points, points[0], points[0], {"sweep__name": "mine", "training__batch_size": 99})
-    print_plan(made, [ended("FINISHED")] * 5, stacks(made, range(5, 20), 2), 2)
+    print_plan(made, dict(enumerate([ended("FINISHED")] * 5)), stacks(made, range(5, 20), 2), 2)
     assert capsys.readouterr().out.splitlines() == [
         "mine: 21 jobs",
         "  optimizer.learning_rate  2 values: 0.1, 0.2",
         "  seed                     10 values: 0, 1, 2, 3, ..., 9",
         "  training.batch_size      1 value: 99",
-        "2 more are given again, and run once.",
+        "2 points are given again, and run once.",
         f"1 job cannot run: {made.jobs[-1].problem}",
         "5 done, 15 to run",
         "2 stacks of up to 8 runs, 2 workers",
     ]
 
 
+def test_points_that_are_like_others_are_told_apart_from_those_given_again() -> None:
+    one, two, three = ({"name": name} for name in "abc")
+    assert points_run_once(plan(one, one, two)) == [
+        "1 point is given again, and run once.",
+        "1 point is like another in all but the name or the path of equal data, and run once.",
+    ]
+    assert points_run_once(plan(one, two, three)) == [
+        "2 points are like others in all but the name or the path of equal data, and run once."
+    ]
+    assert points_run_once(plan(one)) == []
+
+
 def test_a_plan_of_one_job_is_said_in_the_singular(capsys: Captured) -> None:
     made = plan({"sweep__name": "mine", "seed": 1}, {"sweep__name": "mine", "seed": 1})
-    print_plan(made, [], [(0,)], 1)
+    print_plan(made, {}, [(0,)], 1)
     assert capsys.readouterr().out.splitlines() == [
         "mine: 1 job",
-        "1 more is given again, and run once.",
+        "1 point is given again, and run once.",
         "0 done, 1 to run",
         "1 stack of up to 1 run, 1 worker",
     ]

@@ -53,7 +53,14 @@ def test_different_files_that_are_missing_are_different_points(tmp_path: Path) -
 
 def test_files_of_equal_content_are_the_same_point(tmp_path: Path) -> None:
     sections = [table(tmp_path / name) for name in ("a.csv", "b.csv")]
-    assert plan(*({"data": each, "split": SPLIT} for each in sections)).n_duplicates == 1
+    made = plan(*({"data": each, "split": SPLIT} for each in sections))
+    assert (len(made.jobs), made.n_duplicates, made.n_alike) == (1, 0, 1)
+
+
+def test_the_name_of_the_experiment_makes_no_point() -> None:
+    made = plan({"name": "a"}, {"name": "b"}, {"name": "a"})
+    assert [one.experiment.name for one in made.jobs] == ["a"]
+    assert (made.n_duplicates, made.n_alike) == (1, 1)
 
 
 @pytest.mark.parametrize(

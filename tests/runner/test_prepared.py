@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.errors import ConfigError
+from runner.errors import ConfigError, DataError
 from runner.prepared import Preparer, prepare, require_fit
 from tests.runner.jobs import experiment
 
@@ -85,3 +85,16 @@ def test_a_file_that_was_written_to_is_read_again(table: Path) -> None:
     table.unlink()
     with pytest.raises(ConfigError, match=r"rows\.csv"):
         preparer(one)
+
+
+def test_data_that_changed_since_they_were_planned_are_refused(table: Path) -> None:
+    one = experiment(
+        data={"name": "file", "path": str(table), "target": "y"},
+        split={"name": "shuffled", "train": 10, "val": 5, "test": 5},
+    )
+    preparer = Preparer()
+    digest = preparer(one).dataset.digest
+    assert preparer.unchanged(one, digest) is preparer(one)
+    table.write_text(table.read_text().replace("5,1", "6,1"))
+    with pytest.raises(DataError, match=r"rows\.csv: has changed since the sweep was planned"):
+        preparer.unchanged(one, digest)

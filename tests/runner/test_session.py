@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-import runner.work
+import runner.stack_at_work
 from runner.errors import ConfigError, DataError, StoreError, Terminated
 from runner.session import run_jobs
 from tests.runner.jobs import job
@@ -92,7 +92,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     assert run_jobs(jobs, is_sweep=True) == []
     printed = capsys.readouterr().out
     assert "2 jobs" in printed
-    assert "1 more is given again" in printed
+    assert "1 point is given again" in printed
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,7 +118,7 @@ def test_what_ends_a_run_alone_is_told_and_recorded(
     def fault(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"{runner.work.__name__}.{stage}", fault)
+    monkeypatch.setattr(f"{runner.stack_at_work.__name__}.{stage}", fault)
     with pytest.raises(type(error)):
         run_jobs([job(seed=3)], is_sweep=False)
     assert runs_in(store) == {"seed=3": expected}

@@ -6,7 +6,7 @@ import pytest
 
 from runner.groups import Groups
 from runner.plan import Plan
-from runner.standing import rename_runs, standing_of
+from runner.standing import bring_up_to_date, outdated, standing_of
 from runner.sweep_run import recorded_sweep
 from runner.tracking import Store, open_store
 from tests.runner.jobs import plan, work
@@ -22,10 +22,11 @@ def run(opened: Store, made: Plan, jobs: list[int]) -> str:
     standing = standing_of(opened, made)
     sweep, outcomes = standing.sweep, dict(standing.done)
     with recorded_sweep(opened, made, sweep, outcomes, 0.0) as parent:
-        rename_runs(opened, standing)
         known = opened.sweeps.groups_of(sweep) if sweep else {}
         with Groups(opened, made, parent.run_id, known) as groups:
+            groups.rename(outdated(made, standing))
             parents = groups.begin(jobs)
+            bring_up_to_date(opened, made, standing, parents)
             for position in jobs:
                 *_, ended = work(opened, made, (position,), sweep_id=parent.run_id, parents=parents)
                 outcomes[position] = ended.outcome

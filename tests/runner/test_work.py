@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
-import runner.work
+import runner.stack_at_work
 from runner.assignment import Ended, Progress, Resumed
 from runner.execute import StackTraining
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.tracking import Store, open_store
 from runner.work import work_on
+from softnet import Record
 from tests.runner.jobs import STOPPING, assignment, outcomes, plan, work
 
 SPLIT = {"name": "shuffled", "train": 10, "val": 5, "test": 5}
@@ -125,6 +126,52 @@ def test_a_job_that_raises_costs_itself_alone(
     }
 
 
+def wrong_from(step: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every training that a seed takes part in raise from a step on."""
+    real = StackTraining.__iter__
+
+    def fault(self: StackTraining) -> Iterator[Record]:
+        for record in real(self):
+            if record.step >= step and any(run.seed == seed for run in self._training.runs):
+                raise ArithmeticError(f"of seed {seed}")
+            yield record
+
+    monkeypatch.setattr(StackTraining, "__iter__", fault)
+
+
+def test_jobs_that_are_tried_alone_go_on_in_the_runs_that_are_shown(
+    opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, everyone = plan(*({"seed": s} for s in range(4))), (0, 1, 2, 3)
+    expected = outcomes(work(opened, made, everyone))
+    monkeypatch.setattr(runner.stack_at_work, "_SHOWN_AFTER_S", 0.0)
+    wrong_from(20, 2, monkeypatch)
+    found = outcomes(work(opened, made, everyone))
+    assert [found[p].status for p in everyone] == ["FINISHED", "FINISHED", "FAILED", "FINISHED"]
+    assert runs(opened) == {
+        **{f"seed={seed}": ["FINISHED", "FINISHED"] for seed in (0, 1, 3)},
+        "seed=2": ["FAILED", "FINISHED"],
+    }
+    for position in (0, 1, 3):
+        assert recorded(opened, found[position]) == recorded(opened, expected[position])
+        # Nothing is told twice.
+        told = opened.client.get_metric_history(found[position].run_id, "val/loss")
+        assert len(told) == len({entry.step for entry in told})
+
+
+def test_runs_that_wait_for_their_own_try_are_closed_by_an_interrupt(
+    opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.stack_at_work, "_SHOWN_AFTER_S", 0.0)
+    wrong_from(20, 2, monkeypatch)
+    events = work_on(assignment(opened, plan(*({"seed": s} for s in range(3)))))((0, 1, 2))
+    assert any(isinstance(event, Ended) for event in events)  # the first one is done
+    events.close()
+    assert sorted(state for states in runs(opened).values() for state in states) == [
+        "FINISHED", "KILLED", "KILLED",
+    ]  # fmt: skip
+
+
 def test_a_defect_in_a_run_of_its_own_keeps_its_traceback(
     opened: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +216,7 @@ def interrupted(store: Store, made: Plan, stack: tuple[int, ...], states: Path, 
 
 @pytest.fixture
 def saved_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.work, "_SAVED_EVERY_S", 0.0)
+    monkeypatch.setattr(runner.stack_at_work, "_SAVED_EVERY_S", 0.0)
 
 
 @pytest.mark.usefixtures("saved_always")
@@ -201,7 +248,7 @@ def test_a_state_of_another_environment_is_not_taken(
 ) -> None:
     made = plan({"seed": 1})
     interrupted(opened, made, (0,), tmp_path / "states", until=3)
-    monkeypatch.setattr(runner.work, digest, lambda: "another")
+    monkeypatch.setattr(runner.stack_at_work, digest, lambda: "another")
     events = work(opened, made, (0,), states=tmp_path / "states")
     assert not any(isinstance(event, Resumed) for event in events)
     assert outcomes(events)[0].status == "FINISHED"
@@ -229,8 +276,8 @@ def test_what_takes_long_is_shown_while_it_trains(
 ) -> None:
     made = plan(*VARIED)
     expected = outcomes(work(opened, made, (0, 1, 2, 3)))
-    monkeypatch.setattr(runner.work, "_SHOWN_AFTER_S", 0.0)
-    monkeypatch.setattr(runner.work, "_FLUSHED_EVERY_S", 0.0)
+    monkeypatch.setattr(runner.stack_at_work, "_SHOWN_AFTER_S", 0.0)
+    monkeypatch.setattr(runner.stack_at_work, "FLUSH_EVERY_S", 0.0)
     events = work_on(assignment(opened, made))((0, 1, 2, 3))
     next(events)
     assert [sorted(states) for states in runs(opened).values()].count(["FINISHED", "RUNNING"]) == 3
@@ -243,6 +290,6 @@ def test_what_takes_long_is_shown_while_it_trains(
 def test_what_is_shown_and_then_stopped_is_killed(
     opened: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(runner.work, "_SHOWN_AFTER_S", 0.0)
+    monkeypatch.setattr(runner.stack_at_work, "_SHOWN_AFTER_S", 0.0)
     interrupted(opened, plan({"seed": 1}, {"seed": 2}), (0, 1), tmp_path, until=3)
     assert runs(opened) == {"seed=1": ["KILLED"], "seed=2": ["KILLED"]}

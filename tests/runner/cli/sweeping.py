@@ -20,10 +20,10 @@ WITHIN_S = 90  # a shared machine can be ten times slower than a quiet one
 # Runs that last long are shown and saved after seconds that a test does not have.
 WITH_CONSTANTS = """
 import json, sys
-import runner.work
+import runner.stack_at_work
 for name, value in json.loads(sys.argv.pop(1)).items():
-    assert hasattr(runner.work, name)
-    setattr(runner.work, name, value)
+    assert hasattr(runner.stack_at_work, name)
+    setattr(runner.stack_at_work, name, value)
 sys.argv[0] = "runner"
 from runner.cli import main
 main()
@@ -118,7 +118,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start the command as the head of a process group of its own.
 
-    `constants` of `runner.work` are set before it begins.
+    `constants` of `runner.stack_at_work` are set before it begins.
     """
     changed = ["-c", WITH_CONSTANTS, json.dumps(constants)] if constants else ["-m", "runner"]
     return subprocess.Popen(

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded
+from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded, table
 from tests.runner.conftest import Command
 
 ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
@@ -102,6 +102,31 @@ def test_same_name_goes_on_with_what_failed(mixed: Sweep, repaired: Sweep):
     assert "mixed: 4 jobs, 1 done, 3 to run." in ended.stderr
 
 
+def test_repaired_sweep_counts_and_shows_its_jobs_once(repaired: Sweep, shared: Command):
+    assert "mixed: 2 jobs had other data before, or none that could be read." in repaired[0].stderr
+    (parent,) = of_kind("sweep", repaired[1])
+    assert parent.tags["runner.failure"] == "2 of 4 jobs failed"
+    assert table(shared("show", "mixed")) == table(repaired[0])
+
+
+def test_sweep_without_a_name_is_known_again_when_its_file_is_repaired(sweeper: Command):
+    (sweeper.folder / "good.csv").write_text(ROWS)
+    (sweeper.folder / "broken.csv").write_text(BROKEN)
+    sweep = ["-m", *MINE, "data.path=good.csv,broken.csv"]
+    before = sweeper(*sweep)
+    name = before.stdout.splitlines()[0]
+    (sweeper.folder / "broken.csv").write_text(BROKEN.replace("five", "4"))
+    planned, again, once_more = sweeper(*sweep, "--dry-run"), sweeper(*sweep), sweeper(*sweep)
+    assert (before.returncode, again.returncode, once_more.returncode) == (1, 0, 0)
+    assert "1 done, 1 to run" in planned.stdout
+    assert f"{name}: 2 jobs, 1 done, 1 to run." in again.stderr
+    assert f"{name} is complete: 2 jobs." in once_more.stderr
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    assert (parent.name, parent.status) == (name, "FINISHED")
+    assert sorted(run.status for run in jobs(sweeper)) == ["FAILED", "FINISHED", "FINISHED"]
+    assert table(sweeper("show")) == table(again)
+
+
 def test_fail_fast_stops_at_the_first_failure(sweeper: Command):
     (sweeper.folder / "good.csv").write_text(ROWS)
     (sweeper.folder / "broken.csv").write_text(BROKEN)
@@ -109,3 +134,24 @@ def test_fail_fast_stops_at_the_first_failure(sweeper: Command):
     assert ended.returncode == 1
     assert [run.name for run in jobs(sweeper)] == ["path=broken.csv"]
     assert "RUNNING" not in {run.status for run in recorded(sweeper)}
+    assert "Stopped by sweep.fail_fast." in ended.stdout
+    assert "1 of 2 jobs has not run" in ended.stdout
+
+
+def test_what_workers_had_recorded_at_the_stop_is_counted(sweeper: Command):
+    points = ["optimizer.learning_rate=0.01,1e200", "seed=range(0,40)", "training.steps=200"]
+    ended = sweeper("-m", *points, "sweep.fail_fast=true", "sweep.n_workers=2")
+    assert ended.returncode == 1
+    done = [run for run in jobs(sweeper) if run.status in {"FINISHED", "FAILED"}]
+    assert f"{80 - len(done)} of 80 jobs have not run" in ended.stdout
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    assert parent.metrics["n_finished", 0] == sum(run.status == "FINISHED" for run in done)
+    assert parent.metrics["n_failed", 0] == sum(run.status == "FAILED" for run in done)
+    told = [line for line in table(ended) if line != "Stopped by sweep.fail_fast."]
+    assert table(sweeper("show")) == told
+
+
+def test_fail_fast_of_the_last_job_stops_nothing(sweeper: Command):
+    ended = sweeper("-m", "optimizer.learning_rate=1e200", "sweep.fail_fast=true", "seed=1")
+    assert ended.returncode == 1
+    assert "Stopped" not in ended.stdout

@@ -7,7 +7,16 @@ import time
 
 import pytest
 
-from tests.runner.cli.sweeping import WITHIN_S, count, end, jobs, recorded, start, until, workers
+from tests.runner.cli.sweeping import (
+    WITHIN_S,
+    count,
+    end,
+    jobs,
+    recorded,
+    start,
+    until,
+    workers,
+)
 from tests.runner.conftest import Command
 
 # Two jobs that end at once, and two that never do: there is something to lose and to close.
@@ -40,6 +49,9 @@ def test_ctrl_c_closes_what_runs_and_says_how_to_go_on(sweeper: Command):
     assert introduction == "The same command goes on where this one stopped:"
     assert command == f"  runner {' '.join(SWEEP)} sweep.n_workers=2"
     assert "2 runs" in ended.stdout  # what is finished by then is worth seeing
+    shown = sweeper("show").stdout
+    assert "2 of 4 jobs have not run" in shown
+    assert "did not finish" not in shown
 
 
 def test_second_ctrl_c_does_not_wait(sweeper: Command):

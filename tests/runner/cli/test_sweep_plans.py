@@ -29,12 +29,38 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(how: str, command: Command):
     assert told[:4] == [
         "seed 3 values: 0, 1, 2",
         "optimizer.learning_rate 2 values: 0.01, 0.04",
-        "2 more are given again, and run once.",
+        "2 points are given again, and run once.",
         "0 done, 6 to run",
     ]
     assert "stack" in told[4]
     assert "worker" in told[4]
     assert command.left() == []
+
+
+def test_planning_of_thousands_is_announced(command: Command):
+    ended = command("-m", "seed=range(0,2000)", "--dry-run")
+    assert (ended.returncode, ended.stderr) == (0, "Planning 2,000 jobs.\n")
+    assert "0 done, 2,000 to run" in ended.stdout
+
+
+@pytest.mark.parametrize("value", ["interval(0,1)", "tag(a,interval(0,1))"])
+def test_values_without_an_end_are_refused_with_the_forms_that_are_allowed(
+    value: str, command: Command
+):
+    ended = command("-m", "seed=1,2", f"optimizer.learning_rate={value}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "optimizer.learning_rate: must be a choice (0.1,0.2), a range (range(0,10)) "
+        f"or a glob (glob(*)), got {value}, which has no end of values.\n"
+    )
+    assert command.left() == []
+
+
+def test_what_differs_in_its_name_alone_is_run_once_and_that_is_said(command: Command):
+    ended = command("-m", "name=a,b", "seed=0,1", "--dry-run")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "2 points are like others in all but the name or the path of equal data" in ended.stdout
+    assert "given again" not in ended.stdout
 
 
 def test_dry_run_knows_what_is_done(sweeper: Command):

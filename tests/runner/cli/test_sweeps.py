@@ -62,7 +62,7 @@ def test_every_job_finishes_and_all_is_well(history: History):
 
 def test_duplicate_points_are_trained_once_and_that_is_said(history: History):
     assert len({run.key for run in of_kind("run", history.runs)}) == 6
-    assert "2 points were given again, and run once." in history.ended[0].stdout
+    assert "2 points are given again, and run once." in history.ended[0].stdout
 
 
 def test_complete_sweep_says_so_and_trains_nothing(history: History):

@@ -75,7 +75,8 @@ def test_better_curves_lie_lower_and_one_alone_needs_no_legend(tmp_path: Path) -
 
 def test_a_loss_over_more_than_a_decade_falls_straight_by_its_exponents(tmp_path: Path) -> None:
     halving: Curve = [(step, 0.5**step) for step in range(20)]
-    rows, columns = np.nonzero(near(pixels(drawn([[halving]], tmp_path)), FIRST))
+    picture = pixels(drawn([[halving]], tmp_path))[170:]  # below the mark that it begins higher
+    rows, columns = np.nonzero(near(picture, FIRST))
     assert np.corrcoef(rows, columns)[0, 1] > 0.999
 
 
@@ -85,6 +86,21 @@ def test_a_curve_that_ran_away_does_not_flatten_the_others(tmp_path: Path) -> No
     picture = pixels(drawn([[learned], [learned], [wild]], tmp_path))
     rows, _ = np.nonzero(near(picture, FIRST)[:, :900])  # the legend is further right
     assert rows.max() - rows.min() > 40
+
+
+def test_a_band_that_the_frame_cuts_is_marked_there(tmp_path: Path) -> None:
+    flat = [[(step, 1.0 + base) for step in range(50)] for base in (0.0, 0.01)]
+    wide = [[(s, 1.5 if 20 < s < 30 else 1.0) for s in range(50)], [(s, 1.0) for s in range(50)]]
+    wide += [[(s, -0.5 if 20 < s < 30 else 1.0) for s in range(50)]]
+    for curves, marks in (([flat, flat], 0), ([flat, wide], 2)):
+        picture = pixels(drawn(curves, tmp_path))[:, :900]  # the legend is further right
+        edges = near(picture, SECOND)
+        edges[160:600] = False
+        rows, columns = np.nonzero(edges)
+        assert len({*(rows > 300).tolist()}) == marks
+        if marks:
+            middle = 117 + 780 * 25 / 49
+            assert np.median(columns) == pytest.approx(middle, abs=20)  # a step has 16 pixels
 
 
 @pytest.mark.parametrize(

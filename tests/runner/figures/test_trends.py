@@ -64,6 +64,15 @@ def test_bars_reach_from_end_to_end_of_the_interval(tmp_path: Path) -> None:
     assert np.ptp(rows) == pytest.approx(0.5 * unit, abs=3)
 
 
+def test_bars_that_the_frame_cuts_are_marked_there(tmp_path: Path) -> None:
+    trends = [trend([1.0], [5.0], 9.0), trend([2.0], [6.0], 0.1)]
+    picture = panel(trends, tmp_path)
+    for edge, further in ((TOP, -4), (BOTTOM, 4)):  # a mark has half of itself outside
+        outside = picture[int(edge) + further]
+        assert near(outside[None], COLORS[0]).any()
+        assert not near(outside[None], COLORS[1]).any()
+
+
 def test_points_without_an_interval_have_no_bar(tmp_path: Path) -> None:
     trends = [trend([1.0], [5.0]), trend([2.0], [6.0])]
     rows, _ = np.nonzero(near(panel(trends, tmp_path), COLORS[0]))

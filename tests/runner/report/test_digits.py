@@ -50,6 +50,9 @@ def test_where_there_is_no_interval_a_metric_is_written_as_ever() -> None:
         ((0.001, -0.02, 0.022), "0.001 [-0.020, 0.022]"),
         ((0.25, 0.25, 0.25), "0.25 [0.25, 0.25]"),
         ((-0.0, -0.0, -0.0), "0 [0, 0]"),
+        ((0.51, 0.0013, 1.02), "0.510 [0.001, 1.020]"),  # 0.00 would not be told from 0
+        ((-0.51, -1.02, -0.00096), "-0.5100 [-1.0200, -0.0010]"),
+        ((5.0, 1e-12, 10.0), "5 [1e-12, 10]"),
         ((1.5e-9, 1e-9, 2e-9), "1.5e-09 [1e-09, 2e-09]"),
     ],
 )
@@ -57,6 +60,15 @@ def test_an_interval_has_two_digits_of_half_its_width(
     values: tuple[float, float, float], expected: str
 ) -> None:
     assert interval(*values) == expected
+
+
+@given(st.floats(1e-9, 1e5), st.floats(1e-6, 1e6), st.sampled_from([1, -1]))
+def test_an_interval_without_zero_is_seen_to_be_without_it(
+    nearest: float, width: float, sign: int
+) -> None:
+    ends = sorted((sign * nearest, sign * (nearest + width)))
+    told = interval(sum(ends) / 2, *ends).partition("[")[2].strip("]").replace(",", "").split()
+    assert all(float(text) * sign > 0 for text in told)
 
 
 @pytest.mark.parametrize(

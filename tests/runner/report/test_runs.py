@@ -67,6 +67,12 @@ def test_only_what_varied_has_a_column() -> None:
     ]  # fmt: skip
 
 
+def test_times_that_would_all_be_zero_are_left_out() -> None:
+    quick = [outcome(n, duration_s=0.04) for n in range(2)]
+    assert "seconds" not in table(printed(quick))[0]
+    assert "seconds" in table(printed([*quick, outcome(3)]))[0]
+
+
 def test_equal_endings_are_told_apart_by_the_whole_key() -> None:
     runs = [outcome(n, varied={"seed": str(n), "split.seed": str(n)}) for n in range(2)]
     assert table(printed(runs))[0][:2] == ["seed", "split.seed"]

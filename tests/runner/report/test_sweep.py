@@ -2,6 +2,7 @@ import io
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -95,6 +96,19 @@ def test_configurations_are_ranked_by_their_means() -> None:
     by_accuracy = printed(report(outcomes, metric="val/accuracy"))
     assert by_accuracy.startswith("6 runs of 3 configurations by val/accuracy, largest first\n")
     assert [row[1] for row in table(by_accuracy)[1:]] == ["b", "a", "c"]
+
+
+def test_equal_means_are_ranked_by_the_next_metric_and_then_by_settings() -> None:
+    def runs(rate: str, losses: list[float]) -> list[Outcome]:
+        return [
+            replace(run, metrics={**run.metrics, "val/accuracy": 1.0})
+            for run in seeds(rate, losses)
+        ]
+
+    outcomes = [*runs("10", [0.2, 0.2]), *runs("9", [0.2, 0.2]), *runs("1", [0.3, 0.2])]
+    for given in (outcomes, outcomes[::-1]):
+        told = table(printed(report(given, metric="val/accuracy")))
+        assert [row[1] for row in told[1:]] == ["9", "10", "1"]
 
 
 def test_signs_stand_in_a_row_where_some_have_no_interval() -> None:
