@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from softnet.arrays import Indices
+from softnet.arrays import Indices, Order
+
+_STEPS_AT_A_TIME = 16
 
 
 class Batches(Protocol):
@@ -20,7 +22,11 @@ class Batches(Protocol):
     rngs: list[np.random.Generator]
 
     def __init__(
-        self, n_samples: int, batch_size: int, rngs: Sequence[np.random.Generator]
+        self,
+        n_samples: int,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        order: Order = "C",
     ) -> None: ...
 
     def draw(self, n_steps: int) -> Iterator[Indices]:
@@ -56,11 +62,18 @@ class WithReplacement:
         Rows in a batch.
     rngs : sequence of numpy.random.Generator
         One per run.
+    order : str
+        How the row numbers of a step lie in memory: ``C``, run by run, or ``F``.
     """
 
     def __init__(
-        self, n_samples: int, batch_size: int, rngs: Sequence[np.random.Generator]
+        self,
+        n_samples: int,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        order: Order = "C",
     ) -> None:
+        self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
 
     def draw(self, n_steps: int) -> Iterator[Indices]:
@@ -70,9 +83,14 @@ class WithReplacement:
             # 64-bit draws: narrower ones discard unused bits at the end of each call, so that
             # the numbers would depend on how many steps are drawn at a time.
             drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
-        # Turned around in one go: a step of all runs is what is asked for.
-        rows = np.ascontiguousarray(drawn.swapaxes(0, 1))
-        yield from rows
+        for start in range(0, n_steps, _STEPS_AT_A_TIME):
+            # Turned around, since a step of all runs is what is asked for; in a few pieces, since
+            # a processor's cache holds no more.
+            piece = drawn[:, start : start + _STEPS_AT_A_TIME]
+            if self.order == "C":
+                yield from np.ascontiguousarray(piece.transpose(1, 0, 2))
+            else:
+                yield from np.ascontiguousarray(piece.transpose(1, 2, 0)).swapaxes(1, 2)
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone."""
@@ -99,11 +117,18 @@ class Shuffled:
         Rows in a batch.
     rngs : sequence of numpy.random.Generator
         One per run.
+    order : str
+        How the row numbers of a step lie in memory: ``C``, run by run, or ``F``.
     """
 
     def __init__(
-        self, n_samples: int, batch_size: int, rngs: Sequence[np.random.Generator]
+        self,
+        n_samples: int,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        order: Order = "C",
     ) -> None:
+        self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
         self._order = np.empty((len(self.rngs), n_samples), np.intp)
         self._position = n_samples
@@ -116,7 +141,7 @@ class Shuffled:
                     self._order[run] = rng.permutation(self.n_samples)
                 self._position = 0
             start, self._position = self._position, self._position + self.batch_size
-            yield np.ascontiguousarray(self._order[:, start : self._position])
+            yield np.array(self._order[:, start : self._position], order=self.order)
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone."""
