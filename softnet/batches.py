@@ -13,7 +13,8 @@ import numpy as np
 
 from softnet.arrays import Indices, Order
 
-_STEPS_AT_A_TIME = 16
+# A call for a few random numbers takes longer than to draw them: this many are drawn for each run.
+_NUMBERS_AT_A_TIME = 2048
 
 
 class Batches(Protocol):
@@ -75,35 +76,53 @@ class WithReplacement:
     ) -> None:
         self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
+        self._rows = np.empty((0, len(self.rngs), batch_size), np.intp)
+        self._position = 0
+        self._before = [rng.bit_generator.state for rng in self.rngs]
+
+    def _draw_ahead(self) -> None:
+        """Draw the next block of steps, and note how the generators stood before."""
+        self._position = 0
+        self._before = [rng.bit_generator.state for rng in self.rngs]
+        n_steps = max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
+        # Room for one more step, so that no power of two lies between a step of one run and that
+        # of the next: a cache keeps few things that far apart.
+        drawn = np.empty((len(self.rngs), n_steps + 1, self.batch_size), np.intp)[:, :n_steps]
+        for run, rng in enumerate(self.rngs):
+            drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
+        # Turned around in one go: a step of all runs is what is asked for.
+        self._rows = self._by_step(drawn.swapaxes(0, 1))
+
+    def _by_step(self, rows: Indices) -> Indices:
+        """Lay out (steps, runs, batch) so that each step is contiguous in its order."""
+        if self.order == "C":
+            return np.ascontiguousarray(rows)
+        return np.ascontiguousarray(rows.swapaxes(1, 2)).swapaxes(1, 2)
 
     def draw(self, n_steps: int) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
-        drawn = np.empty((len(self.rngs), n_steps, self.batch_size), np.intp)
-        for run, rng in enumerate(self.rngs):
-            # 64-bit draws: narrower ones discard unused bits at the end of each call, so that
-            # the numbers would depend on how many steps are drawn at a time.
-            drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
-        for start in range(0, n_steps, _STEPS_AT_A_TIME):
-            # Turned around, since a step of all runs is what is asked for; in a few pieces, since
-            # a processor's cache holds no more.
-            piece = drawn[:, start : start + _STEPS_AT_A_TIME]
-            if self.order == "C":
-                yield from np.ascontiguousarray(piece.transpose(1, 0, 2))
-            else:
-                yield from np.ascontiguousarray(piece.transpose(1, 2, 0)).swapaxes(1, 2)
+        for _ in range(n_steps):
+            if self._position == len(self._rows):
+                self._draw_ahead()
+            self._position += 1
+            yield self._rows[self._position - 1]
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone."""
         self.rngs = [self.rngs[row] for row in rows]
+        self._before = [self._before[row] for row in rows]
+        self._rows = self._by_step(self._rows[:, rows])
 
     def state(self) -> dict[str, Any]:
-        """Return the generators' states."""
-        return {"rngs": [rng.bit_generator.state for rng in self.rngs]}
+        """Return the generators' states before the present block, and the place in it."""
+        return {"rngs": list(self._before), "position": self._position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state` returned."""
         for rng, saved in zip(self.rngs, state["rngs"], strict=True):
             rng.bit_generator.state = saved
+        self._draw_ahead()
+        self._position = int(state["position"])
 
 
 class Shuffled:

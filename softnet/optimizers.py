@@ -192,8 +192,9 @@ class SGD(Optimizer):
                 direction = velocity
             else:
                 np.copyto(direction, velocity, where=self._follows)
-        np.multiply(direction, self._rate, out=self._scratch)
-        np.subtract(self.parameters.values, self._scratch, out=self.parameters.values)
+        # Into the gradients, which have served: memory that is in the cache already.
+        change = np.multiply(direction, self._rate, out=self.parameters.gradients)
+        np.subtract(self.parameters.values, change, out=self.parameters.values)
 
 
 class Adam(Optimizer):

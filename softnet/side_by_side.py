@@ -60,10 +60,9 @@ class SideBySide:
         self._dtype = network.dtype
         own = network.parameters
         self.parameters = Parameters(own.shapes, own.n_runs, own.values.dtype, order="F")
-        # Features, a one that the bias is multiplied by, and the class: one gathering for all.
-        ones = np.ones((len(train.y), 1), self._dtype)
+        # One-hot classes and features side by side: a batch is gathered in one go.
         classes = one_hot(train.y, self._layer_sizes[-1], self._dtype)
-        self._columns = np.concatenate([train.X, ones, classes], axis=1).T.copy()
+        self._columns = np.concatenate([classes, train.X], axis=1).T.copy()
         self._batches: dict[int, _Batch] = {}
 
     def __call__(self, rows: Indices) -> None:
@@ -96,8 +95,9 @@ class _Batch:
         self, layer_sizes: Sequence[int], activation: str, parameters: Parameters, batch_size: int
     ) -> None:
         n_runs, dtype = parameters.n_runs, parameters.values.dtype
-        self.columns = np.empty((layer_sizes[0] + 1 + layer_sizes[-1], batch_size, n_runs), dtype)
-        X, targets = np.split(self.columns, [layer_sizes[0] + 1])
+        n_classes, n_columns = layer_sizes[-1], layer_sizes[-1] + layer_sizes[0]
+        rows = np.ones((n_columns + 1, batch_size, n_runs), dtype)
+        self.columns, targets, X = rows[:n_columns], rows[:n_classes], rows[n_classes:]
         terms = np.empty(largest_layer(layer_sizes) * batch_size * n_runs, dtype)
         Ws = _matrices(parameters.values, layer_sizes)
         d_Ws = _matrices(parameters.gradients, layer_sizes)
@@ -170,7 +170,7 @@ class _CrossEntropy:
         self._first, *self._others = np.split(logits, len(logits))
         self._row = np.empty_like(self._first)
         # As an array, which NumPy would otherwise make of a Python number at every call.
-        self._count = np.array(logits.shape[1], logits.dtype)
+        self._share = np.array(1 / logits.shape[1], logits.dtype)
 
     def __call__(self) -> None:
         z = self._z
@@ -178,7 +178,7 @@ class _CrossEntropy:
         np.exp(z, out=z)
         np.divide(z, self._over_classes(np.add), out=z)
         np.subtract(z, self._targets, out=z)
-        np.divide(z, self._count, out=z)
+        np.multiply(z, self._share, out=z)
 
     def _over_classes(self, operation: np.ufunc) -> Array:
         """Reduce the classes to one, in their order."""
