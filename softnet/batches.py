@@ -15,6 +15,7 @@ from softnet.arrays import Indices, Order
 
 # A call for a few random numbers takes longer than to draw them: this many are drawn for each run.
 _NUMBERS_AT_A_TIME = 2048
+_RUNS_AT_A_TIME = 64
 
 
 class Batches(Protocol):
@@ -76,7 +77,7 @@ class WithReplacement:
     ) -> None:
         self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
-        self._rows = np.empty((0, len(self.rngs), batch_size), np.intp)
+        self._rows = self._empty(0, len(self.rngs))
         self._position = 0
         self._before = [rng.bit_generator.state for rng in self.rngs]
 
@@ -84,20 +85,23 @@ class WithReplacement:
         """Draw the next block of steps, and note how the generators stood before."""
         self._position = 0
         self._before = [rng.bit_generator.state for rng in self.rngs]
-        n_steps = max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
+        n_runs, n_steps = len(self.rngs), max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
+        self._rows = self._empty(n_steps, n_runs)
         # Room for one more step, so that no power of two lies between a step of one run and that
         # of the next: a cache keeps few things that far apart.
-        drawn = np.empty((len(self.rngs), n_steps + 1, self.batch_size), np.intp)[:, :n_steps]
-        for run, rng in enumerate(self.rngs):
-            drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
-        # Turned around in one go: a step of all runs is what is asked for.
-        self._rows = self._by_step(drawn.swapaxes(0, 1))
+        drawn = np.empty((_RUNS_AT_A_TIME, n_steps + 1, self.batch_size), np.intp)[:, :n_steps]
+        for first in range(0, n_runs, _RUNS_AT_A_TIME):
+            some = slice(first, min(first + _RUNS_AT_A_TIME, n_runs))
+            for run, rng in enumerate(self.rngs[some]):
+                drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
+            # Turned around: a step of all runs is what is asked for.
+            self._rows[:, some] = drawn[: some.stop - first].swapaxes(0, 1)
 
-    def _by_step(self, rows: Indices) -> Indices:
-        """Lay out (steps, runs, batch) so that each step is contiguous in its order."""
+    def _empty(self, n_steps: int, n_runs: int) -> Indices:
+        """Make an array (steps, runs, batch) of which each step lies in memory as asked for."""
         if self.order == "C":
-            return np.ascontiguousarray(rows)
-        return np.ascontiguousarray(rows.swapaxes(1, 2)).swapaxes(1, 2)
+            return np.empty((n_steps, n_runs, self.batch_size), np.intp)
+        return np.empty((n_steps, self.batch_size, n_runs), np.intp).swapaxes(1, 2)
 
     def draw(self, n_steps: int) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
@@ -111,7 +115,9 @@ class WithReplacement:
         """Go on with these runs alone."""
         self.rngs = [self.rngs[row] for row in rows]
         self._before = [self._before[row] for row in rows]
-        self._rows = self._by_step(self._rows[:, rows])
+        kept = self._empty(len(self._rows), len(rows))
+        kept[:] = self._rows[:, rows]
+        self._rows = kept
 
     def state(self) -> dict[str, Any]:
         """Return the generators' states before the present block, and the place in it."""
