@@ -40,6 +40,14 @@ class Kept(dict[tuple[int, ...], NDArray[Any]]):
         return array
 
 
+class Zeros(Kept):
+    """Zeros kept by shape."""
+
+    def __missing__(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        array = self[shape] = np.zeros(shape, self.dtype)
+        return array
+
+
 class Ones(dict[int, NDArray[Any]]):
     """Rows (1, n) of ones, kept by n: a row's product with a matrix is the sum over its rows.
 

@@ -14,6 +14,9 @@ import numpy as np
 from softnet.activations import Activation as Nonlinearity
 from softnet.arrays import Array, Kept, Ones
 
+_MANY_ROWS = 16
+_FEW_WEIGHTS = 4096
+
 
 class Layer(Protocol):
     """One step of a network."""
@@ -70,6 +73,7 @@ class Linear:
         self._output = Kept(dtype)
         self._d_input = Kept(dtype)
         self._ones = Ones(dtype)
+        self._weight_T_copy = Kept(dtype)
         self._X: Array = np.empty(0, dtype)
 
     def bind(self, values: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
@@ -93,7 +97,15 @@ class Linear:
 
     def backward(self, d_output: Array) -> Array:
         self.backward_parameters(d_output)
-        return np.matmul(d_output, self._weight_T, out=self._d_input[self._X.shape])
+        weight_T = self._weight_T
+        n_rows, n_weights = d_output.shape[-2], weight_T.shape[-2] * weight_T.shape[-1]
+        # BLAS multiplies by a small matrix faster than by the transpose of one, and a copy costs
+        # less than that if it serves many rows.
+        if n_rows >= _MANY_ROWS and n_weights <= _FEW_WEIGHTS:
+            copy = self._weight_T_copy[weight_T.shape]
+            np.copyto(copy, weight_T)
+            weight_T = copy
+        return np.matmul(d_output, weight_T, out=self._d_input[self._X.shape])
 
 
 class Activation:
