@@ -89,10 +89,13 @@ class WithReplacement:
         self._rows = self._empty(n_steps, n_runs)
         # Room for one more step, so that no power of two lies between a step of one run and that
         # of the next: a cache keeps few things that far apart.
-        drawn = np.empty((_RUNS_AT_A_TIME, n_steps + 1, self.batch_size), np.intp)[:, :n_steps]
+        n_drawn = min(n_runs, _RUNS_AT_A_TIME)
+        drawn = np.empty((n_drawn, n_steps + 1, self.batch_size), np.intp)[:, :n_steps]
         for first in range(0, n_runs, _RUNS_AT_A_TIME):
             some = slice(first, min(first + _RUNS_AT_A_TIME, n_runs))
             for run, rng in enumerate(self.rngs[some]):
+                # 64-bit numbers: narrower ones discard unused bits at the end of each call, so that
+                # it would matter how many are drawn at a time.
                 drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
             # Turned around: a step of all runs is what is asked for.
             self._rows[:, some] = drawn[: some.stop - first].swapaxes(0, 1)

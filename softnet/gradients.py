@@ -1,7 +1,7 @@
 """From the rows of a batch to the gradients of a stack of runs, in the way that suits its network.
 
-A way is chosen by the shape of a network alone, never by the number of runs: a run has the same
-bits alone and in a stack.
+The shapes of a network and of its batches choose the way, never the number of runs: a run has the
+same bits alone and in a stack.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class RunByRun:
         self._batches = {}
 
 
-def gradients_of(network: Network, train: Examples) -> Gradients:
-    """Return what computes a network's gradients the fastest."""
-    return (SideBySide if is_small(network.layer_sizes) else RunByRun)(network, train)
+def gradients_of(network: Network, train: Examples, batch_size: int) -> Gradients:
+    """Return what is fastest for a network, with batches of up to so many rows."""
+    small = is_small(network.layer_sizes, batch_size)
+    return (SideBySide if small else RunByRun)(network, train)

@@ -5,8 +5,8 @@ handing over small ones takes longer than multiplying them. So here the axis of 
 every operation takes one number of all runs, then the next number of all runs, and there are no
 more calls for a thousand runs than for one.
 
-The formulas are those of `layers` and `losses`. The sums are rounded in another order than by BLAS,
-so the shape of a network alone decides where it is trained, never the number of runs.
+The formulas are those of `layers` and `losses`. BLAS rounds otherwise, so the shape of a network
+and of its batches decides where it is trained, never the number of runs.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from softnet.network import Network
 from softnet.parameters import Parameters
 from softnet.runs import Examples
 
-# Parameters of a layer up to which this is faster than BLAS.
-_FEW_PARAMETERS = 40
+# Measured: with up to so many terms in the sums of a layer, this is faster than BLAS.
+_FEW_TERMS = 256
 
 
-def is_small(layer_sizes: Sequence[int]) -> bool:
+def is_small(layer_sizes: Sequence[int], batch_size: int) -> bool:
     """Tell whether a network trains faster here, judged by its largest layer."""
-    return largest_layer(layer_sizes) <= _FEW_PARAMETERS
+    return _most_terms(layer_sizes, batch_size) <= _FEW_TERMS
 
 
-def largest_layer(layer_sizes: Sequence[int]) -> int:
-    """Count the parameters of the layer that has the most."""
-    return max((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))
+def _most_terms(layer_sizes: Sequence[int], batch_size: int) -> int:
+    """Count the products of two numbers in the layer that has the most."""
+    return max((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes)) * batch_size
 
 
 class SideBySide:
@@ -98,7 +98,7 @@ class _Batch:
         n_classes, n_columns = layer_sizes[-1], layer_sizes[-1] + layer_sizes[0]
         rows = np.ones((n_columns + 1, batch_size, n_runs), dtype)
         self.columns, targets, X = rows[:n_columns], rows[:n_classes], rows[n_classes:]
-        terms = np.empty(largest_layer(layer_sizes) * batch_size * n_runs, dtype)
+        terms = np.empty(_most_terms(layer_sizes, batch_size) * n_runs, dtype)
         Ws = _matrices(parameters.values, layer_sizes)
         d_Ws = _matrices(parameters.gradients, layer_sizes)
         function = ACTIVATIONS[activation](dtype)
@@ -135,7 +135,7 @@ def _matrices(buffer: Array, layer_sizes: Sequence[int]) -> list[Array]:
     shapes = [(n_in + 1, n_out) for n_in, n_out in pairwise(layer_sizes)]
     ends = list(accumulate(n_in * n_out for n_in, n_out in shapes))
     parts = np.split(buffer.T, ends[:-1])
-    return [part.reshape(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]
+    return [part.reshape(*shape, len(buffer)) for part, shape in zip(parts, shapes, strict=True)]
 
 
 class _SumOfProducts:

@@ -87,7 +87,7 @@ class Training:
             [run.initializer_scale for run in runs],
         )
         train = self.examples["train"]
-        self._gradients = gradients_of(self.network, train)
+        self._gradients = gradients_of(self.network, train, settings.batch_size)
         trained = self._gradients.parameters
         self.optimizer = OPTIMIZERS[settings.optimizer]([run.optimizer for run in runs], trained)
         self.batches = SAMPLINGS[settings.sampling](
