@@ -132,7 +132,7 @@ class Training:
     def _advance(self, until: int) -> None:
         """Take the steps up to number `until`."""
         network, gradients, optimizer = self.network, self._gradients, self.optimizer
-        # Elsewhere, and in another order, where the gradients are computed in a way of their own.
+        # The network's own parameters, or a copy that lies in memory in another way.
         trained = gradients.parameters
         trained.values[:] = network.parameters.values
         with np.errstate(all="ignore"):
