@@ -13,7 +13,7 @@ import numpy as np
 
 from softnet.arrays import Indices, Order
 
-# A call for a few random numbers takes longer than to draw them: this many are drawn for each run.
+# Calling for a few random numbers takes longer than drawing them: up to so many are drawn at once.
 _NUMBERS_AT_A_TIME = 2048
 _RUNS_AT_A_TIME = 64
 
@@ -31,8 +31,11 @@ class Batches(Protocol):
         order: Order = "C",
     ) -> None: ...
 
-    def draw(self, n_steps: int) -> Iterator[Indices]:
-        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
+    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
+        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps.
+
+        `n_later` more may be asked for afterwards, which it may be cheaper to draw now.
+        """
         ...
 
     def keep(self, rows: Indices) -> None:
@@ -81,11 +84,11 @@ class WithReplacement:
         self._position = 0
         self._before = [rng.bit_generator.state for rng in self.rngs]
 
-    def _draw_ahead(self) -> None:
-        """Draw the next block of steps, and note how the generators stood before."""
+    def _draw_ahead(self, n_steps: int) -> None:
+        """Draw so many steps as a block, and note how the generators stood before."""
         self._position = 0
         self._before = [rng.bit_generator.state for rng in self.rngs]
-        n_runs, n_steps = len(self.rngs), max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
+        n_runs = len(self.rngs)
         self._rows = self._empty(n_steps, n_runs)
         # Room for one more step, so that no power of two lies between a step of one run and that
         # of the next: a cache keeps few things that far apart.
@@ -106,11 +109,12 @@ class WithReplacement:
             return np.empty((n_steps, n_runs, self.batch_size), np.intp)
         return np.empty((n_steps, self.batch_size, n_runs), np.intp).swapaxes(1, 2)
 
-    def draw(self, n_steps: int) -> Iterator[Indices]:
+    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
-        for _ in range(n_steps):
+        most = max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
+        for step in range(n_steps):
             if self._position == len(self._rows):
-                self._draw_ahead()
+                self._draw_ahead(min(n_steps - step + n_later, most))
             self._position += 1
             yield self._rows[self._position - 1]
 
@@ -130,8 +134,8 @@ class WithReplacement:
         """Go on from a state that `state` returned."""
         for rng, saved in zip(self.rngs, state["rngs"], strict=True):
             rng.bit_generator.state = saved
-        self._draw_ahead()
-        self._position = int(state["position"])
+        self._draw_ahead(int(state["position"]))
+        self._position = len(self._rows)
 
 
 class Shuffled:
@@ -161,7 +165,7 @@ class Shuffled:
         self._order = np.empty((len(self.rngs), n_samples), np.intp)
         self._position = n_samples
 
-    def draw(self, n_steps: int) -> Iterator[Indices]:
+    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
         for _ in range(n_steps):
             if self._position >= self.n_samples:

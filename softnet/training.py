@@ -132,11 +132,12 @@ class Training:
     def _advance(self, until: int) -> None:
         """Take the steps up to number `until`."""
         network, gradients, optimizer = self.network, self._gradients, self.optimizer
+        n_later = self.settings.n_steps - until
         # The network's own parameters, or a copy that lies in memory in another way.
         trained = gradients.parameters
         trained.values[:] = network.parameters.values
         with np.errstate(all="ignore"):
-            for rows in self.batches.draw(until - self.step):
+            for rows in self.batches.draw(until - self.step, n_later):
                 gradients(rows)
                 rates = self._learning_rates()
                 self.step += 1

@@ -120,13 +120,14 @@ def test_the_order_in_memory_changes_no_row(sampling: str, n_runs: int) -> None:
 
 
 def test_rows_go_on_from_one_block_of_drawing_ahead_to_the_next() -> None:
-    # 2,048 numbers of each run are drawn at a time: batches of 100 in blocks of 20 steps.
+    # Up to 2,048 numbers of each run are drawn at a time: batches of 100 in blocks of 20 steps.
     expected = stream(0, "batches").integers(9, size=(65, 100)).tolist()
     source = batches("with_replacement", batch_size=100)
-    assert [rows for (rows,) in drawn(source, 7, 13, 1, 44)] == expected
-    for n_before in (19, 20, 21, 45):
+    chunks = [source.draw(n_steps, 65) for n_steps in (7, 13, 1, 44)]
+    assert [rows.tolist() for chunk in chunks for (rows,) in chunk] == expected
+    for n_before in (3, 19, 20, 21, 45):
         source = batches("with_replacement", batch_size=100)
-        drawn(source, n_before)
+        assert [rows.tolist() for (rows,) in source.draw(n_before, 7)] == expected[:n_before]
         resumed = batches("with_replacement", batch_size=100)
         resumed.restore(source.state())
         assert [rows for (rows,) in drawn(resumed, 65 - n_before)] == expected[n_before:]
