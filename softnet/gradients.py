@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from softnet.arrays import Array, Indices
+from softnet.arrays import Array, Indices, Kept
 from softnet.losses import one_hot
 from softnet.network import Network
 from softnet.parameters import Parameters
@@ -38,6 +38,9 @@ class Gradients(Protocol):
 class RunByRun:
     """Gradients by the network's own layers, which hand the product of each run to BLAS.
 
+    The first layer is spared its bias: it is one more row of the weight, behind which it lies in
+    memory, and each row of the batch is gathered with a one behind its features.
+
     Parameters
     ----------
     network : Network
@@ -48,10 +51,21 @@ class RunByRun:
 
     def __init__(self, network: Network, train: Examples) -> None:
         self._network = network
-        # Rows and their one-hot classes side by side: a batch is gathered in one go.
+        # Features, the one and the one-hot class side by side: a batch is gathered in one go.
+        ones = np.ones((len(train.y), 1), network.dtype)
         targets = one_hot(train.y, network.layer_sizes[-1], network.dtype)
-        self._rows = np.concatenate([train.X, targets], axis=1)
-        self._batches: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
+        self._rows = np.concatenate([train.X, ones, targets], axis=1)
+        self._bind()
+
+    def _bind(self) -> None:
+        n_runs, (n_in, n_out) = self.parameters.n_runs, self._network.layer_sizes[:2]
+        shape = (n_runs, n_in + 1, n_out)
+        self._W, self._d_W = (
+            buffer[:, : shape[1] * n_out].reshape(shape)
+            for buffer in (self.parameters.values, self.parameters.gradients)
+        )
+        self._output = Kept(self._network.dtype)
+        self._batches: dict[tuple[int, ...], tuple[Array, ...]] = {}
 
     @property
     def parameters(self) -> Parameters:
@@ -61,23 +75,29 @@ class RunByRun:
     def __call__(self, rows: Indices) -> None:
         """Write `parameters.gradients` for the rows (runs, batch) that each run sees."""
         network = self._network
-        X, targets = self._gather(rows)
-        network.backward(network.loss.gradient(network.forward(X), targets))
+        X, X_T, targets = self._gather(rows)
+        output = np.matmul(X, self._W, out=self._output[*rows.shape, self._W.shape[-1]])
+        for layer in network.layers[1:]:
+            output = layer.forward(output)
+        d_output = network.loss.gradient(output, targets)
+        for layer in reversed(network.layers[1:]):
+            d_output = layer.backward(d_output)
+        np.matmul(X_T, d_output, out=self._d_W)
 
-    def _gather(self, rows: Indices) -> tuple[Array, Array]:
-        """Return each run's batch and its one-hot classes; the next of that shape overwrites it."""
+    def _gather(self, rows: Indices) -> tuple[Array, ...]:
+        """Return each run's X, its transpose and one-hot classes, until the next of that shape."""
         if rows.shape not in self._batches:
-            n_features = self._network.layer_sizes[0]
             batch = np.empty((*rows.shape, self._rows.shape[1]), self._network.dtype)
-            self._batches[rows.shape] = batch, batch[..., :n_features], batch[..., n_features:]
-        batch, X, targets = self._batches[rows.shape]
+            X, targets = np.split(batch, [self._W.shape[1]], axis=-1)
+            self._batches[rows.shape] = batch, X, X.swapaxes(-1, -2), targets
+        batch, *views = self._batches[rows.shape]
         # "clip" skips the copy that protects `out` from an index out of range.
         self._rows.take(rows, 0, batch, "clip")
-        return X, targets
+        return tuple(views)
 
     def keep(self, rows: Indices) -> None:
-        """Forget the batches of more runs."""
-        self._batches = {}
+        """Go on with these runs alone."""
+        self._bind()
 
 
 def gradients_of(network: Network, train: Examples, batch_size: int) -> Gradients:
