@@ -12,10 +12,10 @@ import numpy as np
 from runner.plan import Plan, Shape
 from softnet import StackSettings, n_parameters
 
-# Measured on cores with 1 MiB of L2: a step of 64-64-32-10 with batches of 32 is fastest with 16 to
-# 32 runs (3 to 5 MiB by the count below), one of 4-2 with several hundred. A network that fills the
+# Measured on cores with 1 MiB of L2: a step of 64-64-32-10 with batches of 32 is fastest with 20 to
+# 40 runs (3 to 6 MiB by the count below), one of 4-2 with a thousand. A network that fills the
 # cache alone gains nothing from company.
-_CACHE_BYTES = 3 << 20
+_CACHE_BYTES = 4 << 20
 _MOST_RUNS = 1024
 # Values, gradients, scratch and an optimizer's memory.
 _COPIES_OF_PARAMETERS = 4

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from softnet.arrays import Array, Kept
+from softnet.arrays import Array, Kept, Zeros
 
 
 class Activation(Protocol):
@@ -31,10 +31,12 @@ class ReLU:
     """max(z, 0); derivative 1 where the output is above 0, else 0 (at 0 too)."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._zeros = Zeros(dtype)
         self._positive = Kept(np.dtype(bool))
 
     def value(self, z: Array) -> None:
-        np.maximum(z, 0, out=z)
+        # Of two arrays, NumPy takes the maximum several times faster than of one and a number.
+        np.maximum(z, self._zeros[z.shape], out=z)
 
     def chain(self, output: Array, gradient: Array) -> None:
         positive = np.greater(output, 0, out=self._positive[output.shape])

@@ -6,13 +6,16 @@ them adds page faults, so an operation keeps one result array per shape and writ
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.intp]
+# How an array (runs, ...) lies in memory: "C" has the numbers of one run together, "F" those of all
+# runs side by side.
+Order = Literal["C", "F"]
 
 
 class Kept(dict[tuple[int, ...], NDArray[Any]]):
@@ -34,6 +37,14 @@ class Kept(dict[tuple[int, ...], NDArray[Any]]):
 
     def __missing__(self, shape: tuple[int, ...]) -> NDArray[Any]:
         array = self[shape] = np.empty(shape, self.dtype)
+        return array
+
+
+class Zeros(Kept):
+    """Zeros kept by shape."""
+
+    def __missing__(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        array = self[shape] = np.zeros(shape, self.dtype)
         return array
 
 

@@ -11,7 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from softnet.arrays import Indices
+from softnet.arrays import Indices, Order
+
+# Calling for a few random numbers takes longer than drawing them: up to so many are drawn at once.
+_NUMBERS_AT_A_TIME = 2048
+_RUNS_AT_A_TIME = 64
 
 
 class Batches(Protocol):
@@ -20,11 +24,18 @@ class Batches(Protocol):
     rngs: list[np.random.Generator]
 
     def __init__(
-        self, n_samples: int, batch_size: int, rngs: Sequence[np.random.Generator]
+        self,
+        n_samples: int,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        order: Order = "C",
     ) -> None: ...
 
-    def draw(self, n_steps: int) -> Iterator[Indices]:
-        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
+    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
+        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps.
+
+        `n_later` more may be asked for afterwards, which it may be cheaper to draw now.
+        """
         ...
 
     def keep(self, rows: Indices) -> None:
@@ -56,36 +67,75 @@ class WithReplacement:
         Rows in a batch.
     rngs : sequence of numpy.random.Generator
         One per run.
+    order : str
+        How the row numbers of a step lie in memory: ``C``, run by run, or ``F``.
     """
 
     def __init__(
-        self, n_samples: int, batch_size: int, rngs: Sequence[np.random.Generator]
+        self,
+        n_samples: int,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        order: Order = "C",
     ) -> None:
+        self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
+        self._rows = self._empty(0, len(self.rngs))
+        self._position = 0
+        self._before = [rng.bit_generator.state for rng in self.rngs]
 
-    def draw(self, n_steps: int) -> Iterator[Indices]:
+    def _draw_ahead(self, n_steps: int) -> None:
+        """Draw so many steps as a block, and note how the generators stood before."""
+        self._position = 0
+        self._before = [rng.bit_generator.state for rng in self.rngs]
+        n_runs = len(self.rngs)
+        self._rows = self._empty(n_steps, n_runs)
+        # Room for one more step, so that no power of two lies between a step of one run and that
+        # of the next: a cache keeps few things that far apart.
+        n_drawn = min(n_runs, _RUNS_AT_A_TIME)
+        drawn = np.empty((n_drawn, n_steps + 1, self.batch_size), np.intp)[:, :n_steps]
+        for first in range(0, n_runs, _RUNS_AT_A_TIME):
+            some = slice(first, min(first + _RUNS_AT_A_TIME, n_runs))
+            for run, rng in enumerate(self.rngs[some]):
+                # 64-bit numbers: narrower ones discard unused bits at the end of each call, so that
+                # it would matter how many are drawn at a time.
+                drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
+            # Turned around: a step of all runs is what is asked for.
+            self._rows[:, some] = drawn[: some.stop - first].swapaxes(0, 1)
+
+    def _empty(self, n_steps: int, n_runs: int) -> Indices:
+        """Make an array (steps, runs, batch) of which each step lies in memory as asked for."""
+        if self.order == "C":
+            return np.empty((n_steps, n_runs, self.batch_size), np.intp)
+        return np.empty((n_steps, self.batch_size, n_runs), np.intp).swapaxes(1, 2)
+
+    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
-        drawn = np.empty((len(self.rngs), n_steps, self.batch_size), np.intp)
-        for run, rng in enumerate(self.rngs):
-            # 64-bit draws: narrower ones discard unused bits at the end of each call, so that
-            # the numbers would depend on how many steps are drawn at a time.
-            drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
-        # Turned around in one go: a step of all runs is what is asked for.
-        rows = np.ascontiguousarray(drawn.swapaxes(0, 1))
-        yield from rows
+        most = max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
+        for step in range(n_steps):
+            if self._position == len(self._rows):
+                self._draw_ahead(min(n_steps - step + n_later, most))
+            self._position += 1
+            yield self._rows[self._position - 1]
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone."""
         self.rngs = [self.rngs[row] for row in rows]
+        self._before = [self._before[row] for row in rows]
+        kept = self._empty(len(self._rows), len(rows))
+        kept[:] = self._rows[:, rows]
+        self._rows = kept
 
     def state(self) -> dict[str, Any]:
-        """Return the generators' states."""
-        return {"rngs": [rng.bit_generator.state for rng in self.rngs]}
+        """Return the generators' states before the present block, and the place in it."""
+        return {"rngs": list(self._before), "position": self._position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state` returned."""
         for rng, saved in zip(self.rngs, state["rngs"], strict=True):
             rng.bit_generator.state = saved
+        self._draw_ahead(int(state["position"]))
+        self._position = len(self._rows)
 
 
 class Shuffled:
@@ -99,16 +149,23 @@ class Shuffled:
         Rows in a batch.
     rngs : sequence of numpy.random.Generator
         One per run.
+    order : str
+        How the row numbers of a step lie in memory: ``C``, run by run, or ``F``.
     """
 
     def __init__(
-        self, n_samples: int, batch_size: int, rngs: Sequence[np.random.Generator]
+        self,
+        n_samples: int,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        order: Order = "C",
     ) -> None:
+        self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
         self._order = np.empty((len(self.rngs), n_samples), np.intp)
         self._position = n_samples
 
-    def draw(self, n_steps: int) -> Iterator[Indices]:
+    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
         for _ in range(n_steps):
             if self._position >= self.n_samples:
@@ -116,7 +173,7 @@ class Shuffled:
                     self._order[run] = rng.permutation(self.n_samples)
                 self._position = 0
             start, self._position = self._position, self._position + self.batch_size
-            yield np.ascontiguousarray(self._order[:, start : self._position])
+            yield np.array(self._order[:, start : self._position], order=self.order)
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone."""

@@ -16,7 +16,7 @@ from softnet.arrays import Array, Indices
 if TYPE_CHECKING:
     from softnet.network import Network
 
-ROWS_PER_BLOCK = 256
+ROWS_PER_BLOCK = 128
 
 # What a larger value means, for whoever chooses by a metric.
 HIGHER_IS_BETTER = {"loss": False, "accuracy": True}

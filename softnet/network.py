@@ -54,7 +54,7 @@ class Network:
         dtype: DTypeLike = np.float64,
     ) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self._layer_sizes, self._activation = tuple(layer_sizes), activation
+        self.layer_sizes, self.activation = tuple(layer_sizes), activation
         self._make_layers()
         shapes = {
             f"layers.{number}.{name}": shape
@@ -104,9 +104,9 @@ class Network:
 
     def _make_layers(self) -> None:
         self.layers: list[Layer] = []
-        for in_features, out_features in pairwise(self._layer_sizes):
+        for in_features, out_features in pairwise(self.layer_sizes):
             if self.layers:
-                self.layers.append(Activation(ACTIVATIONS[self._activation](self.dtype)))
+                self.layers.append(Activation(ACTIVATIONS[self.activation](self.dtype)))
             self.layers.append(Linear(in_features, out_features, self.dtype))
         self.loss = SoftmaxCrossEntropy(self.dtype)
 

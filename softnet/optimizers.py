@@ -106,14 +106,19 @@ class Optimizer(ABC):
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone; the parameters have been cut already."""
-        self.state = {name: array[rows] for name, array in self.state.items()}
+        self.state = {
+            name: np.array(array[rows], order=self.parameters.order)
+            for name, array in self.state.items()
+        }
         self._take(tuple(self.settings[row] for row in rows))
 
     def clip_and_decay(self) -> Array:
         """Return the gradients, clipped and then with the penalty's part, in place."""
         gradients = self.parameters.gradients
         if self._clips:
-            squares = np.matmul(gradients[:, None, :], gradients[:, :, None])
+            # A copy only where memory holds them parameter by parameter.
+            rows = np.ascontiguousarray(gradients)
+            squares = np.matmul(rows[:, None, :], rows[:, :, None])
             norms = np.sqrt(squares.reshape(-1, 1))
             too_long = norms > self._clip
             factors = np.ones_like(norms)
@@ -187,8 +192,9 @@ class SGD(Optimizer):
                 direction = velocity
             else:
                 np.copyto(direction, velocity, where=self._follows)
-        np.multiply(direction, self._rate, out=self._scratch)
-        np.subtract(self.parameters.values, self._scratch, out=self.parameters.values)
+        # Into the gradients, which have served: memory that is in the cache already.
+        change = np.multiply(direction, self._rate, out=self.parameters.gradients)
+        np.subtract(self.parameters.values, change, out=self.parameters.values)
 
 
 class Adam(Optimizer):

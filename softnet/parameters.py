@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from softnet.arrays import Array, Indices
+from softnet.arrays import Array, Indices, Order
 
 
 class Parameters:
@@ -26,6 +26,8 @@ class Parameters:
         Number of runs in the stack.
     dtype : dtype
         float32 or float64.
+    order : str
+        How the buffers lie in memory: ``C``, run by run, or ``F``, parameter by parameter.
 
     Attributes
     ----------
@@ -46,10 +48,12 @@ class Parameters:
         shapes: Mapping[str, tuple[int, ...]],
         n_runs: int,
         dtype: np.dtype[Any] | type[np.floating[Any]],
+        order: Order = "C",
     ) -> None:
+        self.order: Order = order
         self.shapes = dict(shapes)
         self.n_parameters = sum(prod(shape) for shape in self.shapes.values())
-        self.values: Array = np.zeros((n_runs, self.n_parameters), dtype)
+        self.values: Array = np.zeros((n_runs, self.n_parameters), dtype, order)
         self.gradients: Array = np.zeros_like(self.values)
 
     @property
@@ -73,5 +77,5 @@ class Parameters:
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone; views that were taken before are void."""
-        self.values = self.values[rows]
-        self.gradients = self.gradients[rows]
+        self.values = np.array(self.values[rows], order=self.order)
+        self.gradients = np.array(self.gradients[rows], order=self.order)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.arrays import Array, Indices
+from softnet.arrays import Indices
 from softnet.batches import SAMPLINGS
+from softnet.gradients import gradients_of
 from softnet.initializers import INITIALIZERS
-from softnet.losses import one_hot
 from softnet.metrics import HIGHER_IS_BETTER, evaluate
 from softnet.network import Network
 from softnet.optimizers import OPTIMIZERS
@@ -79,11 +79,6 @@ class Training:
         recorded = [f"{name}/{metric}" for name in examples for metric in HIGHER_IS_BETTER]
         for rule in {run.early_stopping for run in runs if run.early_stopping}:
             require(rule.metric in recorded, "metric", f"one of {recorded}", rule.metric)
-        train = self.examples["train"]
-        # Rows and their one-hot classes side by side: a batch is gathered in one go.
-        targets = one_hot(train.y, settings.layer_sizes[-1], dtype)
-        self._rows = np.concatenate([train.X, targets], axis=1)
-        self._batches: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
 
         self.network = Network(settings.layer_sizes, settings.activation, n_runs, dtype)
         self.network.initialize(
@@ -91,11 +86,15 @@ class Training:
             [INITIALIZERS[run.initializer] for run in runs],
             [run.initializer_scale for run in runs],
         )
-        self.optimizer = OPTIMIZERS[settings.optimizer](
-            [run.optimizer for run in runs], self.network.parameters
-        )
+        train = self.examples["train"]
+        self._gradients = gradients_of(self.network, train, settings.batch_size)
+        trained = self._gradients.parameters
+        self.optimizer = OPTIMIZERS[settings.optimizer]([run.optimizer for run in runs], trained)
         self.batches = SAMPLINGS[settings.sampling](
-            len(train.y), settings.batch_size, [stream(run.seed, "batches") for run in runs]
+            len(train.y),
+            settings.batch_size,
+            [stream(run.seed, "batches") for run in runs],
+            trained.order,
         )
         self.step = 0
         self.active: Indices = np.arange(n_runs)
@@ -132,25 +131,18 @@ class Training:
 
     def _advance(self, until: int) -> None:
         """Take the steps up to number `until`."""
-        network, loss = self.network, self.network.loss
+        network, gradients, optimizer = self.network, self._gradients, self.optimizer
+        n_later = self.settings.n_steps - until
+        # The network's own parameters, or a copy that lies in memory in another way.
+        trained = gradients.parameters
+        trained.values[:] = network.parameters.values
         with np.errstate(all="ignore"):
-            for rows in self.batches.draw(until - self.step):
-                X, targets = self._gather(rows)
-                network.backward(loss.gradient(network.forward(X), targets))
+            for rows in self.batches.draw(until - self.step, n_later):
+                gradients(rows)
                 rates = self._learning_rates()
                 self.step += 1
-                self.optimizer.step(rates, self.step)
-
-    def _gather(self, rows: Indices) -> tuple[Array, Array]:
-        """Return each run's batch and its one-hot classes; the next of that shape overwrites it."""
-        if rows.shape not in self._batches:
-            n_features = self.settings.layer_sizes[0]
-            batch = np.empty((*rows.shape, self._rows.shape[1]), self.network.dtype)
-            self._batches[rows.shape] = batch, batch[..., :n_features], batch[..., n_features:]
-        batch, X, targets = self._batches[rows.shape]
-        # "clip" skips the copy that protects `out` from an index out of range.
-        self._rows.take(rows, 0, batch, "clip")
-        return X, targets
+                optimizer.step(rates, self.step)
+        network.parameters.values[:] = trained.values
 
     def _take_schedules(self) -> None:
         """Note which schedules the active runs have, each distinct one once."""
@@ -214,9 +206,9 @@ class Training:
         """Go on with these of the active runs alone; the bits of the others do not change."""
         self.active = self.active[rows]
         self.network.keep(rows)
+        self._gradients.keep(rows)
         self.optimizer.keep(rows)
         self.batches.keep(rows)
-        self._batches = {}
         self._take_schedules()
 
     def state(self) -> dict[str, Any]:

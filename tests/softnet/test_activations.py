@@ -93,6 +93,14 @@ def test_nan_passes_so_that_a_diverged_run_is_noticed(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_relu_gives_zero_one_sign_wherever_it_stands(dtype: str) -> None:
+    # Of 0 and -0 either is the larger; which one must not depend on where NumPy's vectors end.
+    for n in range(1, 70):
+        for zero in (0.0, -0.0):
+            assert not np.signbit(value("relu", np.full(n, zero, dtype))).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (3, 1), (4, 7), (32, 33)], ids=str)
 def test_alone_equals_in_stack_by_bytes(name: str, dtype: str, shape: tuple[int, int]) -> None:

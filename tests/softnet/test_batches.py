@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from softnet import SAMPLINGS, steps_per_epoch, stream
+from softnet.arrays import Order
 from softnet.batches import Batches
 
 # The first four batches of four from eight rows, seed 0: part of every result ever recorded.
@@ -21,10 +22,14 @@ SIZES = [(8, 4), (9, 4), (5, 1), (1, 1), (3, 8)]
 
 
 def batches(
-    sampling: str, n_samples: int = 9, batch_size: int = 4, seeds: tuple[int, ...] = (0,)
+    sampling: str,
+    n_samples: int = 9,
+    batch_size: int = 4,
+    seeds: tuple[int, ...] = (0,),
+    order: Order = "C",
 ) -> Batches:
     rngs = [stream(seed, "batches") for seed in seeds]
-    return SAMPLINGS[sampling](n_samples, batch_size, rngs)
+    return SAMPLINGS[sampling](n_samples, batch_size, rngs, order)
 
 
 def drawn(source: Batches, *chunks: int) -> list[list[list[int]]]:
@@ -94,6 +99,44 @@ def test_runs_that_stay_draw_on_as_before(sampling: str) -> None:
     assert drawn(whole, 4) == drawn(cut, 4)
     cut.keep(np.array([0, 2]))
     assert drawn(cut, 7) == [[step[0], step[2]] for step in drawn(whole, 7)]
+
+
+@pytest.mark.parametrize("n_runs", [1, 3, 130])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_the_order_in_memory_changes_no_row(sampling: str, n_runs: int) -> None:
+    by_run, side_by_side = (
+        batches(sampling, seeds=tuple(range(n_runs)), order=order) for order in ("C", "F")
+    )
+    for first, second in zip(by_run.draw(6), side_by_side.draw(6), strict=True):
+        assert first.tolist() == second.tolist()
+        assert first.flags.c_contiguous
+        assert second.flags.f_contiguous
+    stay = np.array([n_runs - 1, 0])
+    by_run.keep(stay)
+    side_by_side.keep(stay)
+    for first, second in zip(by_run.draw(6), side_by_side.draw(6), strict=True):
+        assert first.tolist() == second.tolist()
+        assert second.flags.f_contiguous
+
+
+def test_rows_go_on_from_one_block_of_drawing_ahead_to_the_next() -> None:
+    # Up to 2,048 numbers of each run are drawn at a time: batches of 100 in blocks of 20 steps.
+    expected = stream(0, "batches").integers(9, size=(65, 100)).tolist()
+    source = batches("with_replacement", batch_size=100)
+    chunks = [source.draw(n_steps, 65) for n_steps in (7, 13, 1, 44)]
+    assert [rows.tolist() for chunk in chunks for (rows,) in chunk] == expected
+    for n_before in (3, 19, 20, 21, 45):
+        source = batches("with_replacement", batch_size=100)
+        assert [rows.tolist() for (rows,) in source.draw(n_before, 7)] == expected[:n_before]
+        resumed = batches("with_replacement", batch_size=100)
+        resumed.restore(source.state())
+        assert [rows for (rows,) in drawn(resumed, 65 - n_before)] == expected[n_before:]
+
+
+def test_a_batch_may_have_more_rows_than_are_drawn_at_a_time() -> None:
+    expected = stream(0, "batches").integers(9, size=(3, 5000)).tolist()
+    source = batches("with_replacement", batch_size=5000)
+    assert [rows for (rows,) in drawn(source, 1, 2)] == expected
 
 
 @pytest.mark.parametrize("n_before", [0, 1, 3, 4])

@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 
 from softnet import OPTIMIZERS, SGD, Adam, Optimizer, OptimizerSettings, Parameters
+from softnet.arrays import Order
 
 DTYPES = ["float32", "float64"]
 
 
 def at(
-    values: object, optimizer: str, *settings: OptimizerSettings, dtype: str = "float64"
+    values: object,
+    optimizer: str,
+    *settings: OptimizerSettings,
+    dtype: str = "float64",
+    order: Order = "C",
 ) -> Optimizer:
     """Return an optimizer of parameters that stand at `values` (runs, n_parameters)."""
     start = np.array(values, dtype)
-    parameters = Parameters({"weight": start.shape[1:]}, len(start), start.dtype)
+    parameters = Parameters({"weight": start.shape[1:]}, len(start), start.dtype, order)
     parameters.values[:] = start
     return OPTIMIZERS[optimizer](settings, parameters)
 
@@ -151,6 +156,29 @@ def test_alone_steps_as_in_a_stack_of_other_settings_by_bytes(optimizer: str, dt
         alone = at(start[run : run + 1], optimizer, own, dtype=dtype)
         stepped(alone, *gradients[:, run : run + 1])
         assert alone.parameters.values[0].tobytes() == stacked[run].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_steps_are_the_same_bytes_however_the_parameters_lie_in_memory(
+    optimizer: str, dtype: str
+) -> None:
+    settings = MIXTURES[optimizer]
+    start = np.random.default_rng(2).standard_normal((len(settings), 11))
+    gradients = odd_gradients(len(settings), 12, dtype)
+    by_run, by_parameter = (
+        at(start, optimizer, *settings, dtype=dtype, order=order) for order in ("C", "F")
+    )
+    expected = stepped(by_run, *gradients)
+    assert stepped(by_parameter, *gradients).tobytes() == expected.tobytes()
+    stay = np.array([0, 3, 5])
+    for one in (by_run, by_parameter):
+        one.parameters.keep(stay)
+        one.keep(stay)
+    expected = stepped(by_run, *gradients[:, stay])
+    assert stepped(by_parameter, *gradients[:, stay]).tobytes() == expected.tobytes()
+    for name, array in by_parameter.state.items():
+        assert array.tobytes() == by_run.state[name].tobytes()
 
 
 @pytest.mark.parametrize("where", ["start", "gradient"])

@@ -47,6 +47,22 @@ def test_buffers_are_contiguous_and_start_at_zero() -> None:
     assert (parameters.n_runs, parameters.n_parameters) == (4, 9)
 
 
+def test_parameter_by_parameter_the_same_numbers_lie_otherwise() -> None:
+    parameters = Parameters(SHAPES, n_runs=2, dtype=np.float64, order="F")
+    parameters.values[:] = np.arange(18).reshape(2, 9)
+    assert parameters["weight"].tolist() == [
+        [[0, 1], [2, 3], [4, 5]],
+        [[9, 10], [11, 12], [13, 14]],
+    ]
+    for buffer in (parameters.values, parameters.gradients):
+        assert buffer.flags.f_contiguous
+        assert all(np.shares_memory(v, buffer) for v in parameters.views(buffer).values())
+    parameters.keep(np.array([1, 0, 1]))
+    assert parameters.values[:, 0].tolist() == [9, 0, 9]
+    assert parameters.values.flags.f_contiguous
+    assert parameters.gradients.flags.f_contiguous
+
+
 def test_keep_leaves_the_chosen_runs_in_order() -> None:
     parameters = Parameters(SHAPES, n_runs=3, dtype=np.float64)
     parameters.values[:] = [[0], [1], [2]]

@@ -80,6 +80,10 @@ def operands(kind: str, dtype: str, rng: np.random.Generator) -> tuple[Build, in
             d_output[runs].copy(),
             weight(runs).swapaxes(-1, -2),
         ),
+        "gradient @ copy of weight.T": lambda runs: (
+            d_output[runs].copy(),
+            np.ascontiguousarray(weight(runs).swapaxes(-1, -2)),
+        ),
         "ones @ columns": lambda runs: (ones, columns[runs].copy()),
         "gradient . gradient": gradient_rows,
     }
@@ -97,6 +101,7 @@ def operands(kind: str, dtype: str, rng: np.random.Generator) -> tuple[Build, in
         "batch.T @ gradient",
         "ones @ gradient",
         "gradient @ weight.T",
+        "gradient @ copy of weight.T",
         "ones @ columns",
         "gradient . gradient",
     ],

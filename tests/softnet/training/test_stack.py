@@ -30,6 +30,7 @@ from softnet import (
     Step,
     Training,
 )
+from softnet.side_by_side import is_small
 
 if TYPE_CHECKING:
     from tests.softnet.conftest import Story
@@ -48,8 +49,16 @@ SHAPES: dict[str, tuple[tuple[int, ...], int, int, int]] = {
     "last batch of one": ((4, 6, 3), 9, 1, 4),
     "one hidden unit": ((6, 1, 3), 20, 5, 8),
     "one feature": ((1, 3, 2), 20, 5, 8),
-    "odd sizes": ((7, 5, 3, 11), 23, 11, 6),
+    "small odd sizes": ((5, 3, 7, 5), 23, 11, 6),
     "more than a block of rows": ((3, 4, 3), 30, 1025, 8),
+    # Those above are so small that they train side by side, those below run by run.
+    "more features, one class": ((70, 1), 10, 5, 4),
+    "more features, batches of one": ((70, 5), 7, 3, 1),
+    "more hidden units, short last batch": ((4, 30, 3), 11, 7, 4),
+    "more hidden units, last batch of one": ((4, 30, 3), 9, 1, 4),
+    "more rows, one hidden unit": ((20, 1, 3), 30, 5, 16),
+    "more hidden units, one feature": ((1, 40, 2), 20, 5, 8),
+    "odd sizes": ((7, 5, 3, 11), 23, 11, 6),
     "wide": ((64, 64, 32, 10), 70, 33, 32),
 }
 # Each kind of setting in an order of its own, so that they meet in many combinations. The third
@@ -194,6 +203,11 @@ def test_the_scenario_has_what_it_claims(
     assert len(set(training.best_steps.tolist())) >= 4
     finished = training.n_steps == training.settings.n_steps
     assert finished.sum() >= 3
+
+
+def test_the_shapes_train_in_the_way_that_they_claim() -> None:
+    small = [is_small(sizes, batch_size) for sizes, _, _, batch_size in SHAPES.values()]
+    assert small == [True] * 10 + [False] * 8
 
 
 def test_an_overflowed_run_is_given_up_and_equals_itself_alone(
