@@ -284,7 +284,7 @@ def legal_name(name: str) -> str:
     >>> legal_name("val/loss")
     'val/loss'
     >>> legal_name("f1[macro]")
-    'f1_macro_ 3f8b4c'
+    'f1_macro_ 7de88a'
     """
     # To MLflow a name is a path too: "a//b", "../a" and "/a" are refused.
     fits = re.fullmatch(rf"[\w. :/-]{{1,{_NAME_CHARACTERS}}}", name, re.ASCII)
