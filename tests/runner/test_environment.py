@@ -27,7 +27,8 @@ def digest(before: str = "", **variables: str) -> str:
 def test_the_record_is_plain_and_names_what_decides() -> None:
     found = environment()
     assert json.loads(json.dumps(found)) == found
-    assert set(found["decisive"]) == {"python", "numpy", "blas", "simd", "machine", "code"}
+    names = {"python", "numpy", "blas", "simd", "libc", "machine", "code"}
+    assert set(found["decisive"]) == names
     assert [library["threads"] for library in found["decisive"]["blas"]] == [1]
 
 
