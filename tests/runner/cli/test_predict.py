@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,14 @@ MOONS = [
 ]
 
 
+def rows_of(file: Path) -> pd.DataFrame:
+    """Read a CSV by pandas, each number to its last bit."""
+    with warnings.catch_warnings():
+        # Newer ones read all numbers so, and would rather not be told.
+        warnings.filterwarnings("ignore", message=".*'float_precision'")
+        return pd.read_csv(file, float_precision="round_trip")
+
+
 @dataclass(frozen=True)
 class Made:
     """A float64 run on words and numbers, a float32 one on numbers, and the first in a sweep."""
@@ -52,7 +61,7 @@ def made(shared: Command) -> Made:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 2)) * 10.0 ** rng.integers(-6, 3, size=(50, 1))
     numbers = pd.DataFrame(X, columns=["feature_1", "feature_2"])
-    words = pd.read_csv(PENGUINS, float_precision="round_trip").sample(60, random_state=0)
+    words = rows_of(PENGUINS).sample(60, random_state=0)
     files = {}
     for name, table in (("words", words), ("numbers", numbers)):
         files[f"{name}.csv"] = shared.folder / f"{name}.csv"
@@ -69,7 +78,7 @@ def by_mlflow(made: Made, run: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataF
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made.command.environment["MLFLOW_TRACKING_URI"])
-    rows = pd.read_csv(made.files[f"{run}.csv"], float_precision="round_trip")
+    rows = rows_of(made.files[f"{run}.csv"])
     uri = f"runs:/{made.runs[run].run_id}/model"
     found = mlflow.pyfunc.load_model(uri, suppress_warnings=True).predict(rows)
     assert isinstance(found, pd.DataFrame)
@@ -184,7 +193,7 @@ def _answers(address: str) -> bool:
 
 
 def test_served_model_answers_with_the_same_bits(made: Made, free_port: Callable[[], int]):
-    rows = pd.read_csv(made.files["words.csv"], float_precision="round_trip")
+    rows = rows_of(made.files["words.csv"])
     # Its to_json would cut numbers after 15 digits at most.
     body = json.dumps({"dataframe_split": rows.drop(columns="species").to_dict("split")})
     with served(made, "words", free_port()) as address:
