@@ -140,7 +140,7 @@ BAD = {
         lambda text: text.replace("39.1", "wide", 1),
         ["line 2", "bill_length_mm", "wide"],
     ),
-    "no rows": (lambda text: text.partition("\n")[0] + "\n", ["rows"]),
+    "no rows": (lambda text: text.partition("\n")[0] + "\n", ["at least one row"]),
     "nothing": (lambda _: "", ["empty file"]),
 }
 
