@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -165,11 +167,15 @@ def served(made: Made, run: str, port: int) -> Iterator[str]:
     """Serve the model of a run by MLflow's own command, until the end of the block."""
     tool = "from mlflow.cli import cli; cli()"
     model = f"runs:/{made.runs[run].run_id}/model"
+    # MLflow looks for it on the path, and is here where Python is, wherever scripts are.
+    uvicorn = made.command.scratch / "uvicorn"
+    uvicorn.write_text(f'#!/bin/sh\nexec {sys.executable} -m uvicorn "$@"\n', "utf-8")
+    uvicorn.chmod(0o700)
     options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(
         [sys.executable, "-c", tool, "models", "serve", "--model-uri", model, *options],
         cwd=made.command.folder,
-        env=made.command.environment | {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+        env=made.command.environment | {"PATH": f"{uvicorn.parent}:{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -181,7 +187,8 @@ def served(made: Made, run: str, port: int) -> Iterator[str]:
                 assert time.monotonic() < deadline, "the server does not answer"
             yield address
         finally:
-            process.terminate()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)  # MLflow's command and what it starts
 
 
 def _answers(address: str) -> bool:
