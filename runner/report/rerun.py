@@ -26,12 +26,7 @@ _MOST_LINES = 20
 _COUNTABLE = 1e12
 # What can make any difference, however large.
 _WITHOUT_BOUND = {"data digest", "split digest", "code"}
-_COLOURS = {
-    Verdict.IDENTICAL: "green",
-    Verdict.CLOSE: "yellow",
-    Verdict.DIFFERENT: "red",
-    Verdict.CANNOT_COMPARE: "red",
-}
+_COLOURS = {Verdict.IDENTICAL: "green", Verdict.CLOSE: "yellow"}  # the others are red
 _IN_WORDS = {
     Verdict.IDENTICAL: "identical",
     Verdict.CLOSE: "close",
@@ -148,11 +143,9 @@ def _print_changes(console: Console, line: RerunLine) -> None:
                 _text("metric", [name for name, _, _ in line.metrics]),
                 _numbers("original", [(name, then) for name, then, _ in line.metrics]),
                 _numbers("rerun", [(name, now) for name, _, now in line.metrics]),
-                Column(
-                    "difference", [_signed(*values) for values in line.metrics], "right"
-                ),
+                Column("difference", [_signed(*values) for values in line.metrics], "right"),
             ],
-        )  # fmt: skip
+        )
 
 
 def _signed(name: str, then: float | None, now: float | None) -> str:
@@ -166,7 +159,7 @@ def _print_verdict(
     console: Console, name: str, comparison: Comparison, admitted: float | None
 ) -> None:
     verdict = comparison.verdict
-    print_line(console, (f"{name}  ", "bold"), (str(verdict), _COLOURS[verdict]))
+    print_line(console, (f"{name}  ", "bold"), (str(verdict), _COLOURS.get(verdict, "red")))
     for finding in comparison.findings:
         print_line(console, (f"  {elide(finding, 300)}", ""))
     if verdict is Verdict.CANNOT_COMPARE:
