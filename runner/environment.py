@@ -77,8 +77,9 @@ def environment() -> dict[str, Any]:
     -------
     dict
         ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``
-        (library, version, kernel, threads), ``simd`` (the features NumPy may use here),
-        ``machine`` and ``code`` (digest of the sources that compute). Beside it stand
+        (library, version, kernel, threads), ``simd`` (the features NumPy may use here), ``libc``
+        (whose mathematical functions Python and NumPy call), ``machine`` and ``code`` (digest of
+        the sources that compute). Beside it stand
         ``packages``, versions that are good to know, and ``git`` (commit, clean or not; None
         outside a checkout).
 
@@ -106,6 +107,7 @@ def environment() -> dict[str, Any]:
                 for library in _blas()
             ],
             "simd": [*simd["baseline"], *simd.get("found", [])],
+            "libc": " ".join(platform.libc_ver()).strip(),
             "machine": {
                 "system": platform.system(),
                 "architecture": platform.machine(),

@@ -80,6 +80,8 @@ def load_rows(path: Path, features: Sequence[str]) -> dict[str, FloatArray | lis
     """
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     columns = _columns(path, printable(path), RowsWanted(tuple(features), delimiter))
+    if any(not len(column.values) for column in columns):
+        raise DataError(f"{printable(path)}: must hold at least one row, got none.")
     return {column.name: _with_truth_as_numbers(column.values) for column in columns}
 
 

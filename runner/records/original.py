@@ -142,7 +142,12 @@ class Original:
             raise RecordError(f"{CONFIG}: {error}") from None
         original = cls(source, experiment)
         if was_edited or key != source.tags["runner.key"]:
-            raise RecordError(f"{CONFIG}: was edited after the run{original._edits()}.")
+            if edits := original._edits() or (was_edited and " (its digest differs)"):
+                raise RecordError(f"{CONFIG}: was edited after the run{edits}.")
+            raise RecordError(
+                f"runner.key: must be that of {CONFIG} and runner.data_digest; one of the tags "
+                "was edited after the run."
+            )
         return original
 
     def _edits(self) -> str:
@@ -158,7 +163,7 @@ class Original:
             for name, value in told.items()
             if name in params and params[name] != value
         ]
-        return f": {'; '.join(edits[:3])}" if edits else " (its digest differs)"
+        return f": {'; '.join(edits[:3])}" if edits else ""
 
     @property
     def varied(self) -> Mapping[str, str]:

@@ -139,11 +139,9 @@ def _print_changes(console: Console, line: RerunLine) -> None:
                 text_column("metric", [name for name, _, _ in line.metrics]),
                 _numbers("original", [(name, then) for name, then, _ in line.metrics]),
                 _numbers("rerun", [(name, now) for name, _, now in line.metrics]),
-                Column(
-                    "difference", [_signed(*values) for values in line.metrics], "right"
-                ),
+                Column("difference", [_signed(*values) for values in line.metrics], "right"),
             ],
-        )  # fmt: skip
+        )
 
 
 def _signed(name: str, then: float | None, now: float | None) -> str:

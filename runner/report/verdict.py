@@ -106,7 +106,7 @@ def _cause(comparison: Comparison) -> str:
         return f"Cause: {causes}."
     if causes:
         return f"Too much for what differs here to be the cause ({causes})."
-    if comparison.weight is None:
+    if comparison.shows_edited_metric:
         return (
             "Nothing that decides the bits differs here, and all parameters are the same: "
             "the record of the metric was changed after the run."

@@ -18,7 +18,7 @@ from runner.errors import RecordError
 from runner.execute import Result
 from runner.plan import PlannedJob
 from runner.records import Metrics, Original, RecordedModel
-from runner.rerun.comparison import Comparison, Difference, Verdict, compare
+from runner.rerun.comparison import Comparison, Verdict, compare
 from runner.rerun.environments import EnvironmentDifference, environment_differences
 from runner.run_files import MODEL
 from runner.work import work_on
@@ -115,7 +115,7 @@ class Rerun(Assignment):
             (_metrics_of(result), result.weights),
             causes=causes,
             findings=findings,
-            same_data=job.data_digest == original.source.tags.get("runner.data_digest"),
+            same_data=all(then == now for _, then, now in _digests(original, job)),
         )
         return _with_end(comparison, original, result)
 
@@ -134,12 +134,16 @@ def differences_of(
 ) -> tuple[list[EnvironmentDifference], list[str]]:
     """Return what differs between where an original ran and here; what is wrong with that."""
     recorded, findings = original.environment()
+    return environment_differences(recorded, environment(), _digests(original, job)), findings
+
+
+def _digests(original: Original, job: PlannedJob) -> list[tuple[str, str, str]]:
+    """Return how the rows that were trained on are known: what, then and now."""
     tags = original.source.tags
-    digests = [
+    return [
         (what, tags.get(f"runner.{what.replace(' ', '_')}", "")[:16], here[:16])
         for what, here in (("data digest", job.data_digest), ("split digest", job.split_digest))
     ]
-    return environment_differences(recorded, environment(), digests), findings
 
 
 Events = Generator[Event | Unfit, None, None]
@@ -180,9 +184,12 @@ def _metrics_of(result: Result) -> Metrics:
 
 
 def _with_end(comparison: Comparison, original: Original, result: Result) -> Comparison:
-    """Let a run that failed where the other did not be DIFFERENT."""
-    then, now = original.source.failure or "finished", result.failure or "finished"
-    if then == now or comparison.metric is not None or original.source.status == "KILLED":
+    """Let a run of the same numbers that is not on record as ended like this be DIFFERENT."""
+    source = original.source
+    then = source.failure or "with no reason" if source.status == "FAILED" else "FINISHED"
+    now = result.failure or "FINISHED"
+    if then == now or comparison.metric is not None or source.status == "KILLED":
         return comparison
-    end = Difference("the end", then, now)
-    return replace(comparison, verdict=Verdict.DIFFERENT, metric=end)
+    finding = f"the end was changed after the run: it is on record as {then!r}, and is {now!r}"
+    findings = (*comparison.findings, finding)
+    return replace(comparison, verdict=Verdict.DIFFERENT, findings=findings)

@@ -87,6 +87,11 @@ class Comparison:
         """Whether a bit differs, or what is on record is not what the run left."""
         return self.verdict in {Verdict.CLOSE, Verdict.DIFFERENT}
 
+    @property
+    def shows_edited_metric(self) -> bool:
+        """Whether a metric alone differs, of the same weights, and there is no cause for it."""
+        return self.metric is not None and self.weight is None and not self.causes
+
     def is_admitted(self, tolerance: float | None) -> bool:
         """Tell whether a person who admits relative differences admits this one."""
         if self.verdict is Verdict.IDENTICAL:
@@ -95,6 +100,7 @@ class Comparison:
             self.differs
             and tolerance is not None
             and not self.findings
+            and not self.shows_edited_metric
             and self.relative <= tolerance
         )
 

@@ -82,6 +82,7 @@ def _facts(environment: object) -> dict[str, tuple[str, bool]]:
     simd = decisive.get("simd")
     facts |= {
         "SIMD": " ".join(map(str, simd)) if isinstance(simd, list) else simd,
+        "C library": decisive.get("libc"),
         "system": machine.get("system"),
         "architecture": machine.get("architecture"),
         "CPU": machine.get("cpu"),

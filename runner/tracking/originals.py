@@ -125,12 +125,16 @@ class RecordedOriginal:
         """
         found: dict[tuple[str, int], tuple[float, ...]] = {}
         with library.in_words(self.store.address.uri):
-            for name in self.run.data.metrics:
+            for name, shown in self.final.items():
                 for entry in self.store.client.get_metric_history(self.run_id, name):
                     place, value = (name, int(entry.step)), float(entry.value)
                     values = found.get(place, ())
                     if repr(value) not in map(repr, values):
                         found[place] = (*values, value)
+                # What tables and charts show, which is a record of its own.
+                last = max((at for at in found if at[0] == name), default=(name, 0))
+                if repr(shown) not in map(repr, found.get(last, ())):
+                    found[last] = (*found.get(last, ()), shown)
         return found
 
 

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from runner.environment import environment
+from tests.runner.conftest import CHECKOUT
 
 DIGEST = "from runner.environment import environment_digest; print(environment_digest())"
 
@@ -27,7 +29,8 @@ def digest(before: str = "", **variables: str) -> str:
 def test_the_record_is_plain_and_names_what_decides() -> None:
     found = environment()
     assert json.loads(json.dumps(found)) == found
-    assert set(found["decisive"]) == {"python", "numpy", "blas", "simd", "machine", "code"}
+    names = {"python", "numpy", "blas", "simd", "libc", "machine", "code"}
+    assert set(found["decisive"]) == names
     assert [library["threads"] for library in found["decisive"]["blas"]] == [1]
 
 
@@ -46,3 +49,33 @@ def test_the_digest_sees_another_kernel_and_another_simd_set(name: str, value: s
     if value == "X86_V3" and value not in environment()["decisive"]["simd"]:
         pytest.fail("this machine has no X86_V3 to switch off: choose another feature here")
     assert digest(**{name: value}) != digest()
+
+
+# Writes down every process that this one or a fork of it starts.
+WATCHED = """
+import os, sys
+log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def note(event, arguments):
+    if event == "subprocess.Popen":
+        os.write(log, f"{arguments[1]}\\n".encode())
+sys.addaudithook(note)
+sys.argv[0] = "runner"
+from runner.cli import main
+main()
+"""
+
+
+def test_git_is_asked_once_however_many_runs_a_process_records(store: Path, tmp_path: Path) -> None:
+    log = tmp_path / "started"
+    jobs = ["-m", "training.steps=20", "seed=range(0,6)", "sweep.n_workers=1"]
+    subprocess.run(
+        [sys.executable, "-c", WATCHED, str(log), *jobs],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    started = log.read_text(encoding="utf-8").splitlines()
+    assert sum("rev-parse" in command for command in started) == 1
+    assert sum("--porcelain" in command for command in started) == 1

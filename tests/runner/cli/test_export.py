@@ -1,0 +1,97 @@
+"""A run as a folder of its own: whole, repeatable without any store, and honest when edited."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from runner.run_files import sha256
+from tests.runner.cli.rerunning import record, rerun_folder, verdict
+from tests.runner.cli.sweeping import Recorded
+from tests.runner.conftest import Command
+
+FILES = [
+    *("README.md", "config.yaml", "environment.json", "metrics.csv"),
+    *("model.json", "run.json", "weights.npz"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(shared: Command) -> Recorded:
+    return record(shared, "training.steps=40", "training.evaluate_every=20")
+
+
+@pytest.fixture(scope="module")
+def exported(shared: Command, run: Recorded) -> Path:
+    ended = shared("export", run.run_id, "exported")
+    assert ended.returncode == 0, ended.stderr
+    assert "runner rerun exported" in ended.stderr
+    return shared.folder / "exported"
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """A copy to change."""
+    return Path(shutil.copytree(exported, tmp_path / "copied"))
+
+
+def test_folder_is_whole_and_repeatable_where_no_store_is(folder: Path, run: Recorded):
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert run.run_id in (folder / "README.md").read_text("utf-8")
+    before = sorted(folder.parent.rglob("*"))
+    nowhere = f"sqlite:///{folder.parent / 'nowhere.db'}"
+    ended = rerun_folder(folder, MLFLOW_TRACKING_URI=nowhere)
+    assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_folder_that_holds_something_is_not_written_to(
+    exported: Path, shared: Command, run: Recorded
+):
+    before = {path: path.read_bytes() for path in exported.iterdir()}
+    ended = shared("export", run.run_id, "exported")
+    assert ended.returncode == 2
+    assert "FOLDER: must be new or empty" in ended.stderr
+    assert {path: path.read_bytes() for path in exported.iterdir()} == before
+
+
+def _edit_metric(folder: Path) -> None:
+    lines = (folder / "metrics.csv").read_text("utf-8").splitlines()
+    name, step, value = lines[1].split(",")
+    lines[1] = f"{name},{step},{math.nextafter(float(value), math.inf)!r}"
+    (folder / "metrics.csv").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def test_edited_metric_is_found(folder: Path):
+    _edit_metric(folder)
+    ended = rerun_folder(folder, "--tolerance", "1")
+    assert (verdict(ended), ended.returncode) == ("DIFFERENT", 5)
+    assert "metrics.csv: was changed after the export" in ended.stdout
+
+
+def test_edited_metric_with_its_digest_is_found(folder: Path):
+    _edit_metric(folder)
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    facts["metrics_sha256"] = sha256((folder / "metrics.csv").read_bytes())
+    (folder / "run.json").write_text(json.dumps(facts), "utf-8")
+    ended = rerun_folder(folder, "--tolerance", "1")
+    assert (verdict(ended), ended.returncode) == ("DIFFERENT", 5)
+    assert "the record of the metric was changed after the run" in ended.stdout
+
+
+def test_edited_config_cannot_be_compared(folder: Path):
+    text = (folder / "config.yaml").read_text("utf-8")
+    (folder / "config.yaml").write_text(text.replace("seed: 0", "seed: 1", 1), "utf-8")
+    ended = rerun_folder(folder)
+    assert ended.returncode == 2
+    assert "config.yaml: was edited after the run (its digest differs)" in ended.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "README.md"])
+def test_missing_file_is_named_or_found(name: str, folder: Path):
+    (folder / name).unlink()
+    ended = rerun_folder(folder)
+    assert ended.returncode == (5 if name in {"environment.json", "model.json"} else 2)
+    assert f"{name}: is missing" in ended.stdout + ended.stderr

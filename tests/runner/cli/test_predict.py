@@ -1,0 +1,215 @@
+"""Predictions by a run's own weights: to the last bit those of the model that MLflow loads."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.runner.cli.rerunning import Ended, export, record, sweep
+from tests.runner.cli.sweeping import WITHIN_S, Recorded
+from tests.runner.conftest import CHECKOUT, Command
+from tests.runner.tracking.conftest import free_port
+
+__all__ = ["free_port"]  # pytest finds fixtures by their names here
+
+PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
+OWN = ["experiment=own_csv", "training.epochs=3"]
+MOONS = [
+    *("data=moons", "split=shuffled", "dtype=float32", "model.hidden_layer_sizes=[16]"),
+    *("training.steps=60", "optimizer=adam"),
+]
+
+
+def rows_of(file: Path) -> pd.DataFrame:
+    """Read a CSV by pandas, each number to its last bit."""
+    with warnings.catch_warnings():
+        # Newer ones read all numbers so, and would rather not be told.
+        warnings.filterwarnings("ignore", message=".*'float_precision'")
+        return pd.read_csv(file, float_precision="round_trip")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A float64 run on words and numbers, a float32 one on numbers, and the first in a sweep."""
+
+    command: Command
+    runs: dict[str, Recorded]
+    files: dict[str, Path]
+
+    def predict(self, run: str, file: str, *arguments: str) -> Ended:
+        return self.command("predict", self.runs[run].run_id, str(self.files[file]), *arguments)
+
+
+@pytest.fixture(scope="module")
+def made(shared: Command) -> Made:
+    runs = {"words": record(shared, *OWN), "numbers": record(shared, *MOONS)}
+    _, jobs = sweep(shared, *OWN, "seed=0,1")
+    (runs["in a sweep"],) = [run for run in jobs if run.key == runs["words"].key]
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 2)) * 10.0 ** rng.integers(-6, 3, size=(50, 1))
+    numbers = pd.DataFrame(X, columns=["feature_1", "feature_2"])
+    words = rows_of(PENGUINS).sample(60, random_state=0)
+    files = {}
+    for name, table in (("words", words), ("numbers", numbers)):
+        files[f"{name}.csv"] = shared.folder / f"{name}.csv"
+        files[f"{name}.parquet"] = shared.folder / f"{name}.parquet"
+        table.to_csv(files[f"{name}.csv"], index=False)
+        table.to_parquet(files[f"{name}.parquet"], index=False)
+    files["numbers.npz"] = shared.folder / "numbers.npz"
+    np.savez(files["numbers.npz"], X=X)
+    return Made(shared, runs, files)
+
+
+def by_mlflow(made: Made, run: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Return what the model that MLflow loads says of the rows as pandas reads them."""
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made.command.environment["MLFLOW_TRACKING_URI"])
+    rows = rows_of(made.files[f"{run}.csv"])
+    uri = f"runs:/{made.runs[run].run_id}/model"
+    found = mlflow.pyfunc.load_model(uri, suppress_warnings=True).predict(rows)
+    assert isinstance(found, pd.DataFrame)
+    return found
+
+
+def read(text: str, dtype: np.dtype[np.floating]) -> tuple[list[str], list[str], bytes]:
+    """Read a table of predictions: class names, the class of each row, bytes of probabilities."""
+    (first, *names), *rows = csv.reader(io.StringIO(text))
+    assert first == "class"
+    probabilities = np.array([[float(cell) for cell in row[1:]] for row in rows])
+    narrow = probabilities.astype(dtype)
+    assert np.array_equal(narrow, probabilities)  # nothing is lost on the way
+    return names, [row[0] for row in rows], narrow.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("run", "file"),
+    [
+        *(("words", f"words.{kind}") for kind in ("csv", "parquet")),
+        *(("numbers", f"numbers.{kind}") for kind in ("csv", "parquet", "npz")),
+        ("in a sweep", "words.csv"),
+    ],
+)
+def test_predictions_are_those_of_the_loaded_model(
+    run: str, file: str, made: Made, monkeypatch: pytest.MonkeyPatch
+):
+    expected = by_mlflow(made, file.partition(".")[0], monkeypatch)
+    values = expected.to_numpy()
+    assert values.dtype == ("float32" if run == "numbers" else "float64")
+    ended = made.predict(run, file)
+    assert ended.returncode == 0, ended.stderr
+    names, classes, probabilities = read(ended.stdout, values.dtype)
+    assert names == list(expected.columns)
+    assert probabilities == values.tobytes()
+    assert classes == [names[index] for index in values.argmax(axis=1)]
+
+
+def test_parquet_holds_what_is_printed_and_a_folder_gives_the_same(made: Made, tmp_path: Path):
+    out = tmp_path / "out.parquet"
+    ended = made.predict("numbers", "numbers.csv", "--out", str(out))
+    assert (ended.returncode, ended.stdout) == (0, "")
+    table = pd.read_parquet(out)
+    folder = export(made.command, made.runs["numbers"], tmp_path / "exported")
+    printed = made.command("predict", str(folder), str(made.files["numbers.npz"]))
+    names, classes, probabilities = read(printed.stdout, np.dtype("float32"))
+    assert list(table.columns) == ["class", *names]
+    assert table["class"].tolist() == classes
+    assert table[names].to_numpy().astype("float32").tobytes() == probabilities
+    assert set(table[names].dtypes) == {np.dtype("float32")}
+
+
+BAD = {
+    "a missing column": (
+        lambda text: text.replace("body_mass_g", "mass"),
+        ["column", "body_mass_g"],
+    ),
+    "text in a column of numbers": (
+        lambda text: text.replace("39.1", "wide", 1),
+        ["line 2", "bill_length_mm", "wide"],
+    ),
+    "no rows": (lambda text: text.partition("\n")[0] + "\n", ["at least one row"]),
+    "nothing": (lambda _: "", ["empty file"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_refused_in_its_own_words(name: str, made: Made, tmp_path: Path):
+    spoil, phrases = BAD[name]
+    file = tmp_path / "bad.csv"
+    file.write_text(spoil(PENGUINS.read_text("utf-8")), "utf-8")
+    out = tmp_path / "out.csv"
+    ended = made.command("predict", made.runs["words"].run_id, str(file), "--out", str(out))
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    for phrase in [str(file), *phrases]:
+        assert phrase in ended.stderr
+    assert not out.exists()
+
+
+@contextmanager
+def served(made: Made, run: str, port: int) -> Iterator[str]:
+    """Serve the model of a run by MLflow's own command, until the end of the block."""
+    tool = "from mlflow.cli import cli; cli()"
+    model = f"runs:/{made.runs[run].run_id}/model"
+    # MLflow looks for it on the path, and is here where Python is, wherever scripts are.
+    uvicorn = made.command.scratch / "uvicorn"
+    uvicorn.write_text(f'#!/bin/sh\nexec {sys.executable} -m uvicorn "$@"\n', "utf-8")
+    uvicorn.chmod(0o700)
+    options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(
+        [sys.executable, "-c", tool, "models", "serve", "--model-uri", model, *options],
+        cwd=made.command.folder,
+        env=made.command.environment | {"PATH": f"{uvicorn.parent}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + WITHIN_S
+        try:
+            while not _answers(address):
+                assert process.poll() is None, "the server has ended"
+                assert time.monotonic() < deadline, "the server does not answer"
+            yield address
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)  # MLflow's command and what it starts
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/ping", timeout=10):
+            return True
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def test_served_model_answers_with_the_same_bits(made: Made, free_port: Callable[[], int]):
+    rows = rows_of(made.files["words.csv"])
+    # Its to_json would cut numbers after 15 digits at most.
+    body = json.dumps({"dataframe_split": rows.drop(columns="species").to_dict("split")})
+    with served(made, "words", free_port()) as address:
+        question = urllib.request.Request(
+            f"{address}/invocations", body.encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(question, timeout=60) as answer:
+            told = json.load(answer)["predictions"]
+    printed = made.predict("words", "words.csv")
+    names, _, probabilities = read(printed.stdout, np.dtype("float64"))
+    found = np.array([[row[name] for name in names] for row in told])
+    assert found.tobytes() == probabilities

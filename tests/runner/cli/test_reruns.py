@@ -1,0 +1,239 @@
+"""Reruns of runs of every kind, however these came about: the bits, and what is recorded."""
+
+import os
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.runner.cli.rerunning import (
+    Ended,
+    differing,
+    moved,
+    new_runs,
+    record,
+    start_anywhere,
+    sweep,
+    verdict,
+)
+from tests.runner.cli.sweeping import Recorded, count, end, jobs, of_kind, recorded, start, until
+from tests.runner.conftest import CHECKOUT, Command
+
+PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
+# Words in cells, a fold, early stopping, Adam and float32 at once.
+EVERYTHING = [
+    *("experiment=own_csv", "data.path=mine.csv", "split=kfold", "split.fold=2", "dtype=float32"),
+    *("training.epochs=6", "training.early_stopping={metric: val/loss, patience: 1, min_delta: 0}"),
+]
+
+
+@pytest.fixture(scope="module")
+def own(shared: Command) -> Recorded:
+    """A run on data of one's own, in the folder that one is in."""
+    shutil.copyfile(PENGUINS, shared.folder / "mine.csv")
+    return record(shared, *EVERYTHING)
+
+
+@pytest.fixture(scope="module")
+def swept(shared: Command) -> tuple[Recorded, list[Recorded]]:
+    """A sweep of two configurations with two seeds each, one of which diverges."""
+    rates = "optimizer.learning_rate=0.04,1e200"
+    return sweep(shared, "training.steps=40", "training.evaluate_every=20", rates, "seed=0,1")
+
+
+def content(command: Command) -> tuple[list[Path], list[str]]:
+    """Return all that there is in the three folders and in the tables of the store."""
+    with closing(sqlite3.connect(command.store / "mlflow.db")) as connection:
+        return command.left(), list(connection.iterdump())
+
+
+def test_own_data_with_words_stopped_early_in_a_fold_is_identical_and_linked(
+    shared: Command, own: Recorded
+):
+    before = recorded(shared)
+    ended = shared("rerun", own.run_id)
+    assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
+    (again,) = new_runs(shared, before)
+    (original,) = [run for run in recorded(shared) if run.run_id == own.run_id]
+    assert again.bits == original.bits
+    assert (again.name, again.status) == (original.name, "FINISHED")
+    assert again.tags["runner.rerun_of"] == own.run_id
+    assert again.tags["runner.verdict"] == "IDENTICAL"
+    assert original.tags[f"runner.rerun.{again.run_id}"] == "IDENTICAL"
+    assert "runner.verdict" not in original.tags
+
+
+@pytest.mark.parametrize("arguments", [(), ("--sample", "1"), ("--tolerance", "1")])
+def test_check_leaves_nothing(
+    arguments: tuple[str, ...], shared: Command, own: Recorded, swept: tuple[Recorded, list]
+):
+    target = swept[0] if "--sample" in arguments else own
+    before = content(shared)
+    ended = shared("rerun", target.run_id, "--check", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert content(shared) == before
+
+
+def test_runs_that_diverged_are_identical_too(
+    shared: Command, swept: tuple[Recorded, list[Recorded]]
+):
+    failed = [run for run in swept[1] if run.status == "FAILED"]
+    assert len(failed) == 2
+    ended = shared("rerun", failed[0].run_id, "--check")
+    assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
+
+
+def test_rerun_of_a_sweep_is_a_run_of_its_own_and_leaves_the_sweep_as_it_was(
+    shared: Command, swept: tuple[Recorded, list[Recorded]]
+):
+    parent, originals = swept
+    before = recorded(shared)
+    ended = shared("rerun", parent.run_id, "sweep.n_workers=2")
+    assert ended.returncode == 0, ended.stderr
+    assert "4 of 4 identical\n" in ended.stdout
+    runs = new_runs(shared, before)
+    (of_all,) = of_kind("rerun", runs)
+    again = of_kind("run", runs)
+    assert len(runs) == 5
+    assert of_all.tags["runner.rerun_of"] == parent.run_id
+    assert of_all.metrics["n_identical", 0] == 4
+    assert {run.tags["runner.rerun_of"] for run in again} == {run.run_id for run in originals}
+    assert {run.tags["runner.verdict"] for run in again} == {"IDENTICAL"}
+    assert {run.tags["runner.sweep"] for run in again} == {of_all.run_id}
+    assert sorted(run.name for run in again) == sorted(run.name for run in originals)
+    (sweep_now,) = [run for run in recorded(shared) if run.run_id == parent.run_id]
+    assert sweep_now.tags[f"runner.rerun.{of_all.run_id}"] == "4 of 4 identical"
+    listed = shared("sweeps", COLUMNS="200").stdout
+    assert listed.count(parent.run_id) == 1
+    assert of_all.run_id not in listed
+    # A rerun can be repeated as well.
+    third = shared("rerun", of_all.run_id, "--check")
+    assert "4 of 4 identical\n" in third.stdout, third.stderr
+
+
+def test_complete_sweep_is_still_complete_after_its_rerun(shared: Command):
+    points = ["-m", "training.steps=40", "seed=5,6"]
+    parent, _ = sweep(shared, *points[1:])
+    assert shared("rerun", parent.run_id).returncode == 0
+    before = recorded(shared)
+    again = shared(*points)
+    assert "is complete: 2 jobs." in again.stderr
+    assert recorded(shared) == before
+
+
+def test_group_of_seeds_and_a_sample_are_repeated_by_the_id(
+    shared: Command, swept: tuple[Recorded, list[Recorded]]
+):
+    groups = {run.parent for run in swept[1] if run.status == "FINISHED"}
+    assert len(groups) == 1
+    of_group = shared("rerun", groups.pop(), "--check")
+    assert "2 of 2 identical\n" in of_group.stdout, of_group.stderr
+    of_sample = shared("rerun", swept[0].run_id, "--check", "--sample", "3")
+    assert "a sample of 4" in of_sample.stdout
+    assert "3 of 3 identical\n" in of_sample.stdout
+
+
+def test_overrides_make_a_new_run_beside_the_old_one(
+    shared: Command, swept: tuple[Recorded, list[Recorded]]
+):
+    original = next(run for run in swept[1] if run.status == "FINISHED")
+    before = recorded(shared)
+    ended = shared("rerun", original.run_id, "optimizer.learning_rate=0.02")
+    assert ended.returncode == 0, ended.stderr
+    (new,) = new_runs(shared, before)
+    assert new.key != original.key
+    assert new.tags["runner.rerun_of"] == original.run_id
+    assert "runner.verdict" not in new.tags
+    rows = [line.split() for line in ended.stdout.splitlines()]
+    assert ["optimizer.learning_rate", "0.04", "0.02"] in rows
+    loss = [row for row in rows if row[:1] == ["val/loss"]]
+    then, now = original.metrics["val/loss", 40], new.metrics["val/loss", 40]
+    assert [row[1:3] for row in loss] == [[f"{then:.4g}", f"{now:.4g}"]]
+
+
+def test_ctrl_c_leaves_a_recorded_rerun_killed(shared: Command):
+    job = ["training.steps=1000000000", "training.evaluate_every=1000"]
+    original = record(shared, "training.steps=40", "seed=9")
+    process = start(shared, "rerun", original.run_id, *job)
+    until(process, lambda: count(shared, "RUNNING") == 1)
+    os.killpg(process.pid, signal.SIGINT)
+    ended = end(process)
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    (killed,) = jobs(shared, "KILLED")
+    assert killed.tags["runner.rerun_of"] == original.run_id
+    assert count(shared, "RUNNING") == 0
+
+
+def test_job_that_was_killed_and_resumed_is_identical(sweeper: Command):
+    points = ["-m", "training.steps=20000", "training.evaluate_every=1000", "seed=0,1"]
+    arguments = [*points, "sweep.n_workers=1"]
+    process = start(sweeper, *arguments, constants={"_SAVED_EVERY_S": 0.0})
+    until(process, lambda: list(sweeper.store.glob("sweeps/*/states/*.npz")))
+    os.killpg(process.pid, signal.SIGKILL)
+    end(process)
+    again = sweeper(*arguments)
+    assert "go on from step" in again.stderr
+    resumed = jobs(sweeper, "FINISHED")[-1]
+    ended = sweeper("rerun", resumed.run_id, "--check")
+    assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
+
+
+def test_jobs_of_a_stack_of_500_are_identical_alone_and_together(sweeper: Command):
+    points = ["training.steps=10", "training.evaluate_every=10", "seed=range(0,500)"]
+    parent, made = sweep(sweeper, *points, "sweep.n_workers=1")
+    assert len(made) == 500
+    for job in (made[0], made[499]):
+        alone = sweeper("rerun", job.run_id, "--check")
+        assert (verdict(alone), alone.returncode) == ("IDENTICAL", 0)
+    together = sweeper("rerun", parent.run_id, "--check", "sweep.n_workers=1")
+    assert "500 of 500 identical\n" in together.stdout, together.stdout + together.stderr
+    assert together.returncode == 0
+
+
+# Other places.
+
+
+def rerun_of(command: Command, run: Recorded, *arguments: str) -> Ended:
+    return command("rerun", run.run_id, "--check", *arguments)
+
+
+def test_moved_store_works_and_data_are_named_where_they_are_now(
+    shared: Command, own: Recorded, swept: tuple[Recorded, list[Recorded]], tmp_path: Path
+):
+    copied = moved(shared, tmp_path / "elsewhere")
+    hidden = shared.store.with_name("hidden")
+    shared.store.rename(hidden)
+    try:
+        assert verdict(rerun_of(copied, swept[1][0])) == "IDENTICAL"
+        refused = rerun_of(copied, own)
+        assert refused.returncode == 2
+        assert "--data" in refused.stderr
+        assert verdict(rerun_of(copied, own, "--data", str(PENGUINS))) == "IDENTICAL"
+        environment = copied.environment | {"MLFLOW_TRACKING_URI": "sqlite:///not-there.db"}
+        uri = copied.environment["MLFLOW_TRACKING_URI"]
+        arguments = ["rerun", swept[1][0].run_id, "--check", "--uri", uri]
+        assert verdict(start_anywhere(arguments, tmp_path, environment)) == "IDENTICAL"
+    finally:
+        hidden.rename(shared.store)
+
+
+def test_other_data_are_refused_or_never_called_identical(
+    shared: Command, own: Recorded, tmp_path: Path
+):
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text(PENGUINS.read_text("utf-8").replace("Adelie", "Adélie"), "utf-8")
+    refused = rerun_of(shared, own, "--data", str(renamed))
+    assert refused.returncode == 2
+    assert "--allow-data-change accepts this one" in refused.stderr
+    accepted = rerun_of(shared, own, "--data", str(renamed), "--allow-data-change")
+    # Another name for a class changes no number.
+    assert (verdict(accepted), accepted.returncode) == ("CLOSE", 5)
+    assert "have the same bits.\n" in accepted.stdout
+    assert any(row.startswith("data digest") for row in differing(accepted))
+    options = ["--data", str(renamed), "--allow-data-change", "--tolerance", "0"]
+    tolerated = rerun_of(shared, own, *options)
+    assert (verdict(tolerated), tolerated.returncode) == ("CLOSE", 0)
