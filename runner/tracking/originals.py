@@ -123,15 +123,14 @@ class RecordedOriginal:
         StoreError
             If the store fails.
         """
-        found: dict[tuple[str, int], tuple[float, ...]] = {}
+        found: dict[tuple[str, int], dict[str, float]] = {}
         with library.in_words(self.store.address.uri):
             for name in self.run.data.metrics:
                 for entry in self.store.client.get_metric_history(self.run_id, name):
-                    place, value = (name, int(entry.step)), float(entry.value)
-                    values = found.get(place, ())
-                    if repr(value) not in map(repr, values):
-                        found[place] = (*values, value)
-        return found
+                    value = float(entry.value)
+                    # By its text, since one NaN is as good as another.
+                    found.setdefault((name, int(entry.step)), {})[repr(value)] = value
+        return {place: tuple(values.values()) for place, values in found.items()}
 
 
 def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
@@ -164,6 +163,7 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     )
     if address.database is not None and not address.database.exists():
         raise unknown
+    library.follow_no_redirects()
     client = connect(address)
     with library.in_words(address.uri):
         from mlflow.exceptions import MlflowException
@@ -174,6 +174,8 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 raise unknown from None
             raise
+        if run.info.run_id != run_id:
+            raise RecordError(f"run {run_id}: must be what the store gives, got another run.")
         if run.info.lifecycle_stage == "deleted":
             raise RecordError(
                 f"run {run_id}: was deleted. Bring it back with\n"
@@ -217,10 +219,15 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
                 page_token=token,
             )
         for run in page:
+            if not is_run_id(run.info.run_id):
+                raise RecordError(
+                    f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "
+                    f"got {shorten(run.info.run_id)}."
+                )
             # A job that failed and was run again has two: the one that ended well stands.
             key = run.data.tags.get("runner.key", run.info.run_id)
             if key not in found or found[key].info.status != "FINISHED":
                 found[key] = run
         token = page.token
-        if not token:
+        if not token or not page:
             return [RecordedOriginal(store, run) for run in found.values()]
