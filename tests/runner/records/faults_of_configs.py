@@ -1,6 +1,5 @@
 """Configs that somebody may put into a store: what is in them, and what a person is told."""
 
-import sys
 from typing import NamedTuple
 
 CANARY = "canary"
@@ -93,7 +92,6 @@ NO_SETTINGS = [
     _fault("escape in a name", 'name: "\\e[31mred"', "name: must be printable"),
     _fault("escape in a key", '"\\e[2J\\n\\n\\n\\nall well": 1', "must be a setting"),
     _fault("long word as a key", f'"{"k" * 1000}": 1', "must be a setting"),
-    _fault("megabyte in place of a number", f"seed: '{'k' * 100_000}'", "seed: must be"),
+    _fault("long word in place of a number", f"seed: {'k' * 8000}", "seed: must be"),
     _fault("list in place of a group", "model: [1]", "model: must be a group"),
-    _fault("largest steps", f"training: {{steps: {sys.maxsize}, batch_size: 1}}", "training"),
 ]

@@ -45,22 +45,17 @@ class Record:
         self.tell(tags=tags | {DIGESTS: json.dumps(digests)})
         if name == METRICS:
             self.tell(metrics_sha256=sha256(content))
-        if name == CONFIG:
-            self._take_key(content)
 
     def change(self, **sections: object) -> None:
-        """Change settings in the config, a whole section or a single one."""
+        """Change settings in the config, and the key that they have on record."""
         values = yaml.safe_load((self.folder / CONFIG).read_bytes())
         for section, value in sections.items():
             both = isinstance(value, dict) and isinstance(values.get(section), dict)
             values[section] = values[section] | value if both else value
         self.write(CONFIG, yaml.safe_dump(values).encode())
-
-    def _take_key(self, config: bytes) -> None:
+        values = {name: held for name, held in values.items() if name not in {"tracking", "sweep"}}
         try:
-            values = yaml.safe_load(config)
-            values = {k: v for k, v in values.items() if k not in {"tracking", "sweep"}}
             experiment = Experiment.from_dict(values)
-        except (RunnerError, yaml.YAMLError, AttributeError, ValueError, ArithmeticError):
-            return  # no config that could have a key
+        except RunnerError:
+            return  # no settings that could have a key
         self.tag(key=fingerprint(experiment, self.facts["tags"]["runner.data_digest"]))
