@@ -208,6 +208,7 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
     store = parent.store
     wanted = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
     found: dict[str, Run] = {}
+    seen: set[str] = set()
     token: str | None = None
     while True:
         with library.in_words(store.address.uri):
@@ -228,6 +229,9 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
             key = run.data.tags.get("runner.key", run.info.run_id)
             if key not in found or found[key].info.status != "FINISHED":
                 found[key] = run
-        token = page.token
-        if not token or not page:
+        # A page with nothing new would be followed by others without an end.
+        n_before = len(seen)
+        seen.update(run.info.run_id for run in page)
+        token = page.token if len(seen) > n_before else None
+        if not token:
             return [RecordedOriginal(store, run) for run in found.values()]
