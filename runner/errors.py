@@ -103,7 +103,10 @@ class Terminated(BaseException):
 
 def shorten(value: object, limit: int = 120) -> str:
     """Show a value as Python would write it, cut where it would fill the screen."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; nested too deep
+        return f"something too large to be shown (of type {type(value).__name__})"
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 

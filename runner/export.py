@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from runner.announcements import say
+from runner.places import expanded
 from runner.records import Original, write_folder
 from runner.tracking import find_original
 
@@ -26,6 +25,6 @@ def export(run_id: str, folder: str, uri: str | None) -> None:
     RunnerError
         If there is no such run, its record is of no use, or the disk fails.
     """
-    place = Path(folder).expanduser()
+    place = expanded(folder)
     write_folder(Original.read(find_original(uri, run_id)), place)
     say(f"Exported to {place}. To repeat it: runner rerun {place}")

@@ -12,6 +12,22 @@ _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
 
 
+def expanded(path: str) -> Path:
+    """Return a path with ``~`` for the home folder; of an unknown person's as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def is_folder(path: str) -> bool:
+    """Tell whether an argument names a folder; one that was left empty names none."""
+    try:
+        return path != "" and expanded(path).is_dir()
+    except OSError:  # a name longer than any
+        return False
+
+
 def in_checkout() -> bool:
     """Tell whether this package lies in a checkout rather than in site-packages."""
     return (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "conf").is_dir()

@@ -19,6 +19,7 @@ from runner.checkpoint import atomic_file
 from runner.data.files import load_rows
 from runner.environment import verify_blas_pin
 from runner.errors import CommandError, ConfigError, RecordError
+from runner.places import expanded, is_folder
 from runner.records import FolderSource, Original
 from runner.report import cell
 from runner.text import printable
@@ -51,13 +52,13 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
     original = Original.read(_source(run_id, uri))
     original.require_result()
-    probabilities, class_names = _probabilities(original, Path(file).expanduser())
+    probabilities, class_names = _probabilities(original, expanded(file))
     classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
     if out is None:
         sys.stdout.write(_csv(classes, probabilities, class_names))
         sys.stdout.flush()
         return
-    with atomic_file(Path(out).expanduser()) as target:
+    with atomic_file(expanded(out)) as target:
         if Path(out).suffix.lower() == ".csv":
             target.write(_csv(classes, probabilities, class_names).encode())
         else:
@@ -65,9 +66,8 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
 
 
 def _source(run_id: str, uri: str | None) -> Any:  # noqa: ANN401  (a run of a store or a folder)
-    folder = Path(run_id).expanduser()
-    if not is_run_id(run_id) and folder.is_dir():
-        return FolderSource(folder)
+    if not is_run_id(run_id) and is_folder(run_id):
+        return FolderSource(expanded(run_id))
     return find_original(uri, run_id)
 
 

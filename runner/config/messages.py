@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from pydantic import BaseModel
 
 from runner.errors import ConfigError, nearest, shorten
+from runner.text import elide
 from softnet import SettingError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _MOST_LINES = 3
+_LONGEST_KEY = 60
 # Groups whose files take effect at the top only if their first line says so.
 _GLOBAL_GROUPS = ("experiment", "local")
 
@@ -100,7 +102,8 @@ def _place(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str
         elif len(sections) > 1:
             sections = [s for s in sections if part in get_args(s.model_fields["name"].annotation)]
         else:
-            key = f"{key}.{part}".removeprefix(".")
+            # A key may come from a record that anybody has written.
+            key = f"{key}.{elide(part, _LONGEST_KEY)}".removeprefix(".")
             known = sections[0].model_fields if sections else ()
             field = sections[0].model_fields.get(part) if sections else None
             sections = _sections(field.annotation) if field else []

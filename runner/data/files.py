@@ -16,6 +16,7 @@ from runner.data.columns import Column
 from runner.data.dataset import Dataset, FloatArray
 from runner.data.tables import RowsWanted, dataset_from_columns
 from runner.errors import ConfigError, DataError, nearest, shorten
+from runner.places import expanded
 from runner.text import printable
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def load_file(config: FileData) -> Dataset:
     config : FileData
         The file's path, its label column, its features and, for text, the delimiter.
     """
-    path = Path(config.path).expanduser()
+    path = expanded(config.path)
     *features, labels = _columns(path, printable(config.path), config)
     return dataset_from_columns(path.stem, str(path.absolute()), features, labels)
 

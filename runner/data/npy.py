@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tokenize
+import warnings
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -15,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.data.dataset import check_room
-from runner.errors import DataError
+from runner.errors import DataError, shorten
 from runner.text import elide
 
 # What a header of nonsense can raise on its way through Python's and NumPy's parsers.
 _NO_HEADER = (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError,
               OverflowError, tokenize.TokenError)  # fmt: skip
+
+_COUNTABLE = 1 << 100
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ def read_header(stream: IO[bytes], size: int, where: str, kinds: tuple[str, str]
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, fortran_order, dtype = read(stream)
+        with warnings.catch_warnings():
+            # Of odd headers: what they are is said by our own errors, or does not matter.
+            warnings.simplefilter("ignore")
+            shape, fortran_order, dtype = read(stream)
     except _NO_HEADER as error:
         raise DataError(
             f"{where}: must begin with the header of an NPY array, got none that can be read."
@@ -70,9 +76,10 @@ def read_header(stream: IO[bytes], size: int, where: str, kinds: tuple[str, str]
         raise DataError(f"{where}: must hold {allowed}, got {elide(kind, 60)}.")
     claimed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or claimed != size - header.n_bytes:
+        told = f"{claimed:,}" if abs(claimed) < _COUNTABLE else "more than any machine's"
         raise DataError(
-            f"{where}: must have {claimed:,} bytes, as its header says (shape {shape}, {dtype}), "
-            f"got {size - header.n_bytes:,}."
+            f"{where}: must have {told} bytes, as its header says (shape {shorten(shape)}, "
+            f"{dtype}), got {size - header.n_bytes:,}."
         )
     check_room(where, f"the shape {shape} of {dtype}", claimed)
     return header

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from runner.records.original import Metrics, Original, digests_of
 from runner.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
 from runner.text import printable
 from runner.tracking import read_file
+from softnet import parameter_shapes
 
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
 _HEADER = ["metric", "step", "value"]
@@ -29,7 +31,7 @@ _TAGS = (
     *("kind", "key", "varied", "data_digest", "split_digest"),
     *("weights_sha256", "files_sha256", "environment", "code"),
 )
-_WEIGHTS_LIMIT = 16 << 30
+_LIMITS = {CONFIG: CONFIG_LIMIT, ENVIRONMENT: TEXT_LIMIT, MODEL: TEXT_LIMIT}
 
 
 class FolderSource:
@@ -79,21 +81,22 @@ class FolderSource:
 
     def _read_metrics(self, digest: object) -> Metrics:
         content = self.read(METRICS, TEXT_LIMIT)
-        found: dict[tuple[str, int], tuple[float, ...]] = {}
+        found: dict[tuple[str, int], list[float]] = {}
         try:
-            header, *rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+            rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+            header = next(rows, [])
             for name, step, value in rows:
-                at = (name, int(step))
-                found[at] = (*found.get(at, ()), float(value))
+                found.setdefault((name, int(step)), []).append(float(value))
         except (ValueError, csv.Error) as error:
             raise RecordError(
                 f"{METRICS}: must have lines of metric,step,value, got {shorten(str(error))}."
             ) from None
         if header != _HEADER:
-            raise RecordError(f"{METRICS}: must begin with {','.join(_HEADER)}, got {header}.")
+            told = shorten(",".join(header))
+            raise RecordError(f"{METRICS}: must begin with {','.join(_HEADER)}, got {told}.")
         if digest != sha256(content):
             self.findings = (f"{METRICS}: was changed after the export (its digest differs)",)
-        return found
+        return {at: tuple(values) for at, values in found.items()}
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str:
@@ -129,7 +132,10 @@ def write_folder(original: Original, folder: Path) -> None:
     except OSError as error:
         raise disk_error(folder, error) from error
     source = original.source
-    files = {name: source.read(name, limit) for name, limit in _limits().items()}
+    model, _ = original.model()
+    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
+    limits = {**_LIMITS, WEIGHTS: original.weights_limit(parameter_shapes(sizes))}
+    files = {name: source.read(name, limit) for name, limit in limits.items()}
     for name, content in files.items():
         if digests_of(source).get(name, sha256(content)) != sha256(content):
             raise RecordError(f"{name}: was changed after the run; it is not exported.")
@@ -148,19 +154,10 @@ def write_folder(original: Original, folder: Path) -> None:
         "metrics_sha256": sha256(files[METRICS]),
     }
     # Last, so that a folder with it is a whole one.
-    files[RUN] = (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+    files[RUN] = (json.dumps(facts, indent=1) + "\n").encode()
     for name, content in files.items():
         with atomic_file(folder / name) as file:
             file.write(content)
-
-
-def _limits() -> dict[str, int]:
-    return {
-        CONFIG: CONFIG_LIMIT,
-        ENVIRONMENT: TEXT_LIMIT,
-        MODEL: TEXT_LIMIT,
-        WEIGHTS: _WEIGHTS_LIMIT,
-    }
 
 
 def _metrics_csv(metrics: Metrics) -> bytes:
@@ -169,13 +166,13 @@ def _metrics_csv(metrics: Metrics) -> bytes:
     writer.writerow(_HEADER)
     for (name, step), values in sorted(metrics.items(), key=lambda item: (item[0][1], item[0][0])):
         writer.writerows([name, step, repr(value)] for value in values)
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def _readme(original: Original, folder: str) -> str:
     source, data = original.source, original.experiment.data
-    name = printable(source.name) or "a run"
-    digest = printable(source.tags.get("runner.data_digest", ""))
+    name, run_id = _plain_markdown(source.name) or "a run", _plain_markdown(source.run_id)
+    digest = _plain_markdown(source.tags.get("runner.data_digest", ""))
     own = isinstance(data, FileData)
     option = " --data PATH" if own else ""
     told = (
@@ -186,7 +183,7 @@ def _readme(original: Original, folder: str) -> str:
     )
     return f"""# {name}
 
-Run {printable(source.run_id)} of softnet-runner, which trains a neural network in NumPy. To repeat
+Run {run_id} of softnet-runner, which trains a neural network in NumPy. To repeat
 it, install softnet-runner and say, in the folder that holds this one:
 
     runner rerun {shlex.quote(f"./{printable(folder)}")}{option}
@@ -206,3 +203,8 @@ bit.
 | {ENVIRONMENT} | versions, processor and code that it ran with |
 | {RUN} | the run's id, its end, and digests of all this |
 """
+
+
+def _plain_markdown(text: str) -> str:
+    """Write text from elsewhere so that a page shows it: no link, no picture, no tag."""
+    return re.sub(r"([^\w\s.,=/+-])", r"\\\1", printable(text))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
@@ -19,11 +19,16 @@ from numpy.typing import NDArray
 
 from runner.data.npy import array_of, read_header
 from runner.errors import DataError, RecordError, shorten
+from runner.text import elide
 
 # Bytes that the text files of a run may have; a thousand columns of a thousand words fit.
 TEXT_LIMIT = 64 << 20
-CONFIG_LIMIT = 4 << 20
+CONFIG_LIMIT = 1 << 20
 _DEEPEST = 16
+# Letters of a word without quotes: YAML takes numbers from them, and time that grows as a square.
+_LONGEST_WORD = 8192
+# Settings are whole numbers of up to 63 bits, as stores and JSON keep them.
+_MOST_BITS = 64
 # What a member of an archive needs beside its array: headers of the zip and of the array.
 _MEMBER_OVERHEAD = 1024
 
@@ -52,12 +57,12 @@ def parse_config(content: bytes, name: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise RecordError(f"{_at(name, mark)}: must be YAML, got {error.problem}.") from None
-    # ValueError: digits beyond what Python converts, dates that are none.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # Digits beyond what Python converts, dates that are none, numbers to the base 60.
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise RecordError(f"{name}: must be YAML, got {shorten(str(error))}.") from None
     if not isinstance(values, dict):
         raise RecordError(f"{name}: must hold settings (key: value), got {shorten(values)}.")
-    _refuse_references(values, name, "")
+    _require_plain(values, name, "")
     return values
 
 
@@ -70,7 +75,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
                 raise yaml.MarkedYAMLError(None, None, "a key that is no text", key.start_mark)
             if key.value in seen:
-                problem = f"the key {key.value!r} again"
+                problem = f"the key {shorten(key.value, 60)} again"
                 raise yaml.MarkedYAMLError(None, None, problem, key.start_mark)
             seen.add(key.value)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
@@ -84,9 +89,13 @@ def _check_events(text: str, name: str) -> None:
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         where = _at(name, event.start_mark)
         if isinstance(event, yaml.AliasEvent) or anchor is not None:
-            raise RecordError(f"{where}: must be plain YAML, got the anchor or alias {anchor!r}.")
+            raise RecordError(
+                f"{where}: must be plain YAML, got the anchor or alias {shorten(anchor)}."
+            )
         if tag is not None:
             raise RecordError(f"{where}: must be plain YAML, got the tag {shorten(tag)}.")
+        if isinstance(event, yaml.ScalarEvent) and not event.style:
+            _require_word(event.value, where)
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         n_documents += isinstance(event, yaml.DocumentStartEvent)
@@ -95,20 +104,43 @@ def _check_events(text: str, name: str) -> None:
             raise RecordError(f"{where}: must be one group of settings, got {what}.")
 
 
+def _require_word(text: str, where: str) -> None:
+    if len(text) > _LONGEST_WORD:
+        raise RecordError(
+            f"{where}: must be a word of at most {_LONGEST_WORD:,} letters, or in quotes, "
+            f"got {len(text):,} letters."
+        )
+
+
 def _at(name: str, mark: Any) -> str:  # noqa: ANN401  (PyYAML has two kinds of mark)
     return f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
 
 
-def _refuse_references(value: object, name: str, key: str) -> None:
+def _require_plain(value: object, name: str, key: str) -> None:
     match value:
         case dict():
             for inner, held in value.items():
-                _refuse_references(held, name, f"{key}.{inner}".lstrip("."))
+                _require_plain(held, name, f"{key}.{inner}".lstrip("."))
         case list():
             for number, held in enumerate(value):
-                _refuse_references(held, name, f"{key}[{number}]")
-        case str() if "${" in value:
-            raise RecordError(f"{name}: {key}: must be a plain value, got {shorten(value)}.")
+                _require_plain(held, name, f"{key}[{number}]")
+        case str() if "${" not in value and _is_unicode(value):
+            return
+        case bool() | float() | None:
+            return
+        case int() if value.bit_length() <= _MOST_BITS:
+            return
+        case _:
+            where = f"{name}: {elide(key, 60)}"
+            raise RecordError(f"{where}: must be a plain value, got {shorten(value)}.")
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text can be written: halves of characters and nulls are in no file's name."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSON holds)
@@ -120,9 +152,26 @@ def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSO
         If it is none, or nested deeper than any of ours.
     """
     try:
-        return json.loads(content)
+        values = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{name}: must be JSON, got {shorten(str(error))}.") from None
+    level, depth = [values], 0
+    # Whatever is done with it later may recurse.
+    while level := [held for value in level for held in _held(value)]:
+        depth += 1
+        if depth > _DEEPEST:
+            raise RecordError(f"{name}: must have at most {_DEEPEST} levels, got more.")
+    return values
+
+
+def _held(value: object) -> Iterable[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()
 
 
 def weights_limit(shapes: Mapping[str, tuple[int, ...]], itemsize: int) -> int:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from runner.errors import RecordError, shorten
 from runner.preprocess import Preprocessing
+from runner.text import elide
 from softnet import ACTIVATIONS
 
 _Words = tuple[str, ...]
@@ -93,7 +94,7 @@ class RecordedModel:
             found = _Model.model_validate_json(content)
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
-            where = ".".join(map(str, detail["loc"]))
+            where = elide(".".join(map(str, detail["loc"])), 60)
             problem = detail["msg"].removeprefix("Value error, ")
             raise RecordError(f"{name}: {where}: {shorten(problem)}.") from None
         preprocessing = Preprocessing.from_dict(found.preprocessing.model_dump())

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from runner.config import Experiment, fingerprint_of, to_plain
+from runner.data.dataset import check_room
 from runner.environment import digest_of_decisive
-from runner.errors import ConfigError, RecordError, shorten
+from runner.errors import ConfigError, DataError, RecordError, shorten
 from runner.records.hostile import (
     CONFIG_LIMIT,
     TEXT_LIMIT,
@@ -133,14 +134,16 @@ class Original:
         content = source.read(CONFIG, CONFIG_LIMIT)
         values = parse_config(content, CONFIG)
         was_edited = digests_of(source).get(CONFIG, "") not in {sha256(content), ""}
-        key = fingerprint_of(values, source.tags.get("runner.data_digest", ""))
         for section in _OF_TODAY:
             values.pop(section, None)
         try:
             experiment = Experiment.from_dict(values)
         except ConfigError as error:
-            raise RecordError(f"{CONFIG}: {error}") from None
+            edited = "was edited after the run: " if was_edited else ""
+            raise RecordError(f"{CONFIG}: {edited}{error}") from None
         original = cls(source, experiment)
+        # By the values on record: a later version may have settings that they lack.
+        key = fingerprint_of(values, source.tags.get("runner.data_digest", ""))
         if was_edited or key != source.tags["runner.key"]:
             if edits := original._edits() or (was_edited and " (its digest differs)"):
                 raise RecordError(f"{CONFIG}: was edited after the run{edits}.")
@@ -168,11 +171,7 @@ class Original:
     @property
     def varied(self) -> Mapping[str, str]:
         """The overrides by which it differed from others of its sweep."""
-        try:
-            varied = json.loads(self.source.tags.get("runner.varied", "{}"))
-        except (ValueError, RecursionError):
-            return {}
-        return {str(k): str(v) for k, v in varied.items()} if isinstance(varied, dict) else {}
+        return _texts(self.source.tags.get("runner.varied", "{}")) or {}
 
     def require_result(self) -> None:
         """Make sure that it left something to compare with.
@@ -212,14 +211,28 @@ class Original:
             If they are missing, damaged, or of other names, shapes or type.
         """
         dtype = self.experiment.dtype
-        limit = weights_limit(shapes, 4 if dtype == "float32" else 8)
-        content = self.source.read(WEIGHTS, limit)
+        content = self.source.read(WEIGHTS, self.weights_limit(shapes))
         weights = parse_weights(content, shapes, dtype, WEIGHTS)
         findings = self._changed(WEIGHTS, content)
         recorded = self.source.tags.get("runner.weights_sha256")
         if not findings and weights_sha256(weights) != recorded:
             findings = [f"{WEIGHTS}: are not the weights that the tag runner.weights_sha256 names"]
         return weights, findings
+
+    def weights_limit(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """Return how many bytes the archive of the parameters can have.
+
+        Raises
+        ------
+        RecordError
+            If this machine has no room for them.
+        """
+        limit = weights_limit(shapes, 4 if self.experiment.dtype == "float32" else 8)
+        try:
+            check_room(WEIGHTS, f"{len(shapes) // 2:,} layers, as config and model say", limit)
+        except DataError as error:
+            raise RecordError(str(error)) from None
+        return limit
 
     def model(self) -> tuple[RecordedModel, list[str]]:
         """Return what is done with raw rows, and what is wrong with its record.
@@ -256,10 +269,17 @@ class Original:
 
 def digests_of(source: Source) -> Mapping[str, str]:
     """Return the SHA-256 of each file of a run, as recorded; empty where they are not."""
-    try:
-        digests = json.loads(source.tags.get(DIGESTS, "{}"))
-    except (ValueError, RecursionError):
-        digests = None
-    if not isinstance(digests, dict):
+    digests = _texts(source.tags.get(DIGESTS, "{}"))
+    if digests is None:
         raise RecordError(f"{DIGESTS}: must be the digests of the run's files, got something else.")
-    return {str(name): str(digest) for name, digest in digests.items()}
+    return digests
+
+
+def _texts(content: str) -> dict[str, str] | None:
+    """Read texts by name from a tag; None if it is anything else."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+    return found if sound else None

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from runner.errors import shorten
 
+# A record may name any number.
+_MOST_PACKAGES = 20
+
 
 @dataclass(frozen=True)
 class EnvironmentDifference:
@@ -92,7 +95,7 @@ def _facts(environment: object) -> dict[str, tuple[str, bool]]:
     git = _part(environment, "git")
     clean = {True: "clean", False: "with changes"}.get(git.get("clean") is True)
     told["git commit"] = (f"{_text(git.get('commit'))} {clean}" if git else "none", False)
-    for package, version in sorted(_part(environment, "packages").items()):
+    for package, version in sorted(_part(environment, "packages").items())[:_MOST_PACKAGES]:
         told[_text(package)] = (_text(version), False)
     return told
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.config import Experiment, FileData
 from runner.errors import CommandError, RecordError
-from runner.places import in_checkout, outputs_folder
+from runner.places import expanded, in_checkout, outputs_folder
 from runner.text import printable
 
 
@@ -60,14 +60,23 @@ def with_data_from(
             )
         return experiment
     if given is None:
-        path = Path(data.path)
         allowed = list(folders)
-        if not any(path.resolve().is_relative_to(folder) for folder in allowed):
+        # As whoever reads it takes it, and wherever its links lead.
+        path = _resolved(data.path)
+        if path is None or not any(path.is_relative_to(folder) for folder in allowed):
             raise RecordError(
                 f"data.path: must lead into {' or '.join(map(str, allowed))} for a recorded path "
                 f"to be followed, got {printable(data.path)!r}. If that file is meant, name it "
                 "with --data."
             )
         return experiment
-    moved = data.model_copy(update={"path": str(Path(given).expanduser().absolute())})
+    moved = data.model_copy(update={"path": str(expanded(given).absolute())})
     return experiment.model_copy(update={"data": moved})
+
+
+def _resolved(path: str) -> Path | None:
+    """Return where a path leads; None if it leads nowhere."""
+    try:
+        return expanded(path).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle; a null character
+        return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config import Experiment, FileData, fingerprint, to_plain
 from runner.errors import CommandError, ConfigError, DataError, RecordError, RunnerError, shorten
+from runner.places import expanded, is_folder
 from runner.plan import Plan, PlannedJob, make_plan
 from runner.progress import progress
 from runner.records import FolderSource, Original, Source
@@ -139,10 +140,10 @@ def request(options: Options) -> Request:
 
 
 def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, Sequence[Source]]:
-    target, path = options.target, Path(options.target).expanduser()
+    target = options.target
     if not is_run_id(target):
-        if path.is_dir():
-            return None, None, [FolderSource(path)]
+        if is_folder(target):
+            return None, None, [FolderSource(expanded(target))]
         raise CommandError(
             "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
             f"export made, got {shorten(target)}."

@@ -156,9 +156,8 @@ def _ask(uri: str, reasons: list[str]) -> None:
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
         # The scheme was checked: http or https.
-        with urllib.request.urlopen(  # noqa: S310
-            f"{bare.rstrip('/')}/health", timeout=ANSWER_WITHIN_S
-        ):
+        opener = urllib.request.build_opener(_NoRedirects)
+        with opener.open(f"{bare.rstrip('/')}/health", timeout=ANSWER_WITHIN_S):
             reasons.clear()
     except urllib.error.HTTPError:
         # Whatever it thinks of the question, it is there; MLflow's own call will tell the rest.
@@ -167,6 +166,13 @@ def _ask(uri: str, reasons: list[str]) -> None:
         reasons.append(_why(error.reason))
     except (OSError, http.client.HTTPException) as error:
         reasons.append(_why(error))
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for an answer, so that nobody else is asked."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Make no other request."""
 
 
 def _why(reason: object) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from runner.errors import RecordError, StoreError
+from runner.errors import RecordError, StoreError, shorten
+from runner.text import printable
 from runner.tracking import library
 
 if TYPE_CHECKING:
@@ -54,20 +55,30 @@ def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, l
         # A store that was moved, or copied to another machine, took its artifacts along.
         moved = address.artifacts.joinpath(*folder.parts[-3:])
         folder = moved if moved.is_dir() else folder
+    # Above them a person may have put a link to another disk; MLflow puts none here.
+    for place in (folder, folder.parent):
+        if place.is_symlink():
+            raise RecordError(
+                f"artifacts: must be in a folder of the run, got a link at {printable(place)}."
+            )
     return read_file(folder, name, limit)
 
 
 def _folder(run: Run) -> Path:
     """Return the folder of a run's artifacts, which the store is free to name."""
     uri = str(run.info.artifact_uri)
-    parts = urlsplit(uri)
-    path = Path(unquote(parts.path) if parts.scheme == "file" else uri)
-    sound = parts.scheme in {"", "file"} and not parts.netloc and path.is_absolute()
+    try:
+        parts = urlsplit(uri)
+        path = Path(unquote(parts.path) if parts.scheme == "file" else uri)
+        sound = parts.scheme in {"", "file"} and not parts.netloc and path.is_absolute()
+    except ValueError:  # brackets that enclose no address
+        path, sound = Path(), False
     # As MLflow lays them out: whatever else a store names, it is not this run's.
-    if not sound or path.parts[-2:] != (run.info.run_id, "artifacts") or ".." in path.parts:
+    of_run = path.parts[-2:] == (run.info.run_id, "artifacts")
+    if not (sound and of_run) or ".." in path.parts or "\0" in str(path):
         raise RecordError(
             f"artifacts: must be in a folder .../{run.info.run_id}/artifacts of this machine, or "
-            f"be served by the tracking server, got {library.masked(uri)!r}."
+            f"be served by the tracking server, got {shorten(library.masked(uri))}."
         )
     return path
 
@@ -75,23 +86,24 @@ def _folder(run: Run) -> Path:
 def read_file(folder: Path, name: str, limit: int) -> bytes:
     """Return the content of a plain file; see `read_artifact`."""
     path = folder / name
+    where = printable(path)
     try:
         # Without following a link, and without waiting for whoever is at the end of a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise RecordError(f"{name}: must be a plain file, got something else at {path}.")
+                raise RecordError(f"{name}: must be a plain file, got something else at {where}.")
             if found.st_size > limit:
                 raise _too_large(name, limit, f"{found.st_size:,}")
             return file.read(limit + 1)[:limit]
     except FileNotFoundError:
-        raise RecordError(f"{name}: is missing; it should be at {path}.") from None
+        raise RecordError(f"{name}: is missing; it should be at {where}.") from None
     except OSError as error:
         if path.is_symlink():
-            raise RecordError(f"{name}: must be a plain file, got a link at {path}.") from None
+            raise RecordError(f"{name}: must be a plain file, got a link at {where}.") from None
         reason = error.strerror or type(error).__name__
-        raise RecordError(f"{name}: cannot be read at {path}: {reason.lower()}.") from None
+        raise RecordError(f"{name}: cannot be read at {where}: {reason.lower()}.") from None
 
 
 def _too_large(name: str, limit: int, got: str) -> RecordError:
@@ -111,6 +123,8 @@ def _from_server(
             f"/get-artifact?path={quote(name)}&run_uuid={run_id}",
             "GET",
             raise_on_status=False,
+            # Not compressed: what the limit counts is what comes.
+            extra_headers={"Accept-Encoding": "identity"},
             allow_redirects=False,
             stream=True,
         )
@@ -123,7 +137,7 @@ def _from_server(
                     f" {name} of run {run_id}"
                 )
             content = bytearray()
-            for chunk in answer.iter_content(_CHUNK_BYTES):
+            for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
                 content += chunk
                 if len(content) > limit:
                     raise _too_large(name, limit, "more")

@@ -35,6 +35,11 @@ def prepare() -> None:
         os.environ.setdefault(name, value)
 
 
+def follow_no_redirects() -> None:
+    """Have a server answer itself: where else it points to, nothing is asked."""
+    os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
+
+
 @contextmanager
 def in_words(place: str | Path) -> Iterator[None]:
     """Turn what MLflow, its database or the disk raise into one line that names the place.

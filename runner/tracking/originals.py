@@ -123,19 +123,17 @@ class RecordedOriginal:
         StoreError
             If the store fails.
         """
-        found: dict[tuple[str, int], tuple[float, ...]] = {}
+        found: dict[tuple[str, int], dict[str, float]] = {}
         with library.in_words(self.store.address.uri):
             for name, shown in self.final.items():
                 for entry in self.store.client.get_metric_history(self.run_id, name):
-                    place, value = (name, int(entry.step)), float(entry.value)
-                    values = found.get(place, ())
-                    if repr(value) not in map(repr, values):
-                        found[place] = (*values, value)
+                    value = float(entry.value)
+                    # By its text, since one NaN is as good as another.
+                    found.setdefault((name, int(entry.step)), {})[repr(value)] = value
                 # What tables and charts show, which is a record of its own.
                 last = max((at for at in found if at[0] == name), default=(name, 0))
-                if repr(shown) not in map(repr, found.get(last, ())):
-                    found[last] = (*found.get(last, ()), shown)
-        return found
+                found.setdefault(last, {})[repr(shown)] = shown
+        return {place: tuple(values.values()) for place, values in found.items()}
 
 
 def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
@@ -168,6 +166,7 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     )
     if address.database is not None and not address.database.exists():
         raise unknown
+    library.follow_no_redirects()
     client = connect(address)
     with library.in_words(address.uri):
         from mlflow.exceptions import MlflowException
@@ -178,6 +177,8 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 raise unknown from None
             raise
+        if run.info.run_id != run_id:
+            raise RecordError(f"run {run_id}: must be what the store gives, got another run.")
         if run.info.lifecycle_stage == "deleted":
             raise RecordError(
                 f"run {run_id}: was deleted. Bring it back with\n"
@@ -210,6 +211,7 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
     store = parent.store
     wanted = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
     found: dict[str, Run] = {}
+    seen: set[str] = set()
     token: str | None = None
     while True:
         with library.in_words(store.address.uri):
@@ -221,10 +223,18 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
                 page_token=token,
             )
         for run in page:
+            if not is_run_id(run.info.run_id):
+                raise RecordError(
+                    f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "
+                    f"got {shorten(run.info.run_id)}."
+                )
             # A job that failed and was run again has two: the one that ended well stands.
             key = run.data.tags.get("runner.key", run.info.run_id)
             if key not in found or found[key].info.status != "FINISHED":
                 found[key] = run
-        token = page.token
+        # A page with nothing new would be followed by others without an end.
+        n_before = len(seen)
+        seen.update(run.info.run_id for run in page)
+        token = page.token if len(seen) > n_before else None
         if not token:
             return [RecordedOriginal(store, run) for run in found.values()]

@@ -1,0 +1,61 @@
+"""A folder of a run, edited by somebody who knows how its digests are taken."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.config import Experiment, fingerprint
+from runner.errors import RunnerError
+from runner.records import FolderSource, Original
+from runner.records.folder import METRICS, RUN
+from runner.run_files import CONFIG, DIGESTS, sha256
+
+
+@dataclass(frozen=True)
+class Record:
+    """An exported run. What is written into it gets the digests that an honest one would have."""
+
+    folder: Path
+
+    def read(self) -> Original:
+        return Original.read(FolderSource(self.folder))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / RUN).read_bytes())
+        return found
+
+    def tell(self, **facts: object) -> None:
+        """Change what run.json says."""
+        (self.folder / RUN).write_text(json.dumps(self.facts | facts))
+
+    def tag(self, **tags: str) -> None:
+        """Change tags; of `data_digest` that is ``runner.data_digest``."""
+        named = {f"runner.{name}": value for name, value in tags.items()}
+        self.tell(tags=self.facts["tags"] | named)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file, and the digest of it on record."""
+        (self.folder / name).write_bytes(content)
+        tags = self.facts["tags"]
+        digests = json.loads(tags[DIGESTS]) | {name: sha256(content)}
+        self.tell(tags=tags | {DIGESTS: json.dumps(digests)})
+        if name == METRICS:
+            self.tell(metrics_sha256=sha256(content))
+
+    def change(self, **sections: object) -> None:
+        """Change settings in the config, and the key that they have on record."""
+        values = yaml.safe_load((self.folder / CONFIG).read_bytes())
+        for section, value in sections.items():
+            both = isinstance(value, dict) and isinstance(values.get(section), dict)
+            values[section] = values[section] | value if both else value
+        self.write(CONFIG, yaml.safe_dump(values).encode())
+        values = {name: held for name, held in values.items() if name not in {"tracking", "sweep"}}
+        try:
+            experiment = Experiment.from_dict(values)
+        except RunnerError:
+            return  # no settings that could have a key
+        self.tag(key=fingerprint(experiment, self.facts["tags"]["runner.data_digest"]))

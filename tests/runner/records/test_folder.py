@@ -1,0 +1,153 @@
+"""A folder is written for people and read as anybody's: sound, or refused by the file's name."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.errors import CommandError, RecordError
+from runner.records import FolderSource, Original, write_folder
+from runner.records.folder import METRICS, README, RUN
+from runner.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS
+from softnet import parameter_shapes
+from tests.runner.records.spoiling import Record
+
+
+def refusal(record: Record) -> str:
+    with pytest.raises(RecordError) as caught:
+        record.read()
+    told = str(caught.value)
+    assert len(told) < 500
+    return told
+
+
+def test_a_folder_holds_the_run_and_nothing_else(record: Record) -> None:
+    names = {CONFIG, ENVIRONMENT, MODEL, WEIGHTS, METRICS, README, RUN}
+    assert {path.name for path in record.folder.iterdir()} == names
+    original = record.read()
+    assert original.source.status == "FINISHED"
+    assert original.source.findings == ()
+    assert original.environment()[1] == original.model()[1] == []
+    assert original.source.final["train/loss"] == original.metrics()["train/loss", 60][0]
+
+
+def test_a_folder_written_from_a_folder_is_the_same(record: Record, tmp_path: Path) -> None:
+    write_folder(record.read(), tmp_path / "again")
+    for path in record.folder.iterdir():
+        written = (tmp_path / "again" / path.name).read_bytes()
+        assert written.replace(b"./again", b"./run") == path.read_bytes()
+
+
+def test_a_folder_that_holds_something_is_left_alone(record: Record, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(CommandError, match="must be new or empty"):
+        write_folder(record.read(), tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("name", [CONFIG, ENVIRONMENT, MODEL, WEIGHTS])
+def test_a_changed_file_is_not_exported(name: str, record: Record, tmp_path: Path) -> None:
+    original = record.read()
+    (record.folder / name).write_bytes((record.folder / name).read_bytes() + b"\n")
+    with pytest.raises(RecordError, match=name):
+        write_folder(original, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_larger_than_the_network_are_not_read(record: Record, tmp_path: Path) -> None:
+    original = record.read()
+    os.truncate(record.folder / WEIGHTS, 1 << 40)  # a terabyte that takes no room on the disk
+    with pytest.raises(RecordError, match=r"weights.npz: must have at most"):
+        write_folder(original, tmp_path / "out")
+
+
+FACTS: list[tuple[dict[str, object], str]] = [
+    ({"run_id": 3}, "run.json: run_id: must be text, got 3"),
+    ({"name": None}, "run.json: name: must be text"),
+    ({"status": ["FINISHED"]}, "run.json: status: must be text"),
+    ({"failure": {}}, "run.json: failure: must be text"),
+    ({"tags": None}, "run.json: tags: must be a group of texts"),
+    ({"tags": [["runner.key", "a"]]}, "run.json: tags: must be a group"),
+    ({"tags": {"\x1b[2J": 3}}, "run.json: \\x1b[2J: must be text"),
+    ({"tags": {}}, "must be a run of this program"),
+    ({"tags": {"runner.key": "x", "runner.kind": "sweep"}}, "must be a run of this program"),
+]
+
+
+@pytest.mark.parametrize(("facts", "says"), FACTS)
+def test_facts_of_another_form_are_refused(
+    facts: dict[str, object], says: str, record: Record
+) -> None:
+    record.tell(**facts)
+    assert says in refusal(record)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"\xff", b"[" * 100_000, b"\x80\x04N."])
+def test_facts_that_are_no_group_are_refused(content: bytes, record: Record) -> None:
+    (record.folder / RUN).write_bytes(content)
+    assert refusal(record).startswith("run.json: ")
+
+
+ROWS = [
+    ("", "must begin with metric,step,value"),
+    ("a,b,c\n", "must begin with metric,step,value"),
+    (f"{'x' * 9999}\n", "must begin with metric,step,value"),
+    ("metric,step,value\ntrain/loss,1\n", "must have lines of"),
+    ("metric,step,value\ntrain/loss,1,2,3\n", "must have lines of"),
+    ("metric,step,value\ntrain/loss,one,2\n", "must have lines of"),
+    ("metric,step,value\ntrain/loss,1.5,2\n", "must have lines of"),
+    (f"metric,step,value\ntrain/loss,{'9' * 5000},2\n", "must have lines of"),
+    ("metric,step,value\ntrain/loss,1,two\n", "must have lines of"),
+    ('metric,step,value\n"train/loss,1,2\n', "must have lines of"),
+    (f"metric,step,value\n{'x' * 200_000},1,2\n", "must have lines of"),
+    ("metric,step,value\n\n", "must have lines of"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), ROWS, ids=range(len(ROWS)))
+def test_metrics_of_another_form_are_refused(text: str, says: str, record: Record) -> None:
+    record.write(METRICS, text.encode())
+    told = refusal(record)
+    assert told.startswith("metrics.csv: ")
+    assert says in told
+
+
+def test_metrics_that_are_no_text_are_refused(record: Record) -> None:
+    record.write(METRICS, b"metric,step,value\n\xff,1,2\n")
+    assert refusal(record).startswith("metrics.csv: ")
+
+
+def test_changed_metrics_are_told_and_still_read(record: Record) -> None:
+    lines = (record.folder / METRICS).read_text()
+    (record.folder / METRICS).write_text(f"{lines}train/loss,61,nan\n")
+    source = FolderSource(record.folder)
+    assert source.findings == ("metrics.csv: was changed after the export (its digest differs)",)
+    assert repr(source.metrics()["train/loss", 61]) == "(nan,)"
+
+
+def test_a_hundred_thousand_values_at_one_step_take_no_time(record: Record) -> None:
+    rows = "".join(f"train/loss,1,{value}\n" for value in range(100_000))
+    record.write(METRICS, f"metric,step,value\n{rows}".encode())
+    started = time.monotonic()
+    assert len(FolderSource(record.folder).metrics()["train/loss", 1]) == 100_000
+    assert time.monotonic() - started < 5.0  # a quadratic reader takes a minute
+
+
+def test_text_of_a_record_acts_on_no_page(record: Record, tmp_path: Path) -> None:
+    name = "<img src=x> ![a](http://h/b) `c` \x1b[2J\n# d \ud800"
+    record.tell(name=name)
+    write_folder(record.read(), tmp_path / "out")
+    title, *rest = (tmp_path / "out" / README).read_text().splitlines()
+    assert title == (r"# \<img src=x\> \!\[a\]\(http\://h/b\) \`c\` \\x1b\[2J\\n\# d \\ud800")
+    assert rest[0] == ""
+    assert FolderSource(tmp_path / "out").name == name
+
+
+def test_the_parameters_of_a_folder_are_those_of_the_model(record: Record) -> None:
+    original: Original = record.read()
+    model, _ = original.model()
+    weights, findings = original.weights(parameter_shapes(model.layer_sizes((5,))))
+    assert {name: array.shape for name, array in weights.items()} == parameter_shapes((2, 5, 2))
+    assert findings == []

@@ -1,0 +1,84 @@
+"""A server that answers as it likes, and notes what it is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+Answer = tuple[int, bytes]
+
+
+class HostileServer:
+    """Answers every question alike, or as a function of the path says.
+
+    Parameters
+    ----------
+    status, body
+        Of the answer.
+    endless : bool
+        Send zeros until the other side hangs up.
+    answer : callable or None
+        Path to status and body.
+    """
+
+    def __init__(
+        self,
+        status: int = 200,
+        body: bytes = b"",
+        *,
+        endless: bool = False,
+        answer: Callable[[str], Answer] | None = None,
+    ) -> None:
+        self.asked: list[str] = []
+        self.headers: dict[str, str] = {}
+        self.n_sent = 0
+        self.endless = endless
+        self.answer = answer or (lambda _: (status, body))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Wait for the answers under way, and answer no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(server: HostileServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.asked.append(self.path)
+            status, body = server.answer(self.path)
+            self.send_response(status)
+            for name, value in server.headers.items():
+                self.send_header(name, value)
+            if not server.endless:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            try:
+                while server.endless:
+                    server.n_sent += self.wfile.write(bytes(1 << 16))
+                self.wfile.write(body)
+            except OSError:
+                self.close_connection = True
+
+        do_POST = do_GET  # noqa: N815  (the library's name)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler
