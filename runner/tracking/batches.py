@@ -44,8 +44,10 @@ def write_batch(
     is_first : bool
         Whether the run is known to have neither metrics nor params.
     """
-    if is_first and not tags and _is_known(client):
+    if is_first and _is_known(client):
         _write_rows(client, run_id, metrics, params)
+        metrics, params = (), {}
+    if not (metrics or params or tags):
         return
     from mlflow.entities import Metric, Param, RunTag
 

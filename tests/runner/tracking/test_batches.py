@@ -2,7 +2,6 @@
 
 import math
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -76,26 +75,21 @@ def test_a_first_batch_leaves_the_rows_of_log_batch(
     assert rows_of(database, ours) == rows_of(database, theirs)
 
 
-def with_a_tag(_: pytest.MonkeyPatch) -> dict[str, str]:
-    return {"a": "tag"}
-
-
-def with_another_mlflow(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setattr(mlflow, "__version__", "3.99.0")
-    return {}
-
-
-@pytest.mark.parametrize("change", [with_a_tag, with_another_mlflow])
-def test_what_is_not_known_to_be_the_same_is_left_to_mlflow(
-    embedded: Store,
-    database: Path,
-    asked: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[pytest.MonkeyPatch], dict[str, str]],
-) -> None:
-    metrics, tags = CASES["a usual run"], change(monkeypatch)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_tags_are_written_too(embedded: Store, database: Path, is_first: bool) -> None:
     run_id = new_run(embedded)
-    write_batch(embedded.client, run_id, metrics, PARAMS, tags, is_first=True)
+    metrics = CASES["a usual run"]
+    write_batch(embedded.client, run_id, metrics, PARAMS, {"a": "tag"}, is_first=is_first)
+    assert embedded.client.get_run(run_id).data.tags["a"] == "tag"
+    assert [len(rows) for rows in rows_of(database, run_id).values()] == [3, 8, 2]
+
+
+def test_an_mlflow_that_is_not_known_writes_for_itself(
+    embedded: Store, database: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow, "__version__", "3.99.0")
+    run_id = new_run(embedded)
+    write_batch(embedded.client, run_id, CASES["a usual run"], PARAMS, {}, is_first=True)
     assert asked == [run_id]
     assert [len(rows) for rows in rows_of(database, run_id).values()] == [3, 8, 2]
 
