@@ -20,7 +20,7 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 from benchmarks.sweeps.launchers import beside_launchers
 from benchmarks.sweeps.planning import planning
 from benchmarks.sweeps.processes import migrated
-from benchmarks.sweeps.whole import beside_the_floor, growth, per_job_ms
+from benchmarks.sweeps.whole import beside_the_floor, growth
 
 
 def training(n_rounds: int) -> bool:
@@ -32,20 +32,11 @@ def training(n_rounds: int) -> bool:
 def measure(options: argparse.Namespace, template: Path) -> bool:
     """Carry out the parts that are asked for, and tell whether all limits hold."""
     rounds = options.rounds
-    ours_ms: list[float] = []
-
-    def floor() -> bool:
-        kept, found = beside_the_floor(template, options.jobs, rounds, options.floor_runs)
-        ours_ms.append(found)
-        return kept
-
-    def launchers() -> bool:
-        ours = ours_ms[0] if ours_ms else per_job_ms(template, options.jobs)
-        return beside_launchers(template, ours, options.basic_jobs, options.joblib_jobs, rounds)
-
     parts: dict[str, Callable[[], bool]] = {
-        "floor": floor,
-        "launchers": launchers,
+        "floor": lambda: beside_the_floor(template, options.jobs, rounds, options.floor_runs),
+        "launchers": lambda: beside_launchers(
+            template, options.jobs, options.basic_jobs, options.joblib_jobs, rounds
+        ),
         "growth": lambda: growth(template, options.sizes, rounds),
         "planning": lambda: planning(options.planned_jobs),
         "training": lambda: training(5 * rounds),

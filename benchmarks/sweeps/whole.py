@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -119,10 +120,8 @@ def measure(template: Path, n_jobs: int, n_rounds: int, n_floor: int) -> tuple[f
     return statistics.median(per_job), floors
 
 
-def beside_the_floor(
-    template: Path, n_jobs: int, n_rounds: int, n_floor: int
-) -> tuple[bool, float]:
-    """Print how whole sweeps compare with MLflow's floor; give a job's milliseconds too."""
+def beside_the_floor(template: Path, n_jobs: int, n_rounds: int, n_floor: int) -> bool:
+    """Print how whole sweeps compare with MLflow's floor, and tell whether the limit holds."""
     ours, floors = measure(template, n_jobs, n_rounds, n_floor)
     floor, few = (statistics.median(times) for times in floors)
     print(f"| {n_jobs:,} jobs of the tutorial | ms per job |\n|---|---:|")
@@ -130,9 +129,11 @@ def beside_the_floor(
     print(f"| MLflow's floor, as many metrics | {floor:.2f} |")
     print(f"| MLflow's floor, {FEW_METRICS} metrics | {few:.2f} |")
     judged()
-    kept = at_most("sweep / MLflow's floor", ours / floor, FLOOR_LIMIT)
-    at_most(f"sweep / floor with {FEW_METRICS} metrics", ours / few, None)
-    return kept, ours
+    kept = [
+        at_most("sweep / MLflow's floor, as many metrics", ours / floor, FLOOR_LIMIT),
+        at_most(f"sweep / MLflow's floor, {FEW_METRICS} metrics", ours / few, FLOOR_LIMIT),
+    ]
+    return all(kept)
 
 
 def growth(template: Path, sizes: list[int], n_rounds: int) -> bool:
@@ -142,6 +143,8 @@ def growth(template: Path, sizes: list[int], n_rounds: int) -> bool:
         for n_jobs, found in rounds.items():
             with fresh_store(template) as folder:
                 found.append(sweep(n_jobs, folder))
+            # Half an hour is long without a word.
+            print(f"{n_jobs:,} jobs: {found[-1].wall_s:.2f} s", file=sys.stderr, flush=True)
     took = {n_jobs: median(found) for n_jobs, found in rounds.items()}
     alone = took.pop(1)
     costs = {n: 1e3 * (each.wall_s - alone.wall_s) / (n - 1) for n, each in took.items()}

@@ -17,6 +17,7 @@ from runner.checkpoint import disk_error, sync_folder
 from runner.errors import StoreError
 from runner.tracking import library
 from runner.tracking.address import sqlite_uri
+from runner.tracking.journal import keep_log
 
 # As long as MLflow itself waits for another writer.
 LOCKED_FOR_S = 20
@@ -72,6 +73,7 @@ def _make(database: Path, artifacts: Path) -> None:
                 sqlite_uri(unfinished), artifacts.as_uri()
             )
             store.engine.dispose()
+            keep_log(unfinished)
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         # Another program, which does not know our lock, may have made one in these seconds.

@@ -107,5 +107,11 @@ def connect(address: Address) -> MlflowClient:
     library.prepare()
     from mlflow import MlflowClient
 
+    from runner.tracking.connections import engine_of, tune
+
     with library.in_words(address.uri):
-        return MlflowClient(address.uri)
+        client = MlflowClient(address.uri)
+        engine = engine_of(client)
+        if engine is not None and address.database is not None:
+            tune(engine)
+        return client

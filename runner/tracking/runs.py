@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runner.signals import held
 from runner.tracking import library
+from runner.tracking.batches import Noted, write_batch
 from runner.tracking.processes import Presence
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class RecordedRun:
         self._place = place
         self._presence = presence
         self._params = flattened(params)
-        self._metrics: list[tuple[str, float, int, int]] = []
+        self._metrics: list[Noted] = []
+        self._is_empty = not (run.data.params or run.data.metrics)
         self._tags: dict[str, str] = {}
         self._written_tags: dict[str, str] = dict(run.data.tags)
         self._flush_every_s = flush_every_s
@@ -121,20 +123,15 @@ class RecordedRun:
             If the store fails; what was noted stays for another try, which MLflow takes as it is
             even where the first one had half succeeded.
         """
-        from mlflow.entities import Metric, Param, RunTag
-
-        metrics = [Metric(*noted) for noted in self._metrics]
+        metrics = list(self._metrics)
+        tags = {key: cut(value) for key, value in self._tags.items()}
+        # A batch that fails may be there by half.
+        is_first, self._is_empty = self._is_empty, False
         with library.in_words(self._place):
-            self._client.log_batch(
-                self.run_id,
-                metrics=metrics,
-                params=[Param(key, value) for key, value in self._params.items()],
-                tags=[RunTag(key, cut(value)) for key, value in self._tags.items()],
-                synchronous=True,
-            )
+            write_batch(self._client, self.run_id, metrics, self._params, tags, is_first=is_first)
         del self._metrics[: len(metrics)]
         self._params = {}
-        self._written_tags |= {key: cut(value) for key, value in self._tags.items()}
+        self._written_tags |= tags
         self._tags = {}
         self._next_flush = time.monotonic() + self._flush_every_s
 

@@ -166,18 +166,19 @@ class Store:
 
         Its connections belong to the other; and no exit handler runs at the end of a fork.
         """
-        self._forget_connections()
+        from runner.tracking.connections import engine_of
+
+        # A server is asked over connections that are made anew for each process.
+        engine = engine_of(self.client)
+        if engine is not None:
+            engine.dispose(close=False)
         try:
             yield
         finally:
             if self._presence is not None:
                 self._presence.leave()
-
-    def _forget_connections(self) -> None:
-        # A server is asked over connections that are made anew for each process.
-        engine = getattr(self.client._tracking_client.store, "engine", None)  # noqa: SLF001  (MLflow has no public way to its SQLAlchemy engine)
-        if engine is not None:
-            engine.dispose(close=False)
+            if engine is not None:
+                engine.dispose()
 
     def log_model(
         self,

@@ -92,6 +92,7 @@ def test_folders_may_have_odd_names(tmp_path: Path, migrated_database: Path, fol
 LOCK = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA journal_mode = DELETE")  # with a log nobody is kept from reading
 connection.execute("BEGIN EXCLUSIVE")
 print("locked", flush=True)
 time.sleep(float(sys.argv[2]))

@@ -37,12 +37,12 @@ def test_eight_processes_at_once_share_a_store_that_none_had(tmp_path: Path, sta
     for process in [start(RECORD, uri, number) for number in range(8)]:
         _, said = process.communicate()
         assert (process.returncode, said) == (0, "")
+    left = {path.name for path in (tmp_path / "outputs").iterdir()}
+    assert left == {"mlflow.db", ".mlflow.db.lock"}
     store = open_store(uri, None, "shared")
     runs = store.client.search_runs([store.experiment_id])
     assert sorted(run.info.run_name for run in runs) == [str(number) for number in range(8)]
     assert {run.info.status for run in runs} == {"FINISHED"}
-    left = {path.name for path in (tmp_path / "outputs").iterdir()}
-    assert left == {"mlflow.db", ".mlflow.db.lock"}
 
 
 def test_a_killed_process_leaves_a_run_that_the_next_start_closes(
