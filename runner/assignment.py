@@ -130,7 +130,12 @@ class Assignment:
         if run_id is None and self.store is not None:
             parent = self.parent(position)
             run_id = record_failure(
-                self.store, job, reason, sweep_id=self.sweep_id, parent_run_id=parent
+                self.store,
+                job,
+                reason,
+                sweep_id=self.sweep_id,
+                parent_run_id=parent,
+                more_tags=self.tags(position),
             )
         run_id = run_id or ""
         return Ended(position, Outcome(job.name, run_id, "FAILED", job.varied, {}, reason, 0.0))

@@ -70,10 +70,10 @@ def _rerun(arguments: Sequence[str]) -> int:
         if "=" not in override:
             parser.error(f"a setting must be key=value, got {override!r}")
 
-    from runner.repeat import rerun
+    from runner.repeat import repeat
     from runner.rerun import Options
 
-    return rerun(Options(**{**vars(options), "overrides": tuple(options.overrides)}))
+    return repeat(Options(**{**vars(options), "overrides": tuple(options.overrides)}))
 
 
 def _predict(arguments: Sequence[str]) -> None:

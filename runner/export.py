@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from runner.announcements import say
 from runner.places import expanded
 from runner.records import Original, write_folder
@@ -27,4 +29,6 @@ def export(run_id: str, folder: str, uri: str | None) -> None:
     """
     place = expanded(folder)
     write_folder(Original.read(find_original(uri, run_id)), place)
-    say(f"Exported to {place}. To repeat it: runner rerun {place}")
+    # A bare name of 32 digits would be taken for an id.
+    argument = str(place) if place.is_absolute() else f"./{place}"
+    say(f"Exported to {place}. To repeat it: runner rerun {shlex.quote(argument)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from runner.config import Experiment, fingerprint, to_plain
@@ -167,12 +167,28 @@ class Plan:
 
 
 def make_plan(jobs: Sequence[Job]) -> Plan:
+    """Plan the jobs of a command, those that are equal once; see `plan_each`."""
+    plan = plan_each(jobs)
+    kept: dict[str, PlannedJob] = {}
+    n_alike = 0
+    for job in plan.jobs:
+        n_alike += kept.setdefault(job.key, job).experiment != job.experiment
+    n_duplicates = len(plan.jobs) - len(kept) - n_alike
+    return replace(plan, jobs=tuple(kept.values()), n_duplicates=n_duplicates, n_alike=n_alike)
+
+
+def plan_each(jobs: Sequence[Job]) -> Plan:
     """Check the settings of all jobs, and those against their data.
 
     Parameters
     ----------
     jobs : sequence of Job
-        At least one, as composed.
+        At least one.
+
+    Returns
+    -------
+    Plan
+        A job for each, equal ones too.
 
     Raises
     ------
@@ -187,7 +203,6 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     said = [overrides_by_key(job.overrides) for job in jobs]
     varied = differing(said)
     planned: dict[int, PlannedJob] = {}
-    number_of: dict[str, int] = {}
     data_keys = [
         experiment.model_dump_json(include={"data", "split"}) for experiment in experiments
     ]
@@ -208,12 +223,7 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
             problem=problem,
             said=said[number],
         )
-    n_alike = 0
-    for number in range(len(jobs)):
-        same = number_of.setdefault(planned[number].key, number)
-        n_alike += experiments[same] != experiments[number]
-    kept = tuple(planned[number] for number in number_of.values())
-    return Plan(kept, len(jobs) - len(kept) - n_alike, present.preparer, n_alike=n_alike)
+    return Plan(tuple(planned[number] for number in range(len(jobs))), preparer=present.preparer)
 
 
 class _Present:

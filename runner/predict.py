@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.checkpoint import atomic_file
+from runner.config import FileData
 from runner.data.files import load_rows
 from runner.environment import verify_blas_pin
 from runner.errors import CommandError, ConfigError, RecordError
@@ -78,11 +79,13 @@ def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[
     weights, more = original.weights(parameter_shapes(sizes))
     for finding in [*findings, *more]:
         raise RecordError(f"{original.source.place}: {finding}; nothing is predicted with it.")
+    data = original.experiment.data
+    delimiter = data.delimiter if isinstance(data, FileData) else None
     try:
-        columns = load_rows(file, model.preprocessing.feature_names)
+        columns = load_rows(file, model.preprocessing.feature_names, delimiter)
     except ConfigError as error:
         # What is a setting elsewhere is an argument here.
-        raise CommandError(str(error).replace("data.path", "FILE", 1)) from None
+        raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
     X = model.preprocessing.transform(model.preprocessing.encode_rows(columns))
     network = Network.from_weights(weights, model.activation)
     return network.predict_proba(X)[0], model.class_names

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from runner.build import stack_settings
 from runner.data import Dataset, load
 from runner.errors import ConfigError, DataError
+from runner.places import expanded
 from runner.preprocess import Preprocessing
 from runner.splits import Split, split_rows
 from softnet import Examples, StackSettings, n_parameters
@@ -116,7 +116,7 @@ def _stamp(experiment: Experiment) -> object:
     """Return what changes when somebody writes to the file that the data are read from."""
     path = getattr(experiment.data, "path", None)
     try:
-        found = None if path is None else Path(path).stat()
+        found = None if path is None else expanded(path).stat()
     except OSError:
         return None
     return found and (found.st_mtime_ns, found.st_size, found.st_ino)

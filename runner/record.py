@@ -90,6 +90,7 @@ def end_run(
     result: Result,
     *,
     with_pictures: bool,
+    last_tags: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Store all that a trained job leaves, and the end of its run last of all.
 
@@ -107,6 +108,8 @@ def end_run(
         What it left.
     with_pictures : bool
         Whether to add figures and a loadable model.
+    last_tags : mapping of str to str or None
+        What is to be said of it once it is stored.
 
     Raises
     ------
@@ -121,7 +124,6 @@ def end_run(
     with_pictures = with_pictures and not result.failure
     with scratch_folder() as folder:
         digests = write_run_files(folder, experiment, prepared, result.weights)
-        run.set_tags({DIGESTS: json.dumps(digests)})
         if with_pictures:
             from runner.figures import draw
 
@@ -131,6 +133,8 @@ def end_run(
         run.log_folder(folder)
         if with_pictures:
             store.log_model(run, prepared, result.weights, experiment.model.activation)
+    # Whoever finds these knows that all of it is there, however the run has ended.
+    run.set_tags({DIGESTS: json.dumps(digests)} | dict(last_tags or {}))
     if result.failure:
         run.fail(result.failure, result.ended_s)
     else:
@@ -167,6 +171,7 @@ def record_failure(
     *,
     sweep_id: str | None,
     parent_run_id: str | None,
+    more_tags: Mapping[str, str] | None = None,
 ) -> str:
     """Record a job that could not be trained at all, and return the id of its run.
 
@@ -176,7 +181,9 @@ def record_failure(
         If the store fails.
     """
     with held():  # a run that nobody knows of could not be closed
-        run = begin_run(store, job, sweep_id=sweep_id, parent_run_id=parent_run_id)
+        run = begin_run(
+            store, job, sweep_id=sweep_id, parent_run_id=parent_run_id, more_tags=more_tags
+        )
         run.fail(reason)
     return run.run_id
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from runner.config import to_plain
 from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
 from runner.rerun.request import Options, request
-from runner.rerun.session import Repeated, Repetition, exit_code, repeat
+from runner.rerun.session import Repeated, Repetition, exit_code, run_request
 from runner.tracking import flattened
 
 
-def rerun(options: Options) -> int:
+def repeat(options: Options) -> int:
     """Repeat what is on record, and print what came of it.
 
     Returns
@@ -24,7 +24,7 @@ def rerun(options: Options) -> int:
         If nothing can be run.
     """
     asked = request(options)
-    repetition = repeat(asked, options)
+    repetition = run_request(asked, options)
     is_recorded = asked.store is not None and not options.check and asked.plan is not None
     print_rerun(
         RerunReport(
@@ -33,6 +33,7 @@ def rerun(options: Options) -> int:
             is_single=asked.parent is None,
             differences=repetition.differences,
             n_in_all=asked.n_in_all,
+            is_sample=options.sample is not None,
             admitted=options.tolerance,
             where=asked.store.where if is_recorded and asked.store else None,
             duration_s=repetition.duration_s,

@@ -130,8 +130,6 @@ class StackAtWork:
                     self._runs[position] = run
                 for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
                     run.log_metrics(step, metrics, at_s)
-            if judgement is not None:
-                run.set_tags(judgement.tags)
             outcome = end_run(
                 run,
                 store,
@@ -139,6 +137,7 @@ class StackAtWork:
                 self._prepared,
                 result,
                 with_pictures=not assignment.is_sweep,
+                last_tags=judgement.tags if judgement is not None else None,
             )
             del self._runs[position]
             yield Progress(0.5, outcome.metrics.get("train/loss"))

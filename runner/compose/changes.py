@@ -44,6 +44,11 @@ def changed(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, An
         for name in sections:
             inner = place.get(name)
             place[name] = place = dict(inner) if isinstance(inner, dict) else {}
+        if isinstance(place.get(key), dict) and not isinstance(override.value(), dict):
+            raise CommandError(
+                f"{text}: must be one setting ({key}.name=...) or a whole group "
+                f"('{key}={{name: ...}}'): no file of conf/ is composed into what is on record."
+            )
         place[key] = override.value()
     return result
 

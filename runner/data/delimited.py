@@ -49,7 +49,7 @@ def read_delimited(path: Path, file: str, config: FileData | RowsWanted) -> list
         if not header:
             raise DataError(f"{file}: must name its columns in the first line, got an empty file.")
         names = [name.strip() for name in header]
-        _check_header(f"{file}, line {header_line}", names, delimiter)
+        _check_header(f"{file}, line {header_line}", names, config)
         hint = _hint(names, delimiter, config)
         header_place = f", line {header_line}"
         wanted = choose_columns(file, names, config, header=header_place, hint=hint)
@@ -102,10 +102,13 @@ def _rows(
         yield record
 
 
-def _check_header(where: str, names: list[str], delimiter: str) -> None:
-    if len(names) == 1:
+def _check_header(where: str, names: list[str], config: FileData | RowsWanted) -> None:
+    delimiter, is_rows = config.delimiter, isinstance(config, RowsWanted)
+    # Rows without labels may be of a single feature.
+    if len(names) == 1 and not (is_rows and config.features == tuple(names)):
         other = _likely_delimiter(names[0], delimiter)
-        hint = f"\nIts columns look separated by {other!r}: try {_option(other)}" if other else ""
+        hint = f"\nIts columns look separated by {other!r}" if other else ""
+        hint += f": try {_option(other)}" if other and not is_rows else ""
         raise DataError(
             f"{where}: must have at least 2 columns separated by {delimiter!r}, "
             f"got only {shorten(names[0], 60)}.{hint}"

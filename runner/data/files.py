@@ -59,15 +59,19 @@ def load_file(config: FileData) -> Dataset:
     return dataset_from_columns(path.stem, str(path.absolute()), features, labels)
 
 
-def load_rows(path: Path, features: Sequence[str]) -> dict[str, FloatArray | list[str]]:
+def load_rows(
+    path: Path, features: Sequence[str], delimiter: str | None = None
+) -> dict[str, FloatArray | list[str]]:
     """Read the raw rows of a person's own table, without any labels.
 
     Parameters
     ----------
     path : Path
-        Of one of the kinds that `load_file` takes; delimited text has commas, or tabs in a .tsv.
+        Of one of the kinds that `load_file` takes.
     features : sequence of str
         The columns to read.
+    delimiter : str or None
+        Of delimited text; None for commas, or tabs in a .tsv.
 
     Returns
     -------
@@ -79,8 +83,9 @@ def load_rows(path: Path, features: Sequence[str]) -> dict[str, FloatArray | lis
     DataError
         If the file is of no use; the text names the line and the column.
     """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    columns = _columns(path, printable(path), RowsWanted(tuple(features), delimiter))
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    wanted = RowsWanted(tuple(features), delimiter or usual)
+    columns = _columns(path, printable(path), wanted)
     if any(not len(column.values) for column in columns):
         raise DataError(f"{printable(path)}: must hold at least one row, got none.")
     return {column.name: _with_truth_as_numbers(column.values) for column in columns}

@@ -21,7 +21,7 @@ from runner.records.hostile import CONFIG_LIMIT, TEXT_LIMIT, parse_json
 from runner.records.original import Metrics, Original, digests_of
 from runner.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
 from runner.text import printable
-from runner.tracking import read_file
+from runner.tracking import final_metrics, read_file
 from softnet import parameter_shapes
 
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
@@ -75,9 +75,9 @@ class FolderSource:
 
     @property
     def final(self) -> Mapping[str, float]:
-        """The last value of each metric."""
+        """The metrics of the weights that were kept."""
         ordered = sorted(self._metrics.items(), key=lambda item: item[0][1])
-        return {name: values[-1] for (name, _), values in ordered}
+        return final_metrics({name: values[-1] for (name, _), values in ordered})
 
     def _read_metrics(self, digest: object) -> Metrics:
         content = self.read(METRICS, TEXT_LIMIT)

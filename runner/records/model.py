@@ -40,8 +40,11 @@ class _Preprocessing(_Part):
         if self.categories.keys() != self.fitted.keys() or not self.categories.keys() <= set(names):
             raise ValueError("categories and fitted must be of the same feature names")
         for name, codes in self.fitted.items():
-            if not codes or any(not 0 <= c < len(self.categories[name]) for c in codes):
-                raise ValueError("fitted must hold places in categories")
+            words = self.categories[name]
+            if len(set(words)) != len(words):
+                raise ValueError("categories must differ")
+            if not codes or list(codes) != sorted({c for c in codes if 0 <= c < len(words)}):
+                raise ValueError("fitted must hold places in categories, in their order")
         if 0.0 in self.scale:
             raise ValueError("scale must not hold 0")
         return self

@@ -34,7 +34,7 @@ from runner.run_files import (
     sha256,
     weights_sha256,
 )
-from runner.tracking import flattened
+from runner.tracking import flattened, varied_of
 
 # What a run records; other metrics may have been added to it by anybody.
 _OURS = ("train/", "val/", "test/", "best/")
@@ -86,7 +86,7 @@ class Source(Protocol):
 
     @property
     def final(self) -> Mapping[str, float]:
-        """The last value of each metric."""
+        """The metrics of the weights that were kept."""
         ...
 
     @property
@@ -171,7 +171,7 @@ class Original:
     @property
     def varied(self) -> Mapping[str, str]:
         """The overrides by which it differed from others of its sweep."""
-        return _texts(self.source.tags.get("runner.varied", "{}")) or {}
+        return varied_of(self.source.tags)
 
     def require_result(self) -> None:
         """Make sure that it left something to compare with.

@@ -71,10 +71,12 @@ class RerunReport:
         Its jobs.
     is_single : bool
         Whether it is a run of its own.
-    differences : sequence of EnvironmentDifference
-        Between where the originals ran and here.
+    differences : sequence of EnvironmentDifference or None
+        Between where the originals ran and here; None where nothing was run.
     n_in_all : int
-        Jobs that there are, of which a sample may have been taken.
+        Jobs that there are.
+    is_sample : bool
+        Whether only some of them were taken.
     admitted : float or None
         Relative differences that are admitted.
     where : str or None
@@ -86,8 +88,9 @@ class RerunReport:
     title: str
     lines: Sequence[RerunLine]
     is_single: bool
-    differences: Sequence[EnvironmentDifference]
+    differences: Sequence[EnvironmentDifference] | None
     n_in_all: int
+    is_sample: bool
     admitted: float | None
     where: str | None
     duration_s: float
@@ -106,7 +109,8 @@ def print_rerun(report: RerunReport, file: TextIO | None = None) -> None:
             _print_single(console, report.lines[0], report.admitted)
         else:
             _print_several(console, report)
-        _print_environment(console, report.differences)
+        if report.differences is not None:
+            _print_environment(console, report.differences)
         print_line(console, (f"took {duration(report.duration_s)}", ""))
         for line in report.lines if report.is_single and report.where else ():
             print_line(console, (f"run {elide(line.run_id, _LONGEST)}, a rerun of ", ""),
@@ -152,8 +156,7 @@ def _signed(name: str, then: float | None, now: float | None) -> str:
 
 
 def _print_several(console: Console, report: RerunReport) -> None:
-    n_jobs = len(report.lines)
-    of_all = f", a sample of {report.n_in_all:,}" if n_jobs < report.n_in_all else ""
+    of_all = f", a sample of {report.n_in_all:,}" if report.is_sample else ""
     print_line(console, (elide(report.title, _LONGEST), "bold"), (of_all, ""))
     compared = [line for line in report.lines if line.comparison is not None]
     told = [line for line in compared if line.comparison.verdict is not Verdict.IDENTICAL]  # type: ignore[union-attr]  # chosen so
@@ -173,18 +176,20 @@ def _print_several(console: Console, report: RerunReport) -> None:
     if len(changed) > _MOST_LINES:
         print_line(console, (f"... and {len(changed) - _MOST_LINES:,} more", ""))
     if compared:
-        print_line(console, (_summary(compared), "bold"))
+        print_line(console, (_summary(report.lines), "bold"))
 
 
 def _summary(lines: Sequence[RerunLine]) -> str:
     """Sum up the verdicts: ``1,000 of 1,000 identical``."""
     verdicts = [line.comparison.verdict for line in lines if line.comparison is not None]
-    told = [f"{verdicts.count(Verdict.IDENTICAL):,} of {len(verdicts):,} identical"]
+    told = [f"{verdicts.count(Verdict.IDENTICAL):,} of {len(lines):,} identical"]
     told += [
         f"{verdicts.count(verdict):,} {words}"
         for verdict, words in _IN_WORDS.items()
         if verdict is not Verdict.IDENTICAL and verdict in verdicts
     ]
+    if len(verdicts) < len(lines):
+        told.append(f"{len(lines) - len(verdicts):,} broke off")
     return ", ".join(told)
 
 

@@ -93,6 +93,8 @@ def _print_firsts(console: Console, comparison: Comparison) -> None:
 def _largest(comparison: Comparison) -> str:
     if not math.isfinite(comparison.relative):
         return "beyond any number"
+    if comparison.relative == 0:
+        return "the sign of a zero"
     relative = f"{comparison.relative:.2g} relative"
     if comparison.ulps > _COUNTABLE:
         return relative

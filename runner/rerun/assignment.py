@@ -81,9 +81,11 @@ class Rerun(Assignment):
         model: RecordedModel | None = None
         try:
             model, findings = original.model()
-            sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
         except RecordError as error:
             findings = [str(error)]
+        if model is not None and not findings:
+            sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
+        else:  # what has been changed says nothing of the weights
             sizes = job.shape.settings.layer_sizes if job.shape else ()
         weights, more = original.weights(parameter_shapes(sizes))
         found = (*original.source.findings, *findings, *more)

@@ -167,8 +167,9 @@ def _bits(values: Sequence[float]) -> bytes:
 def _first_metric(original: Metrics, rerun: Metrics) -> Difference | None:
     """Find the earliest step at which a metric differs, or is missing on one side."""
     # Within a step in the order in which a run records them.
-    names = [*dict.fromkeys(name for name, _ in chain(rerun, original))]
-    for name, step in sorted({*original, *rerun}, key=lambda at: (at[1], names.index(at[0]))):
+    names = dict.fromkeys(name for name, _ in chain(rerun, original))
+    order = {name: place for place, name in enumerate(names)}
+    for name, step in sorted({*original, *rerun}, key=lambda at: (at[1], order[at[0]])):
         then, now = original.get((name, step), ()), rerun.get((name, step), ())
         if _bits(then) != _bits(now):
             return Difference(f"{name} at step {step:,}", _written(then), _written(now))
@@ -209,17 +210,15 @@ def _pairs(
 ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Put side by side what has one scale: an array of parameters, a metric over its steps."""
     pairs = [(then, rerun[1][name]) for name, then in original[1].items()]
-    for metric in dict.fromkeys(name for name, _ in (*original[0], *rerun[0])):
-        steps = [at for at in original[0] if at[0] == metric]
-        both = [at for at in steps if len(original[0][at]) == len(rerun[0].get(at, ())) == 1]
-        n_rerun = sum(name == metric for name, _ in rerun[0])
-        if not len(steps) == len(both) == n_rerun:
-            pairs.append((np.array([0.0]), np.array([np.nan])))
-            continue
-        values = ([side[0][at][0] for at in both] for side in (original, rerun))
-        then, now = (np.array(column) for column in values)
-        pairs.append((then, now))
-    return pairs
+    columns: dict[str, tuple[list[float], list[float]]] = {}
+    for at in dict.fromkeys([*original[0], *rerun[0]]):
+        values = original[0].get(at, ()), rerun[0].get(at, ())
+        then, now = columns.setdefault(at[0], ([], []))
+        # Where one side has none, or more than one, there is no measure of the difference.
+        whole = all(len(each) == 1 for each in values)
+        then.append(values[0][0] if whole else 0.0)
+        now.append(values[1][0] if whole else math.nan)
+    return pairs + [(np.array(then), np.array(now)) for then, now in columns.values()]
 
 
 def _span(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, float]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config import Experiment, FileData, fingerprint, to_plain
 from runner.errors import CommandError, ConfigError, DataError, RecordError, RunnerError, shorten
 from runner.places import expanded, is_folder
-from runner.plan import Plan, PlannedJob, make_plan
+from runner.plan import Plan, PlannedJob, plan_each
 from runner.progress import progress
 from runner.records import FolderSource, Original, Source
 from runner.rerun.places import allowed_folders, with_data_from
@@ -176,7 +175,7 @@ def _decides_alike(original: Original, changed: Experiment) -> bool:
 def _planned(
     found: Sequence[tuple[Original, Experiment]], options: Options
 ) -> tuple[Plan, tuple[Original, ...]]:
-    """Plan the jobs; those that have become equal by the changes are one."""
+    """Plan a job for each original; those that have become equal by changes are one."""
     keys = [text.partition("=")[0] for text in options.overrides]
     jobs = [
         _RecordedJob(
@@ -188,22 +187,17 @@ def _planned(
         )
         for original, experiment in found
     ]
-    plan = make_plan(jobs)
-    jobs_of_plan = list(plan.jobs)
-    originals: list[Original] = []
-    for original, experiment in found:
-        job = plan.jobs[len(originals)] if len(originals) < len(plan.jobs) else None
-        if job is not None and _is_job_of(job, experiment):
-            if not options.overrides:
-                # Of a sample, or of a run alone, too little varies to name it by.
-                named = replace(job, name=original.source.name, varied=original.varied)
-                jobs_of_plan[len(originals)] = named
-            originals.append(original)
-    return replace(plan, jobs=tuple(jobs_of_plan)), tuple(originals)
-
-
-def _is_job_of(job: PlannedJob, experiment: Experiment) -> bool:
-    return fingerprint(job.experiment, "") == fingerprint(experiment, "")
+    plan = plan_each(jobs)
+    kept: dict[str, tuple[PlannedJob, Original]] = {}
+    for number, (job, (original, _)) in enumerate(zip(plan.jobs, found, strict=True)):
+        if options.overrides:
+            kept.setdefault(job.key, (job, original))
+            continue
+        # Of a sample, or of a run alone, too little varies to name it by.
+        named = replace(job, name=original.source.name, varied=original.varied)
+        kept[str(number)] = named, original
+    planned, originals = zip(*kept.values(), strict=True)
+    return replace(plan, jobs=planned), originals
 
 
 def _check_data(plan: Plan, originals: Sequence[Original], options: Options) -> None:
@@ -227,6 +221,6 @@ def _with_hint(
     problem: ConfigError | DataError, experiment: Experiment, options: Options
 ) -> RunnerError:
     own = isinstance(experiment.data, FileData)
-    if own and options.data is None and not Path(experiment.data.path).exists():  # type: ignore[union-attr]  # a file's
+    if own and options.data is None and not expanded(experiment.data.path).exists():  # type: ignore[union-attr]  # a file's
         return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")
     return problem

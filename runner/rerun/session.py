@@ -70,8 +70,8 @@ class Repetition:
         What was asked for.
     jobs : list of Repeated
         In the order of the plan, what cannot be repeated last.
-    differences : list of EnvironmentDifference
-        Between where the originals ran and here.
+    differences : list of EnvironmentDifference or None
+        Between where the originals ran and here; None where nothing was run.
     run_id : str or None
         Of the rerun of a sweep, where it was recorded.
     duration_s : float
@@ -80,7 +80,7 @@ class Repetition:
 
     request: Request
     jobs: list[Repeated] = field(default_factory=list)
-    differences: list[EnvironmentDifference] = field(default_factory=list)
+    differences: list[EnvironmentDifference] | None = None
     run_id: str | None = None
     duration_s: float = 0.0
 
@@ -89,7 +89,7 @@ class Repetition:
         return sum(j.comparison is not None and j.comparison.verdict is verdict for j in self.jobs)
 
 
-def repeat(asked: Request, options: Options) -> Repetition:
+def run_request(asked: Request, options: Options) -> Repetition:
     """Run what was asked for, compare, and record it unless it is only checked.
 
     Raises
@@ -100,18 +100,20 @@ def repeat(asked: Request, options: Options) -> Repetition:
     started = time.monotonic()
     repetition = Repetition(asked)
     found: dict[int, Repeated] = {}
+    unfit = [
+        Repeated(source.name, source.run_id, None, cannot_compare(reason))
+        for source, reason in asked.unfit
+    ]
     garbage.allow()
     raise_what_was_swallowed()
     if asked.plan is not None:
         store = None if options.check else asked.store
         with _recorded(asked, store, repetition) as parent:
             _run(asked, asked.plan, store, parent, found)
-            repetition.jobs = [found[position] for position in sorted(found)]
+            repetition.jobs = [found[position] for position in sorted(found)] + unfit
         repetition.differences = _differences(asked, asked.plan)
-    repetition.jobs += [
-        Repeated(source.name, source.run_id, None, cannot_compare(reason))
-        for source, reason in asked.unfit
-    ]
+    else:
+        repetition.jobs = unfit
     repetition.duration_s = time.monotonic() - started
     return repetition
 
@@ -139,15 +141,19 @@ def _run(
     if asked.parent is None:
         shape = plan.jobs[0].shape
         total, unit, name = (shape.settings.n_steps if shape else 1), "steps", plan.jobs[0].name
-        events, per_job = _alone(rerun), total
+        # Half of a job is its training, half its record.
+        events, per_job = _alone(rerun), 2 * total
     else:
         total, unit, name = len(fit), "jobs", asked.parent.name
         events, per_job = _in_workers(asked, rerun, fit), 1
     with progress(total, name, unit=unit) as advance, closing(events):
+        done = 0.0
         for event in events:
             match event:
                 case Progress():
-                    advance(event.n_jobs * per_job, loss=event.loss)
+                    more = min(event.n_jobs * per_job, total - done)
+                    advance(more, loss=event.loss)
+                    done += more
                 case Unfit() if asked.parent is None:
                     raise RecordError(event.reason)
                 case Unfit():
@@ -156,7 +162,7 @@ def _run(
                 case Ended():
                     found[event.position] = repeated = _repeated(asked, plan, event)
                     if store is not None:
-                        _link(store, repeated)
+                        _link(store, repeated, compares=asked.compares)
 
 
 def _repeated(asked: Request, plan: Plan, event: Ended) -> Repeated:
@@ -171,11 +177,12 @@ def _without_a_run(asked: Request, position: int, reason: str) -> Repeated:
     return Repeated(source.name, source.run_id, None, cannot_compare(reason))
 
 
-def _link(store: Store, repeated: Repeated) -> None:
+def _link(store: Store, repeated: Repeated, *, compares: bool) -> None:
     """Let the original name its rerun, as the rerun names its original."""
     outcome, comparison = repeated.outcome, repeated.comparison
     if outcome is not None and outcome.run_id:
-        told = str(comparison.verdict) if comparison else "with other settings"
+        broke_off = "broke off" if compares else "with other settings"
+        told = str(comparison.verdict) if comparison else broke_off
         store.set_tags(repeated.original_id, {f"{_RERUN}{outcome.run_id}": told})
 
 
@@ -237,7 +244,8 @@ def _recorded(
         }
         run.log_metrics(0, counts)
         store.close_abandoned_runs()  # of workers that died
-        n_failed = sum(map(_failed, repetition.jobs))
+        # One that diverged as its original did has not failed to repeat it.
+        n_failed = sum(job.comparison is None and _failed(job) for job in repetition.jobs)
         if n_failed:
             run.fail(f"{n_failed:,} of {len(repetition.jobs):,} jobs failed")
         else:
@@ -258,17 +266,17 @@ def _summary(repetition: Repetition) -> str:
 
 
 def _differences(asked: Request, plan: Plan) -> list[EnvironmentDifference]:
-    """Return what differs between here and where the first original ran that differs at all."""
-    seen: set[str] = set()
+    """Return all that differs between here and where any of the originals ran, each fact once."""
+    seen: set[tuple[str, ...]] = set()
+    found: dict[EnvironmentDifference, None] = {}
     for original, job in zip(asked.originals, plan.jobs, strict=True):
-        digest = original.source.tags.get("runner.environment", "")
-        if digest in seen:
-            continue
-        seen.add(digest)
-        differences, _ = differences_of(original, job)
-        if differences:
-            return differences
-    return []
+        tags = original.source.tags
+        names = ("environment", "data_digest", "split_digest")
+        place = *(tags.get(f"runner.{name}", "") for name in names), job.data_digest
+        if place not in seen:
+            seen.add(place)
+            found |= dict.fromkeys(differences_of(original, job)[0])
+    return list(found)
 
 
 def exit_code(repetition: Repetition, options: Options) -> int:

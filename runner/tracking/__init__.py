@@ -7,7 +7,14 @@ them all. Importing this costs nothing: MLflow itself is imported when a store i
 from runner.tracking.artifacts import read_file
 from runner.tracking.opening import find_store, find_stores, open_store
 from runner.tracking.originals import RecordedOriginal, find_original, is_run_id, members_of
-from runner.tracking.recorded import SUMMED_UP, UNREAD, RecordedJob, RecordedSweep
+from runner.tracking.recorded import (
+    SUMMED_UP,
+    UNREAD,
+    RecordedJob,
+    RecordedSweep,
+    final_metrics,
+    varied_of,
+)
 from runner.tracking.runs import FLUSH_EVERY_S, RecordedRun, flattened
 from runner.tracking.store import Store
 from runner.tracking.sweeps import Sweeps
@@ -22,6 +29,7 @@ __all__ = [
     "RecordedSweep",
     "Store",
     "Sweeps",
+    "final_metrics",
     "find_original",
     "find_store",
     "find_stores",
@@ -30,4 +38,5 @@ __all__ = [
     "members_of",
     "open_store",
     "read_file",
+    "varied_of",
 ]

@@ -42,12 +42,10 @@ def write_batch(
     params, tags : mapping of str to str
         As MLflow takes them.
     is_first : bool
-        Whether the run is known to have neither metrics nor params.
+        Whether the run is known to have neither metrics nor params, and none of these tags.
     """
     if is_first and _is_known(client):
-        _write_rows(client, run_id, metrics, params)
-        metrics, params = (), {}
-    if not (metrics or params or tags):
+        _write_rows(client, run_id, metrics, params, tags)
         return
     from mlflow.entities import Metric, Param, RunTag
 
@@ -73,10 +71,14 @@ def _store(client: MlflowClient) -> Any:  # noqa: ANN401  (MLflow has no annotat
 
 
 def _write_rows(
-    client: MlflowClient, run_id: str, metrics: Sequence[Noted], params: Mapping[str, str]
+    client: MlflowClient,
+    run_id: str,
+    metrics: Sequence[Noted],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
 ) -> None:
-    """Write the rows that `log_batch` writes for a run without metrics and params."""
-    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam
+    """Write the rows that `log_batch` writes for a run that has none of them yet."""
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlTag
     from sqlalchemy import insert
 
     store = _store(client)
@@ -98,6 +100,7 @@ def _write_rows(
             newest[key] = (rank, row)
     written = {
         SqlParam: [{"key": k, "value": v, "run_uuid": run_id} for k, v in params.items()],
+        SqlTag: [{"key": k, "value": v, "run_uuid": run_id} for k, v in tags.items()],
         SqlMetric: list(rows.values()),
         SqlLatestMetric: [row for _, row in newest.values()],
     }

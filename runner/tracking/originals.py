@@ -16,6 +16,7 @@ from runner.tracking.address import resolve
 from runner.tracking.artifacts import read_artifact
 from runner.tracking.opening import connect
 from runner.tracking.processes import is_gone
+from runner.tracking.recorded import REPLACED, final_metrics
 from runner.tracking.runs import FAILURE, close_unclosed
 from runner.tracking.store import Store
 
@@ -98,8 +99,8 @@ class RecordedOriginal:
 
     @property
     def final(self) -> Mapping[str, float]:
-        """The last value of each metric."""
-        return dict(self.run.data.metrics)
+        """The metrics of the weights that were kept."""
+        return final_metrics(self.run.data.metrics)
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -125,7 +126,7 @@ class RecordedOriginal:
         """
         found: dict[tuple[str, int], dict[str, float]] = {}
         with library.in_words(self.store.address.uri):
-            for name, shown in self.final.items():
+            for name, shown in self.run.data.metrics.items():
                 for entry in self.store.client.get_metric_history(self.run_id, name):
                     value = float(entry.value)
                     # By its text, since one NaN is as good as another.
@@ -137,7 +138,7 @@ class RecordedOriginal:
 
 
 def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
-    """Find a run by its id, and make nothing.
+    """Find a run by its id. Runs that dead processes left RUNNING are closed, as at any start.
 
     Parameters
     ----------
@@ -229,6 +230,8 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
                     f"got {shorten(run.info.run_id)}."
                 )
             # A job that failed and was run again has two: the one that ended well stands.
+            if REPLACED in run.data.tags:
+                continue
             key = run.data.tags.get("runner.key", run.info.run_id)
             if key not in found or found[key].info.status != "FINISHED":
                 found[key] = run

@@ -22,6 +22,8 @@ SUMMED_UP = "runner.summed_up"
 # The tag of a sweep of which some data could not be read: the digest of its settings, by which it
 # is known again when they can be.
 UNREAD = "runner.unread"
+# The tag of a job's run that another one has taken the place of, with the data as they are now.
+REPLACED = "runner.replaced"
 
 
 @dataclass(frozen=True)
@@ -109,22 +111,24 @@ def outcome_of(run: Run) -> Outcome:
         run_id=run.info.run_id,
         # A run that is still RUNNING has no outcome yet, and may never have one.
         status=cast("Status", status) if status in {"FINISHED", "FAILED"} else "KILLED",
-        varied=_varied(run.data.tags),
-        metrics=_final(run.data.metrics),
+        varied=varied_of(run.data.tags),
+        metrics=final_metrics(run.data.metrics),
         failure=run.data.tags.get(FAILURE),
         duration_s=(ended_ms - run.info.start_time) / 1000,
     )
 
 
-def _varied(tags: Mapping[str, str]) -> dict[str, str]:
+def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Read the overrides by which a run differed from others; none from what anybody scribbled."""
     try:
         varied = json.loads(tags.get("runner.varied", "{}"))
-    except ValueError:
-        return {}
-    return {str(k): str(v) for k, v in varied.items()} if isinstance(varied, dict) else {}
+    except (ValueError, RecursionError):
+        varied = None
+    is_sound = isinstance(varied, dict) and all(isinstance(v, str) for v in varied.values())
+    return dict(varied) if is_sound else {}
 
 
-def _final(metrics: Mapping[str, float]) -> dict[str, float]:
+def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics of the weights that were kept: with early stopping the best ones."""
     final = dict(metrics)
     for name, value in metrics.items():

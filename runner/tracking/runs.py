@@ -126,7 +126,8 @@ class RecordedRun:
         metrics = list(self._metrics)
         tags = {key: cut(value) for key, value in self._tags.items()}
         # A batch that fails may be there by half.
-        is_first, self._is_empty = self._is_empty, False
+        is_first = self._is_empty and not tags.keys() & self._written_tags.keys()
+        self._is_empty = False
         with library.in_words(self._place):
             write_batch(self._client, self.run_id, metrics, self._params, tags, is_first=is_first)
         del self._metrics[: len(metrics)]

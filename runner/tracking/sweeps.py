@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from runner.checkpoint import read_arrays
 from runner.tracking import library
 from runner.tracking.processes import is_gone
-from runner.tracking.recorded import UNREAD, RecordedJob, RecordedSweep, outcome_of, sweep_of
+from runner.tracking.recorded import (
+    REPLACED,
+    UNREAD,
+    RecordedJob,
+    RecordedSweep,
+    outcome_of,
+    sweep_of,
+)
 from runner.tracking.runs import close_unclosed
 
 if TYPE_CHECKING:
@@ -24,8 +31,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _A_PAGE = 1000
-# The tag of a job's run that another one has taken the place of, with the data as they are now.
-_REPLACED = "runner.replaced"
 
 
 class Sweeps:
@@ -91,7 +96,7 @@ class Sweeps:
         wanted = f"tags.`runner.kind` = 'run' and tags.`runner.sweep` = '{sweep.run_id}'"
         found: dict[str, RecordedJob] = {}
         for run in self._search([sweep.experiment_id], wanted):
-            if _REPLACED in run.data.tags:
+            if REPLACED in run.data.tags:
                 continue
             key = run.data.tags.get("runner.key", run.info.run_id)
             known = found.get(key)
@@ -170,7 +175,7 @@ class Sweeps:
             If the store fails.
         """
         with library.in_words(self._place):
-            self._client.set_tag(run_id, _REPLACED, "true")
+            self._client.set_tag(run_id, REPLACED, "true")
 
     def plan_of(self, sweep: RecordedSweep) -> str:
         """Return the plan that a sweep's run has, a line of JSON for each job; "" without one.

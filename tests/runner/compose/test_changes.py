@@ -54,6 +54,7 @@ def test_the_config_itself_stays_as_it_is() -> None:
         ("seed=???", "must put a plain value"),
         ("hydra.job.name=x", "must put a plain value"),
         ("seed=[1", "seed=[1"),
+        ("model=mlp", "no file of conf/ is composed into what is on record"),
     ],
 )
 def test_what_is_more_than_a_value_is_refused(override: str, expected: str) -> None:

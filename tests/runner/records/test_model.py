@@ -15,7 +15,7 @@ SOUND: dict[str, Any] = {
     "preprocessing": {
         "feature_names": ["size", "colour"],
         "categories": {"colour": ["blue", "red"]},
-        "fitted": {"colour": [1, 0]},
+        "fitted": {"colour": [0, 1]},
         "scaling": "standardize",
         "shift": [0.1, 0.0],
         "scale": [2.5, 1.0],
@@ -78,6 +78,9 @@ FAULTS: list[tuple[dict[str, object], str]] = [
     ({"categories": {"colour": [1]}}, "categories.colour.0"),
     ({"fitted": {"colour": []}}, "places in categories"),
     ({"fitted": {"colour": [2]}}, "places in categories"),
+    ({"fitted": {"colour": [1, 0]}}, "in their order"),
+    ({"fitted": {"colour": [0, 0]}}, "in their order"),
+    ({"categories": {"colour": ["red", "red"]}}, "categories must differ"),
     ({"fitted": {"colour": [-1]}}, "places in categories"),
     ({"fitted": {"colour": [10**30]}}, "places in categories"),
     ({"fitted": {"colour": [0.0]}}, "fitted.colour.0"),

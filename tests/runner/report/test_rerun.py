@@ -41,6 +41,7 @@ def printed(*lines: RerunLine, **changes: object) -> str:
         "is_single": len(lines) == 1,
         "differences": [],
         "n_in_all": len(lines),
+        "is_sample": False,
         "admitted": None,
         "where": None,
         "duration_s": 1.26,
@@ -130,14 +131,21 @@ def test_other_settings_are_shown_side_by_side() -> None:
 
 def test_a_sweep_sums_up_and_tells_only_what_is_not_identical() -> None:
     lines = [line(SAME), line(OFF, name="seed=4"), line(SAME), line(cannot_compare("gone"))]
-    text = printed(*lines, n_in_all=10)
+    text = printed(*lines, n_in_all=10, is_sample=True)
     assert text.startswith("sweep-1, a sample of 10\nseed=4  CLOSE\n")
     assert "2 of 4 identical, 1 close, 1 not comparable\n" in text
     assert "1,000 of 1,000 identical\n" in printed(*[line(SAME)] * 1000)
 
 
 def test_a_sweep_lists_what_broke_off() -> None:
-    assert "seed=3  FAILED: no room\n" in printed(line(SAME), line(None, failure="no room"))
+    text = printed(line(SAME), line(None, failure="no room"))
+    assert "seed=3  FAILED: no room\n" in text
+    assert "1 of 2 identical, 1 broke off\n" in text
+
+
+def test_nothing_is_said_of_the_machine_where_nothing_was_run() -> None:
+    text = printed(line(cannot_compare("gone")), line(cannot_compare("gone")), differences=None)
+    assert "Nothing differs" not in text
 
 
 def test_text_of_a_record_does_not_act_on_the_terminal() -> None:

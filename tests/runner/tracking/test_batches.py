@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 from runner.tracking import Store, batches
 from runner.tracking.batches import Noted, write_batch
 
-TABLES = ("params", "metrics", "latest_metrics")
+TABLES = ("params", "metrics", "latest_metrics", "tags")
+TAGS = {"runner.files_sha256": "{}", "empty": ""}
 PARAMS = {"seed": "0", "optimizer.learning_rate": "0.1", "empty": ""}
 CASES: dict[str, list[Noted]] = {
     "a usual run": [
@@ -47,7 +48,7 @@ def rows_of(database: Path, run_id: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def new_run(store: Store) -> str:
-    return str(store.client.create_run(store.experiment_id).info.run_id)
+    return str(store.client.create_run(store.experiment_id, run_name="one").info.run_id)
 
 
 @pytest.fixture
@@ -69,8 +70,8 @@ def test_a_first_batch_leaves_the_rows_of_log_batch(
     embedded: Store, database: Path, asked: list[str], metrics: list[Noted]
 ) -> None:
     ours, theirs = new_run(embedded), new_run(embedded)
-    write_batch(embedded.client, ours, metrics, PARAMS, {}, is_first=True)
-    write_batch(embedded.client, theirs, metrics, PARAMS, {}, is_first=False)
+    write_batch(embedded.client, ours, metrics, PARAMS, TAGS, is_first=True)
+    write_batch(embedded.client, theirs, metrics, PARAMS, TAGS, is_first=False)
     assert asked == [theirs]
     assert rows_of(database, ours) == rows_of(database, theirs)
 
@@ -81,7 +82,7 @@ def test_tags_are_written_too(embedded: Store, database: Path, is_first: bool) -
     metrics = CASES["a usual run"]
     write_batch(embedded.client, run_id, metrics, PARAMS, {"a": "tag"}, is_first=is_first)
     assert embedded.client.get_run(run_id).data.tags["a"] == "tag"
-    assert [len(rows) for rows in rows_of(database, run_id).values()] == [3, 8, 2]
+    assert [len(rows) for rows in rows_of(database, run_id).values()][:3] == [3, 8, 2]
 
 
 def test_an_mlflow_that_is_not_known_writes_for_itself(
@@ -91,7 +92,7 @@ def test_an_mlflow_that_is_not_known_writes_for_itself(
     run_id = new_run(embedded)
     write_batch(embedded.client, run_id, CASES["a usual run"], PARAMS, {}, is_first=True)
     assert asked == [run_id]
-    assert [len(rows) for rows in rows_of(database, run_id).values()] == [3, 8, 2]
+    assert [len(rows) for rows in rows_of(database, run_id).values()][:3] == [3, 8, 2]
 
 
 def test_the_installed_mlflow_is_the_one_whose_ways_are_known(embedded: Store) -> None:
@@ -115,4 +116,4 @@ def test_a_batch_that_failed_is_written_once_when_it_is_tried_again(
         run.flush()
     run.finish()
     assert asked == [run.run_id]
-    assert [len(rows) for rows in rows_of(database, run.run_id).values()] == [1, 1, 1]
+    assert [len(rows) for rows in rows_of(database, run.run_id).values()][:3] == [1, 1, 1]
