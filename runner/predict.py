@@ -86,9 +86,12 @@ def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[
     except ConfigError as error:
         # What is a setting elsewhere is an argument here.
         raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
-    X = model.preprocessing.transform(model.preprocessing.encode_rows(columns))
-    network = Network.from_weights(weights, model.activation)
-    return network.predict_proba(X)[0], model.class_names
+    encoded = model.preprocessing.encode_rows(columns)
+    # What a run that diverged has left gives nan, and that is told by the rows themselves.
+    with np.errstate(all="ignore"):
+        X = model.preprocessing.transform(encoded)
+        network = Network.from_weights(weights, model.activation)
+        return network.predict_proba(X)[0], model.class_names
 
 
 def _header(class_names: Sequence[str]) -> list[str]:

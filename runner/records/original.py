@@ -34,6 +34,7 @@ from runner.run_files import (
     sha256,
     weights_sha256,
 )
+from runner.text import elide
 from runner.tracking import flattened, varied_of
 
 # What a run records; other metrics may have been added to it by anybody.
@@ -186,9 +187,9 @@ class Original:
             raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
         # One that diverged has left all that a finished one has; the digests come last.
         if source.status != "FINISHED" and DIGESTS not in source.tags:
-            reason = source.failure or "no reason on record"
+            reason = shorten(source.failure) if source.failure else "no reason on record"
             raise RecordError(
-                f"{source.place}: ended {source.status} ({shorten(reason)}) and left no result."
+                f"{source.place}: ended {elide(source.status, 20)} ({reason}) and left no result."
             )
 
     def metrics(self) -> Metrics:

@@ -31,7 +31,7 @@ def is_gone(name: str) -> bool:
         os.kill(int(rest), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError, ValueError):  # a number that no process has
         return False
     return False
 
@@ -99,6 +99,8 @@ def dead(database: Path) -> Iterator[str]:
     except FileNotFoundError:
         return  # nobody is at work, or the last one has just taken the folder away
     for path in paths:
+        if path.is_symlink() or not path.is_file():
+            continue  # whoever made it, it was none of ours
         try:
             with path.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -51,6 +51,7 @@ class Record:
         values = yaml.safe_load((self.folder / CONFIG).read_bytes())
         for section, value in sections.items():
             both = isinstance(value, dict) and isinstance(values.get(section), dict)
+            both = both and section != "data"  # other data have other settings
             values[section] = values[section] | value if both else value
         self.write(CONFIG, yaml.safe_dump(values).encode())
         values = {name: held for name, held in values.items() if name not in {"tracking", "sweep"}}

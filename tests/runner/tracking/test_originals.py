@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from runner.errors import CommandError, RecordError, RunnerError, StoreError
-from runner.tracking import Store, find_original, is_run_id, members_of
+from runner.records import FolderSource, Original, write_folder
+from runner.tracking import Store, find_original, is_run_id, members_of, open_store
 from runner.tracking.originals import RecordedOriginal
+from softnet import parameter_shapes
+from tests.runner.jobs import outcomes, plan, work
 from tests.runner.tracking.hostile_server import Answer, HostileServer
 
 RUN_ID = "0123456789abcdef" * 2
@@ -190,3 +193,25 @@ def test_a_redirect_of_any_question_is_not_followed() -> None:
         with pytest.raises(StoreError, match="307"):
             find_original(server.address, RUN_ID)
         assert elsewhere.asked == []
+
+
+def test_a_run_is_read_whole_from_a_real_server(server: str, tmp_path: Path) -> None:
+    store = open_store(server, None, "originals")
+    (outcome,) = outcomes(work(store, plan({}), (0,), sweep_id=None)).values()
+    original = Original.read(find_original(server, outcome.run_id))
+    model, findings = original.model()
+    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
+    weights, more = original.weights(parameter_shapes(sizes))
+    assert findings == more == original.environment()[1] == []
+    assert sum(array.size for array in weights.values()) == 27
+    assert original.metrics()["train/loss", 60] == (outcome.metrics["train/loss"],)
+    write_folder(original, tmp_path / "out")
+    assert Original.read(FolderSource(tmp_path / "out")).metrics() == original.metrics()
+
+
+def test_a_run_of_a_real_server_without_files_says_what_is_missing(server: str) -> None:
+    run_id = made(open_store(server, None, "originals"), kind="run", key="x")
+    with pytest.raises(RecordError, match=r"config\.yaml: is missing; the server has none"):
+        Original.read(find_original(server, run_id))
+    with pytest.raises(CommandError, match="must be a run of the store"):
+        find_original(server, RUN_ID)

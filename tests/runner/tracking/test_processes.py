@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.tracking.processes import Presence, dead
+from runner.tracking.processes import Presence, _host, dead, is_gone
 from tests.runner.tracking.conftest import Start, read_line
 
 STAY = """
@@ -94,3 +94,18 @@ def test_a_forked_process_needs_a_sign_of_its_own(place: Path) -> None:
 def test_a_name_says_host_and_process() -> None:
     name = Presence(None).name
     assert f"-{os.getpid()}-" in name
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "0", "-1", "x", ""])
+def test_a_number_that_no_process_has_is_not_gone(number: str) -> None:
+    assert not is_gone(f"{_host()}-{number}-1")
+
+
+def test_what_is_no_file_of_a_process_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "mlflow.db.running"
+    (folder / "folder").mkdir(parents=True)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    (folder / "link").symlink_to(tmp_path / "thesis.tex")
+    os.mkfifo(folder / "pipe")
+    assert list(dead(tmp_path / "mlflow.db")) == []
+    assert {path.name for path in folder.iterdir()} == {"folder", "link", "pipe"}

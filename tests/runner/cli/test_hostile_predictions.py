@@ -1,0 +1,106 @@
+"""Predictions with what somebody else has recorded: numbers of any size, words of any kind."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner.cli import carry_out
+from runner.errors import RunnerError
+from runner.run_files import MODEL, WEIGHTS, weights_sha256
+from tests.runner.records.conftest import honest, record
+from tests.runner.records.spoiling import Record
+
+__all__ = ["honest", "record"]  # pytest finds fixtures by their names here
+
+ESCAPE = "\x1b[2J\x1b]0;owned\x07"
+
+
+@pytest.fixture
+def rows(tmp_path: Path, record: Record) -> Path:
+    names = json.loads((record.folder / MODEL).read_bytes())["preprocessing"]["feature_names"]
+    path = tmp_path / "rows.csv"
+    path.write_text(",".join(names) + "\n1,2\n-1e300,1e300\n")
+    return path
+
+
+def rename_classes(record: Record, *names: str) -> None:
+    model = json.loads((record.folder / MODEL).read_bytes())
+    record.write(MODEL, json.dumps(model | {"class_names": names}).encode())
+
+
+def predicted(
+    record: Record, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> list[dict[str, str]]:
+    carry_out(["predict", str(record.folder), str(rows)])
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert all(line.isprintable() for line in printed.out.splitlines())
+    return list(csv.DictReader(io.StringIO(printed.out)))
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@"])
+def test_a_class_that_begins_like_a_formula_is_a_text(
+    first: str, record: Record, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{first}cmd|'/c calc'!A1"
+    rename_classes(record, name, name * 2)
+    for row in predicted(record, rows, capsys):
+        assert set(row) == {"class", f"'{name}", f"'{name * 2}"}
+        assert row["class"].startswith(f"'{first}")
+    out = tmp_path / "out.csv"
+    carry_out(["predict", str(record.folder), str(rows), "--out", str(out)])
+    assert out.read_text().splitlines()[1].startswith(f"'{first}")
+
+
+def test_escapes_in_class_names_are_printed_as_text(
+    record: Record, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rename_classes(record, ESCAPE, f"class\n{ESCAPE}")
+    for row in predicted(record, rows, capsys):
+        assert "\\x1b[2J" in row["class"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308, 5e-324])
+def test_weights_of_any_size_give_rows_without_a_warning(
+    value: float, record: Record, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(record.folder / WEIGHTS) as archive:
+        arrays = {name: np.full_like(archive[name], value) for name in archive.files}
+    np.savez(record.folder / "w.npz", allow_pickle=False, **arrays)
+    record.write(WEIGHTS, (record.folder / "w.npz").read_bytes())
+    record.tag(weights_sha256=weights_sha256(arrays))
+    assert len(predicted(record, rows, capsys)) == 2
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e308])
+def test_a_scale_of_any_size_gives_rows_without_a_warning(
+    scale: float, record: Record, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = json.loads((record.folder / MODEL).read_bytes())
+    model["preprocessing"] |= {"scale": [scale, scale], "shift": [-1e308, 1e308]}
+    record.write(MODEL, json.dumps(model).encode())
+    assert len(predicted(record, rows, capsys)) == 2
+
+
+def test_weights_that_the_run_did_not_leave_predict_nothing(
+    record: Record, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = (record.folder / WEIGHTS).read_bytes()
+    (record.folder / WEIGHTS).write_bytes(content.replace(b"PK\x05\x06", b"PK\x05\x06", 1)[:-1])
+    with pytest.raises(RunnerError, match=r"weights\.npz"):
+        carry_out(["predict", str(record.folder), str(rows)])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_column_by_a_hostile_name_is_asked_for_in_one_line(record: Record, rows: Path) -> None:
+    model = json.loads((record.folder / MODEL).read_bytes())
+    model["preprocessing"]["feature_names"] = [f"{ESCAPE}\n\n\n", "x" * 10_000]
+    record.write(MODEL, json.dumps(model).encode())
+    with pytest.raises(RunnerError) as caught:
+        carry_out(["predict", str(record.folder), str(rows)])
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
