@@ -27,7 +27,7 @@ def run(shared: Command) -> Recorded:
 def exported(shared: Command, run: Recorded) -> Path:
     ended = shared("export", run.run_id, "exported")
     assert ended.returncode == 0, ended.stderr
-    assert "runner rerun exported" in ended.stderr
+    assert "runner rerun ./exported" in ended.stderr
     return shared.folder / "exported"
 
 
