@@ -26,15 +26,17 @@ took, *command = sys.argv[1:]
 started = time.perf_counter()
 _, status, usage = os.wait4(os.posix_spawnp(command[0], command, os.environ), 0)
 with open(took, "w") as file:
-    json.dump([time.perf_counter() - started, usage.ru_maxrss], file)
+    took_s = time.perf_counter() - started
+    json.dump([took_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss], file)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
 class Spent(NamedTuple):
-    """What a command took: seconds on the clock, and its peak memory in MiB."""
+    """What a command took: seconds on the clock and of all its processors, peak memory in MiB."""
 
     wall_s: float
+    cpu_s: float
     peak_mib: float
 
 
@@ -84,8 +86,8 @@ def spent(command: Sequence[str], folder: Path) -> Spent:
     if code:
         said = "\n".join(log.read_text("utf-8", "replace").splitlines()[-20:])
         raise SystemExit(f"{' '.join(command)} ended with {code}:\n{said}")
-    wall_s, peak = json.loads(took.read_text("utf-8"))
-    return Spent(wall_s, peak * _PEAK_UNIT / 2**20)
+    wall_s, cpu_s, peak = json.loads(took.read_text("utf-8"))
+    return Spent(wall_s, cpu_s, peak * _PEAK_UNIT / 2**20)
 
 
 def at_most(name: str, value: float, limit: float | None, unit: str = "") -> bool:

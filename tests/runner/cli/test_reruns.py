@@ -47,7 +47,9 @@ def swept(shared: Command) -> tuple[Recorded, list[Recorded]]:
 def content(command: Command) -> tuple[list[Path], list[str]]:
     """Return all that there is in the three folders and in the tables of the store."""
     with closing(sqlite3.connect(command.store / "mlflow.db")) as connection:
-        return command.left(), list(connection.iterdump())
+        rows = list(connection.iterdump())
+    # Once it is closed: one that may only read leaves the database's log where it was.
+    return command.left(), rows
 
 
 def test_own_data_with_words_stopped_early_in_a_fold_is_identical_and_linked(
