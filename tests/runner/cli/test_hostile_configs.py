@@ -35,7 +35,7 @@ class Audit:
     here: Path
     records: dict[str, Path] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    was_asked: bool = True
 
 
 def _spoil(name: str, record: Record, outside: Path, address: str) -> None:
@@ -122,7 +122,7 @@ def audit(honest: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) ->
         )
         assert done.returncode == 0, done.stderr[-3000:]
         found.results = dict(zip(names, json.loads(done.stdout), strict=True))
-        found.asked = server.asked
+        found.was_asked = not server.is_untouched
     yield found
     (home / "secret.csv").unlink()
 
@@ -149,7 +149,7 @@ def test_nothing_was_made_or_asked(audit: Audit) -> None:
     left = {path.name for path in audit.here.iterdir()}
     assert left == {"link.csv", "link", "circle.csv", "folder.csv", "pipe.csv", "table.csv"}
     assert not list(audit.here.parent.rglob(CANARY))
-    assert audit.asked == []
+    assert not audit.was_asked
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_nobody_is_asked_for_what_is_no_id(
     with HostileServer() as server:
         told = refusal([*arguments, "--uri", server.address], capsys)
         assert "RUN_ID: must be the 32 hexadecimal digits" in told
-        assert server.asked == []
+        assert server.is_untouched
     assert list(tmp_path.iterdir()) == []
 
 

@@ -37,8 +37,13 @@ class HostileServer:
         self.n_sent = 0
         self.endless = endless
         self.answer = answer or (lambda _: (status, body))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def is_untouched(self) -> bool:
+        """Tell that nobody has as much as connected."""
+        return self._server.n_connections == 0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -56,6 +61,15 @@ class HostileServer:
         """Wait for the answers under way, and answer no more."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    n_connections = 0
+
+    def verify_request(self, *_: object) -> bool:
+        """Count, and let everybody in."""
+        self.n_connections += 1
+        return True
 
 
 def _handler(server: HostileServer) -> type[BaseHTTPRequestHandler]:
