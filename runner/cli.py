@@ -27,6 +27,7 @@ def main() -> NoReturn:
     garbage.postpone()
     try:
         code = carry_out(sys.argv[1:])
+        sys.stdout.flush()  # a disk that is full says so here
     except RunnerError as error:
         _say(str(error))
         code = error.exit_code

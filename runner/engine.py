@@ -72,6 +72,8 @@ class Engine:
         self._workplace = workplace
         self._waiting = deque(tasks)
         self._workers: list[_Worker] = []
+        # What workers said while they were being ended, which `events` did not give any more.
+        self.late: list[Any] = []
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +174,7 @@ class Engine:
             while worker.process.is_alive() and (until is None or time.monotonic() < until):
                 with suppress(EOFError, OSError):
                     while worker.connection.poll():
-                        worker.connection.recv()
+                        self.late.append(worker.connection.recv())
                 worker.process.join(0.02)
 
 

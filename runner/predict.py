@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.announcements import say
 from runner.checkpoint import atomic_file
 from runner.config import FileData
 from runner.data.files import load_rows
 from runner.environment import verify_blas_pin
-from runner.errors import CommandError, ConfigError, RecordError
+from runner.errors import CommandError, ConfigError, DataError, RecordError
 from runner.places import expanded, is_folder
 from runner.records import FolderSource, Original
-from runner.report import cell
+from runner.report import cell, count
 from runner.text import printable
 from runner.tracking import find_original, is_run_id
 from softnet import Network, parameter_shapes
@@ -51,8 +52,9 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
+    if out is not None and expanded(out).resolve() == expanded(file).resolve():
+        raise CommandError(f"--out: must be another file than FILE, got {printable(out)!r} twice.")
     original = Original.read(_source(run_id, uri))
-    original.require_result()
     probabilities, class_names = _probabilities(original, expanded(file))
     classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
     if out is None:
@@ -64,6 +66,7 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
             target.write(_csv(classes, probabilities, class_names).encode())
         else:
             target.write(_parquet(classes, probabilities, class_names))
+    say(f"{count(len(classes), 'row')} to {out}")
 
 
 def _source(run_id: str, uri: str | None) -> Any:  # noqa: ANN401  (a run of a store or a folder)
@@ -86,10 +89,20 @@ def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[
     except ConfigError as error:
         # What is a setting elsewhere is an argument here.
         raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
-    encoded = model.preprocessing.encode_rows(columns)
+    preprocessing = model.preprocessing
+    try:
+        encoded = preprocessing.encode_rows(columns)
+    except DataError as error:
+        raise DataError(f"{printable(file)}, {error}") from None
+    for name, codes in zip(preprocessing.feature_names, encoded.T, strict=True):
+        if name in preprocessing.categories and (n_new := int(np.count_nonzero(codes < 0))):
+            say(
+                f"{printable(file)}, column {printable(name)}: {count(n_new, 'row')} of "
+                f"{len(codes):,} hold what the training file did not; it counts as no word of it."
+            )
     # What a run that diverged has left gives nan, and that is told by the rows themselves.
     with np.errstate(all="ignore"):
-        X = model.preprocessing.transform(encoded)
+        X = preprocessing.transform(encoded)
         network = Network.from_weights(weights, model.activation)
         return network.predict_proba(X)[0], model.class_names
 

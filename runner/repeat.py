@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from runner.config import to_plain
+from runner.report import count
 from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
-from runner.rerun.request import Options, request
+from runner.rerun.request import Options, Request, request
 from runner.rerun.session import Repeated, Repetition, exit_code, run_request
 from runner.tracking import flattened
 
@@ -35,11 +36,36 @@ def repeat(options: Options) -> int:
             n_in_all=asked.n_in_all,
             is_sample=options.sample is not None,
             admitted=options.tolerance,
+            ids=_ids(repetition),
+            notes=_notes(asked, options),
             where=asked.store.where if is_recorded and asked.store else None,
             duration_s=repetition.duration_s,
         )
     )
     return exit_code(repetition, options)
+
+
+def _ids(repetition: Repetition) -> tuple[str, str]:
+    """Return the ids of the rerun and of what was repeated."""
+    parent, jobs = repetition.request.parent, repetition.jobs
+    if parent is not None:
+        return repetition.run_id or "", parent.run_id
+    outcome = jobs[0].outcome
+    return outcome.run_id if outcome else "", jobs[0].original_id
+
+
+def _notes(asked: Request, options: Options) -> list[str]:
+    notes = []
+    n_taken = asked.n_in_all if options.sample is None else min(options.sample, asked.n_in_all)
+    n_alike = n_taken - len(asked.unfit) - len(asked.originals)
+    if n_alike and asked.plan is not None:
+        notes.append(
+            f"{count(n_taken, 'job')}, of which {n_alike:,} have become equal to others by the "
+            "change, and were run once."
+        )
+    if asked.store is None and not options.check:
+        notes.append("Nothing was recorded: a folder has no store.")
+    return notes
 
 
 def _line(repetition: Repetition, position: int) -> RerunLine:

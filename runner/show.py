@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.errors import CommandError, ConfigError, nearest
-from runner.outcome import by_settings
+from runner.outcome import best_first, by_settings
 from runner.report import SweepLine, SweepReport, print_overview, print_sweep, write_csv
 from runner.text import printable
 
@@ -50,8 +50,11 @@ def show_sweep(
     sweep = _find(_sweeps(stores), wanted)
     store = stores[sweep.experiment_id]
     outcomes = sorted((job.outcome for job in store.sweeps.jobs_of(sweep)), key=by_settings)
-    metric = _known(metric, outcomes) or sweep.metric
+    metric = _known(metric, outcomes)
     if as_csv:
+        if metric is not None or top is not None:
+            by = metric or sweep.metric
+            outcomes = best_first(outcomes, by, lambda outcome: outcome.metrics.get(by))[:top]
         write_csv(outcomes, sys.stdout)
         return
     report = SweepReport(
@@ -59,7 +62,7 @@ def show_sweep(
         # What was interrupted has no result, and neither has what is running: both are to come.
         outcomes=[outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
-        metric=metric,
+        metric=metric or sweep.metric,
         where=store.where,
         duration_s=sweep.duration_s or None,
         notes=["It is running."] if sweep.status == "RUNNING" else [],

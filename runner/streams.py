@@ -10,6 +10,8 @@ import os
 import sys
 from typing import TextIO
 
+from runner.errors import StoreError
+
 
 class _Lasting(io.TextIOWrapper):
     """Text output that goes on into the null device once its pipe is broken."""
@@ -20,12 +22,21 @@ class _Lasting(io.TextIOWrapper):
         except BrokenPipeError:
             self._go_on()
             return len(text)
+        except OSError as error:
+            raise self._full(error) from None
 
     def flush(self) -> None:
         try:
             super().flush()
         except BrokenPipeError:
             self._go_on()
+        except OSError as error:
+            raise self._full(error) from None
+
+    def _full(self, error: OSError) -> StoreError:
+        """Say what the disk said, once: what is still to be written goes nowhere."""
+        self._go_on()
+        return StoreError(f"the output: cannot be written: {(error.strerror or 'failed').lower()}")
 
     def _go_on(self) -> None:
         null = os.open(os.devnull, os.O_WRONLY)

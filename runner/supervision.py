@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 
 def ended_jobs_of(
-    assignment: Assignment, folder: SweepFolder, advance: Advance
+    assignment: Assignment, folder: SweepFolder, advance: Advance, late: list[Ended]
 ) -> Generator[Ended, None, None]:
-    """Go through the jobs as they end, and move the bar meanwhile."""
+    """Go through the jobs as they end, and move the bar meanwhile.
+
+    Those that end while an interrupt ends the workers are added to `late`.
+    """
     plan, store = assignment.plan, assignment.recording
     left = set(assignment.wanted)
     for position in sorted(left):
@@ -42,22 +45,26 @@ def ended_jobs_of(
         with store.in_a_fork():
             yield work_on(assignment)
 
-    with Engine(n_workers, workplace, tasks) as engine:
-        for event in engine.events():
-            match event:
-                case Progress():
-                    advance(event.n_jobs, loss=event.loss)
-                case Resumed():
-                    say(f"{event.n_jobs:,} jobs go on from step {event.step:,}.")
-                case Ended():
-                    left.discard(event.position)
-                    yield event
-                case Crashed():
-                    for ended in _after_crash(assignment, event, left):
-                        left.remove(ended.position)
-                        yield ended
-                    # One of the rest may be what killed the worker: each has a try of its own.
-                    engine.add([(position,) for position in event.task if position in left])
+    engine = Engine(n_workers, workplace, tasks)
+    try:
+        with engine:
+            for event in engine.events():
+                match event:
+                    case Progress():
+                        advance(event.n_jobs, loss=event.loss)
+                    case Resumed():
+                        say(f"{event.n_jobs:,} jobs go on from step {event.step:,}.")
+                    case Ended():
+                        left.discard(event.position)
+                        yield event
+                    case Crashed():
+                        for ended in _after_crash(assignment, event, left):
+                            left.remove(ended.position)
+                            yield ended
+                        # One of the rest may have killed the worker: each has a try of its own.
+                        engine.add([(position,) for position in event.task if position in left])
+    finally:
+        late += [event for event in engine.late if isinstance(event, Ended)]
 
 
 def _after_crash(assignment: Assignment, crash: Crashed, left: Collection[int]) -> Iterator[Ended]:

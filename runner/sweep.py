@@ -21,7 +21,7 @@ from runner.announcements import (
     say_way_back,
     sweep_name,
 )
-from runner.assignment import Assignment
+from runner.assignment import Assignment, Ended
 from runner.earlier_jobs import known_again, with_earlier_jobs
 from runner.engine import n_cores
 from runner.errors import Terminated
@@ -127,6 +127,9 @@ def show_plan(plan: Plan) -> None:
     if store and not plan.first.sweep.restart:
         plan = with_earlier_jobs(store, known_again(store, plan))
         done = standing_of(store, plan).done
+    problems = [plan.jobs[position].problem for position in plan.asked]
+    if all(problems) and problems[0] is not None:
+        raise problems[0]  # as the sweep itself would
     sound = [p for p in plan.asked if p not in done and plan.jobs[p].problem is None]
     n_workers = plan.first.sweep.n_workers or n_cores()
     print_plan(plan, done, stacks(plan, sound, n_workers), n_workers)
@@ -161,16 +164,20 @@ def _run_missing(
             assignment = Assignment(
                 plan, store, frozenset(missing), run.run_id, parents, folder.states
             )
-            with (
-                progress(len(missing), sweep_name(plan), unit="jobs") as advance,
-                closing(ended_jobs_of(assignment, folder, advance)) as ended_jobs,
-            ):
-                for ended in ended_jobs:
-                    outcomes[ended.position] = ended.outcome
-                    groups.complete(ended.position, outcomes)
-                    if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
-                        was_stopped = True
-                        break
+            late: list[Ended] = []
+            try:
+                with (
+                    progress(len(missing), sweep_name(plan), unit="jobs") as advance,
+                    closing(ended_jobs_of(assignment, folder, advance, late)) as ended_jobs,
+                ):
+                    for ended in ended_jobs:
+                        outcomes[ended.position] = ended.outcome
+                        groups.complete(ended.position, outcomes)
+                        if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
+                            was_stopped = True
+                            break
+            finally:
+                outcomes.update((ended.position, ended.outcome) for ended in late)
             if was_stopped:
                 store.close_abandoned_runs()
                 for position in _hear_the_rest(store, plan, outcomes):

@@ -90,6 +90,4 @@ def _facts(plan: Plan) -> dict[str, str]:
     }
     if any(not plan.jobs[position].data_digest for position in plan.asked):
         facts[UNREAD] = settings_digest(plan)
-    elif plan.known_as:
-        facts[UNREAD] = ""  # it has been read: from now on the sweep is known by its content
     return facts

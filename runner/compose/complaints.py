@@ -34,6 +34,10 @@ _MOST_LINES = 3
 _NOISE = ("full_key:", "object_type=", "reference_type=", "See https://", "Error parsing override")
 
 
+# A range or a glob among the choices of an override, where Hydra takes single values alone.
+_MIXTURE = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(")
+
+
 def explain(error: Exception, overrides: Sequence[str]) -> RunnerError:
     """Translate whatever came out of Hydra.
 
@@ -46,6 +50,12 @@ def explain(error: Exception, overrides: Sequence[str]) -> RunnerError:
     """
     if isinstance(error, RunnerError):
         return error
+    mixed = [text for text in overrides if _MIXTURE.search(text)]
+    if mixed and "Unexpected type" in str(error):
+        return CommandError(
+            f"{mixed[0]}: must be one range, one glob, or choices of plain values (a,b,c), "
+            "got a mixture."
+        )
     for kind, translate in _TRANSLATIONS:
         if isinstance(error, kind):
             return translate(error)

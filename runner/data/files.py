@@ -5,6 +5,7 @@ A file is hostile until it is read: nothing is unpickled, and nothing is allocat
 
 from __future__ import annotations
 
+import csv
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ def load_rows(
     features : sequence of str
         The columns to read.
     delimiter : str or None
-        Of delimited text; None for commas, or tabs in a .tsv.
+        Of delimited text, if it is known; another one is taken where that finds the columns.
 
     Returns
     -------
@@ -83,12 +84,27 @@ def load_rows(
     DataError
         If the file is of no use; the text names the line and the column.
     """
-    usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    wanted = RowsWanted(tuple(features), delimiter or usual)
+    wanted = RowsWanted(tuple(features), _delimiter_of(path, features, delimiter))
     columns = _columns(path, printable(path), wanted)
     if any(not len(column.values) for column in columns):
         raise DataError(f"{printable(path)}: must hold at least one row, got none.")
     return {column.name: _with_truth_as_numbers(column.values) for column in columns}
+
+
+def _delimiter_of(path: Path, features: Sequence[str], known: str | None) -> str:
+    """Find what separates the columns of a text file: that by which they have the names wanted."""
+    likely = [known, "\t" if path.suffix.lower() == ".tsv" else ",", ",", ";", "\t", "|"]
+    candidates = [delimiter for delimiter in likely if delimiter is not None]
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            first = stream.readline(1 << 20)
+    except OSError:
+        return candidates[0]  # the reader says what is wrong with the file
+    for delimiter in candidates:
+        names = {name.strip() for row in csv.reader([first], delimiter=delimiter) for name in row}
+        if names.issuperset(features):
+            return delimiter
+    return candidates[0]
 
 
 def _with_truth_as_numbers(values: FloatArray | list[str]) -> FloatArray | list[str]:

@@ -118,8 +118,9 @@ def choose_features(
 def _named(where: str, names: Sequence[str], name: str, hint: str) -> int:
     if name not in names:
         raise DataError(
-            f"{where}: must have the column {shorten(name, 60)}, which the network was trained on. "
-            f"{nearest(name, names)} Its columns are {listed(names)}.{hint}"
+            f"{where}: must have the column {shorten(name, 60)}, which the network was trained on."
+            f"{f' {near}' if (near := nearest(name, names)) else ''} Its columns are "
+            f"{listed(names)}.{hint}"
         )
     return _only(where, names, name)
 

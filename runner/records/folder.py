@@ -125,7 +125,6 @@ def write_folder(original: Original, folder: Path) -> None:
     StoreError
         If the store or the disk fails.
     """
-    original.require_result()
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise CommandError(f"FOLDER: must be new or empty, got {printable(folder)}.")

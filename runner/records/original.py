@@ -130,8 +130,12 @@ class Original:
         StoreError
             If the store fails.
         """
-        if source.tags.get("runner.kind") not in {"run", None} or "runner.key" not in source.tags:
+        kind = source.tags.get("runner.kind")
+        if kind in {"sweep", "group", "rerun"}:
+            raise RecordError(f"{source.place}: is a {kind}; name one of its runs.")
+        if kind not in {"run", None} or "runner.key" not in source.tags:
             raise RecordError(f"{source.place}: must be a run of this program, got another tool's.")
+        _require_end(source)
         content = source.read(CONFIG, CONFIG_LIMIT)
         values = parse_config(content, CONFIG)
         was_edited = digests_of(source).get(CONFIG, "") not in {sha256(content), ""}
@@ -163,7 +167,7 @@ class Original:
             if not name.startswith(_OF_TODAY)
         }
         edits = [
-            f"{name} is {shorten(value)}, and was {shorten(params[name])}"
+            f"{name} is {shorten(value)}, and the run's params say {shorten(params[name])}"
             for name, value in told.items()
             if name in params and params[name] != value
         ]
@@ -173,24 +177,6 @@ class Original:
     def varied(self) -> Mapping[str, str]:
         """The overrides by which it differed from others of its sweep."""
         return varied_of(self.source.tags)
-
-    def require_result(self) -> None:
-        """Make sure that it left something to compare with.
-
-        Raises
-        ------
-        RecordError
-            If it has not ended, or was ended before it had a result.
-        """
-        source = self.source
-        if source.status == "RUNNING":
-            raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
-        # One that diverged has left all that a finished one has; the digests come last.
-        if source.status != "FINISHED" and DIGESTS not in source.tags:
-            reason = shorten(source.failure) if source.failure else "no reason on record"
-            raise RecordError(
-                f"{source.place}: ended {elide(source.status, 20)} ({reason}) and left no result."
-            )
 
     def metrics(self) -> Metrics:
         """Return every value that the run recorded, by name and step."""
@@ -266,6 +252,18 @@ class Original:
         if recorded is None or recorded == sha256(content):
             return []
         return [f"{name}: was changed after the run (its digest differs from the recorded one)"]
+
+
+def _require_end(source: Source) -> None:
+    """Make sure that a run left all that it should; one that diverged has, as a finished one."""
+    if source.status == "RUNNING":
+        raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
+    # The digests are told when all is stored.
+    if source.status != "FINISHED" and DIGESTS not in source.tags:
+        reason = shorten(source.failure) if source.failure else "no reason on record"
+        raise RecordError(
+            f"{source.place}: ended {elide(source.status, 20)} ({reason}) and left no result."
+        )
 
 
 def digests_of(source: Source) -> Mapping[str, str]:

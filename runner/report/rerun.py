@@ -79,6 +79,10 @@ class RerunReport:
         Whether only some of them were taken.
     admitted : float or None
         Relative differences that are admitted.
+    ids : (str, str)
+        Of the rerun, and of what was repeated.
+    notes : sequence of str
+        Lines to add.
     where : str or None
         How to see the runs; None where nothing was recorded.
     duration_s : float
@@ -92,6 +96,8 @@ class RerunReport:
     n_in_all: int
     is_sample: bool
     admitted: float | None
+    ids: tuple[str, str]
+    notes: Sequence[str]
     where: str | None
     duration_s: float
 
@@ -112,10 +118,11 @@ def print_rerun(report: RerunReport, file: TextIO | None = None) -> None:
         if report.differences is not None:
             _print_environment(console, report.differences)
         print_line(console, (f"took {duration(report.duration_s)}", ""))
-        for line in report.lines if report.is_single and report.where else ():
-            print_line(console, (f"run {elide(line.run_id, _LONGEST)}, a rerun of ", ""),
-                       (elide(line.original_id, _LONGEST), ""))  # fmt: skip
+        for note in report.notes:
+            print_line(console, (note, ""))
         if report.where:
+            ids = (elide(each, _LONGEST) for each in report.ids)
+            print_line(console, ("run {}, a rerun of {}".format(*ids), ""))
             print_way_on(console, report.where, "it" if report.is_single else "them")
 
 

@@ -138,9 +138,11 @@ def _verdict(
 ) -> str | None:
     """Say whether two configurations differ by more than their seeds do; None if it is unknown."""
     comparison = compare(best, runner_up, metric)
-    if comparison is None or not math.isfinite(comparison.high - comparison.low):
-        return None
     better, worse = in_words(best.varied, names), in_words(runner_up.varied, names)
+    if comparison is None or not math.isfinite(comparison.high - comparison.low):
+        if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
+            return None
+        return f"{better} and {worse} have too few seeds in common to be compared."
     lead, low, high = comparison.difference, comparison.low, comparison.high
     if not higher_is_better(metric):
         lead, low, high = -lead, -high, -low

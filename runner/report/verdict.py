@@ -61,6 +61,9 @@ def print_verdict(
             print_line(console, ("  The data are others, so it is not called IDENTICAL.", ""))
         return
     print_line(console, (f"  {compared} were compared.", ""))
+    if comparison.n_one_sided:
+        told = count(comparison.n_one_sided, "value")
+        print_line(console, (f"  {told} of the metrics stand on one side alone.", ""))
     _print_firsts(console, comparison)
     print_line(console, (f"  The largest difference: {_largest(comparison)}.", ""))
     if not comparison.findings:

@@ -77,7 +77,6 @@ class Rerun(Assignment):
             If the store fails.
         """
         original, job = self.originals[position], self.plan.jobs[position]
-        original.require_result()
         model: RecordedModel | None = None
         try:
             model, findings = original.model()

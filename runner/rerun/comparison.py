@@ -59,6 +59,8 @@ class Comparison:
     findings : tuple of str
         What is wrong with the record itself, such as a file that was changed after the run; for
         CANNOT COMPARE the reason.
+    n_one_sided : int
+        Values that only one of the two has.
     metric, weight : Difference or None
         The first metric by step, and the first parameter by layer, that differ.
     ulps : float
@@ -72,6 +74,7 @@ class Comparison:
     n_parameters: int = 0
     causes: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    n_one_sided: int = 0
     metric: Difference | None = None
     weight: Difference | None = None
     ulps: float = 0.0
@@ -152,6 +155,7 @@ def compare(
         n_parameters=sum(array.size for array in original[1].values()),
         causes=tuple(causes),
         findings=tuple(findings),
+        n_one_sided=len(original[0].keys() ^ rerun[0].keys()),
         metric=metric,
         weight=weight,
         ulps=ulps,

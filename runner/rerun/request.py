@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config import Experiment, FileData, fingerprint, to_plain
 from runner.errors import CommandError, ConfigError, DataError, RecordError, RunnerError, shorten
+from runner.names import overrides_by_key, run_name
 from runner.places import expanded, is_folder
 from runner.plan import Plan, PlannedJob, plan_each
 from runner.progress import progress
@@ -121,8 +122,6 @@ def request(options: Options) -> Request:
         for source in sources:
             try:
                 original = Original.read(source)
-                if parent is not None or not options.overrides:
-                    original.require_result()
                 changed = _changed(original.experiment, options.overrides)
                 found.append((original, with_data_from(changed, options.data, folders)))
             except RecordError as error:
@@ -152,7 +151,10 @@ def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, S
     if members is None:
         return None, found.store, [found]
     if not members:
-        raise RecordError(f"run {target}: is a {found.tags['runner.kind']} without any jobs.")
+        raise RecordError(
+            f"run {target}: is a {found.tags['runner.kind']} of which no job has ended. The command"
+            " that began it goes on where it stopped."
+        )
     return found, found.store, members
 
 
@@ -176,26 +178,22 @@ def _planned(
     found: Sequence[tuple[Original, Experiment]], options: Options
 ) -> tuple[Plan, tuple[Original, ...]]:
     """Plan a job for each original; those that have become equal by changes are one."""
-    keys = [text.partition("=")[0] for text in options.overrides]
+    changes = overrides_by_key(options.overrides)
     jobs = [
         _RecordedJob(
             to_plain(experiment),
-            (
-                *(f"{key}={value}" for key, value in original.varied.items() if key not in keys),
-                *options.overrides,
-            ),
+            tuple(f"{key}={value}" for key, value in {**original.varied, **changes}.items()),
         )
         for original, experiment in found
     ]
     plan = plan_each(jobs)
     kept: dict[str, tuple[PlannedJob, Original]] = {}
     for number, (job, (original, _)) in enumerate(zip(plan.jobs, found, strict=True)):
-        if options.overrides:
-            kept.setdefault(job.key, (job, original))
-            continue
         # Of a sample, or of a run alone, too little varies to name it by.
-        named = replace(job, name=original.source.name, varied=original.varied)
-        kept[str(number)] = named, original
+        varied = {**original.varied, **changes}
+        name = run_name(job.experiment, varied) if changes else original.source.name
+        key = job.key if changes else str(number)
+        kept.setdefault(key, (replace(job, name=name, varied=varied), original))
     planned, originals = zip(*kept.values(), strict=True)
     return replace(plan, jobs=planned), originals
 
@@ -206,6 +204,8 @@ def _check_data(plan: Plan, originals: Sequence[Original], options: Options) -> 
     if all(problems) and problems[0] is not None:
         raise _with_hint(problems[0], plan.first, options)
     for job, original in zip(plan.jobs, originals, strict=True):
+        if _other_data(original.experiment, job.experiment):
+            continue  # as the person wants it
         then = original.source.tags.get("runner.data_digest", "")
         if job.problem is None and then != job.data_digest and not options.allow_data_change:
             data = job.experiment.data
@@ -215,6 +215,12 @@ def _check_data(plan: Plan, originals: Sequence[Original], options: Options) -> 
                 f"got {job.data_digest[:12]!r}.\n"
                 "--data names the right file; --allow-data-change accepts this one."
             )
+
+
+def _other_data(original: Experiment, changed: Experiment) -> bool:
+    """Tell whether the data were changed by a setting, and not only moved."""
+    then, now = (e.data.model_dump(exclude={"path"}) for e in (original, changed))
+    return bool(then != now)
 
 
 def _with_hint(

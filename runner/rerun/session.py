@@ -261,6 +261,8 @@ def _recorded(
 
 
 def _summary(repetition: Repetition) -> str:
+    if not repetition.request.compares:
+        return "with other settings"
     n_identical = repetition.count(Verdict.IDENTICAL)
     return f"{n_identical:,} of {len(repetition.jobs):,} identical"
 

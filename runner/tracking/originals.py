@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from runner.errors import CommandError, RecordError, shorten
@@ -104,15 +106,23 @@ class RecordedOriginal:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What is known to be wrong with the record: nothing, before it is compared."""
-        return ()
+        """What is known to be wrong with the record: tables that show what no history has."""
+        last: dict[str, tuple[int, tuple[float, ...]]] = {}
+        for (name, step), values in self.metrics().items():
+            last[name] = max(last.get(name, (step, values)), (step, values), key=itemgetter(0))
+        return tuple(
+            f"{name}: tables show {shown!r}, which is not its last value: it was changed after the "
+            "run"
+            for name, shown in self.run.data.metrics.items()
+            if repr(shown) not in map(repr, last.get(name, (0, ()))[1])
+        )
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of one of its files; see `read_artifact`."""
         return read_artifact(self.store.client, self.store.address, self.run, name, limit)
 
-    def metrics(self) -> dict[tuple[str, int], tuple[float, ...]]:
-        """Return every value of every metric, by name and step.
+    def metrics(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
+        """Return every value of every metric, by name and step; asked for once.
 
         Returns
         -------
@@ -124,16 +134,17 @@ class RecordedOriginal:
         StoreError
             If the store fails.
         """
+        return self._history
+
+    @cached_property
+    def _history(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
         found: dict[tuple[str, int], dict[str, float]] = {}
         with library.in_words(self.store.address.uri):
-            for name, shown in self.run.data.metrics.items():
+            for name in self.run.data.metrics:
                 for entry in self.store.client.get_metric_history(self.run_id, name):
                     value = float(entry.value)
                     # By its text, since one NaN is as good as another.
                     found.setdefault((name, int(entry.step)), {})[repr(value)] = value
-                # What tables and charts show, which is a record of its own.
-                last = max((at for at in found if at[0] == name), default=(name, 0))
-                found.setdefault(last, {})[repr(shown)] = shown
         return {place: tuple(values.values()) for place, values in found.items()}
 
 

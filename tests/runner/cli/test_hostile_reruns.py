@@ -87,8 +87,8 @@ UNFIT = [
     ("killed", "ended KILLED (no reason on record)"),
     ("of another tool", "another tool's"),
     ("without a config", "another tool's"),
-    ("of an empty sweep", "sweep without any jobs|another tool's"),
-    ("of an empty group", "group without any jobs|another tool's"),
+    ("of an empty sweep", "sweep of which no job has ended|is a sweep; name one of its runs"),
+    ("of an empty group", "group of which no job has ended|is a group; name one of its runs"),
     ("of another kind", "another tool's"),
     ("deleted", "was deleted"),
 ]

@@ -1,14 +1,14 @@
 """A folder of a run, edited by somebody who knows how its digests are taken."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from runner.config import Experiment, fingerprint
-from runner.errors import RunnerError
+from runner.config import fingerprint_of
 from runner.records import FolderSource, Original
 from runner.records.folder import METRICS, RUN
 from runner.run_files import CONFIG, DIGESTS, sha256
@@ -54,9 +54,5 @@ class Record:
             both = both and section != "data"  # other data have other settings
             values[section] = values[section] | value if both else value
         self.write(CONFIG, yaml.safe_dump(values).encode())
-        values = {name: held for name, held in values.items() if name not in {"tracking", "sweep"}}
-        try:
-            experiment = Experiment.from_dict(values)
-        except RunnerError:
-            return  # no settings that could have a key
-        self.tag(key=fingerprint(experiment, self.facts["tags"]["runner.data_digest"]))
+        with suppress(ValueError):  # numbers that no key can be made of
+            self.tag(key=fingerprint_of(values, self.facts["tags"]["runner.data_digest"]))

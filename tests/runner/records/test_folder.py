@@ -72,7 +72,8 @@ FACTS: list[tuple[dict[str, object], str]] = [
     ({"tags": [["runner.key", "a"]]}, "run.json: tags: must be a group"),
     ({"tags": {"\x1b[2J": 3}}, "run.json: \\x1b[2J: must be text"),
     ({"tags": {}}, "must be a run of this program"),
-    ({"tags": {"runner.key": "x", "runner.kind": "sweep"}}, "must be a run of this program"),
+    ({"tags": {"runner.key": "x", "runner.kind": "other"}}, "must be a run of this program"),
+    ({"tags": {"runner.key": "x", "runner.kind": "sweep"}}, "is a sweep; name one of its runs"),
 ]
 
 

@@ -166,9 +166,8 @@ def test_a_run_without_a_result_says_why(
     if not has_digests:
         tags = record.facts["tags"]
         record.tell(tags={name: tags[name] for name in tags if name != DIGESTS})
-    original = record.read()
     if says is None:
-        original.require_result()
+        assert record.read().source.status == status
     else:
         with pytest.raises(RecordError, match=says):
-            original.require_result()
+            record.read()

@@ -43,6 +43,8 @@ def printed(*lines: RerunLine, **changes: object) -> str:
         "n_in_all": len(lines),
         "is_sample": False,
         "admitted": None,
+        "ids": ("b" * 32, "a" * 32),
+        "notes": [],
         "where": None,
         "duration_s": 1.26,
         **changes,
