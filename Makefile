@@ -54,7 +54,7 @@ lint: $(READY_FOR_TESTS) ## check style, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-conformance: $(READY_FOR_CONFORMANCE) ## compare training with PyTorch, which it installs
+conformance: $(READY_FOR_CONFORMANCE) ## compare with PyTorch, which it installs, and repeat a hundred runs
 	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
 
 benchmarks: $(READY_FOR_BENCHMARKS) ## measure all that is promised, beside peers, which it installs

@@ -1,4 +1,6 @@
-"""PyTorch is an extra: without it these tests say so, and where it was promised they fail.
+"""What takes minutes: training beside PyTorch, and reruns under a hundred conditions.
+
+PyTorch is an extra: without it these tests say so, and where it was promised they fail.
 
 ``CONFORMANCE=1`` is that promise: `make conformance` sets it, so that CI cannot skip in silence.
 """
@@ -10,6 +12,8 @@ import os
 from pathlib import Path
 
 import pytest
+
+from tests.runner.cli.conftest import shared  # noqa: F401  (a fixture, for the reruns)
 
 HERE = Path(__file__).parent
 ABSENT = "PyTorch is not installed: nothing was compared with it (`make conformance` installs it)"
