@@ -14,7 +14,7 @@ from typing import NoReturn
 from runner import garbage
 from runner.commands import COMMANDS
 from runner.errors import CommandError, RunnerError, Terminated, nearest
-from runner.signals import INTERRUPTED, TERMINATED, raise_on_sigterm
+from runner.signals import INTERRUPTED, TERMINATED, raise_on_sigterm, raise_what_was_swallowed
 from runner.streams import make_streams_last
 from runner.text import printable
 from runner.usage import HELP, help_page
@@ -26,11 +26,7 @@ def main() -> NoReturn:
     raise_on_sigterm()
     garbage.postpone()
     try:
-        code = carry_out(sys.argv[1:])
-        sys.stdout.flush()  # a disk that is full says so here
-    except RunnerError as error:
-        _say(str(error))
-        code = error.exit_code
+        code = _carried_out(sys.argv[1:])
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
         code = INTERRUPTED
@@ -40,6 +36,19 @@ def main() -> NoReturn:
         sys.stdout.flush()
         garbage.skip_last()
     sys.exit(code)
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
+    """Carry out a command line, and say what went wrong; see `carry_out`."""
+    try:
+        code = carry_out(arguments)
+        sys.stdout.flush()  # a disk that is full says so here
+    except RunnerError as error:
+        # Where a library swallowed SIGTERM, it complains of what was left half done.
+        raise_what_was_swallowed()
+        _say(str(error))
+        code = error.exit_code
+    return code
 
 
 def _say(text: str) -> None:
