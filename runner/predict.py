@@ -21,11 +21,10 @@ from runner.config import FileData
 from runner.data.files import load_rows
 from runner.environment import verify_blas_pin
 from runner.errors import CommandError, ConfigError, DataError, RecordError
-from runner.places import expanded, is_folder
-from runner.records import FolderSource, Original
+from runner.places import expanded
+from runner.records import Original, find_source
 from runner.report import cell, count
 from runner.text import printable
-from runner.tracking import find_original, is_run_id
 from softnet import Network, parameter_shapes
 
 _KINDS = (".csv", ".parquet")
@@ -54,7 +53,7 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
     if out is not None and expanded(out).resolve() == expanded(file).resolve():
         raise CommandError(f"--out: must be another file than FILE, got {printable(out)!r} twice.")
-    original = Original.read(_source(run_id, uri))
+    original = Original.read(find_source(run_id, uri))
     probabilities, class_names = _probabilities(original, expanded(file))
     classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
     if out is None:
@@ -67,12 +66,6 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
         else:
             target.write(_parquet(classes, probabilities, class_names))
     say(f"{count(len(classes), 'row')} to {out}")
-
-
-def _source(run_id: str, uri: str | None) -> Any:  # noqa: ANN401  (a run of a store or a folder)
-    if not is_run_id(run_id) and is_folder(run_id):
-        return FolderSource(expanded(run_id))
-    return find_original(uri, run_id)
 
 
 def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -4,6 +4,7 @@ Whatever comes out of here was checked against what a run of this program can be
 can name a Python object, follow a reference, or unpickle.
 """
 
+from runner.records.finding import find_source
 from runner.records.folder import FolderSource, write_folder
 from runner.records.model import RecordedModel
 from runner.records.original import Metrics, Original, Source
@@ -14,5 +15,6 @@ __all__ = [
     "Original",
     "RecordedModel",
     "Source",
+    "find_source",
     "write_folder",
 ]

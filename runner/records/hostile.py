@@ -228,7 +228,7 @@ def _check_members(
         raise RecordError(
             f"{name}: must hold {', '.join(expected)}, got {shorten(', '.join(found[:20]))}."
         )
-    itemsize = 4 if dtype == "float32" else 8
+    itemsize = np.dtype(dtype).itemsize
     for member in members:
         n_bytes = prod(shapes[member.filename.removesuffix(".npy")]) * itemsize
         # Stored as they are: what is not compressed cannot inflate.

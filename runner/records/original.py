@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from runner.config import Experiment, fingerprint_of, to_plain
@@ -214,7 +215,7 @@ class Original:
         RecordError
             If this machine has no room for them.
         """
-        limit = weights_limit(shapes, 4 if self.experiment.dtype == "float32" else 8)
+        limit = weights_limit(shapes, np.dtype(self.experiment.dtype).itemsize)
         try:
             check_room(WEIGHTS, f"{len(shapes) // 2:,} layers, as config and model say", limit)
         except DataError as error:

@@ -16,9 +16,9 @@ from runner.names import overrides_by_key, run_name
 from runner.places import expanded, is_folder
 from runner.plan import Plan, PlannedJob, plan_each
 from runner.progress import progress
-from runner.records import FolderSource, Original, Source
+from runner.records import FolderSource, Original, Source, find_source
 from runner.rerun.places import allowed_folders, with_data_from
-from runner.tracking import find_original, is_run_id, members_of
+from runner.tracking import is_run_id, members_of
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedOriginal, Store
@@ -139,14 +139,14 @@ def request(options: Options) -> Request:
 
 def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, Sequence[Source]]:
     target = options.target
-    if not is_run_id(target):
-        if is_folder(target):
-            return None, None, [FolderSource(expanded(target))]
+    if not is_run_id(target) and not is_folder(target):
         raise CommandError(
             "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
             f"export made, got {shorten(target)}."
         )
-    found = find_original(options.uri, target)
+    found = find_source(target, options.uri)
+    if isinstance(found, FolderSource):
+        return None, None, [found]
     members = members_of(found)
     if members is None:
         return None, found.store, [found]
@@ -199,7 +199,7 @@ def _planned(
 
 
 def _check_data(plan: Plan, originals: Sequence[Original], options: Options) -> None:
-    """Refuse data that cannot be read, or are others, if all jobs have that problem."""
+    """Refuse data that no job can use, and those that are others than a run had."""
     problems = [job.problem for job in plan.jobs]
     if all(problems) and problems[0] is not None:
         raise _with_hint(problems[0], plan.first, options)
@@ -226,7 +226,7 @@ def _other_data(original: Experiment, changed: Experiment) -> bool:
 def _with_hint(
     problem: ConfigError | DataError, experiment: Experiment, options: Options
 ) -> RunnerError:
-    own = isinstance(experiment.data, FileData)
-    if own and options.data is None and not expanded(experiment.data.path).exists():  # type: ignore[union-attr]  # a file's
+    data = experiment.data
+    if isinstance(data, FileData) and options.data is None and not expanded(data.path).exists():
         return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")
     return problem

@@ -1,0 +1,27 @@
+"""Where a run on record is, by what a person calls it: an id in a store, or a folder."""
+
+from __future__ import annotations
+
+from runner.places import expanded, is_folder
+from runner.records.folder import FolderSource
+from runner.tracking import RecordedOriginal, find_original, is_run_id
+
+
+def find_source(target: str, uri: str | None) -> FolderSource | RecordedOriginal:
+    """Find a run that is on record.
+
+    Parameters
+    ----------
+    target : str
+        MLflow's id, or an exported folder.
+    uri : str or None
+        The store, as ``tracking.uri``.
+
+    Raises
+    ------
+    RunnerError
+        If there is no such run, its record is of no use, or the store is.
+    """
+    if not is_run_id(target) and is_folder(target):
+        return FolderSource(expanded(target))
+    return find_original(uri, target)
