@@ -141,8 +141,9 @@ def test_a_read_only_folder_is_named(migrated_database: Path, start: Start, ther
 
 
 MAKE_AND_DIE = """
-import os, signal, sys, threading
+import os, signal, sys
 from pathlib import Path
+from sqlalchemy import Engine, event
 from runner.tracking.database import ensure
 sys.dont_write_bytecode = True  # which renames files too
 database, size = Path(sys.argv[1]), int(sys.argv[2])
@@ -151,14 +152,12 @@ unfinished = database.with_name(".mlflow.db.part")
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-def watch():
-    while not (unfinished.exists() and unfinished.stat().st_size > size):
-        threading.Event().wait(0.005)
-    die()
+@event.listens_for(Engine, "after_cursor_execute")
+def die_at_size(*_):
+    if size and unfinished.stat().st_size > size:
+        die()
 
-if size:
-    threading.Thread(target=watch, daemon=True).start()
-else:
+if not size:
     sys.addaudithook(lambda event, _: event == "os.rename" and die())
 ensure(database, database.parent / "artifacts")
 """
