@@ -93,13 +93,19 @@ def _named(word: str) -> Callable[[Sequence[str]], int | None]:
     return COMMANDS[word]
 
 
+def _say_many(n_jobs: int) -> None:
+    # To compose and plan so many takes so long that a person wonders.
+    if n_jobs >= 2_000:
+        _say(f"Planning {n_jobs:,} jobs.")
+
+
 def _run(arguments: Sequence[str]) -> int:
     """Compose, check and carry out the jobs of a Hydra command line."""
     from runner.compose import asks_for_sweep, compose
 
     if "--dry-run" in arguments:
         arguments = [*(word for word in arguments if word != "--dry-run"), "sweep.dry_run=true"]
-    jobs = compose(arguments, HELP)
+    jobs = compose(arguments, HELP, _say_many)
     if jobs is None:
         return 0
     from runner.session import run_jobs

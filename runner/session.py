@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import garbage
-from runner.announcements import say
 from runner.assignment import Assignment, Ended, Progress
 from runner.outcome import Outcome
 from runner.plan import Plan, make_plan
@@ -25,9 +24,6 @@ from runner.work import work_on
 
 if TYPE_CHECKING:
     from runner.compose import Job
-
-# To plan so many takes so long that a person wonders.
-_MANY = 2_000
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> list[Outcome]:
@@ -52,8 +48,6 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> list[Outcome]:
         Before a job has begun: if a setting is wrong, if there is no store, or if the data of no
         job at all can be used.
     """
-    if len(jobs) >= _MANY:
-        say(f"Planning {len(jobs):,} jobs.")
     plan = make_plan(jobs)
     raise_what_was_swallowed()
     if plan.first.sweep.dry_run:

@@ -2,16 +2,19 @@
 
 Hydra imports this at the start of every Hydra program of the environment, and twice, so it holds
 next to nothing and knows nothing of `runner`. A task function that takes all jobs of a sweep at
-once says so with an attribute, `collect_all`; for any other these two are Hydra's.
+once says so with two attributes, `check_size` and `collect_all`; for any other these two are
+Hydra's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher, BasicLauncherConf
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -45,7 +48,16 @@ class StackedSweeper(BasicSweeper):
     ) -> None:
         """Remember whether the jobs are taken all at once."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self._task_function = task_function
         self._takes_all = _takes_all(task_function)
+
+    def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401  (Hydra's)
+        """Have the size of a sweep checked before any of its jobs takes up memory."""
+        if self._takes_all and self.hydra_context is not None:
+            parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+            overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+            self._task_function.check_size(overrides)  # type: ignore[attr-defined]  # see _takes_all
+        return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose every job to see whether it can be, unless that is about to happen anyway."""
@@ -56,7 +68,8 @@ class StackedSweeper(BasicSweeper):
 def _register() -> None:
     store = ConfigStore.instance().store
     launcher = BasicLauncherConf(_target_=f"{__name__}.{StackedLauncher.__name__}")
-    sweeper = BasicSweeperConf(_target_=f"{__name__}.{StackedSweeper.__name__}")
+    # Hydra's default, no params at all, is nothing that a command line could add to.
+    sweeper = BasicSweeperConf(_target_=f"{__name__}.{StackedSweeper.__name__}", params={})
     for group, node in (("hydra/launcher", launcher), ("hydra/sweeper", sweeper)):
         store(group=group, name="runner_stacked", node=node, provider="runner")
 

@@ -7,6 +7,7 @@ wrong inside Hydra is about the config. This room must not know what a config me
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from argparse import Namespace
@@ -16,11 +17,13 @@ from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser  # the parser that hydra.main itself uses
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from runner.compose.complaints import explain
 from runner.compose.job import Job, job_of
+from runner.compose.overrides import n_points, stands_still
 from runner.compose.settings import hydra_settings
 from runner.compose.sweep import Variations
 from runner.errors import CommandError
@@ -31,11 +34,17 @@ __all__ = ["Job", "asks_for_sweep", "compose"]
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's parser needs some milliseconds for each item of a list.
 _LONGEST_LIST = 2000
+# Each takes some 10 KiB and, to plan, a fifth of a millisecond.
+_LARGEST_SWEEP = 1_000_000
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
 
-def compose(arguments: Sequence[str], help_template: str) -> list[Job] | None:
+def compose(
+    arguments: Sequence[str],
+    help_template: str,
+    on_sweep: Callable[[int], None] = lambda _: None,
+) -> list[Job] | None:
     """Carry out a Hydra command line up to the point where jobs would run.
 
     Parameters
@@ -44,6 +53,8 @@ def compose(arguments: Sequence[str], help_template: str) -> list[Job] | None:
         The command line without the program.
     help_template : str
         What ``--help`` shows, with Hydra's placeholders.
+    on_sweep : callable
+        Is told how many jobs a sweep has, before they are composed.
 
     Returns
     -------
@@ -62,7 +73,7 @@ def compose(arguments: Sequence[str], help_template: str) -> list[Job] | None:
     untranslated = os.environ.get(_FULL_ERROR) == "1"
     with hydra_settings(help_template), _command_line(arguments, flags.overrides), _raw_errors():
         try:
-            jobs = _compose_all()
+            jobs = _compose_all(on_sweep)
         except Exception as error:
             if untranslated:
                 raise
@@ -89,7 +100,7 @@ def asks_for_sweep(arguments: Sequence[str]) -> bool:
     return bool(flags.multirun) or "hydra.mode=MULTIRUN" in flags.overrides
 
 
-def _compose_all() -> list[Job]:
+def _compose_all(on_sweep: Callable[[int], None]) -> list[Job]:
     jobs: list[Job] = []
     problems: list[Exception] = []
     variations = Variations()
@@ -101,6 +112,7 @@ def _compose_all() -> list[Job]:
             problems.append(error)
 
     def collect_all(sweep: Sequence[Sequence[str]], first_number: int, launch: Launch) -> None:
+        on_sweep(len(sweep))
         for number, overrides in enumerate(sweep, first_number):
             job = variations.job(overrides, number)
             if job is not None:
@@ -111,13 +123,23 @@ def _compose_all() -> list[Job]:
                 raise problems[0]
             variations.learn(overrides, jobs[-1], returned)
 
-    # The launcher of this program looks for it; any other calls collect for every job.
-    vars(collect)["collect_all"] = collect_all
+    # The sweeper and launcher of this program look for them; any others call collect for every job.
+    vars(collect).update(check_size=_check_size, collect_all=collect_all)
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     program(collect)()
     if problems:
         raise problems[0]
     return jobs
+
+
+def _check_size(overrides: Sequence[Override]) -> None:
+    """Refuse a sweep that would fill the memory before it is planned."""
+    for override in filter(stands_still, overrides):
+        raise CommandError(f"{override.input_line}: must have a step other than 0, got 0.")
+    n_jobs = n_points(overrides)
+    if n_jobs > _LARGEST_SWEEP:
+        got = "no end of them" if math.isinf(n_jobs) else f"{n_jobs:,}"
+        raise CommandError(f"the sweep: must have at most {_LARGEST_SWEEP:,} jobs, got {got}.")
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:

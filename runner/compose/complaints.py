@@ -189,6 +189,8 @@ def _callbacks(_found: object) -> RunnerError:
 def _unknown_key(error: OmegaConfBaseException) -> RunnerError:
     key, parent = str(error.full_key), error.parent_node
     known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    if key.startswith("hydra.") and not known:
+        return ConfigError.plain(f"{key}: must be added with a plus: +{key}=...")
     if "." not in key:
         # Hydra's own settings are no settings of an experiment, and groups can be chosen too.
         known = [name for name in known if name != "hydra"] + ["experiment"]

@@ -6,11 +6,19 @@ number after a key that it has read is understood without it.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, ValueType
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Override,
+    OverrideType,
+    RangeSweep,
+    ValueType,
+)
 
 # Of what Hydra's grammar calls INT and FLOAT, what a sweep writes.
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -46,6 +54,31 @@ class Reader:
             return known
         parsed = float(value) if number[1] or number[2] else int(value)
         return replace(known, _value=parsed, value_type=ValueType.ELEMENT, input_line=text)
+
+
+def n_points(overrides: Iterable[Override]) -> float:
+    """Count the jobs that overrides ask for, without making any; inf where they never end.
+
+    What a glob finds counts once.
+    """
+    values = {override.get_key_element(): _n_values(override.value()) for override in overrides}
+    return math.prod(values.values())
+
+
+def _n_values(value: object) -> float:
+    if isinstance(value, ChoiceSweep):
+        return len(value.list)
+    if not isinstance(value, RangeSweep) or not value.step:
+        return 1
+    span = (value.stop or 0) - (value.start or 0)
+    n_steps = -(-span // value.step)  # rounded up
+    return math.inf if math.isnan(n_steps) else max(int(n_steps), 0)
+
+
+def stands_still(override: Override) -> bool:
+    """Tell whether a range has a step of zero."""
+    value = override.value()
+    return isinstance(value, RangeSweep) and not value.step
 
 
 def sets_plain_value(override: Override) -> bool:

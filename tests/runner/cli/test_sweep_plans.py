@@ -43,6 +43,42 @@ def test_planning_of_thousands_is_announced(command: Command):
     assert "0 done, 2,000 to run" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("point", "told"),
+    [
+        (
+            "seed=range(0,100000000)",
+            "the sweep: must have at most 1,000,000 jobs, got 100,000,000.",
+        ),
+        (
+            "hydra.sweeper.params={}",
+            "the sweep: must have at most 1,000,000 jobs, got no end of them.",
+        ),
+        (
+            "seed=range(0,9,0)",
+            "seed=range(0,9,0): must have a step other than 0, got 0.",
+        ),
+        (
+            "hydra.sweeper.params.seed='1,2'",
+            "hydra.sweeper.params.seed: must be added with a plus: +hydra.sweeper.params.seed=...",
+        ),
+    ],
+)
+def test_a_sweep_that_could_not_be_planned_is_refused_at_once(
+    point: str, told: str, command: Command
+):
+    more = ["+hydra.sweeper.params.seed='range(0,inf)'"] if point.endswith("{}") else []
+    ended = command("-m", point, *more)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"{told}\n")
+    assert command.left() == []
+
+
+def test_params_of_the_sweeper_can_be_given_on_the_command_line(command: Command):
+    ended = command("-m", "+hydra.sweeper.params.seed='1,2'", "--dry-run")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "seed  2 values: 1, 2" in ended.stdout
+
+
 @pytest.mark.parametrize("value", ["interval(0,1)", "tag(a,interval(0,1))"])
 def test_values_without_an_end_are_refused_with_the_forms_that_are_allowed(
     value: str, command: Command

@@ -1,12 +1,14 @@
 """Overrides are read as by Hydra's parser, whichever way they are read."""
 
+import math
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.compose.overrides import Reader, overlap, sets_plain_value
+from runner.compose.overrides import Reader, n_points, overlap, sets_plain_value, stands_still
 
 KEYS = ["seed", "optimizer.learning_rate", "+a.b", "++a", "~a", "group@package", "hydra.x", "a/b"]
 NUMBERS = st.one_of(
@@ -72,3 +74,28 @@ def test_overrides_overlap_where_one_writes_into_the_other(one: str, other: str,
     reader = Reader()
     assert overlap(reader.read(one), reader.read(other)) is expected
     assert overlap(reader.read(other), reader.read(one)) is expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["a=1"], 1),
+        (["a=1,2,3", "b=x,y"], 6),
+        (["a=1,2,3", "a=1,2"], 2),  # as in Hydra, the last one counts
+        (["a=range(0,10)", "b=range(10,0,-3)", "c=range(3)"], 10 * 4 * 3),
+        (["a=range(0,1,0.25)", "b=shuffle(range(1,4))"], 12),
+        (["a=range(5,1)", "b=1,2"], 0),
+        (["a=range(0,1,0)"], 1),  # Hydra's range refuses it
+        (["a=range(0,10000000000000000000000)"], 10**22),
+        (["a=range(0,inf)"], math.inf),
+        (["a=range(nan,3)"], math.inf),
+    ],
+)
+def test_points_are_counted_without_making_them(texts: list[str], expected: float):
+    overrides = OverridesParser.create().parse_overrides(texts)
+    assert n_points(overrides) == expected
+
+
+def test_a_range_with_a_step_of_zero_is_told_from_others():
+    found = OverridesParser.create().parse_overrides(["a=range(0,1,0)", "a=range(0,1,0.0)", "a=1"])
+    assert [stands_still(override) for override in found] == [True, True, False]
