@@ -18,6 +18,7 @@ from runner.config import to_plain
 from runner.environment import code_digest, environment_digest
 from runner.errors import RunnerError
 from runner.execute import Result
+from runner.metrics import METRICS_DIGEST, metrics_of, metrics_sha256
 from runner.outcome import Outcome
 from runner.plan import PlannedJob
 from runner.prepared import Prepared
@@ -134,7 +135,8 @@ def end_run(
         if with_pictures:
             store.log_model(run, prepared, result.weights, experiment.model.activation)
     # Whoever finds these knows that all of it is there, however the run has ended.
-    run.set_tags({DIGESTS: json.dumps(digests)} | dict(last_tags or {}))
+    found = {DIGESTS: json.dumps(digests), METRICS_DIGEST: metrics_sha256(metrics_of(result))}
+    run.set_tags(found | dict(last_tags or {}))
     if result.failure:
         run.fail(result.failure, result.ended_s)
     else:

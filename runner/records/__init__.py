@@ -7,11 +7,10 @@ can name a Python object, follow a reference, or unpickle.
 from runner.records.finding import find_source
 from runner.records.folder import FolderSource, write_folder
 from runner.records.model import RecordedModel
-from runner.records.original import Metrics, Original, Source
+from runner.records.original import Original, Source
 
 __all__ = [
     "FolderSource",
-    "Metrics",
     "Original",
     "RecordedModel",
     "Source",

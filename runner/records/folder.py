@@ -17,8 +17,9 @@ from typing import Any
 from runner.checkpoint import atomic_file, disk_error
 from runner.config import FileData
 from runner.errors import CommandError, RecordError, shorten
+from runner.metrics import Metrics
 from runner.records.hostile import CONFIG_LIMIT, TEXT_LIMIT, parse_json
-from runner.records.original import Metrics, Original, digests_of
+from runner.records.original import Original, digests_of
 from runner.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
 from runner.text import printable
 from runner.tracking import final_metrics, read_file
@@ -29,7 +30,7 @@ _HEADER = ["metric", "step", "value"]
 # Tags that say what the run is; the others are of the store that it came from.
 _TAGS = (
     *("kind", "key", "varied", "data_digest", "split_digest"),
-    *("weights_sha256", "files_sha256", "environment", "code"),
+    *("weights_sha256", "files_sha256", "metrics_sha256", "environment", "code"),
 )
 _LIMITS = {CONFIG: CONFIG_LIMIT, ENVIRONMENT: TEXT_LIMIT, MODEL: TEXT_LIMIT}
 
@@ -63,7 +64,7 @@ class FolderSource:
         self.tags: Mapping[str, str] = {name: _text(tags, name) for name in tags}
         self.params: Mapping[str, str] = {}
         self.findings: tuple[str, ...] = ()
-        self._metrics = self._read_metrics(facts.get("metrics_sha256"))
+        self._metrics = self._read_metrics()
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of one of its files, of at most `limit` bytes."""
@@ -79,7 +80,7 @@ class FolderSource:
         ordered = sorted(self._metrics.items(), key=lambda item: item[0][1])
         return final_metrics({name: values[-1] for (name, _), values in ordered})
 
-    def _read_metrics(self, digest: object) -> Metrics:
+    def _read_metrics(self) -> Metrics:
         content = self.read(METRICS, TEXT_LIMIT)
         found: dict[tuple[str, int], list[float]] = {}
         try:
@@ -94,8 +95,6 @@ class FolderSource:
         if header != _HEADER:
             told = shorten(",".join(header))
             raise RecordError(f"{METRICS}: must begin with {','.join(_HEADER)}, got {told}.")
-        if digest != sha256(content):
-            self.findings = (f"{METRICS}: was changed after the export (its digest differs)",)
         return {at: tuple(values) for at, values in found.items()}
 
 
@@ -137,8 +136,11 @@ def write_folder(original: Original, folder: Path) -> None:
     files = {name: source.read(name, limit) for name, limit in limits.items()}
     for name, content in files.items():
         if digests_of(source).get(name, sha256(content)) != sha256(content):
-            raise RecordError(f"{name}: was changed after the run; it is not exported.")
-    files[METRICS] = _metrics_csv(original.metrics())
+            raise RecordError(f"{name}: was changed after the run; the run is not exported.")
+    metrics, findings = original.metrics()
+    if wrong := [*source.findings, *findings]:
+        raise RecordError(f"{wrong[0]}; the run is not exported.")
+    files[METRICS] = _metrics_csv(metrics)
     files[README] = _readme(original, folder.absolute().name).encode()
     facts = {
         "run_id": source.run_id,
@@ -150,7 +152,6 @@ def write_folder(original: Original, folder: Path) -> None:
             for name in (f"runner.{tag}" for tag in _TAGS)
             if name in source.tags
         },
-        "metrics_sha256": sha256(files[METRICS]),
     }
     # Last, so that a folder with it is a whole one.
     files[RUN] = (json.dumps(facts, indent=1) + "\n").encode()

@@ -17,6 +17,7 @@ from runner.config import Experiment, fingerprint_of, to_plain
 from runner.data.dataset import check_room
 from runner.environment import digest_of_decisive
 from runner.errors import ConfigError, DataError, RecordError, shorten
+from runner.metrics import METRICS_DIGEST, Metrics, metrics_sha256
 from runner.records.hostile import (
     CONFIG_LIMIT,
     TEXT_LIMIT,
@@ -42,10 +43,6 @@ from runner.tracking import flattened, varied_of
 _OURS = ("train/", "val/", "test/", "best/")
 # Where a run is recorded and how a sweep is run are today's affair, not the record's.
 _OF_TODAY = ("tracking", "sweep")
-
-
-# Values by metric and step; more than one where a record holds different ones.
-Metrics = Mapping[tuple[str, int], tuple[float, ...]]
 
 
 class Source(Protocol):
@@ -179,9 +176,14 @@ class Original:
         """The overrides by which it differed from others of its sweep."""
         return varied_of(self.source.tags)
 
-    def metrics(self) -> Metrics:
-        """Return every value that the run recorded, by name and step."""
-        return {at: v for at, v in self.source.metrics().items() if at[0].startswith(_OURS)}
+    def metrics(self) -> tuple[Metrics, list[str]]:
+        """Return every value that the run recorded, and what is wrong with their record."""
+        metrics = {at: v for at, v in self.source.metrics().items() if at[0].startswith(_OURS)}
+        if metrics_sha256(metrics) == self.source.tags.get(METRICS_DIGEST):
+            return metrics, []
+        return metrics, [
+            "the metrics: were changed after the run (their digest differs from the recorded one)"
+        ]
 
     def weights(
         self, shapes: Mapping[str, tuple[int, ...]]

@@ -16,16 +16,14 @@ from runner.assignment import Assignment, Event
 from runner.environment import environment
 from runner.errors import RecordError
 from runner.execute import Result
+from runner.metrics import Metrics, metrics_of
 from runner.plan import PlannedJob
-from runner.records import Metrics, Original, RecordedModel
+from runner.records import Original, RecordedModel
 from runner.rerun.comparison import Comparison, Verdict, compare
 from runner.rerun.environments import EnvironmentDifference, environment_differences
 from runner.run_files import MODEL
 from runner.work import work_on
 from softnet import parameter_shapes
-
-# MLflow stores an infinity as the largest double.
-_LARGEST = 1.7976931348623157e308
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,9 @@ class Rerun(Assignment):
         else:  # what has been changed says nothing of the weights
             sizes = job.shape.settings.layer_sizes if job.shape else ()
         weights, more = original.weights(parameter_shapes(sizes))
-        found = (*original.source.findings, *findings, *more)
-        self._loaded[position] = _Loaded(original.metrics(), weights, model, found)
+        metrics, edited = original.metrics()
+        found = (*original.source.findings, *edited, *findings, *more)
+        self._loaded[position] = _Loaded(metrics, weights, model, found)
 
     def forget(self) -> None:
         """Let go of what the originals of a stack left."""
@@ -113,7 +112,7 @@ class Rerun(Assignment):
             findings.append(f"{MODEL}: is not what the same data and settings give")
         comparison = compare(
             (loaded.metrics, loaded.weights),
-            (_metrics_of(result), result.weights),
+            (metrics_of(result), result.weights),
             causes=causes,
             findings=findings,
             same_data=all(then == now for _, then, now in _digests(original, job)),
@@ -172,16 +171,6 @@ def rerun_work(rerun: Rerun) -> Callable[[tuple[int, ...]], Events]:
         rerun.forget()
 
     return carry_out
-
-
-def _metrics_of(result: Result) -> Metrics:
-    """Return what a run records of a result, as a store would give it back."""
-    return {
-        # NaN passes through both of them.
-        (name, step): (min(max(value, -_LARGEST), _LARGEST),)
-        for step, metrics in (*result.history, *result.last_entries)
-        for name, value in metrics.items()
-    }
 
 
 def _with_end(comparison: Comparison, original: Original, result: Result) -> Comparison:

@@ -6,7 +6,6 @@ Numbers alone: it must not know where either of them comes from.
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.records.original import Metrics
+from runner.metrics import Metrics, bits
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -163,11 +162,6 @@ def compare(
     )
 
 
-def _bits(values: Sequence[float]) -> bytes:
-    """Return the bytes of doubles; any NaN as one and the same, for a database keeps no other."""
-    return struct.pack(f"<{len(values)}d", *(math.nan if v != v else v for v in values))  # noqa: PLR0124  (NaN alone differs from itself)
-
-
 def _first_metric(original: Metrics, rerun: Metrics) -> Difference | None:
     """Find the earliest step at which a metric differs, or is missing on one side."""
     # Within a step in the order in which a run records them.
@@ -175,7 +169,7 @@ def _first_metric(original: Metrics, rerun: Metrics) -> Difference | None:
     order = {name: place for place, name in enumerate(names)}
     for name, step in sorted({*original, *rerun}, key=lambda at: (at[1], order[at[0]])):
         then, now = original.get((name, step), ()), rerun.get((name, step), ())
-        if _bits(then) != _bits(now):
+        if bits(then) != bits(now):
             return Difference(f"{name} at step {step:,}", _written(then), _written(now))
     return None
 

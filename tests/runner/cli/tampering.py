@@ -128,12 +128,14 @@ def _step_metric(job: Job, table: str, name: str, step: int) -> Phrases:
     return [f"{name} at step {step}", repr(value), repr(was)]
 
 
-RECORD_WAS_CHANGED = "the record of the metric was changed after the run"
+METRICS_WERE_CHANGED = (
+    "the metrics: were changed after the run (their digest differs from the recorded one)"
+)
 
 
 @change(5)
 def a_metric(job: Job) -> Phrases:
-    return [*_step_metric(job, "metrics", "val/loss", 20), RECORD_WAS_CHANGED]
+    return [*_step_metric(job, "metrics", "val/loss", 20), METRICS_WERE_CHANGED]
 
 
 @change(5)
@@ -146,7 +148,7 @@ def a_metric_as_tables_show_it(job: Job) -> Phrases:
 def a_metric_deleted_at_one_step(job: Job) -> Phrases:
     statement = "DELETE FROM metrics WHERE run_uuid = ? AND key = 'val/loss' AND step = 20"
     assert execute(job.store, statement, job.run.run_id) == 1
-    return ["val/loss at step 20  nothing", RECORD_WAS_CHANGED]
+    return ["val/loss at step 20  nothing", METRICS_WERE_CHANGED]
 
 
 @change(5)
@@ -154,7 +156,7 @@ def a_metric_deleted(job: Job) -> Phrases:
     for table in ("metrics", "latest_metrics"):
         statement = f"DELETE FROM {table} WHERE run_uuid = ? AND key = 'test/loss'"  # noqa: S608  (our own words)
         assert execute(job.store, statement, job.run.run_id) == 1
-    return ["test/loss at step 40  nothing", RECORD_WAS_CHANGED]
+    return ["test/loss at step 40  nothing", METRICS_WERE_CHANGED]
 
 
 @change(5)
@@ -165,7 +167,7 @@ def a_second_value_of_a_metric(job: Job) -> Phrases:
         "WHERE run_uuid = ? AND key = 'val/loss' AND step = 20"
     )
     assert execute(job.store, statement, job.run.run_id) == 1
-    return ["val/loss at step 20", " and ", "0.125", RECORD_WAS_CHANGED]
+    return ["val/loss at step 20", " and ", "0.125", METRICS_WERE_CHANGED]
 
 
 @change(2)

@@ -3,12 +3,14 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from runner.run_files import sha256
-from tests.runner.cli.rerunning import record, rerun_folder, verdict
+from runner.metrics import metrics_sha256
+from runner.records import FolderSource
+from tests.runner.cli.rerunning import artifacts, execute, record, rerun_folder, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import Command
 
@@ -68,13 +70,13 @@ def test_edited_metric_is_found(folder: Path):
     _edit_metric(folder)
     ended = rerun_folder(folder, "--tolerance", "1")
     assert (verdict(ended), ended.returncode) == ("DIFFERENT", 5)
-    assert "metrics.csv: was changed after the export" in ended.stdout
+    assert "the metrics: were changed after the run" in ended.stdout
 
 
 def test_edited_metric_with_its_digest_is_found(folder: Path):
     _edit_metric(folder)
     facts = json.loads((folder / "run.json").read_text("utf-8"))
-    facts["metrics_sha256"] = sha256((folder / "metrics.csv").read_bytes())
+    facts["tags"]["runner.metrics_sha256"] = metrics_sha256(FolderSource(folder).metrics())
     (folder / "run.json").write_text(json.dumps(facts), "utf-8")
     ended = rerun_folder(folder, "--tolerance", "1")
     assert (verdict(ended), ended.returncode) == ("DIFFERENT", 5)
@@ -95,3 +97,38 @@ def test_missing_file_is_named_or_found(name: str, folder: Path):
     ended = rerun_folder(folder)
     assert ended.returncode == (5 if name in {"environment.json", "model.json"} else 2)
     assert f"{name}: is missing" in ended.stdout + ended.stderr
+
+
+def _edit_history(shared: Command, run: Recorded) -> None:
+    edit = "UPDATE metrics SET value = 2 WHERE run_uuid = ? AND key = 'val/loss' AND step = 20"
+    assert execute(shared, edit, run.run_id) == 1
+
+
+def _edit_table(shared: Command, run: Recorded) -> None:
+    edit = "UPDATE latest_metrics SET value = 2 WHERE run_uuid = ? AND key = 'val/loss'"
+    assert execute(shared, edit, run.run_id) == 1
+
+
+def _edit_model(shared: Command, run: Recorded) -> None:
+    file = artifacts(shared, run) / "model.json"
+    file.write_text(file.read_text("utf-8").replace("relu", "tanh"), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (_edit_history, "the metrics: were changed after the run (their digest differs"),
+        (_edit_table, "val/loss: tables show 2.0, which is not its last value"),
+        (_edit_model, "model.json: was changed after the run"),
+    ],
+)
+def test_what_was_edited_is_not_exported(
+    edit: Callable[[Command, Recorded], None], says: str, shared: Command
+):
+    run = record(shared, "training.steps=40", "training.evaluate_every=20", "seed=3")
+    edit(shared, run)
+    ended = shared("export", run.run_id, "edited")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(says)
+    assert ended.stderr.endswith("; the run is not exported.\n")
+    assert not (shared.folder / "edited").exists()

@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 from runner.config import fingerprint_of
+from runner.errors import RecordError
+from runner.metrics import metrics_sha256
 from runner.records import FolderSource, Original
 from runner.records.folder import METRICS, RUN
 from runner.run_files import CONFIG, DIGESTS, sha256
@@ -44,7 +46,9 @@ class Record:
         digests = json.loads(tags[DIGESTS]) | {name: sha256(content)}
         self.tell(tags=tags | {DIGESTS: json.dumps(digests)})
         if name == METRICS:
-            self.tell(metrics_sha256=sha256(content))
+            # Whoever cannot read them finds that out first.
+            with suppress(RecordError):
+                self.tag(metrics_sha256=metrics_sha256(FolderSource(self.folder).metrics()))
 
     def change(self, **sections: object) -> None:
         """Change settings in the config, and the key that they have on record."""

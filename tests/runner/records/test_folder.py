@@ -28,8 +28,9 @@ def test_a_folder_holds_the_run_and_nothing_else(record: Record) -> None:
     original = record.read()
     assert original.source.status == "FINISHED"
     assert original.source.findings == ()
-    assert original.environment()[1] == original.model()[1] == []
-    assert original.source.final["train/loss"] == original.metrics()["train/loss", 60][0]
+    metrics, findings = original.metrics()
+    assert original.environment()[1] == original.model()[1] == findings == []
+    assert original.source.final["train/loss"] == metrics["train/loss", 60][0]
 
 
 def test_a_folder_written_from_a_folder_is_the_same(record: Record, tmp_path: Path) -> None:
@@ -123,9 +124,11 @@ def test_metrics_that_are_no_text_are_refused(record: Record) -> None:
 def test_changed_metrics_are_told_and_still_read(record: Record) -> None:
     lines = (record.folder / METRICS).read_text()
     (record.folder / METRICS).write_text(f"{lines}train/loss,61,nan\n")
-    source = FolderSource(record.folder)
-    assert source.findings == ("metrics.csv: was changed after the export (its digest differs)",)
-    assert repr(source.metrics()["train/loss", 61]) == "(nan,)"
+    metrics, findings = record.read().metrics()
+    assert findings == [
+        "the metrics: were changed after the run (their digest differs from the recorded one)"
+    ]
+    assert repr(metrics["train/loss", 61]) == "(nan,)"
 
 
 def test_a_hundred_thousand_values_at_one_step_take_no_time(record: Record) -> None:

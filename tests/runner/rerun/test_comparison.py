@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.records import Metrics
+from runner.metrics import Metrics
 from runner.rerun import Comparison, Verdict
 from runner.rerun.comparison import Weights, cannot_compare, compare
 

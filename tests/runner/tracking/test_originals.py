@@ -202,9 +202,10 @@ def test_a_run_is_read_whole_from_a_real_server(server: str, tmp_path: Path) -> 
     model, findings = original.model()
     sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
     weights, more = original.weights(parameter_shapes(sizes))
-    assert findings == more == original.environment()[1] == []
+    metrics, edited = original.metrics()
+    assert findings == more == edited == original.environment()[1] == []
     assert sum(array.size for array in weights.values()) == 27
-    assert original.metrics()["train/loss", 60] == (outcome.metrics["train/loss"],)
+    assert metrics["train/loss", 60] == (outcome.metrics["train/loss"],)
     write_folder(original, tmp_path / "out")
     assert Original.read(FolderSource(tmp_path / "out")).metrics() == original.metrics()
 
