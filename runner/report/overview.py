@@ -69,10 +69,11 @@ def print_overview(lines: Sequence[SweepLine], file: TextIO | None = None) -> No
             Column("jobs", [f"{line.n_jobs:,}" for line in lines], "right"),
         ]
         further = [
+            # Before what a narrow terminal has no room for: it is what runner rerun takes.
+            Column("run", [line.run_id for line in lines], "left"),
             Column("begun", [_moment(line.started_s) for line in lines], "left"),
             Column("took", [duration(line.duration_s) for line in lines], "right"),
             Column("experiment", [elide(line.experiment, _LONGEST) for line in lines], "left"),
-            Column("run", [line.run_id for line in lines], "left"),
         ]
         print_table(console, needed, further)
 
