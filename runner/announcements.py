@@ -70,6 +70,11 @@ def _n_failed(done: Iterable[Outcome]) -> int:
     return sum(outcome.status == "FAILED" for outcome in done)
 
 
+def say_resumed(n_jobs: int, step: int) -> None:
+    """Say that jobs whose training was saved are not trained from the start."""
+    say(f"{count(n_jobs, 'job')} {'goes' if n_jobs == 1 else 'go'} on from step {step:,}.")
+
+
 def say_way_back() -> None:
     """Say which command goes on with what was interrupted."""
     program = Path(sys.argv[0]).name

@@ -28,6 +28,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """The event of a run that is in the store before its job is trained."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
 class Resumed:
     """The event of a training that goes on from where it was saved."""
 
@@ -53,7 +60,7 @@ class Ended:
     judgement: Judgement | None = None
 
 
-Event = Progress | Resumed | Ended
+Event = Begun | Progress | Resumed | Ended
 Events = Generator[Event, None, None]
 
 

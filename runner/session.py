@@ -7,19 +7,22 @@ a table on the screen. It must not know Hydra, MLflow or matplotlib themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import garbage
-from runner.assignment import Assignment, Ended, Progress
+from runner.announcements import say_resumed, say_way_back
+from runner.assignment import Assignment, Begun, Ended, Events, Progress, Resumed
+from runner.errors import Terminated
 from runner.outcome import Outcome
-from runner.plan import Plan, make_plan
+from runner.plan import Plan, PlannedJob, make_plan
 from runner.prepared import require_fit
-from runner.progress import progress
+from runner.progress import Advance, progress
 from runner.report import print_outcomes
 from runner.signals import raise_what_was_swallowed
+from runner.sweep_folder import SweepFolder
 from runner.work import work_on
 
 if TYPE_CHECKING:
@@ -79,29 +82,47 @@ def run_alone(plan: Plan) -> Outcome:
     store = open_store(tracking.uri, tracking.experiment, job.experiment.name)
     garbage.allow()
     raise_what_was_swallowed()
+    # A sweep of this one job would save the same states, and goes on from these.
+    states = SweepFolder.of(store, plan).states
     n_steps = require_fit(job.experiment, plan.preparer(job.experiment)).n_steps
     started = time.monotonic()
-    outcome: Outcome | None = Outcome(job.name, "", "KILLED", job.varied, {}, "interrupted", 0.0)
+    outcome: Outcome | None = None
     try:
         with (
             progress(n_steps, job.name) as advance,
-            closing(work_on(Assignment(plan, store, wanted={0}))((0,))) as events,
+            closing(work_on(Assignment(plan, store, wanted={0}, states=states))((0,))) as events,
         ):
-            done = 0
-            for event in events:
-                match event:
-                    case Progress() if done < n_steps:
-                        # The first half of a job is its training.
-                        steps = round(2 * n_steps * event.n_jobs)
-                        advance(steps, loss=event.loss)
-                        done += steps
-                    case Ended():
-                        outcome = event.outcome
+            for known in _known_of(job, events, n_steps, advance):
+                outcome = known
     except Exception:
         outcome = None
+        raise
+    except (KeyboardInterrupt, Terminated):
+        if any(states.glob("*.npz")):
+            say_way_back()
         raise
     finally:
         if outcome is not None:
             took = replace(outcome, duration_s=time.monotonic() - started)
             print_outcomes([took], job.experiment.ranking_metric, store.where)
     return took
+
+
+def _known_of(job: PlannedJob, events: Events, n_steps: int, advance: Advance) -> Iterator[Outcome]:
+    """Go through what is known of the only job, as it comes, and move the bar meanwhile."""
+    outcome = Outcome(job.name, "", "KILLED", job.varied, {}, "interrupted", 0.0)
+    yield outcome
+    done = 0
+    for event in events:
+        match event:
+            case Begun():
+                yield replace(outcome, run_id=event.run_id)
+            case Resumed():
+                say_resumed(event.n_jobs, event.step)
+            case Progress() if done < n_steps:
+                # The first half of a job is its training.
+                steps = round(2 * n_steps * event.n_jobs)
+                advance(steps, loss=event.loss)
+                done += steps
+            case Ended():
+                yield event.outcome

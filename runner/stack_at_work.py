@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runner.assignment import Assignment, Ended, Events, Progress, Resumed
+from runner.assignment import Assignment, Begun, Ended, Events, Progress, Resumed
 from runner.environment import code_digest, environment_digest
 from runner.errors import RunnerError, StoreError
 from runner.execute import Result, StackTraining
@@ -69,6 +69,7 @@ class StackAtWork:
         try:
             if not self._assignment.is_sweep:
                 self._show()
+                yield from (Begun(run.run_id) for run in self._runs.values())
             if self._resume():
                 yield Resumed(n_jobs, training.step)
             done, begun_s = 0.0, time.monotonic()

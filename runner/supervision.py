@@ -9,7 +9,7 @@ from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runner.announcements import say
+from runner.announcements import say_resumed
 from runner.assignment import Assignment, Ended, Progress, Resumed
 from runner.engine import Crashed, Engine, Work, n_cores
 from runner.plan import Plan
@@ -53,7 +53,7 @@ def ended_jobs_of(
                     case Progress():
                         advance(event.n_jobs, loss=event.loss)
                     case Resumed():
-                        say(f"{event.n_jobs:,} jobs go on from step {event.step:,}.")
+                        say_resumed(event.n_jobs, event.step)
                     case Ended():
                         left.discard(event.position)
                         yield event

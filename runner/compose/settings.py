@@ -17,6 +17,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from runner.places import config_folder
+from runner.signals import held
 
 _OURS = {
     "output": "runner",
@@ -52,7 +53,8 @@ def hydra_settings(help_template: str) -> Iterator[None]:
 
     def scratch_folder() -> str:
         if not scratch:
-            scratch.append(tempfile.mkdtemp(prefix="runner-"))
+            with held():  # a folder that nobody knows of would stay
+                scratch.append(tempfile.mkdtemp(prefix="runner-"))
         return scratch[0]
 
     OmegaConf.register_new_resolver("runner_scratch", scratch_folder, replace=True)
@@ -80,5 +82,6 @@ def hydra_settings(help_template: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for folder in scratch:
-            shutil.rmtree(folder, ignore_errors=True)
+        with held():
+            for folder in scratch:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -163,3 +163,26 @@ def test_long_training_goes_on_from_where_it_was_saved_with_the_same_bits(sweepe
     resumed, alone = [run for run in jobs(sweeper, "FINISHED") if "seed=1" in run.name]
     assert resumed.key == alone.key
     assert resumed.bits == alone.bits
+
+
+def test_a_run_alone_goes_on_from_where_it_was_saved_too(sweeper: Command):
+    job = ["training.steps=40000", "training.evaluate_every=1000", "seed=1"]
+    process = start(sweeper, *job, constants={"_SAVED_EVERY_S": 0.0})
+    until(process, lambda: list(sweeper.store.glob("sweeps/*/states/*.npz")))
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+    assert ended.returncode == 130
+    assert ended.stderr.splitlines() == [
+        "The same command goes on where this one stopped:",
+        f"  runner {' '.join(job)}",
+    ]
+    (killed,) = jobs(sweeper, "KILLED")
+    assert f"run {killed.run_id}" in ended.stdout
+    again = sweeper(*job)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.startswith("1 job goes on from step ")
+    assert list(sweeper.store.glob("sweeps/*/states/*.npz")) == []
+    assert sweeper("-m", *job).returncode == 0
+    resumed, anew = jobs(sweeper, "FINISHED")
+    assert resumed.key == anew.key
+    assert resumed.bits == anew.bits
