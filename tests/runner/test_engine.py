@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import runner.engine
 from runner.engine import Crashed, Engine, Task, Work, n_cores
 from runner.errors import StoreError
 
@@ -155,7 +156,15 @@ def seconds_to_leave(engine: Engine, after_events: int) -> float:
     return time.monotonic() - before
 
 
-def test_who_leaves_in_a_hurry_waits_for_clean_ends(tmp_path: Path) -> None:
+# What is being slept through takes a minute; a busy machine takes some seconds to end a process.
+SOON_S = 20
+
+
+def test_who_leaves_in_a_hurry_waits_for_clean_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.engine, "_GRACE_S", 30.0)
+
     def endless(task: Task) -> Generator[object, None, None]:
         try:
             yield task
@@ -163,18 +172,18 @@ def test_who_leaves_in_a_hurry_waits_for_clean_ends(tmp_path: Path) -> None:
         finally:
             (tmp_path / f"{task[0]}").touch()
 
-    assert seconds_to_leave(Engine(2, workplace(endless), [(0,), (1,)]), after_events=2) < 2
+    assert seconds_to_leave(Engine(2, workplace(endless), [(0,), (1,)]), after_events=2) < SOON_S
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
 
 
-def test_who_leaves_in_a_hurry_waits_two_seconds_at_most() -> None:
+def test_who_leaves_in_a_hurry_does_not_wait_for_the_deaf() -> None:
     def deaf(task: Task) -> Generator[object, None, None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         yield task
         time.sleep(60)
 
     engine = Engine(2, workplace(deaf), [(0,), (1,)])
-    assert seconds_to_leave(engine, after_events=2) < 2
+    assert seconds_to_leave(engine, after_events=2) < SOON_S
     assert [worker.process.exitcode for worker in engine._workers] == [-signal.SIGKILL] * 2
 
 
@@ -182,7 +191,7 @@ def test_a_pipe_that_is_full_holds_up_nobody() -> None:
     def talkative(task: Task) -> Generator[object, None, None]:
         yield from ("x" * 10_000 for _ in range(10_000))
 
-    assert seconds_to_leave(Engine(1, workplace(talkative), [(0,)]), after_events=1) < 2
+    assert seconds_to_leave(Engine(1, workplace(talkative), [(0,)]), after_events=1) < SOON_S
 
 
 def test_ctrl_c_is_for_whoever_gives_the_tasks() -> None:
@@ -196,6 +205,7 @@ def test_ctrl_c_is_for_whoever_gives_the_tasks() -> None:
 FEED = """
 import os, time
 from contextlib import contextmanager
+import runner.engine
 from runner.engine import Engine
 
 def work(task):
