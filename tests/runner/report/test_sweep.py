@@ -257,5 +257,5 @@ def test_ten_thousand_outcomes_are_told_at_once() -> None:
     printed(report(outcomes[:20]))  # imports what it takes
     start = time.process_time()
     printed(report(outcomes))
-    # Five times what a slow machine takes: what grows with the square would take minutes.
-    assert time.process_time() - start < 2
+    # Fifty times what a slow machine takes: what grows with the square would take minutes.
+    assert time.process_time() - start < 20
