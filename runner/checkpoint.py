@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.errors import StoreError
+
+# What a torn, scribbled-over or encrypted archive of arrays raises, depending on the byte.
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError),
+    *(ValueError, TypeError, KeyError, IndexError, OverflowError),
+)
 
 
 @contextmanager
@@ -114,9 +122,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    # What NumPy raises on a damaged archive depends on the byte that is wrong; TypeError is a
-    # single array, which is no context manager.
-    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise StoreError(f"{path}: cannot be read as arrays: {error}") from error
 
 

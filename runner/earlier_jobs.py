@@ -15,13 +15,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.config import Experiment, to_plain
-from runner.errors import ConfigError
+from runner.errors import ConfigError, MissingError
 from runner.names import run_name
 from runner.plan import Plan, PlannedJob
 from runner.summary import SEED
+from runner.sweep_folder import PLAN, PLAN_FOLDER
 
 if TYPE_CHECKING:
-    from runner.tracking import Store
+    from runner.tracking import RecordedSweep, Store
+
+# Some hundred thousand jobs.
+_PLAN_LIMIT = 1 << 30
 
 
 def known_again(store: Store, plan: Plan) -> Plan:
@@ -84,6 +88,8 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
     ------
     StoreError
         If the store fails.
+    RecordError
+        If the plan on record is no plain file, or larger than any plan.
     """
     # What has no name is known by its jobs, and so has no others.
     if plan.first.sweep.name is None and not plan.known_as:
@@ -91,7 +97,18 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:
         return plan
-    return _joined(plan, store.sweeps.plan_of(sweep).splitlines())
+    return _joined(plan, _planned_before(store, sweep).splitlines())
+
+
+def _planned_before(store: Store, sweep: RecordedSweep) -> str:
+    """Return the plan on a sweep's run; nothing where it was stopped before it had one."""
+    from runner.tracking import original_of
+
+    try:
+        content = original_of(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}", _PLAN_LIMIT)
+    except MissingError:
+        return ""
+    return content.decode(errors="replace")
 
 
 def _joined(plan: Plan, lines: list[str]) -> Plan:

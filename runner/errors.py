@@ -5,6 +5,7 @@
     |-- DataError       2   the data is wrong: file, line and column, what was got
     |-- CommandError    2   the command line is wrong
     |-- RecordError     2   what is on record of a run is of no use: the file or tag, and why
+    |   `-- MissingError    a file of it is not there
     |-- StoreError      3   the store or the disk is wrong: the place, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
@@ -83,6 +84,10 @@ class RecordError(RunnerError):
     """What a store or a folder holds of a run, and cannot be used; the text names the part."""
 
     exit_code = 2
+
+
+class MissingError(RecordError):
+    """A file that a run should have, and that is not there."""
 
 
 class StoreError(RunnerError):

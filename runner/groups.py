@@ -56,7 +56,8 @@ class Groups:
         self._known = dict(known)
         self._open: dict[str, RecordedRun] = {}
         self._group_of = {p: key for key, members in self._members.items() for p in members}
-        self._awaited: set[int] = set()
+        # The jobs of each that are still to end.
+        self._awaited: dict[str, set[int]] = {key: set() for key in self._members}
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +85,9 @@ class Groups:
         StoreError
             If the store fails.
         """
-        self._awaited.update(positions)
+        for position in positions:
+            if position in self._group_of:
+                self._awaited[self._group_of[position]].add(position)
         for key in dict.fromkeys(self._group_of[p] for p in positions if p in self._group_of):
             with held():  # a run that nobody knows of could not be closed
                 if key in self._known:
@@ -137,7 +140,8 @@ class Groups:
         if key is None or key not in self._open:
             return
         # What an earlier command began and nobody asks for now is not waited for.
-        if all(m in outcomes for m in self._members[key] if m in self._awaited):
+        self._awaited[key].discard(position)
+        if not self._awaited[key]:
             self._sum_up(key, outcomes)
 
     def complete_interrupted(

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.announcements import say
 from runner.config import to_yaml
-from runner.errors import ConfigError, DataError
+from runner.errors import ConfigError, DataError, RecordError
 from runner.outcome import Outcome, best_first, by_settings
 from runner.plan import Plan, PlannedJob
-from runner.prepared import Prepared
+from runner.prepared import require_fit
 from runner.record import scratch_folder
-from runner.report import columns, write_csv
+from runner.report import columns, is_number, write_csv
 from runner.summary import Configuration, configurations, ranked
+from softnet import parameter_shapes
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedRun, Store, Sweeps
@@ -73,19 +75,39 @@ def store_results(
             run.log_metrics(0, best.metrics)
         run.log_folder(folder)
     if best is not None:
-        job = jobs[best.run_id]
-        prepared = _as_planned(plan, job)
-        if prepared is not None:
-            weights = store.sweeps.weights(best.run_id)
-            store.log_model(run, prepared, weights, job.experiment.model.activation)
+        try:
+            _log_model(run, store, plan, jobs[best.run_id], best.run_id)
+        except (ConfigError, DataError, RecordError) as error:
+            say(f"The sweep's run has no model of the best job: {error}")
 
 
-def _as_planned(plan: Plan, job: PlannedJob) -> Prepared | None:
-    """Return the data that a job was trained on; None where they have changed or gone since."""
-    try:
-        return plan.preparer.unchanged(job.experiment, job.data_digest)
-    except (ConfigError, DataError):
-        return None
+def _log_model(
+    run: RecordedRun, store: Store, plan: Plan, job: PlannedJob, job_run_id: str
+) -> None:
+    """Log the model of a job, whose record and data may have been changed by anybody since.
+
+    Raises
+    ------
+    ConfigError, DataError, RecordError
+        If they were, or cannot be read.
+    StoreError
+        If the store fails.
+    """
+    from runner.records import Original
+    from runner.rerun.places import allowed_folders, with_data_from
+    from runner.tracking import original_of
+
+    experiment = job.experiment
+    if job not in (plan.jobs[position] for position in plan.asked):
+        # The plan on record says where its data are.
+        here = store.folder if store.address.database else None
+        experiment = with_data_from(experiment, None, allowed_folders(here))
+    prepared = plan.preparer.unchanged(experiment, job.data_digest)
+    shapes = parameter_shapes(require_fit(experiment, prepared).layer_sizes)
+    weights, findings = Original.read(original_of(store, job_run_id)).weights(shapes)
+    if findings:
+        raise RecordError(findings[0])
+    store.log_model(run, prepared, weights, experiment.model.activation)
 
 
 def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:
@@ -128,9 +150,9 @@ def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
 
 def _typed(values: list[str | None]) -> list[object]:
     """Return a column of numbers as numbers, so that it sorts; any other as it is."""
-    for kind in (int, float):
-        try:
-            return [None if value is None else kind(value) for value in values]
-        except ValueError:
-            continue
-    return list(values)
+    texts = [value for value in values if value is not None]
+    if not all(map(is_number, texts)):
+        return list(values)
+    whole = all(text.lstrip("+-").isdigit() and abs(int(text)) < 2**63 for text in texts)
+    kind = int if whole else float
+    return [None if value is None else kind(value) for value in values]

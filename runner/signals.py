@@ -46,7 +46,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 def held() -> Iterator[None]:
     """Let signals wait for the end of a block, so that what it begins is known to who ends it.
 
-    A second signal does not wait. In other threads than the main one, where Python delivers no
+    A second Ctrl-C does not wait. In other threads than the main one, where Python delivers no
     signals, this does nothing.
 
     Examples
@@ -67,7 +67,8 @@ def held() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in both}
 
     def hold(number: int, _frame: FrameType | None) -> None:
-        if waiting:
+        # A person may press Ctrl-C again; a supervisor that sends SIGTERM again means no more.
+        if waiting and number == signal.SIGINT:
             release()
         waiting.append(number)
 
@@ -75,11 +76,15 @@ def held() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         if waiting:
-            signal.raise_signal(waiting.pop())
+            first = waiting[0]
+            waiting.clear()
+            signal.raise_signal(first)
 
-    for number in handlers:
-        signal.signal(number, hold)
     try:
+        for number in both:
+            # What is ignored, since it came before, stays so.
+            if handlers[number] is not signal.SIG_IGN:
+                signal.signal(number, hold)
         yield
     finally:
         release()

@@ -49,7 +49,7 @@ class StackAtWork:
         self._wanted = wanted
         self._prepared = prepared
         self._jobs = [assignment.plan.jobs[position] for position in stack]
-        self._training = StackTraining(prepared, [job.experiment for job in self._jobs])
+        self._training = self._from_the_start()
         self._results: list[Result] = []
         self._runs: dict[int, RecordedRun] = {}
         self.closed: dict[int, str] = {}
@@ -62,6 +62,9 @@ class StackAtWork:
         keys = "\n".join(job.key for job in self._jobs)
         digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
         self._state = assignment.states and assignment.states / f"{digest}.npz"
+
+    def _from_the_start(self) -> StackTraining:
+        return StackTraining(self._prepared, [job.experiment for job in self._jobs])
 
     def train(self) -> Events:
         """Train to the end, and show on the way what takes long."""
@@ -199,12 +202,14 @@ class StackAtWork:
         """Go on from a saved state, if there is one of the same bits."""
         if self._state is None or not self._state.exists():
             return False
-        # A torn or foreign file costs the time that it would have saved, nothing else.
-        with suppress(StoreError):
+        try:
             state = read_state(self._state)
             if state.get("environment") == _environment():
                 self._training.restore(state["training"])
                 return True
+        # A torn or foreign file costs the time that it would have saved, nothing else.
+        except (StoreError, KeyError, TypeError, ValueError):
+            self._training = self._from_the_start()
         return False
 
     def close(self, error: BaseException) -> None:

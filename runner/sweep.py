@@ -41,7 +41,7 @@ from runner.standing import (
     standing_of,
 )
 from runner.supervision import ended_jobs_of
-from runner.sweep_folder import SweepFolder
+from runner.sweep_folder import PLAN_FOLDER, SweepFolder
 from runner.sweep_run import recorded_sweep
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _run_missing(
         # Before the plan is: it says what they are, and is written over now.
         for replaced in standing.replaced:
             store.sweeps.mark_replaced(replaced.outcome.run_id)
-        run.log_folder(folder.write_plan(plan), "plan")
+        run.log_folder(folder.write_plan(plan), PLAN_FOLDER)
         known = store.sweeps.groups_of(sweep) if sweep else {}
         with Groups(store, plan, run.run_id, known) as groups:
             if sweep is not None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +21,10 @@ from runner.saved_state import read_state
 
 if TYPE_CHECKING:
     from runner.tracking import Store
+
+
+# Where the frozen plan is, here and among the artifacts of a sweep's run.
+PLAN_FOLDER, PLAN = "plan", "plan.jsonl"
 
 
 class SweepFolder:
@@ -64,20 +69,15 @@ class SweepFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+")
+            # Unbuffered: what a full disk refuses is said here, and not when the file is closed.
+            lock = (self.path / "lock").open("a+b", buffering=0)
         except OSError as error:
             raise disk_error(self.path, error) from error
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                on_wait(lock.read().strip() or "unknown")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            lock.seek(0)
-            lock.truncate()
-            lock.write(str(os.getpid()))
-            lock.flush()
+                _acquire(lock, on_wait)
+            except OSError as error:
+                raise disk_error(self.path, error) from error
             yield
 
     def write_plan(self, plan: Plan) -> Path:
@@ -88,8 +88,8 @@ class SweepFolder:
         StoreError
             If the disk is full.
         """
-        folder = self.path / "plan"
-        write_text(folder / "plan.jsonl", plan.lines())
+        folder = self.path / PLAN_FOLDER
+        write_text(folder / PLAN, plan.lines())
         return folder
 
     def saved_keys(self) -> list[list[str]]:
@@ -106,3 +106,15 @@ class SweepFolder:
         """Remove saved trainings that nothing will go on from."""
         for file in self.states.glob("*.npz"):
             file.unlink(missing_ok=True)
+
+
+def _acquire(lock: FileIO, on_wait: Callable[[str], None]) -> None:
+    """Wait for a lock, and write into it whose it is now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        on_wait(lock.read().decode(errors="replace").strip() or "unknown")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.truncate(0)
+    lock.write(b"%d" % os.getpid())

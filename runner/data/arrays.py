@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 import sys
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.checkpoint import DAMAGED
 from runner.data.columns import Column, ColumnBuilder, Origin, numeric_column
 from runner.data.dataset import check_room
 from runner.data.npy import Header, array_of, read_header
@@ -28,9 +27,6 @@ from runner.errors import ConfigError, DataError, nearest, shorten
 if TYPE_CHECKING:
     from runner.config import FileData
 
-# What a torn, scribbled-over or encrypted archive can raise on its way through zipfile.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, IndexError, RuntimeError,
-            ValueError)  # fmt: skip
 # What may be in an array: NumPy's codes for the kinds, and how a person says it.
 _X = ("biuf", "numbers or booleans")
 _Y = ("biufU", "numbers, booleans or text")
@@ -72,7 +68,7 @@ def read_npz(path: Path, file: str, config: FileData | RowsWanted) -> list[Colum
                 if len(content) != member.file_size:
                     raise EOFError(f"{member.filename!r} ends early")
             X, *labels = map(array_of, contents, headers)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(
             f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
         ) from error

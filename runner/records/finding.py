@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runner.errors import CommandError, shorten
 from runner.places import expanded, is_folder
 from runner.records.folder import FolderSource
 from runner.tracking import RecordedOriginal, find_original, is_run_id
@@ -22,6 +23,11 @@ def find_source(target: str, uri: str | None) -> FolderSource | RecordedOriginal
     RunnerError
         If there is no such run, its record is of no use, or the store is.
     """
-    if not is_run_id(target) and is_folder(target):
+    if is_run_id(target):
+        return find_original(uri, target)
+    if is_folder(target):
         return FolderSource(expanded(target))
-    return find_original(uri, target)
+    raise CommandError(
+        "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
+        f"export made, got {shorten(target)}."
+    )

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from runner.checkpoint import DAMAGED
 from runner.data.npy import array_of, read_header
 from runner.errors import DataError, RecordError, shorten
 from runner.text import elide
@@ -206,9 +207,7 @@ def parse_weights(
             members = archive.infolist()
             _check_members(members, shapes, dtype, name)
             arrays = {m.filename.removesuffix(".npy"): archive.read(m) for m in members}
-    # What zipfile raises on a damaged archive depends on the byte that is wrong.
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError, KeyError,
-            IndexError, OverflowError) as error:  # fmt: skip
+    except DAMAGED as error:
         raise RecordError(
             f"{name}: must be a whole archive of arrays, got a damaged one ({error})."
         ) from None

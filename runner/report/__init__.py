@@ -6,7 +6,7 @@ It must not know where results come from: it sees outcomes. rich is imported whe
 from runner.report.digits import count
 from runner.report.overview import SweepLine, print_overview
 from runner.report.runs import print_outcomes
-from runner.report.spreadsheet import cell, columns, write_csv
+from runner.report.spreadsheet import cell, columns, is_number, write_csv
 from runner.report.sweep import SweepReport, print_sweep
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "cell",
     "columns",
     "count",
+    "is_number",
     "print_outcomes",
     "print_overview",
     "print_sweep",

@@ -96,5 +96,10 @@ def cell(value: float | str | None) -> str:
     if not isinstance(value, str):
         return repr(float(value))
     shown = printable(value)
-    harmless = not shown.startswith(("=", "+", "-", "@")) or _NUMBER.fullmatch(shown)
+    harmless = not shown.startswith(("=", "+", "-", "@")) or is_number(shown)
     return shown if harmless else f"'{shown}"
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number as people write it: not ``1_000``, not ``nan``."""
+    return _NUMBER.fullmatch(text) is not None

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.config import Experiment, FileData, fingerprint, to_plain
-from runner.errors import CommandError, ConfigError, DataError, RecordError, RunnerError, shorten
+from runner.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.names import overrides_by_key, run_name
-from runner.places import expanded, is_folder
+from runner.places import expanded
 from runner.plan import Plan, PlannedJob, plan_each
 from runner.progress import progress
 from runner.records import FolderSource, Original, Source, find_source
 from runner.rerun.places import allowed_folders, with_data_from
-from runner.tracking import is_run_id, members_of
+from runner.tracking import members_of
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedOriginal, Store
@@ -138,13 +138,7 @@ def request(options: Options) -> Request:
 
 
 def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, Sequence[Source]]:
-    target = options.target
-    if not is_run_id(target) and not is_folder(target):
-        raise CommandError(
-            "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
-            f"export made, got {shorten(target)}."
-        )
-    found = find_source(target, options.uri)
+    found = find_source(options.target, options.uri)
     if isinstance(found, FolderSource):
         return None, None, [found]
     members = members_of(found)
@@ -152,8 +146,8 @@ def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, S
         return None, found.store, [found]
     if not members:
         raise RecordError(
-            f"run {target}: is a {found.tags['runner.kind']} of which no job has ended. The command"
-            " that began it goes on where it stopped."
+            f"{found.place}: is a {found.tags['runner.kind']} of which no job has ended. The "
+            "command that began it goes on where it stopped."
         )
     return found, found.store, members
 

@@ -6,7 +6,13 @@ them all. Importing this costs nothing: MLflow itself is imported when a store i
 
 from runner.tracking.artifacts import read_file
 from runner.tracking.opening import find_store, find_stores, open_store
-from runner.tracking.originals import RecordedOriginal, find_original, is_run_id, members_of
+from runner.tracking.originals import (
+    RecordedOriginal,
+    find_original,
+    is_run_id,
+    members_of,
+    original_of,
+)
 from runner.tracking.recorded import (
     SUMMED_UP,
     UNREAD,
@@ -37,6 +43,7 @@ __all__ = [
     "is_run_id",
     "members_of",
     "open_store",
+    "original_of",
     "read_file",
     "varied_of",
 ]

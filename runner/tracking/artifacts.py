@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from runner.errors import RecordError, StoreError, shorten
+from runner.errors import MissingError, RecordError, StoreError, shorten
 from runner.text import printable
 from runner.tracking import library
 
@@ -37,7 +37,7 @@ def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, l
     run : mlflow.entities.Run
         Whose artifact it is.
     name : str
-        A file's name at the top of the artifacts, one that this program knows.
+        A file's path among the artifacts, one that this program knows.
     limit : int
         The most bytes that it may have.
 
@@ -87,6 +87,9 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
     """Return the content of a plain file; see `read_artifact`."""
     path = folder / name
     where = printable(path)
+    for between in path.relative_to(folder).parents[:-1]:
+        if (folder / between).is_symlink():
+            raise RecordError(f"{between}: must be a plain folder, got a link at {where}.")
     try:
         # Without following a link, and without waiting for whoever is at the end of a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -98,7 +101,7 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
                 raise _too_large(name, limit, f"{found.st_size:,}")
             return file.read(limit + 1)[:limit]
     except FileNotFoundError:
-        raise RecordError(f"{name}: is missing; it should be at {where}.") from None
+        raise MissingError(f"{name}: is missing; it should be at {where}.") from None
     except OSError as error:
         if path.is_symlink():
             raise RecordError(f"{name}: must be a plain file, got a link at {where}.") from None
@@ -130,7 +133,7 @@ def _from_server(
         )
         with answer:
             if answer.status_code in {400, 404}:
-                raise RecordError(f"{name}: is missing; the server has none for this run.")
+                raise MissingError(f"{name}: is missing; the server has none for this run.")
             if answer.status_code != 200:
                 raise StoreError(
                     f"{library.masked(address.uri)}: answered {answer.status_code} when asked for"

@@ -209,6 +209,18 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     return RecordedOriginal(store, run)
 
 
+def original_of(store: Store, run_id: str) -> RecordedOriginal:
+    """Return a run of a store that is open, by its id.
+
+    Raises
+    ------
+    StoreError
+        If the store fails, or has no such run.
+    """
+    with library.in_words(store.address.uri):
+        return RecordedOriginal(store, store.client.get_run(run_id))
+
+
 def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
     """Return the jobs of a sweep or of a group, the best record of each; None for a single run.
 

@@ -6,14 +6,9 @@ Everything comes from MLflow, so that a sweep can be continued and shown whereve
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
-
-from runner.checkpoint import read_arrays
 from runner.tracking import library
 from runner.tracking.processes import is_gone
 from runner.tracking.recorded import (
@@ -177,24 +172,6 @@ class Sweeps:
         with library.in_words(self._place):
             self._client.set_tag(run_id, REPLACED, "true")
 
-    def plan_of(self, sweep: RecordedSweep) -> str:
-        """Return the plan that a sweep's run has, a line of JSON for each job; "" without one.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        with (
-            tempfile.TemporaryDirectory(prefix="runner-") as scratch,
-            library.in_words(self._place),
-        ):
-            files = {file.path for file in self._client.list_artifacts(sweep.run_id, "plan")}
-            if "plan/plan.jsonl" not in files:
-                return ""
-            file = self._client.download_artifacts(sweep.run_id, "plan/plan.jsonl", scratch)
-            return Path(file).read_text(encoding="utf-8", errors="replace")
-
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step.
 
@@ -206,19 +183,6 @@ class Sweeps:
         with library.in_words(self._place):
             found = self._client.get_metric_history(run_id, metric)
         return sorted({entry.step: float(entry.value) for entry in found}.items())
-
-    def weights(self, run_id: str) -> dict[str, NDArray[Any]]:
-        """Return the parameters that a run left.
-
-        Raises
-        ------
-        StoreError
-            If the store fails, or the file is damaged.
-        """
-        with tempfile.TemporaryDirectory(prefix="runner-") as scratch:
-            with library.in_words(self._place):
-                file = self._client.download_artifacts(run_id, "weights.npz", scratch)
-            return read_arrays(Path(file))
 
     def _search(self, experiment_ids: Sequence[str], wanted: str) -> Iterator[Run]:
         """Go through the runs that match, the newest first."""

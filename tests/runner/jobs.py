@@ -1,13 +1,17 @@
 """Short jobs as they come from the command line, plans of them, and how they are worked on."""
 
+import io
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from runner.assignment import Assignment, Ended, Event
 from runner.compose import Job
 from runner.config import Experiment
 from runner.outcome import Outcome
 from runner.plan import Plan, make_plan
-from runner.tracking import Store
+from runner.tracking import Store, original_of
 from runner.work import work_on
 
 CONFIG: dict[str, Any] = {
@@ -62,3 +66,10 @@ def work(store: Store, made: Plan, stack: tuple[int, ...], **more: object) -> li
 
 def outcomes(events: list[Event]) -> dict[int, Outcome]:
     return {event.position: event.outcome for event in events if isinstance(event, Ended)}
+
+
+def weights_of(store: Store, run_id: str) -> dict[str, NDArray[Any]]:
+    """Return the parameters that a run left, as NumPy reads them."""
+    content = original_of(store, run_id).read("weights.npz", 1 << 20)
+    with np.load(io.BytesIO(content)) as archive:
+        return dict(archive)

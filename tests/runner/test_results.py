@@ -17,7 +17,7 @@ from runner.prepared import prepare
 from runner.results import store_results
 from runner.tracking import RecordedRun, Store, open_store
 from softnet import Network
-from tests.runner.jobs import outcomes, plan, work
+from tests.runner.jobs import outcomes, plan, weights_of, work
 
 # The last one diverges at once; the first learns next to nothing.
 RATES = (0.001, 0.5, 1e200)
@@ -85,7 +85,7 @@ def test_a_sweep_leaves_all_that_sums_it_up(
     model = mlflow.pyfunc.load_model(f"runs:/{parent.run_id}/model", suppress_warnings=True)
     prepared = prepare(again)
     raw = dict(zip(prepared.dataset.feature_names, prepared.dataset.X.T, strict=True))
-    own = Network.from_weights(opened.sweeps.weights(best.run_id), "tanh").predict_proba(prepared.X)
+    own = Network.from_weights(weights_of(opened, best.run_id), "tanh").predict_proba(prepared.X)
     assert model.predict(raw).to_numpy().tobytes() == own[0].tobytes()
 
 

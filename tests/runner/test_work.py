@@ -15,7 +15,7 @@ from runner.plan import Plan
 from runner.tracking import Store, open_store
 from runner.work import work_on
 from softnet import Record
-from tests.runner.jobs import STOPPING, assignment, outcomes, plan, work
+from tests.runner.jobs import STOPPING, assignment, outcomes, plan, weights_of, work
 
 SPLIT = {"name": "shuffled", "train": 10, "val": 5, "test": 5}
 VARIED: list[dict[str, object]] = [
@@ -38,7 +38,7 @@ def recorded(store: Store, outcome: Outcome) -> tuple[object, ...]:
         name: [(step, value.hex()) for step, value in store.sweeps.history(outcome.run_id, name)]
         for name in sorted(run.data.metrics)
     }
-    weights = [(name, w.tobytes()) for name, w in store.sweeps.weights(outcome.run_id).items()]
+    weights = [(name, w.tobytes()) for name, w in weights_of(store, outcome.run_id).items()]
     final = {name: value.hex() for name, value in outcome.metrics.items()}
     tags = [run.data.tags[f"runner.{name}"] for name in ("key", "weights_sha256")]
     return run.info.status, outcome.failure, histories, weights, final, tags

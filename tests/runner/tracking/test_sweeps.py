@@ -2,12 +2,9 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from runner.errors import StoreError
 from runner.tracking import RecordedRun, RecordedSweep, Store, open_store, sweeps
 from tests.runner.jobs import STOPPING, outcomes, plan, work
 
@@ -191,30 +188,6 @@ def test_a_history_is_told_by_step(embedded: Store, begin: Begin) -> None:
     assert step == 30
     assert math.isnan(last)
     assert embedded.sweeps.history(run.run_id, "none") == []
-
-
-def test_weights_come_back_byte_for_byte(embedded: Store, begin: Begin, tmp_path: Path) -> None:
-    weights = {"layers.0.weight": np.array([[0.1, -0.0]], np.float32)}
-    (tmp_path / "left").mkdir()
-    np.savez(tmp_path / "left" / "weights.npz", allow_pickle=False, **weights)
-    run = begin("abc")
-    run.log_folder(tmp_path / "left")
-    read = embedded.sweeps.weights(run.run_id)
-    assert {k: (v.dtype, v.tobytes()) for k, v in read.items()} == {
-        k: (v.dtype, v.tobytes()) for k, v in weights.items()
-    }
-    (tmp_path / "left" / "weights.npz").write_bytes(b"torn")
-    run.log_folder(tmp_path / "left")
-    with pytest.raises(StoreError, match=r"weights\.npz: cannot be read as arrays"):
-        embedded.sweeps.weights(run.run_id)
-    run.finish()
-
-
-def test_weights_that_are_missing_are_a_matter_of_the_store(embedded: Store, begin: Begin) -> None:
-    run = begin("abc")
-    with pytest.raises(StoreError):
-        embedded.sweeps.weights(run.run_id)
-    run.finish()
 
 
 def test_a_reopened_sweep_is_running_in_the_hands_of_this_process(
