@@ -156,9 +156,7 @@ class Engine:
         worker.connection.close()
         worker.process.join()
         code = worker.process.exitcode or 0
-        how = (
-            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        )
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
         return Crashed(worker.task or (), f"the worker process {how}")
 
     def _end(self, *, in_a_hurry: bool) -> None:
@@ -199,6 +197,14 @@ def _serve(
                     connection.send(_Done())
         except StoreError as error:
             connection.send(StoreError(str(error)))
+
+
+def _signal_name(number: int) -> str:
+    # Of the real-time signals only the first and the last have a name.
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def n_cores() -> int:

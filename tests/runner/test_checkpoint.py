@@ -92,6 +92,21 @@ def test_a_damaged_file_is_named_not_read(tmp_path: Path, damage: Callable[[byte
         read_arrays(path)
 
 
+def test_no_byte_of_a_file_brings_down_who_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "weights.npz"
+    write_arrays(path, {"weight": np.arange(3.0)})
+    whole = path.read_bytes()
+    n_refused = 0
+    for place in range(len(whole)):
+        for byte in {0, 255, whole[place] ^ 1, whole[place] ^ 128} - {whole[place]}:
+            path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+            try:
+                read_arrays(path)
+            except StoreError:
+                n_refused += 1
+    assert n_refused > len(whole)
+
+
 def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "weights.npz", weight=np.array([{"a": 1}]))
     with pytest.raises(StoreError, match="cannot be read as arrays"):

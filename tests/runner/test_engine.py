@@ -145,6 +145,16 @@ def test_the_workplace_of_each_worker_is_left(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == workers
 
 
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    def killed(task: Task) -> Generator[object, None, None]:
+        os.kill(os.getpid(), signal.SIGRTMIN + 5)
+        yield task
+
+    with Engine(1, workplace(killed), [(0,)]) as engine:
+        (crash,) = engine.events()
+    assert crash.reason == f"the worker process was killed by signal {signal.SIGRTMIN + 5}"
+
+
 def seconds_to_leave(engine: Engine, after_events: int) -> float:
     """Leave as Ctrl-C does."""
     with suppress(KeyboardInterrupt), engine:

@@ -120,6 +120,53 @@ def test_data_that_changed_by_the_end_cost_the_model_alone(
     assert run.outputs is None or not run.outputs.model_outputs
 
 
+def test_weights_that_were_swapped_are_no_model_of_the_sweep(
+    opened: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = plan({"seed": 1})
+    parent, found = trained(opened, made)
+    run_id = found[0].run_id
+    swapped = {name: array + 1 for name, array in weights_of(opened, run_id).items()}
+    np.savez(tmp_path / "weights.npz", **swapped)
+    opened.client.log_artifact(run_id, str(tmp_path / "weights.npz"))
+    store_results(parent, opened, made, found, "mine")
+    run, _ = left_by(opened, parent, tmp_path / "left")
+    assert run.outputs is None or not run.outputs.model_outputs
+    assert capsys.readouterr().err == (
+        "The sweep's run has no model of the best job: weights.npz: was changed after the run "
+        "(its digest differs from the recorded one)\n"
+    )
+
+
+def test_the_data_of_an_earlier_job_are_read_from_allowed_folders_alone(
+    opened: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("x,y\n" + "".join(f"{row},{row % 2}\n" for row in range(20)))
+    data = {"name": "file", "path": str(table), "target": "y"}
+    made = plan({"data": data, "split": SPLIT, "seed": 1}, {"seed": 1})
+    parent, found = trained(opened, replace(made, jobs=made.jobs[:1]))
+    store_results(parent, opened, replace(made, earlier=frozenset({0})), found, "mine")
+    run, _ = left_by(opened, parent, tmp_path / "left")
+    assert run.outputs is None or not run.outputs.model_outputs
+    assert "data.path: must lead into" in capsys.readouterr().err
+
+
+def test_settings_are_numbers_in_the_table_where_all_of_them_are(
+    opened: Store, tmp_path: Path
+) -> None:
+    stopping = {"metric": "val/loss", "min_delta": 0.0}
+    made = plan(*({"training__early_stopping": {**stopping, "patience": p}} for p in (5, 10**20)))
+    texts = [{"a": a, "b": b, "c": c} for a, b, c in (("5", "1_0", "3"), (f"{10**20}", "2", "-4"))]
+    parent, found = trained(opened, made)
+    found = {p: replace(found[p], varied=texts[p]) for p in found}
+    store_results(parent, opened, made, found, "mine")
+    _, folder = left_by(opened, parent, tmp_path)
+    table = parquet.read_table(folder / "results.parquet").to_pylist()
+    rows = {row["c"]: (row["a"], row["b"]) for row in table}
+    assert rows == {3: (5.0, "1_0"), -4: (1e20, "2")}
+
+
 def test_the_tables_tell_a_swept_name_from_the_name_of_a_run(opened: Store, tmp_path: Path) -> None:
     made = plan({"name": "a", "seed": 1}, {"name": "b", "seed": 2})
     parent, found = trained(opened, made)

@@ -72,6 +72,29 @@ def test_handlers_are_what_they_were_afterwards():
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_second_sigterm_in_a_block_waits_as_the_first_does_and_changes_nothing():
+    ends = []
+
+    def block() -> None:
+        with held():
+            send(signal.SIGTERM)
+            send(signal.SIGTERM)
+            ends.append("done")
+
+    with pytest.raises(Terminated):
+        block()
+    assert ends == ["done"]
+    send(signal.SIGTERM)  # what is being closed stays undisturbed
+
+
+def test_sigterm_that_came_before_stays_ignored_after_a_block():
+    with pytest.raises(Terminated):
+        send(signal.SIGTERM)
+    with held():
+        send(signal.SIGTERM)
+    send(signal.SIGTERM)
+
+
 def test_error_in_the_block_comes_out_where_no_signal_came():
     with pytest.raises(ValueError, match="mine"), held():
         raise ValueError("mine")

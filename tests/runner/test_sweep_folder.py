@@ -55,6 +55,29 @@ def line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
+LOCK_ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from runner.errors import StoreError
+from runner.sweep_folder import SweepFolder
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # no file may grow: as on a disk that is full
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    with SweepFolder(Path(sys.argv[1])).locked(print):
+        print("has it")
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_lock_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LOCK_ON_A_FULL_DISK, str(tmp_path / "mine")]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith(f"{tmp_path}/mine: cannot be written: file too large")
+    assert len(ended.stdout.splitlines()) == 1
+
+
 def not_to_be_called(process: str) -> None:
     raise AssertionError(f"waits for {process}")
 

@@ -73,6 +73,14 @@ def test_a_folder_that_is_a_link_is_not_followed(depth: int, folder: Path, tmp_p
         read(folder)
 
 
+def test_a_folder_between_that_is_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "plan.jsonl").write_text("secret")
+    (folder / "plan").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordError, match=r"plan: must be a plain folder, got a link"):
+        read_file(folder, "plan/plan.jsonl", 100)
+
+
 def test_a_link_above_the_run_is_a_persons_own(folder: Path, tmp_path: Path) -> None:
     (folder / NAME).write_bytes(b"on another disk")
     (tmp_path / "link").symlink_to(tmp_path / "artifacts")
