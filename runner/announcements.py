@@ -52,7 +52,7 @@ def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
         say(f"{name}: {jobs}, {_standing(plan, done, n_to_run)}.")
     elif n_failed:
         say(f"{name} is over: {jobs}, {n_failed:,} failed, sweep.retry_failed is false.")
-    elif len(done) < n_jobs:
+    elif len(done) < n_jobs or _n_failed(done.values()):
         say(f"{name}: {jobs}, {_standing(plan, done, n_to_run)}.")
     else:
         say(f"{name} is complete: {jobs}. sweep.restart=true would run it again.")

@@ -39,9 +39,11 @@ def differing(said: Sequence[dict[str, str]]) -> list[dict[str, str]]:
 
 def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
     """Name a run by what varied, ``learning_rate=0.1 seed=3``, or else by its experiment."""
-    words = [key.rpartition(".")[2] for key in varied]
+    # A group of seeds does not say its seeds, and its jobs do.
+    words = [key.rpartition(".")[2] for key in {**varied, "seed": ""}]
     said = []
-    for word, (key, value) in zip(words, varied.items(), strict=True):
+    for key, value in varied.items():
+        word = key.rpartition(".")[2]
         short = word if words.count(word) == 1 else key  # seed and split.seed
         said.append(value if key == "experiment" else f"{short}={value}")
     return " ".join(said) or experiment.name

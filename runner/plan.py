@@ -10,30 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
 
 from runner.config import Experiment, fingerprint, to_plain
 from runner.errors import ConfigError, DataError
 from runner.names import differing, overrides_by_key, run_name
+from runner.points import Job, checked, of_one_among
 from runner.prepared import Prepared, Preparer, require_fit
 from softnet import StackSettings
-
-# What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
-_SHARED = ("tracking", "sweep")
-
-
-class Job(Protocol):
-    """What is to become a planned job: composed by Hydra, or read from a record."""
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Plain data, not to be changed."""
-        ...
-
-    @property
-    def overrides(self) -> tuple[str, ...]:
-        """What tells it from others, ``key=value``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +150,19 @@ class Plan:
 
 
 def make_plan(jobs: Sequence[Job]) -> Plan:
-    """Plan the jobs of a command, those that are equal once; see `plan_each`."""
+    """Plan the jobs of a command, those that are equal once; see `plan_each`.
+
+    Raises
+    ------
+    ConfigError
+        Also for the first setting that does not fit data that can be read: an illegal point is
+        said before anything is run.
+    """
     plan = plan_each(jobs)
+    for number, (given, planned) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
+        problem = planned.problem
+        if isinstance(problem, ConfigError) and not problem.key.startswith("data."):
+            raise of_one_among(problem, given, number, len(jobs))
     kept: dict[str, PlannedJob] = {}
     n_alike = 0
     for job in plan.jobs:
@@ -199,7 +193,7 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     -----
     A job whose *data* is of no use is planned as a problem: it costs itself alone.
     """
-    experiments = _checked(jobs)
+    experiments = checked(jobs)
     said = [overrides_by_key(job.overrides) for job in jobs]
     varied = differing(said)
     planned: dict[int, PlannedJob] = {}
@@ -254,32 +248,3 @@ class _Present:
             return None, error, digests
         # Thousands of jobs share a handful of shapes.
         return self._shapes.setdefault(shape, shape), None, digests
-
-
-def _checked(jobs: Sequence[Job]) -> list[Experiment]:
-    experiments: list[Experiment] = []
-    for number, job in enumerate(jobs, start=1):
-        try:
-            experiments.append(Experiment.from_dict(job.config))
-            _require_shared(experiments[0], experiments[-1])
-        except ConfigError as error:
-            if len(jobs) == 1:
-                raise
-            point = f"Nothing was run: job {number} of {len(jobs)} is {_words(job)}"
-            raise ConfigError.plain("\n".join([*str(error).splitlines()[:2], point])) from None
-    return experiments
-
-
-def _words(job: Job) -> str:
-    return " ".join(text for text in job.overrides if not text.startswith("sweep.dry_run="))
-
-
-def _require_shared(first: Experiment, other: Experiment) -> None:
-    for section in _SHARED:
-        expected, found = getattr(first, section), getattr(other, section)
-        if expected == found:
-            continue
-        for (key, value), (_, got) in zip(expected, found, strict=True):
-            if value != got:
-                rule = f"the same for all jobs of a sweep ({value!r}, as in the first)"
-                raise ConfigError(f"{section}.{key}", rule, got)

@@ -7,6 +7,7 @@ not know how a sweep is run.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from runner import garbage
 from runner.errors import CommandError, ConfigError, nearest
 from runner.outcome import best_first, by_settings
 from runner.report import SweepLine, SweepReport, print_overview, print_sweep, write_csv
+from runner.summary import configurations, ranked
 from runner.text import printable
 
 if TYPE_CHECKING:
@@ -53,8 +55,7 @@ def show_sweep(
     metric = _known(metric, outcomes)
     if as_csv:
         if metric is not None or top is not None:
-            by = metric or sweep.metric
-            outcomes = best_first(outcomes, by, lambda outcome: outcome.metrics.get(by))[:top]
+            outcomes = _best(outcomes, metric or sweep.metric, top)
         write_csv(outcomes, sys.stdout)
         return
     report = SweepReport(
@@ -68,6 +69,20 @@ def show_sweep(
         notes=["It is running."] if sweep.status == "RUNNING" else [],
     )
     print_sweep(report, top=top)
+
+
+def _best(outcomes: Sequence[Outcome], metric: str, top: int | None) -> list[Outcome]:
+    """Return the runs of the best configurations, as the table ranks them, each by its best run."""
+    best = ranked(configurations(outcomes), metric)[:top]
+    return [
+        outcome
+        for configuration in best
+        for outcome in best_first(
+            [*configuration.outcomes, *configuration.failures],
+            metric,
+            lambda outcome: outcome.metrics.get(metric),
+        )
+    ]
 
 
 def list_sweeps(uri: str | None) -> None:
@@ -105,10 +120,18 @@ def _find(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
         raise CommandError("There are no sweeps yet. runner --multirun makes one.")
     if wanted is None:
         return sweeps[0]
-    for fits in (str.__eq__, str.startswith):
-        for sweep in sweeps:
-            if fits(sweep.name, wanted) or fits(sweep.run_id, wanted):
-                return sweep
+    for sweep in sweeps:
+        if wanted in (sweep.name, sweep.run_id):
+            return sweep
+    begun = [s for s in sweeps if s.name.startswith(wanted) or s.run_id.startswith(wanted)]
+    if len({sweep.name for sweep in begun}) == 1:
+        return begun[0]
+    if begun:
+        several = ", ".join(dict.fromkeys(sweep.name for sweep in begun[:5]))
+        raise CommandError(
+            f"runner show: must be one sweep, got {wanted!r}, with which {len(begun):,} begin "
+            f"({printable(several)}{', ...' if len(begun) > 5 else ''})."
+        )
     names = list(dict.fromkeys(sweep.name for sweep in sweeps))
     hint = nearest(wanted, names)
     raise CommandError(
@@ -148,6 +171,6 @@ def _line(store: Store, sweep: RecordedSweep) -> SweepLine:
         n_failed=n_failed,
         n_jobs=sweep.n_jobs,
         started_s=sweep.started_s,
-        duration_s=sweep.duration_s,
+        duration_s=time.time() - sweep.started_s if state == "running" else sweep.duration_s,
         run_id=sweep.run_id,
     )

@@ -84,7 +84,11 @@ def compose(
     if flags.cfg or flags.info or flags.shell_completion:
         return None
     if not jobs:
-        raise CommandError("the sweep: must have at least one job, got an empty list of values.")
+        # All others with no value at all have been refused by now.
+        raise CommandError(
+            "the sweep: must have at least one job, got a glob that finds nothing; it looks for "
+            "the options of a group: optimizer=glob(*)."
+        )
     return jobs
 
 
@@ -136,6 +140,9 @@ def _check_size(overrides: Sequence[Override]) -> None:
     """Refuse a sweep that would fill the memory before it is planned."""
     for override in filter(stands_still, overrides):
         raise CommandError(f"{override.input_line}: must have a step other than 0, got 0.")
+    for override in overrides:
+        if not n_points([override]):
+            raise CommandError(f"{override.input_line}: must have at least one value, got none.")
     n_jobs = n_points(overrides)
     if n_jobs > _LARGEST_SWEEP:
         got = "no end of them" if math.isinf(n_jobs) else f"{n_jobs:,}"

@@ -56,6 +56,9 @@ def explain(error: Exception, overrides: Sequence[str]) -> RunnerError:
             f"{mixed[0]}: must be one range, one glob, or choices of plain values (a,b,c), "
             "got a mixture."
         )
+    for text in overrides:
+        if found := re.match(r"hydra\.(launcher|sweeper)=(\w+)$", text):
+            return CommandError(f"{text}: must be hydra/{found[1]}={found[2]}, with a slash.")
     for kind, translate in _TRANSLATIONS:
         if isinstance(error, kind):
             return translate(error)

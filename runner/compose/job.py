@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from runner.compose.files import check_files
+from runner.compose.overrides import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Job:
         Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in
         them, so it is not to be changed.
     overrides : tuple of str
-        What the command line changed, ``key=value``, as Hydra tells it for this job.
+        What the command line changed, ``key=value``, as typed for this job, text without quotes.
     """
 
     config: dict[str, Any]
@@ -39,8 +41,9 @@ def job_of(config: DictConfig) -> Job:
     settings = HydraConfig.get()
     check_files(settings.runtime)
     # As they were typed: iterating over them would resolve what interpolates.
-    overrides = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
-    return Job(resolved(config), tuple(cast("list[str]", overrides)))
+    typed = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
+    overrides = OverridesParser.create().parse_overrides(cast("list[str]", typed))
+    return Job(resolved(config), tuple(map(told, overrides)))
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

@@ -56,6 +56,13 @@ class Reader:
         return replace(known, _value=parsed, value_type=ValueType.ELEMENT, input_line=text)
 
 
+def told(override: Override) -> str:
+    """Return an override as it was typed, a text without its quotes and escapes."""
+    typed, value = override.input_line or "", override.value()
+    key, _, _ = typed.partition("=")
+    return f"{key}={value}" if isinstance(value, str) and "=" in typed else typed
+
+
 def n_points(overrides: Iterable[Override]) -> float:
     """Count the jobs that overrides ask for, without making any; inf where they never end.
 

@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from runner.compose.job import Job
-from runner.compose.overrides import Reader, sets_plain_value
+from runner.compose.overrides import Reader, sets_plain_value, told
 from runner.compose.templates import Template, template
 
 
@@ -46,8 +46,7 @@ class Variations:
             config = of_its_kind.config(values, overrides, number)
         except Exception:  # noqa: BLE001  (Hydra, asked next, says what is wrong)
             return None
-        told = (o.input_line or "" for o in overrides if not o.is_hydra_override())
-        return Job(config, tuple(told))
+        return Job(config, tuple(told(o) for o in overrides if not o.is_hydra_override()))
 
     def learn(self, texts: Sequence[str], job: Job, returned: JobReturn) -> None:
         """Let a job that Hydra composed stand for its kind, if it can.

@@ -34,12 +34,13 @@ class Settings:
         #: Those with at least two values, in order of appearance.
         self.keys = [key for key in keys if len({each.get(key) for each in self._texts}) > 1]
         found = ((key, self._numbers(key)) for key in self.keys)
-        #: For the keys whose values are all numbers: these, of shape (n_configurations,).
+        #: For the keys whose values are all numbers: these, of shape (n_configurations,), with
+        #: inf for those that no axis can have.
         self.numbers = {key: values for key, values in found if values is not None}
 
     def _numbers(self, key: str) -> NDArray[np.float64] | None:
         values = [_number(each.get(key, "")) for each in self._texts]
-        if any(map(math.isnan, values)) or len({*values}) < 2:
+        if any(map(math.isnan, values)) or len({*filter(math.isfinite, values)}) < 2:
             return None
         return np.array(values)
 
@@ -59,9 +60,10 @@ class Settings:
         return elide(self._short(key), _LONGEST_KEY)
 
     def _short(self, key: str) -> str:
+        # What is folded away is still known by its name.
+        ends = [other.rpartition(".")[2] for other in [*self.keys, "seed"]]
         end = key.rpartition(".")[2]
-        alike = sum(other.rpartition(".")[2] == end for other in self.keys)
-        return end if alike == 1 else key
+        return end if ends.count(end) == 1 else key
 
     def label(self, position: int, keys: Iterable[str]) -> str:
         """Write what a configuration set, such as ``learning_rate=0.1, momentum=0.9``."""
@@ -84,15 +86,16 @@ class Settings:
 
 
 def _number(text: str) -> float:
-    """Read a number that can be drawn; NaN stands for everything else."""
+    """Read a number; NaN stands for what is none, inf for one that cannot be drawn."""
     try:
         value = float(text)
     except ValueError:
         return math.nan
-    return value if value == 0.0 or _SMALLEST < abs(value) < _LARGEST else math.nan
+    drawable = value == 0.0 or _SMALLEST < abs(value) < _LARGEST
+    return value if drawable or math.isnan(value) else math.inf
 
 
 def _order(text: str) -> tuple[bool, float, str]:
     """Sort numbers by their size, before all words."""
-    value = _number(text)
-    return (True, 0.0, text) if math.isnan(value) else (False, value, text)
+    is_word = math.isnan(_number(text))
+    return (True, 0.0, text) if is_word else (False, float(text), text)

@@ -103,9 +103,16 @@ class _Sweep:
         """Draw a line for each combination of the other settings, or the best of many."""
         settings, x = self._settings, self._settings.numbers[key]
         others = settings.others(key)
-        groups = settings.groups(others)
-        n_values = len(np.unique(x))
+        drawn = np.flatnonzero(np.isfinite(x))
+        groups = {
+            shared: found
+            for shared, members in settings.groups(others).items()
+            if (found := [position for position in members if np.isfinite(x[position])])
+        }
+        n_values = len(np.unique(x[drawn]))
         told = [self._seeds("bars" if n_values <= _MOST_BARS else "")]
+        if n_left := len(x) - len(drawn):
+            told.append(f"{n_left:,} beyond any axis")
         joined, cloud = True, None
         if len(groups) <= _MOST_LINES and any(len(np.unique(x[g])) > 1 for g in groups.values()):
             trends = [
@@ -113,10 +120,10 @@ class _Sweep:
                 for members in groups.values()
             ]
         else:
-            joined = n_values <= len(x) / 2  # in a random search, hardly a number comes twice
+            joined = n_values <= len(drawn) / 2  # in a random search, hardly a number comes twice
             told.append("other settings vary too")
-            trends = [self._trend(x, [*range(len(x))], "best combination" if joined else "")]
-            cloud = (x, self._mean) if joined else None
+            trends = [self._trend(x, drawn.tolist(), "best combination" if joined else "")]
+            cloud = (x[drawn], self._mean[drawn]) if joined else None
         draw_trends(
             trends, cloud, self._measure, elide(key, _LONGEST_KEY), path,
             title=self._heading(f"{self._measure.words} by {settings.name(key)}"),
@@ -130,7 +137,7 @@ class _Sweep:
             met.setdefault(float(x[position]), []).append(position)
         chosen = np.array([self._best(met[value]) for value in sorted(met)])
         mean, low, high = self._mean[chosen], self._low[chosen], self._high[chosen]
-        if len(np.unique(x)) > _MOST_BARS:
+        if len(np.unique(x[np.isfinite(x)])) > _MOST_BARS:
             low = high = np.full(len(chosen), np.nan)
         return Trend(label, x[chosen], mean, low, high)
 
@@ -144,14 +151,18 @@ class _Sweep:
         if len(self._settings.numbers) < 2 or np.isnan(self._mean).all():
             return
         (across, x), (upwards, y) = list(self._settings.numbers.items())[:2]
-        columns, column = np.unique(x, return_inverse=True)
-        rows, row = np.unique(y, return_inverse=True)
+        drawn = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        columns, column = np.unique(x[drawn], return_inverse=True)
+        rows, row = np.unique(y[drawn], return_inverse=True)
+        if min(len(columns), len(rows)) < 2:
+            return
         ran = np.zeros((len(rows), len(columns)), dtype=np.bool_)
         ran[row, column] = True
         if max(ran.shape) > _MOST_ALONG or ran.mean() <= _FULL_ENOUGH:
             return
         cells: dict[tuple[int, int], list[int]] = {}
-        for position, place in enumerate(zip(row.tolist(), column.tolist(), strict=True)):
+        places = zip(row.tolist(), column.tolist(), strict=True)
+        for position, place in zip(drawn.tolist(), places, strict=True):
             cells.setdefault(place, []).append(position)
         values = np.full(ran.shape, np.nan)
         for place, members in cells.items():
@@ -188,9 +199,9 @@ class _Sweep:
         if not bands:
             return
         told = [_over(n_seeds, "one seed each")]
-        if max(n_seeds) > 1:
+        if max(n_seeds) > 1 and any(len(curve) > 1 for each in curves.values() for curve in each):
             told.append(f"bands: {'its 95 % interval' if interval else 'smallest to largest'}")
-        if len({curve[-1][0] for each in curves.values() for curve in each}) > 1:
+        if any(len({curve[-1][0] for curve in each}) > 1 for each in curves.values()):
             told.append("seeds that stopped keep their last value")
         path = folder / "learning_curves.png"
         heading = f"{self._measure.words}, the best {len(bands)} of {len(self._mean):,}"

@@ -24,10 +24,11 @@ def differing(varied: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """
     every = dict.fromkeys(key for one in varied for key in one)
     keys = [key for key in every if len({one.get(key) for one in varied}) > 1]
-    ends = [key.rpartition(".")[2] for key in keys]
+    # Seeds may have been folded away, and are still known by their name.
+    ends = [key.rpartition(".")[2] for key in dict.fromkeys([*keys, "seed"])]
     return {
         key: elide(end if ends.count(end) == 1 else key, _LONGEST_VALUE)  # seed and split.seed
-        for key, end in zip(keys, ends, strict=True)
+        for key, end in zip(keys, ends, strict=False)
     }
 
 

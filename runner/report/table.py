@@ -50,7 +50,8 @@ def _width(text: str) -> int:
 def print_table(console: Console, needed: Sequence[Column], further: Sequence[Column] = ()) -> None:
     """Print the needed columns, and of the further ones as many as the terminal has room for.
 
-    Where it has too little even for the needed ones, their lines wrap, uncut.
+    Where it has too little even for the needed ones, their lines wrap, uncut. Those that are left
+    out are named.
     """
     ends = [*accumulate(column.width + _GAP for column in [*needed, *further])]
     n_fitting = sum(end - _GAP <= console.width for end in ends)
@@ -61,3 +62,5 @@ def print_table(console: Console, needed: Sequence[Column], further: Sequence[Co
     print_line(console, (header, "bold"))
     if rows:
         print_line(console, ("\n".join(rows), ""))
+    if left_out := [column.header for column in [*needed, *further][len(columns) :]]:
+        print_line(console, (f"A wider terminal also shows {', '.join(left_out)}.", "dim"))

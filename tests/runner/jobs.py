@@ -24,6 +24,8 @@ CONFIG: dict[str, Any] = {
     "schedule": {"name": "constant"},
     "training": {"steps": 60, "batch_size": 7, "evaluate_every": 5},
 }
+# A point that costs itself alone.
+MISSING = {"name": "file", "path": "/nowhere/none.csv", "target": "y"}
 STOPPING = {"metric": "val/loss", "patience": 2, "min_delta": 0.0}
 
 

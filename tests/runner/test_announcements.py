@@ -17,7 +17,7 @@ from runner.announcements import (
 )
 from runner.outcome import Outcome, Status
 from runner.stack import stacks
-from tests.runner.jobs import plan
+from tests.runner.jobs import MISSING, plan
 
 Captured = pytest.CaptureFixture[str]
 
@@ -59,7 +59,7 @@ def test_what_an_earlier_command_left_is_not_waited_for(capsys: Captured) -> Non
     assert capsys.readouterr().err.splitlines() == [
         "mine: 4 jobs, 2 done, 1 of an earlier command left, 1 to run.",
         "mine: 4 jobs, 3 done, 1 of an earlier command left, 0 to run.",
-        "mine is complete: 4 jobs. sweep.restart=true would run it again.",
+        "mine: 4 jobs, 2 done, 2 failed and left, 0 to run.",
     ]
 
 
@@ -109,13 +109,13 @@ def test_a_plan_says_how_many_what_varies_and_what_is_left(capsys: Captured) -> 
         for rate in (0.1, 0.2)
         for seed in range(10)
     ]
-    made = plan(*points, points[0], points[0], {"sweep__name": "mine", "training__batch_size": 99})
+    made = plan(*points, points[0], points[0], {"sweep__name": "mine", "data": MISSING})
     print_plan(made, dict(enumerate([ended("FINISHED")] * 5)), stacks(made, range(5, 20), 2), 2)
     assert capsys.readouterr().out.splitlines() == [
         "mine: 21 jobs",
         "  optimizer.learning_rate  2 values: 0.1, 0.2",
         "  seed                     10 values: 0, 1, 2, 3, ..., 9",
-        "  training.batch_size      1 value: 99",
+        f"  data                     1 value: {MISSING}",
         "2 points are given again, and run once.",
         f"1 job cannot run: {made.jobs[-1].problem}",
         "5 done, 15 to run",

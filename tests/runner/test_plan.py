@@ -9,7 +9,7 @@ from runner.compose import Job
 from runner.config import Experiment
 from runner.errors import ConfigError, DataError
 from runner.plan import make_plan, run_name
-from tests.runner.jobs import CONFIG, config, experiment, job, plan
+from tests.runner.jobs import CONFIG, MISSING, config, experiment, job, plan
 
 SPLIT = {"name": "shuffled", "train": 10, "val": 5, "test": 5}
 
@@ -122,17 +122,33 @@ def test_what_decides_where_and_how_must_be_one_for_all_jobs(
     assert len(plan(changes, {**changes, "seed": 1}).jobs) == 2
 
 
-def test_a_data_problem_costs_one_job(tmp_path: Path) -> None:
-    missing = {"name": "file", "path": str(tmp_path / "none.csv"), "target": "y"}
-    made = plan({}, {"data": missing}, {"training__batch_size": 41}, {"seed": 1})
-    assert [one.problem is None for one in made.jobs] == [True, False, False, True]
-    assert [one.shape is None for one in made.jobs] == [False, True, True, False]
-    absent, large = made.jobs[1], made.jobs[2]
+def test_a_data_problem_costs_one_job() -> None:
+    made = plan({}, {"data": MISSING}, {"seed": 1})
+    assert [one.problem is None for one in made.jobs] == [True, False, True]
+    assert [one.shape is None for one in made.jobs] == [False, True, False]
+    absent = made.jobs[1]
     assert "none.csv" in str(absent.problem)
     assert (absent.data_digest, absent.split_digest) == ("", "")
-    assert isinstance(large.problem, ConfigError)
-    assert str(large.problem).startswith("training.batch_size: must be at most 40")
-    assert large.data_digest == made.jobs[0].data_digest
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"training__batch_size": 41}, "training.batch_size: must be at most 40"),
+        ({"split__train": 50}, "split: train + val + test must be at most the 60 rows"),
+        ({"model__hidden_layer_sizes": [10**9]}, "model.hidden_layer_sizes: "),
+    ],
+    ids=str,
+)
+def test_a_setting_that_does_not_fit_its_data_is_said_before_anything_is_run(
+    change: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan({"seed": 1}, {"seed": 2}, {"seed": 3, **change}, {"data": MISSING})
+    first, *_, last = str(caught.value).splitlines()
+    assert first.startswith(told)
+    assert last.startswith("Nothing was run: job 3 of 4 is seed=3 ")
+    assert len(last) <= 300
 
 
 def test_a_file_of_no_use_is_a_problem_of_each_job_that_reads_it(tmp_path: Path) -> None:

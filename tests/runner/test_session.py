@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 import runner.stack_at_work
 from runner.errors import ConfigError, DataError, StoreError, Terminated
 from runner.session import run_jobs
-from tests.runner.jobs import job
+from tests.runner.jobs import MISSING, job
 
 # pytest-xdist has a thread of its own, which holds no lock that a worker needs.
 pytestmark = [
@@ -45,11 +45,11 @@ def test_a_sweep_of_one_job_is_a_sweep(store: Path) -> None:
 def test_a_job_with_bad_data_costs_itself_alone(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = [job(training__batch_size=99), job(training__batch_size=5)]
+    jobs = [job(seed=1, data=MISSING), job(seed=2)]
     outcomes = run_jobs(jobs, is_sweep=True)
     assert [outcome.status for outcome in outcomes] == ["FAILED", "FINISHED"]
-    assert runs_in(store) == {"batch_size=5": "FINISHED", "batch_size=99": "FAILED"}
-    assert "training.batch_size: must be at most 40" in capsys.readouterr().out
+    assert sorted(runs_in(store).values()) == ["FAILED", "FINISHED"]
+    assert "data.path: must be a file, got '/nowhere/none.csv'" in capsys.readouterr().out
 
 
 def test_a_job_alone_that_cannot_run_is_an_error_and_leaves_nothing(store: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.plan import Plan, PlannedJob, Shape
 from runner.stack import runs_per_stack, stacks
 from softnet import StackSettings
-from tests.runner.jobs import STOPPING, experiment, plan
+from tests.runner.jobs import MISSING, STOPPING, experiment, plan
 
 TINY = StackSettings((4, 2), n_steps=4000, batch_size=4, evaluate_every=100)
 MIDDLING = StackSettings((64, 64, 32, 10), n_steps=100, batch_size=32, evaluate_every=100)
@@ -153,7 +153,7 @@ def test_a_network_larger_than_the_cache_trains_alone() -> None:
 
 
 def test_a_job_that_cannot_run_is_in_no_stack() -> None:
-    made = plan({}, {"training__batch_size": 41})
+    made = plan({}, {"data": MISSING})
     assert stacks(made, [0], 2) == [(0,)]
     with pytest.raises(ValueError, match="job 1 has no shape"):
         stacks(made, [0, 1], 2)

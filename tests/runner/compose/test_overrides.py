@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.compose.overrides import Reader, n_points, overlap, sets_plain_value, stands_still
+from runner.compose.overrides import Reader, n_points, overlap, sets_plain_value, stands_still, told
 
 KEYS = ["seed", "optimizer.learning_rate", "+a.b", "++a", "~a", "group@package", "hydra.x", "a/b"]
 NUMBERS = st.one_of(
@@ -99,3 +99,23 @@ def test_points_are_counted_without_making_them(texts: list[str], expected: floa
 def test_a_range_with_a_step_of_zero_is_told_from_others():
     found = OverridesParser.create().parse_overrides(["a=range(0,1,0)", "a=range(0,1,0.0)", "a=1"])
     assert [stands_still(override) for override in found] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("a='relu'", "a=relu"),
+        ('a="x y"', "a=x y"),
+        ("a=relu", "a=relu"),
+        ("a=sqlite\\:///b", "a=sqlite:///b"),
+        ("+a.b='1'", "+a.b=1"),
+        ("a=0.10", "a=0.10"),
+        ("a=[x,'y']", "a=[x,'y']"),
+        ("a='${b}'", "a=${b}"),
+        ("~a", "~a"),
+        ("a=null", "a=null"),
+        ("a=", "a="),
+    ],
+)
+def test_an_override_is_told_without_the_quotes_of_the_grammar(typed: str, expected: str):
+    assert told(OverridesParser.create().parse_override(typed)) == expected

@@ -86,6 +86,28 @@ def test_of_three_numbers_the_first_two_make_the_table(tmp_path: Path) -> None:
     assert len(drawn) == 4
 
 
+def test_a_number_that_no_axis_can_have_costs_only_its_own_point(tmp_path: Path) -> None:
+    rates, momenta = [0.1, 1, "1e300"], [0, 0.9]
+    ordinary = grid(rate=rates[:2], momentum=momenta)
+    found = grid(rate=rates, momentum=momenta)
+    assert (
+        names(found, tmp_path / "all")
+        == names(ordinary, tmp_path / "ordinary")
+        == [
+            "metric_by_rate.png",
+            "metric_by_momentum.png",
+            "metric_by_rate_and_momentum.png",
+        ]
+    )
+    table = "metric_by_rate_and_momentum.png"
+    assert (tmp_path / "all" / table).read_bytes() == (tmp_path / "ordinary" / table).read_bytes()
+
+
+def test_one_number_among_others_that_no_axis_can_have_is_not_drawn(tmp_path: Path) -> None:
+    found = [tried({"rate": rate}, 0.5) for rate in ("0.1", "1e200", "1e-300")]
+    assert names(found, tmp_path) == []
+
+
 def test_a_random_search_has_points_but_no_lines_and_no_table(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     found = [tried({"a": str(a), "b": str(b)}, a + b) for a, b in rng.uniform(size=(30, 2))]

@@ -14,6 +14,7 @@ def test_what_some_do_not_have_differs() -> None:
 def test_equal_ends_are_told_apart_by_the_whole_key() -> None:
     varied = [{"seed": n, "split.seed": n} for n in "12"]
     assert differing(varied) == {"seed": "seed", "split.seed": "split.seed"}
+    assert differing([{"split.seed": n} for n in "12"]) == {"split.seed": "split.seed"}
 
 
 def test_of_one_and_of_none_nothing_differs() -> None:
