@@ -113,6 +113,7 @@ def load() -> Iterator[None]:
             burning.kill()
 
 
+@pytest.mark.timeout(1800)  # minutes where both cores are free
 def test_a_hundred_reruns_under_a_hundred_conditions_are_identical(
     targets: dict[str, list[str]], shared: Command, tmp_path: Path
 ):

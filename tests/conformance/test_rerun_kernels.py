@@ -17,14 +17,14 @@ import pytest
 from tests.runner.cli.rerunning import causes, differing, export, rerun_folder, sweep, verdict
 from tests.runner.conftest import CHECKOUT, Command
 
-# What cannot be had on a processor is ignored by both libraries, so there may be fewer than nine.
+# What cannot be had on a processor is ignored by both libraries, so some may be the same there.
 SETTINGS = {
     "nothing": {},
     "Haswell": {"OPENBLAS_CORETYPE": "Haswell"},
     "SkylakeX": {"OPENBLAS_CORETYPE": "SkylakeX"},
     "Sandybridge": {"OPENBLAS_CORETYPE": "Sandybridge"},
     "Nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
-    "Katmai": {"OPENBLAS_CORETYPE": "Prescott"},
+    "Prescott": {"OPENBLAS_CORETYPE": "Prescott"},
     "no ICL": {"NPY_DISABLE_CPU_FEATURES": "AVX512_ICL"},
     "no AVX512": {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL"},
     "no AVX": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL"},

@@ -1,5 +1,6 @@
 """A real terminal for a test to print on, of a width that the test sets through COLUMNS."""
 
+import codecs
 import os
 import pty
 import re
@@ -23,6 +24,8 @@ class Terminal:
     def __enter__(self) -> Self:
         self._master, slave = pty.openpty()
         os.set_blocking(self._master, False)
+        # Another process may have written half a character by now.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.file = os.fdopen(slave, "w", encoding="utf-8")
         return self
 
@@ -50,7 +53,7 @@ class Terminal:
             try:
                 found += os.read(self._master, 65536)
             except BlockingIOError:
-                return found.decode("utf-8").replace("\r\n", "\n")
+                return self._decoder.decode(found).replace("\r\n", "\n")
 
 
 def plain(text: str) -> str:

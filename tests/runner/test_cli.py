@@ -6,16 +6,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 
 import pytest
 
+from tests.runner.cli.sweeping import end, start, until
 from tests.runner.conftest import Command
+from tests.runner.processes import WITHIN_S
 
 HEAVY = {"numpy", "pydantic", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "rich"}
 ENDLESS = ["training.steps=1000000000", "training.evaluate_every=1000000"]
-WITHIN_S = 90  # a shared machine can be ten times slower than a quiet one
 
 
 def states(command: Command) -> list[str]:
@@ -30,25 +30,10 @@ def states(command: Command) -> list[str]:
             return []
 
 
-def start(command: Command, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command in a process group of its own, and wait until a run is under way."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runner", *arguments],
-        cwd=command.folder,
-        env=command.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + WITHIN_S
-    while "RUNNING" not in states(command):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "no run has begun"
-        try:
-            process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue
+def under_way(command: Command, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command, and wait until a run is under way."""
+    process = start(command, *arguments)
+    until(process, lambda: "RUNNING" in states(command))
     return process
 
 
@@ -190,11 +175,11 @@ def test_sweep_with_a_failing_job_finishes_the_others_and_is_one(command: Comman
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
 def test_signal_closes_the_run_as_killed(number: signal.Signals, code: int, command: Command):
-    process = start(command, *ENDLESS)
+    process = under_way(command, *ENDLESS)
     os.killpg(process.pid, number)
-    _, errors = process.communicate(timeout=WITHIN_S)
-    assert process.returncode == code
-    assert "Traceback" not in errors
+    ended = end(process)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
     assert states(command) == ["KILLED"]
 
 
@@ -208,25 +193,11 @@ def test_signal_before_any_run_leaves_nothing(command: Command):
         "schedule=constant,step,cosine",
         "training=steps,epochs,early_stopping",
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runner", "-m", *choices],
-        cwd=command.folder,
-        env=command.environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + WITHIN_S
-    while not list(command.scratch.iterdir()):
-        assert process.poll() is None
-        assert time.monotonic() < deadline, "Hydra has not begun"
-        try:
-            process.wait(0.05)
-        except subprocess.TimeoutExpired:
-            continue
+    process = start(command, "-m", *choices)
+    until(process, lambda: list(command.scratch.iterdir()))
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=WITHIN_S)
-    assert (process.returncode, errors) == (143, "")
+    ended = end(process)
+    assert (ended.returncode, ended.stderr) == (143, "")
     assert command.left() == []
 
 

@@ -197,7 +197,8 @@ def test_ctrl_c_leaves_a_clean_terminal() -> None:
         before = ""
         deadline = time.monotonic() + 60
         while "steps" not in before:
-            assert select.select([terminal._master], [], [], deadline - time.monotonic())[0]
+            left_s = max(0.0, deadline - time.monotonic())
+            assert select.select([terminal._master], [], [], left_s)[0], before
             before += terminal.text()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == -signal.SIGINT

@@ -5,25 +5,29 @@ from its tables, because asking MLflow would cost each test a second.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from sqlite3 import OperationalError, connect
 
-from tests.runner.conftest import Command
+import pytest
 
-WITHIN_S = 90  # a shared machine can be ten times slower than a quiet one
+from tests.runner.conftest import Command
+from tests.runner.processes import WITHIN_S, left_of, living
 
 # Runs that last long are shown and saved after seconds that a test does not have.
-WITH_CONSTANTS = """
+PREPARED = """
 import json, sys
 import runner.stack_at_work
 for name, value in json.loads(sys.argv.pop(1)).items():
     assert hasattr(runner.stack_at_work, name)
     setattr(runner.stack_at_work, name, value)
+exec(sys.argv.pop(1), {})
 sys.argv[0] = "runner"
 from runner.cli import main
 main()
@@ -114,13 +118,18 @@ def count(command: Command, status: str, kind: str = "run") -> int:
 
 
 def start(
-    command: Command, *arguments: str, constants: dict[str, float] | None = None
+    command: Command,
+    *arguments: str,
+    constants: dict[str, float] | None = None,
+    before: str = "",
 ) -> subprocess.Popen[str]:
     """Start the command as the head of a process group of its own.
 
-    `constants` of `runner.stack_at_work` are set before it begins.
+    `constants` of `runner.stack_at_work` are set, and the Python code `before` is run, before it
+    begins.
     """
-    changed = ["-c", WITH_CONSTANTS, json.dumps(constants)] if constants else ["-m", "runner"]
+    prepared = ["-c", PREPARED, json.dumps(constants or {}), before]
+    changed = prepared if constants or before else ["-m", "runner"]
     return subprocess.Popen(
         [sys.executable, *changed, *arguments],
         cwd=command.folder,
@@ -137,31 +146,35 @@ def until(process: subprocess.Popen[str], condition: Callable[[], object]) -> No
     deadline = time.monotonic() + WITHIN_S
     while not condition():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "it has not come to that"
+        if time.monotonic() > deadline:
+            kill_all(process)
+            pytest.fail(f"it has not come to that: {process.communicate()}")
         try:
             process.wait(0.01)
         except subprocess.TimeoutExpired:
             continue
 
 
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """Kill it and its workers, which would keep the other tests from the cores."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def end(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     """Wait for a process, and return what it said."""
-    printed, errors = process.communicate(timeout=WITHIN_S)
+    try:
+        printed, errors = process.communicate(timeout=WITHIN_S)
+    except subprocess.TimeoutExpired:
+        kill_all(process)
+        pytest.fail(f"it does not end: {process.communicate()}")
     return subprocess.CompletedProcess(process.args, process.returncode, printed, errors)
 
 
-def workers(process: subprocess.Popen[str]) -> list[int]:
-    """List the processes of its group that are alive, besides itself."""
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
-    )
-    rows = [line.split() for line in listed.stdout.splitlines()]
-    return [
-        int(pid)
-        for pid, group, state in rows
-        # Nobody may be there to bury an orphan: what is dead already does no work.
-        if int(group) == process.pid != int(pid) and not state.startswith("Z")
-    ]
+def workers_left(process: subprocess.Popen[str]) -> list[int]:
+    """Wait for the end of the other processes of its group, and return those that go on."""
+    members = [other.pid for other in living() if other.group == process.pid]
+    return left_of(pid for pid in members if pid != process.pid)
 
 
 def table(ended: subprocess.CompletedProcess[str]) -> list[str]:

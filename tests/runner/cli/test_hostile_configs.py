@@ -117,7 +117,7 @@ def audit(honest: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) ->
             env=os.environ | {"PYTHONPATH": str(CHECKOUT), "HOME": str(home)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,  # as long as any command of these tests may take
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

@@ -4,14 +4,13 @@ import csv
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -21,8 +20,9 @@ import pandas as pd
 import pytest
 
 from tests.runner.cli.rerunning import Ended, export, record, sweep
-from tests.runner.cli.sweeping import WITHIN_S, Recorded
+from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import CHECKOUT, Command
+from tests.runner.processes import WITHIN_S, end_group
 from tests.runner.tracking.conftest import free_port
 
 __all__ = ["free_port"]  # pytest finds fixtures by their names here
@@ -183,12 +183,12 @@ def served(made: Made, run: str, port: int) -> Iterator[str]:
         address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + WITHIN_S
         try:
             while not _answers(address):
-                assert process.poll() is None, "the server has ended"
                 assert time.monotonic() < deadline, "the server does not answer"
+                with suppress(subprocess.TimeoutExpired):  # and leave the core to it meanwhile
+                    pytest.fail(f"the server has ended with {process.wait(0.1)}")
             yield address
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)  # MLflow's command and what it starts
+            end_group(process)
 
 
 def _answers(address: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runner.cli.instants import KILL_ALL, when_saved
 from tests.runner.cli.rerunning import (
     Ended,
     differing,
@@ -171,14 +172,14 @@ def test_ctrl_c_leaves_a_recorded_rerun_killed(shared: Command):
 
 
 def test_job_that_was_killed_and_resumed_is_identical(sweeper: Command):
-    points = ["-m", "training.steps=20000", "training.evaluate_every=1000", "seed=0,1"]
+    points = ["-m", "training.steps=8000", "training.evaluate_every=1000", "seed=0,1"]
     arguments = [*points, "sweep.n_workers=1"]
-    process = start(sweeper, *arguments, constants={"_SAVED_EVERY_S": 0.0})
-    until(process, lambda: list(sweeper.store.glob("sweeps/*/states/*.npz")))
-    os.killpg(process.pid, signal.SIGKILL)
-    end(process)
+    saving = {"_SAVED_EVERY_S": 0.0}
+    killed = end(start(sweeper, *arguments, constants=saving, before=when_saved(KILL_ALL)))
+    assert killed.returncode == -signal.SIGKILL
+    assert jobs(sweeper, "FINISHED") == []
     again = sweeper(*arguments)
-    assert "go on from step" in again.stderr
+    assert "2 jobs go on from step" in again.stderr
     resumed = jobs(sweeper, "FINISHED")[-1]
     ended = sweeper("rerun", resumed.run_id, "--check")
     assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)

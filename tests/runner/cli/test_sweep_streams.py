@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
-from tests.runner.cli.sweeping import WITHIN_S, jobs
+from tests.runner.cli.sweeping import jobs
 from tests.runner.conftest import Command
+from tests.runner.processes import WITHIN_S
 
 SWEEP = "-m runner -m training.steps=200 seed=0,1,2"
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.runner.cli.instants import STOP_ALL, when_shown
 from tests.runner.cli.sweeping import (
     Recorded,
     count,
@@ -58,10 +59,11 @@ def test_two_sweeps_at_once_keep_to_themselves(at_once: tuple[list[Ended], list[
 
 
 def test_who_waits_for_a_sweep_that_is_killed_goes_on_with_it(sweeper: Command):
-    sweep = ["-m", "training.steps=40000", "seed=0,1,2", "sweep.n_workers=1"]
-    first = start(sweeper, *sweep, constants={"_SHOWN_AFTER_S": 0.0})
+    sweep = ["-m", "training.steps=200", "seed=0,1,2", "sweep.n_workers=1"]
+    # It stands still with its worker, however long the other one takes to begin.
+    stopping = when_shown(STOP_ALL)
+    first = start(sweeper, *sweep, constants={"_SHOWN_AFTER_S": 0.0}, before=stopping)
     until(first, lambda: count(sweeper, "RUNNING") == 3)
-    first.send_signal(signal.SIGSTOP)  # however long the other one takes to begin
     second = start(sweeper, *sweep)
     assert second.stderr is not None
     said = second.stderr.readline()
@@ -70,5 +72,5 @@ def test_who_waits_for_a_sweep_that_is_killed_goes_on_with_it(sweeper: Command):
     end(first)
     ended = end(second)
     assert ended.returncode == 0, ended.stderr
-    assert len(jobs(sweeper, "FINISHED")) == 3
+    assert sorted(run.status for run in jobs(sweeper)) == ["FINISHED"] * 3 + ["KILLED"] * 3
     assert "RUNNING" not in {run.status for run in recorded(sweeper)}

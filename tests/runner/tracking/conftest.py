@@ -1,10 +1,15 @@
 """Real stores for these tests: databases of their own, and one real MLflow server for all."""
 
+import os
+import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,7 @@ from runner.errors import ConfigError
 from runner.tracking import Store, open_store
 from runner.tracking.address import Address, check_answers
 from runner.tracking.ui import server_command
+from tests.runner.processes import WITHIN_S, descendants, end_group
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 Start = Callable[..., subprocess.Popen[str]]
@@ -47,6 +53,10 @@ def start() -> Iterator[Start]:
 
     yield run
     for process in started:
+        if process.poll() is None:
+            for child in descendants(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
         process.kill()
         process.communicate()
 
@@ -61,10 +71,18 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
+    """Find ports that stay free until they are used.
+
+    They are below those that Linux gives to whoever does not mind, and drawn from so many that two
+    who draw at once get the same one hardly ever.
+    """
+
     def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
+        while True:
+            port = 10_000 + secrets.randbelow(20_000)
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
     return find
 
@@ -86,19 +104,20 @@ def server(
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         _wait_for(Address(f"http://127.0.0.1:{port}"), process)
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        process.wait(20)
+        end_group(process)
 
 
 def _wait_for(address: Address, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        try:
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        with suppress(ConfigError):
             return check_answers(address)
-        except ConfigError:
-            continue
-    pytest.fail(f"the MLflow server ended with {process.returncode}")
+        with suppress(subprocess.TimeoutExpired):  # and leave the core to it meanwhile
+            pytest.fail(f"the MLflow server ended with {process.wait(0.1)}")
+    pytest.fail("the MLflow server does not answer")

@@ -1,7 +1,6 @@
 """MLflow's pages: on the right store, for this machine alone, gone when they should be."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from runner.errors import CommandError, ConfigError
 from runner.tracking import Store, open_store
 from runner.tracking.ui import ui
+from tests.runner.processes import descendants, left_of, living
 from tests.runner.tracking.conftest import Start, read_line
 
 SERVE = """
@@ -26,16 +26,6 @@ except KeyboardInterrupt:
 """
 
 
-def descendants(parent: int) -> set[int]:
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, check=True)
-    pairs = [tuple(map(int, line.split())) for line in listing.stdout.splitlines()]
-    found, new = set(), {parent}
-    while new:
-        new = {pid for pid, above in pairs if above in new}
-        found |= new
-    return found
-
-
 def end(process: subprocess.Popen[str], number: int) -> int:
     """Send a signal; give the exit code, once nothing is left of the process or its children."""
     children = descendants(process.pid)
@@ -43,9 +33,9 @@ def end(process: subprocess.Popen[str], number: int) -> int:
     process.send_signal(number)
     _, complaint = process.communicate()
     assert complaint == ""
-    for child in children:
-        with pytest.raises(ProcessLookupError):
-            os.kill(child, 0)
+    # What the server started meanwhile is in the group that it heads.
+    members = {other.pid for other in living() if other.group in children}
+    assert left_of(children | members) == []
     return int(process.returncode)
 
 
