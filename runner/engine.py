@@ -170,10 +170,15 @@ class Engine:
         for worker in self._workers:
             # A pipe that nobody empties would hold up who writes to it.
             while worker.process.is_alive() and (until is None or time.monotonic() < until):
-                with suppress(EOFError, OSError):
-                    while worker.connection.poll():
-                        self.late.append(worker.connection.recv())
+                self._hear(worker)
                 worker.process.join(0.02)
+            if not worker.process.is_alive():
+                self._hear(worker)  # its last words
+
+    def _hear(self, worker: _Worker) -> None:
+        with suppress(EOFError, OSError):
+            while worker.connection.poll():
+                self.late.append(worker.connection.recv())
 
 
 def _serve(
