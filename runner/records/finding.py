@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from runner import garbage
 from runner.places import expanded, is_folder
 from runner.records.folder import FolderSource
+from runner.signals import raise_what_was_swallowed
 from runner.tracking import RecordedOriginal, find_original, is_run_id
 
 
@@ -23,5 +25,8 @@ def find_source(target: str, uri: str | None) -> FolderSource | RecordedOriginal
         If there is no such run, its record is of no use, or the store is.
     """
     if not is_run_id(target) and is_folder(target):
+        # Who opens no store does here what comes with opening one.
+        garbage.allow()
+        raise_what_was_swallowed()
         return FolderSource(expanded(target))
     return find_original(uri, target)
