@@ -16,6 +16,7 @@ from runner.config import Experiment, fingerprint, to_plain
 from runner.errors import ConfigError, DataError
 from runner.names import differing, overrides_by_key, run_name
 from runner.prepared import Prepared, Preparer, require_fit
+from runner.text import without_passwords
 from softnet import StackSettings
 
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
@@ -281,5 +282,8 @@ def _require_shared(first: Experiment, other: Experiment) -> None:
             continue
         for (key, value), (_, got) in zip(expected, found, strict=True):
             if value != got:
-                rule = f"the same for all jobs of a sweep ({value!r}, as in the first)"
+                told = without_passwords(repr(value))
+                rule = f"the same for all jobs of a sweep ({told}, as in the first)"
+                if isinstance(got, str):
+                    raise ConfigError(f"{section}.{key}", rule, without_passwords(got))
                 raise ConfigError(f"{section}.{key}", rule, got)
