@@ -15,7 +15,7 @@ from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.report import count
 from runner.stack import Stack
-from runner.text import elide, printable
+from runner.text import elide, printable, without_passwords
 
 _VALUES_SHOWN = 6
 
@@ -29,7 +29,7 @@ def say(text: str) -> None:
     """Print lines for a person; a stream that cannot be written to is no reason to stop."""
     with suppress(OSError, ValueError, AttributeError):
         for line in text.splitlines():
-            print(printable(line), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
+            print(printable(without_passwords(line)), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
 
 
 def say_wait(process: str) -> None:

@@ -16,7 +16,7 @@ from runner.commands import COMMANDS
 from runner.errors import CommandError, RunnerError, Terminated, nearest
 from runner.signals import INTERRUPTED, TERMINATED, raise_on_sigterm, raise_what_was_swallowed
 from runner.streams import make_streams_last
-from runner.text import printable
+from runner.text import printable, without_passwords
 from runner.usage import HELP, help_page
 
 
@@ -53,7 +53,7 @@ def _carried_out(arguments: Sequence[str]) -> int:
 
 def _say(text: str) -> None:
     for line in text.splitlines():
-        print(printable(line), file=sys.stderr)  # noqa: T201  (messages are for people)
+        print(printable(without_passwords(line)), file=sys.stderr)  # noqa: T201  (messages are for people)
 
 
 def carry_out(arguments: Sequence[str]) -> int:

@@ -166,7 +166,8 @@ def _git() -> dict[str, Any] | None:
 
     def ask(*words: str) -> str:
         return subprocess.run(
-            [git, "-C", str(_PACKAGE.parent), *words],
+            # Without the lock that a person's own git, at the same moment, would stumble over.
+            [git, "--no-optional-locks", "-C", str(_PACKAGE.parent), *words],
             capture_output=True,
             text=True,
             check=True,

@@ -15,7 +15,9 @@ def postpone() -> None:
 
 
 def allow() -> None:
-    """Look for garbage from here on, among what is made from here on."""
+    """Look for garbage from here on, among what is made from here on, where it was postponed."""
+    if gc.isenabled():
+        return  # what a program holds that opens many stores stays as it is
     gc.freeze()
     gc.enable()
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from runner.config import Experiment
 from runner.errors import ConfigError
-from runner.text import elide
+from runner.text import elide, without_passwords
 
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep")
@@ -59,7 +59,7 @@ def of_one_among(error: ConfigError, job: Job, number: int, n_jobs: int) -> Conf
 
 def _words(job: Job) -> str:
     said = (text for text in job.overrides if not text.startswith("sweep.dry_run="))
-    return elide(" ".join(said), _LONGEST_POINT)
+    return elide(without_passwords(" ".join(said)), _LONGEST_POINT)
 
 
 def _require_shared(first: Experiment, other: Experiment) -> None:
@@ -69,5 +69,8 @@ def _require_shared(first: Experiment, other: Experiment) -> None:
             continue
         for (key, value), (_, got) in zip(expected, found, strict=True):
             if value != got:
-                rule = f"the same for all jobs of a sweep ({value!r}, as in the first)"
+                told = without_passwords(repr(value))
+                rule = f"the same for all jobs of a sweep ({told}, as in the first)"
+                if isinstance(got, str):
+                    raise ConfigError(f"{section}.{key}", rule, without_passwords(got))
                 raise ConfigError(f"{section}.{key}", rule, got)

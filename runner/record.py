@@ -24,6 +24,7 @@ from runner.plan import PlannedJob
 from runner.prepared import Prepared
 from runner.run_files import DIGESTS, write_run_files
 from runner.signals import held
+from runner.text import without_passwords
 from softnet import Network
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def record_failure(
 
 def reason_of(error: Exception) -> str:
     """Say in words what failed; a defect of ours with the name of its kind."""
-    return str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
+    told = str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
+    return without_passwords(told)
 
 
 @contextmanager

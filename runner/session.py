@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner import garbage
 from runner.announcements import say_resumed, say_way_back
 from runner.assignment import Assignment, Begun, Ended, Events, Progress, Resumed
 from runner.errors import Terminated
@@ -80,8 +79,6 @@ def run_alone(plan: Plan) -> Outcome:
         raise job.problem  # before a store is made for nothing
     tracking = job.experiment.tracking
     store = open_store(tracking.uri, tracking.experiment, job.experiment.name)
-    garbage.allow()
-    raise_what_was_swallowed()
     # A sweep of this one job would save the same states, and goes on from these.
     states = SweepFolder.of(store, plan).states
     n_steps = require_fit(job.experiment, plan.preparer(job.experiment)).n_steps

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runner import garbage
 from runner.errors import CommandError, ConfigError, nearest
 from runner.outcome import best_first, by_settings
 from runner.report import SweepLine, SweepReport, print_overview, print_sweep, write_csv
@@ -101,7 +100,6 @@ def _stores(uri: str | None) -> dict[str, Store]:
     from runner.tracking import find_stores
 
     stores = find_stores(uri)
-    garbage.allow()
     if stores:
         # The experiments are in one store: any of them closes the runs of all.
         next(iter(stores.values())).close_abandoned_runs()

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner import garbage
 from runner.announcements import (
     points_run_once,
     print_plan,
@@ -31,7 +30,6 @@ from runner.plan import Plan
 from runner.progress import progress
 from runner.report import SweepReport, print_sweep
 from runner.results import store_results
-from runner.signals import raise_what_was_swallowed
 from runner.stack import stacks
 from runner.standing import (
     Standing,
@@ -74,8 +72,6 @@ def run_sweep(plan: Plan) -> list[Outcome]:
     if len(problems) == len(plan.jobs):
         raise problems[0]  # before a store is made for nothing
     store = open_store(tracking.uri, tracking.experiment, plan.experiment_name)
-    garbage.allow()
-    raise_what_was_swallowed()
     if not plan.first.sweep.restart:
         plan = known_again(store, plan)
     folder = SweepFolder.of(store, plan)

@@ -44,9 +44,10 @@ class SweepFolder:
     def of(cls, store: Store, plan: Plan) -> Self:
         """Return the folder of a sweep, beside its store: both are kept or lost together.
 
-        Stores may share a place, and experiments a store: both count in its name.
+        Stores may share a place, and experiments a store: both count in its name. A password does
+        not: whoever gets another one goes on with the same sweep.
         """
-        whole = f"{store.address.uri}\n{store.experiment_id}\n{plan.identity}"
+        whole = f"{store.address.shown}\n{store.experiment_id}\n{plan.identity}"
         return cls(store.folder / "sweeps" / hashlib.sha256(whole.encode()).hexdigest()[:12])
 
     @contextmanager

@@ -7,6 +7,16 @@ is shown.
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
+# A password in an address, up to the last @ before the path, or beyond it where a password has a
+# slash that nobody spelled as %2F; digits and a slash are a port.
+_PASSWORD = re.compile(r"(://[^\s/?#@:]*):([^\s/?#]*|(?!\d+/)\S*)@")
+# Databases take one among the settings at the end of the address too.
+_SECRET_SETTING = re.compile(
+    r"([?&][^\s=&]*(?:pass|pwd|secret|token|odbc_connect)[^\s=&]*=)([^\s&#'\"]+)", re.IGNORECASE
+)
 # Not printable by Python's rule, yet plain parts of names: the no-break space, and the joiners
 # that Persian, Hindi and emoji need.
 _HARMLESS = "\u00a0\u200c\u200d"
@@ -29,6 +39,36 @@ def printable(text: object) -> str:
         else letter.encode("unicode_escape").decode("ascii")
         for letter in found
     )
+
+
+def without_passwords(text: object) -> str:
+    """Leave out the passwords of the addresses in a text.
+
+    What is left of an address can be used: MLflow and databases take a password from elsewhere too.
+
+    Examples
+    --------
+    >>> without_passwords("no answer from https://ada:secret@example.org/mlflow")
+    'no answer from https://ada@example.org/mlflow'
+    >>> without_passwords("postgresql://ada@example.org/runs?password=secret")
+    'postgresql://ada@example.org/runs?password='
+    """
+    return _SECRET_SETTING.sub(r"\1", _PASSWORD.sub(r"\1@", str(text)))
+
+
+def without_passwords_of(address: str, text: str) -> str:
+    """Leave out of a text the passwords of an address, also where they stand for themselves.
+
+    Examples
+    --------
+    >>> without_passwords_of("https://ada:x%21y@example.org", "x!y and https://ada:x%21y@other")
+    '*** and https://ada@other'
+    """
+    text = without_passwords(text)
+    for found in (*_PASSWORD.finditer(address), *_SECRET_SETTING.finditer(address)):
+        for password in (found[2], unquote(found[2])):
+            text = text.replace(password, "***") if password else text
+    return text
 
 
 def elide(text: object, limit: int) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from runner.text import without_passwords
+
 if TYPE_CHECKING:
     from runner.config.experiment import Experiment
 
@@ -17,8 +19,14 @@ _ELSEWHERE = ("name", "tracking", "sweep")
 
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
-    """Return the experiment as dicts, lists, text and numbers, as YAML and JSON hold them."""
+    """Return the experiment as dicts, lists, text and numbers, as YAML and JSON hold them.
+
+    Whatever is recorded of it is made from this, so that the store's address has no password here.
+    """
     plain: dict[str, Any] = experiment.model_dump(mode="json")
+    tracking = plain["tracking"]
+    if tracking["uri"] is not None:
+        tracking["uri"] = without_passwords(tracking["uri"])
     return plain
 
 
@@ -60,7 +68,7 @@ def configuration_key(experiment: Experiment, data_digest: str) -> str:
 
 
 def to_yaml(experiment: Experiment) -> str:
-    """Return the experiment as YAML that reads back as the same values, in Hydra too."""
+    """Return `to_plain` as YAML that reads back as the same values, in Hydra too."""
     return yaml.dump(
         to_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from runner import garbage
 from runner.errors import CommandError, shorten
 from runner.places import expanded, is_folder
 from runner.records.folder import FolderSource
+from runner.signals import raise_what_was_swallowed
 from runner.tracking import RecordedOriginal, find_original, is_run_id
 
 
@@ -26,6 +28,9 @@ def find_source(target: str, uri: str | None) -> FolderSource | RecordedOriginal
     if is_run_id(target):
         return find_original(uri, target)
     if is_folder(target):
+        # Who opens no store does here what comes with opening one.
+        garbage.allow()
+        raise_what_was_swallowed()
         return FolderSource(expanded(target))
     raise CommandError(
         "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "

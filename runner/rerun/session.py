@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner import garbage
 from runner.assignment import Ended, Progress
 from runner.engine import Crashed, Engine, Work, n_cores
 from runner.errors import RecordError, RunnerError, StoreError
@@ -104,8 +103,7 @@ def run_request(asked: Request, options: Options) -> Repetition:
         Repeated(source.name, source.run_id, None, cannot_compare(reason))
         for source, reason in asked.unfit
     ]
-    garbage.allow()
-    raise_what_was_swallowed()
+    raise_what_was_swallowed()  # the data have loaded libraries too
     if asked.plan is not None:
         store = None if options.check else asked.store
         with _recorded(asked, store, repetition) as parent:

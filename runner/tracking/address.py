@@ -11,13 +11,15 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from runner.errors import ConfigError
 from runner.places import outputs_folder
-from runner.tracking.library import masked
+from runner.text import without_passwords
 
 ALLOWED = (
     "sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or postgresql, mysql or mssql "
@@ -34,16 +36,22 @@ class Address:
     Parameters
     ----------
     uri : str
-        As MLflow takes it; a SQLite path in it is absolute.
+        As MLflow takes it; a SQLite path in it is absolute. It may hold a password: `shown` is for
+        messages.
     origin : str
         What a person would change: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
     database : Path or None
         The absolute path of a SQLite file.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     origin: str = "tracking.uri"
     database: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URI as anybody may read it: without a password."""
+        return without_passwords(self.uri)
 
     @property
     def is_server(self) -> bool:
@@ -91,11 +99,14 @@ def sqlite_uri(database: Path) -> str:
 
 def _parse(uri: str, origin: str) -> Address:
     scheme, separator, rest = uri.partition("://")
+    # Where the scheme was forgotten, what is before the @ may be a password.
+    shown = without_passwords(uri) if separator else uri.rpartition("@")[2]
     match scheme.split("+")[0] if separator else "":
         case "sqlite":
             if not rest.startswith("/") or rest == "/":
-                right = f"Did you mean 'sqlite:///{rest}'?" if rest.strip("/") else ""
-                raise ConfigError(origin, "sqlite:///FILE, with three slashes", uri, right)
+                meant = shown.replace("://", ":///", 1)
+                right = f"Did you mean '{meant}'?" if rest.strip("/") else ""
+                raise ConfigError(origin, "sqlite:///FILE, with three slashes", shown, right)
             return _sqlite(rest[1:], origin)
         case "http" | "https":
             try:
@@ -103,11 +114,11 @@ def _parse(uri: str, origin: str) -> Address:
             except ValueError:
                 good = False
             if not good:
-                raise ConfigError(origin, "http://HOST:PORT or https://HOST", uri)
+                raise ConfigError(origin, "http://HOST:PORT or https://HOST", shown)
         case "postgresql" | "mysql" | "mssql" | "databricks":
             pass
         case _ if uri != "databricks":
-            raise ConfigError(origin, ALLOWED, uri, _path_hint(uri, separator))
+            raise ConfigError(origin, ALLOWED, shown, _path_hint(shown, separator))
     return Address(uri, origin)
 
 
@@ -146,18 +157,42 @@ def check_answers(address: Address) -> None:
     asking.join(ANSWER_WITHIN_S)
     if reasons:
         raise ConfigError.plain(
-            f"{address.origin}: no MLflow server answers at {masked(address.uri)}: {reasons[-1]}."
+            f"{address.origin}: no MLflow server answers at {address.shown}: {reasons[-1]}."
         )
 
 
-def _ask(uri: str, reasons: list[str]) -> None:
-    parts = urlsplit(uri)
+def asked(server: str, path: str, body: bytes | None = None) -> AbstractContextManager[IO[bytes]]:
+    """Ask a server without telling it a password; what it answers can be read in the block.
+
+    Parameters
+    ----------
+    server : str
+        Of a checked scheme, http or https.
+    path : str
+        Below it.
+    body : bytes or None
+        JSON to be posted; None gets.
+
+    Raises
+    ------
+    OSError, http.client.HTTPException
+        If there is no answer, or a refusal.
+    """
+    parts = urlsplit(server)
     # Without "user:password@", which urllib takes for a part of the host's name.
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
+        f"{bare.rstrip('/')}{path}", body, {"Content-Type": "application/json"}
+    )
+    answer: AbstractContextManager[IO[bytes]] = urllib.request.build_opener(_NoRedirects).open(
+        request, timeout=ANSWER_WITHIN_S
+    )
+    return answer
+
+
+def _ask(uri: str, reasons: list[str]) -> None:
     try:
-        # The scheme was checked: http or https.
-        opener = urllib.request.build_opener(_NoRedirects)
-        with opener.open(f"{bare.rstrip('/')}/health", timeout=ANSWER_WITHIN_S):
+        with asked(uri, "/health"):
             reasons.clear()
     except urllib.error.HTTPError:
         # Whatever it thinks of the question, it is there; MLflow's own call will tell the rest.

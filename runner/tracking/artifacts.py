@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from runner.errors import MissingError, RecordError, StoreError, shorten
-from runner.text import printable
+from runner.text import printable, without_passwords
 from runner.tracking import library
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _folder(run: Run) -> Path:
     if not (sound and of_run) or ".." in path.parts or "\0" in str(path):
         raise RecordError(
             f"artifacts: must be in a folder .../{run.info.run_id}/artifacts of this machine, or "
-            f"be served by the tracking server, got {shorten(library.masked(uri))}."
+            f"be served by the tracking server, got {shorten(without_passwords(uri))}."
         )
     return path
 
@@ -136,7 +136,7 @@ def _from_server(
                 raise MissingError(f"{name}: is missing; the server has none for this run.")
             if answer.status_code != 200:
                 raise StoreError(
-                    f"{library.masked(address.uri)}: answered {answer.status_code} when asked for"
+                    f"{address.shown}: answered {answer.status_code} when asked for"
                     f" {name} of run {run_id}"
                 )
             content = bytearray()

@@ -7,13 +7,13 @@ needed, after `prepare`.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from runner.checkpoint import disk_error, room_left
 from runner.errors import StoreError
+from runner.text import without_passwords, without_passwords_of
 
 # A person who sets one of these means it; what is merely a default of ours gives way.
 _DEFAULTS = {
@@ -47,7 +47,7 @@ def in_words(place: str | Path) -> Iterator[None]:
     Parameters
     ----------
     place : str or Path
-        The store's URI, or the file it is about.
+        The store's URI, or the file it is about; its password is not said.
 
     Raises
     ------
@@ -57,31 +57,21 @@ def in_words(place: str | Path) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    shown = without_passwords(place)
     try:
         yield
     except OSError as error:
         # What the disk says has a number, which a request that failed has not.
         if error.errno is not None:
             raise disk_error(Path(str(error.filename or _path(place))), error) from error
-        raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
+        raise StoreError(f"{shown}: {_in_one_line(error, place)}") from error
     except ImportError as error:
         # SQLAlchemy imports the driver that a URI asks for: psycopg, pymysql, ...
         raise StoreError(
-            f"{masked(place)}: needs a Python package that is not installed: {error.name}."
+            f"{shown}: needs a Python package that is not installed: {error.name}."
         ) from error
     except (MlflowException, SQLAlchemyError) as error:
-        raise StoreError(f"{place}: {_in_one_line(error, place)}") from error
-
-
-def masked(place: str | Path) -> str:
-    """Write a store's address without the password that it may hold.
-
-    Examples
-    --------
-    >>> masked("https://ada:secret@example.org/mlflow")
-    'https://ada:***@example.org/mlflow'
-    """
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", str(place))
+        raise StoreError(f"{shown}: {_in_one_line(error, place)}") from error
 
 
 def _path(place: str | Path) -> Path:
@@ -89,7 +79,8 @@ def _path(place: str | Path) -> Path:
 
 
 def _in_one_line(error: Exception, place: str | Path) -> str:
-    text = str(error).strip() or type(error).__name__
+    # MLflow repeats the address that it asked.
+    text = without_passwords_of(str(place), str(error).strip()) or type(error).__name__
     if "database is locked" in text:
         return "stayed locked by another program"
     if "disk is full" in text:

@@ -41,7 +41,7 @@ def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:
                 raise
     if found.lifecycle_stage == "deleted":
         raise StoreError(
-            f"{address.uri}: the experiment {name!r} was deleted. Bring it back with"
+            f"{address.shown}: the experiment {name!r} was deleted. Bring it back with"
             f"\n  mlflow experiments restore --experiment-id {found.experiment_id}"
             "\nor set tracking.experiment to another name."
         )

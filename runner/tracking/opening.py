@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from runner import garbage
+from runner.signals import raise_what_was_swallowed
 from runner.tracking import database, library
 from runner.tracking.address import Address, check_answers, resolve
 from runner.tracking.mlflow_experiments import experiment_id_of
@@ -114,4 +116,7 @@ def connect(address: Address) -> MlflowClient:
         engine = engine_of(client)
         if engine is not None and address.database is not None:
             tune(engine)
-        return client
+    # Here all that a command loads to get to its results is loaded.
+    garbage.allow()
+    raise_what_was_swallowed()
+    return client

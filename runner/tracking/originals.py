@@ -173,7 +173,7 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
         )
     address = resolve(uri)
     unknown = CommandError(
-        f"RUN_ID: must be a run of the store {library.masked(address.uri)}, got {run_id!r}. "
+        f"RUN_ID: must be a run of the store {address.shown}, got {run_id!r}. "
         "Another store is named with --uri."
     )
     if address.database is not None and not address.database.exists():

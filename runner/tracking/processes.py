@@ -10,25 +10,40 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import platform
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from runner.tracking.machines import Origin, started_ns
 
-def is_gone(name: str) -> bool:
+
+def is_gone(name: str, here: Origin | None = None) -> bool:
     """Tell whether the process of a name was one of this machine, and is no more.
 
-    For runs on a server, where there is no lock to ask; a number that is in use again passes for
-    alive.
+    For runs on a server, where there is no lock to ask. Whatever cannot be told passes for alive: a
+    number that is in use again, a process of another container.
+
+    Parameters
+    ----------
+    name : str
+        As `Presence` made it. One of an earlier version says host and number alone, and is taken
+        for one of this machine by them.
+    here : Origin or None
+        Where this process runs; None reads it.
     """
-    host, _, rest = name.rpartition("-")[0].rpartition("-")
-    if host != _host() or not rest.isdecimal():
+    here = here or Origin.here()
+    before, _, last = name.rpartition("-")
+    host, _, number = before.rpartition("-")
+    if host != here.host or not number.isdecimal():
         return False
+    began, _, told = last.partition("_")
+    origin = Origin.named(host, told)
+    if origin is not None and not origin.shares_numbers(here):
+        # What has begun since this machine was started was not ended by that.
+        return here.has_restarted_since(origin) and began.isdecimal() and _is_before_start(began)
     try:
-        os.kill(int(rest), 0)
+        os.kill(int(number), 0)
     except ProcessLookupError:
         return True
     except (OSError, OverflowError, ValueError):  # a number that no process has
@@ -36,8 +51,8 @@ def is_gone(name: str) -> bool:
     return False
 
 
-def _host() -> str:
-    return re.sub(r"[^\w.-]", "_", platform.node()) or "host"
+def _is_before_start(began_ns: str) -> bool:
+    return len(began_ns) < 20 and int(began_ns) < started_ns()
 
 
 class Presence:
@@ -52,13 +67,14 @@ class Presence:
     Attributes
     ----------
     name : str
-        Host, process number and start of the recording: the tag ``runner.process``.
+        Host, process number, start of the recording and where that is: the tag ``runner.process``.
     open_runs : set of str
         Ids of runs that are still to be closed.
     """
 
     def __init__(self, database: Path | None) -> None:
-        self.name = f"{_host()}-{os.getpid()}-{time.time_ns()}"
+        here = Origin.here()
+        self.name = f"{here.host}-{os.getpid()}-{time.time_ns()}_{here.name}"
         self.open_runs: set[str] = set()
         self._pid = os.getpid()
         self._file: BinaryIO | None = None

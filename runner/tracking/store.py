@@ -75,10 +75,10 @@ class Store:
     def where(self) -> str:
         """Say how a person gets to see the runs: a link, or the command that shows them."""
         if self.address.is_server:
-            return experiment_link(self.address.uri, self.experiment_id)
+            return experiment_link(self.address.shown, self.experiment_id)
         if self._is_named:
-            return f"runner ui --uri {shlex.quote(self.address.uri)}"
-        return f"runner ui  ({library.masked(self.address.uri)})"
+            return f"runner ui --uri {shlex.quote(self.address.shown)}"
+        return f"runner ui  ({self.address.shown})"
 
     def start_run(
         self,

@@ -6,6 +6,7 @@ started.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -14,16 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
+from runner import garbage
 from runner.errors import CommandError, StoreError
+from runner.signals import held, raise_what_was_swallowed
+from runner.text import without_passwords_of
 from runner.tracking import database, library
-from runner.tracking.address import check_answers, experiment_link, resolve
+from runner.tracking.address import asked, check_answers, experiment_link, resolve
 
 _HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 90.0
@@ -53,27 +54,33 @@ def ui(uri: str | None, port: int = 5000) -> None:
     address = resolve(uri)
     if address.is_server:
         check_answers(address)
-        _say(f"MLflow is served at {_link(address.uri)}")
+        _say(f"MLflow is served at {_link(address.shown)}")
         return
     if address.database is not None and address.artifacts is not None:
         database.ensure(address.database, address.artifacts)
+    garbage.allow()
+    raise_what_was_swallowed()
     _check_free(port)
     base = f"http://{_HOST}:{port}"
     with _serving(address.uri, port) as (server, output):
-        _say(f"Starting the MLflow UI on {address.uri} ...")
-        _wait(server, output, base)
+        _say(f"Starting the MLflow UI on {address.shown} ...")
+        _wait(server, output, base, address.uri)
         _say(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
         server.wait()
-        raise StoreError(f"MLflow's server ended by itself: {_last_line(output)}")
+        raise StoreError(f"MLflow's server ended by itself: {_last_line(output, address.uri)}")
 
 
 def server_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the command, and the environment for it, that serves a store on loopback."""
     library.prepare()
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", _HOST, "--port", str(port), "--workers", "1"]
-    # Without its job workers it starts in half the time and takes a quarter of the memory.
-    return command, os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return command, os.environ | {
+        # Everybody on a machine may read the words of a command, and this may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        # Without its job workers it starts in half the time and takes a quarter of the memory.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
 
 
 def _check_free(port: int) -> None:
@@ -91,28 +98,23 @@ def _check_free(port: int) -> None:
 @contextmanager
 def _serving(uri: str, port: int) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     command, environment = server_command(uri, port)
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        with tempfile.TemporaryFile() as output:
-            # A session of its own: Ctrl-C reaches us alone, and one signal reaches all of it.
-            server = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-            try:
-                yield server, output
-            finally:
+    server = None
+    with tempfile.TemporaryFile() as output:
+        try:
+            with held():  # a server that nobody knows of could not be ended
+                # A session of its own: Ctrl-C reaches us alone, and one signal reaches all of it.
+                server = subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            yield server, output
+        finally:
+            if server is not None:
                 _stop(server)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
@@ -128,17 +130,16 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _wait(server: subprocess.Popen[bytes], output: IO[bytes], base: str) -> None:
+def _wait(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri: str) -> None:
     deadline = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise StoreError(f"MLflow's server did not start: {_last_line(output)}")
+            raise StoreError(f"MLflow's server did not start: {_last_line(output, uri)}")
         try:
-            _ask(f"{base}/health")
-        except OSError:
+            with asked(base, "/health"):
+                return
+        except (OSError, http.client.HTTPException):
             time.sleep(0.1)
-        else:
-            return
     raise StoreError(f"MLflow's server did not answer within {_STARTS_WITHIN_S:.0f} s")
 
 
@@ -149,31 +150,22 @@ def _link(base: str) -> str:
         ids = [found["experiment_id"] for found in experiments]
         query = {"experiment_ids": ids, "order_by": ["start_time DESC"], "max_results": 1}
         (run,) = _api(base, "runs/search", query)["runs"]
-    # No runs yet, or a server that wants a password: the front page will do.
-    except (OSError, KeyError, ValueError):
+        return experiment_link(base, run["info"]["experiment_id"])
+    # No runs yet, a server that wants a password, or one of another kind: the front page will do.
+    except (OSError, http.client.HTTPException, LookupError, TypeError, ValueError):
         return base
-    return experiment_link(base, run["info"]["experiment_id"])
 
 
 def _api(base: str, call: str, query: dict[str, Any]) -> dict[str, Any]:
-    answer = _ask(f"{base.rstrip('/')}/api/2.0/mlflow/{call}", json.dumps(query).encode())
-    found: dict[str, Any] = json.loads(answer)
-    return found
+    with asked(base, f"/api/2.0/mlflow/{call}", json.dumps(query).encode()) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
-def _ask(url: str, body: bytes | None = None) -> bytes:
-    request = urllib.request.Request(  # noqa: S310  (the scheme was checked: http or https)
-        url, body, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  (as above)
-        content: bytes = answer.read()
-        return content
-
-
-def _last_line(output: IO[bytes]) -> str:
+def _last_line(output: IO[bytes], uri: str) -> str:
     output.seek(0)
     lines = output.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return without_passwords_of(uri, lines[-1]) if lines else "it said nothing"
 
 
 def _say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,25 @@ def test_git_is_asked_once_however_many_runs_a_process_records(store: Path, tmp_
     started = log.read_text(encoding="utf-8").splitlines()
     assert sum("rev-parse" in command for command in started) == 1
     assert sum("--porcelain" in command for command in started) == 1
+
+
+def test_git_is_asked_without_touching_the_index_that_a_person_works_with(tmp_path: Path) -> None:
+    for name in ("runner", "softnet", "conf"):
+        shutil.copytree(CHECKOUT / name, tmp_path / name)
+    shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
+
+    def run(*words: str) -> str:
+        return subprocess.run(
+            words, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    run(*git, "init", "--quiet")
+    run(*git, "add", "--all")
+    run(*git, "commit", "--quiet", "--message", "as it is")
+    # Of equal content and another time: what git would note in its index.
+    os.utime(tmp_path / "pyproject.toml", (1, 1))
+    index = (tmp_path / ".git" / "index").read_bytes()
+    ask = "import runner; from runner.environment import environment; print(environment()['git'])"
+    assert "'commit'" in run(sys.executable, "-B", "-c", ask)
+    assert (tmp_path / ".git" / "index").read_bytes() == index

@@ -1,7 +1,10 @@
 """When Python looks for garbage, in processes of their own: it is one switch for all of Python."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -39,16 +42,41 @@ def test_the_exit_searches_nothing_of_what_is_left() -> None:
     assert int(printed(script)) < 100
 
 
-def test_a_command_that_trains_collects_its_garbage(store: object) -> None:
-    script = """\
+# Whether it is looked for when a command has come to its end.
+COMMAND = """\
 import gc, sys
 from runner.cli import main
-sys.argv = ["runner", "training.steps=10", "training.evaluate_every=10"]
+sys.argv = ["runner", *{words}]
 try:
     main()
 finally:
     print(gc.isenabled())"""
-    assert printed(script).splitlines()[-1] == "True"
+TRAINING = ["training.steps=10", "training.evaluate_every=10"]
+
+
+def test_every_command_collects_its_garbage_once_it_has_its_store(tmp_path: Path) -> None:
+    store, folder, rows = (str(tmp_path / name) for name in ("mlflow.db", "folder", "rows.csv"))
+    Path(rows).write_text("feature_1,feature_2,feature_3,feature_4\n1,2,3,4\n", "utf-8")
+    uri = f"sqlite:///{store}"
+    collects(*TRAINING, f"tracking.uri={uri}")
+    with closing(sqlite3.connect(store)) as connection:
+        ((run_id,),) = connection.execute("SELECT run_uuid FROM runs").fetchall()
+    collects("-m", "seed=0,1", *TRAINING, f"tracking.uri={uri}")
+    collects("export", run_id, folder, "--uri", uri)
+    collects("predict", run_id, rows, "--uri", uri)
+    collects("predict", folder, rows)
+    collects("rerun", run_id, "--uri", uri)
+    collects("rerun", folder)
+    collects("sweeps", "--uri", uri)
+
+
+def collects(*words: str) -> None:
+    assert printed(COMMAND.format(words=list(words))).splitlines()[-1] == "True", words
+
+
+def test_who_opens_many_stores_freezes_nothing() -> None:
+    script = "import gc\nfrom runner import garbage\ngarbage.allow()\nprint(gc.get_freeze_count())"
+    assert printed(script) == "0"
 
 
 def printed(script: str) -> str:

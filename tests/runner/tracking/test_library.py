@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from runner.errors import StoreError
 from runner.tracking.library import in_words, prepare
@@ -64,3 +66,19 @@ def test_an_error_without_a_file_names_the_store() -> None:
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), in_words("sqlite:////data/my.db"):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("no way to http://ada:sec%21ret@host/api with sec!ret"),
+        MlflowException("API request to http://ada:sec%21ret@host/api failed with sec!ret"),
+        ImportError("no module for sec!ret", name="psycopg"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_password_is_said_neither_of_the_place_nor_by_the_error(error: Exception) -> None:
+    with pytest.raises(StoreError) as caught, in_words("http://ada:sec%21ret@host"):
+        raise error
+    assert str(caught.value).startswith("http://ada@host: ")
+    assert "sec!ret" not in unquote(str(caught.value))

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner.tracking.processes import Presence, _host, dead, is_gone
+from runner.tracking.machines import Origin, started_ns
+from runner.tracking.processes import Presence, dead, is_gone
 from tests.runner.tracking.conftest import Start, read_line
 
 STAY = """
@@ -98,7 +101,63 @@ def test_a_name_says_host_and_process() -> None:
 
 @pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "0", "-1", "x", ""])
 def test_a_number_that_no_process_has_is_not_gone(number: str) -> None:
-    assert not is_gone(f"{_host()}-{number}-1")
+    assert not is_gone(f"{Origin.here().host}-{number}-1")
+
+
+def name_of(origin: Origin, number: int, began_ns: int) -> str:
+    return f"{origin.host}-{number}-{began_ns}_{origin.name}"
+
+
+@pytest.fixture
+def ended(start: Start) -> int:
+    """The number of a process that is no more."""
+    process = start("pass")
+    process.communicate()
+    return process.pid
+
+
+def test_a_process_is_gone_when_it_has_ended_and_not_before(place: Path, start: Start) -> None:
+    process = start(STAY, place)
+    name = read_line(process)
+    assert not is_gone(name)
+    process.communicate()
+    assert is_gone(name)
+
+
+def test_an_earlier_version_said_host_and_number_alone(ended: int) -> None:
+    host = Origin.here().host
+    assert is_gone(f"{host}-{ended}-1")
+    assert not is_gone(f"{host}-{os.getpid()}-1")
+    assert not is_gone(f"another-{host}-{ended}-1")
+
+
+def test_a_container_cannot_tell_whether_another_one_lives(ended: int) -> None:
+    here = Origin.here()
+    other = replace(here, pid_namespace=f"{here.pid_namespace}1")
+    for began_ns in (1, time.time_ns()):
+        assert not is_gone(name_of(other, ended, began_ns))
+
+
+def test_another_machine_of_the_same_name_is_not_judged(ended: int) -> None:
+    other = replace(Origin.here(), machine="another", boot="another")
+    for began_ns in (1, time.time_ns()):
+        assert not is_gone(name_of(other, ended, began_ns))
+
+
+def test_what_ran_before_this_machine_was_started_is_gone() -> None:
+    here = replace(Origin.here(), machine="this", boot="now")
+    before = replace(here, boot="before", pid_namespace="1")
+    number = os.getpid()  # whose it is now says nothing
+    assert is_gone(name_of(before, number, started_ns() - 10**9), here)
+    assert not is_gone(name_of(before, number, time.time_ns()), here)
+    assert not is_gone(f"{here.host}-{number}-{'9' * 5000}_{before.name}", here)
+
+
+def test_where_the_system_says_nothing_host_and_number_decide(ended: int, tmp_path: Path) -> None:
+    bare = Origin.here(tmp_path)
+    assert is_gone(name_of(bare, ended, 1), bare)
+    assert not is_gone(name_of(bare, os.getpid(), 1), bare)
+    assert not is_gone(name_of(bare, ended, 1))
 
 
 def test_what_is_no_file_of_a_process_is_left_alone(tmp_path: Path) -> None:

@@ -12,17 +12,28 @@ import pytest
 
 from runner.errors import CommandError, ConfigError
 from runner.tracking import Store, open_store
-from runner.tracking.ui import ui
+from runner.tracking.ui import server_command, ui
 from tests.runner.processes import descendants, left_of, living
 from tests.runner.tracking.conftest import Start, read_line
+from tests.runner.tracking.hostile_server import HostileServer
 
 SERVE = """
 import sys
-from runner.tracking.ui import ui
-try:
-    ui(sys.argv[1], int(sys.argv[2]))
-except KeyboardInterrupt:
-    sys.exit(130)
+from runner.cli import main
+uri, port = sys.argv[1:]
+sys.argv = ["runner", "ui", "--uri", uri, "--port", port]
+main()
+"""
+# Sends itself a signal when the server has been started and nobody has been told yet.
+AT_THE_FORK = """
+import os, signal, subprocess, sys
+def watch(frame, event, argument):
+    if event == "return" and frame.f_code is subprocess.Popen._execute_child.__code__:
+        command = frame.f_locals["args"]
+        if "server" in command:
+            print(frame.f_locals["self"].pid, flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.setprofile(watch)
 """
 
 
@@ -68,6 +79,46 @@ def test_a_signal_ends_a_server_that_is_still_starting(
     process = start(SERVE, f"sqlite:///{database}", free_port())
     assert read_line(process).startswith("Starting ")
     assert end(process, signal.SIGTERM) == 143
+
+
+def test_a_signal_leaves_no_server_that_has_just_been_started(
+    database: Path, free_port: Callable[[], int], start: Start
+) -> None:
+    process = start(AT_THE_FORK + SERVE, f"sqlite:///{database}", free_port())
+    server = int(read_line(process))
+    _, complaint = process.communicate()
+    assert left_of([server]) == []
+    assert (process.returncode, complaint) == (143, "")
+
+
+def test_a_password_is_no_word_of_a_command_which_everybody_may_read() -> None:
+    command, environment = server_command("postgresql://ada:secret@example.org/runs", 5000)
+    assert "secret" not in " ".join(command)
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == "postgresql://ada:secret@example.org/runs"
+
+
+def test_a_server_is_pointed_at_without_its_password(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(server, None, "pointed at without")
+    store.start_run("x", {}, {}).finish()
+    ui(server.replace("http://", "http://ada:secret@"))
+    host = server.replace("http://", "http://ada@")
+    assert capsys.readouterr().out == (f"MLflow is served at {store.where.replace(server, host)}\n")
+
+
+def test_an_address_with_a_password_and_no_port_is_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HostileServer(body=b"[]") as other:
+        monkeypatch.setenv("http_proxy", other.address)  # stands for port 80 of that host
+        monkeypatch.delenv("no_proxy", raising=False)
+        ui("http://ada:secret@mlflow.invalid")
+    assert capsys.readouterr() == ("MLflow is served at http://ada@mlflow.invalid\n", "")
+    assert [path.partition("/api")[0] for path in other.asked] == [
+        "http://mlflow.invalid/health",
+        "http://mlflow.invalid",
+    ]
 
 
 def test_a_port_that_is_taken_is_named(database: Path) -> None:
