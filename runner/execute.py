@@ -139,7 +139,13 @@ class StackTraining:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned, in a training of the same experiments."""
+        """Go on from what `state` returned, in a training of the same experiments.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is of other experiments; this one is of no use then.
+        """
         self._training.restore(state["training"])
         self.started_s = float(state["started_s"])
         ends = np.cumsum(state["lengths"], dtype=np.intp)[:-1]

@@ -39,7 +39,7 @@ class Batches(Protocol):
         ...
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone."""
+        """Go on with these runs alone, positions in the present stack."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class WithReplacement:
             yield self._rows[self._position - 1]
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone."""
+        """Go on with these runs alone, positions in the present stack."""
         self.rngs = [self.rngs[row] for row in rows]
         self._before = [self._before[row] for row in rows]
         kept = self._empty(len(self._rows), len(rows))
@@ -162,7 +162,7 @@ class Shuffled:
     ) -> None:
         self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
-        self._order = np.empty((len(self.rngs), n_samples), np.intp)
+        self._permutations = np.empty((len(self.rngs), n_samples), np.intp)
         self._position = n_samples
 
     def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
@@ -170,21 +170,21 @@ class Shuffled:
         for _ in range(n_steps):
             if self._position >= self.n_samples:
                 for run, rng in enumerate(self.rngs):
-                    self._order[run] = rng.permutation(self.n_samples)
+                    self._permutations[run] = rng.permutation(self.n_samples)
                 self._position = 0
             start, self._position = self._position, self._position + self.batch_size
-            yield np.array(self._order[:, start : self._position], order=self.order)
+            yield np.array(self._permutations[:, start : self._position], order=self.order)
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone."""
+        """Go on with these runs alone, positions in the present stack."""
         self.rngs = [self.rngs[row] for row in rows]
-        self._order = self._order[rows]
+        self._permutations = self._permutations[rows]
 
     def state(self) -> dict[str, Any]:
         """Return the generators' states, and the place in the present epoch."""
         return {
             "rngs": [rng.bit_generator.state for rng in self.rngs],
-            "order": self._order.copy(),
+            "order": self._permutations.copy(),
             "position": self._position,
         }
 
@@ -192,7 +192,7 @@ class Shuffled:
         """Go on from a state that `state` returned."""
         for rng, saved in zip(self.rngs, state["rngs"], strict=True):
             rng.bit_generator.state = saved
-        self._order = np.array(state["order"], np.intp)
+        self._permutations = np.array(state["order"], np.intp)
         self._position = int(state["position"])
 
 

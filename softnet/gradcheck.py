@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softnet.arrays import Indices
+from softnet.gradients import gradients_of
 from softnet.losses import one_hot
 from softnet.network import Network
+from softnet.runs import Examples
 
 Float64s = NDArray[Any]
 
@@ -67,6 +69,8 @@ def relative_error(analytic: Float64s, numeric: Float64s) -> float:
 def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) -> dict[str, float]:
     """Compare a network's gradients with central differences of its loss.
 
+    Both its own, layer by layer, and those of the way in which it would train with such batches.
+
     Parameters
     ----------
     network : Network
@@ -81,7 +85,7 @@ def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) ->
     Returns
     -------
     dict of str to float
-        Relative error of each parameter's gradient, over all runs.
+        Relative error of each parameter's gradient, over all runs; the larger of the two.
 
     Examples
     --------
@@ -97,7 +101,8 @@ def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) ->
     logits = network.forward(X)
     targets = np.broadcast_to(one_hot(y, logits.shape[-1], network.dtype), logits.shape)
     network.backward(network.loss.gradient(logits, targets))
-    analytic = network.parameters.gradients.copy()
+    own = network.parameters.gradients.copy()
+    trained = _as_in_training(network, X, y)
 
     def total_loss() -> float:
         # The runs share no parameter, so the sum over runs has each run's gradient in its row.
@@ -105,5 +110,18 @@ def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) ->
 
     numeric = central_differences(total_loss, network.parameters.values, h)
     parameters = network.parameters
-    pairs = zip(parameters.views(analytic).items(), parameters.views(numeric).values(), strict=True)
-    return {name: relative_error(ours, theirs) for (name, ours), theirs in pairs}
+    views = [parameters.views(gradients) for gradients in (own, trained, numeric)]
+    return {
+        name: max(relative_error(each[name], views[-1][name]) for each in views[:-1])
+        for name in parameters.shapes
+    }
+
+
+def _as_in_training(network: Network, X: Float64s, y: Indices) -> Float64s:
+    """Return the gradients (runs, n_parameters) that an optimizer would be given."""
+    n_runs, batch_size = network.parameters.n_runs, len(y)
+    rows = np.broadcast_to(X, (n_runs, *X.shape[1:])).reshape(n_runs * batch_size, -1)
+    gradients = gradients_of(network, Examples(rows, np.tile(y, n_runs)), batch_size)
+    gradients.parameters.values[:] = network.parameters.values
+    gradients(np.arange(len(rows)).reshape(n_runs, batch_size))
+    return gradients.parameters.gradients.copy()

@@ -31,7 +31,10 @@ class Gradients(Protocol):
         ...
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone; the network has been cut already."""
+        """Go on with these runs alone, positions in the present stack.
+
+        The network has been cut already.
+        """
         ...
 
 
@@ -96,7 +99,7 @@ class RunByRun:
         return tuple(views)
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone."""
+        """Go on with these runs alone, positions in the present stack."""
         self._bind()
 
 

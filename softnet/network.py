@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import prod
 from operator import itemgetter
 from typing import Any
 
@@ -56,12 +57,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.layer_sizes, self.activation = tuple(layer_sizes), activation
         self._make_layers()
-        shapes = {
-            f"layers.{number}.{name}": shape
-            for number, layer in enumerate(self.layers)
-            for name, shape in layer.parameter_shapes.items()
-        }
-        self.parameters = Parameters(shapes, n_runs, self.dtype)
+        self.parameters = Parameters(parameter_shapes(self.layer_sizes), n_runs, self.dtype)
         self._bind()
 
     @classmethod
@@ -189,7 +185,7 @@ class Network:
         return {name: view[run].copy() for name, view in views.items()}
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone.
+        """Go on with the runs at these positions of the present stack alone.
 
         The layers are made anew: the old ones keep an array for every shape that they ever saw.
         """
@@ -216,4 +212,4 @@ def parameter_shapes(layer_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
 
 def n_parameters(layer_sizes: Sequence[int]) -> int:
     """Count the parameters of one run without making any."""
-    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(layer_sizes))
+    return sum(map(prod, parameter_shapes(layer_sizes).values()))

@@ -105,7 +105,10 @@ class Optimizer(ABC):
         """Take update number `t` (from 1) at one learning rate per run."""
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone; the parameters have been cut already."""
+        """Go on with these runs alone, positions in the present stack.
+
+        The parameters have been cut already.
+        """
         self.state = {
             name: np.array(array[rows], order=self.parameters.order)
             for name, array in self.state.items()

@@ -76,6 +76,9 @@ class Parameters:
         return self.views(self.values)[name]
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone; views that were taken before are void."""
+        """Go on with these runs alone, positions in the present stack.
+
+        Views that were taken before are void.
+        """
         self.values = np.array(self.values[rows], order=self.order)
         self.gradients = np.array(self.gradients[rows], order=self.order)

@@ -78,7 +78,7 @@ class SideBySide:
         batch.backpropagate()
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone."""
+        """Go on with these runs alone, positions in the present stack."""
         self.parameters.keep(rows)
         self._batches = {}
 

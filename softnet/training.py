@@ -229,7 +229,13 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned, in a training made with the same arguments."""
+        """Go on from what `state` returned, in a training made with the same arguments.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is of another training; this one is of no use then.
+        """
         self._keep(np.searchsorted(self.active, state["active"]))
         self.step = int(state["step"])
         self.network.parameters.values[:] = state["parameters"]

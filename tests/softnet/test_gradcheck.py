@@ -20,6 +20,7 @@ from softnet import (
     check_network,
     relative_error,
 )
+from softnet.side_by_side import _CrossEntropy
 
 FLOAT64 = np.dtype("float64")
 # What the check lets pass; a correct network stays near 1e-10.
@@ -273,3 +274,9 @@ def test_the_check_refuses_float32() -> None:
     network = Network([2, 2], dtype=np.float32)
     with pytest.raises(ValueError, match="a gradient check needs float64, got float32"):
         check_network(network, np.ones((1, 1, 2), np.float32), np.array([0]))
+
+
+def test_a_fault_where_small_networks_train_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = _CrossEntropy.__call__
+    monkeypatch.setattr(_CrossEntropy, "__call__", lambda of: (right(of), of._z.__imul__(1.001)))
+    assert worst_error(drawn_network((4, 5, 3), "tanh")) > 1e-4
