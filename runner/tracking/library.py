@@ -7,6 +7,7 @@ needed, after `prepare`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,10 @@ def prepare() -> None:
 def follow_no_redirects() -> None:
     """Have a server answer itself: where else it points to, nothing is asked."""
     os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
+
+
+# What urllib3 has to say at the end of all its tries.
+_REASON = re.compile(r"\[Errno -?\d+\] [\w ]+|Read timed out|Connection aborted")
 
 
 @contextmanager
@@ -85,6 +90,9 @@ def _in_one_line(error: Exception, place: str | Path) -> str:
         return "stayed locked by another program"
     if "disk is full" in text:
         return f"the disk is full{room_left(_path(place))}"
+    if "ConnectionPool(" in text:
+        reasons = [found.rpartition("] ")[2].lower() for found in _REASON.findall(text)]
+        return f"the server does not answer{f': {reasons[-1]}' if reasons else ''}"
     # SQLAlchemy's lines: "(raised as a result of ...)", "(sqlite3.OperationalError) why", "[SQL:".
     lines = text.splitlines()
     return next((line.partition("Error) ")[2] for line in lines if "Error) " in line), lines[0])

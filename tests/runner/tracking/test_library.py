@@ -1,6 +1,7 @@
 """MLflow is imported late, quietly, and without its telemetry; its errors become one line."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -45,6 +46,18 @@ def raise_within(error: Exception) -> str:
     with pytest.raises(StoreError) as caught, in_words("sqlite:////data/my.db"):
         raise error
     return str(caught.value)
+
+
+def test_a_server_that_is_gone_is_said_in_few_words(
+    free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(StoreError) as caught, in_words(uri):
+        MlflowClient(uri).get_run("0" * 32)
+    assert str(caught.value) == f"{uri}: the server does not answer: connection refused"
 
 
 def test_a_disk_error_names_its_file() -> None:
