@@ -5,8 +5,9 @@ from __future__ import annotations
 from runner.config import to_plain
 from runner.report import count
 from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
+from runner.rerun.repetition import Repeated, Repetition, exit_code
 from runner.rerun.request import Options, Request, request
-from runner.rerun.session import Repeated, Repetition, exit_code, run_request
+from runner.rerun.session import run_request
 from runner.tracking import flattened
 
 

@@ -19,7 +19,8 @@ from runner.config import FileData
 from runner.errors import CommandError, RecordError, shorten
 from runner.metrics import Metrics
 from runner.records.hostile import CONFIG_LIMIT, TEXT_LIMIT, parse_json
-from runner.records.original import Original, digests_of
+from runner.records.original import Original
+from runner.records.source import digests_of
 from runner.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
 from runner.text import printable
 from runner.tracking import final_metrics, read_file
@@ -138,7 +139,7 @@ def write_folder(original: Original, folder: Path) -> None:
         if digests_of(source).get(name, sha256(content)) != sha256(content):
             raise RecordError(f"{name}: was changed after the run; the run is not exported.")
     metrics, findings = original.metrics()
-    if wrong := [*source.findings, *findings]:
+    if wrong := [*original.findings, *source.findings, *findings]:
         raise RecordError(f"{wrong[0]}; the run is not exported.")
     files[METRICS] = _metrics_csv(metrics)
     files[README] = _readme(original, folder.absolute().name).encode()

@@ -80,8 +80,8 @@ def environment_differences(
     deciding = _differing(*map(_facts, decisive), decides=True)
     if not deciding and _canonical(decisive[0]) != _canonical(decisive[1]):
         # In a place that no row shows: what differs is never passed over in silence.
-        digests_of_all = map(digest_of_decisive, decisive)
-        deciding = [EnvironmentDifference("other facts", *digests_of_all, decides=True)]
+        then, now = map(digest_of_decisive, decisive)
+        deciding = [EnvironmentDifference("other facts", then, now, decides=True)]
     packages = (_part(each, "packages") for each in (original, here))
     return [
         *(*found, *deciding),

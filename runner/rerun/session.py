@@ -8,21 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.assignment import Ended, Progress
 from runner.engine import Crashed, Engine, Work, n_cores
-from runner.errors import RecordError, RunnerError, StoreError
-from runner.outcome import Outcome
+from runner.errors import RecordError, StoreError
 from runner.plan import Plan
 from runner.progress import progress
 from runner.record import close_run
-from runner.records import Original
-from runner.rerun.assignment import Rerun, Unfit, differences_of, links_to, rerun_work
+from runner.rerun.assignment import Rerun, Unfit, links_to, rerun_work
 from runner.rerun.comparison import Comparison, Verdict, cannot_compare
-from runner.rerun.environments import EnvironmentDifference
+from runner.rerun.repetition import Repeated, Repetition, differences_here
 from runner.rerun.request import Options, Request
 from runner.signals import held, raise_what_was_swallowed
 from runner.stack import stacks
@@ -33,60 +30,6 @@ if TYPE_CHECKING:
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
 _RERUN = "runner.rerun."
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """What came of one job.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    original_id : str
-        The run that was repeated.
-    outcome : Outcome or None
-        What became of the rerun; None where it was not run.
-    comparison : Comparison or None
-        None where settings were changed, or where the rerun broke off.
-    original : Original or None
-        None where its record is of no use.
-    """
-
-    name: str
-    original_id: str
-    outcome: Outcome | None
-    comparison: Comparison | None
-    original: Original | None = None
-
-
-@dataclass
-class Repetition:
-    """What came of a rerun, as it is filled.
-
-    Parameters
-    ----------
-    request : Request
-        What was asked for.
-    jobs : list of Repeated
-        In the order of the plan, what cannot be repeated last.
-    differences : list of EnvironmentDifference or None
-        Between where the originals ran and here; None where nothing was run.
-    run_id : str or None
-        Of the rerun of a sweep, where it was recorded.
-    duration_s : float
-        Seconds that it took.
-    """
-
-    request: Request
-    jobs: list[Repeated] = field(default_factory=list)
-    differences: list[EnvironmentDifference] | None = None
-    run_id: str | None = None
-    duration_s: float = 0.0
-
-    def count(self, verdict: Verdict) -> int:
-        """Count the jobs with a verdict."""
-        return sum(j.comparison is not None and j.comparison.verdict is verdict for j in self.jobs)
 
 
 def run_request(asked: Request, options: Options) -> Repetition:
@@ -111,7 +54,7 @@ def run_request(asked: Request, options: Options) -> Repetition:
         with _recorded(asked, store, repetition) as parent:
             _run(asked, asked.plan, store, parent, found)
             repetition.jobs = [found[position] for position in sorted(found)] + unfit
-        repetition.differences = _differences(asked, asked.plan)
+        repetition.differences = differences_here(asked, asked.plan, found)
     else:
         repetition.jobs = unfit
     repetition.duration_s = time.monotonic() - started
@@ -134,7 +77,8 @@ def _run(
         plan,
         store,
         frozenset(fit),
-        sweep_id=parent.run_id if parent else None if asked.parent is None else "",
+        alone=asked.parent is None,
+        sweep_id=parent.run_id if parent else None,
         originals=asked.originals,
         compares=asked.compares,
     )
@@ -245,7 +189,7 @@ def _recorded(
         run.log_metrics(0, counts)
         store.close_abandoned_runs()  # of workers that died
         # One that diverged as its original did has not failed to repeat it.
-        n_failed = sum(job.comparison is None and _failed(job) for job in repetition.jobs)
+        n_failed = sum(job.comparison is None and job.has_failed for job in repetition.jobs)
         if n_failed:
             run.fail(f"{n_failed:,} of {len(repetition.jobs):,} jobs failed")
         else:
@@ -265,36 +209,3 @@ def _summary(repetition: Repetition) -> str:
         return "with other settings"
     n_identical = repetition.count(Verdict.IDENTICAL)
     return f"{n_identical:,} of {len(repetition.jobs):,} identical"
-
-
-def _differences(asked: Request, plan: Plan) -> list[EnvironmentDifference]:
-    """Return all that differs between here and where any of the originals ran, each fact once."""
-    seen: set[tuple[str, ...]] = set()
-    found: dict[EnvironmentDifference, None] = {}
-    for original, job in zip(asked.originals, plan.jobs, strict=True):
-        tags = original.source.tags
-        names = ("environment", "data_digest", "split_digest")
-        place = *(tags.get(f"runner.{name}", "") for name in names), job.data_digest
-        if place not in seen:
-            seen.add(place)
-            found |= dict.fromkeys(differences_of(original, job)[0])
-    return list(found)
-
-
-def exit_code(repetition: Repetition, options: Options) -> int:
-    """Return how the command ends: 5 for what differs, 2 for what cannot be compared, else 0 or 1.
-
-    A run that was to be other than its original is judged by whether it finished.
-    """
-    jobs = repetition.jobs
-    broken = any(job.comparison is None and _failed(job) for job in jobs)
-    compared = [job.comparison for job in jobs if job.comparison is not None]
-    if any(each.differs and not each.is_admitted(options.tolerance) for each in compared):
-        return 5
-    if any(each.verdict is Verdict.CANNOT_COMPARE for each in compared):
-        return RecordError.exit_code
-    return RunnerError.exit_code if broken else 0
-
-
-def _failed(job: Repeated) -> bool:
-    return job.outcome is not None and job.outcome.status != "FINISHED"
