@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, get_args
 
@@ -19,6 +20,7 @@ _MOST_LINES = 3
 _LONGEST_KEY = 60
 # Groups whose files take effect at the top only if their first line says so.
 _GLOBAL_GROUPS = ("experiment", "local")
+_CHOICE = re.compile(r"write (\w+)=\.\.\.")
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
@@ -36,6 +38,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     if len(details) > _MOST_LINES:
         lines[-1] += f" ({len(details) - _MOST_LINES} more are wrong.)"
     return ConfigError.plain("\n".join(lines))
+
+
+def without_groups(error: ConfigError) -> ConfigError:
+    """Say it to somebody for whom no file of a group is composed, and who has to write it out."""
+    return ConfigError.plain(_CHOICE.sub(r"write '\1={name: ...}'", str(error)))
 
 
 def _line(detail: ErrorDetails, model: type[BaseModel]) -> ConfigError:

@@ -34,6 +34,8 @@ class Repeated:
         None where settings were changed, or where the rerun broke off.
     original : Original or None
         None where its record is of no use.
+    planned : PlannedJob or None
+        What was run; None where nothing was.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Repeated:
     outcome: Outcome | None
     comparison: Comparison | None
     original: Original | None = None
+    planned: PlannedJob | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -64,6 +67,8 @@ class Repetition:
         Of the rerun of a sweep, where it was recorded.
     duration_s : float
         Seconds that it took.
+    is_interrupted : bool
+        Whether a signal ended it: not all jobs are there then.
     """
 
     request: Request
@@ -71,6 +76,14 @@ class Repetition:
     differences: list[EnvironmentDifference] | None = None
     run_id: str | None = None
     duration_s: float = 0.0
+    is_interrupted: bool = False
+
+    @property
+    def n_missing(self) -> int:
+        """How many jobs there was no time for."""
+        plan = self.request.plan
+        n_jobs = len(self.request.unfit) + (len(plan.jobs) if plan else 0)
+        return n_jobs - len(self.jobs) if self.is_interrupted else 0
 
     def count(self, verdict: Verdict) -> int:
         """Count the jobs with a verdict."""

@@ -6,14 +6,14 @@ It must not know Hydra or MLflow, nor how a person is told.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from runner import garbage
 from runner.assignment import Ended, Progress
 from runner.engine import Crashed, Engine, Work, n_cores
-from runner.errors import RecordError, StoreError
+from runner.errors import RecordError, StoreError, Terminated
 from runner.plan import Plan
 from runner.progress import progress
 from runner.record import close_run
@@ -32,8 +32,14 @@ if TYPE_CHECKING:
 _RERUN = "runner.rerun."
 
 
-def run_request(asked: Request, options: Options) -> Repetition:
+def run_request(repetition: Repetition, options: Options) -> None:
     """Run what was asked for, compare, and record it unless it is only checked.
+
+    Parameters
+    ----------
+    repetition : Repetition
+        It is filled, as far as it gets: an interrupt leaves in it what was compared by then.
+    options : Options
 
     Raises
     ------
@@ -41,7 +47,7 @@ def run_request(asked: Request, options: Options) -> Repetition:
         If a single run cannot be repeated, or if the store fails.
     """
     started = time.monotonic()
-    repetition = Repetition(asked)
+    asked = repetition.request
     found: dict[int, Repeated] = {}
     unfit = [
         Repeated(source.name, source.run_id, None, cannot_compare(reason))
@@ -49,16 +55,22 @@ def run_request(asked: Request, options: Options) -> Repetition:
     ]
     garbage.allow()
     raise_what_was_swallowed()
-    if asked.plan is not None:
+    try:
+        if asked.plan is None:
+            repetition.jobs = unfit
+            return
         store = None if options.check else asked.store
         with _recorded(asked, store, repetition) as parent:
-            _run(asked, asked.plan, store, parent, found)
-            repetition.jobs = [found[position] for position in sorted(found)] + unfit
+            try:
+                _run(asked, asked.plan, store, parent, found)
+            finally:
+                repetition.jobs = [found[position] for position in sorted(found)] + unfit
         repetition.differences = differences_here(asked, asked.plan, found)
-    else:
-        repetition.jobs = unfit
-    repetition.duration_s = time.monotonic() - started
-    return repetition
+    except (KeyboardInterrupt, Terminated):
+        repetition.is_interrupted = True
+        raise
+    finally:
+        repetition.duration_s = time.monotonic() - started
 
 
 def _run(
@@ -82,15 +94,40 @@ def _run(
         originals=asked.originals,
         compares=asked.compares,
     )
+    late: list[Ended] = []
+    events = _alone(rerun) if rerun.alone else _in_workers(asked, rerun, fit, late)
+
+    def take(event: Ended) -> None:
+        repeated = _repeated(asked, plan, event)
+        with held():  # what is told has its link, and the other way round
+            found[event.position] = repeated
+            if store is not None:
+                _link(store, repeated, compares=asked.compares)
+
+    with (
+        _taking_what_comes_late(late, take),
+        closing(events),
+        closing(_with_progress(asked, rerun, events)) as shown,
+    ):
+        for event in shown:
+            match event:
+                case Unfit() if rerun.alone:
+                    raise RecordError(event.reason)
+                case Unfit():
+                    found[event.position] = _without_a_run(asked, event.position, event.reason)
+                case Ended():
+                    take(event)
+
+
+def _with_progress(asked: Request, rerun: Rerun, events: Events) -> Events:
+    """Go through events, and move the bar meanwhile."""
     if asked.parent is None:
-        shape = plan.jobs[0].shape
-        total, unit, name = (shape.settings.n_steps if shape else 1), "steps", plan.jobs[0].name
-        # Half of a job is its training, half its record.
-        events, per_job = _alone(rerun), 2 * total
+        (job,) = rerun.plan.jobs
+        total, unit, name = (job.shape.settings.n_steps if job.shape else 1), "steps", job.name
+        per_job = 2 * total  # half of a job is its training, half its record
     else:
-        total, unit, name = len(fit), "jobs", asked.parent.name
-        events, per_job = _in_workers(asked, rerun, fit), 1
-    with progress(total, name, unit=unit) as advance, closing(events):
+        total, unit, name, per_job = len(rerun.wanted), "jobs", asked.parent.name, 1
+    with progress(total, name, unit=unit) as advance:
         done = 0.0
         for event in events:
             match event:
@@ -98,22 +135,29 @@ def _run(
                     more = min(event.n_jobs * per_job, total - done)
                     advance(more, loss=event.loss)
                     done += more
-                case Unfit() if asked.parent is None:
-                    raise RecordError(event.reason)
                 case Unfit():
                     advance(1)
-                    found[event.position] = _without_a_run(asked, event.position, event.reason)
-                case Ended():
-                    found[event.position] = repeated = _repeated(asked, plan, event)
-                    if store is not None:
-                        _link(store, repeated, compares=asked.compares)
+            yield event
+
+
+@contextmanager
+def _taking_what_comes_late(late: list[Ended], take: Callable[[Ended], None]) -> Iterator[None]:
+    """Take the jobs too that ended while an interrupt ended the workers."""
+    try:
+        yield
+    finally:
+        # Where the store is what failed, the error that ends all of this says so.
+        with suppress(StoreError):
+            for event in late:
+                take(event)
 
 
 def _repeated(asked: Request, plan: Plan, event: Ended) -> Repeated:
     original = asked.originals[event.position]
     comparison = event.judgement if isinstance(event.judgement, Comparison) else None
-    name = plan.jobs[event.position].name
-    return Repeated(name, original.source.run_id, event.outcome, comparison, original)
+    planned = plan.jobs[event.position]
+    run_id = original.source.run_id
+    return Repeated(planned.name, run_id, event.outcome, comparison, original, planned)
 
 
 def _without_a_run(asked: Request, position: int, reason: str) -> Repeated:
@@ -138,8 +182,11 @@ def _alone(rerun: Rerun) -> Events:
     yield from rerun_work(rerun)((0,))
 
 
-def _in_workers(asked: Request, rerun: Rerun, fit: list[int]) -> Events:
-    """Run jobs as stacks in workers; those of a worker that dies each have another try."""
+def _in_workers(asked: Request, rerun: Rerun, fit: list[int], late: list[Ended]) -> Events:
+    """Run jobs as stacks in workers; those of a worker that dies each have another try.
+
+    Those that end while an interrupt ends the workers are added to `late`.
+    """
     plan, reading = rerun.plan, asked.store
     n_workers = plan.first.sweep.n_workers or n_cores()
     left = set(fit)
@@ -149,22 +196,26 @@ def _in_workers(asked: Request, rerun: Rerun, fit: list[int]) -> Events:
         with reading.in_a_fork() if reading else nullcontext():
             yield rerun_work(rerun)
 
-    with Engine(n_workers, workplace, stacks(plan, fit, n_workers)) as engine:
-        for event in engine.events():
-            match event:
-                case Ended() | Unfit():
-                    left.discard(event.position)
-                    yield event
-                case Crashed():
-                    again = [position for position in event.task if position in left]
-                    if len(event.task) == 1:
-                        left.difference_update(again)
-                        for position in again:
-                            yield rerun.fail(position, event.reason)
-                    else:
-                        engine.add([(position,) for position in again])
-                case _:
-                    yield event
+    engine = Engine(n_workers, workplace, stacks(plan, fit, n_workers))
+    try:
+        with engine:
+            for event in engine.events():
+                match event:
+                    case Ended() | Unfit():
+                        left.discard(event.position)
+                        yield event
+                    case Crashed():
+                        again = [position for position in event.task if position in left]
+                        if len(event.task) == 1:
+                            left.difference_update(again)
+                            for position in again:
+                                yield rerun.fail(position, event.reason)
+                        else:
+                            engine.add([(position,) for position in again])
+                    case _:
+                        yield event
+    finally:
+        late += [event for event in engine.late if isinstance(event, Ended)]
 
 
 @contextmanager

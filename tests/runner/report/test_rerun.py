@@ -41,6 +41,7 @@ def printed(*lines: RerunLine, **changes: object) -> str:
         "is_single": len(lines) == 1,
         "differences": [],
         "n_in_all": len(lines),
+        "n_missing": 0,
         "is_sample": False,
         "admitted": None,
         "ids": ("b" * 32, "a" * 32),
@@ -143,6 +144,11 @@ def test_a_sweep_lists_what_broke_off() -> None:
     text = printed(line(SAME), line(None, failure="no room"))
     assert "seed=3  FAILED: no room\n" in text
     assert "1 of 2 identical, 1 broke off\n" in text
+
+
+def test_what_an_interrupt_left_no_time_for_is_counted() -> None:
+    text = printed(line(SAME), line(OFF), n_missing=3, differences=None)
+    assert "1 of 5 identical, 1 close, 3 not run\n" in text
 
 
 def test_nothing_is_said_of_the_machine_where_nothing_was_run() -> None:
