@@ -54,7 +54,7 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> ConfigError:
         case "value_error":
             error = _out_of_range(key, context["error"])
         case "extra_forbidden":
-            error = _unknown(key, known)
+            error = _unknown(key, known, detail["loc"][-1])
         case "invalid_key":
             error = ConfigError("the config", "text wherever there is a key", detail["loc"][-1])
         case "missing":
@@ -76,7 +76,7 @@ def _out_of_range(key: str, error: ValueError) -> ConfigError:
     return ConfigError.plain(f"{key}: {error}")
 
 
-def _unknown(key: str, known: Collection[str]) -> ConfigError:
+def _unknown(key: str, known: Collection[str], got: object) -> ConfigError:
     if key in _GLOBAL_GROUPS:
         return ConfigError.plain(
             f"{key}: must take effect at the top, got settings inside {key!r}. "
@@ -86,7 +86,7 @@ def _unknown(key: str, known: Collection[str]) -> ConfigError:
     group, _, name = key.rpartition(".")
     if group and "name" in known and not nearest(name, known):
         hint = f"To choose another {group} with its own settings, write {group}=..."
-    return ConfigError.unknown(key, known, hint)
+    return ConfigError.unknown(key, known, hint, got)
 
 
 def _unknown_choice(key: str, name: str, expected: str) -> ConfigError:

@@ -5,7 +5,7 @@ can name a Python object, follow a reference, or unpickle.
 """
 
 from runner.records.finding import find_source
-from runner.records.folder import FolderSource, write_folder
+from runner.records.folder import FolderSource, rerun_command, write_folder
 from runner.records.model import RecordedModel
 from runner.records.original import Original
 from runner.records.source import Source, end_in_words, is_possible_end
@@ -18,5 +18,6 @@ __all__ = [
     "end_in_words",
     "find_source",
     "is_possible_end",
+    "rerun_command",
     "write_folder",
 ]

@@ -82,6 +82,12 @@ def test_a_close_run_names_the_first_place_the_size_and_the_cause() -> None:
     )
 
 
+def test_values_of_one_side_are_counted() -> None:
+    one, two = (printed(line(replace(OFF, n_one_sided=n))) for n in (1, 2))
+    assert "  1 value of the metrics stands on one side alone.\n" in one
+    assert "  2 values of the metrics stand on one side alone.\n" in two
+
+
 def test_tolerance_says_whether_it_admits() -> None:
     assert "It is admitted by --tolerance 1e-12." in printed(line(OFF), admitted=1e-12)
     assert "It is not admitted by --tolerance 1e-18." in printed(line(OFF), admitted=1e-18)
