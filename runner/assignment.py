@@ -76,8 +76,11 @@ class Assignment:
         Where they are recorded; None records nothing.
     wanted : collection of int
         Positions of the jobs to be recorded; others may be trained along.
+    alone : bool
+        Whether it is a run of its own: shown from its first step, with figures and a loadable
+        model, and what fails in it is raised. Of others, a job that fails costs itself alone.
     sweep_id : str or None
-        The run of the sweep; None for a run of its own.
+        The run of the sweep; None where it is not recorded, or where there is no sweep.
     parents : mapping of int to str
         The run that a job is listed under, where there is one.
     states : Path or None
@@ -87,14 +90,10 @@ class Assignment:
     plan: Plan
     store: Store | None
     wanted: Collection[int]
+    alone: bool = False
     sweep_id: str | None = None
     parents: Mapping[int, str] | None = None
     states: Path | None = None
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether the jobs belong to a sweep."""
-        return self.sweep_id is not None
 
     @property
     def recording(self) -> Store:

@@ -6,11 +6,16 @@ Each imports what it needs when it is called, so that help and a typing error co
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from runner.errors import CommandError
+
+# As a shell writes them: Python takes 1_0 and digits of other scripts too.
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def _show(arguments: Sequence[str]) -> None:
@@ -47,6 +52,7 @@ def _rerun(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "target",
+        nargs="?",  # so that flags that are none are named first; see below
         metavar="RUN_ID",
         help="of a run, a sweep or a group of seeds; or a folder that runner export made",
     )
@@ -65,9 +71,14 @@ def _rerun(arguments: Sequence[str]) -> int:
         help="accepts data of other content; the result is then never called IDENTICAL",
     )
     _add_uri(parser)
-    options = parser.parse_intermixed_args(list(arguments))
+    parser.usage = parser.format_usage().removeprefix("usage: ").replace("[RUN_ID]", "RUN_ID")
+    options, unknown = parser.parse_known_intermixed_args(list(arguments))
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if options.target is None:
+        parser.error("the following arguments are required: RUN_ID")
     for override in options.overrides:
-        if "=" not in override:
+        if "=" not in override[1:]:
             parser.error(f"a setting must be key=value, got {override!r}")
 
     from runner.repeat import repeat
@@ -140,22 +151,19 @@ def _add_uri(parser: ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= 65535:
         raise ArgumentTypeError(f"must be a number from 1 to 65535, got {text!r}")
     return int(text)
 
 
 def _tolerance(text: str) -> float:
-    try:
-        tolerance = float(text)
-    except ValueError:
-        tolerance = math.nan
+    tolerance = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not 0 <= tolerance < math.inf:
         raise ArgumentTypeError(f"must be a number, 0 or above, got {text!r}")
     return tolerance
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not _WHOLE.fullmatch(text) or int(text) < 1:
         raise ArgumentTypeError(f"must be a whole number, 1 or above, got {text!r}")
     return int(text)

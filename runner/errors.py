@@ -60,9 +60,12 @@ class ConfigError(RunnerError):
         return error
 
     @classmethod
-    def unknown(cls, key: str, known: Collection[str], hint: str = "") -> ConfigError:
-        """Make the error for a key that its group does not have."""
-        group, _, name = key.rpartition(".")
+    def unknown(
+        cls, key: str, known: Collection[str], hint: str = "", name: object = None
+    ) -> ConfigError:
+        """Make the error for a key that its group does not have; `name` is its end as it is."""
+        group, _, end = key.rpartition(".")
+        name = end if name is None else name
         rule = f"a setting of {group}" if group else "a setting"
         hints = " ".join(part for part in (nearest(name, known), hint) if part)
         return cls(key, f"{rule} ({', '.join(known) or 'it has none'})", name, hints)

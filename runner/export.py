@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
 from runner.announcements import say
+from runner.config import FileData
+from runner.errors import CommandError
 from runner.places import expanded
-from runner.records import Original, write_folder
+from runner.records import Original, rerun_command, write_folder
 from runner.tracking import find_original
 
 
@@ -27,8 +27,11 @@ def export(run_id: str, folder: str, uri: str | None) -> None:
     RunnerError
         If there is no such run, its record is of no use, or the disk fails.
     """
+    if not folder.strip():
+        raise CommandError(f"FOLDER: must be a new folder, got {folder!r}.")
     place = expanded(folder)
-    write_folder(Original.read(find_original(uri, run_id)), place)
-    # A bare name of 32 digits would be taken for an id.
-    argument = str(place) if place.is_absolute() else f"./{place}"
-    say(f"Exported to {place}. To repeat it: runner rerun {shlex.quote(argument)}")
+    original = Original.read(find_original(uri, run_id))
+    write_folder(original, place)
+    say(f"Exported to {place}. To repeat it: {rerun_command(str(place), original)}")
+    if isinstance(original.experiment.data, FileData):
+        say("PATH is the data file, which is not part of the folder.")

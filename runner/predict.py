@@ -20,7 +20,7 @@ from runner.checkpoint import atomic_file
 from runner.config import FileData
 from runner.data.files import load_rows
 from runner.environment import verify_blas_pin
-from runner.errors import CommandError, ConfigError, DataError, RecordError
+from runner.errors import CommandError, ConfigError, DataError, RecordError, shorten
 from runner.places import expanded
 from runner.records import Original, find_source
 from runner.report import cell, count
@@ -51,21 +51,42 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
-    if out is not None and expanded(out).resolve() == expanded(file).resolve():
-        raise CommandError(f"--out: must be another file than FILE, got {printable(out)!r} twice.")
+    if not file.strip():
+        raise CommandError(f"FILE: must be a file, got {file!r}.")
+    target = None if out is None else _writable(out, file)
     original = Original.read(find_source(run_id, uri))
     probabilities, class_names = _probabilities(original, expanded(file))
     classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
-    if out is None:
+    if target is None:
         sys.stdout.write(_csv(classes, probabilities, class_names))
         sys.stdout.flush()
         return
-    with atomic_file(expanded(out)) as target:
-        if Path(out).suffix.lower() == ".csv":
-            target.write(_csv(classes, probabilities, class_names).encode())
+    with atomic_file(target) as stream:
+        if str(out).lower().endswith(".csv"):
+            stream.write(_csv(classes, probabilities, class_names).encode())
         else:
-            target.write(_parquet(classes, probabilities, class_names))
+            stream.write(_parquet(classes, probabilities, class_names))
     say(f"{count(len(classes), 'row')} to {out}")
+
+
+def _writable(out: str, file: str) -> Path:
+    """Return the file that `--out` leads to: behind a link it is the one that takes the rows."""
+    try:
+        target = expanded(out).resolve(strict=False)
+        is_other = target.exists() and not target.is_file()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise CommandError(f"--out: must be a file, got {shorten(out)}.") from error
+    if target == expanded(file).resolve():
+        raise CommandError(f"--out: must be another file than FILE, got {shorten(out)} twice.")
+    if is_other:  # whoever reads from a pipe would wait for ever
+        what = "a folder" if target.is_dir() else "a device or pipe"
+        raise CommandError(f"--out: must be a file, got {what}, {shorten(out)}.")
+    if not target.parent.is_dir():
+        raise CommandError(
+            f"--out: must be in a folder that is there, got {shorten(out)}. There is no folder "
+            f"{printable(target.parent)}."
+        )
+    return target
 
 
 def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:

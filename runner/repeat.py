@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from runner.announcements import say
 from runner.config import to_plain
+from runner.errors import Terminated
 from runner.report import count
 from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
-from runner.rerun.request import Options, Request, request
-from runner.rerun.session import Repeated, Repetition, exit_code, run_request
+from runner.rerun.repetition import Repeated, Repetition, exit_code
+from runner.rerun.request import Options, request
+from runner.rerun.session import run_request
 from runner.tracking import flattened
 
 
@@ -24,25 +27,39 @@ def repeat(options: Options) -> int:
     RunnerError
         If nothing can be run.
     """
-    asked = request(options)
-    repetition = run_request(asked, options)
+    repetition: Repetition | None = None
+    try:
+        repetition = Repetition(request(options))
+        run_request(repetition, options)
+    except (KeyboardInterrupt, Terminated):
+        if repetition is None or not repetition.jobs:
+            say("Interrupted before anything was compared. What is on record is as it was.")
+        else:
+            _print(repetition, options)
+        raise
+    _print(repetition, options)
+    return exit_code(repetition, options)
+
+
+def _print(repetition: Repetition, options: Options) -> None:
+    asked = repetition.request
     is_recorded = asked.store is not None and not options.check and asked.plan is not None
     print_rerun(
         RerunReport(
             title=asked.parent.name if asked.parent else "",
-            lines=[_line(repetition, position) for position in range(len(repetition.jobs))],
+            lines=[_line(job) for job in repetition.jobs],
             is_single=asked.parent is None,
             differences=repetition.differences,
             n_in_all=asked.n_in_all,
-            is_sample=options.sample is not None,
+            n_missing=repetition.n_missing,
+            is_sample=options.sample is not None and options.sample < asked.n_in_all,
             admitted=options.tolerance,
             ids=_ids(repetition),
-            notes=_notes(asked, options),
+            notes=_notes(repetition, options),
             where=asked.store.where if is_recorded and asked.store else None,
             duration_s=repetition.duration_s,
         )
     )
-    return exit_code(repetition, options)
 
 
 def _ids(repetition: Repetition) -> tuple[str, str]:
@@ -54,8 +71,16 @@ def _ids(repetition: Repetition) -> tuple[str, str]:
     return outcome.run_id if outcome else "", jobs[0].original_id
 
 
-def _notes(asked: Request, options: Options) -> list[str]:
+def _notes(repetition: Repetition, options: Options) -> list[str]:
     notes = []
+    asked = repetition.request
+    if repetition.is_interrupted:
+        n_jobs = len(repetition.jobs) + repetition.n_missing
+        done = "compared" if asked.compares else "run"
+        notes.append(
+            f"Interrupted: {len(repetition.jobs):,} of {count(n_jobs, 'job')} were {done}. What "
+            "was on record before is as it was."
+        )
     n_taken = asked.n_in_all if options.sample is None else min(options.sample, asked.n_in_all)
     n_alike = n_taken - len(asked.unfit) - len(asked.originals)
     if n_alike and asked.plan is not None:
@@ -68,14 +93,15 @@ def _notes(asked: Request, options: Options) -> list[str]:
     return notes
 
 
-def _line(repetition: Repetition, position: int) -> RerunLine:
-    job = repetition.jobs[position]
+def _line(job: Repeated) -> RerunLine:
     settings: list[tuple[str, str, str]] = []
     metrics: list[tuple[str, float | None, float | None]] = []
-    if job.original is not None and job.comparison is None and repetition.request.plan is not None:
-        experiment = repetition.request.plan.jobs[position].experiment
-        then, now = (flattened(to_plain(e)) for e in (job.original.experiment, experiment))
-        settings = differing_settings(then, now)
+    if job.original is not None and job.planned is not None and job.comparison is None:
+        now = flattened(to_plain(job.planned.experiment))
+        settings = differing_settings(flattened(to_plain(job.original.experiment)), now)
+        # Where equal data were found is no setting that somebody changed.
+        if job.original.source.tags.get("runner.data_digest") == job.planned.data_digest:
+            settings = [row for row in settings if row[0] != "data.path"]
         metrics = _side_by_side(job)
     outcome = job.outcome
     return RerunLine(

@@ -87,7 +87,9 @@ def run_alone(plan: Plan) -> Outcome:
     try:
         with (
             progress(n_steps, job.name) as advance,
-            closing(work_on(Assignment(plan, store, wanted={0}, states=states))((0,))) as events,
+            closing(
+                work_on(Assignment(plan, store, wanted={0}, alone=True, states=states))((0,))
+            ) as events,
         ):
             for known in _known_of(job, events, n_steps, advance):
                 outcome = known

@@ -25,8 +25,8 @@ IntArray = NDArray[np.intp]
 _PARTS = ("train", "val", "test")
 # What helps when training does not see a class.
 _HINTS = {
-    "contiguous": " split=shuffled and split=stratified mix the rows first.",
-    "shuffled": " split=stratified gives each part its share of every class.",
+    "contiguous": " split.name=shuffled and split.name=stratified mix the rows first.",
+    "shuffled": " split.name=stratified gives each part its share of every class.",
     "stratified": "",
     "kfold": " split.stratified=true gives each fold its share of every class.",
 }

@@ -70,7 +70,7 @@ class StackAtWork:
         """Train to the end, and show on the way what takes long."""
         training, n_jobs = self._training, len(self._wanted)
         try:
-            if not self._assignment.is_sweep:
+            if self._assignment.alone:
                 self._show()
                 yield from (Begun(run.run_id) for run in self._runs.values())
             if self._resume():
@@ -96,7 +96,7 @@ class StackAtWork:
 
     def _gets_another_try(self, error: BaseException) -> bool:
         ours = isinstance(error, Exception) and not isinstance(error, RunnerError)
-        return ours and self._assignment.is_sweep and len(self._stack) > 1
+        return ours and not self._assignment.alone and len(self._stack) > 1
 
     def _take_over(self, first_try: StackAtWork) -> None:
         """Go on in the runs that another stack has shown, and left open."""
@@ -140,7 +140,7 @@ class StackAtWork:
                 assignment.plan.jobs[position],
                 self._prepared,
                 result,
-                with_pictures=not assignment.is_sweep,
+                with_pictures=assignment.alone,
                 last_tags=judgement.tags if judgement is not None else None,
             )
             del self._runs[position]

@@ -158,7 +158,12 @@ def _run_missing(
             parents = groups.begin(missing)
             bring_up_to_date(store, plan, standing, parents)
             assignment = Assignment(
-                plan, store, frozenset(missing), run.run_id, parents, folder.states
+                plan,
+                store,
+                frozenset(missing),
+                sweep_id=run.run_id,
+                parents=parents,
+                states=folder.states,
             )
             late: list[Ended] = []
             try:

@@ -42,7 +42,7 @@ def work_on(assignment: Assignment) -> Callable[[Stack], Events]:
         except RunnerError:
             raise
         except Exception as error:
-            if not assignment.is_sweep:
+            if assignment.alone:
                 raise
             if len(stack) == 1:
                 with_run = at_work or first_try
@@ -79,7 +79,7 @@ def _record(assignment: Assignment, at_work: StackAtWork) -> Events:
         except RunnerError:
             raise
         except Exception as error:
-            if not assignment.is_sweep:
+            if assignment.alone:
                 raise
             yield assignment.fail(position, reason_of(error), at_work.closed.get(position))
     at_work.forget()

@@ -13,7 +13,7 @@ from hydra.errors import HydraException, OverrideParseException
 
 from runner.compose.complaints import explain
 from runner.compose.overrides import Reader, path, sets_plain_value
-from runner.errors import CommandError
+from runner.errors import CommandError, nearest
 
 
 def changed(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -40,17 +40,34 @@ def changed(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, An
             raise explain(OverrideParseException(text, str(error)), overrides) from error
         _require_one_value(override, text)
         *sections, key = path(override)
+        _require_known([*sections, key][0], text, config)
         place = result
         for name in sections:
             inner = place.get(name)
             place[name] = place = dict(inner) if isinstance(inner, dict) else {}
         if isinstance(place.get(key), dict) and not isinstance(override.value(), dict):
-            raise CommandError(
-                f"{text}: must be one setting ({key}.name=...) or a whole group "
-                f"('{key}={{name: ...}}'): no file of conf/ is composed into what is on record."
-            )
+            raise _group(text, key, place[key])
         place[key] = override.value()
     return result
+
+
+def _require_known(section: str, text: str, config: Mapping[str, Any]) -> None:
+    """Refuse what a composed config has, and one that is on record has not, such as experiment."""
+    if section not in config:
+        hint = nearest(section, config)
+        raise CommandError(
+            f"{text}: must change a setting ({', '.join(config)}): no file of conf/ is composed "
+            f"into what is on record.{' ' + hint if hint else ''}"
+        )
+
+
+def _group(text: str, group: str, settings: Mapping[str, Any]) -> CommandError:
+    names = list(settings)[:2]
+    whole = ", ".join(f"{name}: ..." for name in names)
+    return CommandError(
+        f"{text}: must be single settings ({group}.{names[-1]}=...) or a whole group "
+        f"('{group}={{{whole}}}'): no file of conf/ is composed into what is on record."
+    )
 
 
 def _require_one_value(override: Override, text: str) -> None:

@@ -24,6 +24,7 @@ from runner.config.identity import (
     to_plain,
     to_yaml,
 )
+from runner.config.messages import without_groups
 
 __all__ = [
     "BlobsData",
@@ -42,4 +43,5 @@ __all__ = [
     "fingerprint_of",
     "to_plain",
     "to_yaml",
+    "without_groups",
 ]

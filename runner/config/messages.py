@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, get_args
 
@@ -19,6 +20,7 @@ _MOST_LINES = 3
 _LONGEST_KEY = 60
 # Groups whose files take effect at the top only if their first line says so.
 _GLOBAL_GROUPS = ("experiment", "local")
+_CHOICE = re.compile(r"write (\w+)=\.\.\.")
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
@@ -38,6 +40,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     return ConfigError.plain("\n".join(lines))
 
 
+def without_groups(error: ConfigError) -> ConfigError:
+    """Say it to somebody for whom no file of a group is composed, and who has to write it out."""
+    return ConfigError.plain(_CHOICE.sub(r"write '\1={name: ...}'", str(error)))
+
+
 def _line(detail: ErrorDetails, model: type[BaseModel]) -> ConfigError:
     key, known = _place(detail["loc"], model)
     got, context = detail["input"], detail.get("ctx", {})
@@ -47,7 +54,7 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> ConfigError:
         case "value_error":
             error = _out_of_range(key, context["error"])
         case "extra_forbidden":
-            error = _unknown(key, known)
+            error = _unknown(key, known, detail["loc"][-1])
         case "invalid_key":
             error = ConfigError("the config", "text wherever there is a key", detail["loc"][-1])
         case "missing":
@@ -69,7 +76,7 @@ def _out_of_range(key: str, error: ValueError) -> ConfigError:
     return ConfigError.plain(f"{key}: {error}")
 
 
-def _unknown(key: str, known: Collection[str]) -> ConfigError:
+def _unknown(key: str, known: Collection[str], got: object) -> ConfigError:
     if key in _GLOBAL_GROUPS:
         return ConfigError.plain(
             f"{key}: must take effect at the top, got settings inside {key!r}. "
@@ -79,7 +86,7 @@ def _unknown(key: str, known: Collection[str]) -> ConfigError:
     group, _, name = key.rpartition(".")
     if group and "name" in known and not nearest(name, known):
         hint = f"To choose another {group} with its own settings, write {group}=..."
-    return ConfigError.unknown(key, known, hint)
+    return ConfigError.unknown(key, known, hint, got)
 
 
 def _unknown_choice(key: str, name: str, expected: str) -> ConfigError:

@@ -5,15 +5,19 @@ can name a Python object, follow a reference, or unpickle.
 """
 
 from runner.records.finding import find_source
-from runner.records.folder import FolderSource, write_folder
+from runner.records.folder import FolderSource, rerun_command, write_folder
 from runner.records.model import RecordedModel
-from runner.records.original import Original, Source
+from runner.records.original import Original
+from runner.records.source import Source, end_in_words, is_possible_end
 
 __all__ = [
     "FolderSource",
     "Original",
     "RecordedModel",
     "Source",
+    "end_in_words",
     "find_source",
+    "is_possible_end",
+    "rerun_command",
     "write_folder",
 ]

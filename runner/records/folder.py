@@ -5,8 +5,6 @@ What one attaches to a paper: the config, what came out, where it ran, and how t
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import shlex
@@ -16,17 +14,18 @@ from typing import Any
 
 from runner.checkpoint import atomic_file, disk_error
 from runner.config import FileData
-from runner.errors import CommandError, RecordError, shorten
+from runner.errors import CommandError, MissingError, RecordError, shorten
 from runner.metrics import Metrics
 from runner.records.hostile import CONFIG_LIMIT, TEXT_LIMIT, parse_json
-from runner.records.original import Original, digests_of
+from runner.records.metrics_table import parse_metrics, write_metrics
+from runner.records.original import Original
+from runner.records.source import digests_of
 from runner.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
 from runner.text import printable
 from runner.tracking import final_metrics, read_file
 from softnet import parameter_shapes
 
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
-_HEADER = ["metric", "step", "value"]
 # Tags that say what the run is; the others are of the store that it came from.
 _TAGS = (
     *("kind", "key", "varied", "data_digest", "split_digest"),
@@ -52,7 +51,13 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.place = f"folder {printable(folder)}"
-        content = parse_json(self.read(RUN, TEXT_LIMIT), RUN)
+        try:
+            content = parse_json(self.read(RUN, TEXT_LIMIT), RUN)
+        except MissingError:
+            raise RecordError(
+                f"{printable(folder)}: must be a folder that runner export made, got one in which "
+                f"{RUN} is missing."
+            ) from None
         facts = content if isinstance(content, dict) else {}
         texts = {name: _text(facts, name) for name in ("run_id", "name", "status")}
         self.run_id, self.name, self.status = texts.values()
@@ -64,7 +69,7 @@ class FolderSource:
         self.tags: Mapping[str, str] = {name: _text(tags, name) for name in tags}
         self.params: Mapping[str, str] = {}
         self.findings: tuple[str, ...] = ()
-        self._metrics = self._read_metrics()
+        self._metrics = parse_metrics(self.read(METRICS, TEXT_LIMIT), METRICS)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of one of its files, of at most `limit` bytes."""
@@ -79,23 +84,6 @@ class FolderSource:
         """The metrics of the weights that were kept."""
         ordered = sorted(self._metrics.items(), key=lambda item: item[0][1])
         return final_metrics({name: values[-1] for (name, _), values in ordered})
-
-    def _read_metrics(self) -> Metrics:
-        content = self.read(METRICS, TEXT_LIMIT)
-        found: dict[tuple[str, int], list[float]] = {}
-        try:
-            rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
-            header = next(rows, [])
-            for name, step, value in rows:
-                found.setdefault((name, int(step)), []).append(float(value))
-        except (ValueError, csv.Error) as error:
-            raise RecordError(
-                f"{METRICS}: must have lines of metric,step,value, got {shorten(str(error))}."
-            ) from None
-        if header != _HEADER:
-            told = shorten(",".join(header))
-            raise RecordError(f"{METRICS}: must begin with {','.join(_HEADER)}, got {told}.")
-        return {at: tuple(values) for at, values in found.items()}
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str:
@@ -126,7 +114,7 @@ def write_folder(original: Original, folder: Path) -> None:
     """
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise CommandError(f"FOLDER: must be new or empty, got {printable(folder)}.")
+            raise CommandError(f"FOLDER: must be new or empty, got {shorten(str(folder))}.")
     except OSError as error:
         raise disk_error(folder, error) from error
     source = original.source
@@ -138,9 +126,9 @@ def write_folder(original: Original, folder: Path) -> None:
         if digests_of(source).get(name, sha256(content)) != sha256(content):
             raise RecordError(f"{name}: was changed after the run; the run is not exported.")
     metrics, findings = original.metrics()
-    if wrong := [*source.findings, *findings]:
+    if wrong := [*original.findings, *source.findings, *findings]:
         raise RecordError(f"{wrong[0]}; the run is not exported.")
-    files[METRICS] = _metrics_csv(metrics)
+    files[METRICS] = write_metrics(metrics)
     files[README] = _readme(original, folder.absolute().name).encode()
     facts = {
         "run_id": source.run_id,
@@ -160,13 +148,20 @@ def write_folder(original: Original, folder: Path) -> None:
             file.write(content)
 
 
-def _metrics_csv(metrics: Metrics) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_HEADER)
-    for (name, step), values in sorted(metrics.items(), key=lambda item: (item[0][1], item[0][0])):
-        writer.writerows([name, step, repr(value)] for value in values)
-    return text.getvalue().encode(errors="backslashreplace")
+def rerun_command(folder: str, original: Original) -> str:
+    """Return the command that repeats a run from a folder, for somebody to copy.
+
+    Parameters
+    ----------
+    folder : str
+        As a path from where the command is given.
+    original : Original
+        The run: if its data were a file, the command names that too.
+    """
+    # A bare name of 32 digits would be taken for an id.
+    path = folder if Path(folder).is_absolute() else f"./{folder}"
+    option = " --data PATH" if isinstance(original.experiment.data, FileData) else ""
+    return f"runner rerun {shlex.quote(printable(path))}{option}"
 
 
 def _readme(original: Original, folder: str) -> str:
@@ -174,7 +169,6 @@ def _readme(original: Original, folder: str) -> str:
     name, run_id = _plain_markdown(source.name) or "a run", _plain_markdown(source.run_id)
     digest = _plain_markdown(source.tags.get("runner.data_digest", ""))
     own = isinstance(data, FileData)
-    option = " --data PATH" if own else ""
     told = (
         "a file that is not part of this folder; name yours in place of PATH. It is taken only if "
         "its content has the digest below"
@@ -186,7 +180,7 @@ def _readme(original: Original, folder: str) -> str:
 Run {run_id} of softnet-runner, which trains a neural network in NumPy. To repeat
 it, install softnet-runner and say, in the folder that holds this one:
 
-    runner rerun {shlex.quote(f"./{printable(folder)}")}{option}
+    {rerun_command(folder, original)}
 
 The result is compared with the one here: every metric at every step, and the weights, to the last
 bit.

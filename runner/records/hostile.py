@@ -51,6 +51,7 @@ def parse_config(content: bytes, name: str) -> dict[str, Any]:
     """
     try:
         text = content.decode()
+        _require_characters(text, name)
         _check_events(text, name)
         values = yaml.load(text, _Loader)  # noqa: S506  (a loader that builds plain values alone)
     except UnicodeDecodeError as error:
@@ -65,6 +66,16 @@ def parse_config(content: bytes, name: str) -> dict[str, Any]:
         raise RecordError(f"{name}: must hold settings (key: value), got {shorten(values)}.")
     _require_plain(values, name, "")
     return values
+
+
+def _require_characters(text: str, name: str) -> None:
+    """Refuse what YAML has no place for, by its line."""
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if found:
+        line = text.count("\n", 0, found.start()) + 1
+        raise RecordError(
+            f"{name}, line {line:,}: must be YAML, got the control character {found[0]!r}."
+        )
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen here

@@ -5,15 +5,14 @@ Where the record lies, in a store or in an exported folder, is its source's affa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import Experiment, fingerprint_of, to_plain
+from runner.config import Experiment, fingerprint_of
 from runner.data.dataset import check_room
 from runner.environment import digest_of_decisive
 from runner.errors import ConfigError, DataError, RecordError, shorten
@@ -27,79 +26,27 @@ from runner.records.hostile import (
     weights_limit,
 )
 from runner.records.model import RecordedModel
+from runner.records.source import (
+    Source,
+    digests_of,
+    end_in_words,
+    is_possible_end,
+    require_end,
+)
 from runner.run_files import (
     CONFIG,
-    DIGESTS,
     ENVIRONMENT,
     MODEL,
     WEIGHTS,
     sha256,
     weights_sha256,
 )
-from runner.text import elide
 from runner.tracking import flattened, varied_of
 
 # What a run records; other metrics may have been added to it by anybody.
 _OURS = ("train/", "val/", "test/", "best/")
 # Where a run is recorded and how a sweep is run are today's affair, not the record's.
 _OF_TODAY = ("tracking", "sweep")
-
-
-class Source(Protocol):
-    """A run on record; nothing that it says is believed."""
-
-    @property
-    def run_id(self) -> str:
-        """MLflow's id."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What the run is called."""
-        ...
-
-    @property
-    def place(self) -> str:
-        """The run, as messages name it."""
-        ...
-
-    @property
-    def status(self) -> str:
-        """How it ended: FINISHED, FAILED or KILLED; or RUNNING."""
-        ...
-
-    @property
-    def failure(self) -> str | None:
-        """Why it did not finish."""
-        ...
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """Its tags."""
-        ...
-
-    @property
-    def params(self) -> Mapping[str, str]:
-        """Its settings, flattened; empty where the source has none beside the config."""
-        ...
-
-    @property
-    def final(self) -> Mapping[str, float]:
-        """The metrics of the weights that were kept."""
-        ...
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """What is known to be wrong with the record itself."""
-        ...
-
-    def read(self, name: str, limit: int) -> bytes:
-        """Return the content of one of its files, of at most `limit` bytes."""
-        ...
-
-    def metrics(self) -> Metrics:
-        """Return every value of every metric, by name and step."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -112,10 +59,13 @@ class Original:
         Where it is on record.
     experiment : Experiment
         What was run, recorded to nowhere and in no sweep.
+    findings : tuple of str
+        What is wrong with the record of its end and its settings, though its key is right.
     """
 
     source: Source = field(repr=False)
     experiment: Experiment
+    findings: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, source: Source) -> Original:
@@ -133,43 +83,36 @@ class Original:
             raise RecordError(f"{source.place}: is a {kind}; name one of its runs.")
         if kind not in {"run", None} or "runner.key" not in source.tags:
             raise RecordError(f"{source.place}: must be a run of this program, got another tool's.")
-        _require_end(source)
+        require_end(source)
         content = source.read(CONFIG, CONFIG_LIMIT)
-        values = parse_config(content, CONFIG)
         was_edited = digests_of(source).get(CONFIG, "") not in {sha256(content), ""}
-        for section in _OF_TODAY:
-            values.pop(section, None)
         try:
-            experiment = Experiment.from_dict(values)
-        except ConfigError as error:
-            edited = "was edited after the run: " if was_edited else ""
-            raise RecordError(f"{CONFIG}: {edited}{error}") from None
-        original = cls(source, experiment)
+            values, experiment = _settings(content)
+        except RecordError as error:
+            if was_edited:
+                raise RecordError(f"{error} It was edited after the run.") from None
+            raise
+        edits = _edits(values, source.params)
+        told = f": {edits}" if edits else ""
+        if was_edited:
+            reason = told or " (its digest differs)"
+            raise RecordError(f"{CONFIG}: was edited after the run{reason}.")
         # By the values on record: a later version may have settings that they lack.
         key = fingerprint_of(values, source.tags.get("runner.data_digest", ""))
-        if was_edited or key != source.tags["runner.key"]:
-            if edits := original._edits() or (was_edited and " (its digest differs)"):
-                raise RecordError(f"{CONFIG}: was edited after the run{edits}.")
+        if key != source.tags["runner.key"]:
+            if edits:
+                raise RecordError(f"{CONFIG}: was edited after the run{told}.")
             raise RecordError(
                 f"runner.key: must be that of {CONFIG} and runner.data_digest; one of the tags "
                 "was edited after the run."
             )
-        return original
-
-    def _edits(self) -> str:
-        """Say which settings the config has otherwise than the run's params."""
-        params = self.source.params
-        told = {
-            name: value
-            for name, value in flattened(to_plain(self.experiment)).items()
-            if not name.startswith(_OF_TODAY)
-        }
-        edits = [
-            f"{name} is {shorten(value)}, and the run's params say {shorten(params[name])}"
-            for name, value in told.items()
-            if name in params and params[name] != value
-        ]
-        return f": {'; '.join(edits[:3])}" if edits else ""
+        findings = []
+        if edits:
+            findings.append(f"{CONFIG}: {edits}; one of them was edited after the run")
+        if not is_possible_end(source):
+            end = end_in_words(source.status, source.failure)
+            findings.append(f"the end was changed after the run: no run ends {end}")
+        return cls(source, experiment, tuple(findings))
 
     @property
     def varied(self) -> Mapping[str, str]:
@@ -257,31 +200,29 @@ class Original:
         return [f"{name}: was changed after the run (its digest differs from the recorded one)"]
 
 
-def _require_end(source: Source) -> None:
-    """Make sure that a run left all that it should; one that diverged has, as a finished one."""
-    if source.status == "RUNNING":
-        raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
-    # The digests are told when all is stored.
-    if source.status != "FINISHED" and DIGESTS not in source.tags:
-        reason = shorten(source.failure) if source.failure else "no reason on record"
-        raise RecordError(
-            f"{source.place}: ended {elide(source.status, 20)} ({reason}) and left no result."
-        )
-
-
-def digests_of(source: Source) -> Mapping[str, str]:
-    """Return the SHA-256 of each file of a run, as recorded; empty where they are not."""
-    digests = _texts(source.tags.get(DIGESTS, "{}"))
-    if digests is None:
-        raise RecordError(f"{DIGESTS}: must be the digests of the run's files, got something else.")
-    return digests
-
-
-def _texts(content: str) -> dict[str, str] | None:
-    """Read texts by name from a tag; None if it is anything else."""
+def _settings(content: bytes) -> tuple[dict[str, Any], Experiment]:
+    """Read a config: its values as they are on record, and what they mean today."""
+    values = parse_config(content, CONFIG)
+    for section in _OF_TODAY:
+        values.pop(section, None)
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    sound = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
-    return found if sound else None
+        return values, Experiment.from_dict(values)
+    except ConfigError as error:
+        raise RecordError(f"{CONFIG}: {error}") from None
+
+
+def _edits(values: Mapping[str, Any], params: Mapping[str, str]) -> str:
+    """Say which settings of a config the run's params, where it has any, have otherwise."""
+    if not params:
+        return ""
+    # A store of plain files keeps no space at the ends.
+    edits = [
+        f"{name} is {shorten(value)}, and the run's params say {_said(params, name)}"
+        for name, value in flattened(values).items()
+        if name not in params or params[name].strip() != value.strip()
+    ]
+    return "; ".join(edits[:3])
+
+
+def _said(params: Mapping[str, str], name: str) -> str:
+    return shorten(params[name]) if name in params else "nothing of it"

@@ -75,6 +75,8 @@ class RerunReport:
         Between where the originals ran and here; None where nothing was run.
     n_in_all : int
         Jobs that there are.
+    n_missing : int
+        Jobs that an interrupt left no time for.
     is_sample : bool
         Whether only some of them were taken.
     admitted : float or None
@@ -94,6 +96,7 @@ class RerunReport:
     is_single: bool
     differences: Sequence[EnvironmentDifference] | None
     n_in_all: int
+    n_missing: int
     is_sample: bool
     admitted: float | None
     ids: tuple[str, str]
@@ -183,13 +186,13 @@ def _print_several(console: Console, report: RerunReport) -> None:
     if len(changed) > _MOST_LINES:
         print_line(console, (f"... and {len(changed) - _MOST_LINES:,} more", ""))
     if compared:
-        print_line(console, (_summary(report.lines), "bold"))
+        print_line(console, (_summary(report.lines, report.n_missing), "bold"))
 
 
-def _summary(lines: Sequence[RerunLine]) -> str:
+def _summary(lines: Sequence[RerunLine], n_missing: int) -> str:
     """Sum up the verdicts: ``1,000 of 1,000 identical``."""
     verdicts = [line.comparison.verdict for line in lines if line.comparison is not None]
-    told = [f"{verdicts.count(Verdict.IDENTICAL):,} of {len(lines):,} identical"]
+    told = [f"{verdicts.count(Verdict.IDENTICAL):,} of {len(lines) + n_missing:,} identical"]
     told += [
         f"{verdicts.count(verdict):,} {words}"
         for verdict, words in _IN_WORDS.items()
@@ -197,6 +200,8 @@ def _summary(lines: Sequence[RerunLine]) -> str:
     ]
     if len(verdicts) < len(lines):
         told.append(f"{len(lines) - len(verdicts):,} broke off")
+    if n_missing:
+        told.append(f"{n_missing:,} not run")
     return ", ".join(told)
 
 

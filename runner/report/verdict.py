@@ -62,8 +62,9 @@ def print_verdict(
         return
     print_line(console, (f"  {compared} were compared.", ""))
     if comparison.n_one_sided:
-        told = count(comparison.n_one_sided, "value")
-        print_line(console, (f"  {told} of the metrics stand on one side alone.", ""))
+        told = f"{count(comparison.n_one_sided, 'value')} of the metrics"
+        verb = "stands" if comparison.n_one_sided == 1 else "stand"
+        print_line(console, (f"  {told} {verb} on one side alone.", ""))
     _print_firsts(console, comparison)
     print_line(console, (f"  The largest difference: {_largest(comparison)}.", ""))
     if not comparison.findings:

@@ -6,7 +6,7 @@ needed. It must not know how anything is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from runner.errors import RecordError
 from runner.execute import Result
 from runner.metrics import Metrics, metrics_of
 from runner.plan import PlannedJob
-from runner.records import Original, RecordedModel
+from runner.records import Original, RecordedModel, end_in_words, is_possible_end
 from runner.rerun.comparison import Comparison, Verdict, compare
 from runner.rerun.environments import EnvironmentDifference, environment_differences
 from runner.run_files import MODEL
@@ -86,7 +86,7 @@ class Rerun(Assignment):
             sizes = job.shape.settings.layer_sizes if job.shape else ()
         weights, more = original.weights(parameter_shapes(sizes))
         metrics, edited = original.metrics()
-        found = (*original.source.findings, *edited, *findings, *more)
+        found = (*original.findings, *original.source.findings, *edited, *findings, *more)
         self._loaded[position] = _Loaded(metrics, weights, model, found)
 
     def forget(self) -> None:
@@ -101,7 +101,7 @@ class Rerun(Assignment):
         loaded = self._loaded[position]
         differences, more = differences_of(original, job)
         causes = [each.what for each in differences if each.decides]
-        findings = [*loaded.findings, *more]
+        findings = [*loaded.findings, *more, *_split_findings(original, job, differences)]
         prepared = self.plan.preparer(job.experiment)
         model = RecordedModel(
             job.experiment.model.activation,
@@ -140,10 +140,30 @@ def differences_of(
 def _digests(original: Original, job: PlannedJob) -> list[tuple[str, str, str]]:
     """Return how the rows that were trained on are known: what, then and now."""
     tags = original.source.tags
-    return [
-        (what, tags.get(f"runner.{what.replace(' ', '_')}", "")[:16], here[:16])
-        for what, here in (("data digest", job.data_digest), ("split digest", job.split_digest))
+    pairs = [
+        ("data digest", tags.get("runner.data_digest", ""), job.data_digest),
+        ("split digest", tags.get("runner.split_digest", ""), job.split_digest),
     ]
+    # The beginnings are enough for a table, unless they are all that is alike.
+    return [
+        (what, then[:16], now[:16]) if then == now or then[:16] != now[:16] else (what, then, now)
+        for what, then, now in pairs
+    ]
+
+
+def _split_findings(
+    original: Original, job: PlannedJob, differences: Sequence[EnvironmentDifference]
+) -> list[str]:
+    """Find a split on record that the same data and settings do not give."""
+    tags = original.source.tags
+    if tags.get("runner.data_digest") != job.data_digest:
+        return []  # other data are split otherwise
+    if tags.get("runner.split_digest", "") == job.split_digest:
+        return []
+    finding = "runner.split_digest: was edited after the run"
+    if all(each.what.endswith(" digest") for each in differences):
+        return [finding]
+    return [f"{finding}, or what differs here splits the rows otherwise"]
 
 
 Events = Generator[Event | Unfit, None, None]
@@ -176,10 +196,12 @@ def rerun_work(rerun: Rerun) -> Callable[[tuple[int, ...]], Events]:
 def _with_end(comparison: Comparison, original: Original, result: Result) -> Comparison:
     """Let a run of the same numbers that is not on record as ended like this be DIFFERENT."""
     source = original.source
-    then = source.failure or "with no reason" if source.status == "FAILED" else "FINISHED"
-    now = result.failure or "FINISHED"
-    if then == now or comparison.metric is not None or source.status == "KILLED":
+    if source.status == "KILLED" or comparison.metric is not None or not is_possible_end(source):
+        return comparison  # was cut short; may have ended otherwise; is found already
+    then = end_in_words(source.status, source.failure)
+    now = end_in_words("FAILED" if result.failure else "FINISHED", result.failure)
+    if then == now:
         return comparison
-    finding = f"the end was changed after the run: it is on record as {then!r}, and is {now!r}"
+    finding = f"the end was changed after the run: it is on record as {then}, and is {now}"
     findings = (*comparison.findings, finding)
     return replace(comparison, verdict=Verdict.DIFFERENT, findings=findings)

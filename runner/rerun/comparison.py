@@ -52,7 +52,7 @@ class Comparison:
     verdict : Verdict
         IDENTICAL: all bytes. CLOSE: small differences that have a cause. DIFFERENT: any others.
     n_values, n_parameters : int
-        Values of metrics and parameters that were compared.
+        Values of metrics and parameters that were compared: those that both have.
     causes : tuple of str
         What can have changed bits: another processor or library, other code, other data.
     findings : tuple of str
@@ -150,8 +150,10 @@ def compare(
         verdict = Verdict.DIFFERENT
     return Comparison(
         verdict,
-        n_values=len(original[0]),
-        n_parameters=sum(array.size for array in original[1].values()),
+        n_values=len(original[0].keys() & rerun[0].keys()),
+        n_parameters=sum(
+            array.size for name, array in original[1].items() if array.shape == rerun[1][name].shape
+        ),
         causes=tuple(causes),
         findings=tuple(findings),
         n_one_sided=len(original[0].keys() ^ rerun[0].keys()),

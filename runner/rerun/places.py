@@ -6,10 +6,12 @@ Without a word of the person who reruns, a recorded path is followed inside a fe
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from runner.config import Experiment, FileData
-from runner.errors import CommandError, RecordError
+from runner.data import load
+from runner.errors import CommandError, ConfigError, DataError, RecordError
 from runner.places import expanded, in_checkout, outputs_folder
 from runner.text import printable
 
@@ -31,23 +33,38 @@ def allowed_folders(store_folder: Path | None) -> list[Path]:
 
 
 def with_data_from(
-    experiment: Experiment, given: str | None, folders: Iterable[Path]
+    experiment: Experiment,
+    given: str | None,
+    folders: Iterable[Path],
+    *,
+    digest: str = "",
+    is_said: bool = False,
 ) -> Experiment:
     """Return an experiment whose data are in a file that may be read.
 
     Parameters
     ----------
     experiment : Experiment
-        As it was recorded.
+        As it was recorded, or as the person has changed it.
     given : str or None
         The file that the person names.
     folders : iterable of Path
-        Where a recorded path may lead.
+        Where a recorded path may lead. A relative one, which says nothing of the folder that it
+        was written in, is looked for in each of them.
+    digest : str
+        Of the content that the data had: it tells several such files apart.
+    is_said : bool
+        Whether the path in the experiment is the person's own word.
+
+    Returns
+    -------
+    Experiment
+        With an absolute path, so that a record of it can be repeated from elsewhere.
 
     Raises
     ------
     CommandError
-        If a file is given, and the data are none.
+        If a file is given, and the data are none; or if it has no name.
     RecordError
         If none is given, and the recorded one is elsewhere.
     """
@@ -59,24 +76,54 @@ def with_data_from(
                 f"file, got {printable(given)!r}."
             )
         return experiment
-    if given is None:
-        allowed = list(folders)
-        # As whoever reads it takes it, and wherever its links lead.
-        path = _resolved(data.path)
-        if path is None or not any(path.is_relative_to(folder) for folder in allowed):
-            raise RecordError(
-                f"data.path: must lead into {' or '.join(map(str, allowed))} for a recorded path "
-                f"to be followed, got {printable(data.path)!r}. If that file is meant, name it "
-                "with --data."
-            )
-        return experiment
-    moved = data.model_copy(update={"path": str(expanded(given).absolute())})
+    if given is not None and not given.strip():
+        raise CommandError(f"--data: must be a file, got {given!r}.")
+    if given is not None or is_said:
+        path = expanded(data.path if given is None else given).absolute()
+    else:
+        path = _followed(data, list(folders), digest)
+    moved = data.model_copy(update={"path": str(path)})
     return experiment.model_copy(update={"data": moved})
 
 
-def _resolved(path: str) -> Path | None:
-    """Return where a path leads; None if it leads nowhere."""
+def _followed(data: FileData, folders: list[Path], digest: str) -> Path:
+    """Return where a recorded path leads, if that may be read."""
+    path = expanded(data.path)
+    places = [path] if path.is_absolute() else [folder / path for folder in folders]
+    allowed = [place for place in places if _is_inside(place, folders)]
+    told = f"{' or '.join(map(str, folders))}"
+    if not allowed:
+        raise RecordError(
+            f"data.path: must lead into {told} for a recorded path to be followed, got "
+            f"{printable(data.path)!r}. If that file is meant, name it with --data."
+        )
+    if path.is_absolute():
+        return path
+    there = [place for place in allowed if place.exists()]
+    if not there:
+        raise RecordError(
+            f"data.path: must be a file in {told}, got {printable(data.path)!r}. If it is "
+            "elsewhere now, name it with --data."
+        )
+    if len(there) > 1:
+        same = (place for place in there if _digest(data, place) == digest)
+        return next(same, there[0])
+    return there[0]
+
+
+def _is_inside(path: Path, folders: list[Path]) -> bool:
+    """Tell whether a path leads into one of the folders, wherever its links lead."""
     try:
-        return expanded(path).resolve()
+        leads_to = path.resolve()
     except (OSError, RuntimeError, ValueError):  # links in a circle; a null character
-        return None
+        return False
+    return any(leads_to.is_relative_to(folder) for folder in folders)
+
+
+@cache
+def _digest(data: FileData, path: Path) -> str:
+    """Return the digest of what a file holds; nothing if that cannot be read."""
+    try:
+        return load(data.model_copy(update={"path": str(path)})).digest
+    except (ConfigError, DataError):
+        return ""

@@ -6,11 +6,11 @@ From a person's words to a plan whose data are those that the originals had. Not
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.config import Experiment, FileData, fingerprint, to_plain
+from runner.config import Experiment, FileData, fingerprint, to_plain, without_groups
 from runner.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.names import overrides_by_key, run_name
 from runner.places import expanded
@@ -107,6 +107,13 @@ def request(options: Options) -> Request:
     RunnerError
         If the command, the store or the data are of no use.
     """
+    changes = overrides_by_key(options.overrides)
+    # A path that the person writes is no record's, and may lead anywhere.
+    is_said = not changes.keys().isdisjoint({"data", "data.path"})
+    if is_said and options.data is not None:
+        raise CommandError(
+            "--data: must be left out beside data=... or data.path=..., which name the file too."
+        )
     parent, store, sources = _sources(options)
     n_in_all = len(sources)
     if options.sample is not None:
@@ -122,8 +129,14 @@ def request(options: Options) -> Request:
         for source in sources:
             try:
                 original = Original.read(source)
-                changed = _changed(original.experiment, options.overrides)
-                found.append((original, with_data_from(changed, options.data, folders)))
+                changed = with_data_from(
+                    _changed(original.experiment, options.overrides),
+                    options.data,
+                    folders,
+                    digest=original.source.tags.get("runner.data_digest", ""),
+                    is_said=is_said,
+                )
+                found.append((original, changed))
             except RecordError as error:
                 if parent is None:
                     raise
@@ -131,9 +144,7 @@ def request(options: Options) -> Request:
             advance(1)
     if not found:
         return Request(parent, store, (), None, True, tuple(unfit), n_in_all)
-    compares = all(_decides_alike(original, changed) for original, changed in found)
-    plan, originals = _planned(found, options)
-    _check_data(plan, originals, options)
+    plan, originals, compares = _planned(found, changes, options, is_said=is_said)
     return Request(parent, store, originals, plan, compares, tuple(unfit), n_in_all)
 
 
@@ -160,19 +171,29 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
     values = changed(to_plain(experiment), overrides)
     if values["tracking"] != to_plain(experiment)["tracking"]:
         raise CommandError("tracking: must be left as it is; --uri names the original's store.")
-    return Experiment.from_dict(values)
-
-
-def _decides_alike(original: Original, changed: Experiment) -> bool:
-    """Tell whether the changes leave alone what decides the result."""
-    return fingerprint(original.experiment, "") == fingerprint(changed, "")
+    try:
+        return Experiment.from_dict(values)
+    except ConfigError as error:
+        raise without_groups(error) from None
 
 
 def _planned(
-    found: Sequence[tuple[Original, Experiment]], options: Options
-) -> tuple[Plan, tuple[Original, ...]]:
-    """Plan a job for each original; those that have become equal by changes are one."""
-    changes = overrides_by_key(options.overrides)
+    found: Sequence[tuple[Original, Experiment]],
+    changes: Mapping[str, str],
+    options: Options,
+    *,
+    is_said: bool,
+) -> tuple[Plan, tuple[Original, ...], bool]:
+    """Plan a job for each original; those that have become equal by changes are one.
+
+    Returns
+    -------
+    plan : Plan
+    originals : tuple of Original
+        One for each job.
+    compares : bool
+        Whether results have to be the originals'.
+    """
     jobs = [
         _RecordedJob(
             to_plain(experiment),
@@ -181,34 +202,53 @@ def _planned(
         for original, experiment in found
     ]
     plan = plan_each(jobs)
+    others = _with_other_data(plan, found)
+    compares = all(
+        fingerprint(original.experiment, "") == fingerprint(changed, "")
+        for original, changed in found
+    )
+    if is_said and others and not options.allow_data_change:
+        compares = False  # other data are a change of settings, as any other
     kept: dict[str, tuple[PlannedJob, Original]] = {}
     for number, (job, (original, _)) in enumerate(zip(plan.jobs, found, strict=True)):
-        # Of a sample, or of a run alone, too little varies to name it by.
-        varied = {**original.varied, **changes}
-        name = run_name(job.experiment, varied) if changes else original.source.name
-        key = job.key if changes else str(number)
-        kept.setdefault(key, (replace(job, name=name, varied=varied), original))
-    planned, originals = zip(*kept.values(), strict=True)
-    return replace(plan, jobs=planned), originals
-
-
-def _check_data(plan: Plan, originals: Sequence[Original], options: Options) -> None:
-    """Refuse data that no job can use, and those that are others than a run had."""
+        if compares:
+            planned = replace(job, name=original.source.name, varied=original.varied)
+        else:
+            # Of a sample, or of a run alone, too little varies to name it by.
+            varied = {**original.varied, **changes}
+            planned = replace(job, name=run_name(job.experiment, varied), varied=varied)
+        kept.setdefault(str(number) if compares else job.key, (planned, original))
     problems = [job.problem for job in plan.jobs]
     if all(problems) and problems[0] is not None:
-        raise _with_hint(problems[0], plan.first, options)
-    for job, original in zip(plan.jobs, originals, strict=True):
-        if _other_data(original.experiment, job.experiment):
-            continue  # as the person wants it
-        then = original.source.tags.get("runner.data_digest", "")
-        if job.problem is None and then != job.data_digest and not options.allow_data_change:
-            data = job.experiment.data
-            name = data.path if isinstance(data, FileData) else data.name
-            raise DataError(
-                f"{name}: must have the content that the run had, with the digest {then[:12]!r}, "
-                f"got {job.data_digest[:12]!r}.\n"
-                "--data names the right file; --allow-data-change accepts this one."
-            )
+        raise problems[0] if is_said else _with_hint(problems[0], plan.first, options)
+    if others and not is_said and not options.allow_data_change:
+        raise _other_content(*others[0])
+    planned_jobs, originals = zip(*kept.values(), strict=True)
+    return replace(plan, jobs=planned_jobs), originals, compares
+
+
+def _with_other_data(
+    plan: Plan, found: Sequence[tuple[Original, Experiment]]
+) -> list[tuple[Original, PlannedJob]]:
+    """Return the jobs whose data are others than they had, by no setting but the path."""
+    return [
+        (original, job)
+        for job, (original, _) in zip(plan.jobs, found, strict=True)
+        if job.problem is None
+        and not _other_data(original.experiment, job.experiment)
+        and job.data_digest != original.source.tags.get("runner.data_digest", "")
+    ]
+
+
+def _other_content(original: Original, job: PlannedJob) -> DataError:
+    data = job.experiment.data
+    name = data.path if isinstance(data, FileData) else data.name
+    then = original.source.tags.get("runner.data_digest", "")
+    return DataError(
+        f"{name}: must have the content that the run had, with the digest {then[:12]!r}, "
+        f"got {job.data_digest[:12]!r}.\n"
+        "--data names the right file; --allow-data-change accepts this one."
+    )
 
 
 def _other_data(original: Experiment, changed: Experiment) -> bool:
@@ -221,6 +261,8 @@ def _with_hint(
     problem: ConfigError | DataError, experiment: Experiment, options: Options
 ) -> RunnerError:
     data = experiment.data
-    if isinstance(data, FileData) and options.data is None and not expanded(data.path).exists():
-        return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")
-    return problem
+    if not isinstance(data, FileData) or expanded(data.path).exists():
+        return problem
+    if options.data is not None:
+        return CommandError(str(problem).replace("data.path: ", "--data: ", 1))
+    return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")

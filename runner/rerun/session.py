@@ -6,22 +6,19 @@ It must not know Hydra or MLflow, nor how a person is told.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.assignment import Ended, Progress
 from runner.engine import Crashed, Engine, Work, n_cores
-from runner.errors import RecordError, RunnerError, StoreError
-from runner.outcome import Outcome
+from runner.errors import RecordError, StoreError, Terminated
 from runner.plan import Plan
 from runner.progress import progress
 from runner.record import close_run
-from runner.records import Original
-from runner.rerun.assignment import Rerun, Unfit, differences_of, links_to, rerun_work
+from runner.rerun.assignment import Rerun, Unfit, links_to, rerun_work
 from runner.rerun.comparison import Comparison, Verdict, cannot_compare
-from runner.rerun.environments import EnvironmentDifference
+from runner.rerun.repetition import Repeated, Repetition, differences_here
 from runner.rerun.request import Options, Request
 from runner.signals import held, raise_what_was_swallowed
 from runner.stack import stacks
@@ -34,62 +31,14 @@ if TYPE_CHECKING:
 _RERUN = "runner.rerun."
 
 
-@dataclass(frozen=True)
-class Repeated:
-    """What came of one job.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    original_id : str
-        The run that was repeated.
-    outcome : Outcome or None
-        What became of the rerun; None where it was not run.
-    comparison : Comparison or None
-        None where settings were changed, or where the rerun broke off.
-    original : Original or None
-        None where its record is of no use.
-    """
-
-    name: str
-    original_id: str
-    outcome: Outcome | None
-    comparison: Comparison | None
-    original: Original | None = None
-
-
-@dataclass
-class Repetition:
-    """What came of a rerun, as it is filled.
-
-    Parameters
-    ----------
-    request : Request
-        What was asked for.
-    jobs : list of Repeated
-        In the order of the plan, what cannot be repeated last.
-    differences : list of EnvironmentDifference or None
-        Between where the originals ran and here; None where nothing was run.
-    run_id : str or None
-        Of the rerun of a sweep, where it was recorded.
-    duration_s : float
-        Seconds that it took.
-    """
-
-    request: Request
-    jobs: list[Repeated] = field(default_factory=list)
-    differences: list[EnvironmentDifference] | None = None
-    run_id: str | None = None
-    duration_s: float = 0.0
-
-    def count(self, verdict: Verdict) -> int:
-        """Count the jobs with a verdict."""
-        return sum(j.comparison is not None and j.comparison.verdict is verdict for j in self.jobs)
-
-
-def run_request(asked: Request, options: Options) -> Repetition:
+def run_request(repetition: Repetition, options: Options) -> None:
     """Run what was asked for, compare, and record it unless it is only checked.
+
+    Parameters
+    ----------
+    repetition : Repetition
+        It is filled, as far as it gets: an interrupt leaves in it what was compared by then.
+    options : Options
 
     Raises
     ------
@@ -97,23 +46,29 @@ def run_request(asked: Request, options: Options) -> Repetition:
         If a single run cannot be repeated, or if the store fails.
     """
     started = time.monotonic()
-    repetition = Repetition(asked)
+    asked = repetition.request
     found: dict[int, Repeated] = {}
     unfit = [
         Repeated(source.name, source.run_id, None, cannot_compare(reason))
         for source, reason in asked.unfit
     ]
     raise_what_was_swallowed()  # the data have loaded libraries too
-    if asked.plan is not None:
+    try:
+        if asked.plan is None:
+            repetition.jobs = unfit
+            return
         store = None if options.check else asked.store
         with _recorded(asked, store, repetition) as parent:
-            _run(asked, asked.plan, store, parent, found)
-            repetition.jobs = [found[position] for position in sorted(found)] + unfit
-        repetition.differences = _differences(asked, asked.plan)
-    else:
-        repetition.jobs = unfit
-    repetition.duration_s = time.monotonic() - started
-    return repetition
+            try:
+                _run(asked, asked.plan, store, parent, found)
+            finally:
+                repetition.jobs = [found[position] for position in sorted(found)] + unfit
+        repetition.differences = differences_here(asked, asked.plan, found)
+    except (KeyboardInterrupt, Terminated):
+        repetition.is_interrupted = True
+        raise
+    finally:
+        repetition.duration_s = time.monotonic() - started
 
 
 def _run(
@@ -132,19 +87,45 @@ def _run(
         plan,
         store,
         frozenset(fit),
-        sweep_id=parent.run_id if parent else None if asked.parent is None else "",
+        alone=asked.parent is None,
+        sweep_id=parent.run_id if parent else None,
         originals=asked.originals,
         compares=asked.compares,
     )
+    late: list[Ended] = []
+    events = _alone(rerun) if rerun.alone else _in_workers(asked, rerun, fit, late)
+
+    def take(event: Ended) -> None:
+        repeated = _repeated(asked, plan, event)
+        with held():  # what is told has its link, and the other way round
+            found[event.position] = repeated
+            if store is not None:
+                _link(store, repeated, compares=asked.compares)
+
+    with (
+        _taking_what_comes_late(late, take),
+        closing(events),
+        closing(_with_progress(asked, rerun, events)) as shown,
+    ):
+        for event in shown:
+            match event:
+                case Unfit() if rerun.alone:
+                    raise RecordError(event.reason)
+                case Unfit():
+                    found[event.position] = _without_a_run(asked, event.position, event.reason)
+                case Ended():
+                    take(event)
+
+
+def _with_progress(asked: Request, rerun: Rerun, events: Events) -> Events:
+    """Go through events, and move the bar meanwhile."""
     if asked.parent is None:
-        shape = plan.jobs[0].shape
-        total, unit, name = (shape.settings.n_steps if shape else 1), "steps", plan.jobs[0].name
-        # Half of a job is its training, half its record.
-        events, per_job = _alone(rerun), 2 * total
+        (job,) = rerun.plan.jobs
+        total, unit, name = (job.shape.settings.n_steps if job.shape else 1), "steps", job.name
+        per_job = 2 * total  # half of a job is its training, half its record
     else:
-        total, unit, name = len(fit), "jobs", asked.parent.name
-        events, per_job = _in_workers(asked, rerun, fit), 1
-    with progress(total, name, unit=unit) as advance, closing(events):
+        total, unit, name, per_job = len(rerun.wanted), "jobs", asked.parent.name, 1
+    with progress(total, name, unit=unit) as advance:
         done = 0.0
         for event in events:
             match event:
@@ -152,22 +133,29 @@ def _run(
                     more = min(event.n_jobs * per_job, total - done)
                     advance(more, loss=event.loss)
                     done += more
-                case Unfit() if asked.parent is None:
-                    raise RecordError(event.reason)
                 case Unfit():
                     advance(1)
-                    found[event.position] = _without_a_run(asked, event.position, event.reason)
-                case Ended():
-                    found[event.position] = repeated = _repeated(asked, plan, event)
-                    if store is not None:
-                        _link(store, repeated, compares=asked.compares)
+            yield event
+
+
+@contextmanager
+def _taking_what_comes_late(late: list[Ended], take: Callable[[Ended], None]) -> Iterator[None]:
+    """Take the jobs too that ended while an interrupt ended the workers."""
+    try:
+        yield
+    finally:
+        # Where the store is what failed, the error that ends all of this says so.
+        with suppress(StoreError):
+            for event in late:
+                take(event)
 
 
 def _repeated(asked: Request, plan: Plan, event: Ended) -> Repeated:
     original = asked.originals[event.position]
     comparison = event.judgement if isinstance(event.judgement, Comparison) else None
-    name = plan.jobs[event.position].name
-    return Repeated(name, original.source.run_id, event.outcome, comparison, original)
+    planned = plan.jobs[event.position]
+    run_id = original.source.run_id
+    return Repeated(planned.name, run_id, event.outcome, comparison, original, planned)
 
 
 def _without_a_run(asked: Request, position: int, reason: str) -> Repeated:
@@ -192,8 +180,11 @@ def _alone(rerun: Rerun) -> Events:
     yield from rerun_work(rerun)((0,))
 
 
-def _in_workers(asked: Request, rerun: Rerun, fit: list[int]) -> Events:
-    """Run jobs as stacks in workers; those of a worker that dies each have another try."""
+def _in_workers(asked: Request, rerun: Rerun, fit: list[int], late: list[Ended]) -> Events:
+    """Run jobs as stacks in workers; those of a worker that dies each have another try.
+
+    Those that end while an interrupt ends the workers are added to `late`.
+    """
     plan, reading = rerun.plan, asked.store
     n_workers = plan.first.sweep.n_workers or n_cores()
     left = set(fit)
@@ -203,22 +194,26 @@ def _in_workers(asked: Request, rerun: Rerun, fit: list[int]) -> Events:
         with reading.in_a_fork() if reading else nullcontext():
             yield rerun_work(rerun)
 
-    with Engine(n_workers, workplace, stacks(plan, fit, n_workers)) as engine:
-        for event in engine.events():
-            match event:
-                case Ended() | Unfit():
-                    left.discard(event.position)
-                    yield event
-                case Crashed():
-                    again = [position for position in event.task if position in left]
-                    if len(event.task) == 1:
-                        left.difference_update(again)
-                        for position in again:
-                            yield rerun.fail(position, event.reason)
-                    else:
-                        engine.add([(position,) for position in again])
-                case _:
-                    yield event
+    engine = Engine(n_workers, workplace, stacks(plan, fit, n_workers))
+    try:
+        with engine:
+            for event in engine.events():
+                match event:
+                    case Ended() | Unfit():
+                        left.discard(event.position)
+                        yield event
+                    case Crashed():
+                        again = [position for position in event.task if position in left]
+                        if len(event.task) == 1:
+                            left.difference_update(again)
+                            for position in again:
+                                yield rerun.fail(position, event.reason)
+                        else:
+                            engine.add([(position,) for position in again])
+                    case _:
+                        yield event
+    finally:
+        late += [event for event in engine.late if isinstance(event, Ended)]
 
 
 @contextmanager
@@ -243,7 +238,7 @@ def _recorded(
         run.log_metrics(0, counts)
         store.close_abandoned_runs()  # of workers that died
         # One that diverged as its original did has not failed to repeat it.
-        n_failed = sum(job.comparison is None and _failed(job) for job in repetition.jobs)
+        n_failed = sum(job.comparison is None and job.has_failed for job in repetition.jobs)
         if n_failed:
             run.fail(f"{n_failed:,} of {len(repetition.jobs):,} jobs failed")
         else:
@@ -263,36 +258,3 @@ def _summary(repetition: Repetition) -> str:
         return "with other settings"
     n_identical = repetition.count(Verdict.IDENTICAL)
     return f"{n_identical:,} of {len(repetition.jobs):,} identical"
-
-
-def _differences(asked: Request, plan: Plan) -> list[EnvironmentDifference]:
-    """Return all that differs between here and where any of the originals ran, each fact once."""
-    seen: set[tuple[str, ...]] = set()
-    found: dict[EnvironmentDifference, None] = {}
-    for original, job in zip(asked.originals, plan.jobs, strict=True):
-        tags = original.source.tags
-        names = ("environment", "data_digest", "split_digest")
-        place = *(tags.get(f"runner.{name}", "") for name in names), job.data_digest
-        if place not in seen:
-            seen.add(place)
-            found |= dict.fromkeys(differences_of(original, job)[0])
-    return list(found)
-
-
-def exit_code(repetition: Repetition, options: Options) -> int:
-    """Return how the command ends: 5 for what differs, 2 for what cannot be compared, else 0 or 1.
-
-    A run that was to be other than its original is judged by whether it finished.
-    """
-    jobs = repetition.jobs
-    broken = any(job.comparison is None and _failed(job) for job in jobs)
-    compared = [job.comparison for job in jobs if job.comparison is not None]
-    if any(each.differs and not each.is_admitted(options.tolerance) for each in compared):
-        return 5
-    if any(each.verdict is Verdict.CANNOT_COMPARE for each in compared):
-        return RecordError.exit_code
-    return RunnerError.exit_code if broken else 0
-
-
-def _failed(job: Repeated) -> bool:
-    return job.outcome is not None and job.outcome.status != "FINISHED"

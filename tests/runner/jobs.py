@@ -57,8 +57,9 @@ def plan(*changes: dict[str, object]) -> Plan:
 
 
 def assignment(store: Store, made: Plan, **more: object) -> Assignment:
-    """Assign all jobs of a plan, as those of a sweep whose run need not exist."""
-    given: dict[str, object] = {"wanted": range(len(made.jobs)), "sweep_id": "5" * 32, **more}
+    """Assign all jobs of a plan, as those of a sweep whose run need not exist, or `alone`."""
+    sweep_id = None if more.get("alone") else "5" * 32
+    given: dict[str, object] = {"wanted": range(len(made.jobs)), "sweep_id": sweep_id, **more}
     return Assignment(made, store, **given)  # type: ignore[arg-type]  # what a test says
 
 

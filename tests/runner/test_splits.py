@@ -147,7 +147,7 @@ FAULTS = [
         "contiguous",
         SHARES,
         Y,
-        ["training rows must hold every class", "'cow' in test alone", "split=shuffled"],
+        ["training rows must hold every class", "'cow' in test alone", "split.name=shuffled"],
     ),
     ("contiguous", counts(100, 50, 0), Y, ["every class of the val rows", "'cow' in val alone"]),
     ("contiguous", counts(50, 20, 0), Y, ["at least 2 classes", "only 'ant' in all 50 rows"]),

@@ -68,7 +68,7 @@ def test_the_record_of_a_job_alone_equals_that_in_a_stack(opened: Store) -> None
 
 def test_a_run_of_its_own_has_the_bits_of_a_job_of_a_sweep_and_figures(opened: Store) -> None:
     made = plan({"seed": 1})
-    (own,) = outcomes(work(opened, made, (0,), sweep_id=None)).values()
+    (own,) = outcomes(work(opened, made, (0,), alone=True)).values()
     (job,) = outcomes(work(opened, made, (0,))).values()
     assert recorded(opened, own) == recorded(opened, job)
     files = [{f.path for f in opened.client.list_artifacts(one.run_id)} for one in (own, job)]
@@ -180,7 +180,7 @@ def test_a_defect_in_a_run_of_its_own_keeps_its_traceback(
 
     monkeypatch.setattr(StackTraining, "__iter__", fault)
     with pytest.raises(ArithmeticError, match="ours"):
-        work(opened, plan({"seed": 1}), (0,), sweep_id=None)
+        work(opened, plan({"seed": 1}), (0,), alone=True)
     assert runs(opened) == {"seed=1": ["FAILED"]}
 
 

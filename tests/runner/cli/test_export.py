@@ -96,7 +96,7 @@ def test_missing_file_is_named_or_found(name: str, folder: Path):
     (folder / name).unlink()
     ended = rerun_folder(folder)
     assert ended.returncode == (5 if name in {"environment.json", "model.json"} else 2)
-    assert f"{name}: is missing" in ended.stdout + ended.stderr
+    assert f"{name}{'' if name == 'run.json' else ':'} is missing" in ended.stdout + ended.stderr
 
 
 def _edit_history(shared: Command, run: Recorded) -> None:

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runner.cli import carry_out
-from runner.errors import RunnerError
+from runner.errors import CommandError, RunnerError
 from runner.run_files import MODEL, WEIGHTS, weights_sha256
 from tests.runner.records.conftest import honest, record
 from tests.runner.records.spoiling import Record
@@ -104,3 +105,41 @@ def test_a_column_by_a_hostile_name_is_asked_for_in_one_line(record: Record, row
         carry_out(["predict", str(record.folder), str(rows)])
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
+
+
+def out_of(record: Record, rows: Path, out: Path) -> None:
+    carry_out(["predict", str(record.folder), str(rows), "--out", str(out)])
+
+
+def test_a_link_stays_and_the_file_behind_it_is_written(
+    record: Record, rows: Path, tmp_path: Path
+) -> None:
+    for name, content in (("there.csv", "old"), ("new.csv", None)):
+        (tmp_path / "link.csv").unlink(missing_ok=True)
+        (tmp_path / "link.csv").symlink_to(name)
+        if content is not None:
+            (tmp_path / name).write_text(content)
+        out_of(record, rows, tmp_path / "link.csv")
+        assert (tmp_path / "link.csv").is_symlink()
+        assert (tmp_path / name).read_text().startswith("class,")
+
+
+def test_what_is_no_file_or_in_no_folder_is_not_written(
+    record: Record, rows: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "circle.csv").symlink_to("circle.csv")
+    (tmp_path / "rows_again.csv").symlink_to(rows)
+    before = sorted(tmp_path.rglob("*"))
+    for out, says in (
+        ("pipe.csv", "--out: must be a file, got a device or pipe"),
+        ("folder.csv", "--out: must be a file, got a folder"),
+        ("circle.csv", "--out: must be a file, got "),
+        ("rows_again.csv", "--out: must be another file than FILE"),
+        ("gone/out.csv", "--out: must be in a folder that is there"),
+    ):
+        with pytest.raises(CommandError) as refused:
+            out_of(record, rows, tmp_path / out)
+        assert str(refused.value).startswith(says)
+    assert sorted(tmp_path.rglob("*")) == before

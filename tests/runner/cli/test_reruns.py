@@ -11,12 +11,8 @@ import pytest
 
 from tests.runner.cli.instants import KILL_ALL, when_saved
 from tests.runner.cli.rerunning import (
-    Ended,
-    differing,
-    moved,
     new_runs,
     record,
-    start_anywhere,
     sweep,
     verdict,
 )
@@ -197,46 +193,34 @@ def test_jobs_of_a_stack_of_500_are_identical_alone_and_together(sweeper: Comman
     assert together.returncode == 0
 
 
-# Other places.
-
-
-def rerun_of(command: Command, run: Recorded, *arguments: str) -> Ended:
-    return command("rerun", run.run_id, "--check", *arguments)
-
-
-def test_moved_store_works_and_data_are_named_where_they_are_now(
-    shared: Command, own: Recorded, swept: tuple[Recorded, list[Recorded]], tmp_path: Path
+def test_the_same_value_leaves_the_name_of_a_comparison(
+    shared: Command, swept: tuple[Recorded, list[Recorded]]
 ):
-    copied = moved(shared, tmp_path / "elsewhere")
-    hidden = shared.store.with_name("hidden")
-    shared.store.rename(hidden)
-    try:
-        assert verdict(rerun_of(copied, swept[1][0])) == "IDENTICAL"
-        refused = rerun_of(copied, own)
-        assert refused.returncode == 2
-        assert "--data" in refused.stderr
-        assert verdict(rerun_of(copied, own, "--data", str(PENGUINS))) == "IDENTICAL"
-        environment = copied.environment | {"MLFLOW_TRACKING_URI": "sqlite:///not-there.db"}
-        uri = copied.environment["MLFLOW_TRACKING_URI"]
-        arguments = ["rerun", swept[1][0].run_id, "--check", "--uri", uri]
-        assert verdict(start_anywhere(arguments, tmp_path, environment)) == "IDENTICAL"
-    finally:
-        hidden.rename(shared.store)
+    original = next(run for run in swept[1] if run.status == "FINISHED")
+    seed = original.tags["runner.varied"].partition('"seed": "')[2][0]
+    ended = shared("rerun", original.run_id, "--check", f"seed={seed}")
+    assert ended.stdout.startswith(f"{original.name}  IDENTICAL\n")
 
 
-def test_other_data_are_refused_or_never_called_identical(
-    shared: Command, own: Recorded, tmp_path: Path
+def test_a_sample_of_all_jobs_is_no_sample(shared: Command, swept: tuple[Recorded, list[Recorded]]):
+    ended = shared("rerun", swept[0].run_id, "--check", "--sample", "4")
+    assert "a sample of" not in ended.stdout
+    assert "4 of 4 identical\n" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("optimizer.nope=1", "write 'optimizer={name: ...}'"),
+        ("optimizer=adam", "or a whole group ('optimizer={name: ..., learning_rate: ...}')"),
+        ("data.name=iris", "split.name=shuffled and split.name=stratified mix the rows"),
+        ("experiment=digits", "no file of conf/ is composed into what is on record"),
+    ],
+)
+def test_advice_is_what_a_rerun_takes(
+    change: str, says: str, shared: Command, swept: tuple[Recorded, list[Recorded]]
 ):
-    renamed = tmp_path / "renamed.csv"
-    renamed.write_text(PENGUINS.read_text("utf-8").replace("Adelie", "Adélie"), "utf-8")
-    refused = rerun_of(shared, own, "--data", str(renamed))
-    assert refused.returncode == 2
-    assert "--allow-data-change accepts this one" in refused.stderr
-    accepted = rerun_of(shared, own, "--data", str(renamed), "--allow-data-change")
-    # Another name for a class changes no number.
-    assert (verdict(accepted), accepted.returncode) == ("CLOSE", 5)
-    assert "have the same bits.\n" in accepted.stdout
-    assert any(row.startswith("data digest") for row in differing(accepted))
-    options = ["--data", str(renamed), "--allow-data-change", "--tolerance", "0"]
-    tolerated = rerun_of(shared, own, *options)
-    assert (verdict(tolerated), tolerated.returncode) == ("CLOSE", 0)
+    original = next(run for run in swept[1] if run.status == "FINISHED")
+    refused = shared("rerun", original.run_id, "--check", change)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert says in refused.stderr

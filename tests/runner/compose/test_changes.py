@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
             {"early_stopping": {"metric": "val/loss", "patience": 3}},
         ),
         ("training.early_stopping.patience=3", "training", {"early_stopping": {"patience": 3}}),
-        ("unknown.key=1", "unknown", {"key": 1}),  # the schema's to refuse, by name
+        ("model.unknown=1", "model", {"unknown": 1}),  # the schema's to refuse, by name
     ],
 )
 def test_a_value_is_put_in_its_place(override: str, section: str, expected: object) -> None:
@@ -54,7 +54,11 @@ def test_the_config_itself_stays_as_it_is() -> None:
         ("seed=???", "must put a plain value"),
         ("hydra.job.name=x", "must put a plain value"),
         ("seed=[1", "seed=[1"),
+        ("model=mlp", "must be single settings (model.activation=...) or a whole group ('model={"),
         ("model=mlp", "no file of conf/ is composed into what is on record"),
+        ("experiment=digits", "must change a setting (seed, model, training)"),
+        ("experiment.seed=1", "must change a setting (seed, model, training)"),
+        ("sed=1", "Did you mean 'seed'?"),
     ],
 )
 def test_what_is_more_than_a_value_is_refused(override: str, expected: str) -> None:

@@ -123,6 +123,13 @@ def test_runs_can_be_ranked_by_what_they_end_with():
         ({"optimizer": {"learning_rate": 1}}, "optimizer.name: must be given, got nothing."),
         ({"optimizer": "adam"}, "optimizer: must be a group of settings, got 'adam'."),
         (
+            {"\x1b[31m": 1},
+            (
+                r"\x1b[31m: must be a setting (name, seed, dtype, data, split, model, optimizer, "
+                r"schedule, training, tracking, sweep), got '\x1b[31m'."
+            ),
+        ),
+        (
             {"name": "a\x1b[31m"},
             r"name: must be printable text of 1 to 250 characters, got 'a\x1b[31m'.",
         ),

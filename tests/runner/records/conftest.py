@@ -17,7 +17,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) ->
     folder = tmp_path_factory.mktemp("honest")
     database = Path(shutil.copy(migrated_database, folder / "mlflow.db"))
     store = open_store(f"sqlite:///{database}", None, "test")
-    (outcome,) = outcomes(work(store, plan({}), (0,), sweep_id=None)).values()
+    (outcome,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
     original = Original.read(find_original(store.address.uri, outcome.run_id))
     write_folder(original, folder / "run")
     return folder / "run"

@@ -54,7 +54,7 @@ NO_CONFIGS = [
     _fault("nothing", "", "must hold settings", "None"),
     _fault("open bracket", "seed: [1", "config.yaml, line 2"),
     _fault("tab", "model:\n\ta: 1", "line 2, column 1"),
-    _fault("null character", "seed: \0", "must be YAML"),
+    _fault("null character", "name: x\nseed: \0", "line 2: must be YAML", r"character '\x00'."),
     _fault("null in quotes", 'data: {path: "a\\0b"}', "data.path: must be a plain value"),
     _fault("half a character", 'data: {path: "\\ud800"}', "config.yaml"),
     Fault("not UTF-8", b"name: \xff", ("byte 7", "UTF-8")),

@@ -147,6 +147,43 @@ def _read_all(record: Record) -> None:
     original.weights(SHAPES)
 
 
+@pytest.mark.parametrize(
+    ("status", "failure", "says"),
+    [
+        ("ZZZ", None, "no run ends ZZZ"),
+        ("FINISHED", "no room", "no run ends FINISHED ('no room')"),
+        ("FAILED", None, "no run ends FAILED with no reason"),
+        ("\x1b[2J", "\x1b", r"no run ends \x1b[2J ('\x1b')"),
+    ],
+)
+def test_an_end_that_no_run_has_is_a_finding(
+    status: str, failure: str | None, says: str, record: Record
+) -> None:
+    record.tell(status=status, failure=failure)
+    assert record.read().findings == (f"the end was changed after the run: {says}",)
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"), [("FINISHED", None), ("FAILED", "no room"), ("KILLED", "interrupted")]
+)
+def test_an_end_that_a_run_has_is_none(status: str, failure: str | None, record: Record) -> None:
+    record.tell(status=status, failure=failure)
+    assert record.read().findings == ()
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["learning_rate: [0.5", "learning_rate: -1", "learning_rate: &a 1"]
+)
+def test_an_edited_config_that_cannot_be_read_is_named_as_edited(
+    spoilt: str, record: Record
+) -> None:
+    text = (record.folder / CONFIG).read_text().replace("learning_rate: 0.5", spoilt)
+    (record.folder / CONFIG).write_text(text)
+    assert refusal(record).endswith(" It was edited after the run.")
+    record.write(CONFIG, text.encode())
+    assert "edited" not in refusal(record)
+
+
 ENDS: list[tuple[str, bool, str | None]] = [
     ("RUNNING", True, "is still RUNNING"),
     ("FAILED", False, r"ended FAILED \('\\x1b\[2J"),

@@ -41,6 +41,7 @@ def printed(*lines: RerunLine, **changes: object) -> str:
         "is_single": len(lines) == 1,
         "differences": [],
         "n_in_all": len(lines),
+        "n_missing": 0,
         "is_sample": False,
         "admitted": None,
         "ids": ("b" * 32, "a" * 32),
@@ -79,6 +80,12 @@ def test_a_close_run_names_the_first_place_the_size_and_the_cause() -> None:
         "mlflow        3.17.1    3.17.2   no\n"
         "took 1.3 s\n"
     )
+
+
+def test_values_of_one_side_are_counted() -> None:
+    one, two = (printed(line(replace(OFF, n_one_sided=n))) for n in (1, 2))
+    assert "  1 value of the metrics stands on one side alone.\n" in one
+    assert "  2 values of the metrics stand on one side alone.\n" in two
 
 
 def test_tolerance_says_whether_it_admits() -> None:
@@ -143,6 +150,11 @@ def test_a_sweep_lists_what_broke_off() -> None:
     text = printed(line(SAME), line(None, failure="no room"))
     assert "seed=3  FAILED: no room\n" in text
     assert "1 of 2 identical, 1 broke off\n" in text
+
+
+def test_what_an_interrupt_left_no_time_for_is_counted() -> None:
+    text = printed(line(SAME), line(OFF), n_missing=3, differences=None)
+    assert "1 of 5 identical, 1 close, 3 not run\n" in text
 
 
 def test_nothing_is_said_of_the_machine_where_nothing_was_run() -> None:

@@ -88,6 +88,7 @@ def test_a_metric_that_is_missing_on_one_side_is_different() -> None:
     assert comparison.verdict is Verdict.DIFFERENT
     assert comparison.metric is not None
     assert (comparison.metric.original, comparison.metric.rerun) == ("0.25", "nothing")
+    assert (comparison.n_values, comparison.n_one_sided) == (3, 1)
 
 
 def test_a_second_value_at_a_step_is_different() -> None:
@@ -127,6 +128,7 @@ def test_other_shapes_are_different_and_named() -> None:
     assert comparison.verdict is Verdict.DIFFERENT
     assert comparison.weight is not None
     assert (comparison.weight.original, comparison.weight.rerun) == ("shape (2,)", "shape (3,)")
+    assert comparison.n_parameters == 4  # what has one shape can be compared
 
 
 def test_other_data_are_never_called_identical() -> None:

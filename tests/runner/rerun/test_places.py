@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.config import Experiment
+from runner.data import load
 from runner.errors import CommandError, RecordError
 from runner.rerun.places import allowed_folders, with_data_from
 from tests.runner.jobs import experiment
@@ -40,6 +41,46 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     (inside / "rows.csv").symlink_to(tmp_path / "secret.csv")
     with pytest.raises(RecordError):
         with_data_from(of_file(inside / "rows.csv"), None, [inside.resolve()])
+
+
+@pytest.mark.parametrize("there", [0, 1, 2])
+def test_a_relative_path_is_looked_for_in_each_folder(there: int, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("here", "checkout", "store")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[there] / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    found = with_data_from(of_file("rows.csv"), None, folders)
+    assert path_of(found) == str(folders[there] / "rows.csv")
+
+
+def test_of_several_files_of_a_name_the_one_with_the_content_is_taken(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("empty", "other", "same", "also")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "rows.csv").write_text("")
+    (folders[1] / "rows.csv").write_text("x,y\n1,a\n3,b\n")
+    (folders[2] / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    (folders[3] / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    digest = load(of_file(folders[2] / "rows.csv").data).digest
+    found = with_data_from(of_file("rows.csv"), None, folders, digest=digest)
+    assert path_of(found) == str(folders[2] / "rows.csv")
+    found = with_data_from(of_file("rows.csv"), None, folders, digest="0" * 64)
+    assert path_of(found) == str(folders[0] / "rows.csv")
+
+
+def test_a_path_that_the_person_wrote_leads_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = with_data_from(of_file("/gone/rows.csv"), None, [], is_said=True)
+    assert path_of(found) == "/gone/rows.csv"
+    found = with_data_from(of_file("rows.csv"), None, [], is_said=True)
+    assert path_of(found) == str(tmp_path / "rows.csv")
+
+
+def test_a_given_file_needs_a_name() -> None:
+    with pytest.raises(CommandError, match=r"^--data: must be a file, got ''\.$"):
+        with_data_from(of_file("rows.csv"), "", [])
 
 
 def test_a_given_file_takes_the_place_of_the_recorded_one(tmp_path: Path) -> None:
