@@ -29,7 +29,7 @@ def _show(arguments: Sequence[str]) -> None:
     _add_uri(parser)
     options = parser.parse_args(list(arguments))
 
-    from runner.show import show_sweep
+    from runner.sweeps.show import show_sweep
 
     show_sweep(options.sweep, options.metric, options.top, as_csv=options.csv, uri=options.uri)
 
@@ -39,7 +39,7 @@ def _sweeps(arguments: Sequence[str]) -> None:
     _add_uri(parser)
     options = parser.parse_args(list(arguments))
 
-    from runner.show import list_sweeps
+    from runner.sweeps.show import list_sweeps
 
     list_sweeps(options.uri)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from runner.announcements import say
 from runner.config import FileData
 from runner.errors import CommandError
 from runner.places import expanded
 from runner.records import Original, rerun_command, write_folder
+from runner.sweeps.announcements import say
 from runner.tracking import find_original
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.announcements import say
 from runner.checkpoint import atomic_file
 from runner.config import FileData
 from runner.data.files import load_rows
@@ -24,6 +23,7 @@ from runner.errors import CommandError, ConfigError, DataError, RecordError, sho
 from runner.places import expanded
 from runner.records import Original, find_source
 from runner.report import cell, count
+from runner.sweeps.announcements import say
 from runner.text import printable
 from softnet import Network, parameter_shapes
 

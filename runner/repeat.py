@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from runner.announcements import say
 from runner.config import to_plain
 from runner.errors import Terminated
 from runner.report import count
@@ -10,6 +9,7 @@ from runner.report.rerun import RerunLine, RerunReport, differing_settings, prin
 from runner.rerun.repetition import Repeated, Repetition, exit_code
 from runner.rerun.request import Options, request
 from runner.rerun.session import run_request
+from runner.sweeps.announcements import say
 from runner.tracking import flattened
 
 

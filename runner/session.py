@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.announcements import say_resumed, say_way_back
 from runner.assignment import Assignment, Begun, Ended, Events, Progress, Resumed
 from runner.errors import Terminated
 from runner.outcome import Outcome
@@ -21,7 +20,8 @@ from runner.prepared import require_fit
 from runner.progress import Advance, progress
 from runner.report import print_outcomes
 from runner.signals import raise_what_was_swallowed
-from runner.sweep_folder import SweepFolder
+from runner.sweeps.announcements import say_resumed, say_way_back
+from runner.sweeps.folder import SweepFolder
 from runner.work import work_on
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> list[Outcome]:
     plan = make_plan(jobs)
     raise_what_was_swallowed()
     if plan.first.sweep.dry_run:
-        from runner.sweep import show_plan
+        from runner.sweeps.session import show_plan
 
         show_plan(plan)
         return []
     if is_sweep:
-        from runner.sweep import run_sweep
+        from runner.sweeps.session import run_sweep
 
         return run_sweep(plan)
     return [run_alone(plan)]

@@ -165,15 +165,21 @@ def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSO
     """
     try:
         values = json.loads(content)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep(name) from None
+    except ValueError as error:
         raise RecordError(f"{name}: must be JSON, got {shorten(str(error))}.") from None
     level, depth = [values], 0
     # Whatever is done with it later may recurse.
     while level := [held for value in level for held in _held(value)]:
         depth += 1
         if depth > _DEEPEST:
-            raise RecordError(f"{name}: must have at most {_DEEPEST} levels, got more.")
+            raise _too_deep(name)
     return values
+
+
+def _too_deep(name: str) -> RecordError:
+    return RecordError(f"{name}: must have at most {_DEEPEST} levels, got more.")
 
 
 def _held(value: object) -> Iterable[object]:

@@ -103,15 +103,15 @@ def _differing(
 
 def _told(what: str, then: Mapping[str, object], now: Mapping[str, object]) -> tuple[str, str]:
     """Write a fact of two environments so that it can be seen to differ."""
+    written = _in_a_row if what == "SIMD" else _text
     if what not in now:
-        return _text(then[what]), "not known"
+        return written(then[what]), "not known"
     if what not in then:
-        return _NOT_ON_RECORD, _text(now[what])
+        return _NOT_ON_RECORD, written(now[what])
     facts = then[what], now[what]
+    texts = written(facts[0]), written(facts[1])
     if what == "SIMD":
-        texts = simd_difference(*map(_in_a_row, facts))
-    else:
-        texts = _text(facts[0]), _text(facts[1])
+        texts = simd_difference(*texts)
     if texts[0] != texts[1]:
         return texts
     quoted = shorten(facts[0]), shorten(facts[1])

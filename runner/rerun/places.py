@@ -5,6 +5,7 @@ Without a word of the person who reruns, a recorded path is followed inside a fe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -91,15 +92,17 @@ def _followed(data: FileData, folders: list[Path], digest: str) -> Path:
     path = expanded(data.path)
     places = [path] if path.is_absolute() else [folder / path for folder in folders]
     allowed = [place for place in places if _is_inside(place, folders)]
-    told = f"{' or '.join(map(str, folders))}"
-    if not allowed:
+    told = " or ".join(map(str, folders))
+    there = [place for place in allowed if os.path.exists(place)]  # noqa: PTH110  (Path's own raises for a name too long)
+    # What is there but leads out is what the record means, not what another folder lacks.
+    leads_out = any(os.path.lexists(place) for place in places if place not in allowed)
+    if not allowed or (leads_out and not there):
         raise RecordError(
             f"data.path: must lead into {told} for a recorded path to be followed, got "
             f"{printable(data.path)!r}. If that file is meant, name it with --data."
         )
     if path.is_absolute():
         return path
-    there = [place for place in allowed if place.exists()]
     if not there:
         raise RecordError(
             f"data.path: must be a file in {told}, got {printable(data.path)!r}. If it is "

@@ -59,7 +59,7 @@ def at_call(name: str, call: int, number: signal.Signals) -> str:
     Parameters
     ----------
     name : str
-        Of the function, as in ``runner.sweep.say_start``.
+        Of the function, as in ``runner.sweeps.session.say_start``.
     """
     place, _, function = name.rpartition(".")
     return f"""

@@ -12,6 +12,7 @@ from tests.runner.cli.rerunning import (
     new_runs,
     record,
     start_anywhere,
+    sweep,
     verdict,
 )
 from tests.runner.cli.sweeping import Recorded, recorded
@@ -118,3 +119,15 @@ def test_other_data_are_refused_or_never_called_identical(
     options = ["--data", str(renamed), "--allow-data-change", "--tolerance", "0"]
     tolerated = rerun_of(shared, own, *options)
     assert (verdict(tolerated), tolerated.returncode) == ("CLOSE", 0)
+
+
+def test_splits_of_several_folds_are_told_apart(shared: Command, own: Recorded, tmp_path: Path):
+    folds = ["split=kfold", "split.fold=0,1", "training.epochs=1"]
+    parent, _ = sweep(shared, "experiment=own_csv", "data.path=mine.csv", *folds)
+    shorter = tmp_path / "shorter.csv"
+    shorter.write_text("".join(PENGUINS.read_text("utf-8").splitlines(keepends=True)[:-9]), "utf-8")
+    options = ["--data", str(shorter), "--allow-data-change"]
+    ended = rerun_of(shared, parent, *options)
+    assert ended.returncode == 5, ended.stderr
+    rows = [row.partition("  ")[0] for row in differing(ended)]
+    assert rows[:3] == ["data digest", "split digest, fold 0", "split digest, fold 1"]

@@ -53,6 +53,12 @@ def test_settings_of_others_stay_plain_values(fault: Fault) -> None:
     assert all(type(value) in {dict, list, str, int, float} for value in values.values())
 
 
+@pytest.mark.parametrize("depth", [20, 100_000])
+def test_json_that_is_too_deep_is_told_in_words_of_ours(depth: int) -> None:
+    with pytest.raises(RecordError, match=r"^run\.json: must have at most 16 levels, got more\.$"):
+        parse_json(b"[" * depth + b"]" * depth, "run.json")
+
+
 def test_the_largest_config_takes_seconds() -> None:
     n_lines = CONFIG_LIMIT // 25 // 8  # an eighth of it, so that the test itself takes none
     lines = "".join(f"k{number}: [1, 2.0, x]\n" for number in range(n_lines))

@@ -81,6 +81,8 @@ def test_of_an_unreadable_record_the_facts_that_decide_are_missing(decisive: obj
     assert {each.what for each in found} >= {"Python", "NumPy", "BLAS", "BLAS kernel", "CPU"}
     assert {each.original for each in found} == {"not on record"}
     assert all(each.decides for each in found)
+    (simd,) = [each.here for each in found if each.what == "SIMD"]
+    assert simd == " ".join(HERE["decisive"]["simd"])
 
 
 def test_a_fact_that_decides_and_is_missing_still_decides() -> None:

@@ -7,9 +7,9 @@ import pytest
 import scipy.stats
 from mlflow.entities import Run
 
-from runner.groups import Groups
 from runner.outcome import Outcome
 from runner.plan import Plan
+from runner.sweeps.groups import Groups
 from runner.tracking import RecordedRun, Store, open_store
 from tests.runner.jobs import plan
 from tests.runner.report.outcomes import failed, outcome

@@ -19,7 +19,7 @@ from runner.errors import ConfigError, MissingError
 from runner.names import run_name
 from runner.plan import Plan, PlannedJob
 from runner.summary import SEED
-from runner.sweep_folder import PLAN, PLAN_FOLDER
+from runner.sweeps.folder import PLAN, PLAN_FOLDER
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep, Store

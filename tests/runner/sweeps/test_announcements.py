@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from runner.announcements import (
+from runner.outcome import Outcome, Status
+from runner.stack import stacks
+from runner.sweeps.announcements import (
     points_run_once,
     print_plan,
     say,
@@ -15,8 +17,6 @@ from runner.announcements import (
     say_way_back,
     sweep_name,
 )
-from runner.outcome import Outcome, Status
-from runner.stack import stacks
 from tests.runner.jobs import MISSING, plan
 
 Captured = pytest.CaptureFixture[str]

@@ -6,7 +6,7 @@ import pytest
 
 from runner.outcome import Outcome
 from runner.plan import Plan
-from runner.sweep_run import recorded_sweep
+from runner.sweeps.run import recorded_sweep
 from runner.tracking import Store, open_store
 from tests.runner.jobs import plan
 

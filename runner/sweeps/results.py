@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.announcements import say
 from runner.config import to_yaml
 from runner.errors import ConfigError, DataError, RecordError
 from runner.outcome import Outcome, best_first, by_settings
@@ -18,6 +17,7 @@ from runner.prepared import require_fit
 from runner.record import scratch_folder
 from runner.report import columns, is_number, write_csv
 from runner.summary import Configuration, configurations, ranked
+from runner.sweeps.announcements import say
 from softnet import parameter_shapes
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from runner.errors import StoreError
 from runner.saved_state import write_state
-from runner.sweep_folder import SweepFolder
+from runner.sweeps.folder import SweepFolder
 from tests.runner.jobs import plan
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ Start = Callable[[Path], "subprocess.Popen[str]"]
 LOCK = """
 import sys
 from pathlib import Path
-from runner.sweep_folder import SweepFolder
+from runner.sweeps.folder import SweepFolder
 
 def say(text):
     print(text, flush=True)
@@ -59,7 +59,7 @@ LOCK_ON_A_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from runner.errors import StoreError
-from runner.sweep_folder import SweepFolder
+from runner.sweeps.folder import SweepFolder
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # no file may grow: as on a disk that is full
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -12,7 +12,15 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.announcements import (
+from runner.assignment import Assignment, Ended
+from runner.engine import n_cores
+from runner.errors import Terminated
+from runner.outcome import Outcome
+from runner.plan import Plan
+from runner.progress import progress
+from runner.report import SweepReport, print_sweep
+from runner.stack import stacks
+from runner.sweeps.announcements import (
     points_run_once,
     print_plan,
     say_start,
@@ -20,27 +28,19 @@ from runner.announcements import (
     say_way_back,
     sweep_name,
 )
-from runner.assignment import Assignment, Ended
-from runner.earlier_jobs import known_again, with_earlier_jobs
-from runner.engine import n_cores
-from runner.errors import Terminated
-from runner.groups import Groups
-from runner.outcome import Outcome
-from runner.plan import Plan
-from runner.progress import progress
-from runner.report import SweepReport, print_sweep
-from runner.results import store_results
-from runner.stack import stacks
-from runner.standing import (
+from runner.sweeps.earlier_jobs import known_again, with_earlier_jobs
+from runner.sweeps.folder import PLAN_FOLDER, SweepFolder
+from runner.sweeps.groups import Groups
+from runner.sweeps.results import store_results
+from runner.sweeps.run import recorded_sweep
+from runner.sweeps.standing import (
     Standing,
     bring_up_to_date,
     outdated,
     recorded_outcomes,
     standing_of,
 )
-from runner.supervision import ended_jobs_of
-from runner.sweep_folder import PLAN_FOLDER, SweepFolder
-from runner.sweep_run import recorded_sweep
+from runner.sweeps.supervision import ended_jobs_of
 
 if TYPE_CHECKING:
     from runner.tracking import Store

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.earlier_jobs import with_earlier_jobs
 from runner.plan import Plan
+from runner.sweeps.earlier_jobs import with_earlier_jobs
 from runner.tracking import Store, open_store
 from tests.runner.jobs import plan
 

@@ -9,13 +9,13 @@ from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runner.announcements import say_resumed
 from runner.assignment import Assignment, Ended, Progress, Resumed
 from runner.engine import Crashed, Engine, Work, n_cores
 from runner.plan import Plan
 from runner.stack import Stack, stacks
-from runner.standing import standing_of
-from runner.sweep_folder import SweepFolder
+from runner.sweeps.announcements import say_resumed
+from runner.sweeps.folder import SweepFolder
+from runner.sweeps.standing import standing_of
 from runner.work import work_on
 
 if TYPE_CHECKING:

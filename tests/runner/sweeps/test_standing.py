@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.groups import Groups
 from runner.plan import Plan
-from runner.standing import bring_up_to_date, outdated, standing_of
-from runner.sweep_run import recorded_sweep
+from runner.sweeps.groups import Groups
+from runner.sweeps.run import recorded_sweep
+from runner.sweeps.standing import bring_up_to_date, outdated, standing_of
 from runner.tracking import Store, open_store
 from tests.runner.jobs import plan, work
 

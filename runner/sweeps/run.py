@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from runner.announcements import sweep_name
-from runner.earlier_jobs import settings_digest
 from runner.errors import StoreError
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.record import close_run
 from runner.signals import held
+from runner.sweeps.announcements import sweep_name
+from runner.sweeps.earlier_jobs import settings_digest
 from runner.tracking import SUMMED_UP, UNREAD
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from runner.config import Experiment
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.prepared import prepare
-from runner.results import store_results
+from runner.sweeps.results import store_results
 from runner.tracking import RecordedRun, Store, open_store
 from softnet import Network
 from tests.runner.jobs import outcomes, plan, weights_of, work
