@@ -15,8 +15,7 @@ from runner import garbage
 from runner.commands import COMMANDS
 from runner.errors import CommandError, RunnerError, Terminated, nearest
 from runner.signals import INTERRUPTED, TERMINATED, raise_on_sigterm, raise_what_was_swallowed
-from runner.streams import make_streams_last
-from runner.text import printable, without_passwords
+from runner.streams import make_streams_last, say
 from runner.usage import HELP, help_page
 
 
@@ -46,14 +45,9 @@ def _carried_out(arguments: Sequence[str]) -> int:
     except RunnerError as error:
         # Where a library swallowed SIGTERM, it complains of what was left half done.
         raise_what_was_swallowed()
-        _say(str(error))
+        say(str(error))
         code = error.exit_code
     return code
-
-
-def _say(text: str) -> None:
-    for line in text.splitlines():
-        print(printable(without_passwords(line)), file=sys.stderr)  # noqa: T201  (messages are for people)
 
 
 def carry_out(arguments: Sequence[str]) -> int:
@@ -96,7 +90,7 @@ def _named(word: str) -> Callable[[Sequence[str]], int | None]:
 def _say_many(n_jobs: int) -> None:
     # To compose and plan so many takes so long that a person wonders.
     if n_jobs >= 2_000:
-        _say(f"Planning {n_jobs:,} jobs.")
+        say(f"Planning {n_jobs:,} jobs.")
 
 
 def _run(arguments: Sequence[str]) -> int:

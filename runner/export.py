@@ -6,7 +6,7 @@ from runner.config import FileData
 from runner.errors import CommandError
 from runner.places import expanded
 from runner.records import Original, rerun_command, write_folder
-from runner.sweeps.announcements import say
+from runner.streams import say
 from runner.tracking import find_original
 
 

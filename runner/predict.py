@@ -23,7 +23,7 @@ from runner.errors import CommandError, ConfigError, DataError, RecordError, sho
 from runner.places import expanded
 from runner.records import Original, find_source
 from runner.report import cell, count
-from runner.sweeps.announcements import say
+from runner.streams import say
 from runner.text import printable
 from softnet import Network, parameter_shapes
 

@@ -9,7 +9,7 @@ from runner.report.rerun import RerunLine, RerunReport, differing_settings, prin
 from runner.rerun.repetition import Repeated, Repetition, exit_code
 from runner.rerun.request import Options, request
 from runner.rerun.session import run_request
-from runner.sweeps.announcements import say
+from runner.streams import say
 from runner.tracking import flattened
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 from runner.errors import StoreError
+from runner.text import printable, without_passwords
 
 
 class _Lasting(io.TextIOWrapper):
@@ -54,6 +56,13 @@ def make_streams_last() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = _lasting(sys.stdout, 1)
     sys.stderr = _lasting(sys.stderr, 2)
+
+
+def say(text: str) -> None:
+    """Print lines for a person; a stream that cannot be written to is no reason to stop."""
+    with suppress(OSError, ValueError, AttributeError, StoreError):
+        for line in text.splitlines():
+            print(printable(without_passwords(line)), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
 
 
 def _lasting(stream: TextIO | None, number: int) -> _Lasting:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from runner.outcome import Outcome
 from runner.plan import Plan
 from runner.report import count
 from runner.stack import Stack
-from runner.text import elide, printable, without_passwords
+from runner.streams import say
+from runner.text import elide, printable
 
 _VALUES_SHOWN = 6
 
@@ -23,13 +23,6 @@ _VALUES_SHOWN = 6
 def sweep_name(plan: Plan) -> str:
     """Return what a sweep is called: its name, or else an address that fits on a command line."""
     return plan.first.sweep.name or f"sweep-{plan.identity[:6]}"
-
-
-def say(text: str) -> None:
-    """Print lines for a person; a stream that cannot be written to is no reason to stop."""
-    with suppress(OSError, ValueError, AttributeError):
-        for line in text.splitlines():
-            print(printable(without_passwords(line)), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
 
 
 def say_wait(process: str) -> None:

@@ -16,8 +16,8 @@ from runner.plan import Plan, PlannedJob
 from runner.prepared import require_fit
 from runner.record import scratch_folder
 from runner.report import columns, is_number, write_csv
+from runner.streams import say
 from runner.summary import Configuration, configurations, ranked
-from runner.sweeps.announcements import say
 from softnet import parameter_shapes
 
 if TYPE_CHECKING:

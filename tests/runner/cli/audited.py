@@ -14,6 +14,7 @@ from types import CodeType
 
 from runner import cli
 from runner.errors import RunnerError
+from runner.streams import say
 
 NOTED = ("import", "exec", "compile", "open", "socket.connect", "socket.getaddrinfo", "ctypes.")
 NOTED += ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.rename")
@@ -40,7 +41,7 @@ def repeat(folder: str) -> dict[str, object]:
         try:
             code = cli.carry_out(["rerun", folder, "--check"])
         except RunnerError as error:
-            cli._say(str(error))
+            say(str(error))
             code = error.exit_code
     done, noted = noted, None
     # Every record has files of the same names.
