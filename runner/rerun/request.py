@@ -108,6 +108,8 @@ def request(options: Options) -> Request:
         If the command, the store or the data are of no use.
     """
     parent, store, sources = _sources(options)
+    if store is not None and not options.check:
+        store.settle()
     n_in_all = len(sources)
     if options.sample is not None:
         if parent is None:

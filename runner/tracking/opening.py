@@ -33,6 +33,8 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
     ------
     ConfigError
         If the URI is of no use, or no server answers there.
+    RecordError
+        If the experiment's artifacts would go where they may not.
     StoreError
         If the store cannot be used.
     """
@@ -43,6 +45,7 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
         experiment_id = experiment_id_of(client, wanted, address)
     store = Store(address, client, experiment_id, wanted, is_named=uri is not None)
     store.close_abandoned_runs()
+    store.settle()
     return store
 
 

@@ -198,7 +198,12 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
             )
         experiment = client.get_experiment(run.info.experiment_id)
     store = Store(
-        address, client, experiment.experiment_id, experiment.name, is_named=uri is not None
+        address,
+        client,
+        experiment.experiment_id,
+        experiment.name,
+        is_named=uri is not None,
+        is_believed=False,
     )
     store.close_abandoned_runs()
     if run.info.status == "RUNNING":

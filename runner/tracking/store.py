@@ -18,6 +18,7 @@ from runner.environment import environment
 from runner.places import outputs_folder
 from runner.tracking import library
 from runner.tracking.address import Address, experiment_link
+from runner.tracking.destinations import Destination, destination_of
 from runner.tracking.processes import Presence, dead
 from runner.tracking.runs import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
 from runner.tracking.sweeps import Sweeps
@@ -42,6 +43,9 @@ class Store:
         The MLflow experiment that runs go to.
     is_named : bool
         Whether the config names the store, which other commands then have to be told.
+    is_believed : bool
+        Whether the person chose it to record in; else it was opened to look a run up, and may have
+        been made by anybody.
     """
 
     def __init__(
@@ -52,12 +56,15 @@ class Store:
         experiment: str,
         *,
         is_named: bool = False,
+        is_believed: bool = True,
     ) -> None:
         self.address = address
         self.client = client
         self.experiment_id = experiment_id
         self.experiment = experiment
         self._is_named = is_named
+        self._is_believed = is_believed
+        self._destination: Destination | None = None
         self._presence: Presence | None = None
 
     @property
@@ -79,6 +86,26 @@ class Store:
         if self._is_named:
             return f"runner ui --uri {shlex.quote(self.address.uri)}"
         return f"runner ui  ({library.masked(self.address.uri)})"
+
+    def settle(self) -> Destination:
+        """Find out where what is recorded goes: best done before there is anything to record.
+
+        Raises
+        ------
+        RecordError
+            If the store names a place where it may not go.
+        StoreError
+            If the store fails.
+        """
+        if self._destination is None:
+            with library.in_words(self.address.uri):
+                self._destination = destination_of(
+                    self.client,
+                    self.address,
+                    self.client.get_experiment(self.experiment_id),
+                    is_believed=self._is_believed,
+                )
+        return self._destination
 
     def start_run(
         self,
@@ -110,8 +137,10 @@ class Store:
         ------
         StoreError
             If the store fails; there is then no run.
+        RecordError
+            If its artifacts may not go where the store says.
         """
-        presence = self._present()
+        destination, presence = self.settle(), self._present()
         all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
@@ -122,7 +151,10 @@ class Store:
                 tags={key: cut(value) for key, value in all_tags.items()},
                 run_name=name,
             )
-        return RecordedRun(self.client, run, params, self.address.uri, presence, flush_every_s)
+            place = destination.of_run(self.client, run)
+        return RecordedRun(
+            self.client, run, place, params, self.address.uri, presence, flush_every_s
+        )
 
     def reopen_run(self, run_id: str) -> RecordedRun:
         """Set a run that has ended to RUNNING again, in the hands of this process.
@@ -132,14 +164,15 @@ class Store:
         StoreError
             If the store fails, or has no such run.
         """
-        presence = self._present()
+        destination, presence = self.settle(), self._present()
         with library.in_words(self.address.uri):
             self.client.set_tag(run_id, "runner.process", presence.name)
             self.client.update_run(run_id, "RUNNING")
             run = self.client.get_run(run_id)
             if FAILURE in run.data.tags:  # of an end that is none any more
                 self.client.delete_tag(run_id, FAILURE)
-        return RecordedRun(self.client, run, {}, self.address.uri, presence)
+            place = destination.of_run(self.client, run)
+        return RecordedRun(self.client, run, place, {}, self.address.uri, presence)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Put tags on a run, whatever its state.
@@ -214,7 +247,8 @@ class Store:
             from runner.tracking.models import log_model
 
             return log_model(
-                self.client, self.experiment_id, run.run_id, prepared, weights, activation
+                *(self.client, self.settle(), self.experiment_id, run.run_id),
+                *(prepared, weights, activation),
             )
 
     def close_abandoned_runs(self) -> list[str]:
