@@ -34,3 +34,15 @@ def set_place_of_model(client: MlflowClient, model_id: str, uri: str) -> None:
     with store_of(client).ManagedSessionMaker(read_only=False) as session:
         model = session.query(SqlLoggedModel).filter_by(model_id=model_id)
         model.update({"artifact_location": uri})
+
+
+def metric_names(client: MlflowClient, run_id: str) -> list[str]:
+    """Return the metrics of which a database has any value; none of a server, which tells less."""
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+    store = store_of(client)
+    if not hasattr(store, "ManagedSessionMaker"):
+        return []
+    with store.ManagedSessionMaker() as session:
+        found = session.query(SqlMetric.key).filter_by(run_uuid=run_id).distinct()
+        return [key for (key,) in found]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.runner.cli.odd_rows import CHANGES
 from tests.runner.cli.rerunning import moved, sweep, verdict
 from tests.runner.cli.sweeping import Recorded
-from tests.runner.cli.tampering import CHANGES, Job, Phrases
+from tests.runner.cli.tampering import Job, Phrases
 from tests.runner.conftest import Command
 
 SWEEP = [
