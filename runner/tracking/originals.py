@@ -186,7 +186,7 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     if address.database is not None and not address.database.exists():
         raise unknown
     library.follow_no_redirects()
-    client = connect(address)
+    client = connect(address, may_only_read=True)
     with in_record(f"run {run_id}", address.uri):
         from mlflow.exceptions import MlflowException
 
@@ -215,7 +215,9 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     store.close_abandoned_runs()
     if run.info.status == "RUNNING":
         with library.in_words(address.uri):
-            if is_gone(texts_of(run.data.tags).get("runner.process", "")):
+            if not store.is_read_only and is_gone(
+                texts_of(run.data.tags).get("runner.process", "")
+            ):
                 close_unclosed(client, run_id)
             run = client.get_run(run_id)
     return RecordedOriginal(store, run)

@@ -6,20 +6,18 @@ that `MLFLOW_RUN_ID` and the like cannot disturb.
 
 from __future__ import annotations
 
-import getpass
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.environment import environment
 from runner.places import outputs_folder
-from runner.tracking import library
+from runner.tracking import database, library
 from runner.tracking.address import Address, experiment_link
 from runner.tracking.destinations import Destination, destination_of
 from runner.tracking.processes import Presence, dead
+from runner.tracking.provenance import process_tags
 from runner.tracking.runs import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
 from runner.tracking.sweeps import Sweeps
 
@@ -75,8 +73,13 @@ class Store:
     @property
     def folder(self) -> Path:
         """The folder for what belongs to the store and not into it: beside its database."""
-        database = self.address.database
-        return outputs_folder() if database is None else database.parent
+        file = self.address.database
+        return outputs_folder() if file is None else file.parent
+
+    @property
+    def is_read_only(self) -> bool:
+        """Tell whether nothing can be recorded in it, as on a medium that is only read."""
+        return self.address.database is not None and database.is_read_only(self.address.database)
 
     @property
     def where(self) -> str:
@@ -95,9 +98,11 @@ class Store:
         RecordError
             If the store names a place where it may not go.
         StoreError
-            If the store fails.
+            If the store fails, or cannot be written.
         """
         if self._destination is None:
+            if self.address.database is not None:
+                database.require_writable(self.address.database)
             with library.in_words(self.address.uri):
                 self._destination = destination_of(
                     self.client,
@@ -141,7 +146,7 @@ class Store:
             If its artifacts may not go where the store says.
         """
         destination, presence = self.settle(), self._present()
-        all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)
+        all_tags = process_tags() | {"runner.process": presence.name} | dict(tags)
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
         with library.in_words(self.address.uri):
@@ -264,7 +269,7 @@ class Store:
         StoreError
             If the store fails.
         """
-        if self.address.database is None:
+        if self.address.database is None or self.is_read_only:
             return []
         closed: list[str] = []
         with library.in_words(self.address.uri):
@@ -281,17 +286,3 @@ class Store:
                 close_unclosed(self.client, run.info.run_id)
                 closed.append(run.info.run_id)
         return closed
-
-
-def _process_tags() -> dict[str, str]:
-    """Fill the columns that MLflow's UI has for any run."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "unknown"
-    git = environment()["git"]
-    return {
-        "mlflow.user": user,
-        "mlflow.source.name": Path(sys.argv[0]).name or "python",
-        "mlflow.source.type": "LOCAL",
-    } | ({"mlflow.source.git.commit": git["commit"]} if git else {})
