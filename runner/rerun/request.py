@@ -115,6 +115,8 @@ def request(options: Options) -> Request:
             "--data: must be left out beside data=... or data.path=..., which name the file too."
         )
     parent, store, sources = _sources(options)
+    if store is not None and not options.check:
+        store.settle()
     n_in_all = len(sources)
     if options.sample is not None:
         if parent is None:

@@ -10,11 +10,12 @@ import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from runner.errors import MissingError, RecordError, StoreError, shorten
 from runner.text import printable, without_passwords
 from runner.tracking import library
+from runner.tracking.locations import is_folder, local_folder, settled
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,11 +51,7 @@ def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, l
     """
     if address.is_server:
         return _from_server(client, address, run.info.run_id, name, limit)
-    folder = _folder(run)
-    if not folder.is_dir() and address.artifacts is not None:
-        # A store that was moved, or copied to another machine, took its artifacts along.
-        moved = address.artifacts.joinpath(*folder.parts[-3:])
-        folder = moved if moved.is_dir() else folder
+    folder = _folder(address, run)
     # Above them a person may have put a link to another disk; MLflow puts none here.
     for place in (folder, folder.parent):
         if place.is_symlink():
@@ -64,23 +61,19 @@ def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, l
     return read_file(folder, name, limit)
 
 
-def _folder(run: Run) -> Path:
+def _folder(address: Address, run: Run) -> Path:
     """Return the folder of a run's artifacts, which the store is free to name."""
-    uri = str(run.info.artifact_uri)
-    try:
-        parts = urlsplit(uri)
-        path = Path(unquote(parts.path) if parts.scheme == "file" else uri)
-        sound = parts.scheme in {"", "file"} and not parts.netloc and path.is_absolute()
-    except ValueError:  # brackets that enclose no address
-        path, sound = Path(), False
+    uri, run_id = str(run.info.artifact_uri), run.info.run_id
+    named = local_folder(uri)
     # As MLflow lays them out: whatever else a store names, it is not this run's.
-    of_run = path.parts[-2:] == (run.info.run_id, "artifacts")
-    if not (sound and of_run) or ".." in path.parts or "\0" in str(path):
+    if named is None or named.parts[-2:] != (run_id, "artifacts"):
         raise RecordError(
-            f"artifacts: must be in a folder .../{run.info.run_id}/artifacts of this machine, or "
+            f"artifacts: must be in a folder .../{run_id}/artifacts of this machine, or "
             f"be served by the tracking server, got {shorten(without_passwords(uri))}."
         )
-    return path
+    # A store that was moved, or copied to another machine, took its artifacts along.
+    folder = settled(address, named.parent.parent) / run_id / "artifacts"
+    return named if is_folder(named) and not is_folder(folder) else folder
 
 
 def read_file(folder: Path, name: str, limit: int) -> bytes:

@@ -8,7 +8,9 @@ that MLflow would write go into MLflow's tables at once, in one transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runner.tracking.rows import store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,11 +65,9 @@ def _is_known(client: MlflowClient) -> bool:
     import mlflow
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    return mlflow.__version__.startswith(_KNOWN_MLFLOW) and type(_store(client)) is SqlAlchemyStore
-
-
-def _store(client: MlflowClient) -> Any:  # noqa: ANN401  (MLflow has no annotation for it)
-    return client._tracking_client.store  # noqa: SLF001  (MLflow has no public way to it)
+    return (
+        mlflow.__version__.startswith(_KNOWN_MLFLOW) and type(store_of(client)) is SqlAlchemyStore
+    )
 
 
 def _write_rows(
@@ -81,7 +81,7 @@ def _write_rows(
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlTag
     from sqlalchemy import insert
 
-    store = _store(client)
+    store = store_of(client)
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     newest: dict[str, tuple[tuple[int, int, float], dict[str, object]]] = {}
     for key, number, at_ms, step in metrics:

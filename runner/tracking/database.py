@@ -50,7 +50,53 @@ def ensure(database: Path, artifacts: Path) -> None:
                     _make(database, artifacts)
         except OSError as error:
             raise disk_error(database, error) from error
-    _check(database)
+    _check(database, "mode=rw")
+
+
+def is_read_only(database: Path) -> bool:
+    """Tell whether a database that is there cannot be written: SQLite needs its folder too."""
+    can_write = os.access(database, os.R_OK | os.W_OK) and os.access(database.parent, os.W_OK)
+    return not can_write and database.exists()
+
+
+def require_writable(database: Path) -> None:
+    """Make sure that a database can be written.
+
+    Raises
+    ------
+    StoreError
+        If it cannot.
+    """
+    if is_read_only(database):
+        raise StoreError(f"{database}: cannot be written: it, or its folder, is read-only")
+
+
+def reading_uri(database: Path) -> str:
+    """Return the URI for SQLAlchemy that reads a database which cannot be written.
+
+    Raises
+    ------
+    StoreError
+        If this MLflow cannot use it, or it is not whole without a log that cannot be read here.
+    """
+    # A log is shared through a file beside it, which cannot be made in a folder that is only read.
+    # Without a log, nobody is at work: SQLite may take the file for one that never changes.
+    log = Path(f"{database}-wal")
+    try:
+        has_log = log.exists() and log.stat().st_size > 0
+        has_memory = Path(f"{database}-shm").exists() or os.access(database.parent, os.W_OK)
+    except OSError as error:
+        raise disk_error(log, error) from error
+    if has_log and not has_memory:
+        raise StoreError(
+            f"{database}: is read-only, and its latest changes are in {log.name}, which SQLite "
+            "reads only where it can write. Copy both to another folder."
+        )
+    query = "mode=ro" if has_memory else "mode=ro&immutable=1"
+    _check(database, query)
+    # Twice encoded: SQLAlchemy decodes what it takes for a path. With the driver's name, since
+    # MLflow makes the folders of what begins with "sqlite:///".
+    return f"sqlite+pysqlite:///{database.as_uri().replace('%', '%25')}?{query}&uri=true"
 
 
 @contextmanager
@@ -104,16 +150,16 @@ def _remove(unfinished: Path) -> None:
         Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
 
 
-def _check(database: Path) -> None:
+def _check(database: Path, query: str) -> None:
     """Read the schema's number; SQLite itself notices text, truncation and damage."""
     try:
         # To SQLite a file of zero bytes is a fine database; to us it is what a full disk left.
         size = database.stat().st_size
         if size == 0:
             raise StoreError(f"{database}: is empty (0 bytes), not an MLflow database.{_ADVICE}")
-        if not os.access(database, os.R_OK | os.W_OK) or not os.access(database.parent, os.W_OK):
-            raise StoreError(f"{database}: cannot be written: it, or its folder, is read-only")
-        uri = f"{database.as_uri()}?mode=rw"
+        if query == "mode=rw":
+            require_writable(database)
+        uri = f"{database.as_uri()}?{query}"
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCKED_FOR_S)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             # SQLite takes the missing end of a last page for zeros.

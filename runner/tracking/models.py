@@ -24,6 +24,7 @@ import runner.errors
 import runner.preprocess
 import softnet
 from runner.run_files import model_settings
+from runner.tracking.destinations import send_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from runner.data import Dataset
     from runner.prepared import Prepared
+    from runner.tracking.destinations import Destination
 
 _SERVED = Path(__file__).with_name("served_model.py")
 _EXAMPLE_ROWS = 3
@@ -40,6 +42,7 @@ _NEEDS = ("mlflow", "numpy", "pandas", "threadpoolctl")
 
 def log_model(
     client: MlflowClient,
+    destination: Destination,
     experiment_id: str,
     run_id: str,
     prepared: Prepared,
@@ -52,6 +55,8 @@ def log_model(
     ----------
     client : MlflowClient
         Of the run's store.
+    destination : Destination
+        Where the files of the experiment go.
     experiment_id, run_id : str
         Whose model it is.
     prepared : Prepared
@@ -73,10 +78,12 @@ def log_model(
     """
     # A fixed name, so that runs:/<run id>/model leads there.
     logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+    place = destination.of_model(client, logged)
     with TemporaryDirectory(prefix="runner-model-") as scratch:
         folder = Path(scratch, "model")
-        _save(folder, logged, prepared, weights, activation)
-        client.log_model_artifacts(logged.model_id, str(folder))
+        _save(folder, logged, place, prepared, weights, activation)
+        # The client's log_model_artifacts would ask the store again where they go.
+        send_folder(client, folder, place)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     return f"models:/{logged.model_id}"
@@ -85,6 +92,7 @@ def log_model(
 def _save(
     folder: Path,
     logged: LoggedModel,
+    place: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
     activation: str,
@@ -101,7 +109,7 @@ def _save(
     _copy_code(folder)
     _write_requirements(folder)
     model = Model(
-        artifact_path=logged.artifact_location,
+        artifact_path=place,
         run_id=logged.source_run_id,
         model_uuid=logged.model_id,
         model_id=logged.model_id,

@@ -35,6 +35,8 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
     ------
     ConfigError
         If the URI is of no use, or no server answers there.
+    RecordError
+        If the experiment's artifacts would go where they may not.
     StoreError
         If the store cannot be used.
     """
@@ -45,6 +47,7 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
         experiment_id = experiment_id_of(client, wanted, address)
     store = Store(address, client, experiment_id, wanted, is_named=uri is not None)
     store.close_abandoned_runs()
+    store.settle()
     return store
 
 
@@ -59,7 +62,7 @@ def find_store(uri: str | None, experiment: str | None, name: str) -> Store | No
     address = resolve(uri)
     if address.database is not None and not address.database.exists():
         return None
-    client = connect(address)
+    client = connect(address, may_only_read=True)
     wanted = _wanted(experiment, name)
     with library.in_words(address.uri):
         found = client.get_experiment_by_name(wanted)
@@ -79,7 +82,7 @@ def find_stores(uri: str | None) -> dict[str, Store]:
     address = resolve(uri)
     if address.database is not None and not address.database.exists():
         return {}
-    client = connect(address)
+    client = connect(address, may_only_read=True)
     with library.in_words(address.uri):
         found = list(client.search_experiments())
     return {
@@ -92,8 +95,15 @@ def _wanted(experiment: str | None, name: str) -> str:
     return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
 
 
-def connect(address: Address) -> MlflowClient:
+def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
     """Return a client of a store, whose database is made where it is missing.
+
+    Parameters
+    ----------
+    address : Address
+        Where it is.
+    may_only_read : bool
+        Whether a database that cannot be written will do.
 
     Raises
     ------
@@ -104,15 +114,19 @@ def connect(address: Address) -> MlflowClient:
     """
     if address.is_server:
         check_answers(address)
+    uri = address.uri
     if address.database is not None and address.artifacts is not None:
-        database.ensure(address.database, address.artifacts)
+        if may_only_read and database.is_read_only(address.database):
+            uri = database.reading_uri(address.database)
+        else:
+            database.ensure(address.database, address.artifacts)
     library.prepare()
     from mlflow import MlflowClient
 
     from runner.tracking.connections import engine_of, tune
 
     with library.in_words(address.uri):
-        client = MlflowClient(address.uri)
+        client = MlflowClient(uri)
         engine = engine_of(client)
         if engine is not None and address.database is not None:
             tune(engine)

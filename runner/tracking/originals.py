@@ -16,14 +16,17 @@ from runner.errors import CommandError, RecordError, shorten
 from runner.tracking import library
 from runner.tracking.address import resolve
 from runner.tracking.artifacts import read_artifact
+from runner.tracking.checked import in_record, metric_of, numbers_of, tags_of, texts_of
 from runner.tracking.opening import connect
 from runner.tracking.processes import is_gone
 from runner.tracking.recorded import REPLACED, final_metrics
+from runner.tracking.rows import metric_names
 from runner.tracking.runs import FAILURE, close_unclosed
 from runner.tracking.store import Store
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
 
 _ID = re.compile(r"[0-9a-f]{32}")
 # What the runs of several have in common: the tag, by the kind of run that is their parent.
@@ -91,18 +94,18 @@ class RecordedOriginal:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """Its tags."""
-        return dict(self.run.data.tags)
+        """Its tags; see `tags_of`."""
+        return tags_of(self.run.data.tags)
 
     @property
     def params(self) -> Mapping[str, str]:
         """Its params."""
-        return dict(self.run.data.params)
+        return texts_of(self.run.data.params)
 
     @property
     def final(self) -> Mapping[str, float]:
         """The metrics of the weights that were kept."""
-        return final_metrics(self.run.data.metrics)
+        return final_metrics(numbers_of(self.run.data.metrics))
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -111,8 +114,8 @@ class RecordedOriginal:
         for (name, step), values in self.metrics().items():
             last[name] = max(last.get(name, (step, values)), (step, values), key=itemgetter(0))
         return tuple(
-            f"{name}: tables show {shown!r}, which is not its last value: it was changed after the "
-            "run"
+            f"{name}: tables show {shorten(shown)}, which is not its last value: it was changed "
+            "after the run"
             for name, shown in self.run.data.metrics.items()
             if repr(shown) not in map(repr, last.get(name, (0, ()))[1])
         )
@@ -131,6 +134,8 @@ class RecordedOriginal:
 
         Raises
         ------
+        RecordError
+            If one of them is no number.
         StoreError
             If the store fails.
         """
@@ -139,12 +144,14 @@ class RecordedOriginal:
     @cached_property
     def _history(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
         found: dict[tuple[str, int], dict[str, float]] = {}
-        with library.in_words(self.store.address.uri):
-            for name in self.run.data.metrics:
-                for entry in self.store.client.get_metric_history(self.run_id, name):
-                    value = float(entry.value)
+        client = self.store.client
+        with in_record(self.place, self.store.address.uri):
+            # Tables show those that have a last value; the record of another may be there alone.
+            for key in dict.fromkeys([*self.run.data.metrics, *metric_names(client, self.run_id)]):
+                for entry in client.get_metric_history(self.run_id, key):
+                    name, step, value = metric_of(key, entry.step, entry.value)
                     # By its text, since one NaN is as good as another.
-                    found.setdefault((name, int(entry.step)), {})[repr(value)] = value
+                    found.setdefault((name, step), {})[repr(value)] = value
         return {place: tuple(values.values()) for place, values in found.items()}
 
 
@@ -163,7 +170,7 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     CommandError
         If it is no id, or there is no such run.
     RecordError
-        If the run was deleted.
+        If the run was deleted, or its row in the database makes no sense.
     RunnerError
         If the store is of no use.
     """
@@ -179,8 +186,8 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     if address.database is not None and not address.database.exists():
         raise unknown
     library.follow_no_redirects()
-    client = connect(address)
-    with library.in_words(address.uri):
+    client = connect(address, may_only_read=True)
+    with in_record(f"run {run_id}", address.uri):
         from mlflow.exceptions import MlflowException
 
         try:
@@ -196,17 +203,38 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
                 f"run {run_id}: was deleted. Bring it back with\n"
                 f"  mlflow runs restore --run-id {run_id}"
             )
-        experiment = client.get_experiment(run.info.experiment_id)
+        experiment = _experiment_of(client, run)
     store = Store(
-        address, client, experiment.experiment_id, experiment.name, is_named=uri is not None
+        address,
+        client,
+        experiment.experiment_id,
+        experiment.name,
+        is_named=uri is not None,
+        is_believed=False,
     )
     store.close_abandoned_runs()
     if run.info.status == "RUNNING":
         with library.in_words(address.uri):
-            if is_gone(run.data.tags.get("runner.process", "")):
+            if not store.is_read_only and is_gone(
+                texts_of(run.data.tags).get("runner.process", "")
+            ):
                 close_unclosed(client, run_id)
             run = client.get_run(run_id)
     return RecordedOriginal(store, run)
+
+
+def _experiment_of(client: MlflowClient, run: Run) -> Experiment:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_experiment(run.info.experiment_id)
+    except MlflowException as error:
+        if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            raise
+        raise RecordError(
+            f"run {run.info.run_id}: must be in an experiment of the store, "
+            f"got {shorten(run.info.experiment_id)}."
+        ) from None
 
 
 def original_of(store: Store, run_id: str) -> RecordedOriginal:
@@ -217,7 +245,7 @@ def original_of(store: Store, run_id: str) -> RecordedOriginal:
     StoreError
         If the store fails, or has no such run.
     """
-    with library.in_words(store.address.uri):
+    with in_record(f"run {run_id}", store.address.uri):
         return RecordedOriginal(store, store.client.get_run(run_id))
 
 
@@ -238,7 +266,7 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
     seen: set[str] = set()
     token: str | None = None
     while True:
-        with library.in_words(store.address.uri):
+        with in_record(f"a job of {parent.place}", store.address.uri):
             page = store.client.search_runs(
                 [store.experiment_id],
                 wanted,
@@ -255,7 +283,7 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
             # A job that failed and was run again has two: the one that ended well stands.
             if REPLACED in run.data.tags:
                 continue
-            key = run.data.tags.get("runner.key", run.info.run_id)
+            key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
             if key not in found or found[key].info.status != "FINISHED":
                 found[key] = run
         # A page with nothing new would be followed by others without an end.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from runner.outcome import Outcome, Status
+from runner.tracking.checked import numbers_of, texts_of
 from runner.tracking.runs import FAILURE
 
 if TYPE_CHECKING:
@@ -76,17 +77,17 @@ class RecordedJob:
 
 def sweep_of(run: Run) -> RecordedSweep:
     """Read the run of a sweep."""
-    tags, metrics = run.data.tags, run.data.metrics
+    tags, metrics = texts_of(run.data.tags), numbers_of(run.data.metrics)
     has_ended = tags.get(SUMMED_UP) == "true"
     return RecordedSweep(
         run_id=run.info.run_id,
-        name=run.info.run_name or "",
+        name=str(run.info.run_name or ""),
         identity=tags.get("runner.plan", ""),
         status=run.info.status,
         experiment_id=run.info.experiment_id,
         metric=tags.get("runner.metric", "val/loss"),
         n_jobs=int(_number(tags.get("runner.n_jobs"))),
-        started_s=run.info.start_time / 1000,
+        started_s=_number(run.info.start_time) / 1000,
         duration_s=_number(tags.get("runner.duration_s")),
         n_finished=int(_number(metrics.get("n_finished"))) if has_ended else None,
         n_failed=int(_number(metrics.get("n_failed"))) if has_ended else None,
@@ -104,17 +105,18 @@ def _number(value: object) -> float:
 
 def outcome_of(run: Run) -> Outcome:
     """Read the run of a job."""
-    ended_ms = run.info.end_time or run.info.start_time
-    status = run.info.status
+    started_ms = _number(run.info.start_time)
+    ended_ms = _number(run.info.end_time) or started_ms
+    status, tags = run.info.status, texts_of(run.data.tags)
     return Outcome(
-        name=run.info.run_name or "",
+        name=str(run.info.run_name or ""),
         run_id=run.info.run_id,
         # A run that is still RUNNING has no outcome yet, and may never have one.
         status=cast("Status", status) if status in {"FINISHED", "FAILED"} else "KILLED",
-        varied=varied_of(run.data.tags),
-        metrics=final_metrics(run.data.metrics),
-        failure=run.data.tags.get(FAILURE),
-        duration_s=(ended_ms - run.info.start_time) / 1000,
+        varied=varied_of(tags),
+        metrics=final_metrics(numbers_of(run.data.metrics)),
+        failure=tags.get(FAILURE),
+        duration_s=(ended_ms - started_ms) / 1000,
     )
 
 
@@ -122,6 +124,7 @@ def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
     """Read the overrides by which a run differed from others; none from what anybody scribbled."""
     try:
         varied = json.loads(tags.get("runner.varied", "{}"))
+        json.dumps(varied, ensure_ascii=False).encode()  # halves of characters cannot be printed
     except (ValueError, RecursionError):
         varied = None
     is_sound = isinstance(varied, dict) and all(isinstance(v, str) for v in varied.values())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from runner.signals import held
 from runner.tracking import library
 from runner.tracking.batches import Noted, write_batch
+from runner.tracking.destinations import send_folder
 from runner.tracking.processes import Presence
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class RecordedRun:
         Of the run's store.
     run : mlflow.entities.Run
         As it was created.
+    artifacts : str
+        The URI that its files go to.
     params : mapping of str to object
         The config; nested mappings are flattened, ``optimizer.learning_rate``.
     place : str
@@ -62,6 +65,7 @@ class RecordedRun:
         self,
         client: MlflowClient,
         run: Run,
+        artifacts: str,
         params: Mapping[str, object],
         place: str,
         presence: Presence,
@@ -69,7 +73,7 @@ class RecordedRun:
     ) -> None:
         self.run_id: str = run.info.run_id
         self._client = client
-        self._artifact_uri: str = run.info.artifact_uri
+        self._artifacts = artifacts
         self._place = place
         self._presence = presence
         self._params = flattened(params)
@@ -174,17 +178,8 @@ class RecordedRun:
         StoreError
             If the store or the disk fails.
         """
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         with library.in_words(self._place):
-            # The client's log_artifacts does the same, after reading the whole run again to find
-            # an address that we know: a sixth of the cost of recording a run.
-            repository = get_artifact_repository(
-                self._artifact_uri, tracking_uri=self._client.tracking_uri
-            )
-            repository.log_artifacts(  # type: ignore[no-untyped-call]  # MLflow has no annotation
-                str(folder), under
-            )
+            send_folder(self._client, folder, self._artifacts, under)
 
     def finish(self, ended_s: float | None = None) -> None:
         """Write the rest and mark the run FINISHED: the last thing of all.

@@ -6,19 +6,18 @@ that `MLFLOW_RUN_ID` and the like cannot disturb.
 
 from __future__ import annotations
 
-import getpass
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.environment import environment
 from runner.places import outputs_folder
-from runner.tracking import library
+from runner.tracking import database, library
 from runner.tracking.address import Address, experiment_link
+from runner.tracking.destinations import Destination, destination_of
 from runner.tracking.processes import Presence, dead
+from runner.tracking.provenance import process_tags
 from runner.tracking.runs import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
 from runner.tracking.sweeps import Sweeps
 
@@ -42,6 +41,9 @@ class Store:
         The MLflow experiment that runs go to.
     is_named : bool
         Whether the config names the store, which other commands then have to be told.
+    is_believed : bool
+        Whether the person chose it to record in; else it was opened to look a run up, and may have
+        been made by anybody.
     """
 
     def __init__(
@@ -52,12 +54,15 @@ class Store:
         experiment: str,
         *,
         is_named: bool = False,
+        is_believed: bool = True,
     ) -> None:
         self.address = address
         self.client = client
         self.experiment_id = experiment_id
         self.experiment = experiment
         self._is_named = is_named
+        self._is_believed = is_believed
+        self._destination: Destination | None = None
         self._presence: Presence | None = None
 
     @property
@@ -68,8 +73,13 @@ class Store:
     @property
     def folder(self) -> Path:
         """The folder for what belongs to the store and not into it: beside its database."""
-        database = self.address.database
-        return outputs_folder() if database is None else database.parent
+        file = self.address.database
+        return outputs_folder() if file is None else file.parent
+
+    @property
+    def is_read_only(self) -> bool:
+        """Tell whether nothing can be recorded in it, as on a medium that is only read."""
+        return self.address.database is not None and database.is_read_only(self.address.database)
 
     @property
     def where(self) -> str:
@@ -79,6 +89,28 @@ class Store:
         if self._is_named:
             return f"runner ui --uri {shlex.quote(self.address.shown)}"
         return f"runner ui  ({self.address.shown})"
+
+    def settle(self) -> Destination:
+        """Find out where what is recorded goes: best done before there is anything to record.
+
+        Raises
+        ------
+        RecordError
+            If the store names a place where it may not go.
+        StoreError
+            If the store fails, or cannot be written.
+        """
+        if self._destination is None:
+            if self.address.database is not None:
+                database.require_writable(self.address.database)
+            with library.in_words(self.address.uri):
+                self._destination = destination_of(
+                    self.client,
+                    self.address,
+                    self.client.get_experiment(self.experiment_id),
+                    is_believed=self._is_believed,
+                )
+        return self._destination
 
     def start_run(
         self,
@@ -110,9 +142,11 @@ class Store:
         ------
         StoreError
             If the store fails; there is then no run.
+        RecordError
+            If its artifacts may not go where the store says.
         """
-        presence = self._present()
-        all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)
+        destination, presence = self.settle(), self._present()
+        all_tags = process_tags() | {"runner.process": presence.name} | dict(tags)
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
         with library.in_words(self.address.uri):
@@ -122,7 +156,10 @@ class Store:
                 tags={key: cut(value) for key, value in all_tags.items()},
                 run_name=name,
             )
-        return RecordedRun(self.client, run, params, self.address.uri, presence, flush_every_s)
+            place = destination.of_run(self.client, run)
+        return RecordedRun(
+            self.client, run, place, params, self.address.uri, presence, flush_every_s
+        )
 
     def reopen_run(self, run_id: str) -> RecordedRun:
         """Set a run that has ended to RUNNING again, in the hands of this process.
@@ -132,14 +169,15 @@ class Store:
         StoreError
             If the store fails, or has no such run.
         """
-        presence = self._present()
+        destination, presence = self.settle(), self._present()
         with library.in_words(self.address.uri):
             self.client.set_tag(run_id, "runner.process", presence.name)
             self.client.update_run(run_id, "RUNNING")
             run = self.client.get_run(run_id)
             if FAILURE in run.data.tags:  # of an end that is none any more
                 self.client.delete_tag(run_id, FAILURE)
-        return RecordedRun(self.client, run, {}, self.address.uri, presence)
+            place = destination.of_run(self.client, run)
+        return RecordedRun(self.client, run, place, {}, self.address.uri, presence)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Put tags on a run, whatever its state.
@@ -214,7 +252,8 @@ class Store:
             from runner.tracking.models import log_model
 
             return log_model(
-                self.client, self.experiment_id, run.run_id, prepared, weights, activation
+                *(self.client, self.settle(), self.experiment_id, run.run_id),
+                *(prepared, weights, activation),
             )
 
     def close_abandoned_runs(self) -> list[str]:
@@ -230,7 +269,7 @@ class Store:
         StoreError
             If the store fails.
         """
-        if self.address.database is None:
+        if self.address.database is None or self.is_read_only:
             return []
         closed: list[str] = []
         with library.in_words(self.address.uri):
@@ -247,17 +286,3 @@ class Store:
                 close_unclosed(self.client, run.info.run_id)
                 closed.append(run.info.run_id)
         return closed
-
-
-def _process_tags() -> dict[str, str]:
-    """Fill the columns that MLflow's UI has for any run."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "unknown"
-    git = environment()["git"]
-    return {
-        "mlflow.user": user,
-        "mlflow.source.name": Path(sys.argv[0]).name or "python",
-        "mlflow.source.type": "LOCAL",
-    } | ({"mlflow.source.git.commit": git["commit"]} if git else {})

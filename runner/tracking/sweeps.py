@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from runner.errors import RecordError
 from runner.tracking import library
+from runner.tracking.checked import in_record, metric_of, texts_of
 from runner.tracking.processes import is_gone
 from runner.tracking.recorded import (
     REPLACED,
@@ -93,13 +96,13 @@ class Sweeps:
         for run in self._search([sweep.experiment_id], wanted):
             if REPLACED in run.data.tags:
                 continue
-            key = run.data.tags.get("runner.key", run.info.run_id)
+            tags = texts_of(run.data.tags)
+            key = tags.get("runner.key", run.info.run_id)
             known = found.get(key)
             if known is None or (
                 known.outcome.status != "FINISHED" and run.info.status == "FINISHED"
             ):
-                parent = run.data.tags.get("mlflow.parentRunId", "")
-                found[key] = RecordedJob(key, outcome_of(run), parent)
+                found[key] = RecordedJob(key, outcome_of(run), tags.get("mlflow.parentRunId", ""))
         return list(found.values())[::-1]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
@@ -121,7 +124,7 @@ class Sweeps:
         if unfinished:
             wanted += " and attributes.status != 'FINISHED'"
         runs = self._search([sweep.experiment_id], wanted)
-        return {run.data.tags.get("runner.key", ""): run.info.run_id for run in runs}
+        return {texts_of(run.data.tags).get("runner.key", ""): run.info.run_id for run in runs}
 
     def close_running(self, sweep: RecordedSweep) -> None:
         """Mark KILLED what dead processes of this machine left RUNNING of a sweep.
@@ -133,7 +136,7 @@ class Sweeps:
         """
         wanted = f"attributes.status = 'RUNNING' and tags.`runner.sweep` = '{sweep.run_id}'"
         for run in list(self._search([sweep.experiment_id], wanted)):
-            if not is_gone(run.data.tags.get("runner.process", "")):
+            if not is_gone(texts_of(run.data.tags).get("runner.process", "")):
                 continue
             with library.in_words(self._place):
                 close_unclosed(self._client, run.info.run_id)
@@ -182,13 +185,26 @@ class Sweeps:
         """
         with library.in_words(self._place):
             found = self._client.get_metric_history(run_id, metric)
-        return sorted({entry.step: float(entry.value) for entry in found}.items())
+        told: dict[int, float] = {}
+        for entry in found:
+            with suppress(RecordError):  # what is no number is not drawn
+                _, step, value = metric_of(metric, entry.step, entry.value)
+                told[step] = value
+        return sorted(told.items())
 
     def _search(self, experiment_ids: Sequence[str], wanted: str) -> Iterator[Run]:
-        """Go through the runs that match, the newest first."""
+        """Go through the runs that match, the newest first.
+
+        Raises
+        ------
+        RecordError
+            If MLflow can make nothing of the row of one.
+        StoreError
+            If the store fails.
+        """
         token: str | None = None
         while True:
-            with library.in_words(self._place):
+            with in_record("a run of the store", self._place):
                 page = self._client.search_runs(
                     list(experiment_ids),
                     wanted,

@@ -1,8 +1,10 @@
 """Ids that are none, or of runs that cannot be repeated: 2, a few lines, no run left behind."""
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 from mlflow import MlflowClient
@@ -30,6 +32,13 @@ class Runs:
     def count(self) -> int:
         experiments = [e.experiment_id for e in self.client.search_experiments()]
         return len(self.client.search_runs(experiments, run_view_type=3))
+
+    def tell(self, experiment_id: str, place: str) -> None:
+        """Let the store name another place for the artifacts of an experiment."""
+        with closing(connect(self.uri.removeprefix("sqlite:///"))) as connection:
+            statement = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
+            connection.execute(statement, (place, experiment_id))
+            connection.commit()
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +144,27 @@ def test_a_run_that_diverged_is_compared(runs: Runs, capsys: pytest.CaptureFixtu
     assert carry_out(["rerun", runs.ids["diverged"], "--check", "--uri", runs.uri]) == 0
     assert "IDENTICAL" in capsys.readouterr().out
     assert runs.count() == before
+
+
+@pytest.mark.parametrize("place", ["{server}/x", "mlflow-artifacts:/x", "s3://b/k", "{elsewhere}"])
+def test_a_store_cannot_send_what_is_recorded_elsewhere(
+    place: str, runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = runs.client.get_run(runs.ids["finished"]).info.experiment_id
+    before, was = runs.count(), runs.client.get_experiment(experiment).artifact_location
+    with HostileServer() as server:
+        place = place.format(server=server.address, elsewhere=tmp_path / "x")
+        runs.tell(experiment, place)
+        try:
+            told = refusal(["rerun", runs.ids["finished"], "--uri", runs.uri], capsys)
+            assert "its artifacts must go below" in told
+            assert repr(place) in told
+            assert runs.count() == before
+            assert carry_out(["rerun", runs.ids["finished"], "--check", "--uri", runs.uri]) == 0
+        finally:
+            runs.tell(experiment, was)
+        assert server.is_untouched
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_and_tags_of_a_store_are_printed_as_text(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.runner.cli.odd_rows import ODD_ROWS
 from tests.runner.cli.rerunning import moved, sweep, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.cli.tampered_results import RESULTS
@@ -15,7 +16,7 @@ from tests.runner.cli.tampered_settings import SETTINGS
 from tests.runner.cli.tampering import Job, Phrases
 from tests.runner.conftest import Command
 
-CHANGES = RESULTS | SETTINGS
+CHANGES = RESULTS | SETTINGS | ODD_ROWS
 SWEEP = [
     *("data=moons", "split=shuffled", "model.hidden_layer_sizes=[6]", "training.steps=40"),
     *("training.evaluate_every=20", "optimizer.learning_rate=0.04", "sweep.n_workers=1"),

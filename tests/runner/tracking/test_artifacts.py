@@ -49,6 +49,22 @@ def test_a_store_that_was_moved_has_its_artifacts_beside_it(folder: Path, tmp_pa
     assert read(f"/gone/artifacts/1/{RUN_ID}/artifacts", address=address) == b"here"
 
 
+def test_what_a_moved_store_lacks_is_missing_beside_it(tmp_path: Path) -> None:
+    address = Address("", database=tmp_path / "mlflow.db")
+    place = tmp_path / "artifacts" / "1" / RUN_ID / "artifacts"
+    with pytest.raises(RecordError, match=f"is missing; it should be at {place}"):
+        read(f"/gone/artifacts/1/{RUN_ID}/artifacts", address=address)
+
+
+def test_a_run_that_was_not_moved_with_its_store_is_read_where_it_is(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / NAME).write_bytes(b"left behind")
+    (tmp_path / "moved" / "artifacts" / "1").mkdir(parents=True)
+    address = Address("", database=tmp_path / "moved" / "mlflow.db")
+    assert read(folder, address=address) == b"left behind"
+
+
 def test_a_file_that_is_too_large_is_refused(folder: Path) -> None:
     with (folder / NAME).open("wb") as file:
         os.truncate(file.fileno(), 1 << 40)

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from runner.errors import StoreError
 from runner.tracking import database as rules
@@ -185,3 +187,23 @@ def test_a_full_disk_is_named_and_nothing_is_left(tmp_path: Path, inject: Inject
     assert said.startswith(f"runner.errors.StoreError: {database}: the disk is full (")
     assert said.endswith(" bytes free)")
     assert {path.name for path in tmp_path.iterdir()} <= {".mlflow.db.lock"}
+
+
+@pytest.mark.parametrize("name", ["a b", "50%", "%20", "what?", "Größe#1"])
+def test_a_database_is_only_read_wherever_it_is(
+    name: str, migrated_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).mkdir()
+    file = Path(shutil.copy(migrated_database, tmp_path / name / "mlflow.db"))
+    monkeypatch.chdir(tmp_path / name)
+    client = MlflowClient(rules.reading_uri(file))
+    assert [experiment.name for experiment in client.search_experiments()] == ["Default"]
+    with pytest.raises(MlflowException, match="readonly database"):
+        client.create_experiment("new")
+    assert not (tmp_path / name / "file:").exists()
+
+
+def test_a_database_that_can_be_written_is_not_read_only(database: Path) -> None:
+    assert not rules.is_read_only(database)
+    assert not rules.is_read_only(database.with_name("missing.db"))
+    rules.require_writable(database)

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 
@@ -93,6 +95,19 @@ def test_every_value_of_a_metric_counts_once(embedded: Store) -> None:
         ["-0.0", "0.0", "1.0", "2.0", "nan"],
         ["0.0", "1.0", "2.0", "nan"],
     )
+
+
+@pytest.mark.parametrize("column", ["start_time", "user_id", "status", "experiment_id"])
+def test_a_row_without_what_every_run_has_is_a_bad_record(column: str, embedded: Store) -> None:
+    run_id = made(embedded)
+    assert embedded.address.database is not None
+    with closing(connect(embedded.address.database)) as connection:
+        statement = f"UPDATE runs SET {column} = NULL WHERE run_uuid = ?"  # noqa: S608  (our own words)
+        connection.execute(statement, (run_id,))
+        connection.commit()
+    with pytest.raises(RecordError, match=f"run {run_id}: (is no sound|must be in)") as caught:
+        found(embedded, run_id)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_the_jobs_of_a_sweep_are_those_that_name_it(embedded: Store) -> None:

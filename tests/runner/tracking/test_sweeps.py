@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Callable
+from contextlib import closing
+from sqlite3 import connect
 
 import pytest
 
+from runner.errors import RecordError
 from runner.tracking import RecordedRun, RecordedSweep, Store, open_store, sweeps
 from tests.runner.jobs import STOPPING, outcomes, plan, work
 
@@ -216,3 +219,37 @@ def test_groups_are_told_by_their_keys(embedded: Store, begin: Begin) -> None:
     group = embedded.start_run("group", {}, tags, sweep.run_id)
     assert embedded.sweeps.groups_of(found(embedded, sweep)) == {common: group.run_id}
     group.finish()
+
+
+def test_what_makes_no_sense_in_a_row_is_taken_as_not_there(embedded: Store, begin: Begin) -> None:
+    sweep = begin("abc", **{"runner.n_jobs": "2"})
+    run = job(embedded, sweep, "first")
+    run.log_metrics(1, {"val/loss": 0.5, "val/accuracy": 1.0})
+    run.log_metrics(2, {"val/loss": 0.25})
+    run.finish()
+    assert embedded.address.database is not None
+    with closing(connect(embedded.address.database)) as connection:
+        for statement in (
+            "UPDATE latest_metrics SET value = 'abc' WHERE key = 'val/loss'",
+            "UPDATE metrics SET step = 'x' WHERE key = 'val/loss' AND step = 2",
+            "UPDATE tags SET value = NULL WHERE key IN ('runner.varied', 'runner.n_jobs')",
+            "UPDATE runs SET start_time = 'x', name = x'fe'",
+        ):
+            connection.execute(statement)
+        connection.commit()
+    read = found(embedded, sweep)
+    assert (read.n_jobs, read.started_s, read.name) == (0, 0, "b'\\xfe'")
+    ((outcome),) = (each.outcome for each in embedded.sweeps.jobs_of(read))
+    assert outcome.metrics == {"val/accuracy": 1.0}
+    assert outcome.varied == {}
+    assert embedded.sweeps.history(run.run_id, "val/loss") == [(1, 0.5)]
+
+
+def test_a_row_that_mlflow_cannot_read_is_a_bad_record(embedded: Store, begin: Begin) -> None:
+    begin("abc").finish()
+    assert embedded.address.database is not None
+    with closing(connect(embedded.address.database)) as connection:
+        connection.execute("UPDATE runs SET start_time = NULL")
+        connection.commit()
+    with pytest.raises(RecordError, match="is no sound record: start_time cannot be None"):
+        embedded.sweeps.all()
