@@ -181,9 +181,14 @@ class Network:
         return {name: view[run].copy() for name, view in views.items()}
 
     def keep(self, rows: Indices) -> None:
-        """Go on with the runs at these positions of the present stack alone.
+        """Go on with these runs alone.
 
         The layers are made anew: the old ones keep an array for every shape that they ever saw.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
         """
         self.parameters.keep(rows)
         self._make_layers()
