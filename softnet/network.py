@@ -152,7 +152,16 @@ class Network:
         return X
 
     def backward(self, d_logits: Array) -> None:
-        """Write `parameters.gradients`, given the loss's derivative at the last logits."""
+        """Write `parameters.gradients`, layer by layer.
+
+        The plain form, to be read and to check the layers with: training takes what
+        `softnet.gradients` chooses, and `check_network` checks both.
+
+        Parameters
+        ----------
+        d_logits : ndarray of shape (runs, batch, n_classes)
+            The loss's derivative at the last logits; may be overwritten.
+        """
         d_output = d_logits
         for layer in reversed(self.layers[1:]):
             d_output = layer.backward(d_output)
