@@ -13,8 +13,8 @@ import numpy as np
 from softnet.arrays import Array, Kept, Zeros
 
 
-class Activation(Protocol):
-    """An elementwise function."""
+class Nonlinearity(Protocol):
+    """An elementwise function; `layers.Activation` makes a layer of it."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None: ...
 
@@ -92,7 +92,7 @@ class Identity:
         pass
 
 
-ACTIVATIONS: dict[str, type[Activation]] = {
+ACTIVATIONS: dict[str, type[Nonlinearity]] = {
     "relu": ReLU,
     "tanh": Tanh,
     "sigmoid": Sigmoid,

@@ -39,7 +39,13 @@ class Batches(Protocol):
         ...
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone, positions in the present stack."""
+        """Go on with these runs alone.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
+        """
         ...
 
     def state(self) -> dict[str, Any]:

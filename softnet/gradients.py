@@ -31,9 +31,12 @@ class Gradients(Protocol):
         ...
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone, positions in the present stack.
+        """Go on with these runs alone; the network has been cut already.
 
-        The network has been cut already.
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
         """
         ...
 

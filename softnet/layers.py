@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from softnet.activations import Activation as Nonlinearity
+from softnet.activations import Nonlinearity
 from softnet.arrays import Array, Kept, Ones
 
 # BLAS multiplies by a small matrix faster than by the transpose of one. Measured: that is worth a
@@ -112,7 +112,7 @@ class Activation:
 
     Parameters
     ----------
-    function : softnet.activations.Activation
+    function : softnet.activations.Nonlinearity
         The nonlinearity.
     """
 

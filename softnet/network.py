@@ -57,7 +57,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.layer_sizes, self.activation = tuple(layer_sizes), activation
         self._make_layers()
-        self.parameters = Parameters(parameter_shapes(self.layer_sizes), n_runs, self.dtype)
+        self.parameters = Parameters(_shapes(self.layers), n_runs, self.dtype)
         self._bind()
 
     @classmethod
@@ -99,11 +99,7 @@ class Network:
         return network
 
     def _make_layers(self) -> None:
-        self.layers: list[Layer] = []
-        for in_features, out_features in pairwise(self.layer_sizes):
-            if self.layers:
-                self.layers.append(Activation(ACTIVATIONS[self.activation](self.dtype)))
-            self.layers.append(Linear(in_features, out_features, self.dtype))
+        self.layers = _layers(self.layer_sizes, self.activation, self.dtype)
         self.loss = SoftmaxCrossEntropy(self.dtype)
 
     def _bind(self) -> None:
@@ -156,7 +152,16 @@ class Network:
         return X
 
     def backward(self, d_logits: Array) -> None:
-        """Write `parameters.gradients`, given the loss's derivative at the last logits."""
+        """Write `parameters.gradients`, layer by layer.
+
+        The plain form, to be read and to check the layers with: training takes what
+        `softnet.gradients` chooses, and `check_network` checks both.
+
+        Parameters
+        ----------
+        d_logits : ndarray of shape (runs, batch, n_classes)
+            The loss's derivative at the last logits; may be overwritten.
+        """
         d_output = d_logits
         for layer in reversed(self.layers[1:]):
             d_output = layer.backward(d_output)
@@ -185,13 +190,37 @@ class Network:
         return {name: view[run].copy() for name, view in views.items()}
 
     def keep(self, rows: Indices) -> None:
-        """Go on with the runs at these positions of the present stack alone.
+        """Go on with these runs alone.
 
         The layers are made anew: the old ones keep an array for every shape that they ever saw.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
         """
         self.parameters.keep(rows)
         self._make_layers()
         self._bind()
+
+
+def _layers(layer_sizes: Sequence[int], activation: str, dtype: np.dtype[Any]) -> list[Layer]:
+    """Make the layers in their order, not bound to any parameters yet."""
+    layers: list[Layer] = []
+    for in_features, out_features in pairwise(layer_sizes):
+        if layers:
+            layers.append(Activation(ACTIVATIONS[activation](dtype)))
+        layers.append(Linear(in_features, out_features, dtype))
+    return layers
+
+
+def _shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
+    """Name the parameters of layers by their place, in the order in which they are laid out."""
+    return {
+        f"layers.{number}.{name}": shape
+        for number, layer in enumerate(layers)
+        for name, shape in layer.parameter_shapes.items()
+    }
 
 
 def parameter_shapes(layer_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
@@ -202,12 +231,8 @@ def parameter_shapes(layer_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
     >>> parameter_shapes([4, 2])
     {'layers.0.weight': (4, 2), 'layers.0.bias': (2,)}
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for number, (inputs, outputs) in enumerate(pairwise(layer_sizes)):
-        # Every other layer is an activation, which has none.
-        shapes[f"layers.{2 * number}.weight"] = (inputs, outputs)
-        shapes[f"layers.{2 * number}.bias"] = (outputs,)
-    return shapes
+    # Layers hold no parameter until they are bound; the activation and the dtype shape none.
+    return _shapes(_layers(layer_sizes, "identity", np.dtype(np.float64)))
 
 
 def n_parameters(layer_sizes: Sequence[int]) -> int:

@@ -102,12 +102,23 @@ class Optimizer(ABC):
 
     @abstractmethod
     def step(self, learning_rates: Sequence[float], t: int) -> None:
-        """Take update number `t` (from 1) at one learning rate per run."""
+        """Update the parameters by their gradients, which may be overwritten.
+
+        Parameters
+        ----------
+        learning_rates : sequence of float, length runs
+            The rate of each run that is left, as Python floats.
+        t : int
+            Number of this update, from 1, the same for all runs.
+        """
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone, positions in the present stack.
+        """Go on with these runs alone; the parameters have been cut already.
 
-        The parameters have been cut already.
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
         """
         self.state = {
             name: np.array(array[rows], order=self.parameters.order)

@@ -62,7 +62,18 @@ class Parameters:
         return len(self.values)
 
     def views(self, buffer: Array) -> dict[str, Array]:
-        """Cut a buffer of shape (runs, n_parameters) into named views (runs, *shape)."""
+        """Cut a buffer into the parameters, by name.
+
+        Parameters
+        ----------
+        buffer : ndarray of shape (runs, n_parameters)
+            `values`, `gradients`, or another array laid out as they are.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (runs, *shape)
+            Views: what is written into them is written into the buffer.
+        """
         views: dict[str, Array] = {}
         start = 0
         for name, shape in self.shapes.items():
@@ -76,9 +87,12 @@ class Parameters:
         return self.views(self.values)[name]
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone, positions in the present stack.
+        """Go on with these runs alone; views that were taken before are void.
 
-        Views that were taken before are void.
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
         """
         self.values = np.array(self.values[rows], order=self.order)
         self.gradients = np.array(self.gradients[rows], order=self.order)

@@ -203,7 +203,7 @@ class Training:
             self._keep(np.flatnonzero(staying))
 
     def _keep(self, rows: Indices) -> None:
-        """Go on with these of the active runs alone; the bits of the others do not change."""
+        """Go on with the active runs at these positions in `active`; their bits do not change."""
         self.active = self.active[rows]
         self.network.keep(rows)
         self._gradients.keep(rows)
@@ -234,9 +234,12 @@ class Training:
         Raises
         ------
         KeyError, TypeError, ValueError
-            If it is of another training; this one is of no use then.
+            If it does not fit, being of other runs, shapes or kinds; this one is of no use then.
         """
-        self._keep(np.searchsorted(self.active, state["active"]))
+        rows = np.flatnonzero(np.isin(self.active, state["active"]))
+        if not np.array_equal(self.active[rows], state["active"]):
+            raise ValueError(f"the state is of the runs {state['active']}, not of {self.active}")
+        self._keep(rows)
         self.step = int(state["step"])
         self.network.parameters.values[:] = state["parameters"]
         for name, array in state["optimizer"].items():

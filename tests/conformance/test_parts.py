@@ -11,14 +11,18 @@ import pytest
 from softnet import (
     SGD,
     Cosine,
+    Examples,
     Network,
     Parameters,
     SoftmaxCrossEntropy,
     Step,
     one_hot,
 )
+from softnet.gradients import RunByRun
+from softnet.side_by_side import SideBySide
 
 EPS = float(np.finfo(np.float64).eps)
+Array = np.ndarray
 
 
 @pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
@@ -38,26 +42,52 @@ def test_loss_and_its_gradient_equal_pytorchs(n_classes: int, size: float) -> No
     np.testing.assert_allclose(gradient, peer.grad.numpy(), rtol=0, atol=EPS)
 
 
+def of_the_layers(network: Network, X: Array, y: Array) -> Array:
+    targets = one_hot(y, network.layer_sizes[-1], network.dtype)
+    network.backward(network.loss.gradient(network.forward(X[None]), targets))
+    return network.parameters.gradients
+
+
+def as_trained(way: type[RunByRun | SideBySide]) -> Callable[[Network, Array, Array], Array]:
+    """Return what computes the gradients (1, n_parameters) in one of the ways that train."""
+
+    def gradients_of(network: Network, X: Array, y: Array) -> Array:
+        gradients = way(network, Examples(X, y))
+        gradients.parameters.values[:] = network.parameters.values
+        gradients(np.arange(len(y))[None])
+        return gradients.parameters.gradients
+
+    return gradients_of
+
+
+WAYS = {
+    "of the layers": of_the_layers,
+    "run by run": as_trained(RunByRun),
+    "side by side": as_trained(SideBySide),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "identity"])
-def test_gradients_equal_pytorchs(activation: str) -> None:
+def test_gradients_equal_pytorchs(activation: str, way: str) -> None:
     import torch
 
     rng = np.random.default_rng(1)
     network = Network((5, 7, 4, 3), activation)
     network.parameters.values[:] = rng.standard_normal(network.parameters.values.shape)
-    X, y = rng.standard_normal((1, 9, 5)), rng.integers(3, size=9)
-    network.backward(network.loss.gradient(network.forward(X), one_hot(y, 3, network.dtype)))
+    X, y = rng.standard_normal((9, 5)), rng.integers(3, size=9)
+    gradients = WAYS[way](network, X, y)
 
     peers = {
         name: torch.tensor(array, requires_grad=True) for name, array in network.weights().items()
     }
     apply = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}.get(activation)
-    hidden = torch.tensor(X[0])
+    hidden = torch.tensor(X)
     for number in (0, 2, 4):
         hidden = hidden @ peers[f"layers.{number}.weight"] + peers[f"layers.{number}.bias"]
         hidden = apply(hidden) if apply is not None and number < 4 else hidden
     torch.nn.functional.cross_entropy(hidden, torch.from_numpy(y)).backward()
-    for name, ours in network.parameters.views(network.parameters.gradients).items():
+    for name, ours in network.parameters.views(gradients).items():
         theirs = peers[name].grad.numpy()
         # A handful of sums of a handful of products, relative to the largest entry.
         np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=50 * EPS * np.abs(theirs).max())

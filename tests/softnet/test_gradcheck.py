@@ -20,7 +20,8 @@ from softnet import (
     check_network,
     relative_error,
 )
-from softnet.side_by_side import _CrossEntropy
+from softnet.gradients import RunByRun
+from softnet.side_by_side import SideBySide, is_small
 
 FLOAT64 = np.dtype("float64")
 # What the check lets pass; a correct network stays near 1e-10.
@@ -28,7 +29,10 @@ ALLOWED = 1e-7
 N_ROWS = 6
 # No hidden layer, one, and more; a single unit, a single class, equal widths (where a transposed
 # weight still fits).
-DEPTHS = [(4, 2), (3, 1), (4, 4, 3), (3, 1, 2), (4, 4, 4, 3), (3, 5, 4, 2, 3)]
+SMALL = [(4, 2), (3, 1), (4, 4, 3), (3, 1, 2), (4, 4, 4, 3), (3, 5, 4, 2, 3)]
+# Too large to be trained side by side: the other way, and the check of it, is theirs.
+LARGE = [(14, 3), (50, 1), (7, 7, 3), (4, 9, 5, 2)]
+DEPTHS = [*SMALL, *LARGE]
 
 
 def drawn_network(sizes: tuple[int, ...], activation: str, n_runs: int = 3) -> Network:
@@ -276,7 +280,20 @@ def test_the_check_refuses_float32() -> None:
         check_network(network, np.ones((1, 1, 2), np.float32), np.array([0]))
 
 
-def test_a_fault_where_small_networks_train_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = _CrossEntropy.__call__
-    monkeypatch.setattr(_CrossEntropy, "__call__", lambda of: (right(of), of._z.__imul__(1.001)))
-    assert worst_error(drawn_network((4, 5, 3), "tanh")) > 1e-4
+def test_both_ways_of_training_are_among_the_networks_checked() -> None:
+    assert all(is_small(sizes, N_ROWS) for sizes in SMALL)
+    assert not any(is_small(sizes, N_ROWS) for sizes in LARGE)
+
+
+@pytest.mark.parametrize(("way", "sizes"), [(SideBySide, SMALL[2]), (RunByRun, LARGE[2])])
+def test_a_fault_in_the_way_of_training_alone_is_found(
+    way: type[RunByRun | SideBySide], sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = way.__call__
+
+    def off_by_a_thousandth(self: RunByRun | SideBySide, rows: np.ndarray) -> None:
+        right(self, rows)
+        self.parameters.gradients *= 1.001
+
+    monkeypatch.setattr(way, "__call__", off_by_a_thousandth)
+    assert worst_error(drawn_network(sizes, "tanh")) > 1e-4

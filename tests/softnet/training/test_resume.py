@@ -199,6 +199,15 @@ def test_resuming_twice_in_a_row_equals_uninterrupted(learnable: Learnable, stor
     assert stories(current, seen) == expected
 
 
+def test_a_state_of_runs_that_the_training_lacks_is_refused(learnable: Learnable) -> None:
+    state = training(learnable).state()
+    state["active"] = np.append(state["active"], 4)
+    with pytest.raises(
+        ValueError, match=r"the state is of the runs \[0 1 2 3 4\], not of \[0 1 2 3\]"
+    ):
+        training(learnable).restore(state)
+
+
 def test_a_state_of_another_shape_is_refused(learnable: Learnable) -> None:
     state = training(learnable).state()
     state["parameters"] = state["parameters"][:, 1:]
