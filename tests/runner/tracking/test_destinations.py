@@ -116,7 +116,7 @@ def test_a_database_that_changes_its_mind_is_not_followed(embedded: Store, tmp_p
     for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
         change = f"UPDATE {table} SET {column} = 's3://bucket/x'"  # noqa: S608  (our own words)
         execute(database, f"CREATE TRIGGER t_{table} AFTER INSERT ON {table} BEGIN {change}; END")
-    (outcome,) = outcomes(work(looked_up(embedded), plan({}), (0,), sweep_id=None)).values()
+    (outcome,) = outcomes(work(looked_up(embedded), plan({}), (0,), alone=True)).values()
     assert outcome.status == "FINISHED"
     folder = tmp_path / "artifacts" / "test"
     assert (folder / outcome.run_id / "artifacts" / "weights.npz").is_file()
@@ -127,7 +127,7 @@ def test_a_database_that_changes_its_mind_is_not_followed(embedded: Store, tmp_p
 @pytest.fixture(params=["moved", "copied"])
 def elsewhere(request: pytest.FixtureRequest, embedded: Store, tmp_path: Path) -> Store:
     """A store that is not where it was made, with a run; the first one may still be there."""
-    (outcome,) = outcomes(work(embedded, plan({}), (0,), sweep_id=None)).values()
+    (outcome,) = outcomes(work(embedded, plan({}), (0,), alone=True)).values()
     assert embedded.address.database is not None
     folder = tmp_path / "elsewhere"
     folder.mkdir()
@@ -144,7 +144,7 @@ def test_a_store_that_is_elsewhere_now_keeps_its_runs_together(
 ) -> None:
     before = sorted(tmp_path.glob("artifacts/**/*"))
     store = open_store(elsewhere.address.uri, None, "test") if is_believed else elsewhere
-    (outcome,) = outcomes(work(store, plan({"seed": 7}), (0,), sweep_id=None)).values()
+    (outcome,) = outcomes(work(store, plan({"seed": 7}), (0,), alone=True)).values()
     folder = tmp_path / "elsewhere" / "artifacts" / "test"
     assert (folder / outcome.run_id / "artifacts" / "weights.npz").is_file()
     # And MLflow's own pages find them there.
@@ -228,8 +228,8 @@ def test_a_server_cannot_have_a_rerun_write_anywhere_else(place: str) -> None:
 
 def test_a_server_takes_the_artifacts_of_a_rerun_itself(server: str) -> None:
     store = open_store(server, None, "destinations")
-    (first,) = outcomes(work(store, plan({}), (0,), sweep_id=None)).values()
+    (first,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
     found = find_original(server, first.run_id).store
-    (again,) = outcomes(work(found, plan({"seed": 5}), (0,), sweep_id=None)).values()
+    (again,) = outcomes(work(found, plan({"seed": 5}), (0,), alone=True)).values()
     listed = {file.path for file in found.client.list_artifacts(again.run_id)}
     assert "weights.npz" in listed

@@ -212,7 +212,7 @@ def test_a_redirect_of_any_question_is_not_followed() -> None:
 
 def test_a_run_is_read_whole_from_a_real_server(server: str, tmp_path: Path) -> None:
     store = open_store(server, None, "originals")
-    (outcome,) = outcomes(work(store, plan({}), (0,), sweep_id=None)).values()
+    (outcome,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
     original = Original.read(find_original(server, outcome.run_id))
     model, findings = original.model()
     sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
