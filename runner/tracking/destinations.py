@@ -109,13 +109,8 @@ def destination_of(
         return Destination(name)
     folder = local_folder(told)
     if is_believed:
-        if folder is None:
-            raise RecordError(
-                f"{_artifacts_of(name)} must go to a folder of this machine, got "
-                f"{shorten(without_passwords(told))}.\n"
-                "tracking.experiment names another experiment."
-            )
-        return Destination(name, settled(address, folder))
+        # Where a person's own store sends them to a cloud, MLflow knows the way.
+        return Destination(name, None if folder is None else settled(address, folder))
     allowed = _allowed(client, address)
     if folder is None or not _leads_into(folder := settled(address, folder), allowed):
         raise _refusal(name, f"below {' or '.join(map(str, allowed))}", told)

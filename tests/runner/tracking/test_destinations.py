@@ -72,8 +72,12 @@ def test_a_database_cannot_send_artifacts_elsewhere(place: str, embedded: Store)
     found = looked_up(embedded)
     tell(embedded, place)
     assert "--check compares, and records nothing" in refusal(found)
-    with pytest.raises(RecordError, match="must go to a folder of this machine"):
-        open_store(embedded.address.uri, None, "test")
+
+
+def test_a_persons_own_store_may_send_them_to_a_cloud(embedded: Store) -> None:
+    tell(embedded, "s3://bucket/x")
+    store = open_store(embedded.address.uri, None, "test")
+    assert store.settle().folder is None
 
 
 def test_a_person_may_keep_artifacts_on_another_disk(embedded: Store, tmp_path: Path) -> None:
