@@ -142,7 +142,10 @@ def _check_size(overrides: Sequence[Override]) -> None:
         raise CommandError(f"{override.input_line}: must have a step other than 0, got 0.")
     for override in overrides:
         if not n_points([override]):
-            raise CommandError(f"{override.input_line}: must have at least one value, got none.")
+            raise CommandError(
+                f"{override.input_line}: must have at least one value, for the sweep to have at "
+                "least one job, got an empty list of values."
+            )
     n_jobs = n_points(overrides)
     if n_jobs > _LARGEST_SWEEP:
         got = "no end of them" if math.isinf(n_jobs) else f"{n_jobs:,}"
