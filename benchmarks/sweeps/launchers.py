@@ -11,9 +11,11 @@ import statistics
 import sys
 from pathlib import Path
 
+from mlflow import MlflowClient
+
 from benchmarks.sweeps import whole
 from benchmarks.sweeps.peers import is_installed
-from benchmarks.sweeps.processes import at_least, fresh_store, judged, spent
+from benchmarks.sweeps.processes import at_least, fresh_store, judged, spent, store_uri
 
 BASIC_LIMIT = 25
 JOBLIB_LIMIT = 10
@@ -38,6 +40,8 @@ def sweep_s(template: Path, n_jobs: int, launcher: list[str]) -> float:
         shutil.copyfile(_APP, folder / "app.py")
         (folder / "conf").mkdir()
         (folder / "conf" / "config.yaml").write_text(_CONFIG, encoding="utf-8")
+        # Two workers that create it at once may lose a job.
+        MlflowClient(store_uri(folder)).create_experiment("naive", str(folder / "mlruns" / "1"))
         seeds = f"seed=range(0,{n_jobs})"
         took = spent([sys.executable, "app.py", "--multirun", *launcher, seeds], folder).wall_s
         recorded = list((folder / "mlruns").rglob("weights.npz"))
