@@ -46,14 +46,13 @@ class StackedSweeper(BasicSweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Remember whether the jobs are taken all at once."""
+        """Remember who takes the jobs."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self._task_function = task_function
-        self._takes_all = _takes_all(task_function)
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401  (Hydra's)
         """Have the size of a sweep checked before any of its jobs takes up memory."""
-        if self._takes_all and self.hydra_context is not None:
+        if _takes_all(self._task_function) and self.hydra_context is not None:
             parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
             overrides = parser.parse_overrides([*self._parse_config(), *arguments])
             self._task_function.check_size(overrides)  # type: ignore[attr-defined]  # see _takes_all
@@ -61,7 +60,7 @@ class StackedSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose every job to see whether it can be, unless that is about to happen anyway."""
-        if not self._takes_all:
+        if not _takes_all(self._task_function):
             super().validate_batch_is_legal(batch)
 
 

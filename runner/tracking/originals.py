@@ -22,6 +22,7 @@ from runner.tracking.processes import is_gone
 from runner.tracking.recorded import REPLACED, final_metrics
 from runner.tracking.rows import metric_names
 from runner.tracking.runs import FAILURE, close_unclosed
+from runner.tracking.searching import matching_runs
 from runner.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _MEMBERS = {
     "rerun": "runner.sweep",
     "group": "mlflow.parentRunId",
 }
-_A_PAGE = 1000
 
 
 def is_run_id(text: str) -> bool:
@@ -263,32 +263,23 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
     store = parent.store
     wanted = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
     found: dict[str, Run] = {}
-    seen: set[str] = set()
-    token: str | None = None
-    while True:
-        with in_record(f"a job of {parent.place}", store.address.uri):
-            page = store.client.search_runs(
-                [store.experiment_id],
-                wanted,
-                max_results=_A_PAGE,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
+    for run in matching_runs(
+        store.client,
+        store.address.uri,
+        [store.experiment_id],
+        wanted,
+        order="ASC",
+        place=f"a job of {parent.place}",
+    ):
+        if not is_run_id(run.info.run_id):
+            raise RecordError(
+                f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "
+                f"got {shorten(run.info.run_id)}."
             )
-        for run in page:
-            if not is_run_id(run.info.run_id):
-                raise RecordError(
-                    f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "
-                    f"got {shorten(run.info.run_id)}."
-                )
-            # A job that failed and was run again has two: the one that ended well stands.
-            if REPLACED in run.data.tags:
-                continue
-            key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
-            if key not in found or found[key].info.status != "FINISHED":
-                found[key] = run
-        # A page with nothing new would be followed by others without an end.
-        n_before = len(seen)
-        seen.update(run.info.run_id for run in page)
-        token = page.token if len(seen) > n_before else None
-        if not token:
-            return [RecordedOriginal(store, run) for run in found.values()]
+        # A job that failed and was run again has two: the one that ended well stands.
+        if REPLACED in run.data.tags:
+            continue
+        key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
+        if key not in found or found[key].info.status != "FINISHED":
+            found[key] = run
+    return [RecordedOriginal(store, run) for run in found.values()]

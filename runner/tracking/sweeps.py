@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import RecordError
 from runner.tracking import library
-from runner.tracking.checked import in_record, metric_of, texts_of
+from runner.tracking.checked import metric_of, texts_of
 from runner.tracking.processes import is_gone
 from runner.tracking.recorded import (
     REPLACED,
@@ -23,12 +23,11 @@ from runner.tracking.recorded import (
     sweep_of,
 )
 from runner.tracking.runs import close_unclosed
+from runner.tracking.searching import matching_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-_A_PAGE = 1000
 
 
 class Sweeps:
@@ -202,17 +201,4 @@ class Sweeps:
         StoreError
             If the store fails.
         """
-        token: str | None = None
-        while True:
-            with in_record("a run of the store", self._place):
-                page = self._client.search_runs(
-                    list(experiment_ids),
-                    wanted,
-                    max_results=_A_PAGE,
-                    order_by=["attributes.start_time DESC"],
-                    page_token=token,
-                )
-            yield from page
-            token = page.token
-            if not token:
-                return
+        return matching_runs(self._client, self._place, experiment_ids, wanted, order="DESC")
