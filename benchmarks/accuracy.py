@@ -20,10 +20,10 @@ from multiprocessing import get_context
 from typing import Any
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
-from runner.compose import compose
 from runner.config import Experiment
-from runner.execute import train
-from runner.prepared import Prepared, prepare
+from runner.config.compose import compose
+from runner.training.prepare import Prepared, prepare
+from runner.training.train import train
 
 EXPERIMENTS = ("digits", "breast_cancer", "wine", "iris", "own_csv")
 # More than any of them needs: MLPClassifier stops when its training loss no longer falls.

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from runner import run_files
-from runner.environment import code_digest, environment_digest, verify_blas_pin
+from runner.system.environment import code_digest, environment_digest, verify_blas_pin
+from runner.training import run_files
 
 LIMIT_MS = 5.0
 

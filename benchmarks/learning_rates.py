@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
-from runner.compose import compose
 from runner.config import Experiment
-from runner.execute import Result, train
-from runner.prepared import prepare
+from runner.config.compose import compose
+from runner.training.prepare import prepare
+from runner.training.train import Result, train
 
 N_SEEDS = 100
 LEARNING_RATES = tuple(0.01 * 2**power for power in range(12))

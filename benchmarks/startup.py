@@ -99,7 +99,7 @@ def timed(costs: Costs, name: str, function: Callable[P, R]) -> Callable[P, R]:
 def inner_parts(uri: str) -> Costs:
     """Measure the parts that need MLflow loaded, in a process that does nothing else."""
     costs: Costs = {}
-    from runner.tracking import library
+    from runner.tracking.backend import client as library
 
     library.prepare()
     import mlflow
@@ -109,11 +109,11 @@ def inner_parts(uri: str) -> Costs:
         assert client.get_experiment_by_name("tutorial") is not None
 
     from benchmarks.tracking import SIZES, record_by_mlflow, write_files
-    from runner.compose import compose
     from runner.config import Experiment
-    from runner.execute import train
-    from runner.prepared import prepare
+    from runner.config.compose import compose
     from runner.tracking import open_store
+    from runner.training.prepare import prepare
+    from runner.training.train import train
 
     store = open_store(uri, None, "tutorial")
     with tempfile.TemporaryDirectory() as name:
@@ -137,7 +137,7 @@ def watched_run() -> Costs:
     """Carry out `runner`, and note what its figures and its model take."""
     costs: Costs = {}
     import runner.figures
-    from runner.cli import main
+    from runner.cli.main import main
     from runner.tracking import Store
 
     runner.figures.draw = timed(costs, "figures", runner.figures.draw)

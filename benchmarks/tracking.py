@@ -25,15 +25,15 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 # isort: split
 import numpy as np
 
-from runner.data.tutorial import tutorial_table
-from runner.environment import environment
-from runner.errors import ConfigError
-from runner.prepared import Prepared
-from runner.preprocess import Preprocessing
-from runner.splits import Split
+from runner.system.environment import environment
+from runner.system.errors import ConfigError
 from runner.tracking import Store, open_store
-from runner.tracking.address import Address, check_answers
+from runner.tracking.backend.address import Address, check_answers
 from runner.tracking.ui import server_command
+from runner.training.data.splits import Split
+from runner.training.data.tutorial import tutorial_table
+from runner.training.prepare import Prepared
+from runner.training.preprocessing import Preprocessing
 
 LIMIT = 1.25
 Sizes = tuple[int, int, int]

@@ -4,6 +4,6 @@ Importing the package pins the BLAS threads, which must happen before NumPy load
 give other bits than one.
 """
 
-from runner.environment import pin_blas_threads
+from runner.system.environment import pin_blas_threads
 
 pin_blas_threads()

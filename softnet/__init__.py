@@ -5,22 +5,22 @@ computation, each with the bits it would have alone. This package knows NumPy an
 not where data comes from, nor where results go.
 """
 
-from softnet.activations import ACTIVATIONS, Identity, ReLU, Sigmoid, Tanh
-from softnet.batches import SAMPLINGS, Shuffled, WithReplacement, steps_per_epoch
-from softnet.early_stopping import EarlyStopping, higher_is_better
 from softnet.gradcheck import central_differences, check_network, relative_error
-from softnet.initializers import INITIALIZERS, he, normal, xavier, zeros
-from softnet.layers import Activation, Layer, Linear
-from softnet.losses import SoftmaxCrossEntropy, one_hot
+from softnet.layers.activations import ACTIVATIONS, Identity, ReLU, Sigmoid, Tanh
+from softnet.layers.initializers import INITIALIZERS, he, normal, xavier, zeros
+from softnet.layers.linear import Activation, Layer, Linear
+from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
 from softnet.metrics import HIGHER_IS_BETTER, evaluate
 from softnet.network import Network, n_parameters, parameter_shapes
-from softnet.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, OptimizerSettings
-from softnet.parameters import Parameters
-from softnet.randomness import STREAMS, stream
-from softnet.runs import Examples, Record, RunSettings, StackSettings
-from softnet.schedules import SCHEDULES, Constant, Cosine, Schedule, Step
-from softnet.settings import SettingError
-from softnet.training import Training
+from softnet.optimizers.base import OPTIMIZERS, SGD, Adam, Optimizer, OptimizerSettings
+from softnet.optimizers.schedules import SCHEDULES, Constant, Cosine, Schedule, Step
+from softnet.stack.parameters import Parameters
+from softnet.stack.randomness import STREAMS, stream
+from softnet.stack.setting_rules import SettingError
+from softnet.training.batches import SAMPLINGS, Shuffled, WithReplacement, steps_per_epoch
+from softnet.training.early_stopping import EarlyStopping, higher_is_better
+from softnet.training.loop import Training
+from softnet.training.settings import Examples, Record, RunSettings, StackSettings
 
 __all__ = [
     "ACTIVATIONS",

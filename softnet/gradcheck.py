@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.arrays import Indices
-from softnet.gradients import gradients_of
-from softnet.losses import one_hot
+from softnet.losses.softmax_cross_entropy import one_hot
 from softnet.network import Network
-from softnet.runs import Examples
+from softnet.stack.arrays import Indices
+from softnet.training.backpropagation import gradients_of
+from softnet.training.settings import Examples
 
 Float64s = NDArray[Any]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.arrays import Array, Indices
+from softnet.stack.arrays import Array, Indices
 
 if TYPE_CHECKING:
     from softnet.network import Network

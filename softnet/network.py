@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from softnet.activations import ACTIVATIONS
-from softnet.arrays import Array, Indices
-from softnet.initializers import Initializer
-from softnet.layers import Activation, Layer, Linear
-from softnet.losses import SoftmaxCrossEntropy
-from softnet.parameters import Parameters
+from softnet.layers.activations import ACTIVATIONS
+from softnet.layers.initializers import Initializer
+from softnet.layers.linear import Activation, Layer, Linear
+from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from softnet.stack.arrays import Array, Indices
+from softnet.stack.parameters import Parameters
 
 WEIGHT_NAME = re.compile(r"layers\.([0-9]+)\.weight")
 
@@ -155,7 +155,7 @@ class Network:
         """Write `parameters.gradients`, layer by layer.
 
         The plain form, to be read and to check the layers with: training takes what
-        `softnet.gradients` chooses, and `check_network` checks both.
+        `softnet.training.backpropagation` chooses, and `check_network` checks both.
 
         Parameters
         ----------

@@ -49,7 +49,7 @@ def _isolated(
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make MLflow's tables once for all workers: 69 migrations take seconds, a copy none."""
-    from runner.tracking import database
+    from runner.tracking.backend import sqlite as database
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import learning_rates
 from benchmarks import printed_tutorial as printed
-from runner.execute import Result
+from runner.training.train import Result
 from softnet import Network, SoftmaxCrossEntropy, central_differences, one_hot, relative_error
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -19,8 +19,8 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 
 # isort: split
 from benchmarks.sweeps.processes import at_most, judged
-from runner.compose import Job, compose
-from runner.plan import Plan, make_plan
+from runner.config.compose import Job, compose
+from runner.jobs.plan import Plan, make_plan
 
 TIME_LIMIT_MS = 2.0
 MEMORY_LIMIT_KIB = 20.0

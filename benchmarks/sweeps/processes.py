@@ -52,7 +52,7 @@ def fresh_store(template: Path) -> Iterator[Path]:
 @contextmanager
 def migrated() -> Iterator[Path]:
     """Make a database with MLflow's tables and nothing else."""
-    from runner.tracking import database
+    from runner.tracking.backend import sqlite as database
 
     with tempfile.TemporaryDirectory(prefix="migrated-") as name:
         file = Path(name, "mlflow.db")

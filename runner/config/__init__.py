@@ -16,8 +16,7 @@ from runner.config.data import (
     SplitConfig,
     TutorialData,
 )
-from runner.config.experiment import Experiment
-from runner.config.identity import (
+from runner.config.fingerprint import (
     configuration_key,
     fingerprint,
     fingerprint_of,
@@ -25,6 +24,7 @@ from runner.config.identity import (
     to_yaml,
 )
 from runner.config.messages import without_groups
+from runner.config.schema import Experiment
 
 __all__ = [
     "BlobsData",

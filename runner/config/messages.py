@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 
 from pydantic import BaseModel
 
-from runner.errors import ConfigError, nearest, shorten
-from runner.text import elide
+from runner.system.errors import ConfigError, nearest, shorten
+from runner.system.text import elide
 from softnet import SettingError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from runner.execute import Result
-    from runner.prepared import Prepared
+    from runner.training.prepare import Prepared
+    from runner.training.train import Result
 
 __all__ = ["draw"]
 

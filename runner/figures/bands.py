@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.figures import canvas, cuts
+from runner.figures import cuts
+from runner.figures import style as canvas
 from runner.figures.measures import Measure
 from runner.figures.scales import scale_spread, scale_steps, spread_limits
 from runner.figures.sheet import Entry, Sheet
-from runner.summary import half_width
+from runner.training.statistics import half_width
 
 Curve = Sequence[tuple[int, float]]
 

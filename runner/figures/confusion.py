@@ -12,9 +12,9 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.grid import Grid, Names
-from runner.text import elide
+from runner.system.text import elide
 
 # Inches; smaller cells hold no number, or no share below it.
 _NUMBER_CELL, _SHARE_CELL = 0.2, 0.5

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.lettering import INCHES, text_width
 from runner.figures.measures import Measure
 from runner.figures.scales import scale_steps, scale_values
-from runner.text import elide
+from runner.system.text import elide
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.sheet import Entry
 
 _MARK: dict[str, Any] = {

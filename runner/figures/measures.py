@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.figures import canvas
-from runner.text import elide
+from runner.figures import style as canvas
+from runner.system.text import elide
 from softnet import higher_is_better
 
 # Beyond this, margins and differences overflow: drawn as if it were not finite.

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.lettering import DPI, INCHES, text_width
-from runner.text import elide
+from runner.system.text import elide
 
 Probabilities = Callable[[NDArray[np.float64]], NDArray[np.floating]]
 

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.lettering import text_width
 
 # A linear scale hides the end of a curve that spans more than this ratio.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.text import elide
+from runner.system.text import elide
 
 # Between these, distances, ratios and squares of numbers are numbers too.
 _SMALLEST, _LARGEST = 1e-150, 1e150

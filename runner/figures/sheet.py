@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.lettering import INCHES, text_width
 
 # Inches.

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from runner.figures.bands import FEW_SEEDS, Curve, draw_bands, sum_up
 from runner.figures.grid import Names
-from runner.figures.heat_map import draw_heat_map
+from runner.figures.matrices import draw_heat_map
 from runner.figures.measures import Measure
 from runner.figures.scales import setting_number
 from runner.figures.settings import Settings
 from runner.figures.trends import Trend, draw_trends
-from runner.text import elide
+from runner.system.text import elide
 
 if TYPE_CHECKING:
-    from runner.summary import Configuration
+    from runner.training.statistics import Configuration
 
 __all__ = ["draw_sweep"]
 

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.markers import CARETDOWN, CARETUP
 from numpy.typing import NDArray
 
-from runner.figures import canvas, cuts
+from runner.figures import cuts
+from runner.figures import style as canvas
 from runner.figures.measures import Measure, metric_number
 from runner.figures.scales import SettingScale, scale_spread, setting_number, spread_limits
 from runner.figures.sheet import WIDTH, Entry, Sheet

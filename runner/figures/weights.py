@@ -13,9 +13,9 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.grid import Grid, Names
-from runner.text import elide
+from runner.system.text import elide
 
 # More rows are a wall; those that weigh most are shown.
 _MOST_FEATURES = 40

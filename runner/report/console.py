@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from runner.text import printable
+from runner.system.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runner.outcome import Outcome
 from runner.report.console import print_line
-from runner.report.digits import count
 from runner.report.settings import LONGEST_NAME
-from runner.text import elide, printable
+from runner.system.formatting import count
+from runner.system.text import elide, printable
+from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console

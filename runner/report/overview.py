@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import TextIO
 
 from runner.report.console import print_line, printing
-from runner.report.digits import duration
 from runner.report.table import Column, print_table
-from runner.text import elide
+from runner.system.formatting import duration
+from runner.system.text import elide
 
 _LONGEST = 40
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.report.console import print_line, print_way_on, printing
-from runner.report.digits import duration, number
 from runner.report.table import Column, print_table
 from runner.report.verdict import print_verdict, text_column
-from runner.rerun import Comparison, EnvironmentDifference, Verdict
-from runner.text import elide
+from runner.system.formatting import duration, number
+from runner.system.text import elide
 
 if TYPE_CHECKING:
     from rich.console import Console

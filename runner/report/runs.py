@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from runner.outcome import Outcome, best_first
 from runner.report.console import print_line, print_way_on, printing
-from runner.report.digits import count, number
 from runner.report.failures import on_one_line, print_failures, status
 from runner.report.ranking import further_metrics, print_ranking
 from runner.report.settings import LONGEST_NAME, differing, setting_columns
 from runner.report.table import Column, print_table
-from runner.text import elide, printable
+from runner.system.formatting import count, number
+from runner.system.text import elide, printable
+from runner.training.outcome import Outcome, best_first
 
 if TYPE_CHECKING:
     from rich.console import Console

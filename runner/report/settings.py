@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from runner.report.table import Column
-from runner.text import elide
+from runner.system.text import elide
 
 LONGEST_NAME = 60
 _LONGEST_VALUE = 32

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from runner.outcome import Outcome, by_settings
 from runner.report.console import print_line, print_way_on, printing
-from runner.report.digits import count, duration, interval, measured
 from runner.report.failures import on_one_line, print_failures
 from runner.report.ranking import further_metrics, print_ranking
 from runner.report.runs import print_runs
 from runner.report.settings import LONGEST_NAME, differing, in_words, setting_columns
 from runner.report.table import Column
-from runner.summary import Configuration, compare, configurations, ranked
-from runner.text import elide
+from runner.system.formatting import count, duration, interval, measured
+from runner.system.text import elide
+from runner.training.outcome import Outcome, by_settings
+from runner.training.statistics import Configuration, compare, configurations, ranked
 from softnet import higher_is_better
 
 if TYPE_CHECKING:

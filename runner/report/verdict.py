@@ -9,11 +9,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from runner.jobs.rerun import Comparison, Verdict
 from runner.report.console import print_line
-from runner.report.digits import count
 from runner.report.table import Column, print_table
-from runner.rerun import Comparison, Verdict
-from runner.text import elide
+from runner.system.formatting import count
+from runner.system.text import elide
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,8 +14,8 @@ from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, InputTag
 
 if TYPE_CHECKING:
-    from runner.data import Dataset
-    from runner.splits import Split
+    from runner.training.data import Dataset
+    from runner.training.data.splits import Split
 
 # MLflow refuses longer ones.
 _DIGEST_CHARACTERS = 32

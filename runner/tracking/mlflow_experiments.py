@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runner.errors import StoreError
+from runner.system.errors import StoreError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from runner.tracking.address import Address
+    from runner.tracking.backend.address import Address
 
 
 def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:

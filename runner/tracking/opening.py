@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from runner import garbage
-from runner.signals import raise_what_was_swallowed
-from runner.tracking import database, library
-from runner.tracking.address import Address, check_answers, resolve
+from runner.system import garbage
+from runner.system.signals import raise_what_was_swallowed
+from runner.tracking.backend import client as library
+from runner.tracking.backend import sqlite as database
+from runner.tracking.backend.address import Address, check_answers, resolve
 from runner.tracking.mlflow_experiments import experiment_id_of
 from runner.tracking.store import Store
 
@@ -123,7 +124,7 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
     library.prepare()
     from mlflow import MlflowClient
 
-    from runner.tracking.connections import engine_of, tune
+    from runner.tracking.backend.connections import engine_of, tune
 
     with library.in_words(address.uri):
         client = MlflowClient(uri)

@@ -9,7 +9,7 @@ import getpass
 import sys
 from pathlib import Path
 
-from runner.environment import environment
+from runner.system.environment import environment
 
 
 def process_tags() -> dict[str, str]:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from runner.outcome import Outcome, Status
-from runner.tracking.checked import numbers_of, texts_of
-from runner.tracking.runs import FAILURE
+from runner.tracking.backend.row_checks import numbers_of, texts_of
+from runner.tracking.run_writer import FAILURE
+from runner.training.outcome import Outcome, Status
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -82,7 +82,7 @@ def sweep_of(run: Run) -> RecordedSweep:
     return RecordedSweep(
         run_id=run.info.run_id,
         name=str(run.info.run_name or ""),
-        identity=tags.get("runner.plan", ""),
+        identity=tags.get("runner.jobs.plan", ""),
         status=run.info.status,
         experiment_id=run.info.experiment_id,
         metric=tags.get("runner.metric", "val/loss"),

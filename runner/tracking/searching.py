@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runner.tracking.checked import in_record
+from runner.tracking.backend.row_checks import in_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -12,20 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.places import outputs_folder
-from runner.tracking import database, library
-from runner.tracking.address import Address, experiment_link
-from runner.tracking.destinations import Destination, destination_of
-from runner.tracking.processes import Presence, dead
+from runner.system.paths import outputs_folder
+from runner.tracking.backend import client as library
+from runner.tracking.backend import sqlite as database
+from runner.tracking.backend.address import Address, experiment_link
+from runner.tracking.backend.destinations import Destination, destination_of
+from runner.tracking.backend.liveness import Presence, dead
 from runner.tracking.provenance import process_tags
-from runner.tracking.runs import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
-from runner.tracking.sweeps import Sweeps
+from runner.tracking.queries import Sweeps
+from runner.tracking.run_writer import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from numpy.typing import NDArray
 
-    from runner.prepared import Prepared
+    from runner.training.prepare import Prepared
 
 
 class Store:
@@ -204,7 +205,7 @@ class Store:
 
         Its connections belong to the other; and no exit handler runs at the end of a fork.
         """
-        from runner.tracking.connections import engine_of
+        from runner.tracking.backend.connections import engine_of
 
         # A server is asked over connections that are made anew for each process.
         engine = engine_of(self.client)
@@ -249,7 +250,7 @@ class Store:
             If the store or the disk fails.
         """
         with library.in_words(self.address.uri):
-            from runner.tracking.models import log_model
+            from runner.tracking.models.logging import log_model
 
             return log_model(
                 *(self.client, self.settle(), self.experiment_id, run.run_id),

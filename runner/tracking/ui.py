@@ -19,12 +19,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from runner import garbage
-from runner.errors import CommandError, StoreError
-from runner.signals import held, raise_what_was_swallowed
-from runner.text import without_passwords_of
-from runner.tracking import database, library
-from runner.tracking.address import asked, check_answers, experiment_link, resolve
+from runner.system import garbage
+from runner.system.errors import CommandError, StoreError
+from runner.system.signals import held, raise_what_was_swallowed
+from runner.system.text import without_passwords_of
+from runner.tracking.backend import client as library
+from runner.tracking.backend import sqlite as database
+from runner.tracking.backend.address import asked, check_answers, experiment_link, resolve
 
 _HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 90.0

@@ -18,8 +18,8 @@ from softnet import (
     Step,
     one_hot,
 )
-from softnet.gradients import RunByRun
-from softnet.side_by_side import SideBySide
+from softnet.training.backpropagation import RunByRun
+from softnet.training.small_networks import SideBySide
 
 EPS = float(np.finfo(np.float64).eps)
 Array = np.ndarray

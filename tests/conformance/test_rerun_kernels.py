@@ -44,8 +44,8 @@ import json, sys
 import numpy as np
 import yaml
 from runner.config import Experiment
-from runner.execute import train
-from runner.prepared import prepare
+from runner.training.train import train
+from runner.training.prepare import prepare
 from threadpoolctl import threadpool_info
 found = {}
 for folder in sys.argv[1:]:

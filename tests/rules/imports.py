@@ -16,16 +16,25 @@ CODE = ("softnet", "runner", "hydra_plugins")
 
 # Who may know a library. A name stands for the module and for what is inside it.
 ROOMS = {
-    "hydra": ("runner.compose", "hydra_plugins"),
-    "omegaconf": ("runner.compose", "hydra_plugins"),
+    "hydra": ("runner.config.compose", "hydra_plugins"),
+    "omegaconf": ("runner.config.compose", "hydra_plugins"),
     "mlflow": ("runner.tracking",),
     "matplotlib": ("runner.figures",),
     # MLflow hands a loaded model its rows as a pandas table, and wants the like back.
-    "pandas": ("runner.data", "runner.splits", "runner.preprocess", "runner.tracking.served_model"),
-    "sklearn": ("runner.data", "runner.splits", "runner.preprocess"),
-    "rich": ("runner.report", "runner.progress"),
-    "scipy": ("runner.summary",),
-    "joblib": ("runner.engine",),
+    "pandas": (
+        "runner.training.data",
+        "runner.training.data.splits",
+        "runner.training.preprocessing",
+        "runner.tracking.models.served_model",
+    ),
+    "sklearn": (
+        "runner.training.data",
+        "runner.training.data.splits",
+        "runner.training.preprocessing",
+    ),
+    "rich": ("runner.report", "runner.report.progress"),
+    "scipy": ("runner.training.statistics",),
+    "joblib": ("runner.jobs.executors.local",),
 }
 # What `runner --help` must not wait for.
 HEAVY = {"joblib", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "rich"}
@@ -143,7 +152,7 @@ def the_command_line_starts_light(root: Path) -> Iterator[str]:
     graph = import_graph(root, lazy=False)
     # Hydra imports its plugins whenever it starts, in any program of the environment.
     plugins = [name for name in graph if top(name) == "hydra_plugins"]
-    waiting, loaded = ["runner.cli", "runner.__main__", *plugins], set[str]()
+    waiting, loaded = ["runner.cli.main", "runner.__main__", *plugins], set[str]()
     while waiting:
         name = waiting.pop()
         if name in graph and name not in loaded:

@@ -20,8 +20,8 @@ from softnet import (
     check_network,
     relative_error,
 )
-from softnet.gradients import RunByRun
-from softnet.side_by_side import SideBySide, is_small
+from softnet.training.backpropagation import RunByRun
+from softnet.training.small_networks import SideBySide, is_small
 
 FLOAT64 = np.dtype("float64")
 # What the check lets pass; a correct network stays near 1e-10.

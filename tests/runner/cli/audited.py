@@ -12,9 +12,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import CodeType
 
-from runner import cli
-from runner.errors import RunnerError
-from runner.streams import say
+from runner.cli import main as cli
+from runner.system.errors import RunnerError
+from runner.system.terminal import say
 
 NOTED = ("import", "exec", "compile", "open", "socket.connect", "socket.getaddrinfo", "ctypes.")
 NOTED += ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.rename")

@@ -27,7 +27,7 @@ def when_saved(act: str) -> str:
     """Act when a training has been saved for the second time."""
     return f"""
 import os, signal
-import runner.stack_at_work as at_work
+import runner.jobs.worker.stack_run as at_work
 write_state, saved = at_work.write_state, []
 def write_state_and_act(*arguments):
     write_state(*arguments)
@@ -42,7 +42,7 @@ def when_shown(act: str) -> str:
     """Act in one worker when the runs of its stack are shown, and told their first metrics."""
     return f"""
 import os, signal
-from runner.stack_at_work import StackAtWork
+from runner.jobs.worker.stack_run import StackAtWork
 {ONCE}
 log = StackAtWork._log
 def log_and_act(self):
@@ -59,7 +59,7 @@ def at_call(name: str, call: int, number: signal.Signals) -> str:
     Parameters
     ----------
     name : str
-        Of the function, as in ``runner.sweeps.session.say_start``.
+        Of the function, as in ``runner.jobs.session.say_start``.
     """
     place, _, function = name.rpartition(".")
     return f"""
@@ -82,7 +82,7 @@ def workers_stand_still(at: int, status: str) -> str:
     """
     return f"""
 import os, time
-import runner.stack_at_work as at_work
+import runner.jobs.worker.stack_run as at_work
 {ONCE}
 parent, Ended, statuses = os.getpid(), at_work.Ended, []
 def ended_or_stand_still(position, outcome, judgement):
@@ -99,7 +99,7 @@ at_work.Ended = ended_or_stand_still
 # With the former: workers are not ended before one of them stands still.
 ENDED_UNHEARD = """
 import os, time
-import runner.engine as engine
+import runner.jobs.executors.local as engine
 end = engine.Engine._end
 def wait_and_end(self, **named):
     while not os.path.isdir("unheard"):
@@ -113,7 +113,7 @@ engine.Engine._end = wait_and_end
 # mark when it begins to.
 DEAF_WORKERS = """
 import os, signal
-import runner.engine as engine
+import runner.jobs.executors.local as engine
 engine._GRACE_S = 1e6
 engine.raise_on_sigterm = lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN)
 end = engine.Engine._end

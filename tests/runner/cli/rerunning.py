@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
 
-from runner.records import Original, write_folder
-from runner.tracking import find_original
+from runner.tracking.records import Original, write_folder
+from runner.tracking.records.mlflow_record import find_original
 from tests.runner.cli.sweeping import Recorded, recorded
 from tests.runner.conftest import CHECKOUT, Command
 

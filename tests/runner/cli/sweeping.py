@@ -23,13 +23,13 @@ from tests.runner.processes import WITHIN_S, left_of, living
 # Runs that last long are shown and saved after seconds that a test does not have.
 PREPARED = """
 import json, sys
-import runner.stack_at_work
+import runner.jobs.worker.stack_run
 for name, value in json.loads(sys.argv.pop(1)).items():
-    assert hasattr(runner.stack_at_work, name)
-    setattr(runner.stack_at_work, name, value)
+    assert hasattr(runner.jobs.worker.stack_run, name)
+    setattr(runner.jobs.worker.stack_run, name, value)
 exec(sys.argv.pop(1), {})
 sys.argv[0] = "runner"
-from runner.cli import main
+from runner.cli.main import main
 main()
 """
 
@@ -125,7 +125,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start the command as the head of a process group of its own.
 
-    `constants` of `runner.stack_at_work` are set, and the Python code `before` is run, before it
+    `constants` of `runner.jobs.worker.stack_run` are set, and the Python code `before` is run, before it
     begins.
     """
     prepared = ["-c", PREPARED, json.dumps(constants or {}), before]

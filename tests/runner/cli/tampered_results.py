@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from runner.run_files import weights_sha256
+from runner.training.run_files import weights_sha256
 from tests.runner.cli.rerunning import execute
 from tests.runner.cli.tampering import WAS_CHANGED, Changes, Job, Phrases, adding_to
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.run_files import sha256
+from runner.training.run_files import sha256
 from tests.runner.cli.rerunning import artifacts, execute
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import Command

@@ -6,8 +6,8 @@ allowed, and nothing left behind.
 
 import pytest
 
-from runner import cli
-from runner.errors import RunnerError
+from runner.cli import main as cli
+from runner.system.errors import RunnerError
 from tests.runner.conftest import Command
 
 SIZES = "model.hidden_layer_sizes"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.data import faults_of_arrays, faults_of_parquet, faults_of_text
-from tests.runner.data.faults import Fault
+from tests.runner.training.data import faults_of_arrays, faults_of_parquet, faults_of_text
+from tests.runner.training.data.faults import Fault
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 SOURCES = ("runner", "softnet", "hydra_plugins", "conf", "pyproject.toml")

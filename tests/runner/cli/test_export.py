@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.metrics import metrics_sha256
-from runner.records import FolderSource
+from runner.tracking.records import FolderSource
+from runner.training.metrics import metrics_sha256
 from tests.runner.cli.rerunning import artifacts, execute, record, rerun_folder, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import Command

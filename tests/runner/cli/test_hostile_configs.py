@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from runner.run_files import CONFIG, ENVIRONMENT, MODEL
+from runner.training.run_files import CONFIG, ENVIRONMENT, MODEL
 from tests.runner.conftest import CHECKOUT
-from tests.runner.records.conftest import honest
-from tests.runner.records.faults_of_configs import CANARY, NO_CONFIGS, NO_SETTINGS
-from tests.runner.records.spoiling import Record
 from tests.runner.tracking.hostile_server import HostileServer
+from tests.runner.tracking.records.conftest import honest
+from tests.runner.tracking.records.faults_of_configs import CANARY, NO_CONFIGS, NO_SETTINGS
+from tests.runner.tracking.records.spoiling import Record
 
 __all__ = ["honest"]  # pytest finds fixtures by their names here
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.cli import carry_out
-from runner.errors import CommandError, RunnerError
-from runner.run_files import MODEL, WEIGHTS, weights_sha256
-from tests.runner.records.conftest import honest, record
-from tests.runner.records.spoiling import Record
+from runner.cli.main import carry_out
+from runner.system.errors import CommandError, RunnerError
+from runner.training.run_files import MODEL, WEIGHTS, weights_sha256
+from tests.runner.tracking.records.conftest import honest, record
+from tests.runner.tracking.records.spoiling import Record
 
 __all__ = ["honest", "record"]  # pytest finds fixtures by their names here
 

@@ -9,11 +9,11 @@ from sqlite3 import connect
 import pytest
 from mlflow import MlflowClient
 
-from runner.cli import carry_out
-from runner.errors import RunnerError
+from runner.cli.main import carry_out
+from runner.system.errors import RunnerError
 from runner.tracking import open_store
 from tests.runner.conftest import Command
-from tests.runner.jobs import outcomes, plan, work
+from tests.runner.jobs.planned import outcomes, plan, work
 from tests.runner.tracking.hostile_server import HostileServer
 
 UNKNOWN = "0123456789abcdef" * 2

@@ -112,11 +112,11 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
 ):
     """One sweep, stopped at one instant after the other."""
     instants = {
-        "before the first run": ("runner.sweeps.session.say_start", 1),
-        "when there is a sweep": ("runner.sweeps.session.SweepFolder.write_plan", 1),
-        "when there is a job": ("runner.sweeps.session.Groups.complete", 1),
-        "after some more": ("runner.sweeps.session.Groups.complete", 8),
-        "when only the sum is missing": ("runner.sweeps.session.store_results", 1),
+        "before the first run": ("runner.jobs.session.say_start", 1),
+        "when there is a sweep": ("runner.jobs.session.SweepFolder.write_plan", 1),
+        "when there is a job": ("runner.jobs.session.Groups.complete", 1),
+        "after some more": ("runner.jobs.session.Groups.complete", 8),
+        "when only the sum is missing": ("runner.jobs.session.store_results", 1),
     }
     if number != signal.SIGKILL:
         del instants["before the first run"], instants["when there is a job"]

@@ -6,8 +6,8 @@ import scipy.stats
 from matplotlib.colors import to_rgb
 
 from runner.figures.bands import Curve, draw_bands, sum_up
-from runner.figures.canvas import PALETTE
 from runner.figures.measures import Measure
+from runner.figures.style import PALETTE
 from tests.runner.figures.pixels import center, near, pixels
 
 NAN, INF = float("nan"), float("inf")

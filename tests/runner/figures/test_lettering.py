@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from runner.figures import canvas
+from runner.figures import style as canvas
 from runner.figures.lettering import DPI, draw_texts, text_width
 from tests.runner.figures.pixels import near, pixels
 

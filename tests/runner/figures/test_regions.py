@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from runner.figures.canvas import PALETTE
 from runner.figures.regions import draw_decision_regions
+from runner.figures.style import PALETTE
 from tests.runner.figures.pixels import center, near, pixels
 
 RNG = np.random.default_rng(0)

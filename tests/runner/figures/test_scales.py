@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from runner.figures.canvas import axes_at, page
 from runner.figures.scales import SettingScale, log_scale_serves, scale_spread
+from runner.figures.style import axes_at, page
 
 NAN = float("nan")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from runner.figures.canvas import PALETTE, house_style
 from runner.figures.sheet import Entry, Sheet
+from runner.figures.style import PALETTE, house_style
 from tests.runner.figures.pixels import near, pixels
 
 STYLE = {"color": PALETTE[1], "marker": "s", "markersize": 6.0}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from runner.figures.canvas import PALETTE
+from runner.figures.style import PALETTE
 from runner.figures.sweep import draw_sweep
-from runner.outcome import Outcome
-from runner.summary import Configuration, configurations, ranked
+from runner.training.outcome import Outcome
+from runner.training.statistics import Configuration, configurations, ranked
 from tests.runner.figures.pixels import near, pixels, solid
 
 NAN, INF = float("nan"), float("inf")

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from runner.figures.canvas import INK, PALETTE
 from runner.figures.measures import Measure
+from runner.figures.style import INK, PALETTE
 from runner.figures.trends import Trend, draw_trends
 from tests.runner.figures.pixels import center, near, pixels, solid
 

@@ -3,7 +3,7 @@
 import itertools
 import re
 
-from runner.outcome import Outcome
+from runner.training.outcome import Outcome
 
 STORE = "runner ui  (sqlite:////home/somebody/with/a/rather/long/path/outputs/mlflow.db)"
 HOSTILE = "\x1b]0;owned\x07\x1b[31m[red]x[/red] :boom: \r\n\u202e$y$"

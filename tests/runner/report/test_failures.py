@@ -2,9 +2,9 @@ import io
 
 import pytest
 
-from runner.outcome import Outcome
 from runner.report.console import printing
 from runner.report.failures import print_failures
+from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import HOSTILE, failed, outcome
 
 

@@ -3,9 +3,9 @@
 import io
 from dataclasses import replace
 
+from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
+from runner.jobs.rerun.comparison import Difference, cannot_compare
 from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
-from runner.rerun import Comparison, EnvironmentDifference, Verdict
-from runner.rerun.comparison import Difference, cannot_compare
 from tests.runner.report.outcomes import HOSTILE, STORE
 
 SAME = Comparison(Verdict.IDENTICAL, n_values=162, n_parameters=10)

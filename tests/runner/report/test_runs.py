@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from runner.outcome import Outcome
 from runner.report import print_outcomes
+from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import HOSTILE, STORE, outcome, table
 from tests.runner.terminals import ESCAPE, Terminal, plain
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from runner.outcome import Outcome
 from runner.report import SweepReport, print_outcomes, print_sweep
+from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import HOSTILE, STORE, failed, outcome, seeds, table
 from tests.runner.terminals import ESCAPE, Terminal, plain
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import ConfigError
+from runner.system.errors import ConfigError
 from runner.tracking import Store, open_store
-from runner.tracking.address import Address, check_answers
+from runner.tracking.backend.address import Address, check_answers
 from runner.tracking.ui import server_command
 from tests.runner.processes import WITHIN_S, descendants, end_group
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.data import Dataset
-from runner.data.dataset import make_dataset
-from runner.splits import Split
 from runner.tracking import Store
 from runner.tracking.datasets import dataset_inputs
+from runner.training.data import Dataset
+from runner.training.data.dataset import make_dataset
+from runner.training.data.splits import Split
 
 
 def table(source: str = "scikit-learn iris", n_columns: int = 3) -> Dataset:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from mlflow import MlflowClient
 
-from runner.errors import StoreError
+from runner.system.errors import StoreError
 from runner.tracking import Store
 from runner.tracking.mlflow_experiments import experiment_id_of
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import StoreError
+from runner.system.errors import StoreError
 from runner.tracking import Store, find_store, open_store
-from runner.tracking.address import resolve
+from runner.tracking.backend.address import resolve
 from runner.tracking.opening import connect
 
 

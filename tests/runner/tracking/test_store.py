@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import ConfigError, StoreError
+from runner.system.errors import ConfigError, StoreError
 from runner.tracking import Store, open_store
-from runner.tracking.address import sqlite_uri
+from runner.tracking.backend.address import sqlite_uri
 from tests.runner.tracking.conftest import Start, read_line
 
 RECORD = """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import CommandError, ConfigError
+from runner.system.errors import CommandError, ConfigError
 from runner.tracking import Store, open_store
 from runner.tracking.ui import server_command, ui
 from tests.runner.processes import descendants, left_of, living
@@ -19,7 +19,7 @@ from tests.runner.tracking.hostile_server import HostileServer
 
 SERVE = """
 import sys
-from runner.cli import main
+from runner.cli.main import main
 uri, port = sys.argv[1:]
 sys.argv = ["runner", "ui", "--uri", uri, "--port", port]
 main()

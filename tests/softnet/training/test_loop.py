@@ -27,7 +27,7 @@ from softnet import (
     one_hot,
     stream,
 )
-from softnet.training import STEPS_PER_CHUNK
+from softnet.training.loop import STEPS_PER_CHUNK
 
 Learnable = Callable[..., Examples]
 Tell = Callable[[Training, Iterable[Record]], "list[Story]"]

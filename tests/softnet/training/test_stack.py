@@ -30,7 +30,7 @@ from softnet import (
     Step,
     Training,
 )
-from softnet.side_by_side import is_small
+from softnet.training.small_networks import is_small
 
 if TYPE_CHECKING:
     from tests.softnet.conftest import Story

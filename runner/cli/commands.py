@@ -1,0 +1,169 @@
+"""The commands that have a name: what each of them takes, and who carries it out.
+
+Each imports what it needs when it is called, so that help and a typing error cost little.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from runner.system.errors import CommandError
+
+# As a shell writes them: Python takes 1_0 and digits of other scripts too.
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def _show(arguments: Sequence[str]) -> None:
+    parser = _Parser("show", "Show what came out of a sweep: by default the newest one.")
+    parser.add_argument(
+        "sweep", nargs="?", metavar="SWEEP", help="its name or its run's id, or how one begins"
+    )
+    parser.add_argument("--metric", help="ranks by it, for instance test/accuracy")
+    parser.add_argument("--top", type=_count, metavar="N", help="shows the best N alone")
+    parser.add_argument("--csv", action="store_true", help="prints every job as CSV instead")
+    _add_uri(parser)
+    options = parser.parse_args(list(arguments))
+
+    from runner.cli.show import show_sweep
+
+    show_sweep(options.sweep, options.metric, options.top, as_csv=options.csv, uri=options.uri)
+
+
+def _sweeps(arguments: Sequence[str]) -> None:
+    parser = _Parser("sweeps", "List the sweeps, the newest first.")
+    _add_uri(parser)
+    options = parser.parse_args(list(arguments))
+
+    from runner.cli.show import list_sweeps
+
+    list_sweeps(options.uri)
+
+
+def _rerun(arguments: Sequence[str]) -> int:
+    parser = _Parser(
+        "rerun",
+        "Run again what is on record, and say whether the result is the same to the last bit.",
+        "Ends with 0 if it is, 5 if something differs, 2 if there is nothing to compare with.",
+    )
+    parser.add_argument(
+        "target",
+        nargs="?",  # so that flags that are none are named first; see below
+        metavar="RUN_ID",
+        help="of a run, a sweep or a group of seeds; or a folder that runner export made",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings to change: a new run, then"
+    )
+    parser.add_argument("--check", action="store_true", help="compares, and records no run")
+    parser.add_argument(
+        "--tolerance", type=_tolerance, metavar="T", help="admits relative differences up to T"
+    )
+    parser.add_argument("--sample", type=_count, metavar="N", help="takes N jobs of a sweep")
+    parser.add_argument("--data", metavar="PATH", help="where the data file is now")
+    parser.add_argument(
+        "--allow-data-change",
+        action="store_true",
+        help="accepts data of other content; the result is then never called IDENTICAL",
+    )
+    _add_uri(parser)
+    parser.usage = parser.format_usage().removeprefix("usage: ").replace("[RUN_ID]", "RUN_ID")
+    options, unknown = parser.parse_known_intermixed_args(list(arguments))
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if options.target is None:
+        parser.error("the following arguments are required: RUN_ID")
+    for override in options.overrides:
+        if "=" not in override[1:]:
+            parser.error(f"a setting must be key=value, got {override!r}")
+
+    from runner.cli.rerun import repeat
+    from runner.jobs.rerun import Options
+
+    return repeat(Options(**{**vars(options), "overrides": tuple(options.overrides)}))
+
+
+def _predict(arguments: Sequence[str]) -> None:
+    parser = _Parser("predict", "Predict the classes of raw rows with what a run has learned.")
+    parser.add_argument("run_id", metavar="RUN_ID", help="a run, or a folder of runner export")
+    parser.add_argument("file", metavar="FILE", help="rows as CSV, TSV, Parquet, NPZ or NPY")
+    parser.add_argument(
+        "--out", metavar="FILE", help="a .csv or .parquet; by default CSV goes to the output"
+    )
+    _add_uri(parser)
+    options = parser.parse_args(list(arguments))
+
+    from runner.cli.predict import predict
+
+    predict(options.run_id, options.file, options.out, options.uri)
+
+
+def _export(arguments: Sequence[str]) -> None:
+    parser = _Parser("export", "Write all that is needed to repeat a run to a folder of its own.")
+    parser.add_argument("run_id", metavar="RUN_ID")
+    parser.add_argument("folder", metavar="FOLDER", help="a new one")
+    _add_uri(parser)
+    options = parser.parse_args(list(arguments))
+
+    from runner.cli.export import export
+
+    export(options.run_id, options.folder, options.uri)
+
+
+def _ui(arguments: Sequence[str]) -> None:
+    parser = _Parser("ui", "Show the runs in a browser, on this machine.")
+    parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
+    _add_uri(parser)
+    options = parser.parse_args(list(arguments))
+
+    from runner.tracking.ui import ui
+
+    ui(options.uri, options.port)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
+    "export": _export,
+    "predict": _predict,
+    "rerun": _rerun,
+    "show": _show,
+    "sweeps": _sweeps,
+    "ui": _ui,
+}
+
+
+class _Parser(ArgumentParser):
+    """A parser whose complaints are errors of ours."""
+
+    def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(f"runner {command}", description=description, epilog=epilog)
+
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
+        raise CommandError(f"{self.prog}: {message}. Usage: {usage}")
+
+
+def _add_uri(parser: ArgumentParser) -> None:
+    parser.add_argument("--uri", help="the store, in place of the one that runs go to")
+
+
+def _port(text: str) -> int:
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= 65535:
+        raise ArgumentTypeError(f"must be a number from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _tolerance(text: str) -> float:
+    tolerance = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not 0 <= tolerance < math.inf:
+        raise ArgumentTypeError(f"must be a number, 0 or above, got {text!r}")
+    return tolerance
+
+
+def _count(text: str) -> int:
+    if not _WHOLE.fullmatch(text) or int(text) < 1:
+        raise ArgumentTypeError(f"must be a whole number, 1 or above, got {text!r}")
+    return int(text)

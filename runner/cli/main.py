@@ -1,0 +1,114 @@
+"""The commands, and how they end: messages, exit codes, signals.
+
+Each command imports what it needs when it is called, so that help and a typing error cost little.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from runner.cli.commands import COMMANDS
+from runner.cli.help import HELP, help_page
+from runner.system import garbage
+from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.signals import (
+    INTERRUPTED,
+    TERMINATED,
+    raise_on_sigterm,
+    raise_what_was_swallowed,
+)
+from runner.system.terminal import make_streams_last, say
+
+
+def main() -> NoReturn:
+    """Carry out the command line of this process, and end it with the right exit code."""
+    make_streams_last()
+    raise_on_sigterm()
+    garbage.postpone()
+    try:
+        code = _carried_out(sys.argv[1:])
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
+        code = INTERRUPTED
+    except Terminated:
+        code = TERMINATED
+    finally:
+        sys.stdout.flush()
+        garbage.skip_last()
+    sys.exit(code)
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
+    """Carry out a command line, and say what went wrong; see `carry_out`."""
+    try:
+        code = carry_out(arguments)
+        sys.stdout.flush()  # a disk that is full says so here
+    except RunnerError as error:
+        # Where a library swallowed SIGTERM, it complains of what was left half done.
+        raise_what_was_swallowed()
+        say(str(error))
+        code = error.exit_code
+    return code
+
+
+def carry_out(arguments: Sequence[str]) -> int:
+    """Carry out a command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The command line without the program.
+
+    Returns
+    -------
+    int
+        The exit code: 0 all well, 1 some runs failed, 5 a rerun differs.
+
+    Raises
+    ------
+    RunnerError
+        With the exit code of what went wrong.
+    """
+    if list(arguments) in (["--help"], ["-h"]):
+        print(help_page())  # noqa: T201  (the output that was asked for)
+        return 0
+    # A bare word cannot be an override, nor a flag.
+    if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
+        return _named(arguments[0])(arguments[1:]) or 0
+    return _run(arguments)
+
+
+def _named(word: str) -> Callable[[Sequence[str]], int | None]:
+    if word not in COMMANDS:
+        hint = nearest(word, COMMANDS)
+        raise CommandError(
+            f"{word}: must be a command ({', '.join(COMMANDS)}) or a setting (key=value), "
+            f"got {word!r}.{' ' + hint if hint else ''} See runner --help."
+        )
+    return COMMANDS[word]
+
+
+def _say_many(n_jobs: int) -> None:
+    # To compose and plan so many takes so long that a person wonders.
+    if n_jobs >= 2_000:
+        say(f"Planning {n_jobs:,} jobs.")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Compose, check and carry out the jobs of a Hydra command line."""
+    from runner.config.compose import asks_for_sweep, compose
+
+    if "--dry-run" in arguments:
+        arguments = [*(word for word in arguments if word != "--dry-run"), "sweep.dry_run=true"]
+    jobs = compose(arguments, HELP, _say_many)
+    if jobs is None:
+        return 0
+    from runner.jobs.alone import run_jobs
+
+    # A person's own config may ask for it too, with hydra.mode.
+    outcomes = run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)
+    return int(any(outcome.status != "FINISHED" for outcome in outcomes))

@@ -1,0 +1,149 @@
+"""Classes of raw rows by what a run has learned: from a file and a record to a table.
+
+The record is data: no code of a model is loaded, so it may come from anybody.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.config import FileData
+from runner.report import cell, count
+from runner.system.environment import verify_blas_pin
+from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
+from runner.system.files import atomic_file
+from runner.system.paths import expanded
+from runner.system.terminal import say
+from runner.system.text import printable
+from runner.tracking.records import Original, find_source
+from runner.training.data.files import load_rows
+from softnet import Network, parameter_shapes
+
+_KINDS = (".csv", ".parquet")
+
+
+def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
+    """Predict the rows of a file, and write class and probabilities of each.
+
+    Parameters
+    ----------
+    run_id : str
+        Of a run that has ended, or an exported folder.
+    file : str
+        Rows with the columns that the run was trained on; others are not looked at.
+    out : str or None
+        A ``.csv`` or ``.parquet``; None prints CSV.
+    uri : str or None
+        The store, as ``tracking.uri``.
+
+    Raises
+    ------
+    RunnerError
+        If run, file or disk are of no use.
+    """
+    if out is not None and Path(out).suffix.lower() not in _KINDS:
+        raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
+    if not file.strip():
+        raise CommandError(f"FILE: must be a file, got {file!r}.")
+    target = None if out is None else _writable(out, file)
+    original = Original.read(find_source(run_id, uri))
+    probabilities, class_names = _probabilities(original, expanded(file))
+    classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
+    if target is None:
+        sys.stdout.write(_csv(classes, probabilities, class_names))
+        sys.stdout.flush()
+        return
+    with atomic_file(target) as stream:
+        if str(out).lower().endswith(".csv"):
+            stream.write(_csv(classes, probabilities, class_names).encode())
+        else:
+            stream.write(_parquet(classes, probabilities, class_names))
+    say(f"{count(len(classes), 'row')} to {out}")
+
+
+def _writable(out: str, file: str) -> Path:
+    """Return the file that `--out` leads to: behind a link it is the one that takes the rows."""
+    try:
+        target = expanded(out).resolve(strict=False)
+        is_other = target.exists() and not target.is_file()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise CommandError(f"--out: must be a file, got {shorten(out)}.") from error
+    if target == expanded(file).resolve():
+        raise CommandError(f"--out: must be another file than FILE, got {shorten(out)} twice.")
+    if is_other:  # whoever reads from a pipe would wait for ever
+        what = "a folder" if target.is_dir() else "a device or pipe"
+        raise CommandError(f"--out: must be a file, got {what}, {shorten(out)}.")
+    if not target.parent.is_dir():
+        raise CommandError(
+            f"--out: must be in a folder that is there, got {shorten(out)}. There is no folder "
+            f"{printable(target.parent)}."
+        )
+    return target
+
+
+def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    verify_blas_pin()
+    model, findings = original.model()
+    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
+    weights, more = original.weights(parameter_shapes(sizes))
+    for finding in [*findings, *more]:
+        raise RecordError(f"{original.source.place}: {finding}; nothing is predicted with it.")
+    data = original.experiment.data
+    delimiter = data.delimiter if isinstance(data, FileData) else None
+    try:
+        columns = load_rows(file, model.preprocessing.feature_names, delimiter)
+    except ConfigError as error:
+        # What is a setting elsewhere is an argument here.
+        raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
+    preprocessing = model.preprocessing
+    try:
+        encoded = preprocessing.encode_rows(columns)
+    except DataError as error:
+        raise DataError(f"{printable(file)}, {error}") from None
+    for name, codes in zip(preprocessing.feature_names, encoded.T, strict=True):
+        if name in preprocessing.categories and (n_new := int(np.count_nonzero(codes < 0))):
+            say(
+                f"{printable(file)}, column {printable(name)}: {count(n_new, 'row')} of "
+                f"{len(codes):,} hold what the training file did not; it counts as no word of it."
+            )
+    # What a run that diverged has left gives nan, and that is told by the rows themselves.
+    with np.errstate(all="ignore"):
+        X = preprocessing.transform(encoded)
+        network = Network.from_weights(weights, model.activation)
+        return network.predict_proba(X)[0], model.class_names
+
+
+def _header(class_names: Sequence[str]) -> list[str]:
+    """Name the columns: the class, then the probability of each; no two alike."""
+    first = "class"
+    while first in class_names:
+        first += "_"
+    return [first, *class_names]
+
+
+def _csv(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(cell, _header(names)))
+    for label, row in zip(classes, probabilities.tolist(), strict=True):
+        writer.writerow([cell(label), *map(repr, row)])
+    return text.getvalue()
+
+
+def _parquet(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns: list[Any] = [list(classes), *(probabilities[:, n] for n in range(len(names)))]
+    sink = io.BytesIO()
+    table = pa.table(dict(zip(_header(names), columns, strict=True)))
+    parquet.write_table(table, sink)
+    return sink.getvalue()

@@ -1,0 +1,87 @@
+"""Hydra's own settings for this program: no folders, no log files, our help.
+
+They are options of Hydra's groups rather than lines of `config.yaml`, so that they hold with a
+person's own primary config too, and `hydra/output=default` brings Hydra's ways back.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hydra.conf import HydraConf, JobConf
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from runner.system.paths import config_folder
+from runner.system.signals import held
+
+_OURS = {
+    "output": "runner",
+    "launcher": "runner_stacked",
+    "sweeper": "runner_stacked",
+    "help": "runner",
+    "hydra_logging": "none",
+    "job_logging": "none",
+}
+
+
+@dataclass
+class _HydraSettings(HydraConf):
+    """Hydra's settings without callbacks.
+
+    A callback names a Python object, which a config never does here; nor would it see a job, as
+    jobs do not train inside Hydra. This type has no room for one.
+    """
+
+    callbacks: bool | None = None  # type: ignore[assignment]  # OmegaConf refuses what is no bool
+
+
+@contextmanager
+def hydra_settings(help_template: str) -> Iterator[None]:
+    """Register Hydra's settings and the resolvers of the shipped YAML.
+
+    Parameters
+    ----------
+    help_template : str
+        What ``--help`` shows.
+    """
+    scratch: list[str] = []
+
+    def scratch_folder() -> str:
+        if not scratch:
+            with held():  # a folder that nobody knows of would stay
+                scratch.append(tempfile.mkdtemp(prefix="runner-"))
+        return scratch[0]
+
+    OmegaConf.register_new_resolver("runner_scratch", scratch_folder, replace=True)
+    OmegaConf.register_new_resolver(
+        "shipped", lambda name: str(config_folder() / name), replace=True
+    )
+    store = ConfigStore.instance()
+    settings = _HydraSettings(job=JobConf(name="runner"), output_subdir=None)
+    for default in settings.defaults:
+        default.update({group: _OURS[group] for group in default if group in _OURS})
+    store.store(group="hydra", name="config", node=settings, provider="runner")
+    store.store(
+        group="hydra/output",
+        name="runner",
+        node={
+            "run": {"dir": "."},
+            # Hydra's sweeper insists on a folder to write its own notes to.
+            "sweep": {"dir": "${runner_scratch:}", "subdir": "."},
+        },
+        package="hydra",
+        provider="runner",
+    )
+    help_page = {"app_name": "runner", "header": "", "footer": "", "template": help_template}
+    store.store(group="hydra/help", name="runner", node=help_page, provider="runner")
+    try:
+        yield
+    finally:
+        with held():
+            for folder in scratch:
+                shutil.rmtree(folder, ignore_errors=True)

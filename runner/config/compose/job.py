@@ -1,0 +1,52 @@
+"""One job, as the rest of the program sees it: plain data, with nothing of Hydra left in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from runner.config.compose.files import check_files
+from runner.config.compose.overrides import told
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job, composed and resolved.
+
+    Parameters
+    ----------
+    config : dict
+        Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in
+        them, so it is not to be changed.
+    overrides : tuple of str
+        What the command line changed, ``key=value``, as typed for this job, text without quotes.
+    """
+
+    config: dict[str, Any]
+    overrides: tuple[str, ...]
+
+
+def job_of(config: DictConfig) -> Job:
+    """Take the job from what Hydra has composed, and is carrying out.
+
+    Parameters
+    ----------
+    config : DictConfig
+        The config of the job, without Hydra's settings.
+    """
+    settings = HydraConfig.get()
+    check_files(settings.runtime)
+    # As they were typed: iterating over them would resolve what interpolates.
+    typed = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
+    overrides = OverridesParser.create().parse_overrides(cast("list[str]", typed))
+    return Job(resolved(config), tuple(map(told, overrides)))
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return a config as plain data, with its references resolved and nothing left out."""
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return cast("dict[str, Any]", plain)

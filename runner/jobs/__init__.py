@@ -1,0 +1,1 @@
+"""The path from composed configs to recorded outcomes: plan, stacks, workers, sessions."""

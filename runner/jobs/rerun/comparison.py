@@ -1,0 +1,246 @@
+"""A result beside the one that it should repeat: the verdict, and where they first part.
+
+Numbers alone: it must not know where either of them comes from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.training.metrics import Metrics, bits
+
+Weights = Mapping[str, NDArray[Any]]
+
+# Training amplifies a last bit: in float64 to 5e-15 after 5,000 steps, in float32 to 5e-3 where an
+# input of a ReLU crosses zero. Beyond these, relative to the largest value of an array or a
+# metric, no other library or processor is an excuse.
+CLOSE_WITHIN = {"float64": 1e-6, "float32": 2e-2}
+
+
+class Verdict(StrEnum):
+    """What a comparison comes to."""
+
+    IDENTICAL = "IDENTICAL"
+    CLOSE = "CLOSE"
+    DIFFERENT = "DIFFERENT"
+    CANNOT_COMPARE = "CANNOT COMPARE"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two results part: ``val/loss at step 300``, and both values there."""
+
+    where: str
+    original: str
+    rerun: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a rerun compares with its original.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        IDENTICAL: all bytes. CLOSE: small differences that have a cause. DIFFERENT: any others.
+    n_values, n_parameters : int
+        Values of metrics and parameters that were compared: those that both have.
+    causes : tuple of str
+        What can have changed bits: another processor or library, other code, other data.
+    findings : tuple of str
+        What is wrong with the record itself, such as a file that was changed after the run; for
+        CANNOT COMPARE the reason.
+    n_one_sided : int
+        Values that only one of the two has.
+    metric, weight : Difference or None
+        The first metric by step, and the first parameter by layer, that differ.
+    ulps : float
+        The largest difference in units in the last place; inf where there is no such number.
+    relative : float
+        The largest difference relative to the largest value of its metric or array.
+    """
+
+    verdict: Verdict
+    n_values: int = 0
+    n_parameters: int = 0
+    causes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    n_one_sided: int = 0
+    metric: Difference | None = None
+    weight: Difference | None = None
+    ulps: float = 0.0
+    relative: float = 0.0
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run of the rerun says of it."""
+        return {"runner.verdict": str(self.verdict)}
+
+    @property
+    def differs(self) -> bool:
+        """Whether a bit differs, or what is on record is not what the run left."""
+        return self.verdict in {Verdict.CLOSE, Verdict.DIFFERENT}
+
+    @property
+    def shows_edited_metric(self) -> bool:
+        """Whether a metric alone differs, of the same weights, and there is no cause for it."""
+        return self.metric is not None and self.weight is None and not self.causes
+
+    def is_admitted(self, tolerance: float | None) -> bool:
+        """Tell whether a person who admits relative differences admits this one."""
+        if self.verdict is Verdict.IDENTICAL:
+            return True
+        return (
+            self.differs
+            and tolerance is not None
+            and not self.findings
+            and not self.shows_edited_metric
+            and self.relative <= tolerance
+        )
+
+
+def cannot_compare(reason: str) -> Comparison:
+    """Return the comparison of what cannot be compared."""
+    return Comparison(Verdict.CANNOT_COMPARE, findings=(reason,))
+
+
+def compare(
+    original: tuple[Metrics, Weights],
+    rerun: tuple[Metrics, Weights],
+    *,
+    causes: Sequence[str] = (),
+    findings: Sequence[str] = (),
+    same_data: bool = True,
+) -> Comparison:
+    """Compare every metric at every step, and the weights, by their bytes.
+
+    Parameters
+    ----------
+    original, rerun : (metrics, weights)
+        Metrics by name and step; parameters by name, of one type.
+    causes : sequence of str
+        What can have changed bits.
+    findings : sequence of str
+        What is wrong with the original's record: with any of these, nothing is alike.
+    same_data : bool
+        Whether both were trained on the same rows; without, nothing is IDENTICAL.
+    """
+    metric = _first_metric(original[0], rerun[0])
+    weight = _first_weight(original[1], rerun[1])
+    ulps, relative = 0.0, 0.0
+    if metric is not None or weight is not None:
+        spans = [_span(*pair) for pair in _pairs(original, rerun)]
+        ulps, relative = (max(column) for column in zip(*spans, strict=True))
+    bound = max(CLOSE_WITHIN[array.dtype.name] for array in original[1].values())
+    if findings:
+        verdict = Verdict.DIFFERENT
+    elif metric is None and weight is None:
+        verdict = Verdict.IDENTICAL if same_data else Verdict.CLOSE
+    elif causes and relative <= bound:
+        verdict = Verdict.CLOSE
+    else:
+        verdict = Verdict.DIFFERENT
+    return Comparison(
+        verdict,
+        n_values=len(original[0].keys() & rerun[0].keys()),
+        n_parameters=sum(
+            array.size for name, array in original[1].items() if array.shape == rerun[1][name].shape
+        ),
+        causes=tuple(causes),
+        findings=tuple(findings),
+        n_one_sided=len(original[0].keys() ^ rerun[0].keys()),
+        metric=metric,
+        weight=weight,
+        ulps=ulps,
+        relative=relative,
+    )
+
+
+def _first_metric(original: Metrics, rerun: Metrics) -> Difference | None:
+    """Find the earliest step at which a metric differs, or is missing on one side."""
+    # Within a step in the order in which a run records them.
+    names = dict.fromkeys(name for name, _ in chain(rerun, original))
+    order = {name: place for place, name in enumerate(names)}
+    for name, step in sorted({*original, *rerun}, key=lambda at: (at[1], order[at[0]])):
+        then, now = original.get((name, step), ()), rerun.get((name, step), ())
+        if bits(then) != bits(now):
+            return Difference(f"{name} at step {step:,}", _written(then), _written(now))
+    return None
+
+
+def _written(values: Sequence[float]) -> str:
+    return " and ".join(repr(float(value)) for value in values) or "nothing"
+
+
+def _first_weight(original: Weights, rerun: Weights) -> Difference | None:
+    """Find the first parameter, layer by layer, whose bytes differ."""
+    for name, then in original.items():
+        now = rerun[name]
+        if then.shape != now.shape:  # trained on other data
+            return Difference(name, f"shape {then.shape}", f"shape {now.shape}")
+        if then.tobytes() == now.tobytes():
+            continue
+        kind = np.dtype(f"u{then.dtype.itemsize}")
+        differ = np.ascontiguousarray(then).view(kind) != np.ascontiguousarray(now).view(kind)
+        index = tuple(int(i) for i in np.argwhere(differ)[0])
+        where = f"{name}[{', '.join(map(str, index))}]"
+        return Difference(where, _digits(then[index]), _digits(now[index]))
+    return None
+
+
+def _digits(value: np.floating[Any]) -> str:
+    """Write a number with all its digits, as short as its type needs."""
+    return np.format_float_positional(value, unique=True, trim="0") if _plain(value) else str(value)
+
+
+def _plain(value: np.floating[Any]) -> bool:
+    return bool(np.isfinite(value)) and (value == 0 or 1e-5 < abs(float(value)) < 1e16)
+
+
+def _pairs(
+    original: tuple[Metrics, Weights], rerun: tuple[Metrics, Weights]
+) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Put side by side what has one scale: an array of parameters, a metric over its steps."""
+    pairs = [(then, rerun[1][name]) for name, then in original[1].items()]
+    columns: dict[str, tuple[list[float], list[float]]] = {}
+    for at in dict.fromkeys([*original[0], *rerun[0]]):
+        values = original[0].get(at, ()), rerun[0].get(at, ())
+        then, now = columns.setdefault(at[0], ([], []))
+        # Where one side has none, or more than one, there is no measure of the difference.
+        whole = all(len(each) == 1 for each in values)
+        then.append(values[0][0] if whole else 0.0)
+        now.append(values[1][0] if whole else math.nan)
+    return pairs + [(np.array(then), np.array(now)) for then, now in columns.values()]
+
+
+def _span(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, float]:
+    """Return the largest difference in units in the last place, and relative to the largest."""
+    if then.shape != now.shape:
+        return math.inf, math.inf
+    both_nan = np.isnan(then) & np.isnan(now)
+    then, now = then[~both_nan], now[~both_nan]
+    if not then.size or np.array_equal(then, now):
+        return 0.0, 0.0
+    if not (np.isfinite(then).all() and np.isfinite(now).all()):
+        return math.inf, math.inf
+    places = [_place(side) for side in (then, now)]
+    ulps = max(abs(a - b) for a, b in zip(*places, strict=True))
+    scale = float(max(np.abs(then).max(), np.abs(now).max()))
+    with np.errstate(over="ignore"):
+        largest = float(np.abs(then - now).max())
+    return float(ulps), largest / scale
+
+
+def _place(values: NDArray[Any]) -> list[int]:
+    """Count floats so that neighbours differ by one, through zero too."""
+    bits: list[int] = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}").tolist()
+    lowest = -(1 << (8 * values.dtype.itemsize - 1))
+    return [bit if bit >= 0 else lowest - bit for bit in bits]

@@ -1,0 +1,132 @@
+"""Which file a rerun may read its data from: a record names one, but is not believed.
+
+Without a word of the person who reruns, a recorded path is followed inside a few folders alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from runner.config import Experiment, FileData
+from runner.system.errors import CommandError, ConfigError, DataError, RecordError
+from runner.system.paths import expanded, in_checkout, outputs_folder
+from runner.system.text import printable
+from runner.training.data import load
+
+
+def allowed_folders(store_folder: Path | None) -> list[Path]:
+    """Return the folders in which a recorded path is followed.
+
+    Parameters
+    ----------
+    store_folder : Path or None
+        Of the store that the record is in, where it is one of this machine.
+    """
+    folders = [Path.cwd()]
+    if in_checkout():
+        folders.append(outputs_folder().parent)
+    if store_folder is not None:
+        folders.append(store_folder)
+    return list(dict.fromkeys(folder.resolve() for folder in folders))
+
+
+def with_data_from(
+    experiment: Experiment,
+    given: str | None,
+    folders: Iterable[Path],
+    *,
+    digest: str = "",
+    is_said: bool = False,
+) -> Experiment:
+    """Return an experiment whose data are in a file that may be read.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        As it was recorded, or as the person has changed it.
+    given : str or None
+        The file that the person names.
+    folders : iterable of Path
+        Where a recorded path may lead. A relative one, which says nothing of the folder that it
+        was written in, is looked for in each of them.
+    digest : str
+        Of the content that the data had: it tells several such files apart.
+    is_said : bool
+        Whether the path in the experiment is the person's own word.
+
+    Returns
+    -------
+    Experiment
+        With an absolute path, so that a record of it can be repeated from elsewhere.
+
+    Raises
+    ------
+    CommandError
+        If a file is given, and the data are none; or if it has no name.
+    RecordError
+        If none is given, and the recorded one is elsewhere.
+    """
+    data = experiment.data
+    if not isinstance(data, FileData):
+        if given is not None:
+            raise CommandError(
+                f"--data: must be left out, since the data of this run are {data.name!r} and no "
+                f"file, got {printable(given)!r}."
+            )
+        return experiment
+    if given is not None and not given.strip():
+        raise CommandError(f"--data: must be a file, got {given!r}.")
+    if given is not None or is_said:
+        path = expanded(data.path if given is None else given).absolute()
+    else:
+        path = _followed(data, list(folders), digest)
+    moved = data.model_copy(update={"path": str(path)})
+    return experiment.model_copy(update={"data": moved})
+
+
+def _followed(data: FileData, folders: list[Path], digest: str) -> Path:
+    """Return where a recorded path leads, if that may be read."""
+    path = expanded(data.path)
+    places = [path] if path.is_absolute() else [folder / path for folder in folders]
+    allowed = [place for place in places if _is_inside(place, folders)]
+    told = " or ".join(map(str, folders))
+    there = [place for place in allowed if os.path.exists(place)]  # noqa: PTH110  (Path's own raises for a name too long)
+    # What is there but leads out is what the record means, not what another folder lacks.
+    leads_out = any(os.path.lexists(place) for place in places if place not in allowed)
+    if not allowed or (leads_out and not there):
+        raise RecordError(
+            f"data.path: must lead into {told} for a recorded path to be followed, got "
+            f"{printable(data.path)!r}. If that file is meant, name it with --data."
+        )
+    if path.is_absolute():
+        return path
+    if not there:
+        raise RecordError(
+            f"data.path: must be a file in {told}, got {printable(data.path)!r}. If it is "
+            "elsewhere now, name it with --data."
+        )
+    if len(there) > 1:
+        same = (place for place in there if _digest(data, place) == digest)
+        return next(same, there[0])
+    return there[0]
+
+
+def _is_inside(path: Path, folders: list[Path]) -> bool:
+    """Tell whether a path leads into one of the folders, wherever its links lead."""
+    try:
+        leads_to = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle; a null character
+        return False
+    return any(leads_to.is_relative_to(folder) for folder in folders)
+
+
+@cache
+def _digest(data: FileData, path: Path) -> str:
+    """Return the digest of what a file holds; nothing if that cannot be read."""
+    try:
+        return load(data.model_copy(update={"path": str(path)})).digest
+    except (ConfigError, DataError):
+        return ""

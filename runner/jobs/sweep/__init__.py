@@ -1,0 +1,1 @@
+"""What belongs to a sweep: its parent and group runs, what is done of it, its results."""

@@ -1,0 +1,158 @@
+"""What a sweep leaves on its parent run: tables, the best configuration and its model, figures.
+
+Made from outcomes when the last job has ended. Knows no processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.config import to_yaml
+from runner.jobs.plan import Plan, PlannedJob
+from runner.jobs.worker.recording import scratch_folder
+from runner.report import columns, is_number, write_csv
+from runner.system.errors import ConfigError, DataError, RecordError
+from runner.system.terminal import say
+from runner.training.outcome import Outcome, best_first, by_settings
+from runner.training.prepare import require_fit
+from runner.training.statistics import Configuration, configurations, ranked
+from softnet import parameter_shapes
+
+if TYPE_CHECKING:
+    from runner.tracking import RecordedRun, Store, Sweeps
+
+# Enough for a picture; each curve is a question to the store.
+_CONFIGURATIONS_DRAWN, _SEEDS_DRAWN = 5, 100
+
+
+def store_results(
+    run: RecordedRun,
+    store: Store,
+    plan: Plan,
+    outcomes: Mapping[int, Outcome],
+    title: str,
+) -> None:
+    """Give a sweep's run all that sums it up.
+
+    Parameters
+    ----------
+    run : RecordedRun
+        The parent, still RUNNING.
+    store : Store
+        Where it is.
+    plan : Plan
+        Its jobs.
+    outcomes : mapping of int to Outcome
+        By position in the plan.
+    title : str
+        What the sweep is called.
+
+    Raises
+    ------
+    StoreError
+        If the store or the disk fails.
+    """
+    metric = plan.first.ranking_metric
+    in_order = sorted(outcomes.values(), key=by_settings)
+    best_of_all = ranked(configurations(in_order), metric)
+    best = _best_run(best_of_all, metric)
+    jobs = {o.run_id: plan.jobs[position] for position, o in outcomes.items()}
+    finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
+    run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
+    with scratch_folder() as folder:
+        with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
+            write_csv(in_order, file)
+        _write_parquet(in_order, folder / "results.parquet")
+        if best is not None:
+            from runner.figures.sweep import draw_sweep
+
+            (folder / "best.yaml").write_text(to_yaml(jobs[best.run_id].experiment), "utf-8")
+            curves = _curves(store.sweeps, best_of_all, metric)
+            draw_sweep(best_of_all, metric, curves, folder / "figures", title)
+            run.set_tags({"runner.best_run": best.run_id, "runner.best": best.name})
+            run.log_metrics(0, best.metrics)
+        run.log_folder(folder)
+    if best is not None:
+        try:
+            _log_model(run, store, plan, jobs[best.run_id], best.run_id)
+        except (ConfigError, DataError, RecordError) as error:
+            say(f"The sweep's run has no model of the best job: {error}")
+
+
+def _log_model(
+    run: RecordedRun, store: Store, plan: Plan, job: PlannedJob, job_run_id: str
+) -> None:
+    """Log the model of a job, whose record and data may have been changed by anybody since.
+
+    Raises
+    ------
+    ConfigError, DataError, RecordError
+        If they were, or cannot be read.
+    StoreError
+        If the store fails.
+    """
+    from runner.jobs.rerun.data_access import allowed_folders, with_data_from
+    from runner.tracking.records import Original
+    from runner.tracking.records.mlflow_record import original_of
+
+    experiment = job.experiment
+    if job not in (plan.jobs[position] for position in plan.asked):
+        # The plan on record says where its data are.
+        here = store.folder if store.address.database else None
+        experiment = with_data_from(experiment, None, allowed_folders(here))
+    prepared = plan.preparer.unchanged(experiment, job.data_digest)
+    shapes = parameter_shapes(require_fit(experiment, prepared).layer_sizes)
+    weights, findings = Original.read(original_of(store, job_run_id)).weights(shapes)
+    if findings:
+        raise RecordError(findings[0])
+    store.log_model(run, prepared, weights, experiment.model.activation)
+
+
+def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:
+    """Return the best seed of the best configuration."""
+    for configuration in best_of_all[:1]:
+        for outcome in best_first(
+            configuration.outcomes,
+            metric,
+            lambda outcome: outcome.metrics.get(metric),
+            lambda outcome, name: outcome.metrics.get(name),
+        ):
+            return outcome
+    return None
+
+
+def _curves(
+    sweeps: Sweeps, best_of_all: Sequence[Configuration], metric: str
+) -> dict[int, list[list[tuple[int, float]]]]:
+    """Fetch the learning curves of the best configurations."""
+    # What is measured at the end alone has no curve; its like on other rows has.
+    measured = metric.removeprefix("best/").replace("test/", "val/")
+    return {
+        place: [
+            curve
+            for outcome in configuration.outcomes[:_SEEDS_DRAWN]
+            if (curve := sweeps.history(outcome.run_id, measured))
+        ]
+        for place, configuration in enumerate(best_of_all[:_CONFIGURATIONS_DRAWN])
+    }
+
+
+def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = columns(outcomes)
+    settings = {header: _typed(cells) for header, cells in table.settings.items()}
+    parquet.write_table(pa.table({**table.before, **settings, **table.after}), path)
+
+
+def _typed(values: list[str | None]) -> list[object]:
+    """Return a column of numbers as numbers, so that it sorts; any other as it is."""
+    texts = [value for value in values if value is not None]
+    if not all(map(is_number, texts)):
+        return list(values)
+    whole = all(text.lstrip("+-").isdigit() and abs(int(text)) < 2**63 for text in texts)
+    kind = int if whole else float
+    return [None if value is None else kind(value) for value in values]

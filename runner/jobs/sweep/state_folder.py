@@ -1,0 +1,121 @@
+"""The folder of a sweep: its frozen plan, saved trainings, and the lock of whoever runs it.
+
+Two commands for the same sweep take turns, so that nothing is trained twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from runner.jobs.plan import Plan
+from runner.system.errors import StoreError
+from runner.system.files import disk_error, write_text
+from runner.system.saved_state import read_state
+
+if TYPE_CHECKING:
+    from runner.tracking import Store
+
+
+# Where the frozen plan is, here and among the artifacts of a sweep's run.
+PLAN_FOLDER, PLAN = "plan", "plan.jsonl"
+
+
+class SweepFolder:
+    """Where a sweep keeps what it needs to go on.
+
+    Parameters
+    ----------
+    path : Path
+        Need not exist; `locked` makes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.states = path / "states"
+
+    @classmethod
+    def of(cls, store: Store, plan: Plan) -> Self:
+        """Return the folder of a sweep, beside its store: both are kept or lost together.
+
+        Stores may share a place, and experiments a store: both count in its name. A password does
+        not: whoever gets another one goes on with the same sweep.
+        """
+        whole = f"{store.address.shown}\n{store.experiment_id}\n{plan.identity}"
+        return cls(store.folder / "sweeps" / hashlib.sha256(whole.encode()).hexdigest()[:12])
+
+    @contextmanager
+    def locked(self, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Keep the sweep to this process.
+
+        Parameters
+        ----------
+        on_wait : callable
+            Called with the number of the process that has it, before waiting for that one.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written.
+
+        Notes
+        -----
+        The kernel lets go of the lock when the process ends, however it ends, and its workers.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: what a full disk refuses is said here, and not when the file is closed.
+            lock = (self.path / "lock").open("a+b", buffering=0)
+        except OSError as error:
+            raise disk_error(self.path, error) from error
+        with lock:
+            try:
+                _acquire(lock, on_wait)
+            except OSError as error:
+                raise disk_error(self.path, error) from error
+            yield
+
+    def write_plan(self, plan: Plan) -> Path:
+        """Write the plan, all jobs with their keys, and return the folder that it is in.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full.
+        """
+        folder = self.path / PLAN_FOLDER
+        write_text(folder / PLAN, plan.lines())
+        return folder
+
+    def saved_keys(self) -> list[list[str]]:
+        """Return the keys of the jobs of each training that was saved."""
+        found = []
+        for file in sorted(self.states.glob("*.npz")):
+            try:
+                found.append([str(key) for key in read_state(file)["keys"]])
+            except (StoreError, KeyError, TypeError):
+                file.unlink(missing_ok=True)  # what cannot be read is trained again
+        return found
+
+    def forget_states(self) -> None:
+        """Remove saved trainings that nothing will go on from."""
+        for file in self.states.glob("*.npz"):
+            file.unlink(missing_ok=True)
+
+
+def _acquire(lock: FileIO, on_wait: Callable[[str], None]) -> None:
+    """Wait for a lock, and write into it whose it is now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        on_wait(lock.read().decode(errors="replace").strip() or "unknown")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.truncate(0)
+    lock.write(b"%d" % os.getpid())

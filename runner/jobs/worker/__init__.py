@@ -1,0 +1,1 @@
+"""What a worker does with one stack, and the messages between it and the session."""

@@ -1,0 +1,1 @@
+"""What every room needs of Python and the machine: errors, text, files, signals, terminal."""

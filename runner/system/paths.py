@@ -1,0 +1,43 @@
+"""Where things are: the shipped configs, and the folder that runs leave their results in.
+
+A checkout keeps both at its top; an installed package carries `conf/` inside itself and writes
+below the folder it is started from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CHECKOUT = _PACKAGE.parent
+
+
+def expanded(path: str) -> Path:
+    """Return a path with ``~`` for the home folder; of an unknown person's as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def is_folder(path: str) -> bool:
+    """Tell whether an argument names a folder; one that was left empty names none."""
+    try:
+        return path != "" and expanded(path).is_dir()
+    except OSError:  # a name longer than any
+        return False
+
+
+def in_checkout() -> bool:
+    """Tell whether this package lies in a checkout rather than in site-packages."""
+    return (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "conf").is_dir()
+
+
+def config_folder() -> Path:
+    """Return the folder of the shipped YAML files."""
+    return _CHECKOUT / "conf" if in_checkout() else _PACKAGE / "conf"
+
+
+def outputs_folder() -> Path:
+    """Return the absolute folder for the store, its artifacts and whatever else runs leave."""
+    return (_CHECKOUT if in_checkout() else Path.cwd()) / "outputs"

@@ -1,0 +1,1 @@
+"""The private doors of MLflow, its database, artifacts and processes."""

@@ -1,0 +1,222 @@
+"""Which store: a URI from the config or the environment, checked before anything is trained.
+
+Knows URIs and sockets, not MLflow, whose import takes two seconds: a wrong address is said sooner.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+import urllib.error
+import urllib.request
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from runner.system.errors import ConfigError
+from runner.system.paths import outputs_folder
+from runner.system.text import without_passwords
+
+ALLOWED = (
+    "sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or postgresql, mysql or mssql "
+    "with what SQLAlchemy needs"
+)
+# What a server has to answer, all in all: name lookup, connection, first byte.
+ANSWER_WITHIN_S = 8.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where runs are recorded.
+
+    Parameters
+    ----------
+    uri : str
+        As MLflow takes it; a SQLite path in it is absolute. It may hold a password: `shown` is for
+        messages.
+    origin : str
+        What a person would change: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
+    database : Path or None
+        The absolute path of a SQLite file.
+    """
+
+    uri: str = field(repr=False)
+    origin: str = "tracking.uri"
+    database: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URI as anybody may read it: without a password."""
+        return without_passwords(self.uri)
+
+    @property
+    def is_server(self) -> bool:
+        """Tell whether a tracking server over HTTP is meant."""
+        return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def artifacts(self) -> Path | None:
+        """Return the folder for artifacts, where it is ours to choose: beside the database."""
+        return self.database.parent / "artifacts" if self.database else None
+
+
+def experiment_link(server: str, experiment_id: str) -> str:
+    """Return the page that shows an experiment's runs; the plain link opens on MLflow's traces."""
+    server = server.rstrip("/")
+    return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+
+
+def resolve(uri: str | None) -> Address:
+    """Find the store that is meant.
+
+    Parameters
+    ----------
+    uri : str or None
+        The config's ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, and where that is not
+        set either, the embedded SQLite database under the outputs folder.
+
+    Raises
+    ------
+    ConfigError
+        If the URI is not of a form that MLflow can use.
+    """
+    if uri is not None:
+        return _parse(uri, "tracking.uri")
+    if from_environment := os.environ.get("MLFLOW_TRACKING_URI"):
+        return _parse(from_environment, "MLFLOW_TRACKING_URI")
+    database = outputs_folder() / "mlflow.db"
+    return Address(sqlite_uri(database), "tracking.uri", database)
+
+
+def sqlite_uri(database: Path) -> str:
+    """Return the URI of a SQLite file, whatever its folders are called."""
+    return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
+
+
+def _parse(uri: str, origin: str) -> Address:
+    scheme, separator, rest = uri.partition("://")
+    # Where the scheme was forgotten, what is before the @ may be a password.
+    shown = without_passwords(uri) if separator else uri.rpartition("@")[2]
+    match scheme.split("+")[0] if separator else "":
+        case "sqlite":
+            if not rest.startswith("/") or rest == "/":
+                meant = shown.replace("://", ":///", 1)
+                right = f"Did you mean '{meant}'?" if rest.strip("/") else ""
+                raise ConfigError(origin, "sqlite:///FILE, with three slashes", shown, right)
+            return _sqlite(rest[1:], origin)
+        case "http" | "https":
+            try:
+                good = bool(urlsplit(uri).hostname) and urlsplit(uri).port != 0
+            except ValueError:
+                good = False
+            if not good:
+                raise ConfigError(origin, "http://HOST:PORT or https://HOST", shown)
+        case "postgresql" | "mysql" | "mssql" | "databricks":
+            pass
+        case _ if uri != "databricks":
+            raise ConfigError(origin, ALLOWED, shown, _path_hint(shown, separator))
+    return Address(uri, origin)
+
+
+def _path_hint(uri: str, separator: str) -> str:
+    if separator or not uri:
+        return ""
+    path = Path(uri.removeprefix("file:")).absolute()
+    database = path if path.suffix in {".db", ".sqlite", ".sqlite3"} else path / "mlflow.db"
+    return f"Did you mean '{sqlite_uri(database)}'?"
+
+
+def _sqlite(path: str, origin: str) -> Address:
+    # SQLAlchemy decodes the path of a URI, so we have to know the same file by it.
+    database = Path(unquote(path)).absolute()
+    if path == ":memory:" or "?" in path:
+        # In memory nothing is left to look at; a question mark starts SQLAlchemy's options.
+        raise ConfigError(origin, "sqlite:///FILE, a file that stays", f"sqlite:///{path}")
+    if database.is_dir():
+        hint = f"Did you mean '{sqlite_uri(database / 'mlflow.db')}'?"
+        raise ConfigError(origin, "sqlite:///FILE, a file and not a folder", path, hint)
+    return Address(sqlite_uri(database), origin, database)
+
+
+def check_answers(address: Address) -> None:
+    """Make sure that a tracking server is there, well before MLflow's own minutes of patience.
+
+    Raises
+    ------
+    ConfigError
+        If nothing answers within `ANSWER_WITHIN_S` seconds; the text says why.
+    """
+    reasons = [_why(TimeoutError())]
+    # In a thread, since a name lookup takes no timeout and a slow server may drip bytes.
+    asking = threading.Thread(target=_ask, args=(address.uri, reasons), daemon=True)
+    asking.start()
+    asking.join(ANSWER_WITHIN_S)
+    if reasons:
+        raise ConfigError.plain(
+            f"{address.origin}: no MLflow server answers at {address.shown}: {reasons[-1]}."
+        )
+
+
+def asked(server: str, path: str, body: bytes | None = None) -> AbstractContextManager[IO[bytes]]:
+    """Ask a server without telling it a password; what it answers can be read in the block.
+
+    Parameters
+    ----------
+    server : str
+        Of a checked scheme, http or https.
+    path : str
+        Below it.
+    body : bytes or None
+        JSON to be posted; None gets.
+
+    Raises
+    ------
+    OSError, http.client.HTTPException
+        If there is no answer, or a refusal.
+    """
+    parts = urlsplit(server)
+    # Without "user:password@", which urllib takes for a part of the host's name.
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
+        f"{bare.rstrip('/')}{path}", body, {"Content-Type": "application/json"}
+    )
+    answer: AbstractContextManager[IO[bytes]] = urllib.request.build_opener(_NoRedirects).open(
+        request, timeout=ANSWER_WITHIN_S
+    )
+    return answer
+
+
+def _ask(uri: str, reasons: list[str]) -> None:
+    try:
+        with asked(uri, "/health"):
+            reasons.clear()
+    except urllib.error.HTTPError:
+        # Whatever it thinks of the question, it is there; MLflow's own call will tell the rest.
+        reasons.clear()
+    except urllib.error.URLError as error:
+        reasons.append(_why(error.reason))
+    except (OSError, http.client.HTTPException) as error:
+        reasons.append(_why(error))
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for an answer, so that nobody else is asked."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Make no other request."""
+
+
+def _why(reason: object) -> str:
+    match reason:
+        case TimeoutError():
+            return f"no answer within {ANSWER_WITHIN_S:g} s"
+        case socket.gaierror():
+            return "no such host"
+        case OSError(strerror=str(text)):
+            return text.lower()
+        case _:
+            return str(reason) or type(reason).__name__

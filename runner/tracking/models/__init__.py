@@ -1,0 +1,1 @@
+"""The model of a run, logged and served."""

@@ -1,0 +1,214 @@
+"""A trained network as an MLflow model: one folder that `mlflow.pyfunc.load_model` understands.
+
+It holds arrays, JSON and source code; no pickle, so reading it asks for trust in code alone, and
+no other package of ours has to be installed where it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.models import Model, ModelSignature
+from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+
+import runner.system.errors
+import runner.training.preprocessing
+import softnet
+from runner.tracking.backend.destinations import send_folder
+from runner.training.run_files import model_settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from numpy.typing import NDArray
+
+    from runner.tracking.backend.destinations import Destination
+    from runner.training.data import Dataset
+    from runner.training.prepare import Prepared
+
+_SERVED = Path(__file__).with_name("served_model.py")
+_EXAMPLE_ROWS = 3
+_NEEDS = ("mlflow", "numpy", "pandas", "threadpoolctl")
+
+
+def log_model(
+    client: MlflowClient,
+    destination: Destination,
+    experiment_id: str,
+    run_id: str,
+    prepared: Prepared,
+    weights: Mapping[str, NDArray[Any]],
+    activation: str,
+) -> str:
+    """Give a run its model.
+
+    Parameters
+    ----------
+    client : MlflowClient
+        Of the run's store.
+    destination : Destination
+        Where the files of the experiment go.
+    experiment_id, run_id : str
+        Whose model it is.
+    prepared : Prepared
+        The data that it was trained on, with its preprocessing.
+    weights : mapping of str to ndarray
+        As `softnet.Network.weights` gives them.
+    activation : str
+        Of the hidden layers.
+
+    Returns
+    -------
+    str
+        Its URI, for `mlflow.pyfunc.load_model`.
+
+    Notes
+    -----
+    These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
+    without reading back the history of every metric.
+    """
+    # A fixed name, so that runs:/<run id>/model leads there.
+    logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+    place = destination.of_model(client, logged)
+    with TemporaryDirectory(prefix="runner-model-") as scratch:
+        folder = Path(scratch, "model")
+        _save(folder, logged, place, prepared, weights, activation)
+        # The client's log_model_artifacts would ask the store again where they go.
+        send_folder(client, folder, place)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    return f"models:/{logged.model_id}"
+
+
+def _save(
+    folder: Path,
+    logged: LoggedModel,
+    place: str,
+    prepared: Prepared,
+    weights: Mapping[str, NDArray[Any]],
+    activation: str,
+) -> None:
+    """Write the folder of an MLflow model from code.
+
+    By hand, since ``mlflow.pyfunc.save_model`` first goes through every file of every installed
+    package, to see that NumPy is there: most of a second.
+    """
+    settings = model_settings(prepared, activation)
+    (folder / "artifacts").mkdir(parents=True)
+    _write_json(folder / "artifacts" / "settings.json", settings)
+    np.savez(folder / "artifacts" / "weights.npz", allow_pickle=False, **weights)
+    _copy_code(folder)
+    _write_requirements(folder)
+    model = Model(
+        artifact_path=place,
+        run_id=logged.source_run_id,
+        model_uuid=logged.model_id,
+        model_id=logged.model_id,
+        signature=_signature(prepared.dataset, weights),
+        saved_input_example_info=_write_example(folder, prepared.dataset),
+    )
+    model.add_flavor(
+        "python_function",
+        loader_module="mlflow.pyfunc.loaders.code_model",
+        model_code_path=_SERVED.name,
+        code="code",
+        artifacts={
+            name: {"path": f"artifacts/{file}", "uri": f"artifacts/{file}"}
+            for name, file in (("settings", "settings.json"), ("weights", "weights.npz"))
+        },
+        python_version=platform.python_version(),
+        env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        streamable=False,
+    )
+    model.model_size_bytes = sum(
+        file.stat().st_size for file in folder.rglob("*") if file.is_file()
+    )
+    model.save(str(folder / "MLmodel"))
+
+
+def _copy_code(folder: Path) -> None:
+    """Copy what the served model imports, and nothing that Python compiled."""
+    shutil.copy(_SERVED, folder)
+    shutil.copytree(
+        Path(softnet.__file__).parent,
+        folder / "code" / "softnet",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    # Without an __init__.py: where `runner` is installed, all of it goes before these two.
+    for module in (runner.system.errors, runner.training.preprocessing):
+        file = folder.joinpath("code", *module.__name__.split(".")).with_suffix(".py")
+        file.parent.mkdir(parents=True)
+        shutil.copy(str(module.__file__), file)
+
+
+def _write_requirements(folder: Path) -> None:
+    """Pin what the model needs, in the three forms that MLflow's commands look for."""
+    python = platform.python_version()
+    needs = [f"{name}=={metadata.version(name)}" for name in _NEEDS]
+    (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
+    # JSON is YAML too.
+    _write_json(
+        folder / "python_env.yaml",
+        {
+            "python": python,
+            "build_dependencies": ["pip", "setuptools", "wheel"],
+            "dependencies": ["-r requirements.txt"],
+        },
+    )
+    _write_json(
+        folder / "conda.yaml",
+        {
+            "name": "mlflow-env",
+            "channels": ["conda-forge"],
+            "dependencies": [f"python={python}", "pip", {"pip": needs}],
+        },
+    )
+
+
+def _write_example(folder: Path, dataset: Dataset) -> dict[str, str]:
+    """Write the first rows as a person would, words instead of codes; say where they are."""
+    rows = [
+        [
+            words[int(value)] if (words := dataset.categories.get(name)) else float(value)
+            for name, value in zip(dataset.feature_names, row, strict=True)
+        ]
+        for row in dataset.X[:_EXAMPLE_ROWS]
+    ]
+    table = {"columns": list(dataset.feature_names), "data": rows}
+    _write_json(folder / "input_example.json", table)
+    _write_json(folder / "serving_input_example.json", {"dataframe_split": table})
+    return {
+        "artifact_path": "input_example.json",
+        "serving_input_path": "serving_input_example.json",
+        "type": "dataframe",
+        "pandas_orient": "split",
+    }
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _signature(dataset: Dataset, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
+    """Name the raw columns and the classes.
+
+    A column that MLflow knows as double refuses whole numbers, as pandas reads them from many a
+    CSV, and long refuses the rest; so numbers of all kinds are let in, and checked by ourselves.
+    """
+    number = AnyType()  # type: ignore[no-untyped-call]  # MLflow has no annotation
+    kinds = dict.fromkeys(dataset.categories, DataType.string)
+    single = all(array.dtype == np.float32 for array in weights.values())
+    probability = DataType.float if single else DataType.double
+    return ModelSignature(
+        Schema([ColSpec(kinds.get(name, number), name) for name in dataset.feature_names]),
+        Schema([ColSpec(probability, name) for name in dataset.class_names]),
+    )

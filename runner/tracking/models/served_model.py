@@ -1,0 +1,56 @@
+"""The model as MLflow loads it, from code: raw rows in, the probability of each class out.
+
+A copy of this file travels inside every model, with what it imports from `softnet` and `runner`
+beside it, so it must ask for no more than that; it reads JSON and arrays, never a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+
+from runner.training.preprocessing import Preprocessing
+from softnet import Network
+
+
+class ServedModel(PythonModel):
+    """A trained network behind its preprocessing."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Rebuild the network from the model's own files."""
+        settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
+        with np.load(context.artifacts["weights"], allow_pickle=False) as weights:
+            self._network = Network.from_weights(dict(weights), settings["activation"])
+        self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])
+        self._class_names: list[str] = settings["class_names"]
+
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002  (MLflow calls it so)
+        model_input: pd.DataFrame,
+        params: Mapping[str, Any] | None = None,  # noqa: ARG002  (MLflow calls it so)
+    ) -> pd.DataFrame:
+        """Return one row of probabilities for each raw row, with a column for each class.
+
+        Raises
+        ------
+        DataError
+            If a column of numbers holds something else; the text names row and column.
+        """
+        columns = {str(name): values.to_numpy() for name, values in model_input.items()}
+        X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
+        # Two threads would change the last bits of large products.
+        with threadpool_limits(1, user_api="blas"):
+            probabilities = self._network.predict_proba(X)[0]
+        return pd.DataFrame(probabilities, model_input.index, self._class_names)
+
+
+mlflow.models.set_model(ServedModel())

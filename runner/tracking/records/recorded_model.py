@@ -1,0 +1,108 @@
+"""What a run does with raw rows, read back from its record: encoding, scaling, class names.
+
+Plain data, of a schema; the weights are read beside it. Knows nothing of where the file was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from runner.system.errors import RecordError, shorten
+from runner.system.text import elide
+from runner.training.preprocessing import Preprocessing
+from softnet import ACTIVATIONS
+
+_Words = tuple[str, ...]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Preprocessing(_Part):
+    """The form of `Preprocessing.to_dict`."""
+
+    feature_names: Annotated[_Words, Field(min_length=1)]
+    categories: dict[str, _Words]
+    fitted: dict[str, tuple[int, ...]]
+    scaling: Literal["none", "standardize", "minmax"]
+    shift: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = self.feature_names
+        if not len(set(names)) == len(names) == len(self.shift) == len(self.scale):
+            raise ValueError("shift and scale must have a number for each feature name")
+        if self.categories.keys() != self.fitted.keys() or not self.categories.keys() <= set(names):
+            raise ValueError("categories and fitted must be of the same feature names")
+        for name, codes in self.fitted.items():
+            words = self.categories[name]
+            if len(set(words)) != len(words):
+                raise ValueError("categories must differ")
+            if not codes or list(codes) != sorted({c for c in codes if 0 <= c < len(words)}):
+                raise ValueError("fitted must hold places in categories, in their order")
+        if 0.0 in self.scale:
+            raise ValueError("scale must not hold 0")
+        return self
+
+
+class _Model(_Part):
+    """The form of `runner.training.run_files.model_settings`."""
+
+    activation: str
+    class_names: Annotated[_Words, Field(min_length=2)]
+    preprocessing: _Preprocessing
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ValueError("class_names must differ")
+        return self
+
+
+@dataclass(frozen=True)
+class RecordedModel:
+    """What turns raw rows into what the network sees, and its outputs into classes.
+
+    Parameters
+    ----------
+    activation : str
+        Of the hidden layers.
+    class_names : tuple of str
+        The label of each class.
+    preprocessing : Preprocessing
+        As it was fitted.
+    """
+
+    activation: str
+    class_names: tuple[str, ...]
+    preprocessing: Preprocessing
+
+    @classmethod
+    def parse(cls, content: bytes, name: str) -> Self:
+        """Read JSON.
+
+        Raises
+        ------
+        RecordError
+            If it is not of the form that a run leaves.
+        """
+        try:
+            found = _Model.model_validate_json(content)
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            where = elide(".".join(map(str, detail["loc"])), 60)
+            problem = detail["msg"].removeprefix("Value error, ")
+            raise RecordError(f"{name}: {where}: {shorten(problem)}.") from None
+        preprocessing = Preprocessing.from_dict(found.preprocessing.model_dump())
+        return cls(found.activation, found.class_names, preprocessing)
+
+    def layer_sizes(self, hidden: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the sizes of the layers of the network that it belongs to."""
+        return len(self.preprocessing.encoded_feature_names), *hidden, len(self.class_names)

@@ -1,0 +1,199 @@
+"""NPZ and NPY files to columns.
+
+Without NumPy's own loader: a header is believed only as far as the file's size bears it out, and
+an array of Python objects, which would be a pickle, is never opened.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.system.files import DAMAGED
+from runner.training.data.columns import Column, ColumnBuilder, Origin, numeric_column
+from runner.training.data.dataset import check_room
+from runner.training.data.npy import Header, array_of, read_header
+from runner.training.data.tables import RowsWanted, choose_features, listed
+
+if TYPE_CHECKING:
+    from runner.config import FileData
+
+# What may be in an array: NumPy's codes for the kinds, and how a person says it.
+_X = ("biuf", "numbers or booleans")
+_Y = ("biufU", "numbers, booleans or text")
+
+
+def read_npz(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
+    """Read the array X, a table of numbers, and the array y, its labels, where they are wanted.
+
+    Parameters
+    ----------
+    path : Path
+        An archive as `numpy.savez` writes it. Other arrays in it are not looked at.
+    file : str
+        The file, as messages name it.
+    config : FileData or RowsWanted
+        Its `target` names the array of labels; without one it is ``y``.
+
+    Returns
+    -------
+    list of Column
+        ``feature_1``, ``feature_2``, ..., or those that `features` names; last the labels, where
+        they are wanted.
+    """
+    target = "y" if config.target is None else config.target
+    names = ["X"] if isinstance(config, RowsWanted) else ["X", target]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [_member(archive, file, name) for name in names]
+            headers = []
+            for member, name, kinds in zip(members, names, (_X, _Y), strict=False):
+                with archive.open(member) as stream:
+                    where = f"{file}, array {name!r}"
+                    headers.append(read_header(stream, member.file_size, where, kinds))
+            _check_table(headers[0], f"{file}, array 'X'")
+            for header in headers[1:]:
+                _check_labels(header, headers[0].shape[0], f"{file}, array {target!r}")
+            contents = [archive.read(member) for member in members]
+            for member, content in zip(members, contents, strict=True):
+                if len(content) != member.file_size:
+                    raise EOFError(f"{member.filename!r} ends early")
+            X, *labels = map(array_of, contents, headers)
+    except DAMAGED as error:
+        raise DataError(
+            f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
+        ) from error
+    if isinstance(config, RowsWanted):
+        return _rows(file, X, config)
+    features = _features(file, X, list(range(X.shape[1])), target, config)
+    return [*features, *(_labels(file, y, target) for y in labels)]
+
+
+def read_npy(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
+    """Read one table of numbers, of which `target` numbers the column of labels.
+
+    Parameters
+    ----------
+    path : Path
+        An array as `numpy.save` writes it.
+    file : str
+        The file, as messages name it.
+    config : FileData or RowsWanted
+        Its `target` counts columns from 0, or from -1 backwards.
+
+    Returns
+    -------
+    list of Column
+        ``feature_1`` for column 0, and so on, or those that `features` names; last the labels,
+        where they are wanted.
+    """
+    with path.open("rb") as stream:
+        header = read_header(stream, path.stat().st_size, file, _X)
+        _check_table(header, file)
+        if isinstance(config, RowsWanted):
+            stream.seek(0)
+            return _rows(file, array_of(stream.read(), header), config)
+        n_columns = header.shape[1]
+        rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
+        if config.target is None or not re.fullmatch(r"-?\d{1,9}", config.target):
+            raise ConfigError("data.target", rule, config.target)
+        target = int(config.target)
+        if not -n_columns <= target < n_columns:
+            raise ConfigError("data.target", rule, target)
+        stream.seek(0)
+        table = array_of(stream.read(), header)
+    label = _feature_name(target % n_columns)
+    others = [column for column in range(n_columns) if column != target % n_columns]
+    features = _features(file, table, others, label, config)
+    return [*features, _labels(file, table[:, target], label)]
+
+
+def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
+    present = [other.removesuffix(".npy") for other in archive.namelist()]
+    if f"{name}.npy" not in archive.namelist():
+        hint = nearest(name, present)
+        raise DataError(
+            f"{file}: must hold an array {name!r}, got {listed(present) or 'no arrays'}."
+            + (f" {hint}" if hint else "")
+        )
+    return archive.getinfo(f"{name}.npy")
+
+
+def _check_table(header: Header, where: str) -> None:
+    if len(header.shape) != 2 or header.shape[1] == 0:
+        raise DataError(
+            f"{where}: must have the shape (n_samples, n_features), got {header.shape}."
+        )
+    check_room(where, f"the shape {header.shape}", math.prod(header.shape) * 8)  # as float64
+
+
+def _check_labels(header: Header, n_samples: int, where: str) -> None:
+    if header.shape != (n_samples,):
+        raise DataError(
+            f"{where}: must have the shape ({n_samples},), one label for each row of 'X', "
+            f"got {header.shape}."
+        )
+
+
+def _feature_name(column: int) -> str:
+    return f"feature_{column + 1}"
+
+
+def _origin(file: str, column: str) -> Origin:
+    return Origin(file, column, lambda row: f"row {row} (the first is 0)")
+
+
+def _rows(file: str, table: NDArray[Any], config: RowsWanted) -> list[Column]:
+    """Take the wanted columns by their number in the name or, of a table with names, by place."""
+    known = [_feature_name(column) for column in range(table.shape[1])]
+    n_wanted = len(config.features)
+    if set(config.features) <= set(known):
+        places = [known.index(name) for name in config.features]
+    elif table.shape[1] == n_wanted:
+        places = list(range(n_wanted))
+    else:
+        raise DataError(
+            f"{file}: must have {n_wanted:,} columns, those that the network was trained on "
+            f"({listed(config.features)}), got {table.shape[1]:,}."
+        )
+    return [
+        numeric_column(name, table[:, place], _origin(file, f"column {name!r}"))
+        for name, place in zip(config.features, places, strict=True)
+    ]
+
+
+def _features(
+    file: str, table: NDArray[Any], columns: Sequence[int], label: str, config: FileData
+) -> list[Column]:
+    names = [_feature_name(column) for column in columns]
+    chosen = choose_features(file, names, label, config.features)
+    return [
+        numeric_column(
+            names[index], table[:, columns[index]], _origin(file, f"column {names[index]!r}")
+        )
+        for index in chosen
+    ]
+
+
+def _labels(file: str, values: NDArray[Any], name: str) -> Column:
+    origin = _origin(file, f"labels {name!r}")
+    if values.dtype.kind in "iuf":
+        return numeric_column(name, values, origin)
+    if values.dtype.kind == "U":
+        points = values.view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
+        beyond = (points.reshape(len(values), -1) > sys.maxunicode).any(axis=1)
+        if beyond.any():  # Python fails inside on a character that does not exist
+            row = int(np.argmax(beyond))
+            raise origin.error(row, "text", values[row : row + 1].tobytes())
+    builder = ColumnBuilder(name, origin)
+    builder.extend([str(value) for value in values.tolist()])
+    return builder.finish()

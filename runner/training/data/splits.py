@@ -1,0 +1,248 @@
+"""Which rows train, which validate, which test: row indices from a seed of the split's own.
+
+It must not look at the features: only at the number of rows and at their classes. scikit-learn
+is imported when a stratified or k-fold split asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.system.errors import ConfigError, DataError, shorten
+
+if TYPE_CHECKING:
+    from runner.config import KFoldSplit, OrderedSplit, SplitConfig
+
+IntArray = NDArray[np.intp]
+_PARTS = ("train", "val", "test")
+# What helps when training does not see a class.
+_HINTS = {
+    "contiguous": " split.name=shuffled and split.name=stratified mix the rows first.",
+    "shuffled": " split.name=stratified gives each part its share of every class.",
+    "stratified": "",
+    "kfold": " split.stratified=true gives each fold its share of every class.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row indices of the three parts, ascending and disjoint.
+
+    Parameters
+    ----------
+    train, val, test : ndarray of shape (n_rows,)
+        `val` and `test` may be empty.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 over the three.
+
+    Examples
+    --------
+    >>> split = Split(train=np.array([2, 0]), val=np.array([1]), test=np.array([3]))
+    >>> split.train
+    array([0, 2])
+    """
+
+    train: IntArray
+    val: IntArray
+    test: IntArray
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256()
+        for part in _PARTS:
+            rows = np.sort(getattr(self, part))
+            rows.flags.writeable = False
+            object.__setattr__(self, part, rows)
+            digest.update(len(rows).to_bytes(8, "little"))
+            digest.update(rows.astype("<i8").data)
+        object.__setattr__(self, "digest", digest.hexdigest())
+
+
+def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> Split:
+    """Divide the rows as the `split` group of an experiment says.
+
+    Parameters
+    ----------
+    config : SplitConfig
+        The kind of split, its sizes and its seed.
+    y : ndarray of shape (n_samples,)
+        The class of each row.
+    class_names : sequence of str
+        The label of each class, for the messages.
+
+    Returns
+    -------
+    Split
+        The rows of each part.
+
+    Raises
+    ------
+    ConfigError
+        If the sizes do not fit the number of rows.
+    DataError
+        If a class is too rare to be divided, or training would never see a class.
+
+    Notes
+    -----
+    Shares are laid end to end and each border rounded to the nearest row, so that shares that
+    sum to 1 use every row.
+    """
+    if config.name == "kfold":
+        split = _kfold(config, y, class_names)
+    else:
+        sizes = _sizes(config, len(y))
+        if config.name == "stratified":
+            split = _stratified(sizes, y, class_names, config.seed)
+        else:
+            order = np.arange(len(y))
+            if config.name == "shuffled":
+                order = _generator(config.seed).permutation(len(y))
+            train, val, test, _ = np.split(order, np.cumsum(sizes))
+            split = Split(train, val, test)
+    _check_classes(split, y, class_names, _HINTS[config.name])
+    return split
+
+
+def _generator(seed: int, *spawn_key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=spawn_key))
+
+
+def _random_state(seed: int, *spawn_key: int) -> int:
+    """Draw a seed that scikit-learn takes (32 bits) from one of any size."""
+    return int(np.random.SeedSequence(seed, spawn_key=spawn_key).generate_state(1)[0])
+
+
+def _sizes(config: OrderedSplit, n_samples: int) -> tuple[int, int, int]:
+    """Turn shares into counts, and hold counts against the rows there are."""
+    wanted = (config.train, config.val, config.test)
+    if all(isinstance(size, int) for size in wanted):
+        sizes = tuple(int(size) for size in wanted)
+    else:
+        # A float's shortest text is what the person wrote: 0.7 + 0.2 + 0.1 is then exactly 1.
+        shares = [Fraction(str(size)) for size in wanted]
+        borders = [round(sum(shares[:count]) * n_samples) for count in range(4)]
+        sizes = tuple(end - start for start, end in pairwise(borders))
+    if sum(sizes) > n_samples:
+        total = " + ".join(str(size) for size in sizes)
+        raise ConfigError.plain(
+            f"split: train + val + test must be at most the {n_samples:,} rows there are, "
+            f"got {total} = {sum(sizes)}."
+        )
+    for part, size, asked in zip(_PARTS, sizes, wanted, strict=True):
+        if asked and not size:
+            rule = (
+                "at least 1 row" if part == "train" else f"at least 1 row, or 0 for no {part} rows"
+            )
+            raise ConfigError.plain(
+                f"split.{part}: must be {rule}, got none: {asked} of {n_samples:,} rows is 0 rows."
+            )
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _stratified(
+    sizes: tuple[int, int, int], y: IntArray, class_names: Sequence[str], seed: int
+) -> Split:
+    """Draw test, then val, then train from what is left, each with the classes in proportion."""
+    n_parts = sum(size > 0 for size in sizes)
+    classes = _Classes(y, class_names)
+    classes.check_members(np.arange(len(y)), n_parts, f"each of its {n_parts} parts")
+    test, rest = classes.draw("test", sizes[2], np.arange(len(y)), _random_state(seed, 2))
+    val, rest = classes.draw("val", sizes[1], rest, _random_state(seed, 1))
+    train, _ = classes.draw("train", sizes[0], rest, _random_state(seed, 0))
+    return Split(train, val, test)
+
+
+def _kfold(config: KFoldSplit, y: IntArray, class_names: Sequence[str]) -> Split:
+    """Take one fold as test, and a share of the other rows as val."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    if config.n_folds > len(y):
+        raise ConfigError("split.n_folds", f"at most {len(y)}, the number of rows", config.n_folds)
+    classes = _Classes(y, class_names)
+    if config.stratified:
+        why = f"each of split.n_folds={config.n_folds}"
+        classes.check_members(np.arange(len(y)), config.n_folds, why)
+    kind = StratifiedKFold if config.stratified else KFold
+    folds = kind(config.n_folds, shuffle=True, random_state=_random_state(config.seed))
+    rest, test = list(folds.split(np.empty((len(y), 0)), y))[config.fold]
+    n_val = round(Fraction(str(config.val)) * len(rest))
+    if config.val and not 0 < n_val < len(rest):
+        raise ConfigError.plain(
+            f"split.val: must leave at least 1 row to val and 1 to train, or be 0 for no val rows, "
+            f"got {n_val} rows: {config.val} of {len(rest):,} rows is {n_val} rows."
+        )
+    if config.stratified:
+        val, train = classes.draw("val", n_val, rest, _random_state(config.seed, 1))
+    else:
+        order = _generator(config.seed, config.fold).permutation(rest)
+        val, train = order[:n_val], order[n_val:]
+    return Split(train, val, test)
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """The class of each row, to be drawn from in proportion."""
+
+    y: IntArray
+    names: Sequence[str]
+
+    def draw(
+        self, part: str, size: int, rows: IntArray, random_state: int
+    ) -> tuple[IntArray, IntArray]:
+        """Draw `size` of some rows with their classes in proportion; give these and the others."""
+        if size == 0:
+            return rows[:0], rows
+        if size == len(rows):
+            return rows, rows[:0]
+        from sklearn.model_selection import StratifiedShuffleSplit
+
+        n_classes = len(np.unique(self.y[rows]))
+        if not n_classes <= size <= len(rows) - n_classes:
+            raise ConfigError.plain(
+                f"split.{part}: must be at least {n_classes} rows and leave {n_classes} to the "
+                f"other parts, one for each class,\ngot {size} of {len(rows):,} rows."
+            )
+        self.check_members(rows, 2, f"{part} and for the other parts")
+        splitter = StratifiedShuffleSplit(
+            1, test_size=size, train_size=len(rows) - size, random_state=random_state
+        )
+        others, drawn = next(splitter.split(rows, self.y[rows]))
+        return rows[drawn], rows[others]
+
+    def check_members(self, rows: IntArray, n_needed: int, why: str) -> None:
+        """Refuse to stratify a class that has too few of some rows, and name it."""
+        present, counts = np.unique(self.y[rows], return_counts=True)
+        rarest = int(np.argmin(counts))
+        if counts[rarest] < n_needed:
+            raise DataError(
+                f"split: a stratified split must have at least {n_needed} rows of every class, one "
+                f"for {why},\ngot {counts[rarest]} of class "
+                f"{shorten(self.names[present[rarest]], 60)}."
+            )
+
+
+def _check_classes(split: Split, y: IntArray, class_names: Sequence[str], hint: str) -> None:
+    """Refuse a split whose training rows cannot teach what the other rows ask."""
+    trained = np.unique(y[split.train])
+    for part in ("test", "val"):
+        for label in np.setdiff1d(y[getattr(split, part)], trained):
+            raise DataError(
+                f"split: the {len(split.train):,} training rows must hold every class of the "
+                f"{part} rows,\ngot class {shorten(class_names[label], 60)} in {part} alone.{hint}"
+            )
+    if len(trained) < 2:
+        raise DataError(
+            f"split: the training rows must hold at least 2 classes, got only "
+            f"{shorten(class_names[trained[0]], 60)} in all {len(split.train):,} rows.{hint}"
+        )

@@ -1,0 +1,159 @@
+"""Data made ready for training: read, split, encoded, scaled, and found fit for what is asked.
+
+Whatever can be wrong with the data is said here, before any run exists.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.system.errors import ConfigError, DataError
+from runner.system.paths import expanded
+from runner.training.build import stack_settings
+from runner.training.data import Dataset, load
+from runner.training.data.splits import Split, split_rows
+from runner.training.preprocessing import Preprocessing
+from softnet import Examples, StackSettings, n_parameters
+
+if TYPE_CHECKING:
+    from runner.config import Experiment
+
+# Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
+# of Adam's and its column arithmetic while training; then those that are kept as the result.
+_COPIES_OF_PARAMETERS = 10
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data ready for training.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        As it was read.
+    split : Split
+        Row indices.
+    preprocessing : Preprocessing
+        Fitted on the training rows.
+    X : ndarray of shape (n_samples, n_features)
+        All rows, encoded and scaled, in float64.
+    """
+
+    dataset: Dataset
+    split: Split
+    preprocessing: Preprocessing
+    X: NDArray[np.float64]
+
+    def examples(self, part: str) -> Examples:
+        """Return the rows of ``train``, ``val`` or ``test``."""
+        rows = getattr(self.split, part)
+        return Examples(self.X[rows], self.dataset.y[rows])
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The splits that have rows."""
+        return tuple(p for p in ("train", "val", "test") if len(getattr(self.split, p)))
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Read, split, encode and scale the data of an experiment.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used.
+    ConfigError
+        If the split does not fit the data.
+    """
+    dataset = load(experiment.data)
+    split = split_rows(experiment.split, dataset.y, dataset.class_names)
+    preprocessing = Preprocessing.fit(dataset, split.train, experiment.data.scaling)
+    return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
+
+
+class Preparer:
+    """Prepares the data of experiments, once for those in a row that share them.
+
+    A file that somebody writes to meanwhile is read again.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[object, Prepared] | None = None
+
+    def __call__(self, experiment: Experiment) -> Prepared:
+        """Return the prepared data of an experiment; raises what `prepare` does."""
+        identity = experiment.data, experiment.split, _stamp(experiment)
+        if self._known is None or self._known[0] != identity:
+            self._known = identity, prepare(experiment)
+        return self._known[1]
+
+    def unchanged(self, experiment: Experiment, digest: str) -> Prepared:
+        """Return the prepared data of an experiment that was planned with data of this digest.
+
+        Raises
+        ------
+        DataError
+            If they have changed since, or for what `prepare` raises it.
+        ConfigError
+            If the split does not fit the data.
+        """
+        prepared = self(experiment)
+        found = prepared.dataset.digest
+        if found != digest:
+            raise DataError(
+                f"{prepared.dataset.source}: has changed since the sweep was planned "
+                f"(its digest was {digest[:12]}, and is {found[:12]})."
+            )
+        return prepared
+
+
+def _stamp(experiment: Experiment) -> object:
+    """Return what changes when somebody writes to the file that the data are read from."""
+    path = getattr(experiment.data, "path", None)
+    try:
+        found = None if path is None else expanded(path).stat()
+    except OSError:
+        return None
+    return found and (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
+    """Check what an experiment asks against the data that it has, and return it in numbers.
+
+    Raises
+    ------
+    ConfigError
+        If a batch is larger than the training set, the warm-up longer than the training, or the
+        network larger than the memory: said before anything of it is allocated.
+    """
+    n_train = len(prepared.split.train)
+    if experiment.training.batch_size > n_train:
+        raise ConfigError(
+            "training.batch_size",
+            f"at most {n_train}, the number of training rows",
+            experiment.training.batch_size,
+        )
+    n_classes = len(prepared.dataset.class_names)
+    settings = stack_settings(experiment, prepared.X.shape[1], n_classes, n_train)
+    warmup_steps = experiment.schedule.settings().warmup_steps
+    if warmup_steps >= settings.n_steps:
+        rule = f"below {settings.n_steps:,}, the number of steps"
+        raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
+    count = n_parameters(settings.layer_sizes)
+    needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise ConfigError.plain(
+            f"model.hidden_layer_sizes: {count:,} parameters need about {_gigabytes(needed)} of "
+            f"memory, and this machine has {_gigabytes(there)}."
+        )
+    return settings
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB"

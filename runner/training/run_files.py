@@ -1,0 +1,93 @@
+"""The files of a run: what it was asked, on what machine, what it left; each with its digest.
+
+Whoever records, exports or repeats a run uses these names. Knows folders, not stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runner.config import to_yaml
+from runner.system.environment import environment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from runner.config import Experiment
+    from runner.training.prepare import Prepared
+
+CONFIG, ENVIRONMENT, MODEL, WEIGHTS = "config.yaml", "environment.json", "model.json", "weights.npz"
+# The tag of a run that holds the SHA-256 of each of its files, as JSON.
+DIGESTS = "runner.files_sha256"
+
+
+def write_run_files(
+    folder: Path,
+    experiment: Experiment,
+    prepared: Prepared,
+    weights: Mapping[str, NDArray[Any]],
+) -> dict[str, str]:
+    """Write the files of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; it is there already.
+    experiment : Experiment
+        What was run.
+    prepared : Prepared
+        Its data, for what has to be done with raw rows before the network sees them.
+    weights : mapping of str to ndarray
+        Parameters by name.
+
+    Returns
+    -------
+    dict of str to str
+        SHA-256 in hexadecimal of each file by its name.
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+    model = json.dumps(model_settings(prepared, experiment.model.activation), indent=1)
+    texts = {CONFIG: to_yaml(experiment), ENVIRONMENT: _environment(), MODEL: model + "\n"}
+    for name, text in texts.items():
+        (folder / name).write_bytes(text.encode())
+    np.savez(folder / WEIGHTS, allow_pickle=False, **weights)
+    digests = {name: sha256(text.encode()) for name, text in texts.items()}
+    return digests | {WEIGHTS: sha256((folder / WEIGHTS).read_bytes())}
+
+
+def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
+    """Return what makes, with the weights, predictions from raw rows: plain data for JSON."""
+    return {
+        "activation": activation,
+        "class_names": prepared.dataset.class_names,
+        "preprocessing": prepared.preprocessing.to_dict(),
+    }
+
+
+def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 over the bytes of all parameters, in their order."""
+    digest = hashlib.sha256()
+    for array in weights.values():
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@cache
+def _environment() -> str:
+    return json.dumps(environment(), indent=2)

@@ -1,0 +1,249 @@
+"""One stack of runs, from prepared arrays to trained weights and what they are worth.
+
+A training is iterated over, can be saved between two records, and ends in results. Nothing here
+knows where records and results go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.system.environment import verify_blas_pin
+from runner.training.build import run_settings
+from runner.training.prepare import Prepared, require_fit
+from runner.training.run_files import weights_sha256
+from softnet import Network, Record, Training, evaluate, steps_per_epoch
+
+if TYPE_CHECKING:
+    from runner.config import Experiment
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one trained run left.
+
+    Parameters
+    ----------
+    history : tuple of (int, mapping)
+        Metrics by step, one entry per evaluation.
+    times_s : tuple of float
+        When each of these evaluations was made, in seconds since 1970.
+    final : mapping
+        Metrics of the weights that were kept: of each split (``test/accuracy``), and with early
+        stopping ``best/*``.
+    weights : mapping of str to ndarray
+        Parameters by name.
+    n_steps, steps_per_epoch : int
+        Updates taken, and how many make an epoch.
+    stopped_early : bool
+        Whether the run ended before its budget because it had stopped improving.
+    best_step : int or None
+        Step of the weights that were kept; None without early stopping.
+    failure : str or None
+        Why the run was given up.
+    started_s, ended_s : float
+        When the training of its stack began and ended, in seconds since 1970.
+    """
+
+    history: tuple[tuple[int, Mapping[str, float]], ...]
+    times_s: tuple[float, ...]
+    final: Mapping[str, float]
+    weights: Mapping[str, NDArray[Any]]
+    n_steps: int
+    steps_per_epoch: int
+    stopped_early: bool
+    best_step: int | None
+    failure: str | None
+    started_s: float
+    ended_s: float
+
+    @property
+    def last_entries(self) -> tuple[tuple[int, Mapping[str, float]], ...]:
+        """The metrics that are measured once, at the end, by the step that they belong to."""
+        steps = {"test/": self.n_steps, "best/": self.best_step or 0}
+        return tuple(
+            (step, {name: value for name, value in self.final.items() if name.startswith(kind)})
+            for kind, step in steps.items()
+        )
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 over the parameters' bytes, in their order."""
+        return weights_sha256(self.weights)
+
+
+class StackTraining:
+    """The training of experiments of equal shape on the same data; iterate over it for records.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The data of all of them.
+    experiments : sequence of Experiment
+        One per run; they may differ in whatever `softnet.RunSettings` holds.
+
+    Attributes
+    ----------
+    started_s : float
+        Seconds since 1970; of the first beginning, for a training that was resumed.
+    records : list of (Record, float)
+        The evaluations so far, each with its time in seconds since 1970.
+    """
+
+    def __init__(self, prepared: Prepared, experiments: Sequence[Experiment]) -> None:
+        verify_blas_pin()
+        # One stack has one shape; unpacking fails where a caller has put together what differs.
+        (settings,) = {require_fit(experiment, prepared) for experiment in experiments}
+        watched = {part: prepared.examples(part) for part in prepared.parts if part != "test"}
+        self._prepared = prepared
+        self._training = Training(settings, [run_settings(e) for e in experiments], watched)
+        self.records: list[tuple[Record, float]] = []
+        self.started_s = time.time()
+
+    @property
+    def progress(self) -> float:
+        """The share of the steps that are done, from 0 to 1."""
+        return self._training.step / self._training.settings.n_steps
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self._training.step
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._training:
+            if record.metrics:
+                self.records.append((record, time.time()))
+            yield record
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the training remembers between two records, as arrays and numbers."""
+        return {
+            "training": self._training.state(),
+            "started_s": self.started_s,
+            # One array for all evaluations, since there may be thousands of them.
+            "steps": np.array([record.step for record, _ in self.records]),
+            "times_s": np.array([at_s for _, at_s in self.records]),
+            "lengths": np.array([len(record.runs) for record, _ in self.records], np.intp),
+            "runs": _joined(record.runs for record, _ in self.records),
+            "metrics": {
+                name: _joined(record.metrics[name] for record, _ in self.records)
+                for name in (self.records[0][0].metrics if self.records else ())
+            },
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned, in a training of the same experiments.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is of other experiments; this one is of no use then.
+        """
+        self._training.restore(state["training"])
+        self.started_s = float(state["started_s"])
+        ends = np.cumsum(state["lengths"], dtype=np.intp)[:-1]
+        runs = np.split(state["runs"], ends)
+        columns = {name: np.split(values, ends) for name, values in state["metrics"].items()}
+        moments = zip(state["steps"].tolist(), state["times_s"].tolist(), strict=True)
+        self.records = [
+            (Record(step, runs[n], {name: column[n] for name, column in columns.items()}), at_s)
+            for n, (step, at_s) in enumerate(moments)
+        ]
+
+    def results(self) -> list[Result]:
+        """Measure the weights that were kept, and return what each run left, in their order."""
+        training = self._training
+        network = training.trained_network()
+        finals = _final_metrics(network, self._prepared)
+        ended_s = time.time()
+        n_train = len(self._prepared.split.train)
+        results = []
+        for run, (history, times_s) in enumerate(self._histories()):
+            final = finals[run]
+            best_step = int(training.best_steps[run])
+            if best_step >= 0:
+                best = next(values for step, values in history if step == best_step)
+                final |= {f"best/{name}": value for name, value in best.items()}
+                final["best/step"] = float(best_step)
+            results.append(
+                Result(
+                    history=tuple(history),
+                    times_s=tuple(times_s),
+                    final=final,
+                    weights=network.weights(run),
+                    n_steps=int(training.n_steps[run]),
+                    steps_per_epoch=steps_per_epoch(n_train, training.settings.batch_size),
+                    stopped_early=bool(training.stopped_early[run]),
+                    best_step=best_step if best_step >= 0 else None,
+                    failure=training.failures[run],
+                    started_s=self.started_s,
+                    ended_s=ended_s,
+                )
+            )
+        return results
+
+    def _histories(self) -> list[tuple[list[tuple[int, Mapping[str, float]]], list[float]]]:
+        """Turn records of all runs into the history of each."""
+        found: list[tuple[list[tuple[int, Mapping[str, float]]], list[float]]]
+        found = [([], []) for _ in self._training.runs]
+        for record, at_s in self.records:
+            columns = {name: values.tolist() for name, values in record.metrics.items()}
+            for row, run in enumerate(record.runs):
+                history, times_s = found[run]
+                history.append((record.step, {name: c[row] for name, c in columns.items()}))
+                times_s.append(at_s)
+        return found
+
+
+def _joined(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    found = list(arrays)
+    return np.concatenate(found) if found else np.empty(0, np.intp)
+
+
+def train(
+    prepared: Prepared,
+    experiments: Sequence[Experiment],
+    on_record: Callable[[Record], None] | None = None,
+) -> list[Result]:
+    """Train experiments of equal shape on the same data as one stack, from start to end.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The data of all of them.
+    experiments : sequence of Experiment
+        One per run; they may differ in whatever `softnet.RunSettings` holds.
+    on_record : callable, optional
+        Called with each record while the training goes on.
+
+    Returns
+    -------
+    list of Result
+        One per experiment, in their order.
+    """
+    training = StackTraining(prepared, experiments)
+    for record in training:
+        if on_record is not None:
+            on_record(record)
+    return training.results()
+
+
+def _final_metrics(network: Network, prepared: Prepared) -> list[dict[str, float]]:
+    """Measure the weights that were kept on every split, the test rows once and here only."""
+    finals: list[dict[str, float]] = [{} for _ in range(network.parameters.n_runs)]
+    for part in prepared.parts:
+        rows = prepared.examples(part)
+        X = np.ascontiguousarray(rows.X, network.dtype)
+        with np.errstate(all="ignore"):  # a run that diverged has no finite outputs
+            measured = evaluate(network, X, rows.y)
+        for name, values in measured.items():
+            for run, value in enumerate(values):
+                finals[run][f"{part}/{name}"] = float(value)
+    return finals

@@ -1,0 +1,287 @@
+"""Optimizers: how parameters follow their gradients.
+
+They see only the flat buffer (runs, n_parameters), so a step is a handful of vector operations
+whatever the depth. Every run has settings of its own; where a setting that is off for one run is
+on for another in the same stack, the extra operation leaves out the first run's row: a share of
+nothing would not do, since ``0 * inf`` is not 0.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softnet.stack.arrays import Array, Indices
+from softnet.stack.parameters import Parameters
+from softnet.stack.setting_rules import (
+    require,
+    require_fraction,
+    require_not_negative,
+    require_positive,
+)
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """What every optimizer has.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Size of a step, above 0; a schedule multiplies it.
+    weight_decay : float
+        L2 penalty added to the gradient of every parameter, biases too, as PyTorch does.
+    clip_norm : float or None
+        A gradient whose Euclidean norm over all parameters is larger is scaled to this norm.
+    """
+
+    learning_rate: float
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        require_positive("learning_rate", self.learning_rate)
+        require_not_negative("weight_decay", self.weight_decay)
+        if self.clip_norm is not None:
+            require_positive("clip_norm", self.clip_norm)
+
+
+class Optimizer(ABC):
+    """Updates the parameters of a stack; all that it remembers is in `state`.
+
+    Parameters
+    ----------
+    settings : sequence of Settings
+        One per run.
+    parameters : Parameters
+        What is updated, in place.
+    """
+
+    Settings = OptimizerSettings
+    STATE: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, settings: Sequence[OptimizerSettings], parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.state = {name: np.zeros_like(parameters.values) for name in self.STATE}
+        self._take(tuple(settings))
+
+    def _take(self, settings: tuple[OptimizerSettings, ...]) -> None:
+        """Lay out the settings as columns (runs, 1) in the parameters' dtype."""
+        self.settings = settings
+        self._rates: tuple[float, ...] = ()
+        self._scratch = np.empty_like(self.parameters.values)
+        self._decay = self._column(lambda run: run.weight_decay)
+        self._clip = self._column(lambda run: math.inf if run.clip_norm is None else run.clip_norm)
+        self._decays = self._rows_where(self._decay > 0)
+        self._clips = bool(np.any(np.isfinite(self._clip)))
+
+    def _rows_where(self, rows: NDArray[np.bool]) -> NDArray[np.bool] | bool:
+        """Turn a column (runs, 1) into `where` of a ufunc: all rows, none, or these."""
+        return rows if rows.any() and not rows.all() else bool(rows.any())
+
+    def _column(self, setting: Callable[[Any], float]) -> Array:
+        with np.errstate(over="ignore"):  # a number too large for float32 is infinite there
+            return self.as_column([setting(run) for run in self.settings])
+
+    def as_column(self, values: Sequence[float]) -> Array:
+        """Return one number per run as a column (runs, 1), or as one number if all are equal.
+
+        It is in the parameters' dtype: a float64 column would turn float32 gradients into float64.
+        """
+        dtype = self.parameters.values.dtype
+        if len(set(values)) == 1:
+            # The same bits as with a column, at half the cost for a small network.
+            return np.array(values[0], dtype)
+        return np.array(values, dtype).reshape(-1, 1)
+
+    @abstractmethod
+    def step(self, learning_rates: Sequence[float], t: int) -> None:
+        """Update the parameters by their gradients, which may be overwritten.
+
+        Parameters
+        ----------
+        learning_rates : sequence of float, length runs
+            The rate of each run that is left, as Python floats.
+        t : int
+            Number of this update, from 1, the same for all runs.
+        """
+
+    def keep(self, rows: Indices) -> None:
+        """Go on with these runs alone; the parameters have been cut already.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
+        """
+        self.state = {
+            name: np.array(array[rows], order=self.parameters.order)
+            for name, array in self.state.items()
+        }
+        self._take(tuple(self.settings[row] for row in rows))
+
+    def clip_and_decay(self) -> Array:
+        """Return the gradients, clipped and then with the penalty's part, in place."""
+        gradients = self.parameters.gradients
+        if self._clips:
+            # A copy only where memory holds them parameter by parameter.
+            rows = np.ascontiguousarray(gradients)
+            squares = np.matmul(rows[:, None, :], rows[:, :, None])
+            norms = np.sqrt(squares.reshape(-1, 1))
+            too_long = norms > self._clip
+            factors = np.ones_like(norms)
+            np.divide(self._clip, norms, out=factors, where=too_long)
+            np.multiply(gradients, factors, out=gradients)
+        if self._decays is not False:
+            np.multiply(self.parameters.values, self._decay, out=self._scratch)
+            np.add(gradients, self._scratch, out=gradients, where=self._decays)
+        return gradients
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum and Nesterov's variant.
+
+    Notes
+    -----
+    ``velocity = momentum * velocity + gradient``; the step goes along the velocity, or with
+    Nesterov along ``gradient + momentum * velocity``: PyTorch's form, in which the learning rate
+    is outside the velocity.
+
+    References
+    ----------
+    I. Sutskever et al. (2013), "On the importance of initialization and momentum in deep
+    learning".
+    """
+
+    STATE = ("velocity",)
+
+    @dataclass(frozen=True)
+    class Settings(OptimizerSettings):
+        """Settings of one run; see `OptimizerSettings` for those that all optimizers have.
+
+        Parameters
+        ----------
+        momentum : float
+            Share of the velocity that is kept, in [0, 1).
+        nesterov : bool
+            Look ahead along the velocity; needs a momentum above 0.
+        """
+
+        momentum: float = 0.0
+        nesterov: bool = False
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            require_fraction("momentum", self.momentum)
+            idle = self.nesterov and self.momentum == 0
+            require(not idle, "nesterov", "false where momentum is 0", self.nesterov)
+
+    def _take(self, settings: tuple[Any, ...]) -> None:
+        super()._take(settings)
+        self._momentum = self._column(lambda run: run.momentum)
+        self._moves = bool(np.any(self._momentum))
+        nesterov = np.array([run.nesterov for run in settings], bool).reshape(-1, 1)
+        self._looks_ahead = self._rows_where(nesterov)
+        self._follows = self._rows_where((self._momentum > 0) & ~nesterov)
+
+    def step(self, learning_rates: Sequence[float], t: int) -> None:
+        rates = tuple(learning_rates)
+        if rates != self._rates:
+            self._rates, self._rate = rates, self.as_column(rates)
+        direction = self.clip_and_decay()
+        if self._moves:
+            velocity = self.state["velocity"]
+            np.multiply(velocity, self._momentum, out=velocity)
+            np.add(velocity, direction, out=velocity)
+            if self._looks_ahead is not False:
+                np.multiply(velocity, self._momentum, out=self._scratch)
+                np.add(direction, self._scratch, out=direction, where=self._looks_ahead)
+            if self._follows is True:
+                direction = velocity
+            else:
+                np.copyto(direction, velocity, where=self._follows)
+        # Into the gradients, which have served: memory that is in the cache already.
+        change = np.multiply(direction, self._rate, out=self.parameters.gradients)
+        np.subtract(self.parameters.values, change, out=self.parameters.values)
+
+
+class Adam(Optimizer):
+    """Steps scaled by running means of the gradient and of its square.
+
+    Notes
+    -----
+    ``mean = beta1 * mean + (1 - beta1) * gradient``, ``square`` likewise with ``gradient**2``;
+    the step is ``learning_rate / (1 - beta1**t) * mean / (sqrt(square / (1 - beta2**t)) +
+    epsilon)``: epsilon stands outside the bias-corrected root, and t counts from 1. The powers
+    are Python floats run by run, since arrays round some of them differently.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba (2015), "Adam: a method for stochastic optimization".
+    """
+
+    STATE = ("mean", "square")
+
+    @dataclass(frozen=True)
+    class Settings(OptimizerSettings):
+        """Settings of one run; see `OptimizerSettings` for those that all optimizers have.
+
+        Parameters
+        ----------
+        beta1, beta2 : float
+            Shares of the running means that are kept, in [0, 1).
+        epsilon : float
+            Added to the root, above 0.
+        """
+
+        beta1: float = 0.9
+        beta2: float = 0.999
+        epsilon: float = 1e-8
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            require_fraction("beta1", self.beta1)
+            require_fraction("beta2", self.beta2)
+            require_positive("epsilon", self.epsilon)
+
+    def _take(self, settings: tuple[Any, ...]) -> None:
+        super()._take(settings)
+        self._beta1 = self._column(lambda run: run.beta1)
+        self._beta2 = self._column(lambda run: run.beta2)
+        self._rest1 = self._column(lambda run: 1.0 - run.beta1)
+        self._rest2 = self._column(lambda run: 1.0 - run.beta2)
+        self._epsilon = self._column(lambda run: run.epsilon)
+        self._betas = [(run.beta1, run.beta2) for run in settings]
+
+    def step(self, learning_rates: Sequence[float], t: int) -> None:
+        gradients, scratch = self.clip_and_decay(), self._scratch
+        mean, square = self.state["mean"], self.state["square"]
+        np.multiply(mean, self._beta1, out=mean)
+        np.multiply(gradients, self._rest1, out=scratch)
+        np.add(mean, scratch, out=mean)
+        np.multiply(square, self._beta2, out=square)
+        np.multiply(gradients, gradients, out=scratch)
+        np.multiply(scratch, self._rest2, out=scratch)
+        np.add(square, scratch, out=square)
+
+        # Runs of a sweep mostly share their betas: each distinct pair is worked out once.
+        powers = {pair: (1.0 - pair[0] ** t, 1.0 - pair[1] ** t) for pair in set(self._betas)}
+        sizes = [
+            rate / powers[pair][0] for rate, pair in zip(learning_rates, self._betas, strict=True)
+        ]
+        roots = [math.sqrt(powers[pair][1]) for pair in self._betas]
+        np.sqrt(square, out=scratch)
+        np.divide(scratch, self.as_column(roots), out=scratch)
+        np.add(scratch, self._epsilon, out=scratch)
+        np.divide(mean, scratch, out=scratch)
+        np.multiply(scratch, self.as_column(sizes), out=scratch)
+        np.subtract(self.parameters.values, scratch, out=self.parameters.values)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam}

@@ -1,0 +1,263 @@
+"""The training loop of a stack of runs, as a generator of records.
+
+It decides nothing about where records go: whoever iterates does. All that it remembers between
+two records is in `state`, plain arrays and numbers, so that a training can be saved and resumed
+with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softnet.layers.initializers import INITIALIZERS
+from softnet.metrics import HIGHER_IS_BETTER, evaluate
+from softnet.network import Network
+from softnet.optimizers.base import OPTIMIZERS
+from softnet.optimizers.schedules import Schedule
+from softnet.stack.arrays import Indices
+from softnet.stack.randomness import stream
+from softnet.stack.setting_rules import require
+from softnet.training.backpropagation import gradients_of
+from softnet.training.batches import SAMPLINGS
+from softnet.training.settings import Examples, Record, RunSettings, StackSettings
+
+# Steps between two records at the most, so that progress shows and a state can be saved.
+STEPS_PER_CHUNK = 256
+
+
+class Training:
+    """Train a stack of runs; iterate over it for the records.
+
+    Parameters
+    ----------
+    settings : StackSettings
+        What the runs share.
+    runs : sequence of RunSettings
+        One per run.
+    examples : mapping of str to Examples
+        ``train``, and any other split that is to be evaluated along the way.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_runs, n_parameters)
+        After the last record: each run's final parameters, or with early stopping its best.
+    n_steps, best_steps : ndarray of int, shape (n_runs,)
+        Updates that each run took; the step of its best evaluation, -1 without early stopping.
+    stopped_early : ndarray of bool, shape (n_runs,)
+        Whether a run ended before its budget because it had stopped improving.
+    failures : list of str or None
+        Why a run was given up, for instance ``loss is not finite at step 100``.
+
+    Examples
+    --------
+    >>> from softnet import SGD
+    >>> rows = Examples(np.array([[0.0], [1.0]]), np.array([0, 1]))
+    >>> settings = StackSettings((1, 2), n_steps=200, batch_size=2, evaluate_every=100)
+    >>> runs = [RunSettings(seed, SGD.Settings(learning_rate=0.5)) for seed in range(3)]
+    >>> training = Training(settings, runs, {"train": rows})
+    >>> [record.step for record in training if record.metrics]
+    [100, 200]
+    """
+
+    def __init__(
+        self,
+        settings: StackSettings,
+        runs: Sequence[RunSettings],
+        examples: Mapping[str, Examples],
+    ) -> None:
+        n_runs = len(runs)
+        self.settings, self.runs = settings, tuple(runs)
+        dtype: np.dtype[Any] = np.dtype(settings.dtype)
+        self.examples = {
+            name: Examples(np.ascontiguousarray(rows.X, dtype), rows.y)
+            for name, rows in examples.items()
+        }
+        recorded = [f"{name}/{metric}" for name in examples for metric in HIGHER_IS_BETTER]
+        for rule in {run.early_stopping for run in runs if run.early_stopping}:
+            require(rule.metric in recorded, "metric", f"one of {recorded}", rule.metric)
+
+        self.network = Network(settings.layer_sizes, settings.activation, n_runs, dtype)
+        self.network.initialize(
+            [stream(run.seed, "init") for run in runs],
+            [INITIALIZERS[run.initializer] for run in runs],
+            [run.initializer_scale for run in runs],
+        )
+        train = self.examples["train"]
+        self._gradients = gradients_of(self.network, train, settings.batch_size)
+        trained = self._gradients.parameters
+        self.optimizer = OPTIMIZERS[settings.optimizer]([run.optimizer for run in runs], trained)
+        self.batches = SAMPLINGS[settings.sampling](
+            len(train.y),
+            settings.batch_size,
+            [stream(run.seed, "batches") for run in runs],
+            trained.order,
+        )
+        self.step = 0
+        self.active: Indices = np.arange(n_runs)
+        self.values = self.network.parameters.values.copy()
+        self.n_steps = np.zeros(n_runs, np.intp)
+        self.stopped_early = np.zeros(n_runs, bool)
+        self.failures: list[str | None] = [None] * n_runs
+        self.best_steps = np.full(n_runs, -1, np.intp)
+        self._best = np.array([r.early_stopping.worst if r.early_stopping else 0.0 for r in runs])
+        self._waited = np.zeros(n_runs, np.intp)
+        self._take_schedules()
+
+    def __iter__(self) -> Iterator[Record]:
+        settings = self.settings
+        while self.step < settings.n_steps and len(self.active):
+            evaluation = min(
+                (self.step // settings.evaluate_every + 1) * settings.evaluate_every,
+                settings.n_steps,
+            )
+            self._advance(min(evaluation, self.step + STEPS_PER_CHUNK))
+            if self.step < evaluation:
+                yield Record(self.step, self.active, {})
+                continue
+            runs = self.active
+            # A run that diverges overflows, and is given up for it: no warning is due.
+            with np.errstate(all="ignore"):
+                metrics = {
+                    f"{name}/{metric}": values
+                    for name, rows in self.examples.items()
+                    for metric, values in evaluate(self.network, rows.X, rows.y).items()
+                }
+            self._judge(metrics)
+            yield Record(self.step, runs, metrics)
+
+    def _advance(self, until: int) -> None:
+        """Take the steps up to number `until`."""
+        network, gradients, optimizer = self.network, self._gradients, self.optimizer
+        n_later = self.settings.n_steps - until
+        # The network's own parameters, or a copy that lies in memory in another way.
+        trained = gradients.parameters
+        trained.values[:] = network.parameters.values
+        with np.errstate(all="ignore"):
+            for rows in self.batches.draw(until - self.step, n_later):
+                gradients(rows)
+                rates = self._learning_rates()
+                self.step += 1
+                optimizer.step(rates, self.step)
+        network.parameters.values[:] = trained.values
+
+    def _take_schedules(self) -> None:
+        """Note which schedules the active runs have, each distinct one once."""
+        runs = [self.runs[run] for run in self.active]
+        numbers: dict[Schedule, int] = {}
+        self._schedule_of = [numbers.setdefault(run.schedule, len(numbers)) for run in runs]
+        self._schedules = list(numbers)
+        self._base_rates = [run.optimizer.learning_rate for run in runs]
+        self._factors: list[float] = []
+
+    def _learning_rates(self) -> list[float]:
+        """Return the present rate of each active run; the same list while nothing changes."""
+        n_steps = self.settings.n_steps
+        factors = [schedule(self.step, n_steps) for schedule in self._schedules]
+        if factors != self._factors:
+            self._factors = factors
+            pairs = zip(self._base_rates, self._schedule_of, strict=True)
+            self._rates = [rate * factors[number] for rate, number in pairs]
+        return self._rates
+
+    def _judge(self, metrics: Mapping[str, NDArray[np.float64]]) -> None:
+        """Keep what is best, and let the runs go that are done."""
+        losses = [values for name, values in metrics.items() if name.endswith("/loss")]
+        finite = np.logical_and.reduce([np.isfinite(values) for values in losses])
+        # Parameters can blow up and leave a linear model's loss at 0: numbers so large that their
+        # squares overflow swallow every further step, so such a run has diverged as well.
+        with np.errstate(all="ignore"):
+            norms = np.add.reduce(np.square(self.network.parameters.values), axis=-1)
+        bounded = np.isfinite(norms)
+        staying = np.zeros(len(self.active), bool)
+        for row, run in enumerate(self.active):
+            self.n_steps[run] = self.step
+            rule = self.runs[run].early_stopping
+            if not (finite[row] and bounded[row]):
+                what = "norm of the parameters" if finite[row] else "loss"
+                self.failures[run] = f"{what} is not finite at step {self.step}"
+                if self.best_steps[run] < 0:
+                    values = self.network.parameters.values[row]
+                    # One NaN for all: its sign and payload depend on how NumPy came to it.
+                    self.values[run] = np.where(np.isnan(values), np.nan, values)
+                continue
+            if rule is None:
+                staying[row] = True
+                continue
+            value = float(metrics[rule.metric][row])
+            if rule.gain(value, self._best[run]) > rule.min_delta:
+                self._best[run], self.best_steps[run], self._waited[run] = value, self.step, 0
+                self.values[run] = self.network.parameters.values[row]
+            else:
+                self._waited[run] += 1
+            staying[row] = self._waited[run] < rule.patience
+            self.stopped_early[run] = not staying[row] and self.step < self.settings.n_steps
+        if self.step >= self.settings.n_steps:
+            for row, run in enumerate(self.active):
+                if self.runs[run].early_stopping is None:
+                    self.values[run] = self.network.parameters.values[row]
+        elif not staying.all():
+            self._keep(np.flatnonzero(staying))
+
+    def _keep(self, rows: Indices) -> None:
+        """Go on with the active runs at these positions in `active`; their bits do not change."""
+        self.active = self.active[rows]
+        self.network.keep(rows)
+        self._gradients.keep(rows)
+        self.optimizer.keep(rows)
+        self.batches.keep(rows)
+        self._take_schedules()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a training remembers between two records, as arrays and numbers."""
+        return {
+            "step": self.step,
+            "active": self.active.copy(),
+            "parameters": self.network.parameters.values.copy(),
+            "optimizer": {name: array.copy() for name, array in self.optimizer.state.items()},
+            "batches": self.batches.state(),
+            "values": self.values.copy(),
+            "n_steps": self.n_steps.copy(),
+            "stopped_early": self.stopped_early.copy(),
+            "failures": list(self.failures),
+            "best_steps": self.best_steps.copy(),
+            "best": self._best.copy(),
+            "waited": self._waited.copy(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned, in a training made with the same arguments.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it does not fit, being of other runs, shapes or kinds; this one is of no use then.
+        """
+        rows = np.flatnonzero(np.isin(self.active, state["active"]))
+        if not np.array_equal(self.active[rows], state["active"]):
+            raise ValueError(f"the state is of the runs {state['active']}, not of {self.active}")
+        self._keep(rows)
+        self.step = int(state["step"])
+        self.network.parameters.values[:] = state["parameters"]
+        for name, array in state["optimizer"].items():
+            self.optimizer.state[name][:] = array
+        self.batches.restore(state["batches"])
+        self.values[:] = state["values"]
+        self.n_steps[:] = state["n_steps"]
+        self.stopped_early[:] = state["stopped_early"]
+        self.failures = list(state["failures"])
+        self.best_steps[:] = state["best_steps"]
+        self._best[:] = state["best"]
+        self._waited[:] = state["waited"]
+
+    def trained_network(self) -> Network:
+        """Return a network of all runs with their final parameters, `values`."""
+        settings = self.settings
+        network = Network(
+            settings.layer_sizes, settings.activation, len(self.runs), self.network.dtype
+        )
+        network.parameters.values[:] = self.values
+        return network

@@ -1,0 +1,234 @@
+"""The real command: what it prints, what it imports, how it ends."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from tests.runner.cli.sweeping import end, start, until
+from tests.runner.conftest import Command
+from tests.runner.processes import WITHIN_S
+
+HEAVY = {"numpy", "pydantic", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "rich"}
+ENDLESS = ["training.steps=1000000000", "training.evaluate_every=1000000"]
+
+
+def states(command: Command) -> list[str]:
+    """Read how the runs of the store stand."""
+    database = command.store / "mlflow.db"
+    if not database.is_file():
+        return []
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            return [status for (status,) in connection.execute("SELECT status FROM runs")]
+        except sqlite3.OperationalError:  # the tables are still being made
+            return []
+
+
+def under_way(command: Command, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command, and wait until a run is under way."""
+    process = start(command, *arguments)
+    until(process, lambda: "RUNNING" in states(command))
+    return process
+
+
+def imported(command: Command, *arguments: str, **variables: str) -> set[str]:
+    """Return the top-level packages that a command line has loaded by its end."""
+    code = (
+        "import atexit, json, sys\n"
+        "names = lambda: sorted({name.partition('.')[0] for name in sys.modules})\n"
+        "atexit.register(lambda: print(json.dumps(names()), file=sys.__stderr__))\n"
+        "from runner.cli.main import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=command.folder,
+        env=command.environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    found: list[str] = json.loads(ended.stderr.splitlines()[-1])
+    return set(found)
+
+
+# Help and its like.
+
+
+def test_help_teaches_on_one_screen(command: Command):
+    ended = command("--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(ended.stdout.splitlines()) <= 45
+    for piece in ("experiment=digits", "--multirun", "runner ui", "optimizer: adam, sgd", "143"):
+        assert piece in ended.stdout
+
+
+def test_help_is_the_same_page_by_way_of_hydra(command: Command):
+    assert command("-h").stdout == command("--help", "seed=1").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--help", "seed=1"],
+        ["--hydra-help"],
+        ["--cfg", "job", "--resolve"],
+        ["--info", "defaults"],
+        ["-sc", "install=bash"],
+        ["-sc", "query=bash"],
+        ["mdoel.activation=relu"],
+        ["nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_but_hydra_is_loaded(arguments: list[str], command: Command):
+    loaded = imported(command, *arguments, COMP_LINE="runner mod", COMP_POINT="10")
+    assert loaded & HEAVY == set()
+
+
+def test_help_alone_does_not_even_load_hydra(command: Command):
+    assert "hydra" not in imported(command, "--help")
+
+
+def test_wrong_setting_loads_neither_mlflow_nor_readers_of_data(command: Command):
+    loaded = imported(command, "seed=-1")
+    assert loaded & (HEAVY - {"numpy", "pydantic", "rich"}) == set()
+
+
+def test_cfg_job_shows_the_resolved_config(command: Command):
+    ended = command("--cfg", "job", "--resolve", "seed=3", "split.seed=${seed}")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("name: tutorial\nseed: 3\ndtype: float64\ndata:\n")
+    assert "${" not in ended.stdout
+    assert command.left() == []
+
+
+def test_info_shows_where_yaml_comes_from(command: Command):
+    ended = command("--info", "searchpath", "--config-dir", ".")
+    assert ended.returncode == 0
+    assert str(command.folder) in ended.stdout
+
+
+def test_tab_completes_groups_and_settings(command: Command):
+    def offered(line: str) -> set[str]:
+        ended = command("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+        return set(ended.stdout.split())
+
+    assert offered("runner model=") == {"model=linear", "model=mlp"}
+    assert "optimizer.learning_rate=" in offered("runner optimizer.lea")
+
+
+# How it ends.
+
+
+def test_unknown_command_is_refused_with_those_that_exist(command: Command):
+    ended = command("uii")
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "uii: must be a command (export, predict, rerun, show, sweeps, ui) or a setting "
+        "(key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
+    )
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_ui_wants_a_port(port: str, command: Command):
+    ended = command("ui", "--port", port)
+    assert ended.returncode == 2
+    assert "--port" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_escapes_from_outside_are_printed_as_text(command: Command):
+    ended = command("+\x1b[31mred=1")
+    assert ended.returncode == 2
+    assert "\x1b" not in ended.stderr
+
+
+def test_unusable_store_is_three(command: Command):
+    ended = command(MLFLOW_TRACKING_URI="sqlite:////proc/nowhere/mlflow.db")
+    assert ended.returncode == 3
+    assert "/proc/nowhere" in ended.stderr
+    assert len(ended.stderr.splitlines()) <= 3
+
+
+def test_sweep_with_a_failing_job_finishes_the_others_and_is_one(command: Command):
+    ended = command("-m", "training.steps=200", "optimizer.learning_rate=1e200,0.04", "seed=1")
+    assert ended.returncode == 1
+    assert "learning_rate=1e" in ended.stdout + ended.stderr
+    assert "not finite" in ended.stdout + ended.stderr
+    # The third is the run of the sweep.
+    assert sorted(states(command)) == ["FAILED", "FAILED", "FINISHED"]
+    assert "Traceback" not in ended.stderr
+    assert list(command.folder.iterdir()) == []
+    assert list(command.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_signal_closes_the_run_as_killed(number: signal.Signals, code: int, command: Command):
+    process = under_way(command, *ENDLESS)
+    os.killpg(process.pid, number)
+    ended = end(process)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert states(command) == ["KILLED"]
+
+
+def test_signal_before_any_run_leaves_nothing(command: Command):
+    # Hydra composes each choice of groups anew, 144 of them for many seconds: the signal comes in
+    # the middle of it.
+    choices = [
+        "data=tutorial,moons,spirals,blobs",
+        "model=linear,mlp",
+        "optimizer=sgd,adam",
+        "schedule=constant,step,cosine",
+        "training=steps,epochs,early_stopping",
+    ]
+    process = start(command, "-m", *choices)
+    until(process, lambda: list(command.scratch.iterdir()))
+    process.send_signal(signal.SIGTERM)
+    ended = end(process)
+    assert (ended.returncode, ended.stderr) == (143, "")
+    assert command.left() == []
+
+
+def test_reader_that_goes_away_does_not_stop_a_sweep(command: Command):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runner", "-m", "training.steps=200", "seed=1,2"],
+        cwd=command.folder,
+        env=command.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    assert process.wait(WITHIN_S) == 0
+    assert "Error" not in errors
+    # With the sweep's own, and the one that sums up its seeds.
+    assert states(command) == ["FINISHED"] * 4
+    process.stderr.close()
+
+
+def test_closed_streams_do_not_stop_a_run(command: Command):
+    script = 'exec "$0" -m runner training.steps=200 <&- >&- 2>&-'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable],
+        cwd=command.folder,
+        env=command.environment,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert states(command) == ["FINISHED"]

@@ -1,0 +1,171 @@
+"""What the schema takes, and what it refuses in which words."""
+
+from typing import Any
+
+import pytest
+
+from runner.config import Experiment, to_plain
+from runner.system.errors import ConfigError
+from softnet import OPTIMIZERS, SCHEDULES, EarlyStopping
+from tests.runner.config.tutorial import PLAIN, changed, experiment
+
+
+def refusal(**settings: object) -> str:
+    with pytest.raises(ConfigError) as refused:
+        experiment(**settings)
+    return str(refused.value)
+
+
+# What is taken.
+
+
+def test_plain_values_come_back_as_they_were():
+    assert to_plain(experiment()) == PLAIN
+
+
+def test_experiment_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        experiment().seed = 1
+
+
+def test_experiment_holds_no_list_that_could_be_changed():
+    assert experiment(model__hidden_layer_sizes=[8, 4]).model.hidden_layer_sizes == (8, 4)
+
+
+def test_whole_number_is_taken_for_a_float():
+    rate = experiment(optimizer__learning_rate=1).optimizer.settings().learning_rate
+    assert isinstance(rate, float)
+    assert rate == 1.0
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
+def test_seed_is_any_whole_number_of_63_bits(seed: int):
+    assert experiment(seed=seed).seed == seed
+
+
+def test_largest_finite_learning_rate_is_legal():
+    assert experiment(optimizer__learning_rate=1e200).optimizer.settings().learning_rate == 1e200
+
+
+def test_settings_that_have_defaults_may_be_left_out():
+    plain = changed(optimizer={"name": "adam", "learning_rate": 0.1}, schedule={"name": "cosine"})
+    del plain["tracking"], plain["sweep"], plain["seed"]
+    made = Experiment.from_dict(plain)
+    assert made.optimizer.settings() == OPTIMIZERS["adam"].Settings(learning_rate=0.1)
+    assert made.schedule.settings() == SCHEDULES["cosine"]()
+    assert made.seed == 0
+
+
+def test_early_stopping_becomes_softnets_own():
+    rule = {"metric": "val/accuracy", "patience": 3, "min_delta": 0.1}
+    made = experiment(training__early_stopping=rule).training.early_stopping
+    assert made is not None
+    assert made.settings() == EarlyStopping("val/accuracy", 3, 0.1)
+
+
+def test_number_names_the_column_that_is_written_so():
+    data = {"name": "file", "path": "x.csv", "target": 3, "features": [1, "b"]}
+    made = to_plain(experiment(data=data))["data"]
+    assert (made["target"], made["features"]) == ("3", ["1", "b"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "written"),
+    [
+        ((0.6, 0, 0.4), (0.6, 0.0, 0.4)),
+        ((8, 0.0, 4), (8, 0, 4)),
+        ((0.7, 0.2, 0.1), (0.7, 0.2, 0.1)),
+        ((1.0, 0, 0), (1.0, 0.0, 0.0)),
+    ],
+)
+def test_part_of_no_rows_is_written_in_one_way(sizes: tuple[float, ...], written: object):
+    names = ("split__train", "split__val", "split__test")
+    split = experiment(**dict(zip(names, sizes, strict=True))).split
+    found = (split.train, split.val, split.test)
+    assert found == written
+    assert len({type(size) for size in found}) == 1
+
+
+def test_split_without_validation_needs_no_other_ranking_metric():
+    assert experiment(split__val=0).ranking_metric == "train/loss"
+    assert experiment().ranking_metric == "val/loss"
+
+
+def test_runs_can_be_ranked_by_what_they_end_with():
+    stopping = {"metric": "val/loss", "patience": 3, "min_delta": 0.0}
+    known = experiment(training__early_stopping=stopping, split__test=0).metrics
+    assert "best/val/loss" in known
+    assert "test/loss" not in known
+    assert experiment(sweep__metric="test/accuracy").ranking_metric == "test/accuracy"
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": -1}, "seed: must be a whole number from 0 to 9223372036854775807, got -1."),
+        (
+            {"optimizer__learning_rate": 0},
+            "optimizer.learning_rate: must be a finite number above 0, got 0.0.",
+        ),
+        ({"dtype": "Float64"}, "dtype: must be one of float32, float64, got 'Float64'. "),
+        (
+            {"split__train": 0.6},
+            "split.val: must be a share (such as 0.6), as train is, or 0, got 4.",
+        ),
+        ({"split__train": 0}, "split.train: must be above 0: training needs rows, got 0."),
+        (
+            {"model__extra": 1},
+            "model.extra: must be a setting of model (hidden_layer_sizes, activation, ",
+        ),
+        ({"optimizer": {"learning_rate": 1}}, "optimizer.name: must be given, got nothing."),
+        ({"optimizer": "adam"}, "optimizer: must be a group of settings, got 'adam'."),
+        (
+            {"\x1b[31m": 1},
+            (
+                r"\x1b[31m: must be a setting (name, seed, dtype, data, split, model, optimizer, "
+                r"schedule, training, tracking, sweep), got '\x1b[31m'."
+            ),
+        ),
+        (
+            {"name": "a\x1b[31m"},
+            r"name: must be printable text of 1 to 250 characters, got 'a\x1b[31m'.",
+        ),
+    ],
+)
+def test_wrong_setting_is_named_with_rule_and_value(settings: dict[str, Any], message: str):
+    assert refusal(**settings).startswith(message)
+
+
+def test_missing_settings_get_a_line_each():
+    assert refusal(data={"name": "moons"}).splitlines() == [
+        "data.n_samples: must be given, got nothing.",
+        "data.noise: must be given, got nothing.",
+    ]
+
+
+def test_first_three_wrong_settings_get_a_line_each():
+    found = refusal(seed=-1, dtype="x", model__activation="y", training__batch_size=0)
+    assert [line.partition(":")[0] for line in found.splitlines()] == [
+        "seed",
+        "dtype",
+        "model.activation",
+    ]
+    assert found.endswith("(1 more are wrong.)")
+
+
+@pytest.mark.parametrize("values", [None, [], 3, "text"])
+def test_config_that_is_no_mapping_is_refused(values: object):
+    with pytest.raises(ConfigError, match="the config: must be a group of settings"):
+        Experiment.from_dict(values)  # type: ignore[arg-type]  # as hostile as it can be
+
+
+def test_file_of_settings_in_the_wrong_package_is_explained():
+    assert "# @package _global_" in refusal(experiment={"seed": 1})
+
+
+def test_boolean_is_no_number():
+    for key in ("seed", "training__batch_size", "optimizer__learning_rate", "split__val"):
+        assert "True" in refusal(**{key: True})

@@ -1,0 +1,125 @@
+"""All pictures of runs that were really trained."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from runner.config import Experiment
+from runner.figures import draw
+from runner.training.prepare import prepare
+from runner.training.train import train
+from softnet import Network
+from tests.runner.figures.pixels import pixels, text_chunks
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+EVERY = {"learning_curve.png", "confusion_matrix.png"}
+SHARES = {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2, "seed": 0}
+BLOBS = {"name": "blobs", "n_samples": 60, "n_classes": 3, "noise": 1.0, "seed": 0}
+
+
+def experiment(**changes: object) -> Experiment:
+    training = {
+        "steps": 20, "epochs": None, "batch_size": 4, "sampling": "shuffled", "evaluate_every": 5,
+        "early_stopping": {"metric": "val/loss", "patience": 2, "min_delta": 0.0},
+    }  # fmt: skip
+    settings = {
+        "name": "a [run] of $mine$",
+        "data": {"name": "tutorial", "scaling": "none"},
+        "split": {"name": "contiguous", "train": 8, "val": 4, "test": 4, "seed": 0},
+        "model": {"hidden_layer_sizes": []},
+        "optimizer": {"name": "sgd", "learning_rate": 0.1},
+        "schedule": {"name": "constant"},
+        "training": training,
+        **changes,
+    }
+    return Experiment.from_dict(settings)
+
+
+def drawn(chosen: Experiment, folder: Path) -> set[str]:
+    prepared = prepare(chosen)
+    (result,) = train(prepared, [chosen], lambda _: None)
+    network = Network.from_weights(result.weights, chosen.model.activation)
+
+    def predict_proba(X: NDArray[np.floating]) -> NDArray[np.floating]:
+        return network.predict_proba(X)[0]
+
+    paths = draw(prepared, result, predict_proba, folder, chosen.name)
+    for path in paths:
+        assert len(np.unique(pixels(path))) > 20
+        assert text_chunks(path) == set()
+    assert {path.name for path in folder.iterdir()} == {path.name for path in paths}
+    return {path.name for path in paths}
+
+
+def test_a_linear_model_shows_its_weights(tmp_path: Path) -> None:
+    assert drawn(experiment(), tmp_path / "made" / "here") == EVERY | {"weights.png"}
+
+
+def test_two_numbers_show_the_plane(tmp_path: Path) -> None:
+    chosen = experiment(
+        data={**BLOBS, "n_features": 2, "scaling": "standardize"},
+        split=SHARES,
+        model={"hidden_layer_sizes": [4]},
+    )
+    assert drawn(chosen, tmp_path) == EVERY | {"decision_regions.png"}
+
+
+def test_more_numbers_show_no_plane(tmp_path: Path) -> None:
+    chosen = experiment(
+        data={**BLOBS, "n_features": 3, "scaling": "minmax"},
+        split=SHARES,
+        model={"hidden_layer_sizes": [4]},
+    )
+    assert drawn(chosen, tmp_path) == EVERY
+
+
+@pytest.mark.parametrize(
+    ("cells", "plane"), [(["red", "blue"], set()), (["1", "2"], {"decision_regions.png"})]
+)
+def test_a_text_column_has_no_place_on_a_plane(
+    cells: list[str], plane: set[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    rows = [f"{i},{cells[i % 3 > 0]},{'yes' if i % 2 else 'no'}" for i in range(30)]
+    table.write_text("\n".join(["length,colour,label", *rows]), "utf-8")
+    chosen = experiment(
+        data={"name": "file", "path": str(table), "target": "label", "scaling": "none"},
+        split={**SHARES, "val": 0.0, "test": 0.0},
+        training={
+            "steps": 2, "epochs": None, "batch_size": 4, "sampling": "shuffled",
+            "evaluate_every": 1, "early_stopping": None,
+        },
+    )  # fmt: skip
+    assert drawn(chosen, tmp_path / "figures") == EVERY | {"weights.png"} | plane
+
+
+def test_a_persons_own_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from runner.figures.curves import "
+        "draw_learning_curve as draw; draw([(1, {'train/loss': 1.0})], 1, Path(sys.argv[1]), 'x')"
+    )
+    theirs = tmp_path / "matplotlibrc"
+    theirs.write_text(
+        "text.usetex: True\nsavefig.bbox: tight\nfont.size: 30\naxes.facecolor: red\n", "utf-8"
+    )
+    for name, settings in (("plain.png", {}), ("theirs.png", {"MATPLOTLIBRC": str(theirs)})):
+        subprocess.run(
+            [sys.executable, "-c", code, tmp_path / name],
+            env={**os.environ, **settings},
+            cwd=CHECKOUT,
+            check=True,
+        )
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "theirs.png").read_bytes()
+
+
+def test_drawing_and_printing_cost_nothing_until_they_are_asked_for() -> None:
+    code = (
+        "import sys, runner.figures, runner.report.progress, runner.report\n"
+        "sys.exit(','.join({'matplotlib', 'rich'} & {*sys.modules}) or None)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True)

@@ -1,0 +1,266 @@
+"""Worker processes: what they yield arrives, their death costs one task, and none outlives us."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+import runner.jobs.executors.local
+from runner.jobs.executors.local import Crashed, Engine, Task, Work, n_cores
+from runner.system.errors import StoreError, Terminated
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+pytestmark = [
+    # pytest-xdist has a thread of its own, which holds no lock that a worker needs.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_workers_left() -> Iterator[None]:
+    yield
+    assert multiprocessing.active_children() == []
+
+
+def workplace(work: Work) -> Callable[[], AbstractContextManager[Work]]:
+    @contextmanager
+    def place() -> Iterator[Work]:
+        yield work
+
+    return place
+
+
+def run(n_workers: int, work: Work, tasks: list[Task]) -> list[object]:
+    with Engine(n_workers, workplace(work), tasks) as engine:
+        return list(engine.events())
+
+
+def twice(task: Task) -> Generator[object, None, None]:
+    yield (os.getpid(), task, "begun")
+    yield (os.getpid(), task, "done")
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
+def test_each_task_is_done_once_and_each_event_arrives(n_workers: int) -> None:
+    tasks = [(number, number + 1) for number in range(20)]
+    events = run(n_workers, twice, tasks)
+    assert sorted(task for _, task, said in events if said == "begun") == tasks
+    assert sorted(task for _, task, said in events if said == "done") == tasks
+    workers = {pid for pid, _, _ in events}
+    assert len(workers) <= n_workers
+    assert os.getpid() not in workers
+    for pid in workers:
+        # A worker ends a task before it begins the next one.
+        said = [(task, what) for worker, task, what in events if worker == pid]
+        assert said[0::2] == [(task, "begun") for task, _ in said[1::2]]
+
+
+def test_one_worker_takes_tasks_in_their_order() -> None:
+    tasks = [(3,), (1,), (2,)]
+    assert [task for _, task, said in run(1, twice, tasks) if said == "done"] == tasks
+
+
+def test_workers_work_at_the_same_time() -> None:
+    meeting = multiprocessing.get_context("fork").Barrier(2)
+
+    def meet(task: Task) -> Generator[object, None, None]:
+        meeting.wait(30)
+        yield task
+
+    assert sorted(run(2, meet, [(0,), (1,)])) == [(0,), (1,)]
+
+
+def test_no_tasks_need_no_worker() -> None:
+    assert run(3, twice, []) == []
+
+
+def test_added_tasks_come_before_those_that_wait() -> None:
+    done = []
+    with Engine(1, workplace(twice), [(1,), (2,), (3,)]) as engine:
+        for _, task, said in engine.events():
+            if said == "done":
+                done.append(task)
+            if said == "done" and task == (1,):
+                engine.add([(10,), (11,)])
+    assert done == [(1,), (10,), (11,), (2,), (3,)]
+
+
+def dying(task: Task) -> Generator[object, None, None]:
+    yield task
+    if task == (2,):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == (4,):
+        os._exit(7)
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_a_worker_that_dies_costs_its_task_alone_and_is_replaced(n_workers: int) -> None:
+    events = run(n_workers, dying, [(number,) for number in range(8)])
+    assert sorted(event for event in events if isinstance(event, tuple)) == [
+        (number,) for number in range(8)
+    ]
+    crashes = {event.task: event.reason for event in events if isinstance(event, Crashed)}
+    assert crashes == {
+        (2,): "the worker process was killed by SIGKILL",
+        (4,): "the worker process ended with code 7",
+    }
+
+
+def test_what_a_dead_worker_said_before_arrives() -> None:
+    def talk(task: Task) -> Generator[object, None, None]:
+        yield from range(100)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    *said, crash = run(1, talk, [(0,)])
+    assert said == list(range(100))
+    assert isinstance(crash, Crashed)
+
+
+def test_a_store_error_travels() -> None:
+    def fail(task: Task) -> Generator[object, None, None]:
+        yield task
+        if task == (1,):
+            raise StoreError("there: disk full\nsecond line")
+
+    with pytest.raises(StoreError) as caught:
+        run(1, fail, [(0,), (1,), (2,)])
+    assert str(caught.value) == "there: disk full\nsecond line"
+
+
+def test_the_workplace_of_each_worker_is_left(tmp_path: Path) -> None:
+    @contextmanager
+    def place() -> Iterator[Work]:
+        yield twice
+        (tmp_path / str(os.getpid())).touch()
+
+    with Engine(2, place, [(number,) for number in range(9)]) as engine:
+        workers = {str(pid) for pid, _, _ in engine.events()}
+    assert {path.name for path in tmp_path.iterdir()} == workers
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    def killed(task: Task) -> Generator[object, None, None]:
+        os.kill(os.getpid(), signal.SIGRTMIN + 5)
+        yield task
+
+    with Engine(1, workplace(killed), [(0,)]) as engine:
+        (crash,) = engine.events()
+    assert crash.reason == f"the worker process was killed by signal {signal.SIGRTMIN + 5}"
+
+
+def seconds_to_leave(engine: Engine, after_events: int) -> float:
+    """Leave as Ctrl-C does."""
+    with suppress(KeyboardInterrupt), engine:
+        events = engine.events()
+        for _ in range(after_events):
+            next(events)
+        before = time.monotonic()
+        raise KeyboardInterrupt
+    return time.monotonic() - before
+
+
+# What is being slept through takes a minute; a busy machine takes some seconds to end a process.
+SOON_S = 20
+
+
+def test_who_leaves_in_a_hurry_waits_for_clean_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.jobs.executors.local, "_GRACE_S", 30.0)
+
+    def endless(task: Task) -> Generator[object, None, None]:
+        try:
+            yield task
+            time.sleep(60)
+        finally:
+            (tmp_path / f"{task[0]}").touch()
+
+    assert seconds_to_leave(Engine(2, workplace(endless), [(0,), (1,)]), after_events=2) < SOON_S
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
+
+
+def test_who_leaves_in_a_hurry_does_not_wait_for_the_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.jobs.executors.local, "_GRACE_S", 0.1)
+
+    def deaf(task: Task) -> Generator[object, None, None]:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        yield task
+        time.sleep(60)
+
+    engine = Engine(2, workplace(deaf), [(0,), (1,)])
+    assert seconds_to_leave(engine, after_events=2) < SOON_S
+    for worker in engine._workers:
+        worker.process.join(SOON_S)  # it has been killed; a busy machine may take longer over it
+    assert [worker.process.exitcode for worker in engine._workers] == [-signal.SIGKILL] * 2
+
+
+def test_a_pipe_that_is_full_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.jobs.executors.local, "_GRACE_S", 60.0)
+    farewell = ["x" * 10_000] * 1_000  # a pipe holds less than a tenth of it
+
+    def talkative(task: Task) -> Generator[object, None, None]:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        yield task
+        signal.sigwait({signal.SIGTERM})
+        yield from farewell
+        raise Terminated
+
+    engine = Engine(1, workplace(talkative), [(0,)])
+    assert seconds_to_leave(engine, after_events=1) < SOON_S
+    assert engine.late == farewell
+    assert [worker.process.exitcode for worker in engine._workers] == [0]
+
+
+def test_ctrl_c_is_for_whoever_gives_the_tasks() -> None:
+    def interrupted(task: Task) -> Generator[object, None, None]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield task
+
+    assert run(1, interrupted, [(0,), (1,)]) == [(0,), (1,)]
+
+
+FEED = """
+import os, time
+from contextlib import contextmanager
+import runner.jobs.executors.local
+from runner.jobs.executors.local import Engine
+
+def work(task):
+    os.write(1, b"worker\\n")  # at once, whoever else writes
+    yield task
+    while task == (0,):
+        time.sleep(0.01)
+        yield "busy"
+
+@contextmanager
+def place():
+    yield work
+
+with Engine(2, place, [(0,), (1,)]) as engine:
+    for event in engine.events():
+        pass
+"""
+
+
+def test_workers_end_when_who_feeds_them_is_killed() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FEED], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    # One stays busy, the other waits for a task.
+    assert [process.stdout.readline() for _ in range(2)] == ["worker\n"] * 2
+    process.kill()
+    # Its output ends when nobody can write to it any more: the workers neither.
+    rest, _ = process.communicate(timeout=30)
+    assert rest == ""
+
+
+def test_a_machine_has_a_core() -> None:
+    assert 1 <= n_cores() <= (os.cpu_count() or 1)

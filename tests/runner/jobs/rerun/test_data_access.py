@@ -1,0 +1,101 @@
+"""A recorded path is followed inside a few folders alone; a person's word goes anywhere."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.config import Experiment
+from runner.jobs.rerun.data_access import allowed_folders, with_data_from
+from runner.system.errors import CommandError, RecordError
+from runner.training.data import load
+from tests.runner.jobs.planned import experiment
+
+
+def of_file(path: object) -> Experiment:
+    return experiment(data={"name": "file", "path": str(path), "target": "y"})
+
+
+def path_of(found: Experiment) -> str:
+    return str(found.data.model_dump()["path"])
+
+
+def test_a_path_inside_an_allowed_folder_is_followed(tmp_path: Path) -> None:
+    recorded = of_file(tmp_path / "deep" / "rows.csv")
+    assert with_data_from(recorded, None, [tmp_path.resolve()]) == recorded
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "{inside}/../rows.csv", "relative.csv"])
+def test_a_path_that_leads_elsewhere_is_refused_by_name(path: str, tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    recorded = path.format(inside=inside)
+    with pytest.raises(RecordError) as refused:
+        with_data_from(of_file(recorded), None, [inside.resolve()])
+    assert f"got {recorded!r}" in str(refused.value)
+    assert "name it with --data" in str(refused.value)
+
+
+def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "rows.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(RecordError):
+        with_data_from(of_file(inside / "rows.csv"), None, [inside.resolve()])
+
+
+@pytest.mark.parametrize("there", [0, 1, 2])
+def test_a_relative_path_is_looked_for_in_each_folder(there: int, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("here", "checkout", "store")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[there] / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    found = with_data_from(of_file("rows.csv"), None, folders)
+    assert path_of(found) == str(folders[there] / "rows.csv")
+
+
+def test_of_several_files_of_a_name_the_one_with_the_content_is_taken(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("empty", "other", "same", "also")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "rows.csv").write_text("")
+    (folders[1] / "rows.csv").write_text("x,y\n1,a\n3,b\n")
+    (folders[2] / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    (folders[3] / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    digest = load(of_file(folders[2] / "rows.csv").data).digest
+    found = with_data_from(of_file("rows.csv"), None, folders, digest=digest)
+    assert path_of(found) == str(folders[2] / "rows.csv")
+    found = with_data_from(of_file("rows.csv"), None, folders, digest="0" * 64)
+    assert path_of(found) == str(folders[0] / "rows.csv")
+
+
+def test_a_path_that_the_person_wrote_leads_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = with_data_from(of_file("/gone/rows.csv"), None, [], is_said=True)
+    assert path_of(found) == "/gone/rows.csv"
+    found = with_data_from(of_file("rows.csv"), None, [], is_said=True)
+    assert path_of(found) == str(tmp_path / "rows.csv")
+
+
+def test_a_given_file_needs_a_name() -> None:
+    with pytest.raises(CommandError, match=r"^--data: must be a file, got ''\.$"):
+        with_data_from(of_file("rows.csv"), "", [])
+
+
+def test_a_given_file_takes_the_place_of_the_recorded_one(tmp_path: Path) -> None:
+    found = with_data_from(of_file("/gone/rows.csv"), str(tmp_path / "moved.csv"), [])
+    assert path_of(found) == str(tmp_path / "moved.csv")
+
+
+def test_a_given_file_is_refused_where_the_data_are_none() -> None:
+    with pytest.raises(CommandError, match=r"--data: must be left out.*'moons'"):
+        with_data_from(experiment(), "rows.csv", [])
+
+
+def test_the_working_folder_and_that_of_the_store_are_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = tmp_path / "store"
+    assert {tmp_path.resolve(), store.resolve()} <= set(allowed_folders(store))

@@ -1,0 +1,98 @@
+"""Plans of sweeps that have a name: what earlier commands asked for joins what is asked for now."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.jobs.plan import Plan
+from runner.jobs.sweep.earlier_jobs import with_earlier_jobs
+from runner.tracking import Store, open_store
+from tests.runner.jobs.planned import plan
+
+MINE = {"sweep__name": "mine"}
+
+
+@pytest.fixture
+def opened(store: Path) -> Store:
+    return open_store(None, None, "test")
+
+
+def left(opened: Store, made: Plan, folder: Path, lines: str | None = None) -> None:
+    """Leave a sweep as a command does that was stopped when it had written its plan."""
+    run = opened.start_run("mine", {}, {"runner.kind": "sweep", "runner.jobs.plan": made.identity})
+    (folder / "plan").mkdir()
+    (folder / "plan" / "plan.jsonl").write_text(made.lines() if lines is None else lines)
+    run.log_folder(folder / "plan", "plan")
+    run.finish()
+
+
+def test_without_a_name_or_a_sweep_nothing_joins(opened: Store, tmp_path: Path) -> None:
+    nameless, named = plan({"seed": 1}), plan({**MINE, "seed": 1})
+    left(opened, nameless, tmp_path)
+    assert with_earlier_jobs(opened, nameless) is nameless
+    assert with_earlier_jobs(opened, named) is named
+
+
+def test_earlier_jobs_come_first_and_are_not_asked_for(opened: Store, tmp_path: Path) -> None:
+    before = plan(*({**MINE, "seed": seed} for seed in (0, 1)))
+    left(opened, before, tmp_path)
+    now = plan(*({**MINE, "sweep__fail_fast": True, "seed": seed} for seed in (2, 1)))
+    whole = with_earlier_jobs(opened, now)
+    assert [job.name for job in whole.jobs] == ["seed=0", "seed=1", "seed=2"]
+    assert (whole.asked, whole.earlier) == ([1, 2], {0})
+    assert whole.first.sweep.fail_fast
+    assert whole.jobs[0].experiment.sweep == whole.first.sweep
+    assert whole.identity == now.identity == before.identity
+    assert [job.key for job in whole.jobs[:2]] == [job.key for job in before.jobs]
+
+
+def test_what_nobody_said_is_told_where_it_varies_now(opened: Store, tmp_path: Path) -> None:
+    left(opened, plan(*({**MINE, "seed": seed} for seed in (0, 1))), tmp_path)
+    more = {**MINE, "optimizer__momentum": 0.5, "optimizer__learning_rate": 0.25}
+    whole = with_earlier_jobs(opened, plan({**more, "seed": 2}, {**more, "seed": 3}))
+    # The momentum is that of the earlier jobs, which did not say it.
+    assert [job.varied for job in whole.jobs] == [
+        {"optimizer.learning_rate": rate, "seed": str(seed)}
+        for seed, rate in enumerate(("0.5", "0.5", "0.25", "0.25"))
+    ]
+    assert whole.jobs[0].name == "learning_rate=0.5 seed=0"
+
+
+def test_a_job_with_other_data_takes_the_place_of_the_former(opened: Store, tmp_path: Path) -> None:
+    before = plan({**MINE, "seed": 0}, {**MINE, "seed": 1})
+    former = [replace(job, key=f"former {job.name}", data_digest="f" * 64) for job in before.jobs]
+    left(opened, replace(before, jobs=tuple(former)), tmp_path)
+    whole = with_earlier_jobs(opened, plan({**MINE, "seed": 1}, {**MINE, "seed": 2}))
+    assert [job.name for job in whole.jobs] == ["seed=0", "seed=1", "seed=2"]
+    assert whole.jobs[0].key == "former seed=0"
+    assert whole.replaced == {"former seed=1"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[]",
+        "null",
+        json.dumps({"key": "k"}),
+        json.dumps({"key": "k", "name": "n", "config": {"_target_": "os.system"}, "varied": {}}),
+        json.dumps({"key": "k", "name": "n", "config": [], "varied": []}),
+    ],
+)
+def test_lines_that_are_no_jobs_are_passed_over(line: str, opened: Store, tmp_path: Path) -> None:
+    earlier = plan({**MINE, "seed": 1})
+    left(opened, earlier, tmp_path, f"{line}\n{earlier.lines()}")
+    whole = with_earlier_jobs(opened, plan({**MINE, "seed": 2}))
+    assert [job.name for job in whole.jobs] == ["seed=1", "seed=2"]
+
+
+def test_a_sweep_whose_plan_is_gone_is_what_is_asked_for(opened: Store) -> None:
+    now = plan({**MINE, "seed": 2})
+    opened.start_run(
+        "mine", {}, {"runner.kind": "sweep", "runner.jobs.plan": now.identity}
+    ).finish()
+    assert with_earlier_jobs(opened, now).jobs == now.jobs

@@ -1,0 +1,194 @@
+"""Groups: seeds summed up in runs of their own, between the sweep and its jobs."""
+
+import math
+from pathlib import Path
+
+import pytest
+import scipy.stats
+from mlflow.entities import Run
+
+from runner.jobs.plan import Plan
+from runner.jobs.sweep.groups import Groups
+from runner.tracking import RecordedRun, Store, open_store
+from runner.training.outcome import Outcome
+from tests.runner.jobs.planned import plan
+from tests.runner.report.outcomes import failed, outcome
+
+RATES = ("0.1", "0.5")
+# Two learning rates with three seeds each: rate, seed, rate, seed, ...
+SEEDS: list[dict[str, object]] = [
+    {"optimizer__learning_rate": float(rate), "seed": seed} for seed in range(3) for rate in RATES
+]
+
+
+@pytest.fixture
+def opened(store: Path) -> Store:
+    return open_store(f"sqlite:///{store}", None, "test")
+
+
+@pytest.fixture
+def made() -> Plan:
+    return plan(*SEEDS)
+
+
+@pytest.fixture
+def parent(opened: Store) -> RecordedRun:
+    return opened.start_run("sweep", {}, {"runner.kind": "sweep"})
+
+
+def groups_in(store: Store) -> dict[str, Run]:
+    found = store.client.search_runs([store.experiment_id], "tags.`runner.kind` = 'group'")
+    return {run.info.run_name or "": run for run in found}
+
+
+def completed(groups: Groups, outcomes: dict[int, Outcome]) -> None:
+    """Complete the groups as the jobs end, one after the other."""
+    so_far: dict[int, Outcome] = {}
+    for position, each in outcomes.items():
+        so_far[position] = each
+        groups.complete(position, so_far)
+
+
+def test_a_group_stands_between_the_sweep_and_its_jobs(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    parents = Groups(opened, made, parent.run_id, {}).begin(range(6))
+    found = groups_in(opened)
+    assert sorted(found) == [f"learning_rate={rate}" for rate in RATES]
+    for position in range(6):
+        assert parents[position] == found[f"learning_rate={RATES[position % 2]}"].info.run_id
+    for rate in RATES:
+        run = found[f"learning_rate={rate}"]
+        assert run.info.status == "RUNNING"
+        assert run.data.tags["mlflow.parentRunId"] == parent.run_id
+        assert run.data.tags["runner.sweep"] == parent.run_id
+
+
+def test_mean_deviation_and_interval_are_those_worked_by_hand(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    groups = Groups(opened, made, parent.run_id, {})
+    groups.begin(range(6))
+    losses = {0: 1.0, 2: 2.0, 4: 3.0, 1: 0.5, 3: 0.5, 5: 0.5}
+    completed(groups, {p: outcome(p, metrics={"val/loss": loss}) for p, loss in losses.items()})
+    run = groups_in(opened)["learning_rate=0.1"]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["optimizer.learning_rate"] == "0.1"
+    assert "seed" not in run.data.params
+    assert "split.seed" in run.data.params
+    metrics = run.data.metrics
+    assert {k: metrics[f"val/loss/{k}"] for k in ("mean", "std", "n")} == {
+        "mean": 2.0, "std": 1.0, "n": 3.0
+    }  # fmt: skip
+    # t(2, 0.975) = 4.30265 of the printed tables, over the square root of 3.
+    assert metrics["val/loss/ci95_low"] == pytest.approx(2 - 4.30265 / math.sqrt(3), abs=1e-5)
+    assert metrics["val/loss/ci95_high"] == pytest.approx(2 + 4.30265 / math.sqrt(3), abs=1e-5)
+    alike = groups_in(opened)["learning_rate=0.5"].data.metrics
+    assert (
+        alike["val/loss/mean"] == alike["val/loss/ci95_low"] == alike["val/loss/ci95_high"] == 0.5
+    )
+
+
+def test_the_interval_is_that_of_scipy(opened: Store, parent: RecordedRun) -> None:
+    values = [0.31, 0.27, 0.44, 0.29, 0.38, 0.35, 0.9]
+    made = plan(*({"seed": seed} for seed in range(len(values))))
+    groups = Groups(opened, made, parent.run_id, {})
+    groups.begin(range(len(values)))
+    completed(groups, {p: outcome(p, metrics={"val/loss": v}) for p, v in enumerate(values)})
+    (run,) = groups_in(opened).values()
+    found = run.data.metrics
+    expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found["val/loss/std"] == pytest.approx(scipy.stats.tstd(values), rel=1e-12)
+    assert found["val/loss/ci95_low"] == pytest.approx(expected.low, rel=1e-9)
+    assert found["val/loss/ci95_high"] == pytest.approx(expected.high, rel=1e-9)
+
+
+def test_failed_seeds_are_counted_and_not_summed_up(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    groups = Groups(opened, made, parent.run_id, {})
+    groups.begin(range(6))
+    finished = {p: outcome(p, metrics={"val/loss": float(p)}) for p in (0, 2)}
+    diverged = failed(4, metrics={"val/loss": math.nan})
+    completed(groups, {**finished, 4: diverged, **{p: failed(p) for p in (1, 3, 5)}})
+    some, none = (groups_in(opened)[f"learning_rate={rate}"] for rate in RATES)
+    assert some.data.metrics["n_finished"] == 2
+    assert some.data.metrics["n_failed"] == 1
+    assert some.data.metrics["val/loss/n"] == 2
+    assert some.data.metrics["val/loss/mean"] == 1
+    assert none.data.metrics == {"n_finished": 0, "n_failed": 3}
+
+
+def test_one_value_has_a_mean_and_no_interval(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    groups = Groups(opened, made, parent.run_id, {})
+    groups.begin([0, 2, 4])
+    completed(groups, {0: outcome(0, metrics={"val/loss": 0.25}), 2: failed(2), 4: failed(4)})
+    (run,) = groups_in(opened).values()
+    assert run.data.metrics == {
+        "n_finished": 1, "n_failed": 2, "val/loss/mean": 0.25, "val/loss/n": 1
+    }  # fmt: skip
+
+
+def test_a_group_ends_with_the_last_of_its_jobs(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    groups = Groups(opened, made, parent.run_id, {})
+    groups.begin(range(6))
+    completed(groups, {p: outcome(p) for p in (0, 1, 2, 4)})
+    found = groups_in(opened)
+    assert [found[f"learning_rate={r}"].info.status for r in RATES] == ["FINISHED", "RUNNING"]
+    groups.__exit__()
+    found = groups_in(opened)
+    assert [found[f"learning_rate={r}"].info.status for r in RATES] == ["FINISHED", "KILLED"]
+
+
+def test_a_configuration_with_one_seed_is_no_group(opened: Store, parent: RecordedRun) -> None:
+    made = plan({"seed": 1, "dtype": "float32"}, {"seed": 1, "dtype": "float64"})
+    groups = Groups(opened, made, parent.run_id, {})
+    assert groups.begin([0, 1]) == {}
+    completed(groups, {0: outcome(0), 1: outcome(1)})
+    assert groups_in(opened) == {}
+
+
+def test_groups_of_an_earlier_attempt_go_on_as_they_were(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    first = Groups(opened, made, parent.run_id, {})
+    parents = first.begin(range(6))
+    first.__exit__()
+    parent.kill()
+    sweep, *_ = opened.sweeps.all()
+    known = opened.sweeps.groups_of(sweep)
+    assert set(known.values()) == set(parents.values())
+    # Of the second configuration nothing is missing but one job.
+    done = {p: outcome(p, metrics={"val/loss": 1.0}) for p in range(5)}
+    again = Groups(opened, made, parent.run_id, known)
+    assert again.begin([5])[5] == parents[5]
+    again.complete(5, {**done, 5: outcome(5, metrics={"val/loss": 4.0})})
+    found = groups_in(opened)
+    assert len(found) == 2
+    run = found["learning_rate=0.5"]
+    assert (run.info.run_id, run.info.status) == (parents[5], "FINISHED")
+    assert run.data.metrics["val/loss/mean"] == 2.0
+
+
+def test_groups_that_lack_nothing_but_their_sum_are_summed_up(
+    opened: Store, made: Plan, parent: RecordedRun
+) -> None:
+    first = Groups(opened, made, parent.run_id, {})
+    parents = first.begin(range(6))
+    first.__exit__()
+    sweep, *_ = opened.sweeps.all()
+    known = opened.sweeps.groups_of(sweep)
+    done = {p: outcome(p, metrics={"val/loss": float(p)}) for p in (0, 2, 4, 1)}
+    again = Groups(opened, made, parent.run_id, known)
+    again.begin([3, 5])
+    again.complete_interrupted(known, done)
+    found = groups_in(opened)
+    assert len(found) == 2
+    whole, waiting = (found[f"learning_rate={rate}"] for rate in RATES)
+    assert (whole.info.run_id, whole.info.status) == (parents[0], "FINISHED")
+    assert whole.data.metrics["val/loss/mean"] == 2.0
+    assert waiting.info.status == "RUNNING"

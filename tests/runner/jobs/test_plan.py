@@ -1,0 +1,239 @@
+"""Plans: what is checked before anything runs, what a job is called and known by."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runner.config import Experiment
+from runner.config.compose import Job
+from runner.jobs.plan import make_plan, run_name
+from runner.system.errors import ConfigError, DataError
+from tests.runner.jobs.planned import CONFIG, MISSING, config, experiment, job, plan
+
+SPLIT = {"name": "shuffled", "train": 10, "val": 5, "test": 5}
+
+
+def table(path: Path, n_rows: int = 20) -> dict[str, object]:
+    """Write a file of rows, and return the `data` section that reads it."""
+    path.write_text("x,y\n" + "".join(f"{row},{row % 2}\n" for row in range(n_rows)))
+    return {"name": "file", "path": str(path), "target": "y"}
+
+
+def test_jobs_keep_their_order_whatever_data_they_share() -> None:
+    made = plan({"data__seed": 1}, {"data__seed": 0}, {"data__seed": 1, "seed": 4})
+    assert [one.experiment.data.seed for one in made.jobs] == [1, 0, 1]  # type: ignore[union-attr]
+    first, other, again = made.jobs
+    assert first.data_digest == again.data_digest != other.data_digest
+    assert first.shape is again.shape
+    assert first.shape != other.shape
+
+
+def test_points_that_are_given_again_are_planned_once() -> None:
+    made = plan({"seed": 1}, {"seed": 2}, {"seed": 1}, {"seed": 1}, {"seed": 2})
+    assert [one.experiment.seed for one in made.jobs] == [1, 2]
+    assert made.n_duplicates == 3
+
+
+def test_the_same_number_written_in_two_ways_is_the_same_point() -> None:
+    jobs = [
+        Job(config(optimizer__learning_rate=rate), (f"optimizer.learning_rate={text}",))
+        for rate, text in ((0.1, "0.1"), (1e-1, "1e-1"))
+    ]
+    assert make_plan(jobs).n_duplicates == 1
+
+
+def test_different_files_that_are_missing_are_different_points(tmp_path: Path) -> None:
+    data = [{"name": "file", "path": str(tmp_path / name), "target": "y"} for name in "ab"]
+    made = plan(*({"data": each} for each in data))
+    assert made.n_duplicates == 0
+    for name, one in zip("ab", made.jobs, strict=True):
+        assert f"{tmp_path}/{name}" in str(one.problem)
+
+
+def test_files_of_equal_content_are_the_same_point(tmp_path: Path) -> None:
+    sections = [table(tmp_path / name) for name in ("a.csv", "b.csv")]
+    made = plan(*({"data": each, "split": SPLIT} for each in sections))
+    assert (len(made.jobs), made.n_duplicates, made.n_alike) == (1, 0, 1)
+
+
+def test_the_name_of_the_experiment_makes_no_point() -> None:
+    made = plan({"name": "a"}, {"name": "b"}, {"name": "a"})
+    assert [one.experiment.name for one in made.jobs] == ["a"]
+    assert (made.n_duplicates, made.n_alike) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"name": "another"}, True),
+        ({"tracking__experiment": "elsewhere"}, True),
+        ({"sweep__n_workers": 3}, True),
+        ({"seed": 1}, False),
+        ({"split__seed": 1}, False),
+        ({"data__noise": 0.2}, False),
+        ({"optimizer__learning_rate": 0.25}, False),
+        ({"dtype": "float32"}, False),
+    ],
+)
+def test_the_key_is_that_of_what_decides_the_result(changes: dict[str, object], same: bool) -> None:
+    (one,), (other,) = plan({}).jobs, plan(changes).jobs
+    assert (one.key == other.key) is same
+
+
+def test_an_illegal_point_is_said_with_its_job() -> None:
+    jobs = [job(seed=seed) for seed in range(99)]
+    jobs.append(job(optimizer__learning_rate=-1.0, seed=99))
+    with pytest.raises(ConfigError) as caught:
+        make_plan(jobs)
+    first, *_, last = str(caught.value).splitlines()
+    assert first == "optimizer.learning_rate: must be a finite number above 0, got -1.0."
+    assert last == ("Nothing was run: job 100 of 100 is optimizer.learning_rate=-1.0 seed=99")
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_an_illegal_job_alone_needs_no_number() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_plan([job(seed=-1)])
+    assert "Nothing was run" not in str(caught.value)
+
+
+def test_all_jobs_are_checked_before_data_are_read(tmp_path: Path) -> None:
+    # The first job's file is missing, which would cost it alone; the last one's seed is illegal.
+    missing = {"name": "file", "path": str(tmp_path / "none.csv"), "target": "y"}
+    with pytest.raises(ConfigError, match=r"^seed: .*\nNothing was run: job 2 of 2"):
+        make_plan([job(data=missing), job(seed=-1)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"tracking__uri": "sqlite:///b.db"}, r"tracking\.uri"),
+        ({"tracking__experiment": "b"}, r"tracking\.experiment"),
+        ({"sweep__n_workers": 3}, r"sweep\.n_workers"),
+        ({"sweep__metric": "test/loss"}, r"sweep\.metric"),
+    ],
+)
+def test_what_decides_where_and_how_must_be_one_for_all_jobs(
+    changes: dict[str, object], key: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key}: must be the same for all jobs of a sweep"):
+        plan({}, changes)
+    assert len(plan(changes, {**changes, "seed": 1}).jobs) == 2
+
+
+def test_a_data_problem_costs_one_job() -> None:
+    made = plan({}, {"data": MISSING}, {"seed": 1})
+    assert [one.problem is None for one in made.jobs] == [True, False, True]
+    assert [one.shape is None for one in made.jobs] == [False, True, False]
+    absent = made.jobs[1]
+    assert "none.csv" in str(absent.problem)
+    assert (absent.data_digest, absent.split_digest) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"training__batch_size": 41}, "training.batch_size: must be at most 40"),
+        ({"split__train": 50}, "split: train + val + test must be at most the 60 rows"),
+        ({"model__hidden_layer_sizes": [10**9]}, "model.hidden_layer_sizes: "),
+    ],
+    ids=str,
+)
+def test_a_setting_that_does_not_fit_its_data_is_said_before_anything_is_run(
+    change: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan({"seed": 1}, {"seed": 2}, {"seed": 3, **change}, {"data": MISSING})
+    first, *_, last = str(caught.value).splitlines()
+    assert first.startswith(told)
+    assert last.startswith("Nothing was run: job 3 of 4 is seed=3 ")
+    assert len(last) <= 300
+
+
+def test_a_file_of_no_use_is_a_problem_of_each_job_that_reads_it(tmp_path: Path) -> None:
+    data = table(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("x,y\n1,0\noops,1\n")
+    made = plan(*({"data": data, "split": SPLIT, "seed": seed} for seed in range(3)))
+    assert len(made.jobs) == 3
+    assert all(isinstance(one.problem, DataError) for one in made.jobs)
+    assert len({id(one.problem) for one in made.jobs}) == 1
+
+
+def test_lines_are_json_for_each_job(tmp_path: Path) -> None:
+    missing = {"name": "file", "path": str(tmp_path / "größe\n.csv"), "target": "y"}
+    made = plan({"seed": 1, "data": missing}, {"seed": 2})
+    bad, good = (json.loads(line) for line in made.lines().splitlines())
+    assert good["problem"] is None
+    assert good["name"] == made.jobs[1].name
+    assert good["key"] == made.jobs[1].key
+    assert good["varied"] == {"seed": "2"}
+    assert Experiment.from_dict(good["config"]) == made.jobs[1].experiment
+    assert bad["problem"] == str(made.jobs[0].problem)
+
+
+def test_the_identity_is_independent_of_the_order_of_jobs() -> None:
+    changes: list[dict[str, object]] = [{"name": "a"}, {"name": "b", "seed": 1}, {"seed": 2}]
+    one, other = plan(*changes), plan(*reversed(changes))
+    assert one.identity == other.identity
+    assert one.experiment_name == other.experiment_name
+    assert len(one.identity) == 12
+
+
+def test_the_identity_is_that_of_what_is_run() -> None:
+    found = {
+        plan({"seed": 1}).identity,
+        plan({"seed": 1}, {"seed": 2}).identity,
+        plan({"seed": 1, "name": "b"}).identity,
+        plan({"seed": 1, "data__seed": 1}).identity,
+    }
+    assert len(found) == 4
+    assert plan({"seed": 1}, {"seed": 1}).identity in found
+    assert plan({"seed": 1, "sweep__fail_fast": True}).identity in found
+
+
+def test_the_identity_is_given_by_the_name_of_the_sweep() -> None:
+    one = plan({"sweep__name": "mine", "seed": 1})
+    assert one.identity == plan({"sweep__name": "mine", "seed": 2}).identity
+    assert one.identity != plan({"sweep__name": "yours", "seed": 1}).identity
+    # Each MLflow experiment may have a sweep of that name.
+    assert one.identity != plan({"sweep__name": "mine", "seed": 1, "name": "b"}).identity
+
+
+def test_only_what_differs_is_said_to_vary() -> None:
+    made = plan({"seed": 1, "dtype": "float32"}, {"seed": 2, "dtype": "float32"})
+    assert [one.varied for one in made.jobs] == [{"seed": "1"}, {"seed": "2"}]
+    assert [one.name for one in made.jobs] == ["seed=1", "seed=2"]
+
+
+def test_an_override_that_some_jobs_lack_varies() -> None:
+    made = plan({"seed": 1}, {"seed": 1, "dtype": "float32"})
+    assert [one.varied for one in made.jobs] == [{}, {"dtype": "float32"}]
+
+
+def test_a_job_alone_is_known_by_all_of_its_overrides() -> None:
+    override = ("+optimizer.clip_norm=1.0", "~schedule", "seed=3")
+    (one,) = make_plan([Job(config(seed=3), override)]).jobs
+    assert one.varied == {"optimizer.clip_norm": "1.0", "schedule": "", "seed": "3"}
+
+
+def test_an_override_may_hold_an_equals_sign() -> None:
+    (one,) = make_plan([Job(config(), ("name=a=b",))]).jobs
+    assert one.varied == {"name": "a=b"}
+
+
+def test_runs_are_named_by_what_varies() -> None:
+    one = experiment()
+    assert run_name(one, {}) == CONFIG["name"]
+    assert run_name(one, {"optimizer.learning_rate": "0.1", "seed": "3"}) == (
+        "learning_rate=0.1 seed=3"
+    )
+    assert run_name(one, {"split.seed": "1", "seed": "3"}) == "split.seed=1 seed=3"
+    assert run_name(one, {"experiment": "iris", "seed": "3"}) == "iris seed=3"
+
+
+def test_the_experiment_is_named_by_those_of_the_jobs() -> None:
+    assert plan({"seed": 1}, {"seed": 2}).experiment_name == "test"
+    assert plan({"name": "b"}, {"name": "a", "seed": 1}).experiment_name == "a+b"
+    many = plan(*({"name": f"{'x' * 100}{seed}", "seed": seed} for seed in range(9)))
+    assert len(many.experiment_name) == 250

@@ -1,0 +1,207 @@
+import contextlib
+import io
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.report import progress as module
+from runner.report.progress import progress
+from tests.runner.terminals import Terminal, plain
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Report every call, from the first one."""
+    for kind in (module._Bar, module._Lines):
+        monkeypatch.setattr(kind, "first_s", 0.0)
+        monkeypatch.setattr(kind, "every_s", 0.0)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_what_is_soon_done_says_nothing() -> None:
+    file = io.StringIO()
+    with progress(10_000, "quick", file=file) as advance:
+        for _ in range(10_000):
+            advance(1, loss=0.5)
+    with Terminal() as terminal:
+        with progress(10_000, "quick", file=terminal.file) as advance:
+            advance(10_000)
+        assert file.getvalue() == terminal.text() == ""
+
+
+def test_without_a_terminal_a_line_says_how_far_it_is(at_once: None) -> None:
+    file = io.StringIO()
+    with progress(4000, "tutorial", file=file) as advance:
+        advance(1000)
+        advance(1000, loss=0.123456)
+        advance(2000)
+    lines = file.getvalue().splitlines()
+    assert lines[0].startswith("tutorial: 25 %, 1,000 of 4,000 steps, ")
+    assert lines[0].endswith(" left")
+    assert lines[1].endswith(" left, loss 0.1235")
+    assert lines[2:] == ["tutorial: 100 %, 4,000 of 4,000 steps, loss 0.1235"]
+
+
+def test_lines_come_now_and_then(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module._Lines, "every_s", 3600.0)
+    file = io.StringIO()
+    with progress(1000, "long", file=file, unit="jobs") as advance:
+        for _ in range(1000):
+            advance()
+    assert len(file.getvalue().splitlines()) == 1
+    assert " of 1,000 jobs" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("share_done", "elapsed_s", "left"),
+    [
+        (0.5, 7.2, "8 s"),
+        (0.5, 200, "3 min 20 s"),
+        (0.1, 1000, "2 h 30 min"),
+        (0.5, 59.5, "1 min 0 s"),
+    ],
+)
+def test_the_rest_takes_as_long_as_the_pace_so_far(
+    share_done: float, elapsed_s: float, left: str
+) -> None:
+    report = module._Lines(io.StringIO(), 1000, "work", "steps")
+    report.advance(round(1000 * share_done))
+    assert f"{left} left" in report.told(report.started + elapsed_s)
+
+
+def test_on_a_terminal_a_bar_grows_and_goes_away(at_once: None) -> None:
+    with Terminal() as terminal:
+        with progress(4000, "tutorial", file=terminal.file) as advance:
+            advance(1000)
+            first = terminal.text()
+            advance(2000, loss=0.5)
+            second = terminal.text()
+        last = terminal.text()
+    assert "tutorial ━" in plain(first)
+    assert "25 %, 1,000 of 4,000 steps" in plain(first)
+    assert "75 %, 3,000 of 4,000 steps" in plain(second)
+    assert "loss 0.5" in plain(second)
+    assert plain(last).strip().endswith("loss 0.5")  # drawn once more, then wiped:
+    assert last.endswith("\x1b[1A\x1b[2K")
+
+
+def test_more_steps_than_expected_and_none_at_all_are_fine(at_once: None) -> None:
+    file = io.StringIO()
+    with progress(10, "over", file=file) as advance:
+        advance(20)
+    with progress(0, "empty", file=file) as advance:
+        advance(0)
+    assert file.getvalue() == "over: 100 %, 20 of 10 steps\nempty: 100 %, 0 of 0 steps\n"
+
+
+def test_names_act_on_nothing(at_once: None) -> None:
+    hostile = "\x1b[5m\x07[red]x[/red] {task.total}"
+    file = io.StringIO()
+    with Terminal() as terminal:
+        for stream in (terminal.file, file):
+            with progress(10, hostile, file=stream) as advance:
+                advance(5)
+        for text in (plain(terminal.text()), file.getvalue()):
+            assert r"\x1b[5m\x07[red]x[/red] {task.total}" in text
+            assert "\x07" not in text
+
+
+def test_a_dumb_terminal_gets_lines(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with Terminal() as terminal:
+        with progress(10, "plain", file=terminal.file) as advance:
+            advance(10)
+        assert terminal.text() == "plain: 100 %, 10 of 10 steps\n"
+
+
+def test_the_cursor_is_never_left_hidden(at_once: None) -> None:
+    with Terminal() as terminal:
+        with progress(10, "bar", file=terminal.file) as advance:
+            advance(1)
+            text = terminal.text()
+            # A process killed here would leave the terminal so.
+            assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
+        assert terminal.text().rindex(SHOW_CURSOR) >= 0
+
+
+def test_an_error_ends_the_bar_and_goes_on(at_once: None) -> None:
+    with Terminal() as terminal:
+        with contextlib.suppress(ZeroDivisionError):
+            with progress(10, "bar", file=terminal.file) as advance:
+                advance(1)
+                raise ZeroDivisionError
+            pytest.fail("the error was swallowed")
+        assert terminal.text().endswith("\x1b[2K")
+
+
+def test_a_terminal_that_has_gone_stops_nothing(at_once: None) -> None:
+    with Terminal() as terminal, progress(10, "bar", file=terminal.file) as advance:
+        advance(1)
+        terminal.hang_up()
+        for _ in range(9):
+            advance(1)
+
+
+def test_a_closed_or_absent_stream_stops_nothing(
+    at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.StringIO()
+    with progress(10, "lines", file=file) as advance:
+        file.close()
+        advance(1)
+        advance(1)
+    with progress(10, "lines", file=file) as advance:
+        advance(1)
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress(10, "lines") as advance:
+        advance(1)
+
+
+def test_a_broken_pipe_stops_nothing(at_once: None) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    file = os.fdopen(writer, "w")
+    with progress(10, "lines", file=file) as advance:
+        advance(1)
+        advance(1)
+    with pytest.raises(BrokenPipeError):
+        file.close()
+
+
+def test_ctrl_c_leaves_a_clean_terminal() -> None:
+    code = (
+        "import itertools\n"
+        "from runner.report.progress import _Bar, progress\n"
+        "_Bar.first_s = 0.0\n"
+        "with progress(10**9, 'endless') as advance:\n"
+        "    for _ in itertools.count(): advance(1)\n"
+    )
+    with Terminal() as terminal:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=CHECKOUT,
+            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+            stdout=subprocess.DEVNULL,
+            stderr=terminal.file,
+        )
+        before = ""
+        deadline = time.monotonic() + 60
+        while "steps" not in before:
+            left_s = max(0.0, deadline - time.monotonic())
+            assert select.select([terminal._master], [], [], left_s)[0], before
+            before += terminal.text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == -signal.SIGINT
+        text = before + terminal.text()
+    assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
+    assert "\x1b[2KTraceback" in text  # the bar is wiped before anything else is printed

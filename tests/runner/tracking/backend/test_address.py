@@ -1,0 +1,171 @@
+"""Which store is meant, and what is said when it cannot be."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from runner.system.errors import ConfigError
+from runner.system.paths import outputs_folder
+from runner.tracking.backend import address
+from runner.tracking.backend.address import Address, check_answers, resolve
+
+BAD = {
+    "foo://x": "must be sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or",
+    "http://": "must be http://HOST:PORT or https://HOST, got 'http://'.",
+    "http://host:port": "must be http://HOST:PORT or https://HOST, got 'http://host:port'.",
+    "https:///path": "must be http://HOST:PORT or https://HOST, got 'https:///path'.",
+    "sqlite://x.db": "with three slashes, got 'sqlite://x.db'. Did you mean 'sqlite:///x.db'?",
+    "sqlite://": "with three slashes, got 'sqlite://'.",
+    "sqlite:///": "with three slashes, got 'sqlite:///'.",
+    "sqlite:///:memory:": "a file that stays, got 'sqlite:///:memory:'.",
+    "sqlite:///x.db?mode=ro": "a file that stays, got 'sqlite:///x.db?mode=ro'.",
+    "sqlite:////usr": "a file and not a folder, got '/usr'. Did you mean 'sqlite:////usr/mlflow.db'",
+    "/usr": "got '/usr'. Did you mean 'sqlite:////usr/mlflow.db'?",
+    "/data/my.db": "got '/data/my.db'. Did you mean 'sqlite:////data/my.db'?",
+    "": "got ''.",
+}
+
+
+@pytest.mark.parametrize(("uri", "said"), BAD.items(), ids=BAD)
+def test_a_bad_uri_is_refused_in_one_line(uri: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve(uri)
+    assert str(caught.value).startswith("tracking.uri: must be ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:5000",
+        "https://mlflow.example.org/team",
+        "postgresql://user@host/runs",
+        "mysql+pymysql://user@host/runs",
+        "databricks",
+        "databricks://profile",
+    ],
+)
+def test_what_mlflow_understands_is_passed_on(uri: str) -> None:
+    assert resolve(uri) == Address(uri)
+
+
+def test_null_means_the_database_in_the_outputs_folder() -> None:
+    found = resolve(None)
+    assert found.database == outputs_folder() / "mlflow.db"
+    assert found.uri == f"sqlite:///{outputs_folder()}/mlflow.db"
+    assert found.artifacts == outputs_folder() / "artifacts"
+
+
+def test_null_gives_way_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert resolve(None).uri == "http://127.0.0.1:5000"
+    assert resolve("sqlite:////data/my.db").uri == "sqlite:////data/my.db"
+
+
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "foo://x")
+    with pytest.raises(ConfigError, match=r"^MLFLOW_TRACKING_URI: must be"):
+        resolve(None)
+
+
+def test_a_relative_database_becomes_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve("sqlite:///my.db").database == tmp_path / "my.db"
+    assert resolve("sqlite:///my.db").uri == f"sqlite:///{tmp_path}/my.db"
+
+
+@pytest.mark.parametrize("folder", ["a b", "50%25", "a#b", "a?b", "Größe", "it's"])
+def test_folders_may_have_odd_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    from sqlalchemy import make_url
+
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr(address, "outputs_folder", lambda: tmp_path / folder)
+    found = resolve(None)
+    assert found.database == tmp_path / folder / "mlflow.db"
+    assert make_url(found.uri).database == str(found.database)
+    assert resolve(found.uri) == found
+
+
+# No message of a host that answers well, or not at all, may hang on how fast this machine is.
+PATIENCE_S = 120.0
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "ANSWER_WITHIN_S", PATIENCE_S)
+
+
+def test_a_server_that_is_down_is_said_at_once(free_port: Callable[[], int], patient: None) -> None:
+    down = Address(f"http://127.0.0.1:{free_port()}")
+    started = time.monotonic()
+    with pytest.raises(ConfigError) as caught:
+        check_answers(down)
+    assert time.monotonic() - started < PATIENCE_S / 2
+    assert str(caught.value) == (
+        f"tracking.uri: no MLflow server answers at {down.uri}: connection refused."
+    )
+
+
+def test_a_host_that_does_not_exist_is_said(patient: None) -> None:
+    # However long the resolver asks around.
+    with pytest.raises(ConfigError, match=r"at http://no\.such\.host\.invalid:5000: no such host"):
+        check_answers(Address("http://no.such.host.invalid:5000"))
+
+
+def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert address.ANSWER_WITHIN_S < 10
+    monkeypatch.setattr(address, "ANSWER_WITHIN_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=r"no answer within 0\.3 s"):
+            check_answers(Address(uri))
+
+
+@pytest.fixture
+def answering(patient: None) -> Iterator[Callable[[bytes], Address]]:
+    """Answer one connection with the given bytes."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.settimeout(
+        PATIENCE_S / 2
+    )  # a test that fails before it asks is not waited for longer
+    threads: list[threading.Thread] = []
+
+    def reply(answer: bytes) -> None:
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # nobody asks any more
+            return
+        with connection:
+            connection.recv(1000)
+            connection.sendall(answer)
+
+    def begin(answer: bytes) -> Address:
+        threads.append(threading.Thread(target=reply, args=(answer,)))
+        threads[-1].start()
+        return Address(f"http://127.0.0.1:{listening.getsockname()[1]}")
+
+    yield begin
+    with suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)  # which ends an accept that still waits
+    for thread in threads:
+        thread.join()
+    listening.close()
+
+
+def test_a_server_that_wants_a_password_is_there(answering: Callable[[bytes], Address]) -> None:
+    check_answers(answering(b"HTTP/1.0 401 Who are you\r\n\r\n"))
+
+
+def test_what_speaks_another_protocol_is_no_server(answering: Callable[[bytes], Address]) -> None:
+    with pytest.raises(ConfigError, match=r"no MLflow server answers at .*: 220 mail"):
+        check_answers(answering(b"220 mail.example.org ESMTP\r\n"))

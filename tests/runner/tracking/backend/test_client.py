@@ -1,0 +1,97 @@
+"""MLflow is imported late, quietly, and without its telemetry; its errors become one line."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from runner.system.errors import StoreError
+from runner.tracking.backend.client import in_words, prepare
+from tests.runner.tracking.conftest import Start
+
+
+def test_importing_the_room_imports_no_mlflow(start: Start) -> None:
+    code = "import sys, runner.tracking, runner.tracking.ui; print('mlflow' in sys.modules)"
+    assert start(code).communicate() == ("False\n", "")
+
+
+TELEMETRY = """
+import sys
+sent = []
+sys.addaudithook(lambda event, arguments: event == "socket.connect" and sent.append(arguments))
+from runner.tracking import open_store
+open_store(sys.argv[1], None, "x").start_run("x", {}, {}).finish()
+from mlflow.telemetry.client import get_telemetry_client
+print(get_telemetry_client(), sent)
+"""
+
+
+def test_nothing_is_sent_anywhere_and_nothing_said(tmp_path: Path, start: Start) -> None:
+    process = start(TELEMETRY, f"sqlite:///{tmp_path}/mlflow.db")
+    assert process.communicate() == ("None []\n", "")
+
+
+def test_what_a_person_set_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    prepare()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def raise_within(error: Exception) -> str:
+    with pytest.raises(StoreError) as caught, in_words("sqlite:////data/my.db"):
+        raise error
+    return str(caught.value)
+
+
+def test_a_server_that_is_gone_is_said_in_few_words(
+    free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(StoreError) as caught, in_words(uri):
+        MlflowClient(uri).get_run("0" * 32)
+    assert str(caught.value) == f"{uri}: the server does not answer: connection refused"
+
+
+def test_a_disk_error_names_its_file() -> None:
+    said = raise_within(FileNotFoundError(2, "No such file or directory", "/data/x.npz"))
+    assert said.startswith("/data/x.npz: cannot be written: no such file or directory (")
+
+
+def test_a_full_disk_is_said_even_where_the_error_names_no_file() -> None:
+    said = raise_within(OSError(28, "No space left on device"))
+    assert said.startswith("/data/my.db: cannot be written: no space left on device (")
+    assert said.endswith(" bytes free)")
+
+
+def test_an_error_without_a_file_names_the_store() -> None:
+    assert raise_within(ConnectionError("reset\nby peer")) == "sqlite:////data/my.db: reset"
+    assert raise_within(OSError()) == "sqlite:////data/my.db: OSError"
+
+
+def test_a_defect_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), in_words("sqlite:////data/my.db"):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("no way to http://ada:sec%21ret@host/api with sec!ret"),
+        MlflowException("API request to http://ada:sec%21ret@host/api failed with sec!ret"),
+        ImportError("no module for sec!ret", name="psycopg"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_password_is_said_neither_of_the_place_nor_by_the_error(error: Exception) -> None:
+    with pytest.raises(StoreError) as caught, in_words("http://ada:sec%21ret@host"):
+        raise error
+    assert str(caught.value).startswith("http://ada@host: ")
+    assert "sec!ret" not in unquote(str(caught.value))

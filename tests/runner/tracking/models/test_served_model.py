@@ -1,0 +1,114 @@
+"""What a loaded model takes and gives: raw rows as people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runner.system.errors import DataError
+from runner.tracking import Store
+from runner.training.data.dataset import make_dataset
+from runner.training.data.splits import Split
+from runner.training.prepare import Prepared
+from runner.training.preprocessing import Preprocessing
+from softnet import Network
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+ROWS = pd.DataFrame(
+    {"size": [1, 2, 3, 4], "colour": ["red", "blue", "red", "green"], "old": [True, False] * 2}
+)
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    dataset = make_dataset(
+        name="things",
+        feature_names=["size", "colour", "old"],
+        X=np.array([[1.0, 2, 1], [2, 0, 0], [3, 2, 1], [4, 1, 0]]),
+        y=np.array([0, 1, 0, 1]),
+        class_names=["-1", "no name"],
+        source="here",
+        categories={"colour": ("blue", "green", "red")},
+    )
+    split = Split(np.arange(3), np.arange(3, 4), np.arange(0))
+    preprocessing = Preprocessing.fit(dataset, split.train, "minmax")
+    return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Any]:
+    weight = np.random.default_rng(0).normal(size=(4, 2))
+    return {"layers.0.weight": weight, "layers.0.bias": np.zeros(2)}
+
+
+@pytest.fixture
+def model(
+    embedded: Store, prepared: Prepared, weights: dict[str, Any], tmp_path: Path
+) -> PyFuncModel:
+    import mlflow
+
+    run = embedded.start_run("x", {}, {})
+    embedded.log_model(run, prepared, weights, "relu")
+    run.finish()
+    (marker,) = (tmp_path / "artifacts").rglob("MLmodel")
+    return mlflow.pyfunc.load_model(str(marker.parent), suppress_warnings=True)
+
+
+def test_words_and_numbers_go_in_probabilities_come_out(
+    model: PyFuncModel,
+    prepared: Prepared,
+    weights: dict[str, Any],
+) -> None:
+    found = model.predict(ROWS.set_index(pd.Index(list("abcd"))))
+    own = Network.from_weights(weights).predict_proba(prepared.X)[0]
+    assert list(found.columns) == ["-1", "no name"]
+    assert list(found.index) == list("abcd")
+    assert found.to_numpy().tobytes() == own.tobytes()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROWS.astype({"size": float}),
+        ROWS.astype({"size": "int8", "old": int}),
+        ROWS.astype({"size": "float32", "old": float}),
+        ROWS.astype({"colour": object}),
+        ROWS[["old", "size", "colour"]],
+        ROWS.assign(weight=[7, 8, 9, 10]),
+        ROWS.to_dict("list"),
+    ],
+    ids=["float", "int8", "float32", "object", "another order", "another column", "dict"],
+)
+def test_however_the_rows_are_written_the_answer_is_the_same(
+    model: PyFuncModel, rows: object
+) -> None:
+    assert model.predict(rows).equals(model.predict(ROWS))
+
+
+def test_the_example_holds_words(model: PyFuncModel) -> None:
+    assert model.input_example["colour"].tolist() == ["red", "blue", "red"]
+    assert model.predict(model.input_example).equals(model.predict(ROWS)[:3])
+
+
+def test_a_word_that_training_never_saw_is_no_word_at_all(model: PyFuncModel) -> None:
+    unknown, unseen = (
+        model.predict(ROWS.assign(colour=word)).to_numpy() for word in ("purple", "green")
+    )
+    assert np.isfinite(unknown).all()
+    assert np.array_equal(unknown, unseen)
+
+
+def test_a_missing_column_is_named(model: PyFuncModel) -> None:
+    with pytest.raises(Exception, match=r"Model is missing inputs \['old'\]"):
+        model.predict(ROWS[["size", "colour"]])
+
+
+def test_a_cell_that_is_no_number_is_named(model: PyFuncModel) -> None:
+    with pytest.raises(DataError, match=r"row 1 .*column 'size': must be a finite number, got 'x'"):
+        model.predict(ROWS.assign(size=[1, "x", 3, 4]))

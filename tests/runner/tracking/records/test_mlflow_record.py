@@ -1,0 +1,238 @@
+"""A run of the past is found by its id alone; a store's word is checked before it is used."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import connect
+
+import pytest
+
+from runner.system.errors import CommandError, RecordError, RunnerError, StoreError
+from runner.tracking import Store, open_store
+from runner.tracking.records import FolderSource, Original, write_folder
+from runner.tracking.records.mlflow_record import (
+    RecordedOriginal,
+    find_original,
+    is_run_id,
+    members_of,
+)
+from softnet import parameter_shapes
+from tests.runner.jobs.planned import outcomes, plan, work
+from tests.runner.tracking.hostile_server import Answer, HostileServer
+
+RUN_ID = "0123456789abcdef" * 2
+OTHER = "f" * 32
+
+NO_IDS = [
+    "",
+    " ",
+    "../../x",
+    RUN_ID[:-1],
+    RUN_ID + "0",
+    RUN_ID.upper(),
+    RUN_ID + "\n",
+    "\n" + RUN_ID,
+    RUN_ID[:-1] + "g",
+    "'" * 32,
+    "x' OR '1'='1",
+    "0" * 31 + "%",
+    "\N{ARABIC-INDIC DIGIT ZERO}" * 32,
+    RUN_ID[:-2] + "..",
+    "?run_id=" + RUN_ID[:24],
+    "\x1b[2J",
+    "~nobody-of-that-name",
+    "x" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", NO_IDS, ids=range(len(NO_IDS)))
+def test_what_is_no_id_is_asked_of_nobody(text: str, tmp_path: Path) -> None:
+    assert not is_run_id(text)
+    with HostileServer() as server:
+        for uri in (server.address, f"sqlite:///{tmp_path}/mlflow.db"):
+            with pytest.raises(CommandError, match=r"RUN_ID: must be the 32") as caught:
+                find_original(uri, text)
+            assert len(str(caught.value)) < 300
+            assert str(caught.value).isprintable()
+        assert server.is_untouched
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"RUN_ID: must be a run of the store"):
+        find_original(f"sqlite:///{tmp_path}/mlflow.db", RUN_ID)
+    assert list(tmp_path.iterdir()) == []
+
+
+def made(store: Store, **tags: str) -> str:
+    run = store.client.create_run(
+        store.experiment_id, tags={f"runner.{name}": value for name, value in tags.items()}
+    )
+    store.client.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def found(store: Store, run_id: str) -> RecordedOriginal:
+    return find_original(store.address.uri, run_id)
+
+
+def test_an_unknown_id_names_the_store(embedded: Store) -> None:
+    with pytest.raises(CommandError, match=f"got '{RUN_ID}'. Another store is named with --uri"):
+        found(embedded, RUN_ID)
+
+
+def test_a_deleted_run_says_how_it_comes_back(embedded: Store) -> None:
+    run_id = made(embedded)
+    embedded.client.delete_run(run_id)
+    with pytest.raises(RecordError, match=f"run {run_id}: was deleted") as caught:
+        found(embedded, run_id)
+    assert f"mlflow runs restore --run-id {run_id}" in str(caught.value)
+
+
+def test_every_value_of_a_metric_counts_once(embedded: Store) -> None:
+    run_id = made(embedded)
+    for value in (1.0, 2.0, 1.0, float("nan"), float("nan"), 0.0, -0.0):
+        embedded.client.log_metric(run_id, "train/loss", value, step=3)
+    ((place, values),) = found(embedded, run_id).metrics().items()
+    assert place == ("train/loss", 3)
+    assert sorted(map(repr, values)) in (
+        ["-0.0", "0.0", "1.0", "2.0", "nan"],
+        ["0.0", "1.0", "2.0", "nan"],
+    )
+
+
+@pytest.mark.parametrize("column", ["start_time", "user_id", "status", "experiment_id"])
+def test_a_row_without_what_every_run_has_is_a_bad_record(column: str, embedded: Store) -> None:
+    run_id = made(embedded)
+    assert embedded.address.database is not None
+    with closing(connect(embedded.address.database)) as connection:
+        statement = f"UPDATE runs SET {column} = NULL WHERE run_uuid = ?"  # noqa: S608  (our own words)
+        connection.execute(statement, (run_id,))
+        connection.commit()
+    with pytest.raises(RecordError, match=f"run {run_id}: (is no sound|must be in)") as caught:
+        found(embedded, run_id)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_jobs_of_a_sweep_are_those_that_name_it(embedded: Store) -> None:
+    sweep = made(embedded, kind="sweep")
+    first = made(embedded, kind="run", sweep=sweep, key="a")
+    made(embedded, kind="run", sweep=OTHER, key="b")
+    made(embedded, kind="group", sweep=sweep, key="c")
+    assert [run.run_id for run in members_of(found(embedded, sweep)) or ()] == [first]
+    assert members_of(found(embedded, first)) is None
+    assert members_of(found(embedded, made(embedded, kind="\x1b[2J"))) is None
+
+
+def info(run_id: object) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "run_uuid": run_id,
+        "run_name": "x",
+        "experiment_id": "1",
+        "status": "FINISHED",
+        "start_time": 0,
+        "end_time": 1,
+        "artifact_uri": "mlflow-artifacts:/x",
+        "lifecycle_stage": "active",
+    }
+
+
+def run(run_id: object, **tags: str) -> dict[str, object]:
+    told = [{"key": f"runner.{name}", "value": value} for name, value in tags.items()]
+    return {"info": info(run_id), "data": {"tags": told}}
+
+
+def serving(answers: dict[str, object]) -> Callable[[str], Answer]:
+    """Answer what an MLflow client asks, by the last part of the path."""
+    experiment = {"experiment_id": "1", "name": "x", "lifecycle_stage": "active"}
+    known: dict[str, object] = {"health": {}, "experiments/get": {"experiment": experiment}}
+
+    def answer(path: str) -> Answer:
+        asked = path.partition("?")[0]
+        for name, content in (known | answers).items():
+            if asked.endswith(name):
+                return 200, content if isinstance(content, bytes) else json.dumps(content).encode()
+        return 404, b"{}"
+
+    return answer
+
+
+@pytest.fixture(autouse=True)
+def _few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@pytest.mark.parametrize("got", [OTHER, "../../x", "", RUN_ID.upper(), "\x1b[2J"])
+def test_a_server_that_gives_another_run_is_not_believed(got: str) -> None:
+    with HostileServer(answer=serving({"runs/get": {"run": run(got)}})) as server:
+        with pytest.raises(RunnerError) as caught:
+            find_original(server.address, RUN_ID)
+        assert not [path for path in server.asked if "artifact" in path]
+    assert str(caught.value).isprintable()
+
+
+ANSWERS = [b"", b"{}", b"[]", b"null", b"\xff\xfe", b"<html>", b"[" * 100_000, b'{"run": {}}']
+
+
+@pytest.mark.parametrize("content", ANSWERS, ids=range(len(ANSWERS)))
+def test_an_answer_of_another_form_is_told_in_a_line(content: bytes) -> None:
+    answer = serving({"runs/get": content})
+    with HostileServer(answer=answer) as server, pytest.raises(RunnerError) as caught:
+        find_original(server.address, RUN_ID)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("job_id", ["../../x", "", "x' OR '1'='1", RUN_ID.upper()])
+def test_jobs_with_ids_that_are_none_are_refused(job_id: str) -> None:
+    answers = {
+        "runs/get": {"run": run(RUN_ID, kind="sweep")},
+        "runs/search": {"runs": [run(job_id, kind="run")]},
+    }
+    with HostileServer(answer=serving(answers)) as server:
+        sweep = find_original(server.address, RUN_ID)
+        with pytest.raises(RunnerError):
+            members_of(sweep)
+
+
+def test_pages_without_an_end_end() -> None:
+    answers = {
+        "runs/get": {"run": run(RUN_ID, kind="sweep")},
+        "runs/search": {"runs": [run(OTHER, kind="run", key="k")], "next_page_token": "again"},
+    }
+    with HostileServer(answer=serving(answers)) as server:
+        sweep = find_original(server.address, RUN_ID)
+        assert [job.run_id for job in members_of(sweep) or ()] == [OTHER]
+        assert len(server.asked) < 10
+
+
+def test_a_redirect_of_any_question_is_not_followed() -> None:
+    with HostileServer() as elsewhere, HostileServer(status=307) as server:
+        server.headers["Location"] = f"{elsewhere.address}/secret"
+        with pytest.raises(StoreError, match="307"):
+            find_original(server.address, RUN_ID)
+        assert elsewhere.is_untouched
+
+
+def test_a_run_is_read_whole_from_a_real_server(server: str, tmp_path: Path) -> None:
+    store = open_store(server, None, "originals")
+    (outcome,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
+    original = Original.read(find_original(server, outcome.run_id))
+    model, findings = original.model()
+    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
+    weights, more = original.weights(parameter_shapes(sizes))
+    metrics, edited = original.metrics()
+    assert findings == more == edited == original.environment()[1] == []
+    assert sum(array.size for array in weights.values()) == 27
+    assert metrics["train/loss", 60] == (outcome.metrics["train/loss"],)
+    write_folder(original, tmp_path / "out")
+    assert Original.read(FolderSource(tmp_path / "out")).metrics() == original.metrics()
+
+
+def test_a_run_of_a_real_server_without_files_says_what_is_missing(server: str) -> None:
+    run_id = made(open_store(server, None, "originals"), kind="run", key="x")
+    with pytest.raises(RecordError, match=r"config\.yaml: is missing; the server has none"):
+        Original.read(find_original(server, run_id))
+    with pytest.raises(CommandError, match="must be a run of the store"):
+        find_original(server, RUN_ID)

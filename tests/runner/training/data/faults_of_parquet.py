@@ -1,0 +1,61 @@
+"""Bad Parquet files; pyarrow is imported when one is written."""
+
+import datetime as dt
+import io
+from collections.abc import Callable, Sequence
+
+from tests.runner.training.data.faults import Fault
+
+Values = Sequence[object]
+GOOD: dict[str, Values] = {"a": [1, 2, 3], "b": [True, False, True], "label": ["x", "y", "x"]}
+
+
+def parquet(**columns: Values) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    pq.write_table(pa.table(columns), stream)
+    return stream.getvalue()
+
+
+def fault(
+    name: str, content: bytes | Callable[[], bytes], *says: str, target: str = "label"
+) -> Fault:
+    return Fault(name, "t.parquet", content, says, {"target": target}, name in COMMANDED)
+
+
+def having(values: Values) -> Callable[[], bytes]:
+    return lambda: parquet(**(GOOD | {"a": values}))
+
+
+def scribbled() -> bytes:
+    content = bytearray(parquet(**GOOD))
+    content[20:60] = b"\xff" * 40
+    return bytes(content)
+
+
+COMMANDED = {"null", "nested", "truncated", "label absent"}
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+FAULTS = [
+    fault("null", having([1, None, 3]), "row 1 (the first is 0), column 'a'", "a value", "None"),
+    fault("all null", having([None] * 3), "row 0 (the first is 0), column 'a'", "a value"),
+    fault("NaN", having([1.0, 2.0, float("nan")]), "row 2", "column 'a'", "finite number", "nan"),
+    fault("nested", having([{"q": 1}] * 3), "column 'a'", "numbers", "got struct<q: int64>"),
+    fault("lists", having([[1], [2], [3]]), "column 'a'", "numbers", "got list<"),
+    fault("timestamps", having([NOW] * 3), "column 'a'", "numbers", "got timestamp["),
+    fault("dates", having([NOW.date()] * 3), "column 'a'", "numbers", "got date32"),
+    fault("bytes", having([b"a"] * 3), "column 'a'", "numbers", "got binary"),
+    fault("numbers and words", having(["1", "x", "2"]), "row 1", "column 'a'", "number", "'x'"),
+    fault("empty text", having(["r", "", "g"]), "row 1", "column 'a'", "got ''"),
+    fault("null label", lambda: parquet(**(GOOD | {"label": ["x", None, "y"]})), "row 1", "None"),
+    fault("no rows", lambda: parquet(a=[], label=[]), "t.parquet: must have at least 2", "got 0"),
+    fault("one class", lambda: parquet(a=[1, 2], label=[7, 7]), "'label'", "got only '7'"),
+    fault("label absent", lambda: parquet(**GOOD), "data.target", "'lab'", "'b'", target="lab"),
+    fault("only the label", lambda: parquet(label=[1, 2]), "one feature column", "'label'"),
+    fault("truncated", lambda: parquet(**GOOD)[:-10], "t.parquet: must be a whole", "damaged"),
+    fault("first bytes only", b"PAR1", "t.parquet: must be a whole Parquet", "damaged"),
+    fault("torn pages", scribbled, "t.parquet: must be a whole Parquet", "damaged"),
+    fault("text", b"a,label\n1,x\n", "t.parquet: must be a Parquet file", "delimited text"),
+    fault("empty", b"", "t.parquet: must hold a Parquet file", "an empty file"),
+]

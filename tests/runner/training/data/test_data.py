@@ -1,0 +1,64 @@
+"""Loading by the name of the data; what is imported for it, and what is not."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from runner.config import DataConfig
+from runner.training.data import Dataset, load
+
+SETTINGS = [
+    {"name": "tutorial"},
+    {"name": "iris"},
+    {"name": "wine"},
+    {"name": "breast_cancer"},
+    {"name": "digits"},
+    {"name": "blobs", "n_samples": 50, "n_features": 3, "n_classes": 4, "noise": 1.0},
+    {"name": "moons", "n_samples": 50, "noise": 0.1},
+    {"name": "spirals", "n_samples": 50, "n_classes": 3, "noise": 0.1},
+]
+
+
+def loaded(settings: dict[str, object]) -> Dataset:
+    return load(TypeAdapter(DataConfig).validate_python(settings))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings["name"])
+def test_each_kind_of_data_has_the_same_form(settings: dict[str, object]) -> None:
+    dataset = loaded(settings)
+    assert dataset.name == settings["name"]
+    assert dataset.X.shape == (len(dataset.y), len(dataset.feature_names))
+    assert dataset.X.dtype == np.float64
+    assert dataset.X.flags.c_contiguous
+    assert dataset.y.dtype == np.intp
+    assert np.array_equal(np.unique(dataset.y), np.arange(len(dataset.class_names)))
+    assert not dataset.categories
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings["name"])
+def test_loading_again_gives_the_same_digest(settings: dict[str, object]) -> None:
+    assert loaded(settings).digest == loaded(settings).digest
+
+
+@pytest.mark.parametrize("data", ["TutorialData(name='tutorial')", "FileData(**FILE)"])
+def test_the_tutorial_and_a_csv_need_numpy_alone(data: str) -> None:
+    code = f"""
+import sys, tempfile, pathlib
+from runner.config import FileData, OrderedSplit, TutorialData
+from runner.training.data import load
+from runner.training.preprocessing import Preprocessing
+from runner.training.data.splits import split_rows
+path = pathlib.Path(tempfile.mkdtemp()) / "t.csv"
+path.write_text("a,label\\n" + "red,0\\nblue,1\\n" * 8)
+FILE = dict(name="file", path=str(path), target="label")
+dataset = load({data})
+split = OrderedSplit(name="contiguous", train=8, val=4, test=4)
+rows = split_rows(split, dataset.y, dataset.class_names)
+Preprocessing.fit(dataset, rows.train, "standardize").transform(dataset.X)
+print(sorted({{"pandas", "sklearn", "scipy", "pyarrow", "mlflow"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

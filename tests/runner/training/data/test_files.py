@@ -1,0 +1,125 @@
+"""Every fault of a file is an error of one to three lines that says where, what and what else."""
+
+import os
+import tracemalloc
+from pathlib import Path
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+
+from runner.config import FileData
+from runner.system.errors import RunnerError
+from runner.training.data import load
+from tests.runner.training.data import faults_of_arrays, faults_of_parquet, faults_of_text
+from tests.runner.training.data.faults import Fault
+
+FAULTS = [*faults_of_text.FAULTS, *faults_of_arrays.FAULTS, *faults_of_parquet.FAULTS]
+
+
+def named(fault: Fault) -> str:
+    return f"{Path(fault.file).suffix[:9] or 'path'}-{fault.name}"
+
+
+def check_manners(error: RunnerError) -> None:
+    text = str(error)
+    assert error.exit_code == 2
+    assert len(text.splitlines()) <= 3
+    assert text == text.strip()
+    assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=named)
+def test_a_fault_is_told_with_its_place(fault: Fault, tmp_path: Path) -> None:
+    config = fault.config(tmp_path)
+    with pytest.raises(RunnerError) as caught:
+        load(config)
+    check_manners(caught.value)
+    for piece in fault.says:
+        assert piece in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", faults_of_arrays.FAULTS, ids=named)
+def test_nothing_is_allocated_on_the_word_of_a_header(fault: Fault, tmp_path: Path) -> None:
+    config = fault.config(tmp_path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RunnerError):
+            load(config)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6  # zipfile and the parsers of headers; the smallest claim is 3 GB
+
+
+def whole(name: str) -> bytes:
+    contents = {
+        "t.csv": b'a,b,label\r\n1,"x\ny",p\r\n2,z,q\r\n',
+        "t.npz": faults_of_arrays.npz(X=faults_of_arrays.X, y=faults_of_arrays.Y.astype(str)),
+        "t.npy": faults_of_arrays.npy(faults_of_arrays.TABLE),
+        "t.parquet": faults_of_parquet.parquet(**faults_of_parquet.GOOD),
+    }
+    return contents[name]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.npz", "t.npy", "t.parquet"])
+@hypothesis.settings(max_examples=300)
+@hypothesis.given(
+    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4))),
+    length=st.floats(0.5, 1.5),
+)
+def test_scribbled_files_are_read_or_refused_and_never_crash(
+    name: str,
+    places: list[tuple[float, bytes]],
+    length: float,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    content = whole(name)
+    for place, scribble in places:
+        start = int(place * len(content))
+        content = content[:start] + scribble + content[start + len(scribble) :]
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content[: int(length * len(content))])
+    target = {"t.npz": None, "t.npy": "-1"}.get(name, "label")
+    try:
+        load(FileData(name="file", path=str(path), target=target))
+    except RunnerError as error:
+        check_manners(error)
+
+
+def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "iris.csv").write_text("")
+    config = FileData(name="file", path=str(tmp_path / "irsi.csv"), target="label")
+    with pytest.raises(RunnerError, match=r"Did you mean 'iris\.csv'"):
+        load(config)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(RunnerError, match="must be a file, got a device or pipe"):
+        load(FileData(name="file", path=str(pipe), target="label"))
+
+
+def test_a_path_of_control_characters_stays_on_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a\n\x1b[31m.csv"
+    path.write_text("a,label\n")
+    with pytest.raises(RunnerError) as caught:
+        load(FileData(name="file", path=str(path), target="label"))
+    assert str(caught.value).isprintable()
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "t.csv").write_text(faults_of_text.GOOD)
+    dataset = load(FileData(name="file", path="~/t.csv", target="label"))
+    assert dataset.source == str(tmp_path / "t.csv")
+    assert dataset.name == "t"
+
+
+def test_the_kind_of_file_does_not_hang_on_capitals(tmp_path: Path) -> None:
+    (tmp_path / "T.CSV").write_text(faults_of_text.GOOD)
+    assert load(FileData(name="file", path=str(tmp_path / "T.CSV"), target="label")).y.size == 2

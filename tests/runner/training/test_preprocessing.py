@@ -1,0 +1,190 @@
+"""Encoding and scaling: fitted on the training rows alone, exact through JSON."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import preprocessing as oracle
+
+from runner.system.errors import DataError
+from runner.training.data import Dataset
+from runner.training.data.dataset import make_dataset
+from runner.training.preprocessing import Preprocessing
+
+RNG = np.random.default_rng(0)
+COLOURS = ("blue", "green", "red")
+
+
+def dataset(X: object, **categories: tuple[str, ...]) -> Dataset:
+    table = np.asarray(X, np.float64)
+    names = list("abcdefgh"[: table.shape[1]])
+    for position, name in enumerate(categories):
+        names[-1 - position] = name
+    return make_dataset(
+        name="t",
+        feature_names=names,
+        X=table,
+        y=np.arange(len(table)) % 2,
+        class_names=("0", "1"),
+        source="here",
+        categories=categories,
+    )
+
+
+def numbers(n_rows: int = 60) -> Dataset:
+    return dataset(RNG.normal([0.0, 1e6, -3.0], [1e-3, 1.0, 1e3], (n_rows, 3)))
+
+
+MIXED = dataset([[1.0, 10.0, 0], [2.0, 20.0, 2], [4.0, 30.0, 2], [8.0, 40.0, 1]], colour=COLOURS)
+TRAIN = np.array([0, 1, 2])  # green is not among them
+
+
+def test_values_worked_by_hand() -> None:
+    fitted = Preprocessing.fit(MIXED, TRAIN, "minmax")
+    assert fitted.encoded_feature_names == ("a", "b", "colour=blue", "colour=red")
+    assert fitted.transform(MIXED.X).tolist() == [
+        [0.0, 0.0, 1.0, 0.0],
+        [1 / 3, 0.5, 0.0, 1.0],
+        [1.0, 1.0, 0.0, 1.0],
+        [7 / 3, 1.5, 0.0, 0.0],
+    ]
+
+
+def test_without_scaling_numbers_keep_their_bits() -> None:
+    data = numbers()
+    fitted = Preprocessing.fit(data, np.arange(40), "none")
+    assert fitted.transform(data.X).tobytes() == data.X.tobytes()
+
+
+def test_standardize_equals_scikit_learn() -> None:
+    data = numbers()
+    expected = oracle.StandardScaler().fit(data.X[:40]).transform(data.X)
+    found = Preprocessing.fit(data, np.arange(40), "standardize").transform(data.X)
+    # Mean and variance are summed in another order; the second column loses 6 digits of 16.
+    assert np.allclose(found, expected, rtol=0, atol=1e-8)
+    assert np.allclose(found[:, [0, 2]], expected[:, [0, 2]], rtol=1e-12, atol=1e-12)
+
+
+def test_minmax_equals_scikit_learn() -> None:
+    data = numbers()
+    expected = oracle.MinMaxScaler().fit(data.X[:40]).transform(data.X)
+    found = Preprocessing.fit(data, np.arange(40), "minmax").transform(data.X)
+    # scikit-learn computes x * scale + offset, which cancels where x is large beside its range.
+    assert np.allclose(found, expected, rtol=0, atol=1e-8)
+    assert np.allclose(found[:, [0, 2]], expected[:, [0, 2]], rtol=1e-12, atol=1e-12)
+
+
+def test_one_hot_equals_scikit_learn() -> None:
+    codes = RNG.integers(0, 6, (50, 1))
+    data = dataset(codes, colour=tuple("abcdef"))
+    train = np.flatnonzero(codes[:, 0] != 3)
+    encoder = oracle.OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    expected = encoder.fit(data.X[train]).transform(data.X)
+    found = Preprocessing.fit(data, train, "standardize").transform(data.X)
+    assert found.tobytes() == np.ascontiguousarray(expected).tobytes()
+
+
+def test_standardized_training_rows_have_mean_0_and_deviation_1() -> None:
+    data = numbers()
+    found = Preprocessing.fit(data, np.arange(40), "standardize").transform(data.X)[:40]
+    # The second column stands a million deviations from 0: its mean is known to 1e-10.
+    assert np.allclose(found.mean(axis=0), 0, rtol=0, atol=1e-9)
+    assert np.allclose(found.std(axis=0), 1, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("scaling", ["standardize", "minmax"])
+@pytest.mark.parametrize("value", [0.0, 0.1, -7e300, 5e-324])
+def test_a_constant_column_becomes_zero(scaling: str, value: float) -> None:
+    data = dataset(np.full((7, 1), value))
+    found = Preprocessing.fit(data, np.arange(7), scaling).transform(data.X)
+    assert found.tolist() == [[0.0]] * 7
+
+
+@pytest.mark.parametrize("scaling", ["standardize", "minmax"])
+def test_numbers_too_close_for_a_deviation_stay_finite(scaling: str) -> None:
+    data = dataset([[1e-200], [2e-200], [3e-200]])
+    found = Preprocessing.fit(data, np.arange(3), scaling).transform(data.X)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("scaling", ["standardize", "minmax"])
+def test_numbers_too_large_to_scale_are_refused(scaling: str) -> None:
+    data = dataset([[1e308], [-1e308]])
+    with pytest.raises(DataError, match=rf"column 'a': .*smaller.*scaling={scaling}, got 1e\+308"):
+        Preprocessing.fit(data, np.arange(2), scaling)
+
+
+@pytest.mark.parametrize("scaling", ["none", "standardize", "minmax"])
+def test_rows_outside_training_are_not_looked_at(scaling: str) -> None:
+    other = MIXED.X.copy()
+    other[3] = [1e9, -1e9, 0]
+    changed = dataset(other, colour=COLOURS)
+    one, two = (Preprocessing.fit(data, TRAIN, scaling) for data in (MIXED, changed))
+    assert one == two
+
+
+@pytest.mark.parametrize("scaling", ["none", "standardize", "minmax"])
+def test_json_keeps_every_bit(scaling: str) -> None:
+    fitted = Preprocessing.fit(MIXED, TRAIN, scaling)
+    again = Preprocessing.from_dict(json.loads(json.dumps(fitted.to_dict())))
+    assert again == fitted
+    assert again.transform(MIXED.X).tobytes() == fitted.transform(MIXED.X).tobytes()
+
+
+FITTED = Preprocessing.fit(MIXED, TRAIN, "standardize")
+ROWS = {"a": [1.0, 8.0], "b": [10.0, 40.0], "colour": ["blue", "green"]}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ROWS,
+        ROWS | {"label": ["x", "y"], "a": np.array([1, 8], np.int8)},
+        ROWS | {"a": ["1", "8.0"], "b": np.array([10, 40], object)},
+        ROWS | {"colour": np.array(["blue", "green"], object)},
+        pd.DataFrame(ROWS),
+        pd.DataFrame(ROWS).astype({"colour": "category"}),
+    ],
+    ids=["lists", "other columns", "text", "objects", "DataFrame", "categories"],
+)
+def test_raw_columns_become_codes(columns: object) -> None:
+    assert FITTED.encode_rows(columns).tolist() == [[1.0, 10.0, 0.0], [8.0, 40.0, 1.0]]
+
+
+def test_booleans_are_numbers() -> None:
+    assert FITTED.encode_rows(ROWS | {"a": [True, False]})[:, 0].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("colour", ["green", "pink", "", "Blue", None, 3])
+def test_words_that_training_had_not_become_zeros(colour: object) -> None:
+    X = FITTED.encode_rows({"a": [1], "b": [1], "colour": [colour]})
+    assert X[0, 2] == (1.0 if colour == "green" else -1.0)
+    assert FITTED.transform(X)[0, 2:].tolist() == [0.0, 0.0]
+
+
+def test_no_rows_give_no_rows() -> None:
+    X = FITTED.encode_rows({"a": [], "b": [], "colour": []})
+    assert FITTED.transform(X).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"a": ["1", "abc"]}, r"row 1 \(the first is 0\), column 'a': must be a finite .* 'abc'"),
+        ({"a": [None, 1.0]}, "row 0 .* column 'a': must be a finite number, got None"),
+        ({"b": [1.0, np.nan]}, "row 1 .* column 'b': must be a finite number, got nan"),
+        ({"b": np.array([1.0, np.inf])}, "row 1 .* column 'b': must be a finite number, got inf"),
+        ({"b": [1.0]}, r"column 'b': must have 2 values .* got the shape \(1,\)"),
+        ({"a": [[1.0], [2.0]]}, r"column 'a': must have 2 values .* got the shape \(2, 1\)"),
+        ({"colour": ["blue"] * 3}, r"column 'colour': must have 2 values"),
+    ],
+)
+def test_a_bad_cell_is_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        FITTED.encode_rows(ROWS | change)
+
+
+def test_a_missing_column_is_named_with_the_nearest() -> None:
+    with pytest.raises(DataError, match=r"column 'colour': .* Did you mean 'color'\?"):
+        FITTED.encode_rows({"a": [1], "b": [1], "color": ["blue"]})

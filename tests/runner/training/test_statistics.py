@@ -1,0 +1,233 @@
+import math
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from runner.training.outcome import Outcome, Status
+from runner.training.statistics import Configuration, compare, configurations, ranked, summarize
+
+# Not so small that NumPy's squares of them vanish.
+FINITE = st.integers(-(10**9), 10**9).map(lambda thousandths: thousandths / 1000)
+
+
+def job(loss: float | None, status: Status = "FINISHED", **varied: str) -> Outcome:
+    metrics = {} if loss is None else {"val/loss": loss, "val/accuracy": 1 - loss}
+    return Outcome(f"{varied}", "", status, varied, metrics, None, 1.0)
+
+
+def seeds(losses: list[float], first: int = 0, **varied: str) -> Configuration:
+    """One configuration, whose seeds count up from the first."""
+    jobs = [job(loss, **varied, seed=f"{seed}") for seed, loss in enumerate(losses, start=first)]
+    (folded,) = configurations(jobs)
+    return folded
+
+
+# Tables of Student's t give 12.706 for one degree of freedom, 4.303 for two and 2.776 for four.
+@pytest.mark.parametrize(
+    ("values", "mean", "std", "half_width"),
+    [
+        ([1, 3], 2, math.sqrt(2), 12.706),  # s / sqrt(n) is 1
+        ([1, 2, 3], 2, 1, 4.303 / math.sqrt(3)),
+        ([2, 4, 4, 4, 6], 4, math.sqrt(2), 2.776 * math.sqrt(2 / 5)),
+    ],
+)
+def test_summary_worked_by_hand(
+    values: list[float], mean: float, std: float, half_width: float
+) -> None:
+    summary = summarize(values)
+    assert (summary.n, summary.mean) == (len(values), mean)
+    assert summary.std == pytest.approx(std, rel=1e-15)  # the last bit of a root
+    # The tables have three decimals.
+    assert summary.half_width == pytest.approx(half_width, abs=5e-4)
+    assert (summary.low + summary.high) / 2 == pytest.approx(mean, rel=1e-15)
+
+
+@given(st.lists(FINITE, min_size=2, max_size=40))
+def test_summary_is_that_of_scipy(values: list[float]) -> None:
+    summary = summarize(values)
+    # Where values nearly cancel, what rounding leaves is small beside the largest of them.
+    close = {"rtol": 1e-9, "atol": 1e-12 * max(map(abs, values))}
+    np.testing.assert_allclose(summary.mean, np.mean(values), **close)
+    np.testing.assert_allclose(summary.std, np.std(values, ddof=1), **close)
+    if summary.std > 1e-6 * max(map(abs, values)):  # else SciPy warns of what it cannot tell
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        np.testing.assert_allclose((summary.low, summary.high), expected, **close)
+
+
+@given(st.lists(FINITE, min_size=2, max_size=10), st.randoms())
+def test_order_of_values_is_no_matter(values: list[float], random: Random) -> None:
+    other = random.sample(values, len(values))
+    assert summarize(other).mean == summarize(values).mean
+    assert summarize(other).std == pytest.approx(summarize(values).std, rel=1e-15)  # its last bit
+
+
+def test_one_value_has_no_interval() -> None:
+    summary = summarize([0.25])
+    assert (summary.n, summary.mean) == (1, 0.25)
+    assert all(map(math.isnan, (summary.std, summary.low, summary.high)))
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(2, 12))
+def test_equal_values_vary_by_nothing(value: float, n: int) -> None:
+    summary = summarize([value] * n)
+    assert (summary.mean, summary.std, summary.low, summary.high) == (value, 0, value, value)
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [
+        ([1.0, math.nan], math.nan),
+        ([math.inf, 1.0], math.inf),
+        ([-math.inf, 1.0], -math.inf),
+        ([math.inf, -math.inf], math.nan),
+    ],
+)
+def test_values_that_are_not_finite_leave_no_interval(values: list[float], mean: float) -> None:
+    summary = summarize(values)
+    assert summary.n == 2
+    assert summary.mean == pytest.approx(mean, nan_ok=True)
+    assert all(map(math.isnan, (summary.std, summary.low, summary.high)))
+
+
+def test_the_largest_numbers_are_summed_up_too() -> None:
+    summary = summarize([1e308, 0.0, 1e308])
+    assert summary.mean == pytest.approx(1e308 / 3 * 2)
+    assert summary.std == pytest.approx(1e308 / math.sqrt(3))
+
+
+def test_numbers_of_numpy_are_summed_up_as_their_values() -> None:
+    assert summarize(list(np.float32([1.5, 2.5]))) == summarize([1.5, 2.5])
+
+
+def test_no_values_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^values: must be at least one, got none\.$"):
+        summarize([])
+
+
+def test_jobs_are_folded_over_their_seeds_in_order_of_appearance() -> None:
+    jobs = [job(0.1, rate=rate, seed=seed) for seed in "012" for rate in ("b", "a")]
+    folded = configurations(jobs)
+    assert [one.varied for one in folded] == [{"rate": "b"}, {"rate": "a"}]
+    assert [list(one.outcomes) for one in folded] == [jobs[::2], jobs[1::2]]
+
+
+def test_another_seed_than_that_of_the_run_is_not_folded() -> None:
+    jobs = [job(0.1, **{"split.seed": seed, "seed": "0"}) for seed in "01"]
+    assert [one.varied for one in configurations(jobs)] == [
+        {"split.seed": "0"},
+        {"split.seed": "1"},
+    ]
+
+
+def test_order_of_settings_makes_no_other_configuration() -> None:
+    jobs = [job(0.1, a="1", b="2", seed="0"), job(0.1, seed="1", b="2", a="1")]
+    assert len(configurations(jobs)) == 1
+
+
+@pytest.mark.parametrize("varied", [{"rate": "a"}, {}])
+def test_without_a_seed_each_job_is_a_configuration(varied: dict[str, str]) -> None:
+    jobs = [job(0.1, **varied), job(0.2, **varied)]
+    folded = configurations(jobs)
+    assert [one.outcomes for one in folded] == [(jobs[0],), (jobs[1],)]
+    assert [one.varied for one in folded] == [varied, varied]
+
+
+def test_only_finished_runs_are_summed_up() -> None:
+    (folded,) = configurations([
+        job(1.0, seed="0"),
+        job(9.0, "FAILED", seed="1"),
+        job(3.0, seed="2"),
+        job(9.0, "KILLED", seed="3"),
+        job(None, seed="4"),
+    ])  # fmt: skip
+    summary = folded.summary("val/loss")
+    assert summary is not None
+    assert (summary.n, summary.mean) == (2, 2.0)
+    assert folded.by_seed("val/loss") == {"0": 1.0, "2": 3.0}
+    assert [run.varied["seed"] for run in folded.failures] == ["1", "3"]
+
+
+def test_where_no_run_has_the_metric_there_is_no_summary() -> None:
+    assert seeds([1.0, 2.0]).summary("test/loss") is None
+    (failed,) = configurations([job(1.0, "FAILED", seed="0")])
+    assert failed.summary("val/loss") is None
+
+
+def test_the_best_mean_comes_first_and_unknown_ones_last() -> None:
+    bad, good = seeds([0.1, 0.8], rate="bad"), seeds([0.3, 0.4], rate="good")
+    diverged = seeds([0.0, math.nan], rate="diverged")
+    (missing,) = configurations([job(None, rate="missing", seed="0")])
+    given_order = [diverged, bad, missing, good]
+    assert ranked(given_order, "val/loss") == [good, bad, diverged, missing]
+    assert ranked(given_order, "val/accuracy") == [good, bad, diverged, missing]
+
+
+def test_comparison_worked_by_hand() -> None:
+    # Differences 1, 2, 3 although the values themselves spread ten times as far.
+    comparison = compare(seeds([11, 22, 33], rate="a"), seeds([10, 20, 30], rate="b"), "val/loss")
+    assert comparison is not None
+    assert (comparison.n, comparison.difference) == (3, 2)
+    # Tables of Student's t have three decimals.
+    assert comparison.low == pytest.approx(2 - 4.303 / math.sqrt(3), abs=1e-3)
+    assert comparison.high == pytest.approx(2 + 4.303 / math.sqrt(3), abs=1e-3)
+    assert not comparison.distinguishable
+
+
+@given(st.lists(st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000)), min_size=2))
+def test_comparison_is_the_paired_test_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    first, second = zip(*pairs, strict=True)
+    comparison = compare(seeds([*first], rate="a"), seeds([*second], rate="b"), "val/loss")
+    assert comparison is not None
+    differences = np.subtract(first, second)
+    if np.ptp(differences) == 0:  # SciPy divides by zero here
+        assert comparison.distinguishable == (differences[0] != 0)
+        return
+    result = stats.ttest_rel(first, second)
+    expected = result.confidence_interval(0.95)
+    # Rounding of the mean, beside values of up to a thousand.
+    np.testing.assert_allclose((comparison.low, comparison.high), expected, rtol=1e-9, atol=1e-9)
+    if abs(result.pvalue - 0.05) > 1e-9:
+        assert comparison.distinguishable == (result.pvalue < 0.05)
+
+
+def test_comparison_is_over_common_seeds_alone() -> None:
+    first, second = seeds([5.0, 1.0, 2.0, 4.0], rate="a"), seeds([1.0, 2.0, 9.0], first=1, rate="b")
+    comparison = compare(first, second, "val/loss")
+    assert comparison is not None
+    assert (comparison.n, comparison.difference) == (3, pytest.approx((0 + 0 - 5) / 3, rel=1e-15))
+
+
+@pytest.mark.parametrize("first", [2, 1])
+def test_fewer_than_two_common_seeds_are_not_compared(first: int) -> None:
+    one, other = seeds([1.0, 2.0], rate="a"), seeds([1.0, 2.0], first=first, rate="b")
+    assert compare(one, other, "val/loss") is None
+
+
+def test_configurations_without_seeds_are_not_compared() -> None:
+    one, other = configurations([job(1.0, rate="a"), job(2.0, rate="b")])
+    assert compare(one, other, "val/loss") is None
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_nothing_is_told_apart_by_what_is_not_finite(loss: float) -> None:
+    comparison = compare(seeds([loss, 2.0], rate="a"), seeds([1.0, 1.0], rate="b"), "val/loss")
+    assert comparison is not None
+    assert not comparison.distinguishable
+    assert math.isnan(comparison.low)
+
+
+def test_scipy_is_not_imported_before_there_is_an_interval() -> None:
+    code = (
+        "import sys; from runner.training.statistics import summarize\n"
+        "summarize([0.5]); assert 'scipy' not in sys.modules\n"
+        "summarize([0.5, 0.6]); assert 'scipy.stats' not in sys.modules"
+    )
+    checkout = Path(__file__).resolve().parents[3]
+    subprocess.run([sys.executable, "-c", code], cwd=checkout, check=True)
