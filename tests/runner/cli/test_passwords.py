@@ -1,6 +1,5 @@
 """A server addressed with a password: it is used, and neither said nor written down anywhere."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,8 @@ from tests.runner.tracking.hostile_server import HostileServer
 
 __all__ = ["free_port", "server"]  # pytest finds fixtures by their names here
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 PASSWORD = "pa55w0rd-of-ada"  # noqa: S105  (of nobody)
 TRAINING = ["training.steps=100", "training.evaluate_every=50"]
-
-
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """The program as a package: what it keeps beside a server goes where it is started."""
-    folder = tmp_path / "installed"
-    for name in ("runner", "softnet", "hydra_plugins"):
-        shutil.copytree(CHECKOUT / name, folder / name)
-    shutil.copytree(CHECKOUT / "conf", folder / "runner" / "conf")
-    return folder
 
 
 def with_password(address: str) -> str:
@@ -37,11 +25,7 @@ def files_with_password(folder: Path) -> list[Path]:
 
 
 def test_no_password_is_recorded_or_said(
-    command: Command,
-    installed: Path,
-    server: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    command: Command, checkout: Path, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
@@ -51,7 +35,7 @@ def test_no_password_is_recorded_or_said(
     said = []
 
     def run(*words: str) -> str:
-        done = command(*words, PYTHONPATH=str(installed), MLFLOW_TRACKING_URI="")
+        done = command(*words, MLFLOW_TRACKING_URI="")
         said.append(f"{words}\n{done.stdout}{done.stderr}")
         assert done.returncode == 0, said[-1]
         return done.stdout + done.stderr
@@ -81,7 +65,7 @@ def test_no_password_is_recorded_or_said(
     names = {path.name for path in (tmp_path / "downloaded").rglob("*")}
     assert {"config.yaml", "best.yaml", "plan.jsonl"} <= names
     assert files_with_password(tmp_path / "downloaded") == []
-    assert files_with_password(command.folder) == []
+    assert files_with_password(command.folder) == files_with_password(checkout) == []
     assert [text for text in said if PASSWORD in text.partition("\n")[2]] == []
     assert any(server.replace("http://", "http://ada@") in text for text in said)
 

@@ -1,7 +1,6 @@
 """A sweep whose runs go to a real MLflow server, over HTTP on this machine."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,36 +10,18 @@ from tests.runner.tracking.conftest import free_port, server
 
 __all__ = ["free_port", "server"]  # pytest finds fixtures by their names here
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 SWEEP = ["-m", "training.steps=200", "optimizer.learning_rate=0.01,0.04", "seed=0,1"]
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """The program as a package: what it keeps beside a server goes where it is started.
-
-    From a checkout that would be the checkout's own outputs.
-    """
-    folder = tmp_path / "installed"
-    for name in ("runner", "softnet", "hydra_plugins"):
-        shutil.copytree(CHECKOUT / name, folder / name)
-    shutil.copytree(CHECKOUT / "conf", folder / "runner" / "conf")
-    return folder
-
-
 def test_sweep_is_recorded_on_a_server_and_found_there_again(
-    command: Command,
-    installed: Path,
-    server: str,
-    monkeypatch: pytest.MonkeyPatch,
+    command: Command, checkout: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ):
     import mlflow
 
-    variables = {"MLFLOW_TRACKING_URI": server, "PYTHONPATH": str(installed)}
-    first, again = (command(*SWEEP, **variables) for _ in range(2))
+    first, again = (command(*SWEEP, MLFLOW_TRACKING_URI=server) for _ in range(2))
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     assert "is complete: 4 jobs." in again.stderr
-    assert list(command.folder.glob("outputs/sweeps/*/plan/plan.jsonl"))
+    assert list(checkout.glob("outputs/sweeps/*/plan/plan.jsonl"))
     assert re.search(rf"{server}/#/experiments/\d+", first.stdout)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     client = mlflow.MlflowClient(server)
