@@ -69,7 +69,7 @@ def schema_of(target: type, name: str | None = None, **annotations: object) -> A
         fields[field.name] = (types[field.name], ... if required else field.default)
     base = Settings if name is None else NamedSettings
     title = f"{target.__qualname__.replace('.', '')}Schema"
-    schema: type[Settings[Any]] = create_model(title, __base__=base, **fields)
+    schema: Any = create_model(title, __base__=base, **fields)
     schema.target = target
     return schema
 

@@ -105,7 +105,8 @@ def _locate(
     pydantic puts the name of the section that was chosen into the location, and of the type that
     was tried; a person has written neither as a key.
     """
-    key, field, keys = "", None, ()
+    key, field = "", None
+    keys: Collection[str] = ()
     sections: list[type[BaseModel]] = [model]
     for part in location:
         if isinstance(part, int):
