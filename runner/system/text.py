@@ -41,6 +41,11 @@ def printable(text: object) -> str:
     )
 
 
+def on_one_line(text: str) -> str:
+    """Put a text of any kind on one printable line."""
+    return printable(" ".join(text.split()))
+
+
 def without_passwords(text: object) -> str:
     """Leave out the passwords of the addresses in a text.
 

@@ -34,10 +34,9 @@ ROOMS = {
     ),
     "rich": ("runner.report", "runner.report.progress"),
     "scipy": ("runner.training.statistics",),
-    "joblib": ("runner.jobs.executors.local",),
 }
 # What `runner --help` must not wait for.
-HEAVY = {"joblib", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "rich"}
+HEAVY = {"matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "rich"}
 HEAVY |= {"scipy", "sklearn"}
 IMPORTED_AS = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 PART_OF = {"pydantic_core": "pydantic"}

@@ -20,8 +20,7 @@ from runner.jobs.worker.work import work_on
 from runner.system.environment import environment
 from runner.system.errors import RecordError
 from runner.tracking.records import Original, RecordedModel, end_in_words, is_possible_end
-from runner.training.metrics import Metrics, metrics_of
-from runner.training.run_files import MODEL
+from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import parameter_shapes
 
