@@ -41,11 +41,6 @@ def printable(text: object) -> str:
     )
 
 
-def on_one_line(text: str) -> str:
-    """Put a text of any kind on one printable line."""
-    return printable(" ".join(text.split()))
-
-
 def without_passwords(text: object) -> str:
     """Leave out the passwords of the addresses in a text.
 
@@ -74,6 +69,17 @@ def without_passwords_of(address: str, text: str) -> str:
         for password in (found[2], unquote(found[2])):
             text = text.replace(password, "***") if password else text
     return text
+
+
+def on_one_line(text: str) -> str:
+    r"""Make a text of any kind fit for a line.
+
+    Examples
+    --------
+    >>> on_one_line("loss is not finite\nat step 3")
+    'loss is not finite at step 3'
+    """
+    return printable(" ".join(text.split()))
 
 
 def elide(text: object, limit: int) -> str:
