@@ -18,6 +18,7 @@ from typing import (
     Literal,
     Self,
     TypeVar,
+    cast,
     get_type_hints,
 )
 
@@ -69,7 +70,7 @@ def schema_of(target: type, name: str | None = None, **annotations: object) -> A
         fields[field.name] = (types[field.name], ... if required else field.default)
     base = Settings if name is None else NamedSettings
     title = f"{target.__qualname__.replace('.', '')}Schema"
-    schema: Any = create_model(title, __base__=base, **fields)
+    schema = cast("type[Settings[Any]]", create_model(title, __base__=base, **fields))
     schema.target = target
     return schema
 
