@@ -1,11 +1,13 @@
 """What every test gets: one BLAS thread, a home and an environment of its own, a ready store."""
 
+import inspect
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import hypothesis
 import pytest
@@ -19,12 +21,45 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
 FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
 
+# Who names one of these starts a process: `Command.process` is the runner as one.
+STARTERS = {"Popen", "Process", "check_call", "check_output", "fork", "process"}
+
 # A shell that starts the tests with `&` has them, and every command they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time: a test that fails once fails again.
 hypothesis.settings.register_profile("house", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a process: by what they, their helpers and their fixtures name."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        functions = [getattr(item, "function", None)]
+        for definitions in fixtures.name2fixturedefs.values() if fixtures else ():
+            functions += [definition.func for definition in definitions]
+        names = set[str]()
+        for function in functions:
+            _add_names(function, names)
+        if names & STARTERS or ("subprocess" in names and "run" in names):
+            item.add_marker("process")
+
+
+def _add_names(function: object, names: set[str]) -> None:
+    """Add the globals and attributes that a function of the tests names, or one that it calls."""
+    function = inspect.unwrap(function) if callable(function) else None
+    if not isinstance(function, FunctionType):
+        return
+    codes = [function.__code__]
+    if not {"tests", "test_utils"} & set(Path(codes[0].co_filename).parts):
+        return
+    for code in codes:
+        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
+    new = {name for code in codes for name in code.co_names} - names
+    names |= new
+    for name in new:
+        _add_names(function.__globals__.get(name), names)
 
 
 @contextmanager
