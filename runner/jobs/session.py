@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.jobs.executors.local import n_cores
@@ -38,7 +37,7 @@ from runner.report.announcements import (
     sweep_name,
 )
 from runner.report.progress import progress
-from runner.report.sweep import SweepReport, print_sweep
+from runner.report.sweep import print_sweep
 from runner.system.errors import Terminated
 from runner.training.outcome import Outcome
 
@@ -100,10 +99,16 @@ def run_sweep(plan: Plan) -> list[Outcome]:
         finally:
             # After Ctrl-C too: what is finished by then is worth seeing.
             duration_s = time.monotonic() - started if missing else None
-            report = _report(store, plan, outcomes, duration_s)
-            if was_stopped:
-                report = replace(report, notes=[*report.notes, "Stopped by sweep.fail_fast."])
-            print_sweep(report)
+            stopped = ["Stopped by sweep.fail_fast."] if was_stopped else []
+            print_sweep(
+                sweep_name(plan),
+                [outcomes[position] for position in sorted(outcomes)],
+                n_jobs=len(plan.jobs),
+                metric=plan.first.ranking_metric,
+                where=store.where,
+                duration_s=duration_s,
+                notes=[*points_run_once(plan), *stopped],
+            )
     return [outcomes[position] for position in plan.asked if position in outcomes]
 
 
@@ -195,17 +200,3 @@ def _hear_the_rest(store: Store, plan: Plan, outcomes: dict[int, Outcome]) -> li
     unheard = sorted(recorded.keys() - outcomes.keys())
     outcomes.update((position, recorded[position]) for position in unheard)
     return unheard
-
-
-def _report(
-    store: Store, plan: Plan, outcomes: Mapping[int, Outcome], duration_s: float | None
-) -> SweepReport:
-    return SweepReport(
-        title=sweep_name(plan),
-        outcomes=[outcomes[position] for position in sorted(outcomes)],
-        n_jobs=len(plan.jobs),
-        metric=plan.first.ranking_metric,
-        where=store.where,
-        duration_s=duration_s,
-        notes=points_run_once(plan),
-    )
