@@ -138,8 +138,8 @@ def test_a_configuration_of_which_nothing_finished_is_not_ranked() -> None:
             [*seeds("a", [11, 22, 33]), *seeds("b", [10, 20, 30])],
             "val/loss",
             (
-                "learning_rate=b and learning_rate=a are not distinguishable in val/loss with 3 seeds:"
-                " difference 2.0 [-0.5, 4.5]."
+                "learning_rate=b and learning_rate=a are not distinguishable in val/loss with 3"
+                " seeds: difference 2.0 [-0.5, 4.5]."
             ),
         ),
         (
