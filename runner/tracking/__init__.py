@@ -45,5 +45,6 @@ __all__ = [
     "open_store",
     "store_at",
     "read_file",
+    "store_at",
     "varied_of",
 ]
