@@ -54,5 +54,3 @@ class Executor(Protocol):
             If a worker met one that ends the session, such as a store that fails.
         """
         ...
-
-

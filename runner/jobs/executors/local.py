@@ -198,7 +198,9 @@ class LocalProcesses:
 
 
 def _serve(
-    work: Callable[[Any], Generator[Any, None, None]], connection: Connection, not_ours: Sequence[Connection]
+    work: Callable[[Any], Generator[Any, None, None]],
+    connection: Connection,
+    not_ours: Sequence[Connection],
 ) -> None:
     """Do task after task, until there are no more, or until whoever gives them is gone."""
     # A terminal sends Ctrl-C to all of its processes; the one that feeds us decides what it means.

@@ -295,9 +295,7 @@ class _StackRun:
         return ours and not self._is_trained and not self._task.is_alone and len(self._jobs) > 1
 
 
-def _load(
-    reference: Reference, task: Task, job: TaskJob, prepared: Prepared
-) -> LoadedReference:
+def _load(reference: Reference, task: Task, job: TaskJob, prepared: Prepared) -> LoadedReference:
     experiment = task.planned(job).experiment
     sizes = require_fit(experiment, prepared).layer_sizes
     return load_reference(reference, experiment, job.data_digest, job.split_digest, sizes)
