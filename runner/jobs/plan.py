@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -216,10 +216,8 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     experiments = _checked(jobs)
     configs = [to_plain(experiment) for experiment in experiments]
     choices = [job.choices for job in jobs]
-    if len(jobs) == 1:
-        varied = [_overridden(configs[0], jobs[0])]
-    else:
-        varied = differences(configs, choices)
+    is_lone = len(jobs) == 1
+    varied = [_overridden(configs[0], jobs[0])] if is_lone else differences(configs, choices)
     data_keys = [e.model_dump_json(include={"data", "split"}) for e in experiments]
     planned: dict[int, PlannedJob] = {}
     data = _SharedData()
@@ -298,45 +296,59 @@ def differences(
     >>> differences([{"seed": 0, "rate": 0.1}, {"seed": 0, "rate": 0.5}], [{}, {}])
     [{'rate': '0.1'}, {'rate': '0.5'}]
     """
-    varied: list[dict[str, str]] = [{} for _ in configs]
-
-    def tell(key: str, values: Sequence[str | None], alike: Sequence[object]) -> bool:
-        """Note the values of a key, if they differ among jobs that are alike otherwise."""
-        if len(set(zip(alike, values, strict=True))) == len(set(alike)):
-            return False
-        for job, value in zip(varied, values, strict=True):
-            if value is not None:
-                job[key] = value
-        return True
-
-    none = [None] * len(configs)
+    found = _Differences(len(configs))
     # An experiment chooses of all groups.
     experiment = [options.get("experiment") for options in choices]
-    tell("experiment", experiment, none)
-    groups = dict.fromkeys(group for options in choices for group in options)
-    chosen: dict[str, list[str | None]] = {}
-    for group in groups:
+    found.note("experiment", experiment)
+    groups: dict[str, list[str | None]] = {}
+    for group in dict.fromkeys(group for options in choices for group in options):
         if group not in {"experiment", *_NOT_OF_A_JOB} and all(group in c for c in choices):
-            chosen[group] = [options.get(group) for options in choices]
-            tell(group, chosen[group], experiment)
+            groups[group] = [options.get(group) for options in choices]
+            found.note(group, groups[group], experiment)
+    nothing = [None] * len(configs)
     for section in dict.fromkeys(name for config in configs for name in config):
         values = [config.get(section) for config in configs]
-        if section in {*_NOT_OF_A_JOB, SEED} or all(value == values[0] for value in values):
-            continue
-        alike = list(zip(experiment, chosen.get(section, none), strict=True))
-        if not all(isinstance(value, Mapping) for value in values):
-            tell(section, list(map(as_override_text, values)), alike)
-            continue
-        kinds = [value.get("name") for value in values]
-        was_told = section in varied[0]
-        tell(f"{section}.name" if was_told else section, kinds, alike)
-        within = list(zip(alike, kinds, strict=True))
-        settings = [flatten(value) for value in values]
-        for key in dict.fromkeys(key for job in settings for key in job if key != "name"):
-            texts = [as_override_text(job[key]) if key in job else None for job in settings]
-            tell(f"{section}.{key}", texts, within)
-    tell(SEED, [as_override_text(config.get(SEED)) for config in configs], none)
-    return varied
+        if section not in {*_NOT_OF_A_JOB, SEED} and any(value != values[0] for value in values):
+            options = zip(experiment, groups.get(section, nothing), strict=True)
+            found.note_section(section, values, list(options))
+    found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
+    return found.varied
+
+
+class _Differences:
+    """The settings that differ among jobs, as they are found."""
+
+    def __init__(self, n_jobs: int) -> None:
+        self.varied: list[dict[str, str]] = [{} for _ in range(n_jobs)]
+
+    def note(
+        self,
+        key: str,
+        values: Sequence[str | None],
+        belongs_to: Sequence[Hashable] | None = None,
+    ) -> None:
+        """Note the values of a key, if they differ among jobs that share what it belongs to."""
+        owners = belongs_to or [None] * len(values)
+        if len(set(zip(owners, values, strict=True))) > len(set(owners)):
+            for settings, value in zip(self.varied, values, strict=True):
+                if value is not None:
+                    settings[key] = value
+
+    def note_section(
+        self, section: str, values: Sequence[Any], options: Sequence[Hashable]
+    ) -> None:
+        """Note what differs in one section among jobs that have chosen the same options."""
+        sections = [value for value in values if isinstance(value, Mapping)]
+        if len(sections) < len(values):
+            self.note(section, list(map(as_override_text, values)), options)
+            return
+        names = [settings.get("name") for settings in sections]
+        self.note(f"{section}.name" if section in self.varied[0] else section, names, options)
+        belongs_to = list(zip(options, names, strict=True))
+        flat = [flatten(settings) for settings in sections]
+        for key in dict.fromkeys(key for settings in flat for key in settings if key != "name"):
+            texts = [as_override_text(s[key]) if key in s else None for s in flat]
+            self.note(f"{section}.{key}", texts, belongs_to)
 
 
 def _overridden(config: Mapping[str, Any], job: Job) -> dict[str, str]:
@@ -352,9 +364,12 @@ def _overridden(config: Mapping[str, Any], job: Job) -> dict[str, str]:
             continue
         if key in job.choices:
             varied[key] = job.choices[key]
-        for name, value in settings.items():
-            if name == key or (key not in job.choices and name.startswith(f"{key}.")):
-                varied[name] = value
+        inside = "" if key in job.choices else f"{key}."
+        varied |= {
+            name: value
+            for name, value in settings.items()
+            if name == key or (inside and name.startswith(inside))
+        }
     return varied
 
 
@@ -401,11 +416,7 @@ def _require_shared(first: Experiment, other: Experiment) -> None:
             if value != got:
                 shown = without_passwords(repr(value))
                 rule = f"the same for all jobs of a sweep ({shown}, as in the first)"
-                if isinstance(got, str):
-                    got = without_passwords(got)
-                raise ConfigError(f"{section}.{key}", rule, got)
-
-
-def keys_of(overrides: Iterable[str]) -> set[str]:
-    """Return the dotted keys that overrides set."""
-    return {text.lstrip("+~").partition("=")[0] for text in overrides}
+                is_text = isinstance(got, str)
+                raise ConfigError(
+                    f"{section}.{key}", rule, without_passwords(got) if is_text else got
+                )

@@ -6,7 +6,7 @@ A single run, a sweep and a rerun are one path; what differs between them is in 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,15 +17,18 @@ from runner.jobs.events import (
     Ended,
     Finished,
     Interrupted,
+    JobsEnded,
     Listener,
     Progress,
     Started,
+    WorkerEvent,
 )
 from runner.jobs.executors.interface import Executor
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.comparison import cannot_compare
+from runner.jobs.rerun.request import RerunRequest
 from runner.jobs.stacks import Stack, stacks
-from runner.jobs.sweep.parent_runs import Parent, Rerun, rerun, single_run, sweep
+from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import fail
 from runner.jobs.worker.task import Task, make_task
@@ -49,18 +52,18 @@ class Request:
     is_sweep : bool
         Whether they are a sweep, be it of a single job. A run of its own gets figures and a
         loadable model.
-    rerun : Rerun or None
+    rerun : RerunRequest or None
         What the jobs repeat, where they repeat anything.
     """
 
     plan: Plan
     is_sweep: bool = False
-    rerun: Rerun | None = None
+    rerun: RerunRequest | None = None
 
     @property
     def is_alone(self) -> bool:
         """Whether it is one run, in which whatever fails is raised."""
-        return not self.is_sweep and (self.rerun is None or self.rerun.original_id is None)
+        return not self.is_sweep and (self.rerun is None or self.rerun.parent is None)
 
 
 def run(request: Request, store: Store | None, executor: Executor, listener: Listener) -> Finished:
@@ -194,19 +197,7 @@ class _Session:
         self._executor.add([self._task(s) for s in [*saved, *stacks(plan, rest, n_workers)]])
         try:
             with self._executor, closing(self._executor.events()) as events:
-                for event in events:
-                    match event:
-                        case Ended():
-                            self._take(event)
-                            if self._fails_fast(event):
-                                self._was_stopped = True
-                                break
-                        case Crashed():
-                            self._recover(event)
-                        case _:
-                            if isinstance(event, Begun):
-                                self._begun = event.run_id
-                            self._listener(event)
+                self._follow(events)
         finally:
             # Where the store is what failed, the error that ends all of this says so.
             with suppress(StoreError):
@@ -216,6 +207,23 @@ class _Session:
         if self._was_stopped and self._store is not None:
             self._store.close_abandoned_runs()
             self._take_recorded(self._left)
+        self._listener(JobsEnded())
+
+    def _follow(self, events: Iterable[WorkerEvent | Crashed]) -> None:
+        """Take what ends, and pass the rest on, until all is done or a failure stops the sweep."""
+        for event in events:
+            match event:
+                case Ended():
+                    self._take(event)
+                    if self._fails_fast(event):
+                        self._was_stopped = True
+                        return
+                case Crashed():
+                    self._recover(event)
+                case Begun():
+                    self._begun = event.run_id
+                case _:
+                    self._listener(event)
 
     def end_early(self, error: BaseException) -> None:
         """Report what came of it by the time that an error or a signal ended it."""
@@ -225,7 +233,8 @@ class _Session:
         is_signal = isinstance(error, KeyboardInterrupt | Terminated)
         if self._request.is_sweep or (is_signal and parent.can_go_on()):
             self._listener(Interrupted())
-        if self._request.is_alone and is_signal and not parent.outcomes:
+        is_run = self._request.is_alone and self._request.rerun is None
+        if is_run and is_signal and not parent.outcomes:
             (job,) = parent.plan.jobs
             killed = Outcome(job.name, self._begun, "KILLED", job.varied, {}, "interrupted", 0.0)
             parent.outcomes[0] = killed
@@ -262,7 +271,7 @@ class _Session:
             n_steps = job.shape.settings.n_steps if job.shape else None
             return Started(job.name, 1, n_steps)
         asked = self._request.rerun
-        name = parent.plan.sweep_name if asked is None else asked.original_name or ""
+        name = asked.parent.name if asked and asked.parent else parent.plan.sweep_name
         return Started(name, len(parent.missing))
 
     def _task(self, stack: Sequence[int]) -> Task:

@@ -43,7 +43,6 @@ __all__ = [
     "flattened",
     "leave_stores",
     "open_store",
-    "store_at",
     "read_file",
     "store_at",
     "varied_of",

@@ -5,15 +5,15 @@ To run tasks in another kind of place is one more class of this form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from runner.jobs.events import Crashed, Event, WorkerEvent
+from runner.jobs.events import Crashed, WorkerEvent
 from runner.jobs.worker.task import Task
 
 # The one function that workers call: `runner.jobs.worker.stack_run.run_stack`.
-Work = Callable[[Task], Iterable[WorkerEvent]]
+Work = Callable[[Task], Generator[WorkerEvent, None, None]]
 
 
 class Executor(Protocol):
@@ -21,11 +21,11 @@ class Executor(Protocol):
 
     Attributes
     ----------
-    late : list of Event
+    late : list of WorkerEvent
         What workers reported while they were being ended, after `events` was left.
     """
 
-    late: list[Event]
+    late: list[WorkerEvent]
 
     def __enter__(self) -> Self: ...
 
@@ -45,7 +45,7 @@ class Executor(Protocol):
         """Put tasks behind those that wait, or before them."""
         ...
 
-    def events(self) -> Iterator[WorkerEvent | Crashed]:
+    def events(self) -> Generator[WorkerEvent | Crashed, None, None]:
         """Go through what the tasks yield, as it comes, and through each `Crashed`.
 
         Raises

@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -50,7 +50,7 @@ class InProcess:
         """Put tasks behind those that wait, or before them."""
         _add(self._waiting, tasks, first=first)
 
-    def events(self) -> Iterator[Any]:
+    def events(self) -> Generator[Any, None, None]:
         """Go through what the tasks yield."""
         while self._waiting:
             self._running = self._work(self._waiting.popleft())
@@ -113,7 +113,7 @@ class LocalProcesses:
         """Put tasks behind those that wait, or before them."""
         _add(self._waiting, tasks, first=first)
 
-    def events(self) -> Iterator[Any]:
+    def events(self) -> Generator[Any, None, None]:
         """Go through what the tasks yield, as it comes, and through each `Crashed`.
 
         Raises

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.jobs.events import Ended, Listener, SweepOpened, Waiting
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.comparison import Comparison, Verdict
-from runner.jobs.rerun.verify import Reference, links_to
+from runner.jobs.rerun.request import RerunRequest
+from runner.jobs.rerun.verify import links_to
 from runner.jobs.stacks import Stack
 from runner.jobs.sweep.groups import Groups
 from runner.jobs.sweep.results import store_results
@@ -33,29 +33,6 @@ if TYPE_CHECKING:
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
 _RERUN = "runner.rerun."
-
-
-@dataclass(frozen=True)
-class Rerun:
-    """What a session repeats.
-
-    Parameters
-    ----------
-    references : tuple of Reference
-        The record that each job of the plan repeats.
-    compares : bool
-        Whether results have to be the records'; else settings were changed.
-    original_id, original_name : str or None
-        The sweep or group whose jobs these are; None for a single run.
-    n_unfit : int
-        Further jobs of it, whose records cannot be compared with anything.
-    """
-
-    references: tuple[Reference, ...]
-    compares: bool
-    original_id: str | None = None
-    original_name: str | None = None
-    n_unfit: int = 0
 
 
 class Parent:
@@ -141,9 +118,9 @@ class _Sweep(Parent):
 class _Rerun(Parent):
     """A rerun, of one run or of the jobs of a sweep: nothing is done beforehand."""
 
-    def __init__(self, store: Store | None, plan: Plan, rerun: Rerun) -> None:
+    def __init__(self, store: Store | None, plan: Plan, asked: RerunRequest) -> None:
         super().__init__(plan)
-        self._store, self._rerun = store, rerun
+        self._store, self._asked = store, asked
 
     def take(self, event: Ended) -> None:
         """Take note of a job that has ended, and let its original name it."""
@@ -152,25 +129,25 @@ class _Rerun(Parent):
             outcome, comparison = event.outcome, event.comparison
             if self._store is None or outcome is None or not outcome.run_id:
                 return
-            broke_off = "broke off" if self._rerun.compares else "with other settings"
+            broke_off = "broke off" if self._asked.compares else "with other settings"
             verdict = str(comparison.verdict) if comparison else broke_off
-            original_id = self._rerun.references[event.position].target
+            original_id = self._asked.originals[event.position].source.run_id
             self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
 
     def counts(self) -> dict[str, float]:
         """Return how many jobs have each verdict."""
         verdicts = [comparison.verdict for comparison in self.comparisons.values()]
-        verdicts += [Verdict.CANNOT_COMPARE] * self._rerun.n_unfit
+        verdicts += [Verdict.CANNOT_COMPARE] * len(self._asked.unfit)
         return {f"n_{v.name.lower()}": float(verdicts.count(v)) for v in Verdict}
 
     @property
     def n_jobs(self) -> int:
         """How many jobs were to be repeated."""
-        return len(self.plan.jobs) + self._rerun.n_unfit
+        return len(self.plan.jobs) + len(self._asked.unfit)
 
     def summary(self) -> str:
         """Say in a few words what came of it, as a tag of the original."""
-        if not self._rerun.compares:
+        if not self._asked.compares:
             return "with other settings"
         n_identical = int(self.counts()["n_identical"])
         return f"{n_identical:,} of {self.n_jobs:,} identical"
@@ -267,13 +244,13 @@ def _run_in_groups(
 
 
 @contextmanager
-def rerun(store: Store | None, plan: Plan, asked: Rerun) -> Iterator[Parent]:
+def rerun(store: Store | None, plan: Plan, asked: RerunRequest) -> Iterator[Parent]:
     """Open the rerun of one run, or of a sweep, which has a run of its own in the store."""
     parent = _Rerun(store, plan, asked)
-    if store is None or asked.original_id is None:
+    if store is None or asked.parent is None:
         yield parent
         return
-    original_id, name = asked.original_id, asked.original_name or ""
+    original_id, name = asked.parent.run_id, asked.parent.name
     tags = links_to(original_id, store.experiment_id) | {"runner.kind": "rerun"}
     with _recorded(store, lambda: store.start_run(name, {}, tags), dict) as run:
         parent.run_id = run.run_id

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from runner.config import SCHEMA, to_plain
+from runner.config import to_plain
 from runner.jobs.events import Ended
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
@@ -65,7 +65,6 @@ def begin_run(
     tags = {
         "runner.kind": "run",
         "runner.key": job.key,
-        "runner.schema": str(SCHEMA),
         "runner.varied": json.dumps(dict(job.varied)),
         "runner.choices": json.dumps(dict(job.choices)),
         "runner.data_digest": job.data_digest,
@@ -76,7 +75,7 @@ def begin_run(
     if task.sweep_id is not None:
         tags["runner.sweep"] = task.sweep_id
     if job.reference is not None:
-        tags |= links_to(job.reference.run_id, store.experiment_id)
+        tags |= links_to(job.reference.target, store.experiment_id)
     more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
     params = to_plain(task.planned(job).experiment)
     return store.start_run(job.name, params, tags, job.parent_run_id, started_s, **more)

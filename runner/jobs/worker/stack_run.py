@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from runner.jobs.events import Begun, Ended, Progress, Resumed, WorkerEvent
-from runner.jobs.rerun.comparison import Comparison, cannot_compare
+from runner.jobs.rerun.comparison import cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.worker.recording import (
     begin_run,
@@ -75,16 +75,9 @@ def run_stack(task: Task) -> Events:
         for job in task.wanted:
             yield fail(store, task, job, str(error))
         return
-    references: dict[int, LoadedReference] = {}
-    for job in task.jobs:
-        try:
-            if job.reference is not None and job.reference.compares:
-                references[job.position] = _load(job.reference, task, job, prepared)
-        except RecordError as error:
-            if task.is_alone:
-                raise
-            yield Ended(job.position, None, cannot_compare(str(error)))
-            task = task.only({other.position for other in task.jobs} - {job.position})
+    references, unfit = _load_references(task, prepared)
+    yield from unfit
+    task = task.only({job.position for job in task.jobs} - {event.position for event in unfit})
     if not task.jobs:
         return
     stack = _StackRun(task, store, prepared, references)
@@ -295,10 +288,25 @@ class _StackRun:
         return ours and not self._is_trained and not self._task.is_alone and len(self._jobs) > 1
 
 
-def _load(reference: Reference, task: Task, job: TaskJob, prepared: Prepared) -> LoadedReference:
-    experiment = task.planned(job).experiment
-    sizes = require_fit(experiment, prepared).layer_sizes
-    return load_reference(reference, experiment, job.data_digest, job.split_digest, sizes)
+def _load_references(
+    task: Task, prepared: Prepared
+) -> tuple[dict[int, LoadedReference], list[Ended]]:
+    """Read the records that jobs repeat, by position; those of no use end their jobs."""
+    loaded: dict[int, LoadedReference] = {}
+    unfit: list[Ended] = []
+    for job in task.jobs:
+        if job.reference is None or not job.reference.compares:
+            continue
+        experiment = task.planned(job).experiment
+        sizes = require_fit(experiment, prepared).layer_sizes
+        digests = job.data_digest, job.split_digest
+        try:
+            loaded[job.position] = load_reference(job.reference, experiment, *digests, sizes)
+        except RecordError as error:
+            if task.is_alone:
+                raise
+            unfit.append(Ended(job.position, None, cannot_compare(str(error))))
+    return loaded, unfit
 
 
 def _environment() -> str:
