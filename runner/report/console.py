@@ -28,10 +28,9 @@ from runner.report.announcements import (
     say_start,
     say_wait,
     say_way_back,
-    sweep_name,
 )
 from runner.report.progress import ProgressBar
-from runner.report.rerun import print_rerun, report_of
+from runner.report.rerun import report_rerun
 from runner.report.runs import print_run
 from runner.report.sweep import print_sweep
 from runner.system.terminal import say
@@ -118,7 +117,7 @@ class Console:
         self._close_bar()
         if self.rerun is not None:
             self.has_printed = True
-            print_rerun(report_of(self.rerun, event))
+            report_rerun(self.rerun, event)
 
     def _print_results(self, event: Finished) -> None:
         if self.rerun is not None:
@@ -133,7 +132,7 @@ class Console:
             return
         stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
         print_sweep(
-            sweep_name(event.plan),
+            event.plan.sweep_name,
             [event.outcomes[position] for position in sorted(event.outcomes)],
             n_jobs=len(event.plan.jobs),
             metric=event.plan.first.ranking_metric,
