@@ -33,7 +33,7 @@ from runner.report.announcements import (
 from runner.report.progress import ProgressBar
 from runner.report.rerun import print_rerun, report_of
 from runner.report.runs import print_run
-from runner.report.sweep import SweepReport, print_sweep
+from runner.report.sweep import print_sweep
 from runner.system.terminal import say
 
 
@@ -133,13 +133,11 @@ class Console:
             return
         stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
         print_sweep(
-            SweepReport(
-                title=sweep_name(event.plan),
-                outcomes=[event.outcomes[position] for position in sorted(event.outcomes)],
-                n_jobs=len(event.plan.jobs),
-                metric=event.plan.first.ranking_metric,
-                where=where,
-                duration_s=event.duration_s,
-                notes=[*points_run_once(event.plan), *stopped],
-            )
+            sweep_name(event.plan),
+            [event.outcomes[position] for position in sorted(event.outcomes)],
+            n_jobs=len(event.plan.jobs),
+            metric=event.plan.first.ranking_metric,
+            where=where,
+            duration_s=event.duration_s,
+            notes=[*points_run_once(event.plan), *stopped],
         )
