@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from runner.config import to_plain
+from runner.config import SCHEMA, to_plain
 from runner.jobs.events import Ended
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
@@ -65,6 +65,7 @@ def begin_run(
     tags = {
         "runner.kind": "run",
         "runner.key": job.key,
+        "runner.schema": str(SCHEMA),
         "runner.varied": json.dumps(dict(job.varied)),
         "runner.choices": json.dumps(dict(job.choices)),
         "runner.data_digest": job.data_digest,
