@@ -57,7 +57,7 @@ def say_resumed(n_jobs: int, step: int) -> None:
     say(f"{count(n_jobs, 'job')} {'goes' if n_jobs == 1 else 'go'} on from step {step:,}.")
 
 
-def say_way_back() -> None:
+def say_resume_hint() -> None:
     """Say which command goes on with what was interrupted."""
     program = Path(sys.argv[0]).name
     words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
@@ -69,8 +69,10 @@ def say_way_back() -> None:
 
 def points_run_once(plan: Plan) -> list[str]:
     """Say how many points of a sweep are no jobs of their own; nothing where all are."""
-    n = plan.n_duplicates
-    return [f"{count(n, 'point')} {'is' if n == 1 else 'are'} given again, and run once."] if n else []
+    if not plan.n_duplicates:
+        return []
+    are = "is" if plan.n_duplicates == 1 else "are"
+    return [f"{count(plan.n_duplicates, 'point')} {are} given again, and run once."]
 
 
 def print_plan(
