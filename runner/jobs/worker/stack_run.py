@@ -118,7 +118,7 @@ class _StackRun:
         self._task, self._store, self._prepared = task, store, prepared
         self._references = references
         self._jobs = [task.planned(job) for job in task.jobs]
-        self._training = self._from_the_start()
+        self._training: StackTraining
         self._open: dict[int, RecordedRun] = {}
         self._is_trained = False
         self._n_logged = 0
@@ -131,6 +131,7 @@ class _StackRun:
         return StackTraining(self._prepared, [job.experiment for job in self._jobs])
 
     def __enter__(self) -> Self:
+        self._training = self._from_the_start()
         return self
 
     def __exit__(

@@ -63,17 +63,17 @@ def plan(*changes: dict[str, object]) -> Plan:
     return make_plan([job(**each) for each in changes])
 
 
-def task(store: Store | None, made: Plan, stack: Sequence[int] = (), **more: Any) -> Task:
+def task(store: Store | None, made: Plan, stack: Sequence[int] = (), **more: object) -> Task:
     """Make the task of some jobs of a plan, by default of all.
 
     They are those of a sweep whose run need not exist, unless they are `is_alone`.
     """
-    given = {"sweep_id": None if more.get("is_alone") else "5" * 32, **more}
+    given: dict[str, Any] = {"sweep_id": None if more.get("is_alone") else "5" * 32, **more}
     address = None if store is None else address_of(store)
     return make_task(made, stack or range(len(made.jobs)), store=address, **given)
 
 
-def work(store: Store, made: Plan, stack: Sequence[int] = (), **more: Any) -> list[WorkerEvent]:
+def work(store: Store, made: Plan, stack: Sequence[int] = (), **more: object) -> list[WorkerEvent]:
     return list(run_stack(task(store, made, stack, **more)))
 
 

@@ -40,13 +40,13 @@ def status(store: Store) -> tuple[str, str | None]:
     return run.info.status, run.data.tags.get("runner.failure")
 
 
-def begin(store: Store, started_s: float | None = None, **changes: Any) -> RecordedRun:
+def begin(store: Store, started_s: float | None = None, **changes: object) -> RecordedRun:
     """Begin the run of a job that is alone."""
     one = task(store, plan(changes), is_alone=True)
     return begin_run(store, one, one.jobs[0], started_s=started_s)
 
 
-def record(store: Store, *, with_pictures: bool = False, **changes: Any) -> Outcome:
+def record(store: Store, *, with_pictures: bool = False, **changes: object) -> Outcome:
     """Train a job, and record all of it."""
     one = task(store, plan(changes), is_alone=True)
     planned = one.planned(one.jobs[0])
