@@ -1,8 +1,4 @@
-"""The typed schema of an experiment: the plain dict in, a frozen Experiment or one error out.
-
-Knows softnet's registries and the names of the YAML; not where a dict comes from, nor what data
-look like.
-"""
+"""The typed schema of an experiment: a plain dict in, a frozen Experiment or one error out."""
 
 from runner.config.data import (
     BlobsData,
@@ -17,16 +13,25 @@ from runner.config.data import (
     TutorialData,
 )
 from runner.config.fingerprint import (
+    SCHEMA,
     configuration_key,
     fingerprint,
     fingerprint_of,
+    read_recorded,
+)
+from runner.config.plain import (
+    as_override_text,
+    flatten,
+    from_json,
+    to_json,
     to_plain,
     to_yaml,
 )
-from runner.config.messages import without_groups
+from runner.config.rules import without_groups
 from runner.config.schema import Experiment
 
 __all__ = [
+    "SCHEMA",
     "BlobsData",
     "BundledData",
     "DataConfig",
@@ -38,9 +43,14 @@ __all__ = [
     "SpiralsData",
     "SplitConfig",
     "TutorialData",
+    "as_override_text",
     "configuration_key",
     "fingerprint",
     "fingerprint_of",
+    "flatten",
+    "from_json",
+    "read_recorded",
+    "to_json",
     "to_plain",
     "to_yaml",
     "without_groups",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.system import garbage
+from runner.system.environment import allow_garbage_collection
 from runner.system.errors import StoreError
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import sqlite
@@ -17,6 +18,69 @@ from runner.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """A store and an experiment in it as plain data, from which a worker opens the store.
+
+    Parameters
+    ----------
+    uri : str
+        For MLflow, without a password.
+    experiment_id, experiment : str
+        The MLflow experiment that runs go to.
+    is_named, is_trusted : bool
+        As in `Store`.
+    """
+
+    uri: str
+    experiment_id: str
+    experiment: str
+    is_named: bool
+    is_trusted: bool
+
+
+# The store that this process used last; a fork inherits it, with the password in its address.
+_last: dict[StoreAddress, Store] = {}
+
+
+def address_of(store: Store) -> StoreAddress:
+    """Return the address of a store, and keep it for `store_at` in this process and its forks."""
+    address = StoreAddress(
+        store.address.shown,
+        store.experiment_id,
+        store.experiment,
+        store.is_named,
+        store.is_trusted,
+    )
+    _last.clear()
+    _last[address] = store
+    return address
+
+
+def store_at(address: StoreAddress) -> Store:
+    """Return the store at an address, opened unless this process has it already."""
+    if address not in _last:
+        resolved = resolve(address.uri)
+        store = Store(
+            resolved,
+            connect(resolved),
+            address.experiment_id,
+            address.experiment,
+            is_named=address.is_named,
+            is_trusted=address.is_trusted,
+        )
+        _last.clear()
+        _last[address] = store
+    return _last[address]
+
+
+def leave_stores() -> None:
+    """Close the stores of this process; for forks, at whose end no exit handler runs."""
+    for store in _last.values():
+        store.leave()
+    _last.clear()
 
 
 def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
@@ -124,10 +188,10 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
     with store_errors(address.uri):
         client = MlflowClient(uri)
         engine = sqlite.engine_of(client)
-        if engine is not None and database is not None:
+        if engine is not None:
             sqlite.tune(engine)
     # All that a command imports before its results is imported now.
-    garbage.allow()
+    allow_garbage_collection()
     raise_what_was_swallowed()
     return client
 

@@ -64,8 +64,8 @@ class Store:
         self.client = client
         self.experiment_id = experiment_id
         self.experiment = experiment
-        self._is_named = is_named
-        self._is_trusted = is_trusted
+        self.is_named = is_named
+        self.is_trusted = is_trusted
         self._guard: ArtifactGuard | None = None
         self._presence: Presence | None = None
 
@@ -90,7 +90,7 @@ class Store:
         """How a person gets to see the runs: a link, or the command that shows them."""
         if self.address.is_server:
             return experiment_link(self.address.shown, self.experiment_id)
-        if self._is_named:
+        if self.is_named:
             return f"runner ui --uri {shlex.quote(self.address.shown)}"
         return f"runner ui  ({self.address.shown})"
 
@@ -109,9 +109,9 @@ class Store:
             if self.address.database is not None:
                 sqlite.require_writable(self.address.database)
             guard = ArtifactGuard(
-                self.client, self.address, self.experiment, is_trusted=self._is_trusted
+                self.client, self.address, self.experiment, is_trusted=self.is_trusted
             )
-            if not self._is_trusted:
+            if not self.is_trusted:
                 with store_errors(self.address.uri):
                     experiment = self.client.get_experiment(self.experiment_id)
                 guard.allowed(str(experiment.artifact_location))
@@ -197,21 +197,19 @@ class Store:
 
     @contextmanager
     def in_a_fork(self) -> Iterator[None]:
-        """Use the store in a process that was forked from the one that opened it.
-
-        Its database connections belong to the other process, and no exit handler runs at the end of
-        a fork. Connections to a server are made anew in each process by themselves.
-        """
-        engine = sqlite.engine_of(self.client)
-        if engine is not None:
-            engine.dispose(close=False)
+        """Use the store in a process that was forked from the one that opened it."""
         try:
             yield
         finally:
-            if self._presence is not None:
-                self._presence.leave()
-            if engine is not None:
-                engine.dispose()
+            self.leave()
+
+    def leave(self) -> None:
+        """Close the connections, and end the presence of this process."""
+        if self._presence is not None:
+            self._presence.leave()
+        engine = sqlite.engine_of(self.client)
+        if engine is not None:
+            engine.dispose()
 
     def log_model(
         self,

@@ -228,15 +228,16 @@ def engine_of(client: MlflowClient) -> Engine | None:
 
 @cache
 def tune(engine: Engine) -> None:
-    """Make the connections of this process flush rarely, and close them before forks and the exit.
+    """Make SQLite's connections flush rarely; close a database's before forks and at the exit.
 
-    MLflow has one engine per SQLite store in a process.
+    MLflow has one engine per database in a process.
     """
     from sqlalchemy import event
 
-    event.listen(engine, "connect", _flush_rarely)
-    engine.dispose()  # connections that are open already are opened again
-    # SQLite forbids to use a connection, or even to close it, in a process that inherited it.
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _flush_rarely)
+        engine.dispose()  # connections that are open already are opened again
+    # A process must not use, or even close, a connection that it inherited.
     os.register_at_fork(before=engine.dispose)
     # The last connection to close puts the log back into the database, which is then a single file
     # again; MLflow leaves its connections to the garbage collector, which closes none at the exit.

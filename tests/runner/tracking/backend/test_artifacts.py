@@ -337,20 +337,29 @@ def test_a_rerun_may_go_where_mlflow_puts_its_own(embedded: Store) -> None:
     looked_up(embedded).settle()
 
 
-@pytest.mark.parametrize(
-    ("table", "column"), [("runs", "artifact_uri"), ("logged_models", "artifact_location")]
-)
-def test_a_database_that_changes_a_location_later_is_refused(
-    table: str, column: str, embedded: Store
+def change_at_creation(store: Store, table: str, column: str) -> None:
+    change = f"UPDATE {table} SET {column} = 's3://bucket/x'"  # noqa: S608  (our own words)
+    execute(store, f"CREATE TRIGGER t AFTER INSERT ON {table} BEGIN {change}; END")
+
+
+def test_a_database_that_changes_the_location_of_a_run_is_not_followed(
+    embedded: Store, tmp_path: Path
 ) -> None:
     store = looked_up(embedded)
-    store.settle()
-    change = f"UPDATE {table} SET {column} = 's3://bucket/x'"  # noqa: S608  (our own words)
-    execute(embedded, f"CREATE TRIGGER t AFTER INSERT ON {table} BEGIN {change}; END")
-    with pytest.raises(RecordError, match="its artifacts must go below .*, got 's3://bucket/x'"):
-        store.log_model(store.start_run("x", {}, {}), None, {}, "")  # type: ignore[arg-type]
-    (run, _) = store.client.search_runs([store.experiment_id])
-    assert run.info.status == ("FAILED" if table == "runs" else "RUNNING")
+    change_at_creation(embedded, "runs", "artifact_uri")
+    run_id = send(store, tmp_path / "sent")
+    assert (tmp_path / "artifacts" / "test" / run_id / "artifacts" / "a.txt").is_file()
+    with pytest.raises(RecordError, match=r"its artifacts must go below .*, got 's3://bucket/x'"):
+        store.reopen_run(run_id)
+    assert store.client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_database_that_changes_the_location_of_a_model_is_refused(embedded: Store) -> None:
+    store = looked_up(embedded)
+    change_at_creation(embedded, "logged_models", "artifact_location")
+    run = store.start_run("x", {}, {})
+    with pytest.raises(RecordError, match=r"its artifacts must go below .*, got 's3://bucket/x'"):
+        store.log_model(run, None, {}, "")  # type: ignore[arg-type]  # it is refused before
 
 
 def answering(location: str, created: str) -> Callable[[str], Answer]:

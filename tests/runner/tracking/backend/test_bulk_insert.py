@@ -97,7 +97,7 @@ def test_an_untested_mlflow_writes_for_itself(
 
 
 def test_the_installed_mlflow_is_the_one_that_is_tested(embedded: Store) -> None:
-    # When this fails, see whether its log_batch still leaves the same rows, and name its version above.
+    # When this fails, see whether its log_batch leaves the same rows, and set _TESTED_MLFLOW.
     assert bulk_insert._is_tested(embedded.client)
 
 
