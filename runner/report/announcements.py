@@ -35,9 +35,6 @@ def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
     name, jobs = sweep_name(plan), count(len(plan.jobs), "job")
     n_failed = _n_failed(done[position] for position in plan.asked if position in done)
     n_to_run = sum(position not in done for position in plan.asked)
-    if plan.replaced:
-        before = count(len(plan.replaced), "job")
-        say(f"{name}: {before} had other data before, or none that could be read.")
     if is_new:
         say(f"{name}: {jobs} to run.")
     elif n_failed and not n_to_run:
@@ -80,12 +77,6 @@ def points_run_once(plan: Plan) -> list[str]:
     lines = []
     if n := plan.n_duplicates:
         lines.append(f"{count(n, 'point')} {'is' if n == 1 else 'are'} given again, and run once.")
-    if n := plan.n_alike:
-        alike = "is like another" if n == 1 else "are like others"
-        lines.append(
-            f"{count(n, 'point')} {alike} in all but the name or the path of equal data, "
-            "and run once."
-        )
     return lines
 
 

@@ -13,6 +13,7 @@ from runner.jobs.events import (
     Event,
     Finished,
     Interrupted,
+    JobsEnded,
     Noted,
     Progress,
     Resumed,
@@ -20,6 +21,7 @@ from runner.jobs.events import (
     SweepOpened,
     Waiting,
 )
+from runner.jobs.rerun.request import RerunRequest
 from runner.report.announcements import (
     points_run_once,
     say_resumed,
@@ -29,8 +31,9 @@ from runner.report.announcements import (
     sweep_name,
 )
 from runner.report.progress import ProgressBar
+from runner.report.rerun import print_rerun, report_of
 from runner.report.runs import print_run
-from runner.report.sweep import SweepReport, print_sweep
+from runner.report.sweep import print_sweep
 from runner.system.terminal import say
 
 
@@ -49,6 +52,8 @@ class Console:
         self._per_job = 1.0
         self._left = 0.0
         self._is_sweep = False
+        self.rerun: RerunRequest | None = None
+        self.has_printed = False
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +82,8 @@ class Console:
                 say_start(event.plan, event.done, is_new=event.is_new)
             case Noted():
                 say(event.text)
+            case JobsEnded():
+                self._close_bar()
             case Interrupted():
                 self._close_bar()
                 say_way_back()
@@ -106,7 +113,18 @@ class Console:
             self._bar.close()
             self._bar = None
 
+    def print_rerun(self, event: Finished | None) -> None:
+        """Print what came of a rerun; `event` is None where nothing could be run."""
+        self._close_bar()
+        if self.rerun is not None:
+            self.has_printed = True
+            print_rerun(report_of(self.rerun, event))
+
     def _print_results(self, event: Finished) -> None:
+        if self.rerun is not None:
+            if event.outcomes or event.comparisons or self.rerun.unfit:
+                self.print_rerun(event)
+            return
         where = event.where or ""
         if not self._is_sweep:
             for outcome in event.outcomes.values():
@@ -115,13 +133,11 @@ class Console:
             return
         stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
         print_sweep(
-            SweepReport(
-                title=sweep_name(event.plan),
-                outcomes=[event.outcomes[position] for position in sorted(event.outcomes)],
-                n_jobs=len(event.plan.jobs),
-                metric=event.plan.first.ranking_metric,
-                where=where,
-                duration_s=event.duration_s,
-                notes=[*points_run_once(event.plan), *stopped],
-            )
+            sweep_name(event.plan),
+            [event.outcomes[position] for position in sorted(event.outcomes)],
+            n_jobs=len(event.plan.jobs),
+            metric=event.plan.first.ranking_metric,
+            where=where,
+            duration_s=event.duration_s,
+            notes=[*points_run_once(event.plan), *stopped],
         )

@@ -10,10 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from runner.config import to_plain
+from runner.jobs.events import Finished
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
+from runner.jobs.rerun.comparison import cannot_compare
+from runner.jobs.rerun.request import RerunRequest
 from runner.report.table import LONGEST_NAME, Column, Printer, printing
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide
+from runner.tracking import flattened
 
 # Of a sweep, this many jobs of each kind are printed in full.
 _MOST_JOBS = 20
@@ -98,6 +103,82 @@ class RerunReport:
     notes: Sequence[str]
     where: str | None
     duration_s: float
+
+
+def report_of(asked: RerunRequest, finished: Finished | None) -> RerunReport:
+    """Sum up a rerun; `finished` is None where none of its records was of any use."""
+    lines = [] if finished is None else _lines(asked, finished)
+    compared = len(lines) + len(asked.unfit)
+    lines += [RerunLine(s.name, cannot_compare(why), None) for s, why in asked.unfit]
+    n_planned = 0 if finished is None else len(finished.plan.jobs)
+    is_interrupted = finished is not None and finished.was_interrupted
+    n_missing = n_planned + len(asked.unfit) - compared if is_interrupted else 0
+    options, recording = asked.options, asked.recording
+    outcomes = [] if finished is None else list(finished.outcomes.values())
+    if asked.parent is not None:
+        ids = (finished and finished.run_id) or "", asked.parent.run_id
+    else:
+        ids = outcomes[0].run_id if outcomes else "", asked.originals[0].source.run_id
+    return RerunReport(
+        title=asked.parent.name if asked.parent else "",
+        lines=lines,
+        is_single=asked.parent is None,
+        differences=asked.environment_differences(finished.comparisons) if finished else None,
+        n_in_all=asked.n_in_all,
+        n_missing=n_missing,
+        is_sample=options.sample is not None and options.sample < asked.n_in_all,
+        tolerance=options.tolerance,
+        ids=ids,
+        notes=_notes(asked, len(lines), n_missing, is_interrupted=is_interrupted),
+        where=recording.where if recording and finished else None,
+        duration_s=(finished and finished.duration_s) or 0.0,
+    )
+
+
+def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
+    lines = []
+    for position, original in enumerate(asked.originals):
+        outcome = finished.outcomes.get(position)
+        comparison = finished.comparisons.get(position)
+        if outcome is None and comparison is None:
+            continue  # an interrupt left no time for it
+        job = finished.plan.jobs[position]
+        settings: list[tuple[str, str, str]] = []
+        metrics: list[tuple[str, float | None, float | None]] = []
+        if comparison is None and outcome is not None:
+            now = flattened(to_plain(job.experiment))
+            settings = differing_settings(flattened(to_plain(original.experiment)), now)
+            # Where equal data were found is no setting that somebody changed.
+            if original.source.tags.get("runner.data_digest") == job.data_digest:
+                settings = [row for row in settings if row[0] != "data.path"]
+            before, after = original.source.final, outcome.metrics
+            names = dict.fromkeys([*after, *before])
+            metrics = [(name, before.get(name), after.get(name)) for name in names]
+        name = job.name if outcome is not None else original.source.name
+        failure = outcome.failure if outcome else None
+        lines.append(RerunLine(name, comparison, failure, settings, metrics))
+    return lines
+
+
+def _notes(asked: RerunRequest, n_done: int, n_missing: int, *, is_interrupted: bool) -> list[str]:
+    notes = []
+    if is_interrupted:
+        done = "compared" if asked.compares else "run"
+        notes.append(
+            f"Interrupted: {n_done:,} of {count(n_done + n_missing, 'job')} were {done}. What "
+            "was on record before is as it was."
+        )
+    sample = asked.options.sample
+    n_taken = asked.n_in_all if sample is None else min(sample, asked.n_in_all)
+    n_equal = n_taken - len(asked.unfit) - len(asked.originals)
+    if n_equal and asked.plan is not None:
+        notes.append(
+            f"{count(n_taken, 'job')}, of which {n_equal:,} have become equal to others by the "
+            "change, and were run once."
+        )
+    if asked.store is None and not asked.options.check:
+        notes.append("Nothing was recorded: a folder has no store.")
+    return notes
 
 
 def print_rerun(report: RerunReport, file: TextIO | None = None) -> None:
