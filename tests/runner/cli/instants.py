@@ -10,18 +10,19 @@ import signal
 STACK = "runner.jobs.worker.stack_run"
 SHOWN_AFTER = f"{STACK}._SHOWN_AFTER_S"
 SAVED_EVERY = f"{STACK}._SAVED_EVERY_S"
-LOGGED = f"{STACK}.StackAtWork._log"  # a method: metrics of the stack's shown runs are logged
-ENDED = f"{STACK}.Ended"  # the event of a job that has ended: position, outcome, ...
+LOGGED = f"{STACK}._StackRun._log"  # a method: logs the metrics of its `_open` runs
+# The event of a job that has ended, where workers make one: position, outcome, ...
+ENDED = (f"{STACK}.Ended", "runner.jobs.worker.recording.Ended")
 EXECUTOR = "runner.jobs.executors.local"
 GRACE = f"{EXECUTOR}._GRACE_S"
 ON_SIGTERM = f"{EXECUTOR}.raise_on_sigterm"  # called by workers
-END_WORKERS = f"{EXECUTOR}.Engine._end"
-# Called by the session: when all is planned, when there is a sweep, for each complete group, and
-# when all jobs are done.
-PLANNED = "runner.jobs.session.say_start"
-BEGUN = "runner.jobs.session.SweepFolder.write_plan"
-GROUP_COMPLETE = "runner.jobs.session.Groups.complete"
-JOBS_DONE = "runner.jobs.session.store_results"
+END_WORKERS = f"{EXECUTOR}.LocalProcesses._end"
+# Called when all is planned, when there is a sweep, for each job that has ended, and for all jobs.
+SWEEP = "runner.jobs.sweep.parent_runs"
+PLANNED = f"{SWEEP}._begin_sweep"
+BEGUN = f"{SWEEP}.SweepFolder.write_plan"
+JOB_ENDED = f"{SWEEP}.Groups.complete"
+JOBS_DONE = f"{SWEEP}.store_results"
 
 KILL_ALL = "os.killpg(0, signal.SIGKILL)"
 STOP_ALL = "os.killpg(0, signal.SIGSTOP)"
@@ -71,7 +72,7 @@ def when_shown(act: str) -> str:
 def log_and_act(log):
     def wrapped(self):
         log(self)
-        if self._runs and is_first("shown"):
+        if self._open and is_first("shown"):
             {act}
     return wrapped
 replace({LOGGED!r}, log_and_act)
@@ -109,7 +110,8 @@ def end_or_stand_still(ended):
                 time.sleep(0.1)  # in turns: a signal just before one is dealt with after it
         return ended(position, outcome, *more)
     return wrapped
-replace({ENDED!r}, end_or_stand_still)
+for name in {ENDED!r}:
+    replace(name, end_or_stand_still)
 """
 
 

@@ -65,16 +65,19 @@ def rerun_folder(folder: Path, *arguments: str, **variables: str) -> Ended:
 
 
 def moved(command: Command, to: Path) -> Command:
-    """Copy a store that is not where it was made any more, for one test to change."""
-    places = [to / name for name in ("here", "store", "scratch")]
-    places[0].mkdir(parents=True)
-    places[2].mkdir()
-    shutil.copytree(command.store, places[1])
-    return Command(*places)
+    """Copy a store with its artifacts, for one test to change."""
+    copy = Command(*(to / name for name in ("here", "store", "scratch")))
+    copy.folder.mkdir(parents=True)
+    copy.scratch.mkdir()
+    shutil.copytree(command.store, copy.store)
+    for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+        statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608  (our words)
+        execute(copy, statement, str(command.store), str(copy.store))
+    return copy
 
 
 def artifacts(command: Command, run: Recorded) -> Path:
-    """Return the folder of a run's artifacts in a store that may have been moved."""
+    """Return the folder of a run's artifacts in a store that may be a copy."""
     (folder,) = command.store.glob(f"artifacts/*/{run.run_id}/artifacts")
     return folder
 

@@ -9,8 +9,8 @@ import pytest
 from tests.runner.cli.instants import (
     BEGUN,
     DEAF_WORKERS,
-    GROUP_COMPLETE,
     INTERRUPT,
+    JOB_ENDED,
     JOBS_DONE,
     KILL_ALL,
     KILL_WORKER,
@@ -103,8 +103,8 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
     instants = {
         "before the first run": (PLANNED, 1),
         "when there is a sweep": (BEGUN, 1),
-        "when there is a job": (GROUP_COMPLETE, 1),
-        "after some more": (GROUP_COMPLETE, 8),
+        "when there is a job": (JOB_ENDED, 1),
+        "after some more": (JOB_ENDED, 8),
         "when only the sum is missing": (JOBS_DONE, 1),
     }
     if number != signal.SIGKILL:
