@@ -30,8 +30,8 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(how: str, command: Command):
     name, *lines = [" ".join(line.split()) for line in ended.stdout.splitlines()]
     assert name.endswith(": 6 jobs")
     assert lines[:4] == [
-        "seed 3 values: 0, 1, 2",
         "optimizer.learning_rate 2 values: 0.01, 0.04",
+        "seed 3 values: 0, 1, 2",
         "2 points are given again, and run once.",
         "0 done, 6 to run",
     ]
