@@ -6,9 +6,9 @@ from runner.config import to_plain
 from runner.jobs.rerun.repetition import Repeated, Repetition, exit_code
 from runner.jobs.rerun.request import Options, request
 from runner.jobs.rerun.session import run_request
-from runner.report import count
 from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
 from runner.system.errors import Terminated
+from runner.system.formatting import count
 from runner.system.terminal import say
 from runner.tracking import flattened
 

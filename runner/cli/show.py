@@ -11,7 +11,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runner.report import SweepLine, SweepReport, print_overview, print_sweep, write_csv
+from runner.jobs.sweep.spreadsheet import write_csv
+from runner.report import SweepLine, SweepReport, print_overview, print_sweep
 from runner.system.errors import CommandError, ConfigError, nearest
 from runner.system.text import printable
 from runner.training.outcome import best_first, by_settings

@@ -16,14 +16,16 @@ from runner.config.data import (
     SplitConfig,
     TutorialData,
 )
-from runner.config.fingerprint import (
-    configuration_key,
-    fingerprint,
-    fingerprint_of,
+from runner.config.fingerprint import configuration_key, fingerprint, fingerprint_of
+from runner.config.messages import without_groups
+from runner.config.plain import (
+    as_override_text,
+    flatten,
+    from_json,
+    to_json,
     to_plain,
     to_yaml,
 )
-from runner.config.messages import without_groups
 from runner.config.schema import Experiment
 
 __all__ = [
@@ -38,9 +40,13 @@ __all__ = [
     "SpiralsData",
     "SplitConfig",
     "TutorialData",
+    "as_override_text",
     "configuration_key",
     "fingerprint",
     "fingerprint_of",
+    "flatten",
+    "from_json",
+    "to_json",
     "to_plain",
     "to_yaml",
     "without_groups",

@@ -3,21 +3,14 @@
 It must not know where results come from: it sees outcomes. rich is imported when it prints.
 """
 
-from runner.jobs.sweep.spreadsheet import cell, columns, is_number, write_csv
 from runner.report.overview import SweepLine, print_overview
 from runner.report.runs import print_outcomes
 from runner.report.sweep import SweepReport, print_sweep
-from runner.system.formatting import count
 
 __all__ = [
     "SweepLine",
     "SweepReport",
-    "cell",
-    "columns",
-    "count",
-    "is_number",
     "print_outcomes",
     "print_overview",
     "print_sweep",
-    "write_csv",
 ]

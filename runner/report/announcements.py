@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.jobs.plan import Plan
 from runner.jobs.stacks import Stack
-from runner.report import count
+from runner.system.formatting import count
 from runner.system.terminal import say
 from runner.system.text import elide, printable
 from runner.training.outcome import Outcome

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.report.console import print_line
 from runner.report.settings import LONGEST_NAME
 from runner.system.formatting import count
-from runner.system.text import elide, printable
+from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -77,8 +77,3 @@ def status(outcome: Outcome) -> tuple[str, str]:
     """Return the status of a run as the first words of a line, and its colour."""
     color = {"FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}[outcome.status]
     return (f"{outcome.status}  ", color)
-
-
-def on_one_line(text: str) -> str:
-    """Make a text of any kind fit for a line."""
-    return printable(" ".join(text.split()))

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from runner.report.console import print_line, print_way_on, printing
-from runner.report.failures import on_one_line, print_failures, status
+from runner.report.failures import print_failures, status
 from runner.report.ranking import further_metrics, print_ranking
 from runner.report.settings import LONGEST_NAME, differing, setting_columns
 from runner.report.table import Column, print_table
 from runner.system.formatting import count, number
-from runner.system.text import elide, printable
+from runner.system.text import elide, on_one_line, printable
 from runner.training.outcome import Outcome, best_first
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from runner.report.console import print_line, print_way_on, printing
-from runner.report.failures import on_one_line, print_failures
+from runner.report.failures import print_failures
 from runner.report.ranking import further_metrics, print_ranking
 from runner.report.runs import print_runs
 from runner.report.settings import LONGEST_NAME, differing, in_words, setting_columns
 from runner.report.table import Column
 from runner.system.formatting import count, duration, interval, measured
-from runner.system.text import elide
+from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, by_settings
 from runner.training.statistics import Configuration, compare, configurations, ranked
 from softnet import higher_is_better

@@ -71,6 +71,17 @@ def without_passwords_of(address: str, text: str) -> str:
     return text
 
 
+def on_one_line(text: str) -> str:
+    r"""Make a text of any kind fit for a line.
+
+    Examples
+    --------
+    >>> on_one_line("loss is not finite\nat step 3")
+    'loss is not finite at step 3'
+    """
+    return printable(" ".join(text.split()))
+
+
 def elide(text: object, limit: int) -> str:
     """Make text printable and, where it is longer than `limit`, leave out its middle.
 

@@ -65,7 +65,7 @@ class Sweeps:
         StoreError
             If the store fails.
         """
-        wanted = f"tags.`runner.kind` = 'sweep' and tags.`runner.jobs.plan` = '{identity}'"
+        wanted = f"tags.`runner.kind` = 'sweep' and tags.`runner.plan` = '{identity}'"
         return next((sweep_of(run) for run in self._search([experiment_id], wanted)), None)
 
     def newest_unread(self, experiment_id: str, settings: str) -> RecordedSweep | None:

@@ -82,7 +82,7 @@ def sweep_of(run: Run) -> RecordedSweep:
     return RecordedSweep(
         run_id=run.info.run_id,
         name=str(run.info.run_name or ""),
-        identity=tags.get("runner.jobs.plan", ""),
+        identity=tags.get("runner.plan", ""),
         status=run.info.status,
         experiment_id=run.info.experiment_id,
         metric=tags.get("runner.metric", "val/loss"),

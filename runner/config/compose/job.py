@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
@@ -23,11 +24,16 @@ class Job:
         Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in
         them, so it is not to be changed.
     overrides : tuple of str
-        What the command line changed, ``key=value``, as typed for this job, text without quotes.
+        What the command line changed, ``key=value``, as typed for this job, text without quotes:
+        only for messages that name a job.
+    choices : mapping of str to str
+        The option that was chosen of each config group, such as ``{"optimizer": "adam"}``. Jobs
+        share it too.
     """
 
     config: dict[str, Any]
     overrides: tuple[str, ...]
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 def job_of(config: DictConfig) -> Job:
@@ -43,7 +49,18 @@ def job_of(config: DictConfig) -> Job:
     # As they were typed: iterating over them would resolve what interpolates.
     typed = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
     overrides = OverridesParser.create().parse_overrides(cast("list[str]", typed))
-    return Job(resolved(config), tuple(map(told, overrides)))
+    return Job(resolved(config), tuple(map(told, overrides)), _choices(settings.runtime.choices))
+
+
+def _choices(choices: Mapping[str, Any]) -> dict[str, str]:
+    """Return the chosen options of all groups but Hydra's own, in order; several of one as text."""
+    return {
+        group: ",".join(chosen)
+        if isinstance(chosen, Sequence) and not isinstance(chosen, str)
+        else str(chosen)
+        for group, chosen in choices.items()
+        if not group.startswith("hydra/") and chosen is not None
+    }
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

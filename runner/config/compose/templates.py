@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -26,6 +27,11 @@ _CONSTANT = re.compile(r"\$\{(?:now|oc\.env|runner_scratch|shipped):[^{}]*\}")
 
 class Template(Protocol):
     """A job that stands for its kind."""
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """The options that all jobs of its kind have chosen."""
+        ...
 
     def config(
         self, values: list[Override], overrides: list[Override], number: int
@@ -70,7 +76,7 @@ def template(
     )
     if not plain:
         return None
-    return _Referring(config, hydra) if _varies(raw) else _Plain(job.config)
+    return _Referring(job, config, hydra) if _varies(raw) else _Plain(job)
 
 
 def _leaves_nothing(hydra: DictConfig) -> bool:
@@ -103,8 +109,9 @@ def _is_setting(raw: object, names: list[str]) -> bool:
 class _Plain:
     """A job without references: its data, in which values are exchanged."""
 
-    def __init__(self, data: dict[str, Any]) -> None:
-        self._data = data
+    def __init__(self, job: Job) -> None:
+        self._data = job.config
+        self.choices = job.choices
 
     def config(self, values: list[Override], *_: object) -> dict[str, Any]:
         """Copy what leads to the values, and share the rest."""
@@ -124,7 +131,8 @@ class _Referring:
     All jobs of its kind set the same keys, so each may go over what the one before has left.
     """
 
-    def __init__(self, config: DictConfig, hydra: DictConfig) -> None:
+    def __init__(self, job: Job, config: DictConfig, hydra: DictConfig) -> None:
+        self.choices = job.choices
         self._config = config
         # What Hydra's settings refer to, they find beside them; a job does not see them there.
         self._whole = copy.deepcopy(config)

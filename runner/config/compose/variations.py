@@ -46,7 +46,8 @@ class Variations:
             config = of_its_kind.config(values, overrides, number)
         except Exception:  # noqa: BLE001  (Hydra, asked next, says what is wrong)
             return None
-        return Job(config, tuple(told(o) for o in overrides if not o.is_hydra_override()))
+        mine = tuple(told(o) for o in overrides if not o.is_hydra_override())
+        return Job(config, mine, of_its_kind.choices)
 
     def learn(self, texts: Sequence[str], job: Job, returned: JobReturn) -> None:
         """Let a job that Hydra composed stand for its kind, if it can.

@@ -60,8 +60,7 @@ def environment_differences(
     Parameters
     ----------
     original : object
-        As `runner.system.environment.environment` gave it, after a way through a record; None where there
-        is none.
+        As `environment` of `runner.system` gave it and a record kept it; None where there is none.
     here : mapping
         That of this process.
     digests : iterable of (str, str, str)

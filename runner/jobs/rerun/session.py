@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
-_RERUN = "runner.jobs.rerun."
+_RERUN = "runner.rerun."
 
 
 def run_request(repetition: Repetition, options: Options) -> None:

@@ -8,22 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
 from runner.jobs.worker.task import Assignment, Event
 from runner.jobs.worker.work import work_on
 from runner.system.environment import environment
 from runner.system.errors import RecordError
-from runner.tracking.records import Original, RecordedModel, end_in_words, is_possible_end
+from runner.tracking.records import (
+    Original,
+    RecordedModel,
+    end_in_words,
+    find_source,
+    is_possible_end,
+)
 from runner.training.metrics import Metrics, metrics_of
 from runner.training.run_files import MODEL
 from runner.training.train import Result
 from softnet import parameter_shapes
+
+if TYPE_CHECKING:
+    from runner.config import Experiment
+    from runner.training.prepare import Prepared
+
+
+class HasDigests(Protocol):
+    """Whatever says which rows are trained on: a planned job, a loaded reference."""
+
+    @property
+    def data_digest(self) -> str:
+        """Of all rows."""
+        ...
+
+    @property
+    def split_digest(self) -> str:
+        """Of their split."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,13 +58,110 @@ class Unfit:
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """What an original left, in memory while its job is at work."""
+class Reference:
+    """Which record a job repeats: plain data, so that it can go to a worker.
 
+    Parameters
+    ----------
+    target : str
+        Id of a run, or the path of an exported folder.
+    uri : str or None
+        The store of the run; None for a folder, or for the usual store.
+    compares : bool
+        Whether the result has to be the record's; else settings were changed, and the record need
+        not be loaded.
+    """
+
+    target: str
+    uri: str | None
+    compares: bool = True
+
+
+@dataclass(frozen=True)
+class LoadedReference:
+    """What a recorded run left, in memory while the job that repeats it is trained."""
+
+    record: Original
+    experiment: Experiment
+    data_digest: str
+    split_digest: str
     metrics: Metrics
     weights: Mapping[str, NDArray[Any]]
     model: RecordedModel | None
     findings: tuple[str, ...]
+
+    def compare(self, result: Result, prepared: Prepared) -> Comparison:
+        """Compare the result of a job, and what its data became, with the record."""
+        differences, more = differences_of(self.record, self)
+        causes = [each.what for each in differences if each.decides]
+        findings = [*self.findings, *more, *_split_findings(self.record, self, differences)]
+        model = RecordedModel(
+            self.experiment.model.activation,
+            tuple(prepared.dataset.class_names),
+            prepared.preprocessing,
+        )
+        if not causes and not findings and model != self.model:
+            findings.append(f"{MODEL}: is not what the same data and settings give")
+        comparison = compare(
+            (self.metrics, self.weights),
+            (metrics_of(result), result.weights),
+            causes=causes,
+            findings=findings,
+            same_data=all(then == now for _, then, now in _digests(self.record, self)),
+        )
+        return _with_end(comparison, self.record, result)
+
+
+def load_reference(
+    reference: Reference,
+    experiment: Experiment,
+    data_digest: str,
+    split_digest: str,
+    layer_sizes: tuple[int, ...],
+) -> LoadedReference:
+    """Read what a recorded run left.
+
+    Parameters
+    ----------
+    reference : Reference
+        The record.
+    experiment : Experiment
+        What is run now.
+    data_digest, split_digest : str
+        Of the rows that it is run on.
+    layer_sizes : tuple of int
+        The sizes of its layers.
+
+    Raises
+    ------
+    RecordError
+        If nothing can be compared with it.
+    """
+    record = Original.read(find_source(reference.target, reference.uri))
+    return _load(record, experiment, data_digest, split_digest, layer_sizes)
+
+
+def _load(
+    record: Original,
+    experiment: Experiment,
+    data_digest: str,
+    split_digest: str,
+    layer_sizes: tuple[int, ...],
+) -> LoadedReference:
+    model: RecordedModel | None = None
+    try:
+        model, findings = record.model()
+    except RecordError as error:
+        findings = [str(error)]
+    if model is not None and not findings:
+        layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
+    # An edited model says nothing of the weights' shapes.
+    weights, more = record.weights(parameter_shapes(layer_sizes))
+    metrics, edited = record.metrics()
+    found = (*record.findings, *record.source.findings, *edited, *findings, *more)
+    return LoadedReference(
+        record, experiment, data_digest, split_digest, metrics, weights, model, found
+    )
 
 
 @dataclass(frozen=True)
@@ -58,7 +178,7 @@ class Rerun(Assignment):
 
     originals: tuple[Original, ...] = ()
     compares: bool = True
-    _loaded: dict[int, _Loaded] = field(default_factory=dict, repr=False, compare=False)
+    _loaded: dict[int, LoadedReference] = field(default_factory=dict, repr=False, compare=False)
 
     def tags(self, position: int) -> Mapping[str, str]:
         """Return the link from a rerun to its original."""
@@ -71,23 +191,12 @@ class Rerun(Assignment):
         ------
         RecordError
             If it cannot be compared with anything.
-        StoreError
-            If the store fails.
         """
-        original, job = self.originals[position], self.plan.jobs[position]
-        model: RecordedModel | None = None
-        try:
-            model, findings = original.model()
-        except RecordError as error:
-            findings = [str(error)]
-        if model is not None and not findings:
-            sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
-        else:  # what has been changed says nothing of the weights
-            sizes = job.shape.settings.layer_sizes if job.shape else ()
-        weights, more = original.weights(parameter_shapes(sizes))
-        metrics, edited = original.metrics()
-        found = (*original.findings, *original.source.findings, *edited, *findings, *more)
-        self._loaded[position] = _Loaded(metrics, weights, model, found)
+        job = self.plan.jobs[position]
+        sizes = job.shape.settings.layer_sizes if job.shape else ()
+        self._loaded[position] = _load(
+            self.originals[position], job.experiment, job.data_digest, job.split_digest, sizes
+        )
 
     def forget(self) -> None:
         """Let go of what the originals of a stack left."""
@@ -97,27 +206,8 @@ class Rerun(Assignment):
         """Compare what a job left with its original."""
         if not self.compares:
             return None
-        original, job = self.originals[position], self.plan.jobs[position]
-        loaded = self._loaded[position]
-        differences, more = differences_of(original, job)
-        causes = [each.what for each in differences if each.decides]
-        findings = [*loaded.findings, *more, *_split_findings(original, job, differences)]
-        prepared = self.plan.preparer(job.experiment)
-        model = RecordedModel(
-            job.experiment.model.activation,
-            tuple(prepared.dataset.class_names),
-            prepared.preprocessing,
-        )
-        if not causes and not findings and model != loaded.model:
-            findings.append(f"{MODEL}: is not what the same data and settings give")
-        comparison = compare(
-            (loaded.metrics, loaded.weights),
-            (metrics_of(result), result.weights),
-            causes=causes,
-            findings=findings,
-            same_data=all(then == now for _, then, now in _digests(original, job)),
-        )
-        return _with_end(comparison, original, result)
+        prepared = self.plan.preparer(self.plan.jobs[position].experiment)
+        return self._loaded[position].compare(result, prepared)
 
 
 def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
@@ -130,14 +220,14 @@ def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
 
 
 def differences_of(
-    original: Original, job: PlannedJob
+    original: Original, job: HasDigests
 ) -> tuple[list[EnvironmentDifference], list[str]]:
     """Return what differs between where an original ran and here; what is wrong with that."""
     recorded, findings = original.environment()
     return environment_differences(recorded, environment(), _digests(original, job)), findings
 
 
-def _digests(original: Original, job: PlannedJob) -> list[tuple[str, str, str]]:
+def _digests(original: Original, job: HasDigests) -> list[tuple[str, str, str]]:
     """Return how the rows that were trained on are known: what, then and now."""
     tags = original.source.tags
     pairs = [
@@ -152,7 +242,7 @@ def _digests(original: Original, job: PlannedJob) -> list[tuple[str, str, str]]:
 
 
 def _split_findings(
-    original: Original, job: PlannedJob, differences: Sequence[EnvironmentDifference]
+    original: Original, job: HasDigests, differences: Sequence[EnvironmentDifference]
 ) -> list[str]:
     """Find a split on record that the same data and settings do not give."""
     tags = original.source.tags

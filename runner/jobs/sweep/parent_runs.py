@@ -77,7 +77,7 @@ def recorded_sweep(
 
 def _create(store: Store, plan: Plan) -> RecordedRun:
     """Create the run of a new sweep."""
-    tags = {"runner.kind": "sweep", "runner.jobs.plan": plan.identity}
+    tags = {"runner.kind": "sweep", "runner.plan": plan.identity}
     return store.start_run(sweep_name(plan), {}, tags | _facts(plan))
 
 

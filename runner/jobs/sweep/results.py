@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from runner.config import to_yaml
 from runner.jobs.plan import Plan, PlannedJob
+from runner.jobs.sweep.spreadsheet import columns, is_number, write_csv
 from runner.jobs.worker.recording import scratch_folder
-from runner.report import columns, is_number, write_csv
 from runner.system.errors import ConfigError, DataError, RecordError
 from runner.system.terminal import say
 from runner.training.outcome import Outcome, best_first, by_settings

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from runner.report.failures import on_one_line
-from runner.system.text import printable
+from runner.system.text import on_one_line, printable
 from runner.training.outcome import Outcome
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)

@@ -72,7 +72,7 @@ def begin_run(
         "runner.varied": json.dumps(dict(job.varied)),
         "runner.data_digest": job.data_digest,
         "runner.split_digest": job.split_digest,
-        "runner.system.environment": environment_digest(),
+        "runner.environment": environment_digest(),
         "runner.code": code_digest(),
     }
     if sweep_id is not None:

@@ -188,7 +188,7 @@ class Original:
         findings = self._changed(ENVIRONMENT, content)
         decisive = environment.get("decisive") if isinstance(environment, dict) else None
         if not findings and digest_of_decisive(decisive) != self.source.tags.get(
-            "runner.system.environment"
+            "runner.environment"
         ):
             findings = [f"{ENVIRONMENT}: is not the environment that the run's tags name"]
         return environment, findings

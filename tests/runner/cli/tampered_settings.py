@@ -110,7 +110,7 @@ def the_class_names_and_their_digest(job: Job) -> Phrases:
 
 @change(5)
 def the_tag_of_the_environment(job: Job) -> Phrases:
-    job.set("tags", "runner.system.environment", "0" * 16)
+    job.set("tags", "runner.environment", "0" * 16)
     return ["environment.json: is not the environment that the run's tags name"]
 
 

@@ -14,7 +14,7 @@ from tests.runner.conftest import Command
 
 def n_links(command: Command) -> int:
     """Count the reruns that their originals name: those that have been heard of."""
-    query = "SELECT count(*) FROM tags WHERE key LIKE 'runner.jobs.rerun.%'"
+    query = "SELECT count(*) FROM tags WHERE key LIKE 'runner.rerun.%'"
     with closing(connect(f"file:{command.store / 'mlflow.db'}?mode=ro", uri=True)) as connection:
         try:
             (number,) = connection.execute(query).fetchone()
@@ -44,7 +44,7 @@ def test_a_sweep_says_what_was_compared_by_then(number: int, code: int, sweeper:
     assert f"run {rerun.run_id}, a rerun of {parent.run_id}" in ended.stdout
     (done,) = [run for run in runs if "runner.verdict" in run.tags and run.is_job]
     (original,) = [run for run in runs if run.run_id == done.tags["runner.rerun_of"]]
-    assert original.tags[f"runner.jobs.rerun.{done.run_id}"] == "IDENTICAL"
+    assert original.tags[f"runner.rerun.{done.run_id}"] == "IDENTICAL"
 
 
 def test_a_run_of_its_own_says_that_nothing_was_compared(sweeper: Command):

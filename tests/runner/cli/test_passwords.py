@@ -66,9 +66,7 @@ def test_no_password_is_recorded_or_said(
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     assert {each.data.tags["runner.kind"] for each in runs} == {"run", "sweep", "group"}
-    alone = [
-        each for each in runs if not each.data.tags.keys() & {"runner.sweep", "runner.jobs.plan"}
-    ]
+    alone = [each for each in runs if not each.data.tags.keys() & {"runner.sweep", "runner.plan"}]
     (single,) = (each.info.run_id for each in alone)
     run("show", "s", "--uri", uri)
     run("export", single, "exported", "--uri", uri)

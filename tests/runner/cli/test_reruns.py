@@ -61,7 +61,7 @@ def test_own_data_with_words_stopped_early_in_a_fold_is_identical_and_linked(
     assert (again.name, again.status) == (original.name, "FINISHED")
     assert again.tags["runner.rerun_of"] == own.run_id
     assert again.tags["runner.verdict"] == "IDENTICAL"
-    assert original.tags[f"runner.jobs.rerun.{again.run_id}"] == "IDENTICAL"
+    assert original.tags[f"runner.rerun.{again.run_id}"] == "IDENTICAL"
     assert "runner.verdict" not in original.tags
 
 
@@ -104,7 +104,7 @@ def test_rerun_of_a_sweep_is_a_run_of_its_own_and_leaves_the_sweep_as_it_was(
     assert {run.tags["runner.sweep"] for run in again} == {of_all.run_id}
     assert sorted(run.name for run in again) == sorted(run.name for run in originals)
     (sweep_now,) = [run for run in recorded(shared) if run.run_id == parent.run_id]
-    assert sweep_now.tags[f"runner.jobs.rerun.{of_all.run_id}"] == "4 of 4 identical"
+    assert sweep_now.tags[f"runner.rerun.{of_all.run_id}"] == "4 of 4 identical"
     listed = shared("sweeps", COLUMNS="200").stdout
     assert listed.count(parent.run_id) == 1
     assert of_all.run_id not in listed

@@ -4,9 +4,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
 from runner.config import Experiment, fingerprint, fingerprint_of, to_yaml
 from tests.runner.config.tutorial import experiment
@@ -57,21 +54,6 @@ def test_key_stays_what_it_was():
     assert fingerprint(experiment(), DIGEST) == (
         "80a86717a6f2a26a5b32013c9dd463b70a3569df0e3b5e24f423a4ae18fafe56"
     )
-
-
-@given(
-    name=st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=20)
-    | st.sampled_from(["1e-3", "010", "12:30", "on", "null", "~", "0x1F", ".inf", "1_000", "- a"]),
-    rate=st.floats(min_value=5e-324, max_value=1e308, exclude_min=False),
-    seed=st.integers(0, 2**63 - 1),
-)
-def test_yaml_reads_back_as_the_same_experiment(name: str, rate: float, seed: int):
-    assume("$" not in name)  # Hydra would take it for a reference
-    original = experiment(name=name, optimizer__learning_rate=rate, seed=seed)
-    text = to_yaml(original)
-    assert Experiment.from_dict(yaml.safe_load(text)) == original
-    by_hydra: Any = OmegaConf.to_container(OmegaConf.create(text))
-    assert Experiment.from_dict(by_hydra) == original
 
 
 def test_key_of_recorded_values_is_that_of_the_run_and_knows_no_schema() -> None:

@@ -19,7 +19,7 @@ def begin(embedded: Store) -> Begin:
     """Begin a sweep of an identity, at a second since 1970."""
 
     def begin(identity: str, at_s: float = 1e9, **tags: str) -> RecordedRun:
-        told = {"runner.kind": "sweep", "runner.jobs.plan": identity, **tags}
+        told = {"runner.kind": "sweep", "runner.plan": identity, **tags}
         return embedded.start_run(f"sweep of {identity}", {}, told, None, at_s)
 
     return begin

@@ -21,7 +21,7 @@ def opened(store: Path) -> Store:
 
 def left(opened: Store, made: Plan, folder: Path, lines: str | None = None) -> None:
     """Leave a sweep as a command does that was stopped when it had written its plan."""
-    run = opened.start_run("mine", {}, {"runner.kind": "sweep", "runner.jobs.plan": made.identity})
+    run = opened.start_run("mine", {}, {"runner.kind": "sweep", "runner.plan": made.identity})
     (folder / "plan").mkdir()
     (folder / "plan" / "plan.jsonl").write_text(made.lines() if lines is None else lines)
     run.log_folder(folder / "plan", "plan")
@@ -92,7 +92,5 @@ def test_lines_that_are_no_jobs_are_passed_over(line: str, opened: Store, tmp_pa
 
 def test_a_sweep_whose_plan_is_gone_is_what_is_asked_for(opened: Store) -> None:
     now = plan({**MINE, "seed": 2})
-    opened.start_run(
-        "mine", {}, {"runner.kind": "sweep", "runner.jobs.plan": now.identity}
-    ).finish()
+    opened.start_run("mine", {}, {"runner.kind": "sweep", "runner.plan": now.identity}).finish()
     assert with_earlier_jobs(opened, now).jobs == now.jobs
