@@ -14,8 +14,8 @@ from runner.config.rules import Rule, Section, Seed, one_of, positive, whole
 from runner.system.errors import shorten
 from softnet import (
     ACTIVATIONS,
-    HIGHER_IS_BETTER,
     INITIALIZERS,
+    METRICS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -26,7 +26,7 @@ from softnet import (
 )
 
 _MOST_LAYERS = 1000
-_WATCHED = [f"{part}/{metric}" for part in ("train", "val") for metric in HIGHER_IS_BETTER]
+_WATCHED = [f"{part}/{metric}" for part in ("train", "val") for metric in METRICS]
 
 if TYPE_CHECKING:
     # What the registries hold is known when the program runs; this is what all of it has.
@@ -185,7 +185,7 @@ epsilon=1e-08)
     def metrics(self) -> tuple[str, ...]:
         """The metrics that a run of this experiment ends with, by which runs can be ranked."""
         watched = self._watched()
-        tested = [f"test/{metric}" for metric in HIGHER_IS_BETTER]
+        tested = [f"test/{metric}" for metric in METRICS]
         best = [f"best/{metric}" for metric in watched] if self.training.early_stopping else []
         return (*watched, *(tested if self._has_test() else ()), *best)
 

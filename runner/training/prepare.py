@@ -18,7 +18,7 @@ from runner.training.build import stack_settings
 from runner.training.data import Dataset, load
 from runner.training.data.splits import Split, split_rows
 from runner.training.preprocessing import Preprocessing
-from softnet import Examples, StackSettings, n_parameters
+from softnet import Examples, StackSettings
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -144,7 +144,7 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
     if warmup_steps >= settings.n_steps:
         rule = f"below {settings.n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
-    count = n_parameters(settings.layer_sizes)
+    count = settings.network.n_parameters
     needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > there:

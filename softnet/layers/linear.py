@@ -86,7 +86,7 @@ class Linear(Layer):
         # Mostly the very array of the last step, with other numbers in it.
         if X is not self._X:
             self._X, self._X_T = X, X.swapaxes(-1, -2)
-            self._has_ones = X.shape[-1] == self.in_features + 1
+        self._has_ones = training and X.shape[-1] == self.in_features + 1
         output: Array = self._output[len(self.weight), X.shape[-2], self.out_features]
         if self._has_ones:
             return np.matmul(X, self._weight_and_bias, out=output)
