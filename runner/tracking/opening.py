@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.system import garbage
+from runner.system.environment import allow_garbage_collection
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import client as library
 from runner.tracking.backend import sqlite as database
@@ -202,6 +202,6 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
         if engine is not None and address.database is not None:
             tune(engine)
     # Here all that a command loads to get to its results is loaded.
-    garbage.allow()
+    allow_garbage_collection()
     raise_what_was_swallowed()
     return client

@@ -25,8 +25,7 @@ from runner.tracking.records import (
     find_source,
     is_possible_end,
 )
-from runner.training.metrics import Metrics, metrics_of
-from runner.training.run_files import MODEL
+from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import parameter_shapes
 

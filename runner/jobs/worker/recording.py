@@ -20,10 +20,15 @@ from runner.system.errors import RunnerError
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
-from runner.training.metrics import METRICS_DIGEST, metrics_of, metrics_sha256
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared
-from runner.training.run_files import DIGESTS, write_run_files
+from runner.training.run_files import (
+    DIGESTS,
+    METRICS_DIGEST,
+    metrics_of,
+    metrics_sha256,
+    write_run_files,
+)
 from runner.training.train import Result
 from softnet import Network
 

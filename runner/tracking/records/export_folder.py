@@ -21,8 +21,7 @@ from runner.tracking.records.metrics_table import parse_metrics, write_metrics
 from runner.tracking.records.record import Original
 from runner.tracking.records.source import digests_of
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
-from runner.training.metrics import Metrics
-from runner.training.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
+from runner.training.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, Metrics, sha256
 from softnet import parameter_shapes
 
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"

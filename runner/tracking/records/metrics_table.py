@@ -10,7 +10,7 @@ import io
 import re
 
 from runner.system.errors import RecordError, shorten
-from runner.training.metrics import Metrics
+from runner.training.run_files import Metrics
 
 _HEADER = ["metric", "step", "value"]
 # Steps of up to 63 bits, as stores keep them.

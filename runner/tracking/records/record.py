@@ -33,12 +33,14 @@ from runner.tracking.records.untrusted import (
     weights_limit,
 )
 from runner.training.data.dataset import check_room
-from runner.training.metrics import METRICS_DIGEST, Metrics, metrics_sha256
 from runner.training.run_files import (
     CONFIG,
     ENVIRONMENT,
+    METRICS_DIGEST,
     MODEL,
     WEIGHTS,
+    Metrics,
+    metrics_sha256,
     sha256,
     weights_sha256,
 )

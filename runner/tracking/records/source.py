@@ -11,8 +11,7 @@ from typing import Protocol
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
-from runner.training.metrics import Metrics
-from runner.training.run_files import DIGESTS
+from runner.training.run_files import DIGESTS, Metrics
 
 
 class Source(Protocol):

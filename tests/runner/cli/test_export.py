@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.tracking.records import FolderSource
-from runner.training.metrics import metrics_sha256
+from runner.training.run_files import metrics_sha256
 from tests.runner.cli.rerunning import artifacts, execute, record, rerun_folder, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import Command

@@ -12,8 +12,7 @@ from runner.config import fingerprint_of
 from runner.system.errors import RecordError
 from runner.tracking.records import FolderSource, Original
 from runner.tracking.records.export_folder import METRICS, RUN
-from runner.training.metrics import metrics_sha256
-from runner.training.run_files import CONFIG, DIGESTS, sha256
+from runner.training.run_files import CONFIG, DIGESTS, metrics_sha256, sha256
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from runner.system.errors import RecordError
 from runner.tracking.records.metrics_table import parse_metrics, write_metrics
-from runner.training.metrics import Metrics
+from runner.training.run_files import Metrics
 
 HEADER = "metric,step,value\n"
 WIDE = "\uff11"  # a digit of another script
