@@ -200,3 +200,21 @@ def test_a_server_needs_no_other_change(server: str, tmp_path: Path) -> None:
     copied = store.client.download_artifacts(run.run_id, "config.yaml", str(tmp_path))
     assert Path(copied).read_text() == "seed: 0\n"
     assert store.close_abandoned_runs() == []
+
+
+def test_a_reopened_run_is_recorded_by_this_process(embedded: Store) -> None:
+    run = embedded.start_run("again", {}, {}, start_time_s=1e9)
+    run.kill()
+    again = embedded.reopen_run(run.run_id)
+    assert embedded.close_abandoned_runs() == []
+    info = embedded.client.get_run(run.run_id).info
+    assert (again.run_id, info.status, info.start_time) == (run.run_id, "RUNNING", 10**12)
+    again.kill()  # for the same reason once more
+    assert embedded.client.get_run(run.run_id).data.tags["runner.failure"] == "interrupted"
+
+
+def test_a_run_that_goes_on_has_no_failure_any_more(embedded: Store) -> None:
+    run = embedded.start_run("again", {}, {})
+    run.fail("1 of 2 jobs failed")
+    embedded.reopen_run(run.run_id).finish()
+    assert "runner.failure" not in embedded.client.get_run(run.run_id).data.tags
