@@ -30,26 +30,11 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class RecordedSweep:
-    """A sweep in a store.
+    """A sweep in a store, as its parent run describes it.
 
-    Parameters
-    ----------
-    run_id, name, experiment_id : str
-        Of its parent run.
-    identity : str
-        The same for two commands that mean the same sweep.
-    status : str
-        RUNNING, FINISHED, FAILED or KILLED.
-    metric : str
-        The metric that ranks its jobs.
-    n_jobs : int
-        Jobs of its plan.
-    started_s : float
-        Its start, in seconds since 1970.
-    duration_s : float
-        Seconds that commands have spent on it.
-    n_finished, n_failed : int or None
-        Jobs by their ends; None of a sweep that has not been summed up.
+    Two commands that mean the same sweep have the same `identity`. `metric` ranks the jobs,
+    `started_s` counts from 1970, `duration_s` is what commands have spent on it, and the last two
+    are None until it has been summed up.
     """
 
     run_id: str

@@ -38,29 +38,24 @@ _DATASET_NAME_CHARACTERS, _DIGEST_CHARACTERS, _SCHEMA_CHARACTERS = 500, 32, 1_00
 
 
 class RecordedRun:
-    """One run as it is being recorded; `Store.start_run` makes it.
+    """One run as it is being recorded; `Store.start_run` and `Store.reopen_run` make it.
 
     Parameters
     ----------
     client : MlflowClient
         Of the run's store.
     run : mlflow.entities.Run
-        As it was created.
+        As MLflow has it.
     artifacts : str
         The URI that its files go to.
     params : mapping of str to object
-        The config; nested mappings are flattened, ``optimizer.learning_rate``.
+        The config, nested or flat.
     store_uri : str
         The store, for messages.
     presence : Presence
         Of this process, which keeps the run from being closed as abandoned.
     flush_every_s : float
         Seconds between two batches.
-
-    Attributes
-    ----------
-    run_id : str
-        MLflow's id.
     """
 
     def __init__(
@@ -93,14 +88,15 @@ class RecordedRun:
     ) -> None:
         """Log metrics of one step; they reach the store a few seconds later, or at the end.
 
-        If it is time to write and the store fails, nothing is lost: `flush` tries again.
+        NaN is kept; MLflow stores an infinity as the largest double. If it is time to write and the
+        store fails, nothing is lost: `flush` tries again.
 
         Parameters
         ----------
         step : int
             Optimizer steps done.
         metrics : mapping of str to float
-            Such as ``train/loss``. NaN is kept; MLflow stores an infinity as the largest double.
+            Such as ``train/loss``.
         at_s : float or None
             When they were measured, in seconds since 1970; None for now.
         """

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from sqlite3 import connect
 
 import pytest
@@ -109,7 +110,8 @@ def test_of_a_job_that_ran_twice_the_finished_or_later_run_counts(
     sweep = begin()
     runs = [job(embedded, sweep, "k", 1e9 + number) for number in range(2)]
     for run, end in zip(runs, ends, strict=True):
-        {"FINISHED": run.finish, "KILLED": run.kill, "FAILED": lambda: run.fail("")}[end]()
+        end_run = {"FINISHED": run.finish, "KILLED": run.kill, "FAILED": partial(run.fail, "bad")}
+        end_run[end]()
     (one,) = embedded.sweeps.jobs_of(read(embedded, sweep))
     assert (one.outcome.run_id, one.outcome.status) == (runs[counts].run_id, ends[counts])
 
