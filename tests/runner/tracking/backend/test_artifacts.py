@@ -73,7 +73,7 @@ UNREADABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "too large": (too_large, "must have at most 100 bytes, got 1,099,511,627,776"),
     "link": (link_to_a_secret, "must be a plain file, got a link"),
     "pipe": (os.mkfifo, "must be a plain file, got something else"),
-    "folder": (Path.mkdir, "must be a plain file, got something else"),
+    "folder": (Path.mkdir, "cannot be read at {}"),
     "socket": (a_socket, "cannot be read"),
     "missing": (lambda _: None, "is missing; it should be at {}"),
 }
