@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 # Values by metric and step; more than one where a record holds different ones.
 Metrics = Mapping[tuple[str, int], tuple[float, ...]]
 
-# The tag of a run that holds the digest of its metrics.
-METRICS_DIGEST = "runner.metrics_sha256"
-
 # MLflow stores an infinity as the largest double.
 _LARGEST = 1.7976931348623157e308
 

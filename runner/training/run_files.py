@@ -1,6 +1,6 @@
-"""The files of a run: what it was asked, on what machine, what it left; each with its digest.
+"""The files that a run leaves, and the digests by which a later edit of its record is noticed.
 
-Whoever records, exports or repeats a run uses these names. Knows folders, not stores.
+Whoever records, exports or repeats a run uses the names in here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.config import to_yaml
+from runner.config import to_plain, to_yaml
 from runner.system.environment import environment
 
 if TYPE_CHECKING:
@@ -23,9 +23,23 @@ if TYPE_CHECKING:
     from runner.config import Experiment
     from runner.training.prepare import Prepared
 
-CONFIG, ENVIRONMENT, MODEL, WEIGHTS = "config.yaml", "environment.json", "model.json", "weights.npz"
-# The tag of a run that holds the SHA-256 of each of its files, as JSON.
-DIGESTS = "runner.files_sha256"
+# What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
+CONFIG, CONFIG_YAML = "config.json", "config.yaml"
+ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
+# The number of the schema of configs and records, and the tag that holds it.
+SCHEMA, SCHEMA_TAG = 1, "runner.schema"
+# The tag that holds the digest of each part of a record and one over all of them, as JSON.
+RECORD = "runner.record"
+# What the digest of each part covers: files by their own digests, tags by their values.
+PARTS = {
+    "config": (CONFIG, CONFIG_YAML, SCHEMA_TAG, "runner.key"),
+    "data": ("runner.data_digest", "runner.split_digest"),
+    "metrics": ("metrics",),
+    "weights": (WEIGHTS, "runner.weights_sha256"),
+    "model": (MODEL,),
+    "environment": (ENVIRONMENT, "runner.environment", "runner.code"),
+    "ending": ("ending",),
+}
 
 
 def write_run_files(
@@ -58,12 +72,53 @@ def write_run_files(
         If the disk is full.
     """
     model = json.dumps(model_settings(prepared, experiment.model.activation), indent=1)
-    texts = {CONFIG: to_yaml(experiment), ENVIRONMENT: _environment(), MODEL: model + "\n"}
+    texts = {
+        CONFIG: json.dumps(to_plain(experiment), indent=1) + "\n",
+        CONFIG_YAML: to_yaml(experiment),
+        ENVIRONMENT: _environment(),
+        MODEL: model + "\n",
+    }
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode())
     np.savez(folder / WEIGHTS, allow_pickle=False, **weights)
     digests = {name: sha256(text.encode()) for name, text in texts.items()}
     return digests | {WEIGHTS: sha256((folder / WEIGHTS).read_bytes())}
+
+
+def record_digests(facts: Mapping[str, str], metrics: str, failure: str | None) -> str:
+    """Return the content of the tag `RECORD` of a run that has left all its files.
+
+    Parameters
+    ----------
+    facts : mapping of str to str
+        The digests of its files by their names, and its tags.
+    metrics : str
+        The digest of its metrics.
+    failure : str or None
+        Why it is FAILED; None for a FINISHED one.
+    """
+    facts = {
+        **facts,
+        "metrics": metrics,
+        "ending": ending("FAILED" if failure else "FINISHED", failure),
+    }
+    digests = {part: part_digest(part, facts) for part in PARTS}
+    return json.dumps(digests | {"all": digest_of_parts(digests)})
+
+
+def part_digest(part: str, facts: Mapping[str, str]) -> str:
+    """Return the SHA-256 over all that one of the `PARTS` covers, in hexadecimal."""
+    return sha256(json.dumps([facts.get(name, "") for name in PARTS[part]]).encode())
+
+
+def digest_of_parts(digests: Mapping[str, str]) -> str:
+    """Return the SHA-256 over the digests of the `PARTS`, in hexadecimal."""
+    return sha256(json.dumps([digests.get(part, "") for part in PARTS]).encode())
+
+
+def ending(status: str, failure: str | None) -> str:
+    """Return how a run ended as its digest covers it; stores keep no blanks at the end."""
+    return f"{status} {(failure or '')[:1000].strip()}"
 
 
 def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:

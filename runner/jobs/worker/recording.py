@@ -20,10 +20,16 @@ from runner.system.errors import RunnerError
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
-from runner.training.metrics import METRICS_DIGEST, metrics_of, metrics_sha256
+from runner.training.metrics import metrics_of, metrics_sha256
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared
-from runner.training.run_files import DIGESTS, write_run_files
+from runner.training.run_files import (
+    RECORD,
+    SCHEMA,
+    SCHEMA_TAG,
+    record_digests,
+    write_run_files,
+)
 from runner.training.train import Result
 from softnet import Network
 
@@ -68,12 +74,8 @@ def begin_run(
     """
     tags = dict(more_tags or {}) | {
         "runner.kind": "run",
-        "runner.key": job.key,
         "runner.varied": json.dumps(dict(job.varied)),
-        "runner.data_digest": job.data_digest,
-        "runner.split_digest": job.split_digest,
-        "runner.environment": environment_digest(),
-        "runner.code": code_digest(),
+        **identity_tags(job),
     }
     if sweep_id is not None:
         tags["runner.sweep"] = sweep_id
@@ -82,6 +84,18 @@ def begin_run(
     more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
     params = to_plain(job.experiment)
     return store.start_run(job.name, params, tags, parent_run_id, started_s, **more)
+
+
+def identity_tags(job: PlannedJob) -> dict[str, str]:
+    """Return the tags that say what is run, on which rows and with which code."""
+    return {
+        SCHEMA_TAG: str(SCHEMA),
+        "runner.key": job.key,
+        "runner.data_digest": job.data_digest,
+        "runner.split_digest": job.split_digest,
+        "runner.environment": environment_digest(),
+        "runner.code": code_digest(),
+    }
 
 
 def end_run(
@@ -121,11 +135,12 @@ def end_run(
     experiment = job.experiment
     for step, metrics in result.last_entries:
         run.log_metrics(step, metrics, result.ended_s)
-    run.set_tags({"runner.weights_sha256": result.weights_sha256})
+    tags = {"runner.weights_sha256": result.weights_sha256}
+    run.set_tags(tags)
     run.log_datasets(prepared.dataset, prepared.split)
     with_pictures = with_pictures and not result.failure
     with scratch_folder() as folder:
-        digests = write_run_files(folder, experiment, prepared, result.weights)
+        files = write_run_files(folder, experiment, prepared, result.weights)
         if with_pictures:
             from runner.figures import draw
 
@@ -135,9 +150,10 @@ def end_run(
         run.log_folder(folder)
         if with_pictures:
             store.log_model(run, prepared, result.weights, experiment.model.activation)
-    # Whoever finds these knows that all of it is there, however the run has ended.
-    found = {DIGESTS: json.dumps(digests), METRICS_DIGEST: metrics_sha256(metrics_of(result))}
-    run.set_tags(found | dict(last_tags or {}))
+    # A run with this tag has left all its files, however it ends.
+    facts = files | identity_tags(job) | tags
+    digests = record_digests(facts, metrics_sha256(metrics_of(result)), result.failure)
+    run.set_tags({RECORD: digests, **(last_tags or {})})
     if result.failure:
         run.fail(result.failure, result.ended_s)
     else:
