@@ -100,7 +100,7 @@ def _line(job: Repeated) -> RerunLine:
         now = flattened(to_plain(job.planned.experiment))
         settings = differing_settings(flattened(to_plain(job.original.experiment)), now)
         # Where equal data were found is no setting that somebody changed.
-        if job.original.source.tags.get("runner.data_digest") == job.planned.data_digest:
+        if job.original.tags.get("runner.data_digest") == job.planned.data_digest:
             settings = [row for row in settings if row[0] != "data.path"]
         metrics = _side_by_side(job)
     outcome = job.outcome

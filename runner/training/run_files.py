@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.config import to_plain, to_yaml
+from runner.config import to_json, to_yaml
 from runner.system.environment import environment
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def write_run_files(
     """
     model = json.dumps(model_settings(prepared, experiment.model.activation), indent=1)
     texts = {
-        CONFIG: json.dumps(to_plain(experiment), indent=1) + "\n",
+        CONFIG: to_json(experiment),
         CONFIG_YAML: to_yaml(experiment),
         ENVIRONMENT: _environment(),
         MODEL: model + "\n",

@@ -14,7 +14,7 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference
 from runner.jobs.rerun.request import Options, Request
 from runner.jobs.rerun.verify import differences_of
 from runner.system.errors import RecordError, RunnerError
-from runner.tracking.records import Original
+from runner.tracking.records import Record
 from runner.training.outcome import Outcome
 
 
@@ -32,7 +32,7 @@ class Repeated:
         What became of the rerun; None where it was not run.
     comparison : Comparison or None
         None where settings were changed, or where the rerun broke off.
-    original : Original or None
+    original : Record or None
         None where its record is of no use.
     planned : PlannedJob or None
         What was run; None where nothing was.
@@ -42,7 +42,7 @@ class Repeated:
     original_id: str
     outcome: Outcome | None
     comparison: Comparison | None
-    original: Original | None = None
+    original: Record | None = None
     planned: PlannedJob | None = None
 
     @property
@@ -97,7 +97,7 @@ def differences_here(
     seen: set[tuple[object, ...]] = set()
     differences: dict[EnvironmentDifference, None] = {}
     for position, (original, job) in enumerate(zip(asked.originals, plan.jobs, strict=True)):
-        tags = original.source.tags
+        tags = original.tags
         names = ("environment", "data_digest", "split_digest")
         place: tuple[object, ...]
         place = *(tags.get(f"runner.{name}", "") for name in names), job.data_digest
@@ -106,7 +106,7 @@ def differences_here(
             place = *place, position  # its environment may not be the one that its tag says
         if place not in seen:
             seen.add(place)
-            rows = differences_of(original, job)[0]
+            rows = differences_of(original, job)
             differences |= dict.fromkeys(_by_fold(rows, job) if asked.parent else rows)
     return list(differences)
 

@@ -154,12 +154,12 @@ def _repeated(asked: Request, plan: Plan, event: Ended) -> Repeated:
     original = asked.originals[event.position]
     comparison = event.judgement if isinstance(event.judgement, Comparison) else None
     planned = plan.jobs[event.position]
-    run_id = original.source.run_id
+    run_id = original.run_id
     return Repeated(planned.name, run_id, event.outcome, comparison, original, planned)
 
 
 def _without_a_run(asked: Request, position: int, reason: str) -> Repeated:
-    source = asked.originals[position].source
+    source = asked.originals[position]
     return Repeated(source.name, source.run_id, None, cannot_compare(reason))
 
 

@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
 # Tags that say what the run is; the others belong to the store that it came from.
-_TAGS = {"runner.kind", "runner.varied", RECORD, *(name for part in PARTS.values() for name in part)}
+_TAGS = {
+    "runner.kind",
+    "runner.varied",
+    RECORD,
+    *(name for part in PARTS.values() for name in part),
+}
 _LIMITS = {
     CONFIG: CONFIG_LIMIT,
     CONFIG_YAML: CONFIG_LIMIT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,52 +46,18 @@ from runner.training.run_files import (
     sha256,
 )
 
+if TYPE_CHECKING:
+    from runner.tracking.records.export_folder import ExportedRun
+    from runner.tracking.records.mlflow_record import StoredRun
+
+    Source: TypeAlias = StoredRun | ExportedRun
+
 # What a run records; other metrics may have been added to it by anybody.
 _OURS = ("train/", "val/", "test/", "best/")
 # Where a run is recorded and how a sweep is run are today's affair, not the record's.
 _OF_TODAY = ("tracking", "sweep")
-
-
-class Source(Protocol):
-    """Where a record is read from: a run of a store, or an exported folder."""
-
-    @property
-    def run_id(self) -> str:
-        """MLflow's id."""
-
-    @property
-    def name(self) -> str:
-        """The name of the run."""
-
-    @property
-    def place(self) -> str:
-        """The run, as messages name it."""
-
-    @property
-    def status(self) -> str:
-        """FINISHED, FAILED or KILLED; or RUNNING."""
-
-    @property
-    def failure(self) -> str | None:
-        """Why it did not finish."""
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """Its tags."""
-
-    @property
-    def params(self) -> Mapping[str, str]:
-        """Its settings, flattened; empty where there are none beside the config."""
-
-    @property
-    def final(self) -> Mapping[str, float]:
-        """The metrics of the weights that were kept, as tables show them."""
-
-    def read(self, name: str, limit: int) -> bytes:
-        """Return the content of one of its files, of at most `limit` bytes."""
-
-    def metrics(self) -> Metrics:
-        """Return every value of every metric, by name and step."""
+# The tag of runs of earlier versions that have left all their files.
+_DIGESTS_OF_BEFORE = "runner.files_sha256"
 
 
 @dataclass(frozen=True)
@@ -100,7 +66,7 @@ class Record:
 
     Parameters
     ----------
-    source : Source
+    source : StoredRun or ExportedRun
         Where it is read from.
     experiment : Experiment
         What was run, without where it was recorded and the sweep that it belonged to.
@@ -109,7 +75,7 @@ class Record:
     source: Source = field(repr=False)
     experiment: Experiment
     _digests: Mapping[str, str] = field(repr=False)
-    _edited: set[str] = field(default_factory=set, repr=False)
+    _edits: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, source: Source, *, admits_earlier: bool = False) -> Record:
@@ -117,7 +83,7 @@ class Record:
 
         Parameters
         ----------
-        source : Source
+        source : StoredRun or ExportedRun
             Where the record is.
         admits_earlier : bool
             Whether records of versions that left no digests will do; nothing of them is verified.
@@ -127,32 +93,20 @@ class Record:
         RecordError
             If it is no record of a run that left a result, or if its config was edited.
         """
+        _require_result(source)
         tags = source.tags
-        kind = tags.get("runner.kind")
-        if kind in {"sweep", "group", "rerun"}:
-            raise RecordError(f"{source.place}: is a {kind}; name one of its runs.")
-        if kind not in {"run", None} or "runner.key" not in tags:
-            raise RecordError(f"{source.place}: must be a run of this program, got another tool's.")
-        if source.status == "RUNNING":
-            raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
-        is_earlier = SCHEMA_TAG not in tags
-        if is_earlier and not admits_earlier:
-            raise RecordError(
-                f"{source.place}: was recorded by an earlier version of this program; "
-                "repeat it with that version."
-            )
-        if source.status != "FINISHED" and RECORD not in tags:
-            reason = shorten(source.failure) if source.failure else "no reason on record"
-            raise RecordError(
-                f"{source.place}: ended {elide(source.status, 20)} ({reason}) and left no result."
-            )
-        if is_earlier:
+        if SCHEMA_TAG not in tags:
+            if not admits_earlier:
+                raise RecordError(
+                    f"{source.place}: was recorded by an earlier version of this program; "
+                    "repeat it with that version."
+                )
             values = parse_yaml_config(source.read(CONFIG_YAML, YAML_LIMIT), CONFIG_YAML)
             return cls(source, _experiment(values, CONFIG_YAML), {})
         if tags[SCHEMA_TAG] != str(SCHEMA):
             raise RecordError(
-                f"{SCHEMA_TAG}: must be at most {SCHEMA}, got {shorten(tags[SCHEMA_TAG])}; a later "
-                "version of this program recorded the run."
+                f"{SCHEMA_TAG}: must be {SCHEMA}, got {shorten(tags[SCHEMA_TAG])}; another version "
+                "of this program recorded the run."
             )
         digests = _digests(tags.get(RECORD, ""))
         contents = {name: source.read(name, CONFIG_LIMIT) for name in (CONFIG, CONFIG_YAML)}
@@ -163,7 +117,7 @@ class Record:
         values = parse_config(contents[CONFIG], CONFIG)
         record = cls(source, _experiment(values, CONFIG), digests)
         if not _agree(values, source.params):
-            record._edited.add("params")
+            record._edits["params"] = _edit("params")
         if source.status != "KILLED":  # which happens to a run that has left all its files, too
             record._verify({"ending": ending(source.status, source.failure)})
         return record
@@ -201,7 +155,7 @@ class Record:
     @property
     def edits(self) -> tuple[str, ...]:
         """Sentences about the edited parts, among those that have been read."""
-        return tuple(_edit(part) for part in (*PARTS, "params") if part in self._edited)
+        return tuple(self._edits[part] for part in (*PARTS, "params") if part in self._edits)
 
     def metrics(self) -> Metrics:
         """Return every value that the run recorded, by name and step."""
@@ -255,8 +209,8 @@ class Record:
         try:
             content = self.read_files({ENVIRONMENT: TEXT_LIMIT})[ENVIRONMENT]
             return parse_json(content, ENVIRONMENT)
-        except RecordError:
-            self._edited.add("environment")
+        except RecordError as error:
+            self._edits["environment"] = str(error)
             return None
 
     def read_files(self, limits: Mapping[str, int]) -> dict[str, bytes]:
@@ -267,15 +221,33 @@ class Record:
 
     def _verify(self, facts: Mapping[str, str]) -> None:
         """Note the parts that the facts belong to and do not fit."""
-        for part, digest in self._digests.items():
-            if not facts.keys().isdisjoint(PARTS.get(part, ())):
-                if part_digest(part, {**self.tags, **facts}) != digest:
-                    self._edited.add(part)
+        for part, names in PARTS.items() if self._digests else ():
+            is_in_it = not facts.keys().isdisjoint(names)
+            if is_in_it and part_digest(part, {**self.tags, **facts}) != self._digests[part]:
+                self._edits[part] = _edit(part)
 
 
 def ending_in_words(status: str, failure: str | None) -> str:
     """Say how a run ended: ``FINISHED``, or ``FAILED ('the loss is nan')``."""
     return f"{elide(status, 20)} ({shorten(failure)})" if failure else elide(status, 20)
+
+
+def _require_result(source: Source) -> None:
+    """Make sure that a run left all that it should; one that diverged has, as a finished one."""
+    tags = source.tags
+    kind = tags.get("runner.kind")
+    if kind in {"sweep", "group", "rerun"}:
+        raise RecordError(f"{source.place}: is a {kind}; name one of its runs.")
+    if kind not in {"run", None} or "runner.key" not in tags:
+        raise RecordError(f"{source.place}: must be a run of this program, got another tool's.")
+    if source.status == "RUNNING":
+        raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
+    # The digests are recorded when all files are.
+    if source.status != "FINISHED" and RECORD not in tags and _DIGESTS_OF_BEFORE not in tags:
+        reason = shorten(source.failure) if source.failure else "no reason on record"
+        raise RecordError(
+            f"{source.place}: ended {elide(source.status, 20)} ({reason}) and left no result."
+        )
 
 
 def _edit(part: str) -> str:

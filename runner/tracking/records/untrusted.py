@@ -26,7 +26,7 @@ from runner.training.data.npy import array_of, read_header
 TEXT_LIMIT = 64 << 20
 CONFIG_LIMIT = 1 << 20
 # Of a config in YAML, which takes a thousand times as long to read.
-YAML_LIMIT = 1 << 18
+YAML_LIMIT = 1 << 16
 _MAX_DEPTH = 16
 # Settings are whole numbers of up to 63 bits, as stores and JSON keep them.
 _MAX_BITS = 64
@@ -66,7 +66,7 @@ class _Loader(yaml.SafeLoader):
     """YAML's safe loader without aliases, by which a few lines can stand for a billion values."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]  # PyYAML has no types
+        if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("an alias")
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
@@ -124,7 +124,9 @@ def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSO
     except RecursionError:
         raise _too_deep(name) from None
     except UnicodeDecodeError as error:
-        raise RecordError(f"{name}: must be JSON, got no UTF-8 at byte {error.start + 1}.") from None
+        raise RecordError(
+            f"{name}: must be JSON, got no UTF-8 at byte {error.start + 1}."
+        ) from None
     except ValueError as error:
         raise RecordError(f"{name}: must be JSON, got {shorten(str(error))}.") from None
     level, depth = [values], 0

@@ -63,7 +63,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> R
             client.set_terminated(run.info.run_id, status)
 
     tags = client.get_run(ids["finished"]).data.tags
-    ours = {name: tags[f"runner.{name}"] for name in ("kind", "key", "data_digest")}
+    ours = {name: tags[f"runner.{name}"] for name in ("kind", "key", "data_digest", "schema")}
     add("running", None, **ours)
     add("failed", "FAILED", failure=f"no room {ESCAPE}", **ours)
     add("killed", "KILLED", **ours)

@@ -12,7 +12,7 @@ from runner.jobs.plan import Plan, make_plan
 from runner.jobs.worker.task import Assignment, Ended, Event
 from runner.jobs.worker.work import work_on
 from runner.tracking import Store
-from runner.tracking.records.mlflow_record import original_of
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.outcome import Outcome
 
 CONFIG: dict[str, Any] = {
@@ -74,6 +74,6 @@ def outcomes(events: list[Event]) -> dict[int, Outcome]:
 
 def weights_of(store: Store, run_id: str) -> dict[str, NDArray[Any]]:
     """Return the parameters that a run left, as NumPy reads them."""
-    content = original_of(store, run_id).read("weights.npz", 1 << 20)
+    content = stored_run(store, run_id).read("weights.npz", 1 << 20)
     with np.load(io.BytesIO(content)) as archive:
         return dict(archive)

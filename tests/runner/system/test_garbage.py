@@ -36,9 +36,7 @@ def test_garbage_is_looked_for_except_while_it_is_postponed(steps: str, collecte
 
 
 def test_the_exit_searches_nothing_of_what_is_left() -> None:
-    script = (
-        "import gc\nfrom runner.system import garbage\ngarbage.skip_last()\nprint(len(gc.get_objects()))"
-    )
+    script = "import gc\nfrom runner.system import garbage\ngarbage.skip_last()\nprint(len(gc.get_objects()))"
     assert int(printed(script)) < 100
 
 

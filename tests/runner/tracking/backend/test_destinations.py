@@ -12,7 +12,7 @@ import pytest
 from runner.system.errors import RecordError
 from runner.tracking import Store, open_store
 from runner.tracking.backend.locations import local_folder
-from runner.tracking.records.mlflow_record import find_original
+from runner.tracking.records.mlflow_record import find_run
 from tests.runner.jobs.planned import outcomes, plan, work
 from tests.runner.tracking.hostile_server import Answer, HostileServer
 
@@ -55,7 +55,7 @@ def looked_up(store: Store) -> Store:
     """The store as a rerun opens it, which does not believe it."""
     run = store.client.create_run(store.experiment_id)
     store.client.set_terminated(run.info.run_id)
-    return find_original(store.address.uri, run.info.run_id).store
+    return find_run(store.address.uri, run.info.run_id).store
 
 
 def refusal(store: Store) -> str:
@@ -140,7 +140,7 @@ def elsewhere(request: pytest.FixtureRequest, embedded: Store, tmp_path: Path) -
     act(tmp_path / "artifacts", folder / "artifacts")
     with closing(connect(embedded.address.database)) as connection:
         connection.execute("VACUUM INTO ?", (str(folder / "mlflow.db"),))
-    return find_original(f"sqlite:///{folder}/mlflow.db", outcome.run_id).store
+    return find_run(f"sqlite:///{folder}/mlflow.db", outcome.run_id).store
 
 
 @pytest.mark.parametrize("is_believed", [False, True])
@@ -217,7 +217,7 @@ def test_a_server_cannot_send_a_rerun_to_another(scheme: str, when: str) -> None
         place = other.address.replace("http", scheme) + "/x"
         answer = answering(*([place] * 2 if when == "before" else ["mlflow-artifacts:/x", place]))
         with HostileServer(answer=answer) as server:
-            store = find_original(server.address, RUN_ID).store
+            store = find_run(server.address, RUN_ID).store
             with pytest.raises(RecordError, match=THROUGH):
                 store.start_run("x", {}, {})
         assert other.is_untouched
@@ -226,7 +226,7 @@ def test_a_server_cannot_send_a_rerun_to_another(scheme: str, when: str) -> None
 @pytest.mark.parametrize("place", ["/srv/x", "file:///srv/x", "s3://bucket/x", "http://[::1", ""])
 def test_a_server_cannot_have_a_rerun_write_anywhere_else(place: str) -> None:
     with HostileServer(answer=answering(place, place)) as server:
-        store = find_original(server.address, RUN_ID).store
+        store = find_run(server.address, RUN_ID).store
         with pytest.raises(RecordError, match=THROUGH):
             store.settle()
 
@@ -234,7 +234,7 @@ def test_a_server_cannot_have_a_rerun_write_anywhere_else(place: str) -> None:
 def test_a_server_takes_the_artifacts_of_a_rerun_itself(server: str) -> None:
     store = open_store(server, None, "destinations")
     (first,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
-    found = find_original(server, first.run_id).store
+    found = find_run(server, first.run_id).store
     (again,) = outcomes(work(found, plan({"seed": 5}), (0,), alone=True)).values()
     listed = {file.path for file in found.client.list_artifacts(again.run_id)}
     assert "weights.npz" in listed
