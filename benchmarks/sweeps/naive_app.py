@@ -15,7 +15,7 @@ import mlflow
 import numpy as np
 from omegaconf import DictConfig
 
-from runner.training.data.tutorial import tutorial_table
+from runner.training.data.builtin import tutorial_table
 from softnet import SGD, Examples, RunSettings, StackSettings, Training
 
 

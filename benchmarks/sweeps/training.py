@@ -24,7 +24,7 @@ from benchmarks.step import N_STEPS, step_s, tutorial_training, wide_training
 from benchmarks.sweeps.peers import Steps, Task, is_installed, jax_steps, sklearn_steps, torch_steps
 from benchmarks.sweeps.processes import at_least, at_most, judged
 from runner.jobs.stacks import runs_per_stack
-from runner.training.data.tutorial import tutorial_table
+from runner.training.data.builtin import tutorial_table
 from softnet import Training, n_parameters
 
 JAX_LIMIT = 1.0

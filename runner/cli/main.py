@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
-from runner.system import garbage
+from runner.system.environment import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
 from runner.system.signals import (
     INTERRUPTED,
@@ -28,7 +28,7 @@ def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
     make_streams_last()
     raise_on_sigterm()
-    garbage.postpone()
+    postpone_garbage_collection()
     try:
         code = _carried_out(sys.argv[1:])
     except KeyboardInterrupt:
@@ -38,7 +38,7 @@ def main() -> NoReturn:
         code = TERMINATED
     finally:
         sys.stdout.flush()
-        garbage.skip_last()
+        skip_last_garbage_collection()
     sys.exit(code)
 
 

@@ -53,7 +53,7 @@ def _print(repetition: Repetition, options: Options) -> None:
             n_in_all=asked.n_in_all,
             n_missing=repetition.n_missing,
             is_sample=options.sample is not None and options.sample < asked.n_in_all,
-            admitted=options.tolerance,
+            tolerance=options.tolerance,
             ids=_ids(repetition),
             notes=_notes(repetition, options),
             where=asked.store.where if is_recorded and asked.store else None,
@@ -106,8 +106,6 @@ def _line(job: Repeated) -> RerunLine:
     outcome = job.outcome
     return RerunLine(
         name=job.name,
-        original_id=job.original_id,
-        run_id=outcome.run_id if outcome else "",
         comparison=job.comparison,
         failure=outcome.failure if outcome else None,
         settings=settings,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runner.jobs.sweep.spreadsheet import write_csv
-from runner.report import SweepLine, SweepReport, print_overview, print_sweep
+from runner.report.sweep import SweepLine, SweepReport, print_sweep, print_sweeps
 from runner.system.errors import CommandError, ConfigError, nearest
 from runner.system.text import printable
 from runner.training.outcome import best_first, by_settings
@@ -94,7 +94,7 @@ def list_sweeps(uri: str | None) -> None:
         If the store is of no use.
     """
     stores = _stores(uri)
-    print_overview([_line(stores[sweep.experiment_id], sweep) for sweep in _sweeps(stores)])
+    print_sweeps([_line(stores[sweep.experiment_id], sweep) for sweep in _sweeps(stores)])
 
 
 def _stores(uri: str | None) -> dict[str, Store]:

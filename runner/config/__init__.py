@@ -1,8 +1,4 @@
-"""The typed schema of an experiment: the plain dict in, a frozen Experiment or one error out.
-
-Knows softnet's registries and the names of the YAML; not where a dict comes from, nor what data
-look like.
-"""
+"""The typed schema of an experiment: a plain dict in, a frozen Experiment or one error out."""
 
 from runner.config.data import (
     BlobsData,
@@ -16,8 +12,13 @@ from runner.config.data import (
     SplitConfig,
     TutorialData,
 )
-from runner.config.fingerprint import configuration_key, fingerprint, fingerprint_of
-from runner.config.messages import without_groups
+from runner.config.fingerprint import (
+    SCHEMA,
+    configuration_key,
+    fingerprint,
+    fingerprint_of,
+    read_recorded,
+)
 from runner.config.plain import (
     as_override_text,
     flatten,
@@ -26,9 +27,11 @@ from runner.config.plain import (
     to_plain,
     to_yaml,
 )
+from runner.config.rules import without_groups
 from runner.config.schema import Experiment
 
 __all__ = [
+    "SCHEMA",
     "BlobsData",
     "BundledData",
     "DataConfig",
@@ -46,6 +49,7 @@ __all__ = [
     "fingerprint_of",
     "flatten",
     "from_json",
+    "read_recorded",
     "to_json",
     "to_plain",
     "to_yaml",

@@ -16,9 +16,9 @@ from runner.jobs.plan import Plan, PlannedJob, make_plan
 from runner.jobs.sweep.state_folder import SweepFolder
 from runner.jobs.worker.task import Assignment, Begun, Ended, Events, Progress, Resumed
 from runner.jobs.worker.work import work_on
-from runner.report import print_outcomes
 from runner.report.announcements import say_resumed, say_way_back
 from runner.report.progress import Advance, progress
+from runner.report.runs import print_run
 from runner.system.errors import Terminated
 from runner.system.signals import raise_what_was_swallowed
 from runner.training.outcome import Outcome
@@ -103,7 +103,7 @@ def run_alone(plan: Plan) -> Outcome:
     finally:
         if outcome is not None:
             took = replace(outcome, duration_s=time.monotonic() - started)
-            print_outcomes([took], job.experiment.ranking_metric, store.where)
+            print_run(took, store.where)
     return took
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runner.jobs.plan import Plan
     from runner.jobs.rerun.comparison import Comparison
-    from runner.jobs.worker.task import Task
     from runner.training.outcome import Outcome
 
 
@@ -63,7 +62,7 @@ class Ended:
 class Crashed:
     """A worker died at its task."""
 
-    task: Task
+    task: Any
     reason: str
 
 

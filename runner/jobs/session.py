@@ -29,7 +29,6 @@ from runner.jobs.sweep.resume import (
 )
 from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
 from runner.jobs.worker.task import Assignment, Ended
-from runner.report import SweepReport, print_sweep
 from runner.report.announcements import (
     points_run_once,
     print_plan,
@@ -39,6 +38,7 @@ from runner.report.announcements import (
     sweep_name,
 )
 from runner.report.progress import progress
+from runner.report.sweep import SweepReport, print_sweep
 from runner.system.errors import Terminated
 from runner.training.outcome import Outcome
 

@@ -1,6 +1,6 @@
-"""What came out of a sweep: configurations over their seeds, and whether the best one is better.
+"""What came out of a sweep: its configurations over their seeds, and whether the best is better.
 
-It must not know how a sweep is planned or run: it sees outcomes, and how many there should be.
+And the list of all sweeps of a store.
 """
 
 from __future__ import annotations
@@ -8,27 +8,33 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from datetime import datetime
+from typing import TextIO
 
-from runner.report.console import print_line, print_way_on, printing
-from runner.report.failures import print_failures
-from runner.report.ranking import further_metrics, print_ranking
-from runner.report.runs import print_runs
-from runner.report.settings import LONGEST_NAME, differing, in_words, setting_columns
-from runner.report.table import Column
+from runner.report.runs import print_failures, print_runs
+from runner.report.table import (
+    LONGEST_NAME,
+    Column,
+    Printer,
+    configuration_name,
+    further_metrics,
+    printing,
+    setting_columns,
+    varying_settings,
+)
 from runner.system.formatting import count, duration, interval, measured
 from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, by_settings
 from runner.training.statistics import Configuration, compare, configurations, ranked
 from softnet import higher_is_better
 
-if TYPE_CHECKING:
-    from rich.console import Console
+# Of names in the list of all sweeps.
+_LONGEST_IN_LIST = 40
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What there is to tell of a sweep.
+    """All that is printed of a sweep.
 
     Parameters
     ----------
@@ -66,7 +72,7 @@ def print_sweep(report: SweepReport, file: TextIO | None = None, top: int | None
     ----------
     report : SweepReport
     file : text file, optional
-        By default the standard output. Colours and cuts to the width are for terminals alone.
+        By default the standard output.
     top : int, optional
         How many rows the table has, 1 or above; by default all of a few, 20 of more than 40.
 
@@ -75,33 +81,32 @@ def print_sweep(report: SweepReport, file: TextIO | None = None, top: int | None
     OSError
         If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
-    with printing(file) as console:
+    with printing(file) as out:
         if report.title:
-            print_line(console, (elide(report.title, LONGEST_NAME), "bold"))
+            out.line((elide(report.title, LONGEST_NAME), "bold"))
         outcomes = sorted(report.outcomes, key=by_settings)
-        folded = configurations(outcomes)
-        if any(len(configuration.outcomes) > 1 for configuration in folded):
-            _print_configurations(console, folded, report.metric, top)
+        over_seeds = configurations(outcomes)
+        if any(len(configuration.outcomes) > 1 for configuration in over_seeds):
+            _print_configurations(out, over_seeds, report.metric, top)
         else:
-            print_runs(console, outcomes, report.metric, top)
+            print_runs(out, outcomes, report.metric, top)
         for note in report.notes:
-            print_line(console, (on_one_line(note), ""))
-        print_failures(console, outcomes, fold=True)
-        waiting = report.n_jobs - len(report.outcomes)
-        if waiting > 0:
-            have = "has" if waiting == 1 else "have"
-            jobs = f"{waiting:,} of {count(report.n_jobs, 'job')} {have} not run"
-            print_line(console, (jobs, "bold"))
+            out.line(on_one_line(note))
+        print_failures(out, outcomes)
+        n_waiting = report.n_jobs - len(report.outcomes)
+        if n_waiting > 0:
+            have = "has" if n_waiting == 1 else "have"
+            out.line((f"{n_waiting:,} of {count(report.n_jobs, 'job')} {have} not run", "bold"))
         if report.duration_s is not None:
-            print_line(console, (f"took {duration(report.duration_s)}", ""))
-        print_way_on(console, report.where, "them")
+            out.line(f"took {duration(report.duration_s)}")
+        out.link(report.where, "them")
 
 
 def _print_configurations(
-    console: Console, folded: Sequence[Configuration], metric: str, top: int | None
+    out: Printer, over_seeds: Sequence[Configuration], metric: str, top: int | None
 ) -> None:
-    names = differing([configuration.varied for configuration in folded])
-    rows = ranked([configuration for configuration in folded if configuration.outcomes], metric)
+    names = varying_settings([configuration.varied for configuration in over_seeds])
+    rows = ranked([each for each in over_seeds if each.outcomes], metric)
     n_runs = sum(len(configuration.outcomes) for configuration in rows)
     what = f"{count(n_runs, 'run')} of {count(len(rows), 'configuration')}"
 
@@ -109,15 +114,15 @@ def _print_configurations(
         settings = setting_columns([configuration.varied for configuration in shown], names)
         runs = (run for configuration in shown for run in configuration.outcomes)
         further = further_metrics((name for run in runs for name in run.metrics), metric)
-        means, numbers = _over_seeds(shown, metric)
-        return [*settings, means, numbers], [_over_seeds(shown, name)[0] for name in further]
+        means, numbers = _mean_columns(shown, metric)
+        return [*settings, means, numbers], [_mean_columns(shown, name)[0] for name in further]
 
-    print_ranking(console, what, metric, rows, columns, top)
+    out.ranking(what, metric, rows, columns, top)
     if len(rows) > 1 and (verdict := _verdict(rows[0], rows[1], metric, names)):
-        print_line(console, (verdict, ""))
+        out.line(verdict)
 
 
-def _over_seeds(shown: Sequence[Configuration], metric: str) -> tuple[Column, Column]:
+def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[Column, Column]:
     """Make a column of means, each ``±`` half the width of its interval, and one of their seeds."""
     summaries = [configuration.summary(metric) for configuration in shown]
     parts = [
@@ -138,7 +143,7 @@ def _verdict(
 ) -> str | None:
     """Say whether two configurations differ by more than their seeds do; None if it is unknown."""
     comparison = compare(best, runner_up, metric)
-    better, worse = in_words(best.varied, names), in_words(runner_up.varied, names)
+    better, worse = (configuration_name(each.varied, names) for each in (best, runner_up))
     if comparison is None or not math.isfinite(comparison.high - comparison.low):
         if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
             return None
@@ -157,3 +162,67 @@ def _verdict(
         f"{better} is better than {worse} by {interval(lead, low, high)} in {metric}"
         f" over {comparison.n:,} common seeds."
     )
+
+
+@dataclass(frozen=True)
+class SweepLine:
+    """One sweep in the list of all.
+
+    Parameters
+    ----------
+    name, experiment : str
+        What it is called, and the MLflow experiment that it is in.
+    state : str
+        Such as ``complete`` or ``interrupted``.
+    n_finished, n_failed, n_jobs : int
+        Jobs that ended well, that failed, and all of them.
+    started_s : float
+        When it was begun, in seconds since 1970.
+    duration_s : float
+        Seconds that were spent on it.
+    run_id : str
+        Of its parent run.
+    """
+
+    name: str
+    experiment: str
+    state: str
+    n_finished: int
+    n_failed: int
+    n_jobs: int
+    started_s: float
+    duration_s: float
+    run_id: str
+
+
+def print_sweeps(lines: Sequence[SweepLine], file: TextIO | None = None) -> None:
+    """Print a line for each sweep.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
+    """
+    with printing(file) as out:
+        if not lines:
+            out.line("There are no sweeps yet. runner --multirun makes one.")
+            return
+        needed = [
+            Column("sweep", [elide(line.name, _LONGEST_IN_LIST) for line in lines]),
+            Column("state", [line.state for line in lines]),
+            Column("done", [f"{line.n_finished:,}" for line in lines], "right"),
+            Column("failed", [f"{line.n_failed:,}" for line in lines], "right"),
+            Column("jobs", [f"{line.n_jobs:,}" for line in lines], "right"),
+        ]
+        further = [
+            # First, so that a narrow terminal keeps it: it is what runner rerun takes.
+            Column("run", [line.run_id for line in lines]),
+            Column("begun", [_local_time(line.started_s) for line in lines]),
+            Column("took", [duration(line.duration_s) for line in lines], "right"),
+            Column("experiment", [elide(line.experiment, _LONGEST_IN_LIST) for line in lines]),
+        ]
+        out.table(needed, further)
+
+
+def _local_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,17 +1,22 @@
-"""What decides the bits of a result, besides the experiment: versions, BLAS, SIMD, threads, code.
+"""Settings of this process, and the facts about it that decide the bits of a result.
 
-Pins the BLAS threads too. Nothing is imported at the top that would load NumPy, because the pin
-must come first.
+Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first.
 """
 
 from __future__ import annotations
 
+import ast
+import gc
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -28,8 +33,16 @@ _THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "OMP_NUM_THREADS",
 )
-# Data and splits are recorded by their digests: what computes the rest is softnet and these.
-_COMPUTING = tuple(f"training/{name}.py" for name in ("build", "train", "prepare", "preprocessing"))
+# The modules that decide the bits of a result. Data are recorded by the digest of their content, so
+# that what reads them need not be among these.
+_COMPUTING = (
+    "softnet",
+    *(
+        f"runner/training/{name}.py"
+        for name in ("prepare", "preprocessing", "train", "data/splits")
+    ),
+)
+_NOT_COMPUTING = ("softnet/gradcheck.py",)
 _PACKAGES = ("scikit-learn", "scipy", "pyarrow", "hydra-core", "omegaconf", "pydantic", "mlflow")
 
 
@@ -67,6 +80,57 @@ def _blas() -> list[dict[str, Any]]:
     # SciPy may have loaded one of its own, which none of our products goes through.
     numpys_own = str(Path(np.__file__).parent)
     return [lib for lib in loaded if lib["filepath"].startswith(numpys_own)] or loaded
+
+
+def n_physical_cores() -> int:
+    """Count the physical cores that this process may use.
+
+    As few as its affinity and the quota of its container allow; at least one.
+    """
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return os.cpu_count() or 1
+    cores = set[str]()
+    for cpu in os.sched_getaffinity(0):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            cores.add(siblings.read_text())
+        except OSError:
+            cores.add(str(cpu))
+    return max(1, min(len(cores), _cpu_quota()))
+
+
+def _cpu_quota() -> int:
+    """Return how many processors a container's quota amounts to, by cgroups v2 or v1."""
+    v1 = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
+    for names in (("cpu.max",), v1):
+        with suppress(OSError, ValueError):  # ValueError: "max", no quota
+            texts = [Path("/sys/fs/cgroup", name).read_text() for name in names]
+            quota, period = map(int, " ".join(texts).split())
+            if quota > 0:
+                return math.ceil(quota / period)
+    return sys.maxsize
+
+
+def postpone_garbage_collection() -> None:
+    """Search for no garbage until `allow_garbage_collection`.
+
+    Hydra, MLflow and what they bring stay in memory to the end. To search them again and again
+    while they load, and once more at the exit, took two of the seven seconds of a run.
+    """
+    gc.disable()
+
+
+def allow_garbage_collection() -> None:
+    """Search for garbage from here on, among what is made from here on, where it was postponed."""
+    if gc.isenabled():
+        return  # a program that opens many stores keeps its objects as they are
+    gc.freeze()
+    gc.enable()
+
+
+def skip_last_garbage_collection() -> None:
+    """Spare the exit its search: what is left goes with the process."""
+    gc.freeze()
 
 
 @cache
@@ -134,13 +198,70 @@ def digest_of_decisive(decisive: object) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return a short SHA-256 over the sources that a result is computed by."""
-    digest = hashlib.sha256()
-    computing = [_PACKAGE / name for name in _COMPUTING]
-    for path in [*sorted((_PACKAGE.parent / "softnet").rglob("*.py")), *computing]:
-        digest.update(str(path.relative_to(_PACKAGE.parent)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    """Return a short SHA-256 over the code that a result is computed by.
+
+    Of its syntax trees, without docstrings, comments and imports, and whatever its files are
+    called: code that was described in other words or moved to another place is the same code.
+    """
+    root = _PACKAGE.parent
+    paths = [path for name in _COMPUTING for path in _python_files(root / name)]
+    kept = [path for path in paths if str(path.relative_to(root)) not in _NOT_COMPUTING]
+    return digest_of_code(path.read_bytes() for path in kept)
+
+
+def _python_files(path: Path) -> list[Path]:
+    return [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def digest_of_code(sources: Iterable[bytes]) -> str:
+    """Return a short SHA-256 over the syntax trees of some modules, in whatever order."""
+    was_enabled = gc.isenabled()
+    gc.disable()  # trees are tens of thousands of objects, and no garbage
+    try:
+        words: list[list[str]] = []
+        for source in sources:
+            words.append([])
+            _write_tree(ast.parse(source).body, words[-1])
+    finally:
+        if was_enabled:
+            gc.enable()
+    # A module of imports alone, such as a package's, leaves no words.
+    digests = sorted(hashlib.sha256(" ".join(tree).encode()).digest() for tree in words if tree)
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+
+
+def _write_tree(tree: object, words: list[str]) -> None:
+    """Write a syntax tree in words that are the same in all versions of Python.
+
+    `ast.dump` also writes the empty fields that later versions have added.
+    """
+    if isinstance(tree, ast.AST):
+        words.append(type(tree).__name__)
+        for name in tree._fields:
+            value = getattr(tree, name, None)
+            if value is not None and value != []:
+                words.append(f"{name}=")
+                _write_tree(value, words)
+        words.append(")")
+    elif isinstance(tree, list):
+        for item in tree:
+            if not (isinstance(item, ast.stmt) and _computes_nothing(item)):
+                _write_tree(item, words)
+    else:
+        words.append(repr(tree))
+
+
+def _computes_nothing(statement: ast.stmt) -> bool:
+    match statement:
+        case (
+            ast.Import()
+            | ast.ImportFrom()
+            | ast.Expr(value=ast.Constant(value=str()))  # a docstring
+            | ast.Assign(targets=[ast.Name(id="__all__")])
+            | ast.If(test=ast.Name(id="TYPE_CHECKING"))
+        ):
+            return True
+    return False
 
 
 def _version(name: str) -> str | None:

@@ -6,6 +6,7 @@ bytes and NumPy arrays; what they mean is its callers' affair.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import struct
@@ -26,6 +27,9 @@ DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError),
     *(ValueError, TypeError, KeyError, IndexError, OverflowError),
 )
+# Of a saved state: the names of what is not an array, and of the arrays.
+_TREE = "tree"
+_ARRAY = "array #"
 
 
 @contextmanager
@@ -124,6 +128,52 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {name: arrays[name] for name in arrays.files}
     except DAMAGED as error:
         raise StoreError(f"{path}: cannot be read as arrays: {error}") from error
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write nested dicts and lists of numbers, text and arrays, atomically.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    TypeError
+        If something in it is neither plain data nor an array.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+
+    def take_out(value: object) -> str:
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"a {type(value).__name__} is not plain data")
+        name = f"{_ARRAY}{len(arrays)}"
+        arrays[name] = value
+        return name
+
+    tree = json.dumps(state, default=take_out)
+    write_arrays(path, {_TREE: np.frombuffer(tree.encode(), np.uint8), **arrays})
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, torn or damaged.
+    """
+    arrays = read_arrays(path)
+
+    def put_back(value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
+        if isinstance(value, dict):
+            return {key: put_back(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [put_back(inner) for inner in value]
+        return arrays[value] if isinstance(value, str) and value.startswith(_ARRAY) else value
+
+    try:
+        return dict(put_back(json.loads(arrays.pop(_TREE).tobytes())))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path}: holds no saved training") from error
 
 
 def disk_error(place: Path, error: OSError) -> StoreError:

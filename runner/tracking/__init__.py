@@ -5,7 +5,15 @@ them all. Importing this costs nothing: MLflow itself is imported when a store i
 """
 
 from runner.tracking.backend.artifacts import read_file
-from runner.tracking.opening import find_store, find_stores, open_store
+from runner.tracking.opening import (
+    StoreAddress,
+    address_of,
+    find_store,
+    find_stores,
+    leave_stores,
+    open_store,
+    store_at,
+)
 from runner.tracking.queries import Sweeps
 from runner.tracking.recorded import (
     SUMMED_UP,
@@ -26,12 +34,16 @@ __all__ = [
     "RecordedRun",
     "RecordedSweep",
     "Store",
+    "StoreAddress",
     "Sweeps",
+    "address_of",
     "final_metrics",
     "find_store",
     "find_stores",
     "flattened",
+    "leave_stores",
     "open_store",
     "read_file",
+    "store_at",
     "varied_of",
 ]

@@ -6,9 +6,10 @@ Nothing here knows what is recorded.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.system import garbage
+from runner.system.environment import allow_garbage_collection
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import client as library
 from runner.tracking.backend import sqlite as database
@@ -18,6 +19,75 @@ from runner.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """A store and an experiment in it as plain data, from which a worker opens it.
+
+    Parameters
+    ----------
+    uri : str
+        As MLflow takes it, without a password.
+    experiment_id, experiment : str
+        The MLflow experiment that runs go to.
+    is_named, is_believed : bool
+        As in `Store`.
+    """
+
+    uri: str
+    experiment_id: str
+    experiment: str
+    is_named: bool
+    is_believed: bool
+
+
+# The store that this process used last; a fork inherits it, with the password in its address.
+_last: dict[StoreAddress, Store] = {}
+
+
+def address_of(store: Store) -> StoreAddress:
+    """Return where a store is, and remember it for `store_at` in this process and its forks."""
+    address = StoreAddress(
+        store.address.shown,
+        store.experiment_id,
+        store.experiment,
+        store.is_named,
+        store.is_believed,
+    )
+    _last.clear()
+    _last[address] = store
+    return address
+
+
+def store_at(address: StoreAddress) -> Store:
+    """Return the store at an address, opened where this process does not have it yet.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be used.
+    """
+    if address not in _last:
+        place = resolve(address.uri)
+        store = Store(
+            place,
+            connect(place),
+            address.experiment_id,
+            address.experiment,
+            is_named=address.is_named,
+            is_believed=address.is_believed,
+        )
+        _last.clear()
+        _last[address] = store
+    return _last[address]
+
+
+def leave_stores() -> None:
+    """Close what this process has open of a store; for forks, at whose end no exit handler runs."""
+    for store in _last.values():
+        store.leave()
+    _last.clear()
 
 
 def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
@@ -132,6 +202,6 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
         if engine is not None and address.database is not None:
             tune(engine)
     # Here all that a command loads to get to its results is loaded.
-    garbage.allow()
+    allow_garbage_collection()
     raise_what_was_swallowed()
     return client

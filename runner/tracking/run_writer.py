@@ -207,15 +207,15 @@ class RecordedRun:
         self.set_tags({FAILURE: reason})
         self._end("FAILED", ended_s)
 
-    def kill(self) -> None:
-        """Write the rest and mark the run KILLED.
+    def kill(self, reason: str = "interrupted") -> None:
+        """Write the rest and mark the run KILLED, with the reason as the tag ``runner.failure``.
 
         Raises
         ------
         StoreError
             If the store fails.
         """
-        self.set_tags({FAILURE: "interrupted"})
+        self.set_tags({FAILURE: reason})
         self._end("KILLED")
 
     def _end(self, status: str, ended_s: float | None = None) -> None:

@@ -61,8 +61,8 @@ class Store:
         self.client = client
         self.experiment_id = experiment_id
         self.experiment = experiment
-        self._is_named = is_named
-        self._is_believed = is_believed
+        self.is_named = is_named
+        self.is_believed = is_believed
         self._destination: Destination | None = None
         self._presence: Presence | None = None
 
@@ -87,7 +87,7 @@ class Store:
         """Say how a person gets to see the runs: a link, or the command that shows them."""
         if self.address.is_server:
             return experiment_link(self.address.shown, self.experiment_id)
-        if self._is_named:
+        if self.is_named:
             return f"runner ui --uri {shlex.quote(self.address.shown)}"
         return f"runner ui  ({self.address.shown})"
 
@@ -109,7 +109,7 @@ class Store:
                     self.client,
                     self.address,
                     self.client.get_experiment(self.experiment_id),
-                    is_believed=self._is_believed,
+                    is_believed=self.is_believed,
                 )
         return self._destination
 
@@ -201,23 +201,21 @@ class Store:
 
     @contextmanager
     def in_a_fork(self) -> Iterator[None]:
-        """Use the store in a process that was forked from the one that opened it.
-
-        Its connections belong to the other; and no exit handler runs at the end of a fork.
-        """
-        from runner.tracking.backend.connections import engine_of
-
-        # A server is asked over connections that are made anew for each process.
-        engine = engine_of(self.client)
-        if engine is not None:
-            engine.dispose(close=False)
+        """Use the store in a process that was forked from the one that opened it."""
         try:
             yield
         finally:
-            if self._presence is not None:
-                self._presence.leave()
-            if engine is not None:
-                engine.dispose()
+            self.leave()
+
+    def leave(self) -> None:
+        """Close the connections, and say that this process records nothing more."""
+        from runner.tracking.backend.connections import engine_of
+
+        if self._presence is not None:
+            self._presence.leave()
+        engine = engine_of(self.client)
+        if engine is not None:
+            engine.dispose()
 
     def log_model(
         self,

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from runner.system import garbage
+from runner.system.environment import allow_garbage_collection
 from runner.system.errors import CommandError, StoreError
 from runner.system.signals import held, raise_what_was_swallowed
 from runner.system.text import without_passwords_of
@@ -59,7 +59,7 @@ def ui(uri: str | None, port: int = 5000) -> None:
         return
     if address.database is not None and address.artifacts is not None:
         database.ensure(address.database, address.artifacts)
-    garbage.allow()
+    allow_garbage_collection()
     raise_what_was_swallowed()
     _check_free(port)
     base = f"http://{_HOST}:{port}"

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError
 from runner.system.paths import expanded
-from runner.training.build import stack_settings
 from runner.training.data import Dataset, load
 from runner.training.data.splits import Split, split_rows
 from runner.training.preprocessing import Preprocessing
-from softnet import Examples, StackSettings, n_parameters
+from softnet import Examples, RunSettings, StackSettings, n_parameters, steps_per_epoch
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -76,40 +75,53 @@ def prepare(experiment: Experiment) -> Prepared:
     return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
 
 
-class Preparer:
-    """Prepares the data of experiments, once for those in a row that share them.
+# What this process prepared last: the settings and the file's stamp, and the data. Forked processes
+# inherit it.
+_last: tuple[object, Prepared] | None = None
+
+
+def prepared(experiment: Experiment) -> Prepared:
+    """Return the data of an experiment as `prepare` does, but the last ones without reading again.
 
     A file that somebody writes to meanwhile is read again.
     """
+    global _last  # noqa: PLW0603  (one process trains on the same data again and again)
+    identity = experiment.data, experiment.split, _stamp(experiment)
+    if _last is None or _last[0] != identity:
+        _last = identity, prepare(experiment)
+    return _last[1]
 
-    def __init__(self) -> None:
-        self._known: tuple[object, Prepared] | None = None
+
+def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
+    """Return the prepared data of an experiment that was planned with data of this digest.
+
+    Raises
+    ------
+    DataError
+        If they have changed since, or for what `prepare` raises it.
+    ConfigError
+        If the split does not fit the data.
+    """
+    now = prepared(experiment)
+    found = now.dataset.digest
+    if found != digest:
+        raise DataError(
+            f"{now.dataset.source}: has changed since the sweep was planned "
+            f"(its digest was {digest[:12]}, and is {found[:12]})."
+        )
+    return now
+
+
+class Preparer:
+    """`prepared` and `prepared_unchanged` as an object."""
 
     def __call__(self, experiment: Experiment) -> Prepared:
-        """Return the prepared data of an experiment; raises what `prepare` does."""
-        identity = experiment.data, experiment.split, _stamp(experiment)
-        if self._known is None or self._known[0] != identity:
-            self._known = identity, prepare(experiment)
-        return self._known[1]
+        """Return the prepared data of an experiment."""
+        return prepared(experiment)
 
     def unchanged(self, experiment: Experiment, digest: str) -> Prepared:
-        """Return the prepared data of an experiment that was planned with data of this digest.
-
-        Raises
-        ------
-        DataError
-            If they have changed since, or for what `prepare` raises it.
-        ConfigError
-            If the split does not fit the data.
-        """
-        prepared = self(experiment)
-        found = prepared.dataset.digest
-        if found != digest:
-            raise DataError(
-                f"{prepared.dataset.source}: has changed since the sweep was planned "
-                f"(its digest was {digest[:12]}, and is {found[:12]})."
-            )
-        return prepared
+        """Return the prepared data of an experiment that was planned with data of this digest."""
+        return prepared_unchanged(experiment, digest)
 
 
 def _stamp(experiment: Experiment) -> object:
@@ -157,3 +169,38 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
 
 def _gigabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:,.1f} GB"
+
+
+def stack_settings(
+    experiment: Experiment, n_features: int, n_classes: int, n_train: int
+) -> StackSettings:
+    """Return what all runs of a stack share.
+
+    A budget in epochs is turned into steps here, and so is the interval between evaluations,
+    which counts in the unit of the budget.
+    """
+    training = experiment.training
+    unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
+    return StackSettings(
+        layer_sizes=(n_features, *experiment.model.hidden_layer_sizes, n_classes),
+        n_steps=training.budget * unit,
+        batch_size=training.batch_size,
+        evaluate_every=training.evaluate_every * unit,
+        activation=experiment.model.activation,
+        optimizer=experiment.optimizer.name,
+        sampling=training.sampling,
+        dtype=experiment.dtype,
+    )
+
+
+def run_settings(experiment: Experiment) -> RunSettings:
+    """Return what a run of a stack has for itself."""
+    stopping = experiment.training.early_stopping
+    return RunSettings(
+        seed=experiment.seed,
+        optimizer=experiment.optimizer.settings(),
+        schedule=experiment.schedule.settings(),
+        initializer=experiment.model.initializer,
+        initializer_scale=experiment.model.initializer_scale,
+        early_stopping=None if stopping is None else stopping.settings(),
+    )

@@ -48,7 +48,7 @@ class Preprocessing:
 
     Examples
     --------
-    >>> from runner.training.data.tutorial import tutorial_table
+    >>> from runner.training.data.builtin import tutorial_table
     >>> table = tutorial_table()
     >>> fitted = Preprocessing.fit(table, np.arange(8), "minmax")
     >>> fitted.transform(table.X[:1])

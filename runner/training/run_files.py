@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import struct
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from runner.config import Experiment
     from runner.training.prepare import Prepared
+    from runner.training.train import Result
 
 # What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
 CONFIG, CONFIG_YAML = "config.json", "config.yaml"
@@ -40,6 +43,12 @@ PARTS = {
     "environment": (ENVIRONMENT, "runner.environment", "runner.code"),
     "ending": ("ending",),
 }
+
+# Values by metric and step; more than one where a record holds different ones.
+Metrics = Mapping[tuple[str, int], tuple[float, ...]]
+
+# MLflow stores an infinity as the largest double.
+_LARGEST = 1.7976931348623157e308
 
 
 def write_run_files(
@@ -85,21 +94,21 @@ def write_run_files(
     return digests | {WEIGHTS: sha256((folder / WEIGHTS).read_bytes())}
 
 
-def record_digests(facts: Mapping[str, str], metrics: str, failure: str | None) -> str:
+def record_digests(facts: Mapping[str, str], metrics: Metrics, failure: str | None) -> str:
     """Return the content of the tag `RECORD` of a run that has left all its files.
 
     Parameters
     ----------
     facts : mapping of str to str
         The digests of its files by their names, and its tags.
-    metrics : str
-        The digest of its metrics.
+    metrics : mapping of (str, int) to tuple of float
+        All values that it has recorded.
     failure : str or None
         Why it is FAILED; None for a FINISHED one.
     """
     facts = {
         **facts,
-        "metrics": metrics,
+        "metrics": metrics_sha256(metrics),
         "ending": ending("FAILED" if failure else "FINISHED", failure),
     }
     digests = {part: part_digest(part, facts) for part in PARTS}
@@ -136,6 +145,30 @@ def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
     for array in weights.values():
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def metrics_of(result: Result) -> Metrics:
+    """Return what a run records of a result, as a store would give it back."""
+    return {
+        # NaN passes through both of them.
+        (name, step): (min(max(value, -_LARGEST), _LARGEST),)
+        for step, metrics in (*result.history, *result.last_entries)
+        for name, value in metrics.items()
+    }
+
+
+def metrics_sha256(metrics: Metrics) -> str:
+    """Return the SHA-256 over names, steps and the bytes of all values, in hexadecimal."""
+    digest = hashlib.sha256()
+    for (name, step), values in sorted(metrics.items()):
+        digest.update(f"{name}\n{step}\n{len(values)}\n".encode(errors="surrogatepass"))
+        digest.update(bits(values))
+    return digest.hexdigest()
+
+
+def bits(values: Sequence[float]) -> bytes:
+    """Return the bytes of doubles; any NaN as one and the same, for a database keeps no other."""
+    return struct.pack(f"<{len(values)}d", *(math.nan if v != v else v for v in values))  # noqa: PLR0124  (NaN alone differs from itself)
 
 
 def sha256(content: bytes) -> str:

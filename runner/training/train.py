@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.environment import verify_blas_pin
-from runner.training.build import run_settings
-from runner.training.prepare import Prepared, require_fit
+from runner.training.prepare import Prepared, require_fit, run_settings
 from runner.training.run_files import weights_sha256
 from softnet import Network, Record, Training, evaluate, steps_per_epoch
 

@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
+from runner.system.environment import n_physical_cores
 from runner.system.errors import StoreError, Terminated
 from runner.system.signals import held, raise_on_sigterm
 
@@ -214,9 +215,7 @@ def _signal_name(number: int) -> str:
 
 def n_cores() -> int:
     """Count the physical cores that this process may use."""
-    import joblib
-
-    return max(1, int(joblib.cpu_count(only_physical_cores=True)))
+    return n_physical_cores()
 
 
 __all__ = ["Crashed", "Engine", "Task", "Work", "n_cores"]

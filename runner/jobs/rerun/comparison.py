@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.training.metrics import Metrics, bits
+from runner.training.run_files import Metrics, bits
 
 Weights = Mapping[str, NDArray[Any]]
 

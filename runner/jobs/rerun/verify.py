@@ -28,8 +28,7 @@ from runner.tracking.records import (
     find_source,
 )
 from runner.tracking.records.mlflow_record import is_run_id, stored_run
-from runner.training.metrics import Metrics, metrics_of
-from runner.training.run_files import MODEL
+from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import parameter_shapes
 

@@ -20,13 +20,13 @@ from runner.system.errors import RunnerError
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
-from runner.training.metrics import metrics_of, metrics_sha256
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared
 from runner.training.run_files import (
     RECORD,
     SCHEMA,
     SCHEMA_TAG,
+    metrics_of,
     record_digests,
     write_run_files,
 )
@@ -152,7 +152,7 @@ def end_run(
             store.log_model(run, prepared, result.weights, experiment.model.activation)
     # A run with this tag has left all its files, however it ends.
     facts = files | identity_tags(job) | tags
-    digests = record_digests(facts, metrics_sha256(metrics_of(result)), result.failure)
+    digests = record_digests(facts, metrics_of(result), result.failure)
     run.set_tags({RECORD: digests, **(last_tags or {})})
     if result.failure:
         run.fail(result.failure, result.ended_s)

@@ -14,7 +14,7 @@ from runner.jobs.worker.recording import close_run, end_run, outcome_of
 from runner.jobs.worker.task import Assignment, Begun, Ended, Events, Progress, Resumed
 from runner.system.environment import code_digest, environment_digest
 from runner.system.errors import RunnerError, StoreError
-from runner.system.saved_state import read_state, write_state
+from runner.system.files import read_state, write_state
 from runner.system.signals import held
 from runner.tracking import FLUSH_EVERY_S
 from runner.training.prepare import Prepared

@@ -20,7 +20,6 @@ from runner.system.files import atomic_file, disk_error
 from runner.system.text import printable
 from runner.tracking import final_metrics, read_file
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
-from runner.training.metrics import Metrics
 from runner.training.run_files import (
     CONFIG,
     CONFIG_YAML,
@@ -29,6 +28,7 @@ from runner.training.run_files import (
     PARTS,
     RECORD,
     WEIGHTS,
+    Metrics,
 )
 from softnet import parameter_shapes
 

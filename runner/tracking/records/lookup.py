@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.system import garbage
+from runner.system.environment import allow_garbage_collection
 from runner.system.errors import CommandError, shorten
 from runner.system.paths import expanded, is_folder
 from runner.system.signals import raise_what_was_swallowed
@@ -29,7 +29,7 @@ def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
         return find_run(uri, target)
     if is_folder(target):
         # Opening a store does this too.
-        garbage.allow()
+        allow_garbage_collection()
         raise_what_was_swallowed()
         return ExportedRun(expanded(target))
     raise CommandError(

@@ -29,7 +29,6 @@ from runner.tracking.records.untrusted import (
     weights_limit,
 )
 from runner.training.data.dataset import check_room
-from runner.training.metrics import Metrics, metrics_sha256
 from runner.training.run_files import (
     CONFIG,
     CONFIG_YAML,
@@ -40,8 +39,10 @@ from runner.training.run_files import (
     SCHEMA,
     SCHEMA_TAG,
     WEIGHTS,
+    Metrics,
     digest_of_parts,
     ending,
+    metrics_sha256,
     part_digest,
     sha256,
 )

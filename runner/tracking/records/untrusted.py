@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from runner.system.errors import DataError, RecordError, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import elide
-from runner.training.data.npy import array_of, read_header
+from runner.training.data.arrays import array_of, read_header
 
 # Bytes that the text files of a run may have; a thousand columns of a thousand words fit.
 TEXT_LIMIT = 64 << 20

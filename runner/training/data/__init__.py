@@ -38,7 +38,7 @@ def load(config: DataConfig) -> Dataset:
     """
     match config.name:
         case "tutorial":
-            from runner.training.data.tutorial import tutorial_table
+            from runner.training.data.builtin import tutorial_table
 
             return tutorial_table()
         case "file":
@@ -50,6 +50,6 @@ def load(config: DataConfig) -> Dataset:
 
             return generate(config)
         case _:
-            from runner.training.data.bundled import load_bundled
+            from runner.training.data.builtin import load_bundled
 
             return load_bundled(config.name)

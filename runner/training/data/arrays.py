@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 import re
 import sys
+import tokenize
+import warnings
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
+from runner.system.text import elide
 from runner.training.data.columns import Column, ColumnBuilder, Origin, numeric_column
 from runner.training.data.dataset import check_room
-from runner.training.data.npy import Header, array_of, read_header
 from runner.training.data.tables import RowsWanted, choose_features, listed
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
 # What may be in an array: NumPy's codes for the kinds, and how a person says it.
 _X = ("biuf", "numbers or booleans")
 _Y = ("biufU", "numbers, booleans or text")
+# What a header of nonsense can raise on its way through Python's and NumPy's parsers.
+_NO_HEADER = (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError,
+              OverflowError, tokenize.TokenError)  # fmt: skip
+
+_COUNTABLE = 1 << 100
 
 
 def read_npz(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
@@ -197,3 +205,68 @@ def _labels(file: str, values: NDArray[Any], name: str) -> Column:
     builder = ColumnBuilder(name, origin)
     builder.extend([str(value) for value in values.tolist()])
     return builder.finish()
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an array's header says; `n_bytes` is the header's own length."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    n_bytes: int
+
+
+def read_header(stream: IO[bytes], size: int, where: str, kinds: tuple[str, str]) -> Header:
+    """Read a header, and believe it if the bytes that follow are as many as it claims.
+
+    Parameters
+    ----------
+    stream : binary file
+        At the header's first byte.
+    size : int
+        Bytes of header and array together.
+    where : str
+        The array, as messages name it.
+    kinds : tuple of str
+        NumPy's codes for the kinds that are allowed, and how a person says it.
+
+    Raises
+    ------
+    DataError
+        If there is no such header, or it claims what is not there.
+    """
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        with warnings.catch_warnings():
+            # Of odd headers: what they are is said by our own errors, or does not matter.
+            warnings.simplefilter("ignore")
+            shape, fortran_order, dtype = read(stream)
+    except _NO_HEADER as error:
+        raise DataError(
+            f"{where}: must begin with the header of an NPY array, got none that can be read."
+        ) from error
+    header = Header(shape, fortran_order, dtype, stream.tell())
+    codes, allowed = kinds
+    if dtype.kind not in codes or dtype.itemsize == 0:
+        kind = "Python objects (a pickle, never loaded)" if dtype.hasobject else f"dtype {dtype}"
+        raise DataError(f"{where}: must hold {allowed}, got {elide(kind, 60)}.")
+    claimed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or claimed != size - header.n_bytes:
+        told = f"{claimed:,}" if abs(claimed) < _COUNTABLE else "more than any machine's"
+        raise DataError(
+            f"{where}: must have {told} bytes, as its header says (shape {shorten(shape)}, "
+            f"{dtype}), got {size - header.n_bytes:,}."
+        )
+    check_room(where, f"the shape {shape} of {dtype}", claimed)
+    return header
+
+
+def array_of(content: bytes, header: Header) -> NDArray[Any]:
+    """Return the array that a header and the bytes from its first one on make."""
+    values = np.frombuffer(content, np.uint8)[header.n_bytes :].view(header.dtype)
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C")

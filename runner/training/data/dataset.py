@@ -45,7 +45,7 @@ class Dataset:
 
     Examples
     --------
-    >>> from runner.training.data.tutorial import tutorial_table
+    >>> from runner.training.data.builtin import tutorial_table
     >>> table = tutorial_table()
     >>> table.X.shape, table.class_names
     ((16, 4), ('0', '1'))

@@ -13,8 +13,7 @@ import numpy as np
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.training.data.columns import Column, index_words
-from runner.training.data.dataset import Dataset, FloatArray, make_dataset
-from runner.training.data.labels import encode_labels
+from runner.training.data.dataset import Dataset, FloatArray, IntArray, make_dataset
 
 if TYPE_CHECKING:
     from runner.config import FileData
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 # One-hot columns are dense. A column of names or keys would give each row a column of its own.
 _LARGEST_CATEGORY_COUNT = 1_000
 _LISTED = 12
+# From here on neighbouring whole numbers are one and the same float64.
+_LARGEST_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
@@ -190,3 +191,49 @@ def dataset_from_columns(
         source=source,
         categories=categories,
     )
+
+
+def encode_labels(labels: Column) -> tuple[IntArray, tuple[str, ...]]:
+    """Give each class of a label column its index.
+
+    Parameters
+    ----------
+    labels : Column
+        Words, or whole numbers. Gaps are closed: {0, 2} becomes {0, 1}.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        The index of each row's class.
+    class_names : tuple of str
+        The label of each class: words sorted, numbers sorted by value.
+
+    Raises
+    ------
+    DataError
+        If a label is no class, or all rows have the same one.
+    """
+    origin = labels.origin
+    if isinstance(labels.values, list):
+        y, class_names = index_words(labels.values)
+    else:
+        numbers = labels.values
+        whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)
+        if not whole.all():
+            row = int(np.argmin(whole))
+            rule = "a class, which is a word or a whole number below 2**53 in size"
+            hint = "\nQuantities cannot be learned here, only classes."
+            raise origin.error(row, rule, _written(numbers[row]), hint)
+        unique, codes = np.unique(numbers, return_inverse=True)
+        y, class_names = codes, tuple(str(int(number)) for number in unique)
+    if len(class_names) < 2:
+        raise DataError(
+            f"{origin.file}, {origin.column}: must hold at least 2 classes, "
+            f"got only {shorten(class_names[0], 60)} in all {len(y):,} rows."
+        )
+    return y, class_names
+
+
+def _written(number: np.float64) -> int | float:
+    """Show a whole number without its ``.0``."""
+    return int(number) if number.is_integer() else float(number)

@@ -97,7 +97,9 @@ def test_weights_that_the_run_did_not_leave_predict_nothing(
     assert capsys.readouterr().out == ""
 
 
-def test_a_column_by_a_hostile_name_is_asked_for_in_one_line(edited: EditedFolder, rows: Path) -> None:
+def test_a_column_by_a_hostile_name_is_asked_for_in_one_line(
+    edited: EditedFolder, rows: Path
+) -> None:
     model = json.loads((edited.path / MODEL).read_bytes())
     model["preprocessing"]["feature_names"] = [f"{ESCAPE}\n\n\n", "x" * 10_000]
     edited.write(MODEL, json.dumps(model).encode())

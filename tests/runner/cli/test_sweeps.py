@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.training.data.tutorial import tutorial_table
+from runner.training.data.builtin import tutorial_table
 from tests.runner.cli.sweeping import Recorded, of_kind, recorded, table
 from tests.runner.conftest import Command
 

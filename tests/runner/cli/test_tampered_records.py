@@ -18,7 +18,6 @@ import pytest
 
 from runner.cli.main import carry_out
 from runner.system.errors import RunnerError
-from runner.training.metrics import metrics_sha256
 from runner.training.run_files import RECORD, record_digests, sha256
 from tests.runner.cli.rerunning import artifacts, execute, sweep
 from tests.runner.cli.sweeping import Recorded
@@ -60,7 +59,7 @@ class Job:
             ((status,),) = rows("status", "runs")
         files = {path.name: sha256(path.read_bytes()) for path in self.file("").iterdir()}
         failure = tags.get("runner.failure") if status == "FAILED" else None
-        self.set("tags", RECORD, record_digests(files | tags, metrics_sha256(metrics), failure))
+        self.set("tags", RECORD, record_digests(files | tags, metrics, failure))
 
 
 Edit = Callable[[Job], Says]

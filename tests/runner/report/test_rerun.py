@@ -25,8 +25,6 @@ PACKAGE = EnvironmentDifference("mlflow", "3.17.1", "3.17.2", decides=False)
 def line(comparison: Comparison | None, **changes: object) -> RerunLine:
     facts = {
         "name": "seed=3",
-        "original_id": "a" * 32,
-        "run_id": "b" * 32,
         "comparison": comparison,
         "failure": None,
         **changes,
@@ -43,7 +41,7 @@ def printed(*lines: RerunLine, **changes: object) -> str:
         "n_in_all": len(lines),
         "n_missing": 0,
         "is_sample": False,
-        "admitted": None,
+        "tolerance": None,
         "ids": ("b" * 32, "a" * 32),
         "notes": [],
         "where": None,
@@ -89,8 +87,8 @@ def test_values_of_one_side_are_counted() -> None:
 
 
 def test_tolerance_says_whether_it_admits() -> None:
-    assert "It is admitted by --tolerance 1e-12." in printed(line(OFF), admitted=1e-12)
-    assert "It is not admitted by --tolerance 1e-18." in printed(line(OFF), admitted=1e-18)
+    assert "It is admitted by --tolerance 1e-12." in printed(line(OFF), tolerance=1e-12)
+    assert "It is not admitted by --tolerance 1e-18." in printed(line(OFF), tolerance=1e-18)
 
 
 def test_a_changed_metric_beside_equal_weights_is_called_a_changed_record() -> None:
@@ -166,14 +164,12 @@ def test_text_of_a_record_does_not_act_on_the_terminal() -> None:
     hostile = line(
         replace(OFF, findings=(HOSTILE,), metric=Difference(HOSTILE, HOSTILE, HOSTILE)),
         name=HOSTILE,
-        original_id=HOSTILE,
-        run_id=HOSTILE,
     )
     differences = [EnvironmentDifference(HOSTILE, HOSTILE, HOSTILE, decides=True)]
-    told = printed(hostile, differences=differences, where=STORE)
-    told += printed(hostile, hostile, title=HOSTILE)
-    told += printed(line(None, settings=[(HOSTILE,) * 3], metrics=[(HOSTILE, 1.0, 2.0)]))
-    assert all(letter.isprintable() or letter == "\n" for letter in told)
+    text = printed(hostile, differences=differences, where=STORE, ids=(HOSTILE, HOSTILE))
+    text += printed(hostile, hostile, title=HOSTILE)
+    text += printed(line(None, settings=[(HOSTILE,) * 3], metrics=[(HOSTILE, 1.0, 2.0)]))
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
 
 
 def test_settings_that_differ_are_found_on_either_side() -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from runner.report import SweepReport, print_outcomes, print_sweep
+from runner.report.runs import print_failures, print_runs
+from runner.report.sweep import SweepReport, print_sweep
+from runner.report.table import printing
 from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import HOSTILE, STORE, failed, outcome, seeds, table
 from tests.runner.terminals import ESCAPE, Terminal, plain
@@ -69,7 +71,10 @@ def test_without_several_seeds_the_table_is_that_of_runs() -> None:
     outcomes = [outcome(n, varied={"rate": f"{n}", "seed": "0"}) for n in range(3)]
     outcomes += [failed(n, varied={"rate": f"{n}", "seed": "0"}) for n in range(3, 5)]
     file = io.StringIO()
-    print_outcomes(outcomes, "val/loss", STORE, file)
+    with printing(file) as out:
+        print_runs(out, outcomes, "val/loss")
+        print_failures(out, outcomes)
+        out.link(STORE, "them")
     assert printed(report(outcomes)) == file.getvalue()
     assert "run" in table(file.getvalue())[0]
 

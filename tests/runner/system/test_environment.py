@@ -3,13 +3,15 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from runner.system.environment import environment
+from runner.system.environment import code_digest, digest_of_code, environment, n_physical_cores
 from tests.runner.conftest import CHECKOUT
 
 DIGEST = "from runner.system.environment import environment_digest; print(environment_digest())"
@@ -50,6 +52,70 @@ def test_the_digest_sees_another_kernel_and_another_simd_set(name: str, value: s
     if value == "X86_V3" and value not in environment()["decisive"]["simd"]:
         pytest.fail("this machine has no X86_V3 to switch off: choose another feature here")
     assert digest(**{name: value}) != digest()
+
+
+CODE = b"""'Doc.'
+import math
+__all__ = ["area"]
+
+def area(radius: float) -> float:
+    'Doc.'
+    return 3.0 * radius ** 2  # roughly
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        (b"'Doc.'", b"'Said in other words.'", True),
+        (b"  # roughly", b"", True),
+        (b"import math\n", b"from math import pi\nimport os\n", True),
+        (b"\n\n", b"\n\n\n", True),
+        (b'["area"]', b"[]", True),
+        (b"3.0", b"3.1", False),
+        (b"3.0", b"3", False),
+        (b"radius ** 2", b"2 ** radius", False),
+        (b"(radius: float)", b"(radius: float = 1.0)", False),
+        (b"return ", b"", False),
+    ],
+)
+def test_other_code_is_what_computes_otherwise(old: bytes, new: bytes, is_same: bool) -> None:
+    assert (digest_of_code([CODE]) == digest_of_code([CODE.replace(old, new)])) == is_same
+
+
+def test_where_a_module_lies_makes_no_other_code() -> None:
+    package, other = b"'Doc.'\nfrom softnet.layers import Linear\n", b"x = 1\n"
+    assert digest_of_code([CODE, other]) == digest_of_code([other, package, CODE])
+    assert digest_of_code([CODE, other]) != digest_of_code([CODE])
+
+
+def test_the_code_that_computes_is_in_the_digest(tmp_path: Path) -> None:
+    for name in ("runner", "softnet"):
+        shutil.copytree(CHECKOUT / name, tmp_path / name)
+
+    def digest_with(name: str, line: str) -> str:
+        path = tmp_path / name
+        before = path.read_text("utf-8")
+        path.write_text(before + line, "utf-8")
+        ask = "from runner.system.environment import code_digest; print(code_digest())"
+        command = [sys.executable, "-B", "-c", ask]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True,
+                              env=os.environ | {"PYTHONPATH": str(tmp_path)})  # fmt: skip
+        path.write_text(before, "utf-8")
+        return done.stdout.strip()
+
+    assert digest_with("softnet/network.py", "# A comment.\n") == code_digest()
+    assert digest_with("softnet/gradcheck.py", "STEP = 1\n") == code_digest()
+    for name in (
+        "softnet/network.py",
+        "runner/training/train.py",
+        "runner/training/data/splits.py",
+    ):
+        assert digest_with(name, "STEP = 1\n") != code_digest()
+
+
+def test_physical_cores_are_at_least_one_and_no_more_than_the_process_may_use() -> None:
+    assert 1 <= n_physical_cores() <= len(os.sched_getaffinity(0))
 
 
 # Writes down every process that this one or a fork of it starts.
@@ -99,6 +165,80 @@ def test_git_is_asked_without_touching_the_index_that_a_person_works_with(tmp_pa
     # Of equal content and another time: what git would note in its index.
     os.utime(tmp_path / "pyproject.toml", (1, 1))
     index = (tmp_path / ".git" / "index").read_bytes()
-    ask = "import runner; from runner.system.environment import environment; print(environment()['git'])"
+    ask = "from runner.system.environment import environment; print(environment()['git'])"
     assert "'commit'" in run(sys.executable, "-B", "-c", ask)
     assert (tmp_path / ".git" / "index").read_bytes() == index
+
+
+def printed(script: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout.split()
+
+
+LOSE_A_CYCLE = """\
+import gc, weakref
+from runner.system.environment import *
+class Node: pass
+node = Node()
+node.itself = node
+{before}
+lost = weakref.ref(node)
+del node
+many = [[] for _ in range(100_000)]
+print(lost() is None)
+{after}
+many += [[] for _ in range(100_000)]
+print(lost() is None, gc.get_freeze_count() > 0)
+"""
+
+
+def test_garbage_is_searched_for_except_while_it_is_postponed() -> None:
+    postponed = {"before": "postpone_garbage_collection()", "after": "allow_garbage_collection()"}
+    assert printed(LOSE_A_CYCLE.format(before="", after="")) == ["True", "True", "False"]
+    # What has been made meanwhile is left alone.
+    assert printed(LOSE_A_CYCLE.format(**postponed)) == ["False", "False", "True"]
+    # A program that opens many stores keeps its objects as they are.
+    allowed = LOSE_A_CYCLE.format(before="allow_garbage_collection()", after="")
+    assert printed(allowed) == ["True", "True", "False"]
+
+
+def test_the_exit_searches_nothing_of_what_is_left() -> None:
+    script = "skip_last_garbage_collection()\nprint(len(gc.get_objects()))"
+    n_searched = printed(f"import gc\nfrom runner.system.environment import *\n{script}")
+    assert int(n_searched[0]) < 100
+
+
+COMMANDS = """\
+import gc, io, sys
+from contextlib import redirect_stdout
+from runner.cli.main import carry_out
+from runner.system.environment import postpone_garbage_collection
+for words in {commands}:
+    postpone_garbage_collection()
+    with redirect_stdout(io.StringIO()):
+        carry_out(words)
+    print(gc.isenabled())
+"""
+
+
+def test_every_command_searches_for_garbage_once_it_has_its_store(tmp_path: Path) -> None:
+    store, folder, rows = (str(tmp_path / name) for name in ("mlflow.db", "folder", "rows.csv"))
+    Path(rows).write_text("feature_1,feature_2,feature_3,feature_4\n1,2,3,4\n", "utf-8")
+    uri = f"sqlite:///{store}"
+    training = ["training.steps=10", "training.evaluate_every=10", f"tracking.uri={uri}"]
+    printed(COMMANDS.format(commands=[training]))
+    with closing(sqlite3.connect(store)) as connection:
+        ((run_id,),) = connection.execute("SELECT run_uuid FROM runs").fetchall()
+    commands = [
+        training,
+        ["-m", "seed=0,1", *training],
+        ["export", run_id, folder, "--uri", uri],
+        ["predict", run_id, rows, "--uri", uri],
+        ["predict", folder, rows],
+        ["rerun", run_id, "--uri", uri],
+        ["rerun", folder],
+        ["sweeps", "--uri", uri],
+    ]
+    assert printed(COMMANDS.format(commands=commands)) == ["True"] * len(commands)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.system.errors import StoreError
-from runner.system.saved_state import read_state, write_state
+from runner.system.files import read_state, write_state
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_floats_keep_every_bit(file: Path) -> None:
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", np.float64(1).dtype, 1j])
 def test_what_is_no_plain_data_is_refused_and_leaves_no_file(value: object, file: Path) -> None:
-    with pytest.raises(TypeError, match="is no plain data"):
+    with pytest.raises(TypeError, match="is not plain data"):
         write_state(file, {"deep": [value]})
     assert not file.exists()
 

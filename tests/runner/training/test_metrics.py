@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from runner.training.metrics import Metrics, metrics_sha256
+from runner.training.run_files import Metrics, metrics_sha256
 
 SOME: Metrics = {("train/loss", 0): (0.5,), ("train/loss", 10): (0.25,), ("val/loss", 0): (2.0,)}
 

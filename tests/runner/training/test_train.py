@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runner.config import Experiment
-from runner.system.saved_state import read_state, write_state
+from runner.system.files import read_state, write_state
 from runner.training.prepare import prepare
 from runner.training.train import Result, StackTraining, train
 from tests.runner.jobs.planned import CONFIG, STOPPING, experiment

@@ -8,7 +8,7 @@ import pytest
 
 from runner.jobs.rerun import Comparison, Verdict
 from runner.jobs.rerun.comparison import Weights, cannot_compare, compare
-from runner.training.metrics import Metrics
+from runner.training.run_files import Metrics
 
 METRICS: Metrics = {
     ("train/loss", 10): (0.5,),

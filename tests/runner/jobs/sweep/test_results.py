@@ -133,8 +133,7 @@ def test_weights_that_were_swapped_are_no_model_of_the_sweep(
     run, _ = left_by(opened, parent, tmp_path / "left")
     assert run.outputs is None or not run.outputs.model_outputs
     assert capsys.readouterr().err == (
-        "The sweep's run has no model of the best job: weights: was edited since it "
-        "was recorded.\n"
+        "The sweep's run has no model of the best job: weights: was edited since it was recorded.\n"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.tracking import Store, open_store
-from runner.training.data.bundled import load_bundled
+from runner.training.data.builtin import load_bundled
 from runner.training.data.splits import Split
 from runner.training.prepare import Prepared
 from runner.training.preprocessing import Preprocessing

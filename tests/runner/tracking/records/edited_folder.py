@@ -9,7 +9,6 @@ from typing import Any
 from runner.system.errors import RecordError
 from runner.tracking.records import ExportedRun, Record
 from runner.tracking.records.export_folder import RUN
-from runner.training.metrics import metrics_sha256
 from runner.training.run_files import CONFIG, RECORD, record_digests, sha256
 
 
@@ -55,7 +54,7 @@ class EditedFolder:
         """Let the digests on record be those of what is in the folder."""
         files = {path.name: sha256(path.read_bytes()) for path in self.path.iterdir()}
         with suppress(RecordError):  # whoever cannot read the metrics does not come to digests
-            metrics = metrics_sha256(ExportedRun(self.path).metrics())
+            metrics = ExportedRun(self.path).metrics()
             facts = self.facts
             digests = record_digests(files | facts["tags"], metrics, facts["failure"])
             self.tell(tags=facts["tags"] | {RECORD: digests})

@@ -12,8 +12,7 @@ from runner.config import FileData
 from runner.system.errors import CommandError, RecordError
 from runner.tracking.records import ExportedRun, rerun_command, write_folder
 from runner.tracking.records.export_folder import METRICS, README, RUN, parse_metrics, write_metrics
-from runner.training.metrics import Metrics
-from runner.training.run_files import CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS
+from runner.training.run_files import CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS, Metrics
 from tests.runner.tracking.records.edited_folder import EditedFolder
 
 

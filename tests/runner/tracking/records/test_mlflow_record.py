@@ -25,7 +25,7 @@ RUN_ID = "0123456789abcdef" * 2
 OTHER = "f" * 32
 
 # As if all files were there.
-NO_DIGESTS = record_digests({}, "", None)
+NO_DIGESTS = record_digests({}, {}, None)
 
 NO_IDS = [
     "",

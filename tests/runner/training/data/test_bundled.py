@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from runner.training.data.bundled import load_bundled
+from runner.training.data.builtin import load_bundled
 
 Name = Literal["iris", "wine", "breast_cancer", "digits"]
 

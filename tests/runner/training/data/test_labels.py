@@ -5,7 +5,7 @@ import pytest
 
 from runner.training.data.columns import Column, Origin
 from runner.training.data.dataset import FloatArray
-from runner.training.data.labels import encode_labels
+from runner.training.data.tables import encode_labels
 
 ORIGIN = Origin("t.csv", "column 'label'", lambda row: f"line {row + 2}")
 

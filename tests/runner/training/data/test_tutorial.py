@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runner.training.data.tutorial import tutorial_table
+from runner.training.data.builtin import tutorial_table
 
 # As the tutorial prints them, row by row.
 X = [
