@@ -107,8 +107,7 @@ def _run(arguments: Sequence[str]) -> int:
     jobs = compose(arguments, HELP, _say_many)
     if jobs is None:
         return 0
-    from runner.jobs.alone import run_jobs
+    from runner.cli.run import run_jobs
 
     # A person's own config may ask for it too, with hydra.mode.
-    outcomes = run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)
-    return int(any(outcome.status != "FINISHED" for outcome in outcomes))
+    return run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.jobs.plan import Plan
     from runner.jobs.rerun.comparison import Comparison
+    from runner.jobs.worker.task import Task
     from runner.training.outcome import Outcome
 
 
@@ -62,7 +63,7 @@ class Ended:
 class Crashed:
     """A worker died at its task."""
 
-    task: Any
+    task: Task
     reason: str
 
 
@@ -115,6 +116,11 @@ class Started:
 
 
 @dataclass(frozen=True)
+class JobsEnded:
+    """All jobs have ended; what sums them up is still to be stored."""
+
+
+@dataclass(frozen=True)
 class Noted:
     """Something that a person should know and that ends nothing."""
 
@@ -162,5 +168,15 @@ class Finished:
 
 
 WorkerEvent = Begun | Progress | Resumed | Ended
-Event = WorkerEvent | Crashed | Waiting | SweepOpened | Started | Noted | Interrupted | Finished
+Event = (
+    WorkerEvent
+    | Crashed
+    | Waiting
+    | SweepOpened
+    | Started
+    | JobsEnded
+    | Noted
+    | Interrupted
+    | Finished
+)
 Listener = Callable[[Event], None]

@@ -5,7 +5,6 @@ Announcements and the bar go to the error stream, results to the standard output
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +12,7 @@ from runner.jobs.events import (
     Event,
     Finished,
     Interrupted,
+    JobsEnded,
     Noted,
     Progress,
     Resumed,
@@ -20,22 +20,30 @@ from runner.jobs.events import (
     SweepOpened,
     Waiting,
 )
+from runner.jobs.rerun.request import RerunRequest
 from runner.report.announcements import (
     points_run_once,
+    say_resume_hint,
     say_resumed,
     say_start,
     say_wait,
-    say_way_back,
-    sweep_name,
 )
 from runner.report.progress import ProgressBar
+from runner.report.rerun import report_rerun
 from runner.report.runs import print_run
-from runner.report.sweep import SweepReport, print_sweep
+from runner.report.sweep import print_sweep
 from runner.system.terminal import say
 
 
 class Console:
     """Shows each event of a session; a context manager that takes its bar away at the end.
+
+    Attributes
+    ----------
+    rerun : RerunRequest or None
+        What is repeated, once it is known; None for a run or a sweep.
+    has_printed : bool
+        Whether what came of a rerun has been printed.
 
     Examples
     --------
@@ -45,10 +53,12 @@ class Console:
     """
 
     def __init__(self) -> None:
+        self.rerun: RerunRequest | None = None
+        self.has_printed = False
+        self._is_sweep = False
         self._bar: ProgressBar | None = None
         self._per_job = 1.0
         self._left = 0.0
-        self._is_sweep = False
 
     def __enter__(self) -> Self:
         return self
@@ -77,9 +87,11 @@ class Console:
                 say_start(event.plan, event.done, is_new=event.is_new)
             case Noted():
                 say(event.text)
+            case JobsEnded():
+                self._close_bar()
             case Interrupted():
                 self._close_bar()
-                say_way_back()
+                say_resume_hint()
             case Finished():
                 self._close_bar()
                 self._print_results(event)
@@ -106,22 +118,29 @@ class Console:
             self._bar.close()
             self._bar = None
 
+    def print_rerun(self, event: Finished | None) -> None:
+        """Print what came of a rerun; `event` is None where nothing could be run."""
+        self._close_bar()
+        if self.rerun is not None:
+            self.has_printed = True
+            report_rerun(self.rerun, event)
+
     def _print_results(self, event: Finished) -> None:
         where = event.where or ""
-        if not self._is_sweep:
+        if self.rerun is not None:
+            if event.outcomes or event.comparisons or self.rerun.unfit:
+                self.print_rerun(event)
+        elif not self._is_sweep:
             for outcome in event.outcomes.values():
-                took_s = outcome.duration_s if event.duration_s is None else event.duration_s
-                print_run(replace(outcome, duration_s=took_s), where)
-            return
-        stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
-        print_sweep(
-            SweepReport(
-                title=sweep_name(event.plan),
-                outcomes=[event.outcomes[position] for position in sorted(event.outcomes)],
+                print_run(outcome, where)
+        else:
+            stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
+            print_sweep(
+                event.plan.sweep_name,
+                [event.outcomes[position] for position in sorted(event.outcomes)],
                 n_jobs=len(event.plan.jobs),
                 metric=event.plan.first.ranking_metric,
                 where=where,
                 duration_s=event.duration_s,
                 notes=[*points_run_once(event.plan), *stopped],
             )
-        )

@@ -6,10 +6,10 @@ And the list of all sweeps of a store.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from runner.report.runs import print_failures, print_runs
 from runner.report.table import (
@@ -28,13 +28,28 @@ from runner.training.outcome import Outcome, by_settings
 from runner.training.statistics import Configuration, compare, configurations, ranked
 from softnet import higher_is_better
 
+if TYPE_CHECKING:
+    from runner.tracking import RecordedSweep
+
 # Of names in the list of all sweeps.
 _LONGEST_IN_LIST = 40
 
 
-@dataclass(frozen=True)
-class SweepReport:
-    """All that is printed of a sweep.
+def print_sweep(
+    title: str,
+    outcomes: Sequence[Outcome],
+    *,
+    n_jobs: int,
+    metric: str,
+    where: str,
+    duration_s: float | None = None,
+    notes: Sequence[str] = (),
+    top: int | None = None,
+    file: TextIO | None = None,
+) -> None:
+    """Print what came out of a sweep, the best configuration first.
+
+    Where no configuration has several seeds, its runs are ranked as they are.
 
     Parameters
     ----------
@@ -48,33 +63,14 @@ class SweepReport:
         By which configurations are ranked.
     where : str
         How to see the runs: a link to open, or a command.
-    duration_s : float or None
+    duration_s : float, optional
         Seconds that the sweep took, where they are known.
     notes : sequence of str
         Lines to add, such as ``3 points were given twice and run once``.
-    """
-
-    title: str
-    outcomes: Sequence[Outcome]
-    n_jobs: int
-    metric: str
-    where: str
-    duration_s: float | None = None
-    notes: Sequence[str] = ()
-
-
-def print_sweep(report: SweepReport, file: TextIO | None = None, top: int | None = None) -> None:
-    """Print what came out of a sweep, the best configuration first.
-
-    Where no configuration has several seeds, its runs are ranked as they are.
-
-    Parameters
-    ----------
-    report : SweepReport
-    file : text file, optional
-        By default the standard output.
     top : int, optional
         How many rows the table has, 1 or above; by default all of a few, 20 of more than 40.
+    file : text file, optional
+        By default the standard output.
 
     Raises
     ------
@@ -82,24 +78,24 @@ def print_sweep(report: SweepReport, file: TextIO | None = None, top: int | None
         If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
     with printing(file) as out:
-        if report.title:
-            out.line((elide(report.title, LONGEST_NAME), "bold"))
-        outcomes = sorted(report.outcomes, key=by_settings)
+        if title:
+            out.line((elide(title, LONGEST_NAME), "bold"))
+        outcomes = sorted(outcomes, key=by_settings)
         over_seeds = configurations(outcomes)
         if any(len(configuration.outcomes) > 1 for configuration in over_seeds):
-            _print_configurations(out, over_seeds, report.metric, top)
+            _print_configurations(out, over_seeds, metric, top)
         else:
-            print_runs(out, outcomes, report.metric, top)
-        for note in report.notes:
+            print_runs(out, outcomes, metric, top)
+        for note in notes:
             out.line(on_one_line(note))
         print_failures(out, outcomes)
-        n_waiting = report.n_jobs - len(report.outcomes)
+        n_waiting = n_jobs - len(outcomes)
         if n_waiting > 0:
             have = "has" if n_waiting == 1 else "have"
-            out.line((f"{n_waiting:,} of {count(report.n_jobs, 'job')} {have} not run", "bold"))
-        if report.duration_s is not None:
-            out.line(f"took {duration(report.duration_s)}")
-        out.link(report.where, "them")
+            out.line((f"{n_waiting:,} of {count(n_jobs, 'job')} {have} not run", "bold"))
+        if duration_s is not None:
+            out.line(f"took {duration(duration_s)}")
+        out.link(where, "them")
 
 
 def _print_configurations(
@@ -164,65 +160,51 @@ def _verdict(
     )
 
 
-@dataclass(frozen=True)
-class SweepLine:
-    """One sweep in the list of all.
-
-    Parameters
-    ----------
-    name, experiment : str
-        What it is called, and the MLflow experiment that it is in.
-    state : str
-        Such as ``complete`` or ``interrupted``.
-    n_finished, n_failed, n_jobs : int
-        Jobs that ended well, that failed, and all of them.
-    started_s : float
-        When it was begun, in seconds since 1970.
-    duration_s : float
-        Seconds that were spent on it.
-    run_id : str
-        Of its parent run.
-    """
-
-    name: str
-    experiment: str
-    state: str
-    n_finished: int
-    n_failed: int
-    n_jobs: int
-    started_s: float
-    duration_s: float
-    run_id: str
-
-
-def print_sweeps(lines: Sequence[SweepLine], file: TextIO | None = None) -> None:
-    """Print a line for each sweep.
+def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | None = None) -> None:
+    """Print a line for each sweep, given with the name of its MLflow experiment.
 
     Raises
     ------
     OSError
         If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
-    with printing(file) as out:
-        if not lines:
+    if not sweeps:
+        with printing(file) as out:
             out.line("There are no sweeps yet. runner --multirun makes one.")
-            return
-        needed = [
-            Column("sweep", [elide(line.name, _LONGEST_IN_LIST) for line in lines]),
-            Column("state", [line.state for line in lines]),
-            Column("done", [f"{line.n_finished:,}" for line in lines], "right"),
-            Column("failed", [f"{line.n_failed:,}" for line in lines], "right"),
-            Column("jobs", [f"{line.n_jobs:,}" for line in lines], "right"),
-        ]
-        further = [
-            # First, so that a narrow terminal keeps it: it is what runner rerun takes.
-            Column("run", [line.run_id for line in lines]),
-            Column("begun", [_local_time(line.started_s) for line in lines]),
-            Column("took", [duration(line.duration_s) for line in lines], "right"),
-            Column("experiment", [elide(line.experiment, _LONGEST_IN_LIST) for line in lines]),
-        ]
-        out.table(needed, further)
+        return
+    rows = [
+        (
+            elide(sweep.name, _LONGEST_IN_LIST),
+            _state(sweep),
+            f"{sweep.n_finished or 0:,}",
+            f"{sweep.n_failed or 0:,}",
+            f"{sweep.n_jobs:,}",
+            # Before what a narrow terminal has no room for: it is what runner rerun takes.
+            sweep.run_id,
+            datetime.fromtimestamp(sweep.started_s).astimezone().strftime("%Y-%m-%d %H:%M"),
+            duration(_duration_s(sweep)),
+            elide(experiment, _LONGEST_IN_LIST),
+        )
+        for sweep, experiment in sweeps
+    ]
+    numbers = {"done", "failed", "jobs", "took"}
+    headers = ("sweep", "state", "done", "failed", "jobs", "run", "begun", "took", "experiment")
+    columns = [
+        Column(header, cells, "right" if header in numbers else "left")
+        for header, cells in zip(headers, zip(*rows, strict=True), strict=True)
+    ]
+    with printing(file) as out:
+        out.table(columns[:5], columns[5:])
 
 
-def _local_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+def _state(sweep: RecordedSweep) -> str:
+    n_finished, n_failed = sweep.n_finished or 0, sweep.n_failed or 0
+    if sweep.status == "RUNNING":
+        return "running"
+    if n_finished >= sweep.n_jobs:
+        return "complete"
+    return "some failed" if n_finished + n_failed >= sweep.n_jobs else "interrupted"
+
+
+def _duration_s(sweep: RecordedSweep) -> float:
+    return time.time() - sweep.started_s if sweep.status == "RUNNING" else sweep.duration_s

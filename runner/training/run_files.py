@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 # What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
 CONFIG, CONFIG_YAML = "config.json", "config.yaml"
 ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
-# The number of the schema of configs and records, and the tag that holds it.
-SCHEMA, SCHEMA_TAG = 1, "runner.schema"
 # The tag that holds the digest of each part of a record and one over all of them, as JSON.
 RECORD = "runner.record"
 # What the digest of each part covers: files by their own digests, tags by their values.
 PARTS = {
-    "config": (CONFIG, CONFIG_YAML, SCHEMA_TAG, "runner.key"),
+    "config": (CONFIG, CONFIG_YAML, "runner.schema", "runner.key"),
     "data": ("runner.data_digest", "runner.split_digest"),
     "metrics": ("metrics",),
     "weights": (WEIGHTS, "runner.weights_sha256"),
@@ -57,18 +55,7 @@ def write_run_files(
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
 ) -> dict[str, str]:
-    """Write the files of a run.
-
-    Parameters
-    ----------
-    folder : Path
-        Where; it is there already.
-    experiment : Experiment
-        What was run.
-    prepared : Prepared
-        Its data, for what has to be done with raw rows before the network sees them.
-    weights : mapping of str to ndarray
-        Parameters by name.
+    """Write the files of a run into a folder that is there already.
 
     Returns
     -------

@@ -7,16 +7,14 @@ needed. It must not know how anything is shown.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
-from runner.jobs.worker.task import Assignment, Event
-from runner.jobs.worker.work import work_on
 from runner.system.environment import environment
 from runner.system.errors import RecordError
 from runner.tracking.records import (
@@ -53,14 +51,6 @@ class HasDigests(Protocol):
     def split_digest(self) -> str:
         """Of their split."""
         ...
-
-
-@dataclass(frozen=True)
-class Unfit:
-    """The event of a job whose original cannot be compared with anything."""
-
-    position: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -199,52 +189,6 @@ def _load(
     )
 
 
-@dataclass(frozen=True)
-class Rerun(Assignment):
-    """An assignment whose jobs repeat what is on record.
-
-    Parameters
-    ----------
-    originals : tuple of Record
-        What each job of the plan repeats.
-    compares : bool
-        Whether its result has to be the original's; else settings were changed.
-    """
-
-    originals: tuple[Record, ...] = ()
-    compares: bool = True
-    _loaded: dict[int, LoadedReference] = field(default_factory=dict, repr=False, compare=False)
-
-    def tags(self, position: int) -> Mapping[str, str]:
-        """Return the link from a rerun to its original."""
-        return links_to(self.originals[position].run_id, self.recording.experiment_id)
-
-    def load(self, position: int) -> None:
-        """Read what an original left.
-
-        Raises
-        ------
-        RecordError
-            If it cannot be compared with anything.
-        """
-        job = self.plan.jobs[position]
-        sizes = job.shape.settings.layer_sizes if job.shape else ()
-        self._loaded[position] = _load(
-            self.originals[position], job.experiment, job.data_digest, job.split_digest, sizes
-        )
-
-    def forget(self) -> None:
-        """Let go of what the originals of a stack left."""
-        self._loaded.clear()
-
-    def judge(self, position: int, result: Result) -> Comparison | None:
-        """Compare what a job left with its original."""
-        if not self.compares:
-            return None
-        prepared = self.plan.preparer(self.plan.jobs[position].experiment)
-        return self._loaded[position].compare(result, prepared)
-
-
 def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
     """Return the tags of a rerun: its original, for programs and as a link for MLflow's pages."""
     page = f"#/experiments/{experiment_id}/runs/{original_id}"
@@ -271,30 +215,3 @@ def _digests(record: Record, job: HasDigests) -> list[tuple[str, str, str]]:
         (what, then[:16], now[:16]) if then == now or then[:16] != now[:16] else (what, then, now)
         for what, then, now in pairs
     ]
-
-
-Events = Generator[Event | Unfit, None, None]
-
-
-def rerun_work(rerun: Rerun) -> Callable[[tuple[int, ...]], Events]:
-    """Return the function that repeats a stack of runs, and yields what happens.
-
-    What cannot be compared is not trained.
-    """
-    work = work_on(rerun)
-
-    def carry_out(stack: tuple[int, ...]) -> Events:
-        fit = []
-        for position in stack:
-            try:
-                if rerun.compares:
-                    rerun.load(position)
-            except RecordError as error:
-                yield Unfit(position, str(error))
-            else:
-                fit.append(position)
-        if fit:
-            yield from work(tuple(fit))
-        rerun.forget()
-
-    return carry_out

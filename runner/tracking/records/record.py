@@ -6,6 +6,7 @@ digests of the data, are refused, since nobody knows any more what was run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import Experiment
+from runner.config import Experiment, read_recorded
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
 from runner.tracking import flattened, varied_of
@@ -36,8 +37,6 @@ from runner.training.run_files import (
     MODEL,
     PARTS,
     RECORD,
-    SCHEMA,
-    SCHEMA_TAG,
     WEIGHTS,
     Metrics,
     digest_of_parts,
@@ -96,19 +95,14 @@ class Record:
         """
         _require_result(source)
         tags = source.tags
-        if SCHEMA_TAG not in tags:
+        if "runner.schema" not in tags:
             if not admits_earlier:
                 raise RecordError(
                     f"{source.place}: was recorded by an earlier version of this program; "
                     "repeat it with that version."
                 )
             values = parse_yaml_config(source.read(CONFIG_YAML, YAML_LIMIT), CONFIG_YAML)
-            return cls(source, _experiment(values, CONFIG_YAML), {})
-        if tags[SCHEMA_TAG] != str(SCHEMA):
-            raise RecordError(
-                f"{SCHEMA_TAG}: must be {SCHEMA}, got {shorten(tags[SCHEMA_TAG])}; another version "
-                "of this program recorded the run."
-            )
+            return cls(source, _experiment(values, 1, CONFIG_YAML), {})
         digests = _digests(tags.get(RECORD, ""))
         contents = {name: source.read(name, CONFIG_LIMIT) for name in (CONFIG, CONFIG_YAML)}
         facts = {**tags, **{name: sha256(content) for name, content in contents.items()}}
@@ -116,7 +110,9 @@ class Record:
             if part_digest(part, facts) != digests[part]:
                 raise RecordError(f"{_edit(part)}.")
         values = parse_config(contents[CONFIG], CONFIG)
-        record = cls(source, _experiment(values, CONFIG), digests)
+        schema = tags["runner.schema"]
+        number = int(schema) if re.fullmatch("[0-9]{1,9}", schema) else 0
+        record = cls(source, _experiment(values, number, CONFIG), digests)
         if not _agree(values, source.params):
             record._edits["params"] = _edit("params")
         if source.status != "KILLED":  # which happens to a run that has left all its files, too
@@ -268,11 +264,10 @@ def _digests(content: str) -> dict[str, str]:
     return found
 
 
-def _experiment(values: dict[str, Any], name: str) -> Experiment:
-    for section in _OF_TODAY:
-        values.pop(section, None)
+def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment:
+    kept = {section: value for section, value in values.items() if section not in _OF_TODAY}
     try:
-        return Experiment.from_dict(values)
+        return Experiment.from_dict(read_recorded(kept, schema))
     except ConfigError as error:
         raise RecordError(f"{name}: {error}") from None
 
@@ -283,4 +278,5 @@ def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
     return not params or all(
         name in params and params[name].strip() == value.strip()
         for name, value in flattened(values).items()
+        if name.partition(".")[0] not in _OF_TODAY
     )

@@ -125,8 +125,8 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start the command as the head of a process group of its own.
 
-    `constants` of `runner.jobs.worker.stack_run` are set, and the Python code `before` is run, before it
-    begins.
+    Before it begins, `constants` of `runner.jobs.worker.stack_run` are set, and the Python code
+    `before` is run.
     """
     prepared = ["-c", PREPARED, json.dumps(constants or {}), before]
     changed = prepared if constants or before else ["-m", "runner"]

@@ -200,7 +200,11 @@ EDITS: dict[str, tuple[int, Edit]] = {
     ),
     "config missing": (2, missing("config.json", "config.json: is missing")),
     "key": (2, row("tags", "runner.key", "0" * 64, edited("config"))),
-    "schema": (2, row("tags", "runner.schema", "7", "runner.schema: must be 1, got '7'")),
+    "schema": (2, row("tags", "runner.schema", "7", edited("config"))),
+    "schema and digests": (
+        2,
+        matched(row("tags", "runner.schema", "7"), "another version of runner recorded it"),
+    ),
     "param": (5, row("params", "optimizer.learning_rate", "0.05", edited("params"))),
     "param deleted": (
         5,

@@ -20,7 +20,6 @@ from runner.training.run_files import (
     ENVIRONMENT,
     MODEL,
     RECORD,
-    SCHEMA_TAG,
     WEIGHTS,
 )
 from softnet import parameter_shapes
@@ -249,7 +248,7 @@ def earlier(edited: EditedFolder) -> ExportedRun:
     """The folder as earlier versions left it."""
     (edited.path / CONFIG).unlink()
     tags = edited.facts["tags"]
-    edited.tell(tags={name: tags[name] for name in tags if name not in {RECORD, SCHEMA_TAG}})
+    edited.tell(tags={name: tags[name] for name in tags if name not in {RECORD, "runner.schema"}})
     return ExportedRun(edited.path)
 
 
@@ -273,7 +272,7 @@ def test_a_record_of_an_earlier_version_asks_for_that_version(earlier: ExportedR
 @pytest.mark.parametrize("schema", ["2", "0", "", "1.0", "\x1b[2J", "9" * 5000])
 def test_a_record_of_another_schema_says_so(schema: str, edited: EditedFolder) -> None:
     edited.tag(schema=schema)
-    assert "another version of this program recorded the run" in refusal(edited)
+    assert "another version of runner recorded it" in refusal(edited)
 
 
 def _bomb() -> bytes:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from runner.jobs.alone import run_jobs
 
 import runner.jobs.worker.stack_run
-from runner.jobs.alone import run_jobs
 from runner.system.errors import ConfigError, DataError, StoreError, Terminated
 from tests.runner.jobs.planned import MISSING, job
 
