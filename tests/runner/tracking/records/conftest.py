@@ -18,7 +18,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) ->
     folder = tmp_path_factory.mktemp("honest")
     database = Path(shutil.copy(migrated_database, folder / "mlflow.db"))
     store = open_store(f"sqlite:///{database}", None, "test")
-    (outcome,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
+    (outcome,) = outcomes(work(store, plan({}), (0,), is_alone=True)).values()
     write_folder(Record.read(find_run(store.address.uri, outcome.run_id)), folder / "run")
     return folder / "run"
 

@@ -220,7 +220,7 @@ def test_a_redirect_of_any_question_is_not_followed() -> None:
 
 def test_a_run_is_read_whole_from_a_real_server(server: str, tmp_path: Path) -> None:
     store = open_store(server, None, "originals")
-    (outcome,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
+    (outcome,) = outcomes(work(store, plan({}), (0,), is_alone=True)).values()
     record = Record.read(find_run(server, outcome.run_id))
     sizes = record.model().layer_sizes(record.experiment.model.hidden_layer_sizes)
     weights = record.weights(parameter_shapes(sizes))
