@@ -292,10 +292,6 @@ EDITS: dict[str, tuple[int, Edit]] = {
     ),
     "tag to nothing": (2, row("tags", "runner.varied", None, "runner.varied: must be text, got N")),
     "tag to bytes": (2, row("tags", "runner.key", b"\xfe\0", "runner.key: must be text, got b'")),
-    "tag with half a character": (
-        2,
-        row("tags", "runner.varied", '{"training.steps": "\\ud800"}', "text that can be written"),
-    ),
 }  # fmt: skip
 SWEEP = [
     *("data=moons", "split=shuffled", "model.hidden_layer_sizes=[6]", "training.steps=40"),
