@@ -6,7 +6,8 @@ needed. It must not know how anything is shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,19 +18,25 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference, environmen
 from runner.system.environment import environment
 from runner.system.errors import RecordError
 from runner.tracking.records import (
-    Original,
+    ExportedRun,
+    Record,
     RecordedModel,
-    end_in_words,
+    StoredRun,
+    ending_in_words,
     find_source,
-    is_possible_end,
 )
+from runner.tracking.records.mlflow_record import is_run_id, stored_run
 from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import parameter_shapes
 
 if TYPE_CHECKING:
     from runner.config import Experiment
+    from runner.tracking import Store
     from runner.training.prepare import Prepared
+
+# The store that this process reads records from, by its address and the process.
+_STORES: dict[tuple[str | None, int], Store] = {}
 
 
 class HasDigests(Protocol):
@@ -70,7 +77,7 @@ class Reference:
 class LoadedReference:
     """What a recorded run left, in memory while the job that repeats it is trained."""
 
-    record: Original
+    record: Record
     experiment: Experiment
     data_digest: str
     split_digest: str
@@ -81,9 +88,9 @@ class LoadedReference:
 
     def compare(self, result: Result, prepared: Prepared) -> Comparison:
         """Compare the result of a job, and what its data became, with the record."""
-        differences, more = differences_of(self.record, self)
+        differences = differences_of(self.record, self)
         causes = [each.what for each in differences if each.decides]
-        findings = [*self.findings, *more, *_split_findings(self.record, self, differences)]
+        findings = [*self.findings, *self.record.edits]
         model = RecordedModel(
             self.experiment.model.activation,
             tuple(prepared.dataset.class_names),
@@ -98,7 +105,18 @@ class LoadedReference:
             findings=findings,
             same_data=all(then == now for _, then, now in _digests(self.record, self)),
         )
-        return _with_end(comparison, self.record, result)
+        if comparison.verdict is Verdict.IDENTICAL and (finding := self._other_ending(result)):
+            return replace(comparison, verdict=Verdict.DIFFERENT, findings=(finding,))
+        return comparison
+
+    def _other_ending(self, result: Result) -> str | None:
+        """Say how the record of a run of the same numbers ends otherwise."""
+        record = self.record
+        then = ending_in_words(record.status, record.failure)
+        now = ending_in_words("FAILED" if result.failure else "FINISHED", result.failure)
+        if record.status == "KILLED" or then == now:  # or it was cut short
+            return None
+        return f"ending: is {then} on record, and {now} here"
 
 
 def load_reference(
@@ -126,30 +144,48 @@ def load_reference(
     RecordError
         If nothing can be compared with it.
     """
-    record = Original.read(find_source(reference.target, reference.uri))
+    record = Record.read(_source_of(reference))
     return _load(record, experiment, data_digest, split_digest, layer_sizes)
 
 
+def _source_of(reference: Reference) -> StoredRun | ExportedRun:
+    """Find a record; a process asks a store for many of them, and opens it once."""
+    opened_by = reference.uri, os.getpid()
+    if opened_by in _STORES and is_run_id(reference.target):
+        return stored_run(_STORES[opened_by], reference.target)
+    source = find_source(reference.target, reference.uri)
+    if isinstance(source, StoredRun):
+        _STORES.clear()
+        _STORES[opened_by] = source.store
+    return source
+
+
 def _load(
-    record: Original,
+    record: Record,
     experiment: Experiment,
     data_digest: str,
     split_digest: str,
     layer_sizes: tuple[int, ...],
 ) -> LoadedReference:
     model: RecordedModel | None = None
+    findings: tuple[str, ...] = ()
     try:
-        model, findings = record.model()
+        model = record.model()
     except RecordError as error:
-        findings = [str(error)]
-    if model is not None and not findings:
+        findings = (str(error),)
+    if model is not None and not record.edits:
         layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
     # An edited model says nothing of the weights' shapes.
-    weights, more = record.weights(parameter_shapes(layer_sizes))
-    metrics, edited = record.metrics()
-    found = (*record.findings, *record.source.findings, *edited, *findings, *more)
+    weights = record.weights(parameter_shapes(layer_sizes))
     return LoadedReference(
-        record, experiment, data_digest, split_digest, metrics, weights, model, found
+        record,
+        experiment,
+        data_digest,
+        split_digest,
+        record.metrics(),
+        weights,
+        model,
+        findings,
     )
 
 
@@ -162,17 +198,14 @@ def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
     }
 
 
-def differences_of(
-    original: Original, job: HasDigests
-) -> tuple[list[EnvironmentDifference], list[str]]:
-    """Return what differs between where an original ran and here; what is wrong with that."""
-    recorded, findings = original.environment()
-    return environment_differences(recorded, environment(), _digests(original, job)), findings
+def differences_of(record: Record, job: HasDigests) -> list[EnvironmentDifference]:
+    """Return what differs between where a run was made and here, its data included."""
+    return environment_differences(record.environment(), environment(), _digests(record, job))
 
 
-def _digests(original: Original, job: HasDigests) -> list[tuple[str, str, str]]:
+def _digests(record: Record, job: HasDigests) -> list[tuple[str, str, str]]:
     """Return how the rows that were trained on are known: what, then and now."""
-    tags = original.source.tags
+    tags = record.tags
     pairs = [
         ("data digest", tags.get("runner.data_digest", ""), job.data_digest),
         ("split digest", tags.get("runner.split_digest", ""), job.split_digest),
@@ -182,32 +215,3 @@ def _digests(original: Original, job: HasDigests) -> list[tuple[str, str, str]]:
         (what, then[:16], now[:16]) if then == now or then[:16] != now[:16] else (what, then, now)
         for what, then, now in pairs
     ]
-
-
-def _split_findings(
-    original: Original, job: HasDigests, differences: Sequence[EnvironmentDifference]
-) -> list[str]:
-    """Find a split on record that the same data and settings do not give."""
-    tags = original.source.tags
-    if tags.get("runner.data_digest") != job.data_digest:
-        return []  # other data are split otherwise
-    if tags.get("runner.split_digest", "") == job.split_digest:
-        return []
-    finding = "runner.split_digest: was edited after the run"
-    if all(each.what.endswith(" digest") for each in differences):
-        return [finding]
-    return [f"{finding}, or what differs here splits the rows otherwise"]
-
-
-def _with_end(comparison: Comparison, original: Original, result: Result) -> Comparison:
-    """Let a run of the same numbers that is not on record as ended like this be DIFFERENT."""
-    source = original.source
-    if source.status == "KILLED" or comparison.metric is not None or not is_possible_end(source):
-        return comparison  # was cut short; may have ended otherwise; is found already
-    then = end_in_words(source.status, source.failure)
-    now = end_in_words("FAILED" if result.failure else "FINISHED", result.failure)
-    if then == now:
-        return comparison
-    finding = f"the end was changed after the run: it is on record as {then}, and is {now}"
-    findings = (*comparison.findings, finding)
-    return replace(comparison, verdict=Verdict.DIFFERENT, findings=findings)

@@ -1,6 +1,5 @@
 """A run as a folder of its own: whole, repeatable without any store, and honest when edited."""
 
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -8,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.tracking.records import FolderSource
-from runner.training.run_files import metrics_sha256
 from tests.runner.cli.rerunning import artifacts, execute, record, rerun_folder, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import Command
+from tests.runner.tracking.records.edited_folder import EditedFolder
 
 FILES = [
-    *("README.md", "config.yaml", "environment.json", "metrics.csv"),
+    *("README.md", "config.json", "config.yaml", "environment.json", "metrics.csv"),
     *("model.json", "run.json", "weights.npz"),
 ]
 
@@ -70,25 +68,23 @@ def test_edited_metric_is_found(folder: Path):
     _edit_metric(folder)
     ended = rerun_folder(folder, "--tolerance", "1")
     assert (verdict(ended), ended.returncode) == ("DIFFERENT", 5)
-    assert "the metrics: were changed after the run" in ended.stdout
+    assert "metrics: was edited since it was recorded" in ended.stdout
 
 
 def test_edited_metric_with_its_digest_is_found(folder: Path):
     _edit_metric(folder)
-    facts = json.loads((folder / "run.json").read_text("utf-8"))
-    facts["tags"]["runner.metrics_sha256"] = metrics_sha256(FolderSource(folder).metrics())
-    (folder / "run.json").write_text(json.dumps(facts), "utf-8")
+    EditedFolder(folder).match()
     ended = rerun_folder(folder, "--tolerance", "1")
     assert (verdict(ended), ended.returncode) == ("DIFFERENT", 5)
     assert "the record of the metric was changed after the run" in ended.stdout
 
 
 def test_edited_config_cannot_be_compared(folder: Path):
-    text = (folder / "config.yaml").read_text("utf-8")
-    (folder / "config.yaml").write_text(text.replace("seed: 0", "seed: 1", 1), "utf-8")
+    text = (folder / "config.json").read_text("utf-8")
+    (folder / "config.json").write_text(text.replace('"seed": 0', '"seed": 1', 1), "utf-8")
     ended = rerun_folder(folder)
     assert ended.returncode == 2
-    assert "config.yaml: was edited after the run (its digest differs)" in ended.stderr
+    assert "config: was edited since it was recorded" in ended.stderr
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "README.md"])
@@ -117,9 +113,9 @@ def _edit_model(shared: Command, run: Recorded) -> None:
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (_edit_history, "the metrics: were changed after the run (their digest differs"),
-        (_edit_table, "val/loss: tables show 2.0, which is not its last value"),
-        (_edit_model, "model.json: was changed after the run"),
+        (_edit_history, "metrics: was edited since it was recorded"),
+        (_edit_table, "metrics: was edited since it was recorded"),
+        (_edit_model, "model: was edited since it was recorded"),
     ],
 )
 def test_what_was_edited_is_not_exported(

@@ -17,7 +17,7 @@ from runner.system.errors import RecordError, StoreError
 from runner.tracking import Store, open_store
 from runner.tracking.backend.address import Address
 from runner.tracking.backend.artifacts import local_folder, read_artifact, read_file
-from runner.tracking.records.mlflow_record import find_original
+from runner.tracking.records.mlflow_record import find_run
 from tests.runner.tracking.hostile_server import Answer, HostileServer
 
 RUN_ID = "0123456789abcdef" * 2
@@ -242,7 +242,7 @@ def looked_up(store: Store) -> Store:
     """The store as a rerun opens it, which does not trust it."""
     run = store.client.create_run(store.experiment_id)
     store.client.set_terminated(run.info.run_id)
-    return find_original(store.address.uri, run.info.run_id).store
+    return find_run(store.address.uri, run.info.run_id).store
 
 
 def send(store: Store, folder: Path) -> str:
@@ -361,7 +361,7 @@ def test_a_server_cannot_send_a_rerun_to_another(scheme: str, when: str) -> None
         place = other.address.replace("http", scheme) + "/x"
         answer = answering(*([place] * 2 if when == "before" else ["mlflow-artifacts:/x", place]))
         with HostileServer(answer=answer) as server:
-            store = find_original(server.address, RUN_ID).store
+            store = find_run(server.address, RUN_ID).store
             with pytest.raises(RecordError, match=THROUGH):
                 store.start_run("x", {}, {})
         assert other.is_untouched
@@ -370,13 +370,13 @@ def test_a_server_cannot_send_a_rerun_to_another(scheme: str, when: str) -> None
 @pytest.mark.parametrize("place", ["/srv/x", "file:///srv/x", "s3://bucket/x", "http://[::1", ""])
 def test_a_server_cannot_have_a_rerun_write_anywhere_else(place: str) -> None:
     with HostileServer(answer=answering(place, place)) as server:
-        store = find_original(server.address, RUN_ID).store
+        store = find_run(server.address, RUN_ID).store
         with pytest.raises(RecordError, match=THROUGH):
             store.settle()
 
 
 def test_a_server_takes_the_artifacts_of_a_rerun_itself(server: str, tmp_path: Path) -> None:
     first = send(open_store(server, None, "artifacts of reruns"), tmp_path / "first")
-    store = find_original(server, first).store
+    store = find_run(server, first).store
     again = send(store, tmp_path / "again")
     assert [file.path for file in store.client.list_artifacts(again)] == ["a.txt"]
