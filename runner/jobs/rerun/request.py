@@ -143,7 +143,7 @@ class RerunRequest:
                 place += (position,)  # its environment may not be the one that its tag says
             if place not in seen:
                 seen.add(place)
-                rows = differences_of(original, job)
+                rows = differences_of(original, job.data_digest, job.split_digest)
                 differences |= dict.fromkeys(_by_fold(rows, job) if self.parent else rows)
         return list(differences)
 
