@@ -40,20 +40,8 @@ def ensure(database: Path, artifacts: Path) -> None:
 
     Safe when many processes do it at once; a kill at any instant leaves nothing or a whole
     database. One that exists keeps its journal mode, since its owner may share it with other
-    machines, or copy it as a single file while it is in use.
-
-    Parameters
-    ----------
-    database : Path
-        The SQLite file.
-    artifacts : Path
-        Where artifacts go of an experiment that names no location of its own.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged, not a database, of another MLflow version, locked, or cannot be
-        written.
+    machines, or copy it as a single file while it is in use. `artifacts` is the folder for
+    experiments that name no location of their own.
     """
     if not database.exists():
         try:
@@ -80,14 +68,7 @@ def require_writable(database: Path) -> None:
 
 
 def reading_uri(database: Path) -> str:
-    """Return the URI with which SQLAlchemy reads a read-only database.
-
-    Raises
-    ------
-    StoreError
-        If this MLflow cannot use it, or a log beside it holds changes, which SQLite could read
-        only where it can write.
-    """
+    """Return the URI with which SQLAlchemy reads a read-only database that has no log."""
     log = Path(f"{database}-wal")
     if log.exists() and log.stat().st_size > 0:
         raise StoreError(

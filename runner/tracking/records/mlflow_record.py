@@ -16,7 +16,7 @@ from runner.tracking.backend.client import follow_no_redirects, store_errors
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.row_checks import in_record, metric_of, numbers_of, tags_of, texts_of
 from runner.tracking.opening import connect
-from runner.tracking.queries import REPLACED, final_metrics, matching_runs
+from runner.tracking.queries import final_metrics, matching_runs
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.tracking.store import Store
 
@@ -236,8 +236,6 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
                 f"got {shorten(run.info.run_id)}."
             )
         # A job that failed and was run again has two: the one that ended well stands.
-        if REPLACED in run.data.tags:
-            continue
         key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
         if key not in found or found[key].info.status != "FINISHED":
             found[key] = run

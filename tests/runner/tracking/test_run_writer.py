@@ -173,11 +173,6 @@ def test_every_name_becomes_one_of_its_own_that_mlflow_takes(name: str, other: s
     assert (legal_name(name) == legal_name(other)) == (name == other)
 
 
-@pytest.mark.parametrize("name", ["train/loss", "optimizer.learning_rate", "best/step", "f1: a-b"])
-def test_a_good_name_stays(name: str) -> None:
-    assert legal_name(name) == name
-
-
 def table(source: str = "scikit-learn iris", n_columns: int = 3) -> Dataset:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(10, n_columns))

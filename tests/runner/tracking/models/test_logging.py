@@ -139,7 +139,7 @@ ELSEWHERE = """
 import json, sys
 from pathlib import Path
 # Neither a checkout nor an installed copy is left to be found.
-sys.path = [place for place in sys.path if not Path(place, "runner", "errors.py").exists()]
+sys.path = [path for path in sys.path if not Path(path, "runner", "__init__.py").exists()]
 try:
     import runner.system.errors
 except ImportError:
