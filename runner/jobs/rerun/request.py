@@ -143,7 +143,7 @@ class RerunRequest:
                 place += (position,)  # its environment may not be the one that its tag says
             if place not in seen:
                 seen.add(place)
-                rows = differences_of(original, job)
+                rows = differences_of(original, job.data_digest, job.split_digest)
                 differences |= dict.fromkeys(_by_fold(rows, job) if self.parent else rows)
         return list(differences)
 
@@ -236,7 +236,7 @@ def _sources(
         return None, found.store, [found]
     if not members:
         raise RecordError(
-            f"{found.place}: is a {found.tags['runner.kind']} of which no job has ended. The "
+            f"{found.label}: is a {found.tags['runner.kind']} of which no job has ended. The "
             "command that began it goes on where it stopped."
         )
     return found, found.store, members

@@ -1,15 +1,11 @@
-"""Jobs that repeat runs on record, and how what they leave is judged.
-
-Works where the work is done, in this process or in a worker: an original is read just before it is
-needed. It must not know how anything is shown.
-"""
+"""Compare what a job leaves with the record that it repeats, in the worker that has run it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -39,20 +35,6 @@ if TYPE_CHECKING:
 _STORES: dict[tuple[str | None, int], Store] = {}
 
 
-class HasDigests(Protocol):
-    """Whatever says which rows are trained on: a planned job, a loaded reference."""
-
-    @property
-    def data_digest(self) -> str:
-        """Of all rows."""
-        ...
-
-    @property
-    def split_digest(self) -> str:
-        """Of their split."""
-        ...
-
-
 @dataclass(frozen=True)
 class Reference:
     """Which record a job repeats: plain data, so that it can go to a worker.
@@ -79,8 +61,7 @@ class LoadedReference:
 
     record: Record
     experiment: Experiment
-    data_digest: str
-    split_digest: str
+    digests: tuple[str, str]
     metrics: Metrics
     weights: Mapping[str, NDArray[Any]]
     model: RecordedModel | None
@@ -88,8 +69,8 @@ class LoadedReference:
 
     def compare(self, result: Result, prepared: Prepared) -> Comparison:
         """Compare the result of a job, and what its data became, with the record."""
-        differences = differences_of(self.record, self)
-        causes = [each.what for each in differences if each.decides]
+        differences = differences_of(self.record, *self.digests)
+        causes = [difference.what for difference in differences if difference.decides]
         findings = [*self.findings, *self.record.edits]
         model = RecordedModel(
             self.experiment.model.activation,
@@ -103,7 +84,7 @@ class LoadedReference:
             (metrics_of(result), result.weights),
             causes=causes,
             findings=findings,
-            same_data=all(then == now for _, then, now in _digests(self.record, self)),
+            same_data={"data digest", "split digest"}.isdisjoint(causes),
         )
         if comparison.verdict is Verdict.IDENTICAL and (finding := self._other_ending(result)):
             return replace(comparison, verdict=Verdict.DIFFERENT, findings=(finding,))
@@ -145,7 +126,18 @@ def load_reference(
         If nothing can be compared with it.
     """
     record = Record.read(_source_of(reference))
-    return _load(record, experiment, data_digest, split_digest, layer_sizes)
+    model: RecordedModel | None = None
+    findings: tuple[str, ...] = ()
+    try:
+        model = record.model()
+    except RecordError as error:
+        findings = (str(error),)
+    # An edited model says nothing of the weights' shapes.
+    if model is not None and not record.edits:
+        layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
+    weights, metrics = record.weights(parameter_shapes(layer_sizes)), record.metrics()
+    digests = data_digest, split_digest
+    return LoadedReference(record, experiment, digests, metrics, weights, model, findings)
 
 
 def _source_of(reference: Reference) -> StoredRun | ExportedRun:
@@ -160,35 +152,6 @@ def _source_of(reference: Reference) -> StoredRun | ExportedRun:
     return source
 
 
-def _load(
-    record: Record,
-    experiment: Experiment,
-    data_digest: str,
-    split_digest: str,
-    layer_sizes: tuple[int, ...],
-) -> LoadedReference:
-    model: RecordedModel | None = None
-    findings: tuple[str, ...] = ()
-    try:
-        model = record.model()
-    except RecordError as error:
-        findings = (str(error),)
-    if model is not None and not record.edits:
-        layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
-    # An edited model says nothing of the weights' shapes.
-    weights = record.weights(parameter_shapes(layer_sizes))
-    return LoadedReference(
-        record,
-        experiment,
-        data_digest,
-        split_digest,
-        record.metrics(),
-        weights,
-        model,
-        findings,
-    )
-
-
 def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
     """Return the tags of a rerun: its original, for programs and as a link for MLflow's pages."""
     page = f"#/experiments/{experiment_id}/runs/{original_id}"
@@ -198,20 +161,14 @@ def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
     }
 
 
-def differences_of(record: Record, job: HasDigests) -> list[EnvironmentDifference]:
+def differences_of(
+    record: Record, data_digest: str, split_digest: str
+) -> list[EnvironmentDifference]:
     """Return what differs between where a run was made and here, its data included."""
-    return environment_differences(record.environment(), environment(), _digests(record, job))
-
-
-def _digests(record: Record, job: HasDigests) -> list[tuple[str, str, str]]:
-    """Return how the rows that were trained on are known: what, then and now."""
-    tags = record.tags
-    pairs = [
-        ("data digest", tags.get("runner.data_digest", ""), job.data_digest),
-        ("split digest", tags.get("runner.split_digest", ""), job.split_digest),
-    ]
-    # The beginnings are enough for a table, unless they are all that is alike.
-    return [
-        (what, then[:16], now[:16]) if then == now or then[:16] != now[:16] else (what, then, now)
-        for what, then, now in pairs
-    ]
+    digests = {"data": data_digest, "split": split_digest}
+    then = {what: record.tags.get(f"runner.{what}_digest", "") for what in digests}
+    return environment_differences(
+        record.environment(),
+        environment(),
+        [(f"{what} digest", then[what], digest) for what, digest in digests.items()],
+    )

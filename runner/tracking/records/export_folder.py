@@ -66,7 +66,7 @@ class ExportedRun:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.place = f"folder {printable(folder)}"
+        self.label = f"folder {printable(folder)}"
         try:
             content = parse_json(self.read(RUN, TEXT_LIMIT), RUN)
         except MissingError:

@@ -264,7 +264,7 @@ def test_a_record_of_an_earlier_version_asks_for_that_version(earlier: ExportedR
     with pytest.raises(RecordError) as refused:
         Record.read(earlier)
     assert str(refused.value) == (
-        f"{earlier.place}: was recorded by an earlier version of this program; "
+        f"{earlier.label}: was recorded by an earlier version of this program; "
         "repeat it with that version."
     )
 
