@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
 
-from runner.tracking.records import Original, write_folder
-from runner.tracking.records.mlflow_record import find_original
+from runner.tracking.records import Record, write_folder
+from runner.tracking.records.mlflow_record import find_run
 from tests.runner.cli.sweeping import Recorded, recorded
 from tests.runner.conftest import Command, Ended, run_here
 
@@ -55,7 +55,7 @@ def sweep(command: Command, *arguments: str) -> tuple[Recorded, list[Recorded]]:
 def export(command: Command, run: Recorded, folder: Path) -> Path:
     """Export a run."""
     uri = command.environment["MLFLOW_TRACKING_URI"]
-    write_folder(Original.read(find_original(uri, run.run_id)), folder)
+    write_folder(Record.read(find_run(uri, run.run_id)), folder)
     return folder
 
 

@@ -1,6 +1,5 @@
 """A run as a folder of its own: whole, repeatable without any store, and honest when edited."""
 
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -8,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.tracking.records import FolderSource
-from runner.training.run_files import metrics_sha256
 from tests.runner.cli.rerunning import artifacts, execute, record, rerun_folder, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import Command
+from tests.runner.tracking.records.edited_folder import EditedFolder
 
 FILES = [
-    *("README.md", "config.yaml", "environment.json", "metrics.csv"),
+    *("README.md", "config.json", "config.yaml", "environment.json", "metrics.csv"),
     *("model.json", "run.json", "weights.npz"),
 ]
 
@@ -68,15 +66,13 @@ def _edit_metric(folder: Path) -> None:
 
 def _edit_metric_and_digest(folder: Path) -> None:
     _edit_metric(folder)
-    facts = json.loads((folder / "run.json").read_text("utf-8"))
-    facts["tags"]["runner.metrics_sha256"] = metrics_sha256(FolderSource(folder).metrics())
-    (folder / "run.json").write_text(json.dumps(facts), "utf-8")
+    EditedFolder(folder).match()
 
 
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (_edit_metric, "the metrics: were changed after the run"),
+        (_edit_metric, "metrics: was edited since it was recorded"),
         (_edit_metric_and_digest, "the record of the metric was changed after the run"),
     ],
 )
@@ -88,11 +84,11 @@ def test_edited_metric_is_found(edit: Callable[[Path], None], says: str, folder:
 
 
 def test_edited_config_cannot_be_compared(folder: Path):
-    text = (folder / "config.yaml").read_text("utf-8")
-    (folder / "config.yaml").write_text(text.replace("seed: 0", "seed: 1", 1), "utf-8")
+    text = (folder / "config.json").read_text("utf-8")
+    (folder / "config.json").write_text(text.replace('"seed": 0', '"seed": 1', 1), "utf-8")
     ended = rerun_folder(folder)
     assert ended.returncode == 2
-    assert "config.yaml: was edited after the run (its digest differs)" in ended.stderr
+    assert "config: was edited since it was recorded" in ended.stderr
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "README.md"])
@@ -110,9 +106,9 @@ SHOWN = "UPDATE latest_metrics SET value = 2 WHERE run_uuid = ? AND key = 'val/l
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (METRICS, "the metrics: were changed after the run (their digest differs"),
-        (SHOWN, "val/loss: tables show 2.0, which is not its last value"),
-        ("model.json", "model.json: was changed after the run"),
+        (METRICS, "metrics: was edited since it was recorded"),
+        (SHOWN, "metrics: was edited since it was recorded"),
+        ("model.json", "model: was edited since it was recorded"),
     ],
 )
 def test_what_was_edited_is_not_exported(edit: str, says: str, shared: Command):
