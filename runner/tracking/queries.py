@@ -158,9 +158,9 @@ def matching_runs(
                 page_token=token,
             )
         yield from page
-        token = page.token
-        if not token:
+        if not page.token or page.token == token:  # a server that repeats itself has no end
             return
+        token = page.token
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
