@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import Experiment, read_recorded
+from runner.config import SCHEMA, Experiment, read_recorded
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
 from runner.tracking import flattened, varied_of
@@ -103,6 +103,12 @@ class Record:
                 )
             values = parse_yaml_config(source.read(CONFIG_YAML, YAML_LIMIT), CONFIG_YAML)
             return cls(source, _experiment(values, 1, CONFIG_YAML), {})
+        schema = int(text) if re.fullmatch("[0-9]{1,9}", text := tags["runner.schema"]) else 0
+        if not 1 <= schema <= SCHEMA:
+            raise RecordError(
+                f"{source.label}: must be of schema 1 to {SCHEMA}, got {shorten(text)}; another "
+                "version of this program recorded it."
+            )
         digests = _digests(tags.get(RECORD, ""))
         contents = {name: source.read(name, CONFIG_LIMIT) for name in (CONFIG, CONFIG_YAML)}
         facts = {**tags, **{name: sha256(content) for name, content in contents.items()}}
@@ -110,9 +116,7 @@ class Record:
             if part_digest(part, facts) != digests[part]:
                 raise RecordError(f"{_edit(part)}.")
         values = parse_config(contents[CONFIG], CONFIG)
-        schema = tags["runner.schema"]
-        number = int(schema) if re.fullmatch("[0-9]{1,9}", schema) else 0
-        record = cls(source, _experiment(values, number, CONFIG), digests)
+        record = cls(source, _experiment(values, schema, CONFIG), digests)
         if not _agree(values, source.params):
             record._edits["params"] = _edit("params")
         if source.status != "KILLED":  # which happens to a run that has left all its files, too
