@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import Any
 
 import hypothesis
 import pytest
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from omegaconf.basecontainer import BaseContainer
@@ -69,6 +71,7 @@ def hydra_as_before() -> Iterator[None]:
     Hydra's own fixture copies them in depth and discovers all plugins anew, which takes 35 ms: more
     than most tests do.
     """
+    configs = _copied(ConfigStore.instance().repo)
     instances, resolvers = dict(Singleton._instances), dict(BaseContainer._resolvers)
     try:
         yield
@@ -76,6 +79,11 @@ def hydra_as_before() -> Iterator[None]:
         GlobalHydra.instance().clear()
         Singleton._instances = instances
         BaseContainer._resolvers = resolvers
+        ConfigStore.instance().repo = configs
+
+
+def _copied(tree: dict[str, Any]) -> dict[str, Any]:
+    return {key: _copied(v) if isinstance(v, dict) else v for key, v in tree.items()}
 
 
 @pytest.fixture(scope="session")

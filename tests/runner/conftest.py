@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from runner.cli.main import carry_out
+from runner.jobs.rerun import verify
 from runner.system.errors import RunnerError
 from runner.system.terminal import say
+from runner.tracking import leave_stores
 from tests.conftest import hydra_as_before
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -38,8 +40,10 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
         tempfile.tempdir = None
 
 
-def _close_databases() -> None:
-    """Close what MLflow keeps open of databases, as the end of a process would."""
+def _leave_stores() -> None:
+    """Forget the stores that a command opened, and close their databases, as its end would."""
+    leave_stores()
+    verify._STORES.clear()
     if "mlflow.store.tracking.sqlalchemy_store" in sys.modules:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -72,7 +76,7 @@ def run_here(arguments: list[str], folder: Path, environment: Mapping[str, str])
                 code = int(end.code or 0)
     finally:
         sys.argv = argv
-        _close_databases()
+        _leave_stores()
     return subprocess.CompletedProcess(arguments, code, printed.getvalue(), said.getvalue())
 
 
