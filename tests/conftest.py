@@ -23,8 +23,10 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
 FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
 
-# Who names one of these starts a process: `Command.process` is the runner as one.
+# Who names one of these starts a process: `Command.process` is the runner as one, and sweeps, whose
+# stores the last two fixtures make, have workers.
 STARTERS = {"Popen", "Process", "check_call", "check_output", "fork", "process"}
+STARTERS |= {"shared", "sweeper"}
 
 # A shell that starts the tests with `&` has them, and every command they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -44,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names = set[str]()
         for function in functions:
             _add_names(function, names)
+        names |= set(getattr(item, "fixturenames", ()))
         if names & STARTERS or ("subprocess" in names and "run" in names):
             item.add_marker("process")
 
