@@ -20,11 +20,6 @@ from runner.training.outcome import Outcome
 _VALUES_SHOWN = 6
 
 
-def sweep_name(plan: Plan) -> str:
-    """Return what a sweep is called: its name, or else an address that fits on a command line."""
-    return plan.first.sweep.name or f"sweep-{plan.identity[:6]}"
-
-
 def say_wait(process: str) -> None:
     """Say that another command is running the same sweep."""
     say(f"Process {process} is running this sweep; waiting for it, to go on with what it leaves.")
@@ -32,7 +27,7 @@ def say_wait(process: str) -> None:
 
 def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
     """Say what is going to be done; `done` is by position in the plan."""
-    name, jobs = sweep_name(plan), count(len(plan.jobs), "job")
+    name, jobs = plan.sweep_name, count(len(plan.jobs), "job")
     n_failed = _n_failed(done[position] for position in plan.asked if position in done)
     n_to_run = sum(position not in done for position in plan.asked)
     if is_new:
@@ -62,7 +57,7 @@ def say_resumed(n_jobs: int, step: int) -> None:
     say(f"{count(n_jobs, 'job')} {'goes' if n_jobs == 1 else 'go'} on from step {step:,}.")
 
 
-def say_way_back() -> None:
+def say_resume_hint() -> None:
     """Say which command goes on with what was interrupted."""
     program = Path(sys.argv[0]).name
     words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
@@ -73,18 +68,18 @@ def say_way_back() -> None:
 
 
 def points_run_once(plan: Plan) -> list[str]:
-    """Say which points of a sweep are no jobs of their own."""
-    lines = []
-    if n := plan.n_duplicates:
-        lines.append(f"{count(n, 'point')} {'is' if n == 1 else 'are'} given again, and run once.")
-    return lines
+    """Say how many points of a sweep are no jobs of their own; nothing where all are."""
+    if not plan.n_duplicates:
+        return []
+    are = "is" if plan.n_duplicates == 1 else "are"
+    return [f"{count(plan.n_duplicates, 'point')} {are} given again, and run once."]
 
 
 def print_plan(
     plan: Plan, done: Mapping[int, Outcome], stacks: Sequence[Stack], n_workers: int
 ) -> None:
     """Print what a sweep would do."""
-    lines = [f"{sweep_name(plan)}: {count(len(plan.jobs), 'job')}"]
+    lines = [f"{plan.sweep_name}: {count(len(plan.jobs), 'job')}"]
     lines += [f"  {line}" for line in _varying_settings(plan)]
     lines += points_run_once(plan)
     problems = [job.problem for job in plan.jobs if job.problem is not None]

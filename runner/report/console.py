@@ -5,7 +5,6 @@ Announcements and the bar go to the error stream, results to the standard output
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -24,14 +23,13 @@ from runner.jobs.events import (
 from runner.jobs.rerun.request import RerunRequest
 from runner.report.announcements import (
     points_run_once,
+    say_resume_hint,
     say_resumed,
     say_start,
     say_wait,
-    say_way_back,
-    sweep_name,
 )
 from runner.report.progress import ProgressBar
-from runner.report.rerun import print_rerun, report_of
+from runner.report.rerun import report_rerun
 from runner.report.runs import print_run
 from runner.report.sweep import print_sweep
 from runner.system.terminal import say
@@ -39,6 +37,13 @@ from runner.system.terminal import say
 
 class Console:
     """Shows each event of a session; a context manager that takes its bar away at the end.
+
+    Attributes
+    ----------
+    rerun : RerunRequest or None
+        What is repeated, once it is known; None for a run or a sweep.
+    has_printed : bool
+        Whether what came of a rerun has been printed.
 
     Examples
     --------
@@ -48,12 +53,12 @@ class Console:
     """
 
     def __init__(self) -> None:
+        self.rerun: RerunRequest | None = None
+        self.has_printed = False
+        self._is_sweep = False
         self._bar: ProgressBar | None = None
         self._per_job = 1.0
         self._left = 0.0
-        self._is_sweep = False
-        self.rerun: RerunRequest | None = None
-        self.has_printed = False
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +91,7 @@ class Console:
                 self._close_bar()
             case Interrupted():
                 self._close_bar()
-                say_way_back()
+                say_resume_hint()
             case Finished():
                 self._close_bar()
                 self._print_results(event)
@@ -118,26 +123,24 @@ class Console:
         self._close_bar()
         if self.rerun is not None:
             self.has_printed = True
-            print_rerun(report_of(self.rerun, event))
+            report_rerun(self.rerun, event)
 
     def _print_results(self, event: Finished) -> None:
+        where = event.where or ""
         if self.rerun is not None:
             if event.outcomes or event.comparisons or self.rerun.unfit:
                 self.print_rerun(event)
-            return
-        where = event.where or ""
-        if not self._is_sweep:
+        elif not self._is_sweep:
             for outcome in event.outcomes.values():
-                took_s = outcome.duration_s if event.duration_s is None else event.duration_s
-                print_run(replace(outcome, duration_s=took_s), where)
-            return
-        stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
-        print_sweep(
-            sweep_name(event.plan),
-            [event.outcomes[position] for position in sorted(event.outcomes)],
-            n_jobs=len(event.plan.jobs),
-            metric=event.plan.first.ranking_metric,
-            where=where,
-            duration_s=event.duration_s,
-            notes=[*points_run_once(event.plan), *stopped],
-        )
+                print_run(outcome, where)
+        else:
+            stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
+            print_sweep(
+                event.plan.sweep_name,
+                [event.outcomes[position] for position in sorted(event.outcomes)],
+                n_jobs=len(event.plan.jobs),
+                metric=event.plan.first.ranking_metric,
+                where=where,
+                duration_s=event.duration_s,
+                notes=[*points_run_once(event.plan), *stopped],
+            )

@@ -10,9 +10,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol, TextIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
 from runner.system.formatting import duration
 from runner.system.text import elide
@@ -132,20 +131,3 @@ def _is_terminal(stream: TextIO | None) -> bool:
     if stream is None or stream.closed or os.environ.get("TERM") == "dumb":
         return False
     return stream.isatty()
-
-
-class Advance(Protocol):
-    """What the work calls as it goes."""
-
-    def __call__(self, n: float = 1, *, loss: float | None = None) -> None:
-        """Report that `n` more are done; see `ProgressBar.advance`."""
-
-
-@contextmanager
-def progress(total: int, description: str, *, unit: str = "steps") -> Iterator[Advance]:
-    """Show a `ProgressBar` while the body runs."""
-    bar = ProgressBar(total, description, unit=unit)
-    try:
-        yield bar.advance
-    finally:
-        bar.close()

@@ -6,7 +6,7 @@ All text from a record is made safe to print here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -54,84 +54,40 @@ class RerunLine:
 
     name: str
     comparison: Comparison | None
-    failure: str | None
+    failure: str | None = None
     settings: Sequence[tuple[str, str, str]] = ()
     metrics: Sequence[tuple[str, float | None, float | None]] = ()
 
 
-@dataclass(frozen=True)
-class RerunReport:
-    """All that is printed of a rerun.
-
-    Parameters
-    ----------
-    title : str
-        The run or the sweep.
-    lines : sequence of RerunLine
-        Its jobs.
-    is_single : bool
-        Whether it is a run of its own.
-    differences : sequence of EnvironmentDifference or None
-        Between where the originals ran and here; None where nothing was run.
-    n_in_all : int
-        Jobs that there are.
-    n_missing : int
-        Jobs that an interrupt left no time for.
-    is_sample : bool
-        Whether only some of them were taken.
-    tolerance : float or None
-        Relative differences up to this are admitted.
-    ids : (str, str)
-        Of the rerun, and of what was repeated.
-    notes : sequence of str
-        Lines to add.
-    where : str or None
-        How to see the runs; None where nothing was recorded.
-    duration_s : float
-        Seconds that it took.
-    """
-
-    title: str
-    lines: Sequence[RerunLine]
-    is_single: bool
-    differences: Sequence[EnvironmentDifference] | None
-    n_in_all: int
-    n_missing: int
-    is_sample: bool
-    tolerance: float | None
-    ids: tuple[str, str]
-    notes: Sequence[str]
-    where: str | None
-    duration_s: float
-
-
-def report_of(asked: RerunRequest, finished: Finished | None) -> RerunReport:
-    """Sum up a rerun; `finished` is None where none of its records was of any use."""
-    lines = [] if finished is None else _lines(asked, finished)
-    compared = len(lines) + len(asked.unfit)
-    lines += [RerunLine(s.name, cannot_compare(why), None) for s, why in asked.unfit]
-    n_planned = 0 if finished is None else len(finished.plan.jobs)
-    is_interrupted = finished is not None and finished.was_interrupted
-    n_missing = n_planned + len(asked.unfit) - compared if is_interrupted else 0
-    options, recording = asked.options, asked.recording
-    outcomes = [] if finished is None else list(finished.outcomes.values())
+def report_rerun(asked: RerunRequest, finished: Finished | None) -> None:
+    """Print what came of a rerun; `finished` is None where no record was of any use."""
+    lines = _lines(asked, finished) if finished else []
+    n_missing = 0
+    if finished and finished.was_interrupted:
+        n_missing = len(finished.plan.jobs) - len(lines)
+    lines += [RerunLine(source.name, cannot_compare(why)) for source, why in asked.unfit]
+    title, ids = None, ("", "")
     if asked.parent is not None:
+        sample = asked.options.sample
+        is_sample = sample is not None and sample < asked.n_in_all
+        title = (asked.parent.name, f", a sample of {asked.n_in_all:,}" if is_sample else "")
         ids = (finished and finished.run_id) or "", asked.parent.run_id
-    else:
-        ids = outcomes[0].run_id if outcomes else "", asked.originals[0].source.run_id
-    return RerunReport(
-        title=asked.parent.name if asked.parent else "",
-        lines=lines,
-        is_single=asked.parent is None,
-        differences=asked.environment_differences(finished.comparisons) if finished else None,
-        n_in_all=asked.n_in_all,
+    elif finished:
+        outcome = finished.outcomes.get(0)
+        ids = outcome.run_id if outcome else "", asked.originals[0].source.run_id
+    differences = None
+    if finished and not finished.was_interrupted:
+        differences = asked.environment_differences(finished.comparisons)
+    print_rerun(
+        lines,
+        title=title,
         n_missing=n_missing,
-        is_sample=options.sample is not None and options.sample < asked.n_in_all,
-        tolerance=options.tolerance,
-        ids=ids,
-        notes=_notes(asked, len(lines), n_missing, is_interrupted=is_interrupted),
-        where=recording.where if recording and finished else None,
+        differences=differences,
+        tolerance=asked.options.tolerance,
         duration_s=(finished and finished.duration_s) or 0.0,
+        notes=_notes(asked, finished, len(lines), n_missing),
+        ids=ids,
+        where=asked.recording.where if asked.recording and finished else None,
     )
 
 
@@ -140,29 +96,34 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
     for position, original in enumerate(asked.originals):
         outcome = finished.outcomes.get(position)
         comparison = finished.comparisons.get(position)
-        if outcome is None and comparison is None:
-            continue  # an interrupt left no time for it
+        if outcome is None:
+            if comparison is not None:  # else an interrupt left no time for it
+                lines.append(RerunLine(original.source.name, comparison))
+            continue
         job = finished.plan.jobs[position]
         settings: list[tuple[str, str, str]] = []
         metrics: list[tuple[str, float | None, float | None]] = []
-        if comparison is None and outcome is not None:
-            now = flattened(to_plain(job.experiment))
-            settings = differing_settings(flattened(to_plain(original.experiment)), now)
-            # Where equal data were found is no setting that somebody changed.
-            if original.source.tags.get("runner.data_digest") == job.data_digest:
-                settings = [row for row in settings if row[0] != "data.path"]
+        if comparison is None:
+            then, now = (flattened(to_plain(each.experiment)) for each in (original, job))
+            # A file of the same content elsewhere is no setting that somebody changed.
+            is_moved = original.source.tags.get("runner.data_digest") == job.data_digest
+            settings = [
+                (key, then.get(key, "-"), now.get(key, "-"))
+                for key in dict.fromkeys([*then, *now])
+                if then.get(key) != now.get(key) and not (is_moved and key == "data.path")
+            ]
             before, after = original.source.final, outcome.metrics
             names = dict.fromkeys([*after, *before])
             metrics = [(name, before.get(name), after.get(name)) for name in names]
-        name = job.name if outcome is not None else original.source.name
-        failure = outcome.failure if outcome else None
-        lines.append(RerunLine(name, comparison, failure, settings, metrics))
+        lines.append(RerunLine(job.name, comparison, outcome.failure, settings, metrics))
     return lines
 
 
-def _notes(asked: RerunRequest, n_done: int, n_missing: int, *, is_interrupted: bool) -> list[str]:
+def _notes(
+    asked: RerunRequest, finished: Finished | None, n_done: int, n_missing: int
+) -> list[str]:
     notes = []
-    if is_interrupted:
+    if finished and finished.was_interrupted:
         done = "compared" if asked.compares else "run"
         notes.append(
             f"Interrupted: {n_done:,} of {count(n_done + n_missing, 'job')} were {done}. What "
@@ -181,28 +142,60 @@ def _notes(asked: RerunRequest, n_done: int, n_missing: int, *, is_interrupted: 
     return notes
 
 
-def print_rerun(report: RerunReport, file: TextIO | None = None) -> None:
-    """Print what came of a rerun.
+def print_rerun(
+    lines: Sequence[RerunLine],
+    *,
+    title: tuple[str, str] | None,
+    n_missing: int = 0,
+    differences: Sequence[EnvironmentDifference] | None,
+    tolerance: float | None = None,
+    duration_s: float,
+    notes: Sequence[str] = (),
+    ids: tuple[str, str],
+    where: str | None,
+    file: TextIO | None = None,
+) -> None:
+    """Print the verdict on a run, or on the jobs of a sweep.
 
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
+    Parameters
+    ----------
+    lines : sequence of RerunLine
+        The jobs that were run.
+    title : (str, str) or None
+        The name of the sweep and what to add to it; None for a run of its own.
+    n_missing : int
+        Jobs that an interrupt left no time for.
+    differences : sequence of EnvironmentDifference or None
+        Between where the originals ran and here; None where nothing was run.
+    tolerance : float or None
+        Relative differences up to this are admitted.
+    duration_s : float
+        Seconds that it took.
+    notes : sequence of str
+        Lines to add.
+    ids : (str, str)
+        Of the rerun, and of what was repeated.
+    where : str or None
+        How to see the runs; None where nothing was recorded.
+    file : text file, optional
+        By default the standard output.
     """
     with printing(file) as out:
-        if report.is_single:
-            _print_single(out, report.lines[0], report.tolerance)
+        if title is None:
+            _print_single(out, lines[0], tolerance)
         else:
-            _print_several(out, report)
-        if report.differences is not None:
-            _print_environment(out, report.differences)
-        out.line(f"took {duration(report.duration_s)}")
-        for note in report.notes:
+            name, sample = title
+            out.line((elide(name, LONGEST_NAME), "bold"), sample)
+            _print_several(out, lines, n_missing, tolerance)
+        if differences is not None:
+            _print_environment(out, differences)
+        out.line(f"took {duration(duration_s)}")
+        for note in notes:
             out.line(note)
-        if report.where:
-            rerun_id, original_id = (elide(run_id, LONGEST_NAME) for run_id in report.ids)
+        if where:
+            rerun_id, original_id = (elide(run_id, LONGEST_NAME) for run_id in ids)
             out.line(f"run {rerun_id}, a rerun of {original_id}")
-            out.link(report.where, "it" if report.is_single else "them")
+            out.link(where, "it" if title is None else "them")
 
 
 def _print_single(out: Printer, line: RerunLine, tolerance: float | None) -> None:
@@ -215,17 +208,17 @@ def _print_single(out: Printer, line: RerunLine, tolerance: float | None) -> Non
     _print_changes(out, line)
 
 
-def _print_several(out: Printer, report: RerunReport) -> None:
-    sample = f", a sample of {report.n_in_all:,}" if report.is_sample else ""
-    out.line((elide(report.title, LONGEST_NAME), "bold"), sample)
-    compared = [(line.name, line.comparison) for line in report.lines if line.comparison]
-    others = [line for line in report.lines if line.comparison is None]
+def _print_several(
+    out: Printer, lines: Sequence[RerunLine], n_missing: int, tolerance: float | None
+) -> None:
+    compared = [(line.name, line.comparison) for line in lines if line.comparison]
+    others = [line for line in lines if line.comparison is None]
     for line in [line for line in others if line.failure][:_MOST_JOBS]:
         name = elide(line.name, LONGEST_NAME)
         out.line((f"{name}  FAILED: ", "red"), elide(line.failure, 200))
     not_identical = [(n, c) for n, c in compared if c.verdict is not Verdict.IDENTICAL]
     for name, comparison in not_identical[:_MOST_JOBS]:
-        _print_verdict(out, name, comparison, report.tolerance)
+        _print_verdict(out, name, comparison, tolerance)
     _print_rest(out, not_identical)
     changed = [line for line in others if line.metrics]
     for line in changed[:_MOST_JOBS]:
@@ -234,7 +227,7 @@ def _print_several(out: Printer, report: RerunReport) -> None:
     _print_rest(out, changed)
     if compared:
         verdicts = [comparison.verdict for _, comparison in compared]
-        out.line((_summary(verdicts, len(others), report.n_missing), "bold"))
+        out.line((_summary(verdicts, len(others), n_missing), "bold"))
 
 
 def _print_rest(out: Printer, jobs: Sequence[object]) -> None:
@@ -360,15 +353,4 @@ def _text_columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list
     return [
         Column(header, [elide(text, LONGEST_NAME) for text in column])
         for header, column in zip(headers, cells, strict=True)
-    ]
-
-
-def differing_settings(
-    then: Mapping[str, str], now: Mapping[str, str]
-) -> list[tuple[str, str, str]]:
-    """Return the settings that two flattened configs have otherwise."""
-    return [
-        (key, then.get(key, "-"), now.get(key, "-"))
-        for key in dict.fromkeys([*then, *now])
-        if then.get(key) != now.get(key)
     ]

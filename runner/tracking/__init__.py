@@ -1,7 +1,7 @@
-"""Results go to MLflow, and MLflow is known in this room alone.
+"""Results go to MLflow, which is imported in this package alone, when a store is opened.
 
-`open_store` finds the store that is meant, its `start_run` begins a run; `runner.tracking.ui` shows
-them all. Importing this costs nothing: MLflow itself is imported when a store is opened.
+`open_store` opens a store, its `start_run` begins a run; `runner.tracking.ui` shows them all. Any
+call that reads or writes a store raises `StoreError` where the store or the disk fails.
 """
 
 from runner.tracking.backend.artifacts import read_file
@@ -14,12 +14,12 @@ from runner.tracking.opening import (
     open_store,
     store_at,
 )
-from runner.tracking.queries import Sweeps
-from runner.tracking.recorded import (
+from runner.tracking.queries import (
     SUMMED_UP,
     UNREAD,
     RecordedJob,
     RecordedSweep,
+    Sweeps,
     final_metrics,
     varied_of,
 )

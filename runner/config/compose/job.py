@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from runner.config.compose.files import check_files
+from runner.config.compose.hydra_errors import check_files
 from runner.config.compose.overrides import told
 
 
@@ -37,13 +37,7 @@ class Job:
 
 
 def job_of(config: DictConfig) -> Job:
-    """Take the job from what Hydra has composed, and is carrying out.
-
-    Parameters
-    ----------
-    config : DictConfig
-        The config of the job, without Hydra's settings.
-    """
+    """Take the job from what Hydra has composed (without its own settings), and is running."""
     settings = HydraConfig.get()
     check_files(settings.runtime)
     # As they were typed: iterating over them would resolve what interpolates.
@@ -53,11 +47,9 @@ def job_of(config: DictConfig) -> Job:
 
 
 def _choices(choices: Mapping[str, Any]) -> dict[str, str]:
-    """Return the chosen options of all groups but Hydra's own, in order; several of one as text."""
+    """Return the chosen options of all groups but Hydra's own; several of one group with commas."""
     return {
-        group: ",".join(chosen)
-        if isinstance(chosen, Sequence) and not isinstance(chosen, str)
-        else str(chosen)
+        group: chosen if isinstance(chosen, str) else ",".join(map(str, chosen))
         for group, chosen in choices.items()
         if not group.startswith("hydra/") and chosen is not None
     }

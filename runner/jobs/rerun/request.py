@@ -244,9 +244,9 @@ def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, S
 def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
     if not overrides:
         return experiment
-    from runner.config.compose.changes import changed
+    from runner.config.compose.overrides import apply_overrides
 
-    values = changed(to_plain(experiment), overrides)
+    values = apply_overrides(to_plain(experiment), overrides)
     if values["tracking"] != to_plain(experiment)["tracking"]:
         raise CommandError("tracking: must be left as it is; --uri names the original's store.")
     try:

@@ -23,7 +23,7 @@ from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 import runner.system.errors
 import runner.training.preprocessing
 import softnet
-from runner.tracking.backend.destinations import send_folder
+from runner.tracking.backend.artifacts import send_folder
 from runner.training.run_files import model_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from numpy.typing import NDArray
 
-    from runner.tracking.backend.destinations import Destination
+    from runner.tracking.backend.artifacts import ArtifactGuard
     from runner.training.data import Dataset
     from runner.training.prepare import Prepared
 
@@ -42,7 +42,7 @@ _NEEDS = ("mlflow", "numpy", "pandas", "threadpoolctl")
 
 def log_model(
     client: MlflowClient,
-    destination: Destination,
+    guard: ArtifactGuard,
     experiment_id: str,
     run_id: str,
     prepared: Prepared,
@@ -55,8 +55,8 @@ def log_model(
     ----------
     client : MlflowClient
         Of the run's store.
-    destination : Destination
-        Where the files of the experiment go.
+    guard : ArtifactGuard
+        Decides whether its files may go where the store says.
     experiment_id, run_id : str
         Whose model it is.
     prepared : Prepared
@@ -78,12 +78,12 @@ def log_model(
     """
     # A fixed name, so that runs:/<run id>/model leads there.
     logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
-    place = destination.of_model(client, logged)
+    location = guard.allowed(str(logged.artifact_location))
     with TemporaryDirectory(prefix="runner-model-") as scratch:
         folder = Path(scratch, "model")
-        _save(folder, logged, place, prepared, weights, activation)
+        _save(folder, logged, location, prepared, weights, activation)
         # The client's log_model_artifacts would ask the store again where they go.
-        send_folder(client, folder, place)
+        send_folder(client, folder, location)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     return f"models:/{logged.model_id}"
@@ -92,7 +92,7 @@ def log_model(
 def _save(
     folder: Path,
     logged: LoggedModel,
-    place: str,
+    location: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
     activation: str,
@@ -109,7 +109,7 @@ def _save(
     _copy_code(folder)
     _write_requirements(folder)
     model = Model(
-        artifact_path=place,
+        artifact_path=location,
         run_id=logged.source_run_id,
         model_uuid=logged.model_id,
         model_id=logged.model_id,

@@ -13,16 +13,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from runner.system.errors import CommandError, RecordError, shorten
-from runner.tracking.backend import client as library
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
+from runner.tracking.backend.bulk_insert import metric_names
+from runner.tracking.backend.client import follow_no_redirects, store_errors
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.row_checks import in_record, metric_of, numbers_of, tags_of, texts_of
-from runner.tracking.backend.rows import metric_names
 from runner.tracking.opening import connect
-from runner.tracking.recorded import REPLACED, final_metrics
+from runner.tracking.queries import REPLACED, final_metrics, matching_runs
 from runner.tracking.run_writer import FAILURE, close_unclosed
-from runner.tracking.searching import matching_runs
 from runner.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     )
     if address.database is not None and not address.database.exists():
         raise unknown
-    library.follow_no_redirects()
+    follow_no_redirects()
     client = connect(address, may_only_read=True)
     with in_record(f"run {run_id}", address.uri):
         from mlflow.exceptions import MlflowException
@@ -210,11 +209,11 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
         experiment.experiment_id,
         experiment.name,
         is_named=uri is not None,
-        is_believed=False,
+        is_trusted=False,
     )
     store.close_abandoned_runs()
     if run.info.status == "RUNNING":
-        with library.in_words(address.uri):
+        with store_errors(address.uri):
             if not store.is_read_only and is_gone(
                 texts_of(run.data.tags).get("runner.process", "")
             ):
@@ -269,7 +268,7 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
         [store.experiment_id],
         wanted,
         order="ASC",
-        place=f"a job of {parent.place}",
+        label=f"a job of {parent.place}",
     ):
         if not is_run_id(run.info.run_id):
             raise RecordError(

@@ -1,7 +1,4 @@
-"""Reruns by the real command: what it is to repeat is made quickly, what it says is read.
-
-A store that was moved is read where it is now, so each test may change a copy of one.
-"""
+"""Reruns by the real command: what it is to repeat is made quickly, what it says is read."""
 
 import os
 import re
@@ -102,16 +99,21 @@ def rerun_folder(folder: Path, *arguments: str, **variables: str) -> Ended:
 
 
 def moved(command: Command, to: Path) -> Command:
-    """Copy a store that is not where it was made any more, for one test to change."""
+    """Copy a store with its artifacts, for one test to change."""
     places = [to / name for name in ("here", "store", "scratch")]
     places[0].mkdir(parents=True)
     places[2].mkdir()
     shutil.copytree(command.store, places[1])
-    return Command(*places)
+    copy = Command(*places)
+    for column in ("experiments.artifact_location", "runs.artifact_uri"):
+        table, name = column.split(".")
+        statement = f"UPDATE {table} SET {name} = replace({name}, ?, ?)"  # noqa: S608  (our words)
+        execute(copy, statement, str(command.store), str(copy.store))
+    return copy
 
 
 def artifacts(command: Command, run: Recorded) -> Path:
-    """Return the folder of a run's artifacts in a store that may have been moved."""
+    """Return the folder of a run's artifacts in a store that may be a copy."""
     (folder,) = command.store.glob(f"artifacts/*/{run.run_id}/artifacts")
     return folder
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -94,17 +94,3 @@ def test_what_has_to_be_recorded_is_refused(words: list[str], read_only: ReadOnl
     assert (ended.returncode, ended.stdout) == (3, "")
     database = read_only.command.store / "mlflow.db"
     assert ended.stderr == f"{database}: cannot be written: it, or its folder, is read-only\n"
-
-
-def test_changes_that_cannot_be_read_are_not_passed_over(
-    read_only: ReadOnly, tmp_path: Path
-) -> None:
-    command = moved(read_only.command, tmp_path / "copy")
-    permit(command.store, writing=True)
-    (command.store / "mlflow.db-wal").write_bytes(b"changes")
-    permit(command.store, writing=False)
-    ended = replace(read_only, command=command)("rerun", read_only.job.run_id, "--check")
-    permit(command.store, writing=True)
-    assert ended.returncode == 3
-    assert "its latest changes are in mlflow.db-wal" in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1

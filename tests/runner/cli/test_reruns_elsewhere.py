@@ -1,4 +1,4 @@
-"""Reruns where files are elsewhere: recorded paths, those that a person names, a moved store."""
+"""Reruns where files are elsewhere: recorded paths, and those that a person names."""
 
 import shutil
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_file_that_is_not_there_is_the_options(
     assert (refused.returncode, refused.stderr.startswith(expected)) == (2, True), refused.stderr
 
 
-def test_moved_store_works_and_data_are_named_where_they_are_now(
+def test_data_that_are_gone_are_named_where_they_are_now(
     shared: Command, own: Recorded, plain: Recorded, tmp_path: Path
 ):
     copied = moved(shared, tmp_path / "elsewhere")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.jobs.rerun.comparison import Difference, cannot_compare
-from runner.report.rerun import RerunLine, RerunReport, differing_settings, print_rerun
+from runner.report.rerun import RerunLine, print_rerun
 from tests.runner.report.outcomes import HOSTILE, STORE
 
 SAME = Comparison(Verdict.IDENTICAL, n_values=162, n_parameters=10)
@@ -22,34 +22,21 @@ KERNEL = EnvironmentDifference("BLAS kernel", "SkylakeX", "Haswell", decides=Tru
 PACKAGE = EnvironmentDifference("mlflow", "3.17.1", "3.17.2", decides=False)
 
 
-def line(comparison: Comparison | None, **changes: object) -> RerunLine:
-    facts = {
-        "name": "seed=3",
-        "comparison": comparison,
-        "failure": None,
-        **changes,
-    }
-    return RerunLine(**facts)  # type: ignore[arg-type]  # what a test says
+def line(comparison: Comparison | None, name: str = "seed=3", **changes: object) -> RerunLine:
+    return RerunLine(name, comparison, **changes)
 
 
 def printed(*lines: RerunLine, **changes: object) -> str:
     facts = {
-        "title": "sweep-1",
-        "lines": lines,
-        "is_single": len(lines) == 1,
+        "title": None if len(lines) == 1 else ("sweep-1", ""),
         "differences": [],
-        "n_in_all": len(lines),
-        "n_missing": 0,
-        "is_sample": False,
-        "tolerance": None,
         "ids": ("b" * 32, "a" * 32),
-        "notes": [],
         "where": None,
         "duration_s": 1.26,
         **changes,
     }
     file = io.StringIO()
-    print_rerun(RerunReport(**facts), file)  # type: ignore[arg-type]  # what a test says
+    print_rerun(lines, file=file, **facts)  # type: ignore[arg-type]  # what a test says
     return file.getvalue()
 
 
@@ -138,7 +125,7 @@ def test_other_settings_are_shown_side_by_side() -> None:
 
 def test_a_sweep_sums_up_and_tells_only_what_is_not_identical() -> None:
     lines = [line(SAME), line(OFF, name="seed=4"), line(SAME), line(cannot_compare("gone"))]
-    text = printed(*lines, n_in_all=10, is_sample=True)
+    text = printed(*lines, title=("sweep-1", ", a sample of 10"))
     assert text.startswith("sweep-1, a sample of 10\nseed=4  CLOSE\n")
     assert "2 of 4 identical, 1 close, 1 not comparable\n" in text
     assert "1,000 of 1,000 identical\n" in printed(*[line(SAME)] * 1000)
@@ -167,11 +154,6 @@ def test_text_of_a_record_does_not_act_on_the_terminal() -> None:
     )
     differences = [EnvironmentDifference(HOSTILE, HOSTILE, HOSTILE, decides=True)]
     text = printed(hostile, differences=differences, where=STORE, ids=(HOSTILE, HOSTILE))
-    text += printed(hostile, hostile, title=HOSTILE)
+    text += printed(hostile, hostile, title=(HOSTILE, ""))
     text += printed(line(None, settings=[(HOSTILE,) * 3], metrics=[(HOSTILE, 1.0, 2.0)]))
     assert all(letter.isprintable() or letter == "\n" for letter in text)
-
-
-def test_settings_that_differ_are_found_on_either_side() -> None:
-    then, now = {"seed": "0", "a": "1"}, {"seed": "1", "a": "1", "b": "2"}
-    assert differing_settings(then, now) == [("seed", "0", "1"), ("b", "-", "2")]

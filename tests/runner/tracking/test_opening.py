@@ -1,13 +1,16 @@
-"""Getting to a store: found where it is, made where it is missing, or left alone."""
+"""Opening a store: found, made where it is missing, or left alone."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pytest
+from mlflow import MlflowClient
 
 from runner.system.errors import StoreError
 from runner.tracking import Store, find_store, open_store
 from runner.tracking.backend.address import resolve
-from runner.tracking.opening import connect
+from runner.tracking.opening import connect, experiment_id_of
 
 
 def test_a_missing_database_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
@@ -64,3 +67,31 @@ def test_two_connections_see_the_same_store(embedded: Store) -> None:
     run.finish()
     other = connect(resolve(embedded.address.uri))
     assert other.get_run(run.run_id).info.status == "FINISHED"
+
+
+def test_many_at_once_make_one_experiment(embedded: Store) -> None:
+    def ask(_: int) -> str:
+        return experiment_id_of(MlflowClient(embedded.address.uri), "raced", embedded.address)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(ask, range(8)))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("iris", "iris"),
+        ("a+b", "a-b"),
+        ("../../etc", "etc"),
+        ("...", "experiment"),
+        ("x" * 250, "x" * 80),
+        ("Größe 1/2", "Größe-1-2"),
+    ],
+)
+def test_artifacts_lie_in_a_folder_of_that_name(
+    embedded: Store, database: Path, name: str, folder: str
+) -> None:
+    made = embedded.client.get_experiment(experiment_id_of(embedded.client, name, embedded.address))
+    place = Path(unquote(urlparse(made.artifact_location).path))
+    assert place == database.parent / "artifacts" / folder

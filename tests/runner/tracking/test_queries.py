@@ -8,7 +8,7 @@ from sqlite3 import connect
 import pytest
 
 from runner.system.errors import RecordError
-from runner.tracking import RecordedRun, RecordedSweep, Store, open_store, searching
+from runner.tracking import RecordedRun, RecordedSweep, Store, open_store, queries
 from tests.runner.jobs.planned import STOPPING, outcomes, plan, work
 
 Begin = Callable[..., RecordedRun]
@@ -150,7 +150,7 @@ def test_jobs_of_other_sweeps_and_deleted_ones_are_not_its_own(
 def test_more_jobs_than_a_page_are_all_read_once(
     embedded: Store, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "_A_PAGE", 3)
+    monkeypatch.setattr(queries, "_PAGE", 3)
     sweep = begin("abc")
     # Jobs of a stack begin at the same instant.
     for number in range(10):

@@ -1,8 +1,12 @@
-"""An artifact is a plain file of its own run, of a limited size; nothing else is opened."""
+"""Artifacts are sent where they may go, and read as plain files of a limited size."""
 
+import json
 import os
 import socket
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 from mlflow import MlflowClient
@@ -11,8 +15,9 @@ from mlflow.entities import Run, RunData, RunInfo
 from runner.system.errors import RecordError, StoreError
 from runner.tracking import Store, open_store
 from runner.tracking.backend.address import Address
-from runner.tracking.backend.artifacts import read_artifact, read_file
-from tests.runner.tracking.hostile_server import HostileServer
+from runner.tracking.backend.artifacts import local_folder, read_artifact, read_file
+from runner.tracking.records.mlflow_record import find_original
+from tests.runner.tracking.hostile_server import Answer, HostileServer
 
 RUN_ID = "0123456789abcdef" * 2
 NAME = "config.yaml"
@@ -41,28 +46,6 @@ def folder(tmp_path: Path) -> Path:
 def test_a_plain_file_is_read_whole(folder: Path) -> None:
     (folder / NAME).write_bytes(b"x" * 100)
     assert read(folder) == read(f"file://{folder}") == b"x" * 100
-
-
-def test_a_store_that_was_moved_has_its_artifacts_beside_it(folder: Path, tmp_path: Path) -> None:
-    (folder / NAME).write_bytes(b"here")
-    address = Address("", database=tmp_path / "mlflow.db")
-    assert read(f"/gone/artifacts/1/{RUN_ID}/artifacts", address=address) == b"here"
-
-
-def test_what_a_moved_store_lacks_is_missing_beside_it(tmp_path: Path) -> None:
-    address = Address("", database=tmp_path / "mlflow.db")
-    place = tmp_path / "artifacts" / "1" / RUN_ID / "artifacts"
-    with pytest.raises(RecordError, match=f"is missing; it should be at {place}"):
-        read(f"/gone/artifacts/1/{RUN_ID}/artifacts", address=address)
-
-
-def test_a_run_that_was_not_moved_with_its_store_is_read_where_it_is(
-    folder: Path, tmp_path: Path
-) -> None:
-    (folder / NAME).write_bytes(b"left behind")
-    (tmp_path / "moved" / "artifacts" / "1").mkdir(parents=True)
-    address = Address("", database=tmp_path / "moved" / "mlflow.db")
-    assert read(folder, address=address) == b"left behind"
 
 
 def test_a_file_that_is_too_large_is_refused(folder: Path) -> None:
@@ -230,3 +213,204 @@ def test_a_real_server_gives_a_file_and_says_what_it_lacks(server: str, tmp_path
         read_artifact(store.client, store.address, run, NAME, 4999)
     with pytest.raises(RecordError, match=r"weights.npz: is missing"):
         read_artifact(store.client, store.address, run, "weights.npz", 5000)
+
+
+@pytest.mark.parametrize("uri", ["/a b/c", "file:///a%20b/c", "file:/a%20b/c", "FILE:///a%20b/c"])
+def test_a_folder_is_named_by_path_or_uri(uri: str) -> None:
+    assert local_folder(uri) == Path("/a b/c")
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "a/b", "None", "s3://b/k", "file://host/a", "/a/../b", "file:///a#b", "http://[::1"]
+)
+def test_anything_else_is_no_folder(uri: str) -> None:
+    assert local_folder(uri) is None
+
+
+FORBIDDEN = [
+    "s3://bucket/x",
+    "ftp://127.0.0.1:1/x",
+    "hdfs://host/x",
+    "dbfs:/x",
+    "mlflow-artifacts:/x",
+    "mlflow-artifacts://127.0.0.1:1/x",
+    "http://127.0.0.1:1/api/2.0/mlflow-artifacts/artifacts/x",
+    "runs:/x",
+    "file://elsewhere/x",
+    "file:///x?y",
+    "http://[::1",
+    "x/y",
+    "",
+    "/x/../y",
+    "file:///x/%2e%2e/y",
+    "/x\0y",
+    "/",
+    "s3://ada:secret@bucket/\x1b[2J",
+]
+
+
+def execute(store: Store, statement: str, *values: object) -> None:
+    """Change the database of a store behind MLflow's back."""
+    assert store.address.database is not None
+    with closing(connect(store.address.database)) as connection:
+        connection.execute(statement, values)
+        connection.commit()
+
+
+def relocate(store: Store, location: object) -> None:
+    """Let a store name another location for the artifacts of its experiment."""
+    statement = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
+    execute(store, statement, str(location), store.experiment_id)
+
+
+def looked_up(store: Store) -> Store:
+    """The store as a rerun opens it, which does not trust it."""
+    run = store.client.create_run(store.experiment_id)
+    store.client.set_terminated(run.info.run_id)
+    return find_original(store.address.uri, run.info.run_id).store
+
+
+def refusal(store: Store) -> str:
+    with pytest.raises(RecordError, match="experiment 'test': its artifacts must go") as caught:
+        store.settle()
+    message = str(caught.value)
+    assert all(line.isprintable() for line in message.splitlines())
+    assert len(message.splitlines()) <= 3
+    assert "secret" not in message
+    return message
+
+
+def send(store: Store, folder: Path) -> str:
+    """Record a run with one file, and return its id."""
+    run = store.start_run("x", {}, {})
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    run.log_folder(folder)
+    run.finish()
+    return run.run_id
+
+
+@pytest.mark.parametrize("location", FORBIDDEN)
+def test_a_database_cannot_send_artifacts_elsewhere(location: str, embedded: Store) -> None:
+    store = looked_up(embedded)
+    relocate(embedded, location)
+    assert "--check compares, and records nothing" in refusal(store)
+
+
+def test_a_persons_own_store_may_send_them_to_a_cloud(embedded: Store) -> None:
+    relocate(embedded, "s3://bucket/x")
+    store = open_store(embedded.address.uri, None, "test")
+    run = store.start_run("x", {}, {})
+    run.finish()
+    assert store.client.get_run(run.run_id).info.artifact_uri.startswith("s3://bucket/x/")
+
+
+def test_a_person_may_keep_artifacts_on_another_disk(embedded: Store, tmp_path: Path) -> None:
+    relocate(embedded, tmp_path / "disk" / "x")
+    run_id = send(open_store(embedded.address.uri, None, "test"), tmp_path / "sent")
+    assert (tmp_path / "disk" / "x" / run_id / "artifacts" / "a.txt").is_file()
+
+
+def test_a_rerun_goes_beside_the_database(embedded: Store, tmp_path: Path) -> None:
+    run_id = send(looked_up(embedded), tmp_path / "sent")
+    assert (tmp_path / "artifacts" / "test" / run_id / "artifacts" / "a.txt").is_file()
+
+
+def test_a_rerun_goes_to_no_other_disk(embedded: Store, tmp_path_factory: pytest.TempPathFactory):
+    disk = tmp_path_factory.mktemp("disk")
+    relocate(embedded, disk)
+    refusal(looked_up(embedded))
+    assert list(disk.iterdir()) == []
+
+
+def test_a_rerun_goes_through_no_link_that_leads_out_of_the_store(
+    embedded: Store, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    (tmp_path / "link").symlink_to(tmp_path_factory.mktemp("disk"))
+    relocate(embedded, tmp_path / "link" / "x")
+    with pytest.raises(RecordError, match=f"must go below {tmp_path} or"):
+        looked_up(embedded).settle()
+
+
+def test_a_rerun_may_go_where_mlflow_puts_its_own(embedded: Store) -> None:
+    relocate(embedded, Path.cwd() / "mlruns" / "1")
+    looked_up(embedded).settle()
+
+
+def change_at_creation(store: Store, table: str, column: str) -> None:
+    change = f"UPDATE {table} SET {column} = 's3://bucket/x'"  # noqa: S608  (our own words)
+    execute(store, f"CREATE TRIGGER t AFTER INSERT ON {table} BEGIN {change}; END")
+
+
+def test_a_database_that_changes_the_location_of_a_run_is_not_followed(
+    embedded: Store, tmp_path: Path
+) -> None:
+    store = looked_up(embedded)
+    change_at_creation(embedded, "runs", "artifact_uri")
+    run_id = send(store, tmp_path / "sent")
+    assert (tmp_path / "artifacts" / "test" / run_id / "artifacts" / "a.txt").is_file()
+    with pytest.raises(RecordError, match=r"its artifacts must go below .*, got 's3://bucket/x'"):
+        store.reopen_run(run_id)
+    assert store.client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_database_that_changes_the_location_of_a_model_is_refused(embedded: Store) -> None:
+    store = looked_up(embedded)
+    change_at_creation(embedded, "logged_models", "artifact_location")
+    run = store.start_run("x", {}, {})
+    with pytest.raises(RecordError, match=r"its artifacts must go below .*, got 's3://bucket/x'"):
+        store.log_model(run, None, {}, "")  # type: ignore[arg-type]  # it is refused before
+
+
+def answering(location: str, created: str) -> Callable[[str], Answer]:
+    """A tracking server with one run, that names these locations for artifacts."""
+
+    def run(uri: str) -> object:
+        info = {"run_id": RUN_ID, "run_uuid": RUN_ID, "experiment_id": "1", "status": "FINISHED"}
+        info |= {"start_time": "0", "artifact_uri": uri, "lifecycle_stage": "active"}
+        return {"run": {"info": info, "data": {}}}
+
+    experiment = {"experiment_id": "1", "name": "x", "artifact_location": location}
+    answers = {
+        "runs/get": run("mlflow-artifacts:/x"),
+        "runs/create": run(created),
+        "experiments/get": {"experiment": experiment | {"lifecycle_stage": "active"}},
+    }
+
+    def answer(path: str) -> Answer:
+        asked = path.partition("?")[0]
+        found = next((answers[name] for name in answers if asked.endswith(name)), {})
+        return 200, json.dumps(found).encode()
+
+    return answer
+
+
+THROUGH = "must go through its server"
+
+
+@pytest.mark.parametrize("when", ["before", "at the creation"])
+@pytest.mark.parametrize("scheme", ["http", "mlflow-artifacts"])
+def test_a_server_cannot_send_a_rerun_to_another(scheme: str, when: str) -> None:
+    with HostileServer() as other:
+        place = other.address.replace("http", scheme) + "/x"
+        answer = answering(*([place] * 2 if when == "before" else ["mlflow-artifacts:/x", place]))
+        with HostileServer(answer=answer) as server:
+            store = find_original(server.address, RUN_ID).store
+            with pytest.raises(RecordError, match=THROUGH):
+                store.start_run("x", {}, {})
+        assert other.is_untouched
+
+
+@pytest.mark.parametrize("place", ["/srv/x", "file:///srv/x", "s3://bucket/x", "http://[::1", ""])
+def test_a_server_cannot_have_a_rerun_write_anywhere_else(place: str) -> None:
+    with HostileServer(answer=answering(place, place)) as server:
+        store = find_original(server.address, RUN_ID).store
+        with pytest.raises(RecordError, match=THROUGH):
+            store.settle()
+
+
+def test_a_server_takes_the_artifacts_of_a_rerun_itself(server: str, tmp_path: Path) -> None:
+    first = send(open_store(server, None, "artifacts of reruns"), tmp_path / "first")
+    store = find_original(server, first).store
+    again = send(store, tmp_path / "again")
+    assert [file.path for file in store.client.list_artifacts(again)] == ["a.txt"]

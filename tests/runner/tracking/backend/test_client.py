@@ -9,7 +9,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from runner.system.errors import StoreError
-from runner.tracking.backend.client import in_words, prepare
+from runner.tracking.backend.client import prepare, store_errors
 from tests.runner.tracking.conftest import Start
 
 
@@ -43,7 +43,7 @@ def test_what_a_person_set_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def raise_within(error: Exception) -> str:
-    with pytest.raises(StoreError) as caught, in_words("sqlite:////data/my.db"):
+    with pytest.raises(StoreError) as caught, store_errors("sqlite:////data/my.db"):
         raise error
     return str(caught.value)
 
@@ -55,7 +55,7 @@ def test_a_server_that_is_gone_is_said_in_few_words(
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(StoreError) as caught, in_words(uri):
+    with pytest.raises(StoreError) as caught, store_errors(uri):
         MlflowClient(uri).get_run("0" * 32)
     assert str(caught.value) == f"{uri}: the server does not answer: connection refused"
 
@@ -77,7 +77,7 @@ def test_an_error_without_a_file_names_the_store() -> None:
 
 
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), in_words("sqlite:////data/my.db"):
+    with pytest.raises(ZeroDivisionError), store_errors("sqlite:////data/my.db"):
         raise ZeroDivisionError
 
 
@@ -91,7 +91,7 @@ def test_a_defect_of_ours_keeps_its_traceback() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_a_password_is_said_neither_of_the_place_nor_by_the_error(error: Exception) -> None:
-    with pytest.raises(StoreError) as caught, in_words("http://ada:sec%21ret@host"):
+    with pytest.raises(StoreError) as caught, store_errors("http://ada:sec%21ret@host"):
         raise error
     assert str(caught.value).startswith("http://ada@host: ")
     assert "sec!ret" not in unquote(str(caught.value))
