@@ -119,10 +119,10 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
 
 def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
     """Return the plan on a sweep's run; nothing where it was stopped before it had one."""
-    from runner.tracking.records.mlflow_record import original_of
+    from runner.tracking.records.mlflow_record import stored_run
 
     try:
-        content = original_of(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}", _PLAN_LIMIT)
+        content = stored_run(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}", _PLAN_LIMIT)
     except MissingError:
         return ""
     return content.decode(errors="replace")
