@@ -96,7 +96,7 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
     sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
     weights = record.weights(parameter_shapes(sizes))
     for edit in record.edits:
-        raise RecordError(f"{record.source.place}: {edit}; nothing is predicted with it.")
+        raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
     data = record.experiment.data
     delimiter = data.delimiter if isinstance(data, FileData) else None
     try:

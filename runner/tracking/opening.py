@@ -22,17 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """A store and an experiment in it as plain data, from which a worker opens the store.
-
-    Parameters
-    ----------
-    uri : str
-        For MLflow, without a password.
-    experiment_id, experiment : str
-        The MLflow experiment that runs go to.
-    is_named, is_trusted : bool
-        As in `Store`.
-    """
+    """A store, without its password, and an experiment in it, as plain data for a worker."""
 
     uri: str
     experiment_id: str
@@ -117,13 +107,7 @@ def find_store(uri: str | None, experiment: str | None, name: str) -> Store | No
 
 
 def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Store]:
-    """Connect to all experiments of a store, or to one of them, and make nothing.
-
-    Returns
-    -------
-    dict of str to Store
-        By the experiment's id; empty where there is no database.
-    """
+    """Connect to one or all experiments of a store, by their ids, and make nothing."""
     address = resolve(uri)
     if address.database is not None and not address.database.exists():
         return {}

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from runner.system.errors import RecordError
@@ -52,11 +52,27 @@ class RecordedSweep:
 
 @dataclass(frozen=True)
 class RecordedJob:
-    """A job of a sweep in a store: its key, its outcome, and the run that it is listed under."""
+    """A job of a sweep in a store.
+
+    Parameters
+    ----------
+    key : str
+        Of the job.
+    outcome : Outcome
+        What became of it.
+    parent : str
+        The run that it is listed under.
+    params : mapping of str to str
+        Its config as MLflow has it, by dotted key.
+    choices : mapping of str to str
+        The option that was chosen of each config group; empty in runs of earlier versions.
+    """
 
     key: str
     outcome: Outcome
     parent: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sweeps:
@@ -90,7 +106,13 @@ class Sweeps:
             if key not in jobs or (
                 jobs[key].outcome.status != "FINISHED" and run.info.status == "FINISHED"
             ):
-                jobs[key] = RecordedJob(key, _outcome_of(run), tags.get("mlflow.parentRunId", ""))
+                jobs[key] = RecordedJob(
+                    key,
+                    _outcome_of(run),
+                    tags.get("mlflow.parentRunId", ""),
+                    texts_of(run.data.params),
+                    _texts_in(tags, "runner.choices"),
+                )
         return list(jobs.values())[::-1]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
@@ -158,9 +180,9 @@ def matching_runs(
                 page_token=token,
             )
         yield from page
-        token = page.token
-        if not token:
+        if not page.token or page.token == token:  # a server that repeats itself has no end
             return
+        token = page.token
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -174,13 +196,18 @@ def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
     """Read the settings by which a run differed from others; none from a tag that was edited."""
+    return _texts_in(tags, "runner.varied")
+
+
+def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
+    """Read texts by name from a tag that anybody may have edited; none from what is no such tag."""
     try:
-        varied = json.loads(tags.get("runner.varied", "{}"))
-        json.dumps(varied, ensure_ascii=False).encode()  # fails for half a surrogate pair
+        texts = json.loads(tags.get(tag, "{}"))
+        json.dumps(texts, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (ValueError, RecursionError):
         return {}
-    is_sound = isinstance(varied, dict) and all(isinstance(v, str) for v in varied.values())
-    return varied if is_sound else {}
+    is_sound = isinstance(texts, dict) and all(isinstance(v, str) for v in texts.values())
+    return texts if is_sound else {}
 
 
 def _sweep_of(run: Run) -> RecordedSweep:

@@ -40,22 +40,7 @@ _DATASET_NAME_CHARACTERS, _DIGEST_CHARACTERS, _SCHEMA_CHARACTERS = 500, 32, 1_00
 class RecordedRun:
     """One run as it is being recorded; `Store.start_run` and `Store.reopen_run` make it.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Of the run's store.
-    run : mlflow.entities.Run
-        As MLflow has it.
-    artifacts : str
-        The URI that its files go to.
-    params : mapping of str to object
-        The config, nested or flat.
-    store_uri : str
-        The store, for messages.
-    presence : Presence
-        Of this process, which keeps the run from being closed as abandoned.
-    flush_every_s : float
-        Seconds between two batches.
+    Its `presence` keeps the run from being closed as abandoned.
     """
 
     def __init__(

@@ -211,7 +211,16 @@ class Store:
     ) -> str:
         """Give a run a model that `mlflow.pyfunc.load_model` loads, and return the model's URI.
 
-        See `runner.tracking.models.logging.log_model`.
+        Parameters
+        ----------
+        run : RecordedRun
+            Still RUNNING.
+        prepared : Prepared
+            The data that it was trained on, with its preprocessing.
+        weights : mapping of str to ndarray
+            As `softnet.Network.weights` gives them.
+        activation : str
+            Of the hidden layers.
         """
         with store_errors(self.address.uri):
             from runner.tracking.models.logging import log_model

@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 class Difference:
     """The first value that differs: ``val/loss at step 300``, and both values there."""
 
-    where: str
+    location: str
     original: str
     rerun: str
 
@@ -162,7 +162,7 @@ def compare(
 def _first_metric(original: Metrics, rerun: Metrics) -> Difference | None:
     """Find the earliest step at which a metric differs, or is missing on one side."""
     # Within a step in the order in which a run records them.
-    order = {name: place for place, (name, _) in reversed([*enumerate([*rerun, *original])])}
+    order = {name: rank for rank, (name, _) in reversed([*enumerate([*rerun, *original])])}
     for name, step in sorted({*original, *rerun}, key=lambda at: (at[1], order[at[0]])):
         then, now = original.get((name, step), ()), rerun.get((name, step), ())
         if bits(then) != bits(now):
@@ -183,8 +183,8 @@ def _first_weight(original: Weights, rerun: Weights) -> Difference | None:
         differ = np.argwhere(_as_integers(then) != _as_integers(now))
         if len(differ):
             index = tuple(map(int, differ[0]))
-            place = f"{name}[{', '.join(map(str, index))}]"
-            return Difference(place, _digits(then[index]), _digits(now[index]))
+            location = f"{name}[{', '.join(map(str, index))}]"
+            return Difference(location, _digits(then[index]), _digits(now[index]))
     return None
 
 

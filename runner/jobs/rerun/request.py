@@ -236,7 +236,7 @@ def _sources(
         return None, found.store, [found]
     if not members:
         raise RecordError(
-            f"{found.place}: is a {found.tags['runner.kind']} of which no job has ended. The "
+            f"{found.label}: is a {found.tags['runner.kind']} of which no job has ended. The "
             "command that began it goes on where it stopped."
         )
     return found, found.store, members

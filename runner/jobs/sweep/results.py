@@ -1,6 +1,6 @@
 """What a sweep leaves on its parent run: tables, the best configuration and its model, figures.
 
-Made from outcomes when the last job has ended. Knows no processes.
+Made from outcomes when the last job has ended.
 """
 
 from __future__ import annotations

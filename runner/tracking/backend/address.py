@@ -31,13 +31,12 @@ ANSWER_WITHIN_S = 8.0
 
 @dataclass(frozen=True)
 class Address:
-    """The store that runs are recorded in.
+    """The address of a store.
 
     Parameters
     ----------
     uri : str
-        For MLflow; a SQLite path in it is absolute. It may hold a password: `shown` is for
-        messages.
+        For MLflow; it may hold a password, so messages use `shown`.
     origin : str
         The setting that names it: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
     database : Path or None

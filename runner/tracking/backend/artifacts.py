@@ -43,17 +43,8 @@ def send_folder(client: MlflowClient, folder: Path, uri: str, under: str | None 
 class ArtifactGuard:
     """Decides whether artifacts of an experiment may go where its store says.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Connected to the store.
-    address : Address
-        Of the store.
-    experiment : str
-        The experiment's name, for messages.
-    is_trusted : bool
-        Whether the person chose the store to record in, so that any location is allowed; else only
-        folders beside the database or below MLflow's default, or the tracking server itself.
+    A store that is trusted, since the person chose it to record in, may name any location; another
+    one only folders beside its database or below MLflow's default, or the tracking server itself.
     """
 
     def __init__(

@@ -37,12 +37,9 @@ def _host() -> str:
 
 
 class Presence:
-    """A file that stays locked for as long as this process lives.
+    """A file beside the database that stays locked for as long as this process lives.
 
-    Parameters
-    ----------
-    database : Path or None
-        The SQLite file that the runs are in; None, for a server, gives a name and no file.
+    Without a database, for a server, there is a name and no file.
 
     Attributes
     ----------

@@ -228,10 +228,8 @@ def tune(engine: Engine) -> None:
 def _flush_rarely(connection: sqlite3.Connection, _record: object) -> None:
     """Flush a write-ahead log when it goes into the database, not at each commit.
 
-    However a process ends, what it has committed stays. Only a power cut can take commits away:
-    the latest ones, all from some moment on, so that a run that is still FINISHED has everything
-    that was committed before. Without a log each commit has to be flushed, or the database itself
-    could break.
+    However a process ends, its commits stay. A power cut may take the latest ones, all from some
+    moment on; without a log it could break the database, so there each commit is flushed.
     """
     if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -53,21 +53,6 @@ def log_model(
 
     These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
     without reading back the history of every metric.
-
-    Parameters
-    ----------
-    client : MlflowClient
-        Of the run's store.
-    guard : ArtifactGuard
-        Decides whether its files may go where the store says.
-    experiment_id, run_id : str
-        The run.
-    prepared : Prepared
-        The data that it was trained on, with its preprocessing.
-    weights : mapping of str to ndarray
-        As `softnet.Network.weights` gives them.
-    activation : str
-        Of the hidden layers.
     """
     # A fixed name, so that runs:/<run id>/model names it too.
     logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)

@@ -66,7 +66,7 @@ class ExportedRun:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.place = f"folder {printable(folder)}"
+        self.label = f"folder {printable(folder)}"
         try:
             content = parse_json(self.read(RUN, TEXT_LIMIT), RUN)
         except MissingError:
@@ -238,7 +238,9 @@ def parse_metrics(content: bytes, file: str) -> Metrics:
             metrics.setdefault((name, step), []).append(value)
     except csv.Error as error:
         line = f"{file}, line {max(rows.line_num, 1):,}"
-        raise RecordError(f"{line}: must be metric,step,value, got {_words(error)}.") from None
+        raise RecordError(
+            f"{line}: must be metric,step,value, got {shorten(str(error))}."
+        ) from None
     return {at: tuple(values) for at, values in metrics.items()}
 
 
@@ -260,9 +262,3 @@ def _checked(row: list[str], line: str) -> tuple[str, int, float]:
 
 def _no_row(line: str, row: list[str]) -> RecordError:
     return RecordError(f"{line}: must be {','.join(_HEADER)}, got {shorten(','.join(row))}.")
-
-
-def _words(error: csv.Error) -> str:
-    if "field limit" in str(error):
-        return f"more than {csv.field_size_limit():,} letters in a cell"
-    return "quotes that do not fit" if "NUL" not in str(error) else "a null character"

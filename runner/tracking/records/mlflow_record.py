@@ -64,7 +64,7 @@ class StoredRun:
         return str(self.run.info.run_name or "")
 
     @property
-    def place(self) -> str:
+    def label(self) -> str:
         """The run, as messages name it."""
         return f"run {self.run_id}"
 
@@ -103,29 +103,29 @@ class StoredRun:
         Returns
         -------
         dict of (str, int) to tuple of float
-            More than one value where the record holds different ones for one step. What tables
-            show of a metric counts as a value of its last step.
+            More than one value if the record holds different ones for one step. What tables show
+            of a metric counts as a value of its last step.
         """
         return self._metrics
 
     @cached_property
     def _metrics(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
-        found: dict[tuple[str, int], dict[str, float]] = {}
+        values: dict[tuple[str, int], dict[str, float]] = {}
         client = self.store.client
         shown = self.run.data.metrics
-        with in_record(self.place, self.store.address.uri):
+        with in_record(self.label, self.store.address.uri):
             # Tables show those that have a last value; the record of another may be there alone.
             for key in dict.fromkeys([*shown, *metric_names(client, self.run_id)]):
                 last = 0
                 for entry in client.get_metric_history(self.run_id, key):
                     name, step, value = metric_of(key, entry.step, entry.value)
                     # By its text, since one NaN is as good as another.
-                    found.setdefault((name, step), {})[repr(value)] = value
+                    values.setdefault((name, step), {})[repr(value)] = value
                     last = max(last, step)
                 if key in shown:
                     name, _, value = metric_of(key, last, shown[key])
-                    found.setdefault((name, last), {})[repr(value)] = value
-        return {at: tuple(values.values()) for at, values in found.items()}
+                    values.setdefault((name, last), {})[repr(value)] = value
+        return {at: tuple(distinct.values()) for at, distinct in values.items()}
 
 
 def find_run(uri: str | None, run_id: str) -> StoredRun:
@@ -221,14 +221,14 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
         return None
     store = parent.store
     wanted = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
-    found: dict[str, Run] = {}
+    jobs: dict[str, Run] = {}
     for run in matching_runs(
         store.client,
         store.address.uri,
         [store.experiment_id],
         wanted,
         order="ASC",
-        label=f"a job of {parent.place}",
+        label=f"a job of {parent.label}",
     ):
         if not is_run_id(run.info.run_id):
             raise RecordError(
@@ -237,6 +237,6 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
             )
         # A job that failed and was run again has two: the one that ended well stands.
         key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
-        if key not in found or found[key].info.status != "FINISHED":
-            found[key] = run
-    return [StoredRun(store, run) for run in found.values()]
+        if key not in jobs or jobs[key].info.status != "FINISHED":
+            jobs[key] = run
+    return [StoredRun(store, run) for run in jobs.values()]

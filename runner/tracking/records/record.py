@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import Experiment, read_recorded
+from runner.config import SCHEMA, Experiment, read_recorded
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
 from runner.tracking import flattened, varied_of
@@ -98,11 +98,17 @@ class Record:
         if "runner.schema" not in tags:
             if not admits_earlier:
                 raise RecordError(
-                    f"{source.place}: was recorded by an earlier version of this program; "
+                    f"{source.label}: was recorded by an earlier version of this program; "
                     "repeat it with that version."
                 )
             values = parse_yaml_config(source.read(CONFIG_YAML, YAML_LIMIT), CONFIG_YAML)
             return cls(source, _experiment(values, 1, CONFIG_YAML), {})
+        schema = int(text) if re.fullmatch("[0-9]{1,9}", text := tags["runner.schema"]) else 0
+        if not 1 <= schema <= SCHEMA:
+            raise RecordError(
+                f"{source.label}: must be of schema 1 to {SCHEMA}, got {shorten(text)}; another "
+                "version of this program recorded it."
+            )
         digests = _digests(tags.get(RECORD, ""))
         contents = {name: source.read(name, CONFIG_LIMIT) for name in (CONFIG, CONFIG_YAML)}
         facts = {**tags, **{name: sha256(content) for name, content in contents.items()}}
@@ -110,9 +116,7 @@ class Record:
             if part_digest(part, facts) != digests[part]:
                 raise RecordError(f"{_edit(part)}.")
         values = parse_config(contents[CONFIG], CONFIG)
-        schema = tags["runner.schema"]
-        number = int(schema) if re.fullmatch("[0-9]{1,9}", schema) else 0
-        record = cls(source, _experiment(values, number, CONFIG), digests)
+        record = cls(source, _experiment(values, schema, CONFIG), digests)
         if not _agree(values, source.params):
             record._edits["params"] = _edit("params")
         if source.status != "KILLED":  # which happens to a run that has left all its files, too
@@ -234,16 +238,16 @@ def _require_result(source: Source) -> None:
     tags = source.tags
     kind = tags.get("runner.kind")
     if kind in {"sweep", "group", "rerun"}:
-        raise RecordError(f"{source.place}: is a {kind}; name one of its runs.")
+        raise RecordError(f"{source.label}: is a {kind}; name one of its runs.")
     if kind not in {"run", None} or "runner.key" not in tags:
-        raise RecordError(f"{source.place}: must be a run of this program, got another tool's.")
+        raise RecordError(f"{source.label}: must be a run of this program, got another tool's.")
     if source.status == "RUNNING":
-        raise RecordError(f"{source.place}: is still RUNNING; it has no result yet.")
+        raise RecordError(f"{source.label}: is still RUNNING; it has no result yet.")
     # The digests are recorded when all files are.
     if source.status != "FINISHED" and RECORD not in tags and _DIGESTS_OF_BEFORE not in tags:
         reason = shorten(source.failure) if source.failure else "no reason on record"
         raise RecordError(
-            f"{source.place}: ended {elide(source.status, 20)} ({reason}) and left no result."
+            f"{source.label}: ended {elide(source.status, 20)} ({reason}) and left no result."
         )
 
 
@@ -254,14 +258,14 @@ def _edit(part: str) -> str:
 def _digests(content: str) -> dict[str, str]:
     """Read the digests of the parts; no others than those that the digest over all covers."""
     try:
-        found = parse_json(content.encode(errors="replace"), RECORD)
+        digests = parse_json(content.encode(errors="replace"), RECORD)
     except RecordError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        found = {}
-    if found.keys() != {*PARTS, "all"} or found["all"] != digest_of_parts(found):
+        digests = None
+    if not isinstance(digests, dict) or digests.keys() != {*PARTS, "all"}:
         raise RecordError(f"{_edit(RECORD)}.")
-    return found
+    if digests["all"] != digest_of_parts(digests):
+        raise RecordError(f"{_edit(RECORD)}.")
+    return digests
 
 
 def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment:
@@ -273,7 +277,7 @@ def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment
 
 
 def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
-    """Tell whether a run's params, where it has any, are its settings."""
+    """Tell whether the params of a run, if it has any, are its settings."""
     # A store of plain files keeps no blanks at the ends.
     return not params or all(
         name in params and params[name].strip() == value.strip()

@@ -97,8 +97,9 @@ def _require_plain(value: object, name: str, key: str) -> None:
         case int() if value.bit_length() <= _MAX_BITS:
             return
         case _:
-            where = f"{name}: {elide(key, 60)}"
-            raise RecordError(f"{where}: must be a plain value, got {shorten(value)}.")
+            raise RecordError(
+                f"{name}: {elide(key, 60)}: must be a plain value, got {shorten(value)}."
+            )
 
 
 def _is_unicode(text: str) -> bool:
@@ -212,10 +213,10 @@ def _check_members(
 ) -> None:
     """Refuse an archive by its list of contents, before any of them is read."""
     expected = [f"{key}.npy" for key in shapes]
-    found = [member.filename for member in members]
-    if sorted(found) != sorted(expected):
+    names = [member.filename for member in members]
+    if sorted(names) != sorted(expected):
         raise RecordError(
-            f"{name}: must hold {', '.join(expected)}, got {shorten(', '.join(found[:20]))}."
+            f"{name}: must hold {', '.join(expected)}, got {shorten(', '.join(names[:20]))}."
         )
     itemsize = np.dtype(dtype).itemsize
     for member in members:
@@ -232,13 +233,13 @@ def _check_members(
             )
 
 
-def _array(content: bytes, shape: tuple[int, ...], dtype: str, where: str) -> NDArray[Any]:
+def _array(content: bytes, shape: tuple[int, ...], dtype: str, label: str) -> NDArray[Any]:
     try:
-        header = read_header(io.BytesIO(content), len(content), where, ("f", "numbers"))
+        header = read_header(io.BytesIO(content), len(content), label, ("f", "numbers"))
     except DataError as error:
         raise RecordError(str(error)) from None
     if (header.shape, header.dtype, header.fortran_order) != (shape, np.dtype(dtype), False):
         raise RecordError(
-            f"{where}: must be {dtype} of shape {shape}, got {header.dtype} of {header.shape}."
+            f"{label}: must be {dtype} of shape {shape}, got {header.dtype} of {header.shape}."
         )
     return array_of(content, header)

@@ -117,8 +117,7 @@ def test_a_run_that_cannot_be_used_says_why_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
-NO_IDS = ["", "../../x", UNKNOWN[:-1], UNKNOWN + "0", UNKNOWN.upper(), UNKNOWN + "\n"]
-NO_IDS += ["'" * 32, "x' OR '1'='1", "~nobody-of-that-name", "x" * 5000, ESCAPE, "%2e%2e"]
+NO_IDS = ["../../x", UNKNOWN + "0", "x' OR '1'='1", "x" * 5000, ESCAPE]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -200,11 +200,7 @@ EDITS: dict[str, tuple[int, Edit]] = {
     ),
     "config missing": (2, missing("config.json", "config.json: is missing")),
     "key": (2, row("tags", "runner.key", "0" * 64, edited("config"))),
-    "schema": (2, row("tags", "runner.schema", "7", edited("config"))),
-    "schema and digests": (
-        2,
-        matched(row("tags", "runner.schema", "7"), "another version of runner recorded it"),
-    ),
+    "schema": (2, row("tags", "runner.schema", "7", "another version of this program recorded")),
     "param": (5, row("params", "optimizer.learning_rate", "0.05", edited("params"))),
     "param deleted": (
         5,

@@ -121,35 +121,20 @@ def test_a_link_above_the_run_is_a_persons_own(folder: Path, tmp_path: Path) -> 
 
 
 OTHER_LOCATIONS = [
-    "file:///etc",
-    "/etc",
-    "../../x",
-    "",
-    "None",
-    f"../{RUN_ID}/artifacts",
-    f"{RUN_ID}/artifacts",
-    f"/x/../{RUN_ID}/artifacts",
-    f"file:///x/%2e%2e/{RUN_ID}/artifacts",
+    *("file:///etc", "/etc", "../../x", "", "None", "/x/{id}/other", "/x/{id}/artifacts/.."),
+    *("../{id}/artifacts", "{id}/artifacts", "/x/../{id}/artifacts", "/x\0y/{id}/artifacts"),
+    *("file:///x/%2e%2e/{id}/artifacts", "file:///x%00/{id}/artifacts", "runs:/{id}/artifacts"),
+    *("file://elsewhere/x/{id}/artifacts", "//elsewhere/x/{id}/artifacts?\x1b[2J\n\n\n"),
+    *("s3://bucket/{id}/artifacts", "mlflow-artifacts:/1/{id}/artifacts", "dbfs:/{id}/artifacts"),
+    *("http://[::1/{id}/artifacts", "ftp://user:secret@host/{id}/artifacts"),
     f"/x/{'f' * 32}/artifacts",
-    f"/x/{RUN_ID}/artifacts/..",
-    f"/x/{RUN_ID}/other",
-    f"file:///x%00/{RUN_ID}/artifacts",
-    f"/x\0/{RUN_ID}/artifacts",
-    f"file://elsewhere/x/{RUN_ID}/artifacts",
-    f"//elsewhere/x/{RUN_ID}/artifacts?\x1b[2J\n\n\n",
-    f"s3://bucket/{RUN_ID}/artifacts",
-    f"mlflow-artifacts:/1/{RUN_ID}/artifacts",
-    f"dbfs:/{RUN_ID}/artifacts",
-    f"http://[::1/{RUN_ID}/artifacts",
-    f"ftp://user:secret@host/{RUN_ID}/artifacts",
-    f"runs:/{RUN_ID}/artifacts",
 ]
 
 
 @pytest.mark.parametrize("uri", OTHER_LOCATIONS)
 def test_a_location_that_is_no_folder_of_the_run_is_refused(uri: str) -> None:
     with pytest.raises(RecordError, match=r"^artifacts: must be in a folder") as caught:
-        read(uri)
+        read(uri.format(id=RUN_ID))
     assert str(caught.value).isprintable()
     assert "secret" not in str(caught.value)
 

@@ -176,8 +176,11 @@ ROWS = [
     (f"{HEADER}a,1,two\n", "line 2: the value must be a number, got 'two'."),
     (f"{HEADER}a,1,1_0\n", "line 2: the value must be a number, got '1_0'."),
     (f"{HEADER}a,1,--\n", "line 2: the value must be a number, got '--'."),
-    (f'{HEADER}"a,1,2\n', "must be metric,step,value, got quotes that do not fit."),
-    (f"{HEADER}{'x' * 200_000},1,2\n", "line 2: must be metric,step,value, got more than 131,072"),
+    (f'{HEADER}"a,1,2\n', "must be metric,step,value, got 'unexpected end of data'."),
+    (
+        f"{HEADER}{'x' * 200_000},1,2\n",
+        "line 2: must be metric,step,value, got 'field larger than field limit",
+    ),
 ]
 
 

@@ -199,17 +199,6 @@ def test_jobs_with_ids_that_are_none_are_refused(job_id: str) -> None:
             members_of(sweep)
 
 
-def test_pages_without_an_end_end() -> None:
-    answers = {
-        "runs/get": {"run": run(RUN_ID, kind="sweep")},
-        "runs/search": {"runs": [run(OTHER, kind="run", key="k")], "next_page_token": "again"},
-    }
-    with HostileServer(answer=serving(answers)) as server:
-        sweep = find_run(server.address, RUN_ID)
-        assert [job.run_id for job in members_of(sweep) or ()] == [OTHER]
-        assert len(server.asked) < 10
-
-
 def test_a_redirect_of_any_question_is_not_followed() -> None:
     with HostileServer() as elsewhere, HostileServer(status=307) as server:
         server.headers["Location"] = f"{elsewhere.address}/secret"

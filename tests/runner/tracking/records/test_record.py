@@ -264,7 +264,7 @@ def test_a_record_of_an_earlier_version_asks_for_that_version(earlier: ExportedR
     with pytest.raises(RecordError) as refused:
         Record.read(earlier)
     assert str(refused.value) == (
-        f"{earlier.place}: was recorded by an earlier version of this program; "
+        f"{earlier.label}: was recorded by an earlier version of this program; "
         "repeat it with that version."
     )
 
@@ -272,7 +272,7 @@ def test_a_record_of_an_earlier_version_asks_for_that_version(earlier: ExportedR
 @pytest.mark.parametrize("schema", ["2", "0", "", "1.0", "\x1b[2J", "9" * 5000])
 def test_a_record_of_another_schema_says_so(schema: str, edited: EditedFolder) -> None:
     edited.tag(schema=schema)
-    assert "another version of runner recorded it" in refusal(edited)
+    assert "another version of this program recorded it" in refusal(edited)
 
 
 def _bomb() -> bytes:
