@@ -74,7 +74,8 @@ class Accuracy(Metric):
 
     def total(self, values: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
         # The mean as well: counting takes less time than converting.
-        return np.divide(np.count_nonzero(values, axis=-1), len(y))
+        shares: NDArray[np.float64] = np.divide(np.count_nonzero(values, axis=-1), len(y))
+        return shares
 
 
 METRICS: dict[str, type[Metric]] = {"loss": MeanLoss, "accuracy": Accuracy}
