@@ -22,7 +22,6 @@ from runner.config.fingerprint import (
 from runner.config.plain import (
     as_override_text,
     flatten,
-    from_json,
     to_json,
     to_plain,
     to_yaml,
@@ -48,7 +47,6 @@ __all__ = [
     "fingerprint",
     "fingerprint_of",
     "flatten",
-    "from_json",
     "read_recorded",
     "to_json",
     "to_plain",
