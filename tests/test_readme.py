@@ -129,10 +129,18 @@ def test_a_command_of_the_readme_works(command: str, readers_checkout: Path) -> 
 
 def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path)
-    (code,) = re.findall(r"^```python\n(class .*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(
+        r"^```python\n((?:(?!```).)*^class SignSGD.*?)^```$", README, re.MULTILINE | re.DOTALL
+    )
+    (line,) = re.findall(r"^OPTIMIZERS: .*$", README, re.MULTILINE)
     (settings,) = re.findall(r"^```yaml\n(name: .*?)^```$", README, re.MULTILINE | re.DOTALL)
     (name,) = re.findall(r"^name: (\w+)$", settings, re.MULTILINE)
-    with (checkout / "softnet/optimizers.py").open("a", encoding="utf-8") as module:
-        module.write(f"\n\n{code}")
+    optimizers = checkout / "softnet/optimizers"
+    (optimizers / f"{name}.py").write_text(code, "utf-8")
+    registry = (optimizers / "registry.py").read_text("utf-8")
+    shipped = re.sub(r"^OPTIMIZERS: .*$", line, registry, flags=re.MULTILINE)
+    imported = "from softnet.optimizers.sgd import SGD\n"
+    named = shipped.replace(imported, f"{imported}from softnet.optimizers.{name} import SignSGD\n")
+    (optimizers / "registry.py").write_text(named, "utf-8")
     (checkout / f"conf/optimizer/{name}.yaml").write_text(settings, "utf-8")
     run(f"runner optimizer={name} training.steps=10 training.evaluate_every=10", checkout)

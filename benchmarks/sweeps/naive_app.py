@@ -16,17 +16,23 @@ import numpy as np
 from omegaconf import DictConfig
 
 from runner.training.data.builtin import tutorial_table
-from softnet import SGD, Examples, RunSettings, StackSettings, Training
+from softnet import INITIALIZERS, SGD, Examples, RunSettings, StackSettings, Training, mlp
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
     table = tutorial_table()
     settings = StackSettings(
-        (4, 2), config.steps, config.batch_size, config.evaluate_every, sampling=config.sampling
+        mlp([4, 2]),
+        config.steps,
+        config.batch_size,
+        config.evaluate_every,
+        sampling=config.sampling,
     )
     run = RunSettings(
-        config.seed, SGD.Settings(config.learning_rate), initializer=config.initializer
+        config.seed,
+        SGD.Settings(config.learning_rate),
+        initializer=INITIALIZERS[config.initializer](),
     )
     examples = {
         "train": Examples(table.X[:8], table.y[:8]),

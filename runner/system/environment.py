@@ -25,30 +25,24 @@ from typing import Any
 from runner.system.errors import RunFailed
 from runner.system.paths import in_checkout
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_THREAD_VARIABLES = (
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "OMP_NUM_THREADS",
-)
-# The modules that decide the bits of a result. Data are recorded by the digest of their content, so
-# that what reads them need not be among these.
+_ROOT = Path(__file__).resolve().parents[2]
+_BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
+# The modules that decide the bits of a result, but for the one below. Those that read data are not
+# among them: data are identified by the digest of their content.
 _COMPUTING = (
     "softnet",
-    *(
-        f"runner/training/{name}.py"
-        for name in ("prepare", "preprocessing", "train", "data/splits")
-    ),
+    "runner/training/prepare.py",
+    "runner/training/preprocessing.py",
+    "runner/training/train.py",
+    "runner/training/data/splits.py",
 )
-_NOT_COMPUTING = ("softnet/gradcheck.py",)
+_NOT_COMPUTING = "softnet/gradcheck.py"
 _PACKAGES = ("scikit-learn", "scipy", "pyarrow", "hydra-core", "omegaconf", "pydantic", "mlflow")
 
 
 def pin_blas_threads() -> None:
     """Have BLAS use one thread, in this process and those it starts."""
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    os.environ.update({f"{library}_NUM_THREADS": "1" for library in _BLAS})
 
 
 @cache
@@ -83,10 +77,7 @@ def _blas() -> list[dict[str, Any]]:
 
 
 def n_physical_cores() -> int:
-    """Count the physical cores that this process may use.
-
-    As few as its affinity and the quota of its container allow; at least one.
-    """
+    """Count the physical cores that this process may use, by its affinity and its container."""
     if not hasattr(os, "sched_getaffinity"):  # macOS
         return os.cpu_count() or 1
     cores = set[str]()
@@ -103,7 +94,7 @@ def _cpu_quota() -> int:
     """Return how many processors a container's quota amounts to, by cgroups v2 or v1."""
     v1 = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
     for names in (("cpu.max",), v1):
-        with suppress(OSError, ValueError):  # ValueError: "max", no quota
+        with suppress(OSError, ValueError):  # ValueError: "max", which is no quota
             texts = [Path("/sys/fs/cgroup", name).read_text() for name in names]
             quota, period = map(int, " ".join(texts).split())
             if quota > 0:
@@ -140,10 +131,9 @@ def environment() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``
-        (library, version, kernel, threads), ``simd`` (the features NumPy may use here), ``libc``
-        (whose mathematical functions Python and NumPy call), ``machine`` and ``code`` (digest of
-        the sources that compute). Beside it stand
+        ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``,
+        ``simd`` (the features NumPy may use here), ``libc`` (whose mathematical functions Python
+        and NumPy call), ``machine`` and ``code`` (see `code_digest`). Beside it stand
         ``packages``, versions that are good to know, and ``git`` (commit, clean or not; None
         outside a checkout).
 
@@ -198,36 +188,31 @@ def digest_of_decisive(decisive: object) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return a short SHA-256 over the code that a result is computed by.
+    """Return a short SHA-256 over the code that a result is computed by; see `digest_of_code`."""
+    paths = [_ROOT / name for name in _COMPUTING]
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    return digest_of_code(file.read_bytes() for file in files - {_ROOT / _NOT_COMPUTING})
 
-    Of its syntax trees, without docstrings, comments and imports, and whatever its files are
-    called: code that was described in other words or moved to another place is the same code.
+
+def digest_of_code(modules: Iterable[bytes]) -> str:
+    """Return a short SHA-256 over the syntax trees of some modules.
+
+    Docstrings, comments, imports, and the modules' names and order do not count: code that is
+    described in other words or moved to another file is the same code.
     """
-    root = _PACKAGE.parent
-    paths = [path for name in _COMPUTING for path in _python_files(root / name)]
-    kept = [path for path in paths if str(path.relative_to(root)) not in _NOT_COMPUTING]
-    return digest_of_code(path.read_bytes() for path in kept)
-
-
-def _python_files(path: Path) -> list[Path]:
-    return [path] if path.suffix else sorted(path.rglob("*.py"))
-
-
-def digest_of_code(sources: Iterable[bytes]) -> str:
-    """Return a short SHA-256 over the syntax trees of some modules, in whatever order."""
     was_enabled = gc.isenabled()
     gc.disable()  # trees are tens of thousands of objects, and no garbage
     try:
-        words: list[list[str]] = []
-        for source in sources:
-            words.append([])
-            _write_tree(ast.parse(source).body, words[-1])
+        digests = []
+        for source in modules:
+            words: list[str] = []
+            _write_tree(ast.parse(source).body, words)
+            if words:  # a package may hold nothing but imports
+                digests.append(hashlib.sha256(" ".join(words).encode()).digest())
     finally:
         if was_enabled:
             gc.enable()
-    # A module of imports alone, such as a package's, leaves no words.
-    digests = sorted(hashlib.sha256(" ".join(tree).encode()).digest() for tree in words if tree)
-    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
 
 
 def _write_tree(tree: object, words: list[str]) -> None:
@@ -286,17 +271,13 @@ def _git() -> dict[str, Any] | None:
         return None
 
     def ask(*words: str) -> str:
+        # Without the lock that a person's own git, at the same moment, would stumble over.
+        command = [git, "--no-optional-locks", "-C", str(_ROOT), *words]
         return subprocess.run(
-            # Without the lock that a person's own git, at the same moment, would stumble over.
-            [git, "--no-optional-locks", "-C", str(_PACKAGE.parent), *words],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
 
     try:
-        commit = ask("rev-parse", "HEAD").strip()
-        return {"commit": commit, "clean": not ask("status", "--porcelain").strip()}
+        return {"commit": ask("rev-parse", "HEAD"), "clean": not ask("status", "--porcelain")}
     except (OSError, subprocess.SubprocessError):
         return None

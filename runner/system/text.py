@@ -1,8 +1,7 @@
 """Text from outside, made safe to show and short enough to fit.
 
 Names of runs, classes and columns come from people's files: they may hold terminal escapes, marks
-that turn the direction of writing, or a whole paragraph. This module must not know where the text
-is shown.
+that turn the direction of writing, or a whole paragraph.
 """
 
 from __future__ import annotations

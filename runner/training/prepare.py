@@ -1,11 +1,10 @@
-"""Data made ready for training: read, split, encoded, scaled, and found fit for what is asked.
+"""Data made ready for training: read, split, encoded, scaled, and checked against the experiment.
 
 Whatever can be wrong with the data is said here, before any run exists.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from runner.system.errors import ConfigError, DataError
 from runner.system.paths import expanded
 from runner.training.data import Dataset, load
+from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.preprocessing import Preprocessing
-from softnet import Examples, RunSettings, StackSettings, n_parameters, steps_per_epoch
+from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, mlp, steps_per_epoch
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -75,15 +75,14 @@ def prepare(experiment: Experiment) -> Prepared:
     return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
 
 
-# What this process prepared last: the settings and the file's stamp, and the data. Forked processes
-# inherit it.
+# What this process prepared last, and from what. Forked processes inherit it.
 _last: tuple[object, Prepared] | None = None
 
 
 def prepared(experiment: Experiment) -> Prepared:
-    """Return the data of an experiment as `prepare` does, but the last ones without reading again.
+    """Return the data of an experiment as `prepare` does; the last ones are kept.
 
-    A file that somebody writes to meanwhile is read again.
+    A file that somebody has written to since is read again.
     """
     global _last  # noqa: PLW0603  (one process trains on the same data again and again)
     identity = experiment.data, experiment.split, _stamp(experiment)
@@ -99,17 +98,15 @@ def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
     ------
     DataError
         If they have changed since, or for what `prepare` raises it.
-    ConfigError
-        If the split does not fit the data.
     """
-    now = prepared(experiment)
-    found = now.dataset.digest
-    if found != digest:
+    last = prepared(experiment)
+    dataset = last.dataset
+    if dataset.digest != digest:
         raise DataError(
-            f"{now.dataset.source}: has changed since the sweep was planned "
-            f"(its digest was {digest[:12]}, and is {found[:12]})."
+            f"{dataset.source}: has changed since the sweep was planned "
+            f"(its digest was {digest[:12]}, and is {dataset.digest[:12]})."
         )
-    return now
+    return last
 
 
 class Preparer:
@@ -126,16 +123,17 @@ class Preparer:
 
 def _stamp(experiment: Experiment) -> object:
     """Return what changes when somebody writes to the file that the data are read from."""
-    path = getattr(experiment.data, "path", None)
-    try:
-        found = None if path is None else expanded(path).stat()
-    except OSError:
+    if experiment.data.name != "file":
         return None
-    return found and (found.st_mtime_ns, found.st_size, found.st_ino)
+    try:
+        file = expanded(experiment.data.path).stat()
+    except (OSError, ValueError):  # ValueError: a null character; reading says what is wrong
+        return None
+    return file.st_mtime_ns, file.st_size, file.st_ino
 
 
 def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
-    """Check what an experiment asks against the data that it has, and return it in numbers.
+    """Check what an experiment asks against its data, and return what its stack shares.
 
     Raises
     ------
@@ -156,13 +154,12 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
     if warmup_steps >= settings.n_steps:
         rule = f"below {settings.n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
-    count = n_parameters(settings.layer_sizes)
+    count = settings.network.n_parameters
     needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
+    if needed > memory_bytes():
         raise ConfigError.plain(
             f"model.hidden_layer_sizes: {count:,} parameters need about {_gigabytes(needed)} of "
-            f"memory, and this machine has {_gigabytes(there)}."
+            f"memory, and this machine has {_gigabytes(memory_bytes())}."
         )
     return settings
 
@@ -179,14 +176,13 @@ def stack_settings(
     A budget in epochs is turned into steps here, and so is the interval between evaluations,
     which counts in the unit of the budget.
     """
-    training = experiment.training
+    training, model = experiment.training, experiment.model
     unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
     return StackSettings(
-        layer_sizes=(n_features, *experiment.model.hidden_layer_sizes, n_classes),
+        network=mlp((n_features, *model.hidden_layer_sizes, n_classes), model.activation),
         n_steps=training.budget * unit,
         batch_size=training.batch_size,
         evaluate_every=training.evaluate_every * unit,
-        activation=experiment.model.activation,
         optimizer=experiment.optimizer.name,
         sampling=training.sampling,
         dtype=experiment.dtype,
@@ -195,12 +191,11 @@ def stack_settings(
 
 def run_settings(experiment: Experiment) -> RunSettings:
     """Return what a run of a stack has for itself."""
-    stopping = experiment.training.early_stopping
+    model, stopping = experiment.model, experiment.training.early_stopping
     return RunSettings(
         seed=experiment.seed,
         optimizer=experiment.optimizer.settings(),
         schedule=experiment.schedule.settings(),
-        initializer=experiment.model.initializer,
-        initializer_scale=experiment.model.initializer_scale,
+        initializer=INITIALIZERS[model.initializer](model.initializer_scale),
         early_stopping=None if stopping is None else stopping.settings(),
     )

@@ -1,7 +1,4 @@
-"""The files of a run: what it was asked, on what machine, what it left; each with its digest.
-
-Whoever records, exports or repeats a run uses these names. Knows folders, not stores.
-"""
+"""The files of a run: what it was asked, on what machine, what it left; each with its digest."""
 
 from __future__ import annotations
 
@@ -46,18 +43,7 @@ def write_run_files(
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
 ) -> dict[str, str]:
-    """Write the files of a run.
-
-    Parameters
-    ----------
-    folder : Path
-        Where; it is there already.
-    experiment : Experiment
-        What was run.
-    prepared : Prepared
-        Its data, for what has to be done with raw rows before the network sees them.
-    weights : mapping of str to ndarray
-        Parameters by name.
+    """Write the files of a run into a folder that is there already.
 
     Returns
     -------
