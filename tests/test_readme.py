@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.runner.conftest import run_here
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -67,10 +70,8 @@ def newest_run(checkout: Path) -> str:
         return str(connection.execute(query).fetchone()[0])
 
 
-def run(command: str, checkout: Path) -> None:
+def run_in_shell(command: str, checkout: Path) -> None:
     """Run a command of the README as if its checkout were the one that is installed."""
-    if re.search(r"\b[0-9a-f]{32}\b", command):
-        command = re.sub(r"\b[0-9a-f]{32}\b", newest_run(checkout), command)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         # What make would install is installed: this test runs in it.
@@ -123,8 +124,17 @@ def test_the_readme_shows_what_is_run_elsewhere() -> None:
 @pytest.mark.parametrize(
     "command", [each for each in dict.fromkeys(commands(README)) if each not in ELSEWHERE]
 )
-def test_a_command_of_the_readme_works(command: str, readers_checkout: Path) -> None:
-    run(command, readers_checkout)
+def test_a_command_of_the_readme_works(
+    command: str, readers_checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not command.startswith("runner "):
+        run_in_shell(command, readers_checkout)
+        return
+    if re.search(r"\b[0-9a-f]{32}\b", command):
+        command = re.sub(r"\b[0-9a-f]{32}\b", newest_run(readers_checkout), command)
+    monkeypatch.setattr("runner.system.paths._CHECKOUT", readers_checkout)
+    done = run_here(shlex.split(command)[1:], readers_checkout, os.environ)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:
@@ -143,4 +153,4 @@ def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:
     named = shipped.replace(imported, f"{imported}from softnet.optimizers.{name} import SignSGD\n")
     (optimizers / "registry.py").write_text(named, "utf-8")
     (checkout / f"conf/optimizer/{name}.yaml").write_text(settings, "utf-8")
-    run(f"runner optimizer={name} training.steps=10 training.evaluate_every=10", checkout)
+    run_in_shell(f"runner optimizer={name} training.steps=10 training.evaluate_every=10", checkout)

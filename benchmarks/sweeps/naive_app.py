@@ -1,7 +1,7 @@
 """The app that Hydra's and MLflow's own pages lead to: the peer of a whole sweep.
 
 One job trains one network with softnet alone, and records by MLflow's fluent calls, a call for
-each metric. It is copied beside a config and run there, and must not know how `runner` records.
+each metric. It is copied beside a config and run there, without `runner`.
 """
 
 from __future__ import annotations
