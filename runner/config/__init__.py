@@ -1,34 +1,55 @@
-"""The typed schema of an experiment: a plain dict in, a frozen Experiment or one error out."""
+"""The typed schema of an experiment: a plain dict in, a frozen Experiment or one error out.
 
-from runner.config.data import (
-    BlobsData,
-    BundledData,
-    DataConfig,
-    FileData,
-    KFoldSplit,
-    MoonsData,
-    OrderedSplit,
-    SpiralsData,
-    SplitConfig,
-    TutorialData,
-)
-from runner.config.fingerprint import (
-    SCHEMA,
-    configuration_key,
-    fingerprint,
-    fingerprint_of,
-    read_recorded,
-)
-from runner.config.plain import (
-    as_override_text,
-    flatten,
-    from_json,
-    to_json,
-    to_plain,
-    to_yaml,
-)
-from runner.config.rules import without_groups
-from runner.config.schema import Experiment
+Its modules are imported when a name is first used, so that composing a command line and completing
+one load neither pydantic nor NumPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.config.data import (
+        BlobsData,
+        BundledData,
+        DataConfig,
+        FileData,
+        KFoldSplit,
+        MoonsData,
+        OrderedSplit,
+        SpiralsData,
+        SplitConfig,
+        TutorialData,
+    )
+    from runner.config.fingerprint import (
+        SCHEMA,
+        configuration_key,
+        fingerprint,
+        fingerprint_of,
+        read_recorded,
+    )
+    from runner.config.plain import (
+        as_override_text,
+        flatten,
+        from_json,
+        to_json,
+        to_plain,
+        to_yaml,
+    )
+    from runner.config.rules import without_groups
+    from runner.config.schema import Experiment
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name from the module that has it."""
+        if name in __all__:
+            for module in ("schema", "data", "fingerprint", "plain", "rules"):
+                members = vars(import_module(f"{__name__}.{module}"))
+                # Importing a module binds its name, which may be that of a function, too.
+                globals().update({module: members[module]} if module in members else {})
+                if name in members:
+                    return globals().setdefault(name, members[name])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "SCHEMA",
