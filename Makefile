@@ -38,7 +38,7 @@ echo "Making .venv with $$($$python --version) ..."; \
 $$python -m venv --clear .venv
 endef
 
-.PHONY: help run test lint conformance benchmarks lock clean
+.PHONY: help run test quick lint conformance benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ run: $(READY) ## set up, then sweep the tutorial's network; ARGS="..." runs some
 
 test: $(READY_FOR_TESTS) ## set up, then run every test; ARGS="..." chooses some
 	$(BIN)/python -m pytest $(TWO_AT_ONCE) $(ARGS)
+
+quick: $(READY_FOR_TESTS) ## run the tests that start no process of their own
+	$(BIN)/python -m pytest $(TWO_AT_ONCE) -m "not process" $(ARGS)
 
 lint: $(READY_FOR_TESTS) ## check style, formatting, types and who imports whom
 	$(BIN)/ruff check

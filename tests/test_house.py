@@ -56,6 +56,8 @@ def docstrings_say_what_a_module_does(root: Path) -> Iterator[str]:
     """Not what it does not do, or must not."""
     pattern = re.compile(r"[Mm]ust not (know|import)|[Kk]nows (neither|nothing|no)\b")
     for path, module in modules(root, *CODE, "benchmarks"):
+        if path.is_relative_to("runner/figures"):
+            continue  # until it has been written anew
         if found := pattern.search(" ".join((ast.get_docstring(module) or "").split())):
             yield f"{path} says {found[0]!r}"
 
@@ -114,7 +116,6 @@ FAULTS: list[tuple[Rule, dict[str, str], str]] = [
     (nothing_names_this_machine, {"a.txt": "https://PyPi" + ".org/x\n"}, "a.txt:1 names"),
 ]
 RULES = list(dict.fromkeys(rule for rule, _, _ in FAULTS))
-RULES.remove(docstrings_say_what_a_module_does)  # until the last of them does
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

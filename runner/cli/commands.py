@@ -9,6 +9,7 @@ import math
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 from runner.system.errors import CommandError
@@ -135,7 +136,7 @@ def _ui(arguments: Sequence[str]) -> None:
 
     from runner.tracking.ui import ui
 
-    ui(options.uri, options.port)
+    ui(options.uri, options.port, partial(print, flush=True))
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {

@@ -24,7 +24,7 @@ from runner.system.formatting import count
 from runner.system.paths import expanded
 from runner.system.terminal import say
 from runner.system.text import printable
-from runner.tracking.records import Original, find_source
+from runner.tracking.records import Record, find_source
 from runner.training.data.files import load_rows
 from softnet import Network, parameter_shapes
 
@@ -50,8 +50,8 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
     if not file.strip():
         raise CommandError(f"FILE: must be a file, got {file!r}.")
     target = None if out is None else _writable(out, file)
-    original = Original.read(find_source(run_id, uri))
-    probabilities, class_names = _probabilities(original, expanded(file))
+    record = Record.read(find_source(run_id, uri), admits_earlier=True)
+    probabilities, class_names = _probabilities(record, expanded(file))
     classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
     if target is None:
         sys.stdout.write(_csv(classes, probabilities, class_names))
@@ -85,14 +85,14 @@ def _writable(out: str, file: str) -> Path:
     return target
 
 
-def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
     verify_blas_pin()
-    model, findings = original.model()
-    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
-    weights, more = original.weights(parameter_shapes(sizes))
-    for finding in [*findings, *more]:
-        raise RecordError(f"{original.source.place}: {finding}; nothing is predicted with it.")
-    data = original.experiment.data
+    model = record.model()
+    sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
+    weights = record.weights(parameter_shapes(sizes))
+    for edit in record.edits:
+        raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
+    data = record.experiment.data
     delimiter = data.delimiter if isinstance(data, FileData) else None
     try:
         columns = load_rows(file, model.preprocessing.feature_names, delimiter)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.sweep import print_sweep, print_sweeps
 from runner.system.errors import CommandError, ConfigError, nearest
@@ -48,7 +49,7 @@ def show_sweep(
     stores, sweeps = _recorded(uri)
     sweep = _chosen(sweeps, wanted)
     store = stores[sweep.experiment_id]
-    outcomes = sorted((job.outcome for job in store.sweeps.jobs_of(sweep)), key=by_settings)
+    outcomes = sorted(recorded_outcomes(store.sweeps.jobs_of(sweep)), key=by_settings)
     known = list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
     if metric is not None and metric not in known:
         rule = f"a metric of this sweep ({', '.join(known) or 'it has none yet'})"
@@ -99,7 +100,7 @@ def _counted(store: Store, sweep: RecordedSweep) -> RecordedSweep:
     """Count the jobs of a sweep that has not been summed up."""
     if sweep.n_finished is not None and sweep.n_failed is not None:
         return sweep
-    ends = [job.outcome.status for job in store.sweeps.jobs_of(sweep)]
+    ends = [outcome.status for outcome in recorded_outcomes(store.sweeps.jobs_of(sweep))]
     return replace(sweep, n_finished=ends.count("FINISHED"), n_failed=ends.count("FAILED"))
 
 

@@ -44,6 +44,8 @@ else:
         if name in __all__:
             for module in ("schema", "data", "fingerprint", "plain", "rules"):
                 members = vars(import_module(f"{__name__}.{module}"))
+                # Importing a module binds its name, which may be that of a function, too.
+                globals().update({module: members[module]} if module in members else {})
                 if name in members:
                     return globals().setdefault(name, members[name])
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,8 +12,8 @@ from runner.config.registries import NamedSettings, Settings, name_in, schema_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain, holds
 from softnet import (
     ACTIVATIONS,
-    HIGHER_IS_BETTER,
     INITIALIZERS,
+    METRICS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -24,7 +24,7 @@ from softnet import (
 )
 
 _MOST_LAYERS = 1000
-_WATCHED = [f"{part}/{metric}" for part in ("train", "val") for metric in HIGHER_IS_BETTER]
+_WATCHED = [f"{part}/{metric}" for part in ("train", "val") for metric in METRICS]
 
 if TYPE_CHECKING:
     # What the registries hold is known when the program runs; this is what all of it has.
@@ -176,7 +176,7 @@ epsilon=1e-08)
     def metrics(self) -> tuple[str, ...]:
         """The metrics that a run of this experiment ends with, by which runs can be ranked."""
         watched = self._watched()
-        tested = [f"test/{metric}" for metric in HIGHER_IS_BETTER]
+        tested = [f"test/{metric}" for metric in METRICS]
         best = [f"best/{metric}" for metric in watched] if self.training.early_stopping else []
         return (*watched, *(tested if self._has_test() else ()), *best)
 

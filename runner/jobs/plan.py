@@ -20,7 +20,7 @@ from runner.training.statistics import SEED
 from softnet import StackSettings
 
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
-_NOT_OF_A_JOB = ("name", "tracking", "sweep")
+NOT_OF_A_JOB = ("name", "tracking", "sweep")
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep")
 _LONGEST_POINT = 200
@@ -302,13 +302,13 @@ def differences(
     found.note("experiment", experiment)
     groups: dict[str, list[str | None]] = {}
     for group in dict.fromkeys(group for options in choices for group in options):
-        if group not in {"experiment", *_NOT_OF_A_JOB} and all(group in c for c in choices):
+        if group not in {"experiment", *NOT_OF_A_JOB} and all(group in c for c in choices):
             groups[group] = [options.get(group) for options in choices]
             found.note(group, groups[group], experiment)
     nothing = [None] * len(configs)
     for section in dict.fromkeys(name for config in configs for name in config):
         values = [config.get(section) for config in configs]
-        if section not in {*_NOT_OF_A_JOB, SEED} and any(value != values[0] for value in values):
+        if section not in {*NOT_OF_A_JOB, SEED} and any(value != values[0] for value in values):
             options = zip(experiment, groups.get(section, nothing), strict=True)
             found.note_section(section, values, list(options))
     found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
@@ -360,7 +360,7 @@ def _overridden(config: Mapping[str, Any], job: Job) -> dict[str, str]:
     varied: dict[str, str] = {}
     for override in job.overrides:
         key = override.lstrip("+~").partition("=")[0].replace("/", ".")
-        if key.partition(".")[0] in _NOT_OF_A_JOB:
+        if key.partition(".")[0] in NOT_OF_A_JOB:
             continue
         if key in job.choices:
             varied[key] = job.choices[key]

@@ -95,14 +95,30 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
     if request.plan.problem is not None:
         raise request.plan.problem
     raise_what_was_swallowed()  # the data have loaded libraries too
-    session = _Session(request, store, executor, listener)
+    started_s = time.monotonic()
+    session: _Session | None = None
     try:
-        with session.open_parent() as parent:
-            session.run_missing(parent)
+        with _open_parent(request, store, listener) as parent:
+            session = _Session(request, parent, store, executor, listener, started_s)
+            session.run_missing()
     except BaseException as error:
-        session.end_early(error)
+        if session is not None:
+            session.end_early(error)
         raise
     return session.finish()
+
+
+def _open_parent(
+    request: Request, store: Store | None, listener: Listener
+) -> AbstractContextManager[Parent]:
+    """Return the context manager of what stands above the jobs."""
+    if request.rerun is not None:
+        return rerun(store, request.plan, request.rerun)
+    if store is None:
+        raise ValueError("only a rerun can do without a store")
+    if request.is_sweep:
+        return sweep(store, request.plan, listener)
+    return single_run(store, request.plan)
 
 
 @dataclass(frozen=True)
@@ -158,40 +174,36 @@ class _Session:
     """A request on its way through an executor."""
 
     def __init__(
-        self, request: Request, store: Store | None, executor: Executor, listener: Listener
+        self,
+        request: Request,
+        parent: Parent,
+        store: Store | None,
+        executor: Executor,
+        listener: Listener,
+        started_s: float,
     ) -> None:
-        self._request, self._store = request, store
-        self._executor, self._listener = executor, listener
-        self._started_s = time.monotonic()
+        self._request, self._parent, self._store = request, parent, store
+        self._executor, self._listener, self._started_s = executor, listener, started_s
         self._address = None if store is None else address_of(store)
-        self._parent: Parent | None = None
-        self._left: set[int] = set()
+        self._left = set(parent.missing)
         self._begun = ""
         self._was_stopped = False
 
-    def open_parent(self) -> AbstractContextManager[Parent]:
-        """Return the context manager of what stands above the jobs."""
-        plan, store = self._request.plan, self._store
-        if self._request.rerun is not None:
-            return rerun(store, plan, self._request.rerun)
-        if store is None:
-            raise ValueError("only a rerun can do without a store")
-        if self._request.is_sweep:
-            return sweep(store, plan, self._listener)
-        return single_run(store, plan)
-
-    def run_missing(self, parent: Parent) -> None:
-        """Run all jobs that are missing, through the executor."""
-        self._parent = parent
-        plan, self._left = parent.plan, set(parent.missing)
+    def run_missing(self) -> None:
+        """Run all jobs that are missing."""
         if not self._left:
             return
-        self._listener(self._start(parent))
-        for position in sorted(self._left):
-            if plan.jobs[position].problem is not None:
-                self._listener(Progress(1))
-                self._take(self._refused(position))
-        saved = [stack for stack in parent.saved_stacks() if self._left.intersection(stack)]
+        jobs = self._parent.plan.jobs
+        self._listener(self._start())
+        self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
+        if not self._was_stopped:
+            self._execute()
+        self._listener(JobsEnded())
+
+    def _execute(self) -> None:
+        """Have the executor run the jobs that are left."""
+        plan = self._parent.plan
+        saved = [s for s in self._parent.saved_stacks() if self._left.intersection(s)]
         rest = sorted(self._left.difference(*saved))
         n_workers = self._executor.n_workers
         self._executor.add([self._task(s) for s in [*saved, *stacks(plan, rest, n_workers)]])
@@ -207,7 +219,6 @@ class _Session:
         if self._was_stopped and self._store is not None:
             self._store.close_abandoned_runs()
             self._take_recorded(self._left)
-        self._listener(JobsEnded())
 
     def _follow(self, events: Iterable[WorkerEvent | Crashed]) -> None:
         """Take what ends, and pass the rest on, until all is done or a failure stops the sweep."""
@@ -215,8 +226,7 @@ class _Session:
             match event:
                 case Ended():
                     self._take(event)
-                    if self._fails_fast(event):
-                        self._was_stopped = True
+                    if self._was_stopped:
                         return
                 case Crashed():
                     self._recover(event)
@@ -228,8 +238,6 @@ class _Session:
     def end_early(self, error: BaseException) -> None:
         """Report what came of it by the time that an error or a signal ended it."""
         parent = self._parent
-        if parent is None:
-            return
         is_signal = isinstance(error, KeyboardInterrupt | Terminated)
         if self._request.is_sweep or (is_signal and parent.can_go_on()):
             self._listener(Interrupted())
@@ -239,18 +247,16 @@ class _Session:
             killed = Outcome(job.name, self._begun, "KILLED", job.varied, {}, "interrupted", 0.0)
             parent.outcomes[0] = killed
         if is_signal or not self._request.is_alone:
-            self._listener(self._finished(parent, was_interrupted=is_signal))
+            self._listener(self._finished(was_interrupted=is_signal))
 
     def finish(self) -> Finished:
         """Report what came of all jobs."""
-        if self._parent is None:
-            raise ValueError("the session has not begun")
-        finished = self._finished(self._parent, was_interrupted=False)
+        finished = self._finished(was_interrupted=False)
         self._listener(finished)
         return finished
 
-    def _finished(self, parent: Parent, *, was_interrupted: bool) -> Finished:
-        duration_s = time.monotonic() - self._started_s
+    def _finished(self, *, was_interrupted: bool) -> Finished:
+        parent, duration_s = self._parent, time.monotonic() - self._started_s
         outcomes = dict(sorted(parent.outcomes.items()))
         if self._request.is_alone:
             outcomes = {p: replace(o, duration_s=duration_s) for p, o in outcomes.items()}
@@ -265,7 +271,8 @@ class _Session:
             was_interrupted=was_interrupted,
         )
 
-    def _start(self, parent: Parent) -> Started:
+    def _start(self) -> Started:
+        parent = self._parent
         if self._request.is_alone:
             (job,) = parent.plan.jobs
             n_steps = job.shape.settings.n_steps if job.shape else None
@@ -276,8 +283,6 @@ class _Session:
 
     def _task(self, stack: Sequence[int]) -> Task:
         parent, request = self._parent, self._request
-        if parent is None:
-            raise ValueError("the session has not begun")
         return make_task(
             parent.plan,
             stack,
@@ -292,18 +297,23 @@ class _Session:
 
     def _take(self, event: Ended) -> None:
         """Take note of a job that has ended."""
-        if self._parent is not None:
-            self._left.discard(event.position)
-            self._parent.take(event)
-            self._listener(event)
+        self._left.discard(event.position)
+        self._parent.take(event)
+        self._was_stopped = self._was_stopped or self._fails_fast(event)
+        self._listener(event)
 
-    def _refused(self, position: int) -> Ended:
-        """Return the end of a job whose data are of no use."""
-        task = self._task((position,))
-        problem = str(self._request.plan.jobs[position].problem)
-        if self._request.rerun is not None:
-            return Ended(position, None, cannot_compare(problem))
-        return fail(self._store, task, task.jobs[0], problem)
+    def _refuse(self, positions: Iterable[int]) -> None:
+        """End the jobs whose data are of no use."""
+        for position in positions:
+            if self._was_stopped:
+                return
+            self._listener(Progress(1))
+            problem = str(self._parent.plan.jobs[position].problem)
+            if self._request.rerun is not None:
+                self._take(Ended(position, None, cannot_compare(problem)))
+            else:
+                task = self._task((position,))
+                self._take(fail(self._store, task, task.jobs[0], problem))
 
     def _fails_fast(self, event: Ended) -> bool:
         has_failed = event.outcome is not None and event.outcome.status == "FAILED"
@@ -325,7 +335,6 @@ class _Session:
             self._executor.add([crash.task.only({job.position}) for job in jobs], first=True)
 
     def _take_recorded(self, positions: set[int]) -> None:
-        if self._parent is not None:
-            recorded = self._parent.recorded()
-            for position in sorted(positions & recorded.keys()):
-                self._take(Ended(position, recorded[position]))
+        recorded = self._parent.recorded()
+        for position in sorted(positions & recorded.keys()):
+            self._take(Ended(position, recorded[position]))

@@ -283,7 +283,7 @@ def _print_first_differences(out: Printer, comparison: Comparison) -> None:
         if first is None:
             out.line(f"  All {kind}s have the same bits.")
     rows = [
-        (f"the first {kind} that differs", first.where, first.original, first.rerun)
+        (f"the first {kind} that differs", first.location, first.original, first.rerun)
         for kind, first in firsts.items()
         if first is not None
     ]

@@ -16,7 +16,6 @@ from runner.tracking.opening import (
 )
 from runner.tracking.queries import (
     SUMMED_UP,
-    UNREAD,
     RecordedJob,
     RecordedSweep,
     Sweeps,
@@ -29,7 +28,6 @@ from runner.tracking.store import Store
 __all__ = [
     "FLUSH_EVERY_S",
     "SUMMED_UP",
-    "UNREAD",
     "RecordedJob",
     "RecordedRun",
     "RecordedSweep",

@@ -22,17 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """A store and an experiment in it as plain data, from which a worker opens the store.
-
-    Parameters
-    ----------
-    uri : str
-        For MLflow, without a password.
-    experiment_id, experiment : str
-        The MLflow experiment that runs go to.
-    is_named, is_trusted : bool
-        As in `Store`.
-    """
+    """A store, without its password, and an experiment in it, as plain data for a worker."""
 
     uri: str
     experiment_id: str
@@ -112,33 +102,12 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
 
 
 def find_store(uri: str | None, experiment: str | None, name: str) -> Store | None:
-    """Connect to a store as `open_store` does, but make nothing.
-
-    Returns
-    -------
-    Store or None
-        None where there is no database, or no such experiment in it.
-    """
-    chosen = _choose(experiment, name)
-    stores = find_stores(uri, chosen).values()
-    return next(iter(stores), None)
+    """Connect to a store as `open_store` does, or return None where it is missing."""
+    return next(iter(find_stores(uri, _choose(experiment, name)).values()), None)
 
 
 def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Store]:
-    """Connect to the experiments of a store, and make nothing.
-
-    Parameters
-    ----------
-    uri : str or None
-        As `open_store` takes it.
-    experiment : str or None
-        The only experiment wanted; None for all of them.
-
-    Returns
-    -------
-    dict of str to Store
-        By the experiment's id; empty where there is no database.
-    """
+    """Connect to one or all experiments of a store, by their ids, and make nothing."""
     address = resolve(uri)
     if address.database is not None and not address.database.exists():
         return {}
@@ -163,17 +132,7 @@ def _choose(experiment: str | None, name: str) -> str:
 def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
     """Return a client of a store, whose database is made where it is missing.
 
-    Parameters
-    ----------
-    address : Address
-        Of the store.
-    may_only_read : bool
-        Whether a read-only database will do.
-
-    Raises
-    ------
-    ConfigError
-        If no server answers there.
+    A read-only database is refused unless the caller `may_only_read`.
     """
     if address.is_server:
         check_answers(address)
@@ -197,13 +156,7 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
 
 
 def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:
-    """Return the id of an experiment; make it where it is missing, also with others at once.
-
-    Raises
-    ------
-    StoreError
-        If it was deleted.
-    """
+    """Return the id of an experiment; make it where it is missing, also with others at once."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from runner.system.errors import RecordError
@@ -25,36 +25,16 @@ if TYPE_CHECKING:
 
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
-# The tag of a sweep of which some data could not be read: the digest of its settings, by which it
-# is recognized when they can be.
-UNREAD = "runner.unread"
-# The tag of a job's run that another one has replaced, with the data as they are now.
-REPLACED = "runner.replaced"
 _PAGE = 1000
 
 
 @dataclass(frozen=True)
 class RecordedSweep:
-    """A sweep in a store.
+    """A sweep in a store, as its parent run describes it.
 
-    Parameters
-    ----------
-    run_id, name, experiment_id : str
-        Of its parent run.
-    identity : str
-        The same for two commands that mean the same sweep.
-    status : str
-        RUNNING, FINISHED, FAILED or KILLED.
-    metric : str
-        The metric that ranks its jobs.
-    n_jobs : int
-        Jobs of its plan.
-    started_s : float
-        Its start, in seconds since 1970.
-    duration_s : float
-        Seconds that commands have spent on it.
-    n_finished, n_failed : int or None
-        Jobs by their ends; None of a sweep that has not been summed up.
+    Two commands that mean the same sweep have the same `identity`. `metric` ranks the jobs,
+    `started_s` counts from 1970, `duration_s` is what commands have spent on it, and the last two
+    are None until it has been summed up.
     """
 
     run_id: str
@@ -72,23 +52,31 @@ class RecordedSweep:
 
 @dataclass(frozen=True)
 class RecordedJob:
-    """A job of a sweep in a store: its key, its outcome, and the run that it is listed under."""
+    """A job of a sweep in a store.
+
+    Parameters
+    ----------
+    key : str
+        Of the job.
+    outcome : Outcome
+        What became of it.
+    parent : str
+        The run that it is listed under.
+    params : mapping of str to str
+        Its config as MLflow has it, by dotted key.
+    choices : mapping of str to str
+        The option that was chosen of each config group; empty in runs of earlier versions.
+    """
 
     key: str
     outcome: Outcome
     parent: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sweeps:
-    """The sweeps of a store.
-
-    Parameters
-    ----------
-    client : MlflowClient
-        Connected to the store.
-    uri : str
-        Of the store, for messages.
-    """
+    """The sweeps of a store; `uri` names the store in messages."""
 
     def __init__(self, client: MlflowClient, uri: str) -> None:
         self._client = client
@@ -105,11 +93,6 @@ class Sweeps:
         query = f"tags.`runner.kind` = 'sweep' and tags.`runner.plan` = '{identity}'"
         return next((_sweep_of(run) for run in self._search([experiment_id], query)), None)
 
-    def newest_unread(self, experiment_id: str, settings: str) -> RecordedSweep | None:
-        """Return the latest sweep with these settings of which some data could not be read."""
-        query = f"tags.`runner.kind` = 'sweep' and tags.`{UNREAD}` = '{settings}'"
-        return next((_sweep_of(run) for run in self._search([experiment_id], query)), None)
-
     def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:
         """Return the jobs of a sweep that have a run, in the order of their start.
 
@@ -119,25 +102,21 @@ class Sweeps:
         jobs: dict[str, RecordedJob] = {}
         for run in self._search([sweep.experiment_id], query):
             tags = texts_of(run.data.tags)
-            if REPLACED in tags:
-                continue
             key = tags.get("runner.key", run.info.run_id)
             if key not in jobs or (
                 jobs[key].outcome.status != "FINISHED" and run.info.status == "FINISHED"
             ):
-                jobs[key] = RecordedJob(key, _outcome_of(run), tags.get("mlflow.parentRunId", ""))
+                jobs[key] = RecordedJob(
+                    key,
+                    _outcome_of(run),
+                    tags.get("mlflow.parentRunId", ""),
+                    texts_of(run.data.params),
+                    _texts_in(tags, "runner.choices"),
+                )
         return list(jobs.values())[::-1]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
-        """Return the ids of a sweep's group runs by their keys.
-
-        Parameters
-        ----------
-        sweep : RecordedSweep
-            The parent of the groups.
-        unfinished : bool
-            Whether to leave out those that are FINISHED.
-        """
+        """Return the ids of a sweep's group runs, or of its `unfinished` ones, by their keys."""
         query = f"tags.`runner.kind` = 'group' and tags.`runner.sweep` = '{sweep.run_id}'"
         if unfinished:
             query += " and attributes.status != 'FINISHED'"
@@ -151,22 +130,6 @@ class Sweeps:
             if is_gone(texts_of(run.data.tags).get("runner.process", "")):
                 with store_errors(self._uri):
                     close_unclosed(self._client, run.info.run_id)
-
-    def rename(self, run_id: str, name: str, varied: Mapping[str, str]) -> None:
-        """Rename a run of an earlier command as the present one names its job."""
-        with store_errors(self._uri):
-            self._client.update_run(run_id, name=name)
-            self._client.set_tag(run_id, "runner.varied", json.dumps(dict(varied)))
-
-    def list_under(self, run_id: str, parent_run_id: str) -> None:
-        """List a run under another one, such as its group."""
-        with store_errors(self._uri):
-            self._client.set_tag(run_id, "mlflow.parentRunId", parent_run_id)
-
-    def mark_replaced(self, run_id: str) -> None:
-        """Take a run out of its sweep, where another one has replaced it."""
-        with store_errors(self._uri):
-            self._client.set_tag(run_id, REPLACED, "true")
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step; rows that hold no number are left out."""
@@ -192,22 +155,14 @@ def matching_runs(
     order: str,
     label: str = "a run of the store",
 ) -> Iterator[Run]:
-    """Iterate over the runs that match, page after page.
+    """Iterate over the runs of some experiments that match a query of MLflow, page after page.
 
     Parameters
     ----------
-    client : MlflowClient
-        Connected to the store.
-    uri : str
-        Of the store, for messages.
-    experiment_ids : sequence of str
-        The experiments to search.
-    query : str
-        MLflow's filter.
+    uri, label : str
+        The store, and any of the runs, for messages.
     order : "ASC" or "DESC"
         By their start.
-    label : str
-        Any of the runs, for messages.
 
     Raises
     ------
@@ -225,9 +180,9 @@ def matching_runs(
                 page_token=token,
             )
         yield from page
-        token = page.token
-        if not token:
+        if not page.token or page.token == token:  # a server that repeats itself has no end
             return
+        token = page.token
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -241,13 +196,18 @@ def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
     """Read the settings by which a run differed from others; none from a tag that was edited."""
+    return _texts_in(tags, "runner.varied")
+
+
+def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
+    """Read texts by name from a tag that anybody may have edited; none from what is no such tag."""
     try:
-        varied = json.loads(tags.get("runner.varied", "{}"))
-        json.dumps(varied, ensure_ascii=False).encode()  # fails for half a surrogate pair
+        texts = json.loads(tags.get(tag, "{}"))
+        json.dumps(texts, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (ValueError, RecursionError):
         return {}
-    is_sound = isinstance(varied, dict) and all(isinstance(v, str) for v in varied.values())
-    return varied if is_sound else {}
+    is_sound = isinstance(texts, dict) and all(isinstance(v, str) for v in texts.values())
+    return texts if is_sound else {}
 
 
 def _sweep_of(run: Run) -> RecordedSweep:

@@ -38,29 +38,9 @@ _DATASET_NAME_CHARACTERS, _DIGEST_CHARACTERS, _SCHEMA_CHARACTERS = 500, 32, 1_00
 
 
 class RecordedRun:
-    """One run as it is being recorded; `Store.start_run` makes it.
+    """One run as it is being recorded; `Store.start_run` and `Store.reopen_run` make it.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Of the run's store.
-    run : mlflow.entities.Run
-        As it was created.
-    artifacts : str
-        The URI that its files go to.
-    params : mapping of str to object
-        The config; nested mappings are flattened, ``optimizer.learning_rate``.
-    store_uri : str
-        The store, for messages.
-    presence : Presence
-        Of this process, which keeps the run from being closed as abandoned.
-    flush_every_s : float
-        Seconds between two batches.
-
-    Attributes
-    ----------
-    run_id : str
-        MLflow's id.
+    Its `presence` keeps the run from being closed as abandoned.
     """
 
     def __init__(
@@ -93,14 +73,15 @@ class RecordedRun:
     ) -> None:
         """Log metrics of one step; they reach the store a few seconds later, or at the end.
 
-        If it is time to write and the store fails, nothing is lost: `flush` tries again.
+        NaN is kept; MLflow stores an infinity as the largest double. If it is time to write and the
+        store fails, nothing is lost: `flush` tries again.
 
         Parameters
         ----------
         step : int
             Optimizer steps done.
         metrics : mapping of str to float
-            Such as ``train/loss``. NaN is kept; MLflow stores an infinity as the largest double.
+            Such as ``train/loss``.
         at_s : float or None
             When they were measured, in seconds since 1970; None for now.
         """
@@ -152,25 +133,14 @@ class RecordedRun:
                 self._client.log_inputs(self.run_id, datasets=inputs)
 
     def log_folder(self, folder: Path, under: str | None = None) -> None:
-        """Copy all files of a folder to the run's artifacts.
-
-        Parameters
-        ----------
-        folder : Path
-            The folder.
-        under : str or None
-            A folder among the artifacts, such as ``figures``; None for the top.
-        """
+        """Copy all files of a folder to the run's artifacts, or to a folder `under` them."""
         with store_errors(self._store_uri):
             send_folder(self._client, folder, self._artifacts, under)
 
     def finish(self, ended_s: float | None = None) -> None:
         """Write the rest and mark the run FINISHED: the last thing of all.
 
-        Parameters
-        ----------
-        ended_s : float or None
-            When what it records ended, in seconds since 1970; None for now.
+        `ended_s` is the end of what it records, in seconds since 1970; None for now.
         """
         self._end("FINISHED", ended_s)
 
@@ -203,15 +173,10 @@ def close_unclosed(client: MlflowClient, run_id: str) -> None:
 
 
 def dataset_inputs(dataset: Dataset, split: Split) -> list[DatasetInput]:
-    """Describe the rows that a run trains, validates and tests on.
+    """Describe each part of a split that has rows, with the part's name as its context.
 
     MLflow's own dataset classes convert everything to a DataFrame first, which costs more than
     recording the whole run.
-
-    Returns
-    -------
-    list of mlflow.entities.DatasetInput
-        One for each part that has rows, with the part's name as its context.
     """
     from mlflow.entities import Dataset as MlflowDataset
     from mlflow.entities import DatasetInput, InputTag
@@ -253,18 +218,9 @@ def _schema(dataset: Dataset) -> str | None:
 
 
 def flattened(config: Mapping[str, object]) -> dict[str, str]:
-    """Flatten a config to MLflow's params.
+    """Flatten a config to MLflow's params: dotted names, values as JSON, text without its quotes.
 
-    Parameters
-    ----------
-    config : mapping of str to object
-        Plain data, nested.
-
-    Returns
-    -------
-    dict of str to str
-        Dotted names; values as JSON writes them, text without its quotes. A value too long for
-        MLflow is replaced by its digest and a pointer to config.yaml.
+    A value too long for MLflow is replaced by its digest and a pointer to config.yaml.
 
     Examples
     --------

@@ -9,8 +9,7 @@ from __future__ import annotations
 import getpass
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,14 +194,6 @@ class Store:
                 self._presence = Presence(self.address.database)
         return self._presence
 
-    @contextmanager
-    def in_a_fork(self) -> Iterator[None]:
-        """Use the store in a process that was forked from the one that opened it."""
-        try:
-            yield
-        finally:
-            self.leave()
-
     def leave(self) -> None:
         """Close the connections, and end the presence of this process."""
         if self._presence is not None:
@@ -218,7 +209,7 @@ class Store:
         weights: Mapping[str, NDArray[Any]],
         activation: str,
     ) -> str:
-        """Give a run a model that `mlflow.pyfunc.load_model` loads: raw rows to probabilities.
+        """Give a run a model that `mlflow.pyfunc.load_model` loads, and return the model's URI.
 
         Parameters
         ----------
@@ -230,11 +221,6 @@ class Store:
             As `softnet.Network.weights` gives them.
         activation : str
             Of the hidden layers.
-
-        Returns
-        -------
-        str
-            The model's URI, ``models:/...``.
         """
         with store_errors(self.address.uri):
             from runner.tracking.models.logging import log_model
@@ -245,12 +231,9 @@ class Store:
             )
 
     def close_abandoned_runs(self) -> list[str]:
-        """Mark KILLED what processes of this machine left RUNNING when they died.
+        """Mark KILLED what processes left RUNNING when they died, and return the ids of those runs.
 
-        Returns
-        -------
-        list of str
-            Ids of the runs that were closed. Always empty for a server, where it cannot be known.
+        Nothing is closed on a server, where it cannot be known.
         """
         if self.address.database is None or self.is_read_only:
             return []

@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import IO, Any
 
 from runner.system.environment import allow_garbage_collection
@@ -31,16 +30,10 @@ _STARTS_WITHIN_S = 90.0
 _STOPS_WITHIN_S = 5.0
 
 
-def ui(uri: str | None, port: int = 5000) -> None:
-    """Serve the runs until Ctrl-C, and print the address once it answers.
+def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
+    """Serve the runs of a store on loopback until Ctrl-C, and announce the address.
 
-    Parameters
-    ----------
-    uri : str or None
-        ``tracking.uri``, as `open_store` takes it. Of a server the address is printed, and nothing
-        is started.
-    port : int
-        On the loopback interface.
+    Of a store that is a tracking server the address is announced, and nothing is started.
 
     Raises
     ------
@@ -52,7 +45,7 @@ def ui(uri: str | None, port: int = 5000) -> None:
     address = resolve(uri)
     if address.is_server:
         check_answers(address)
-        _say(f"MLflow is served at {_link(address.shown)}")
+        announce(f"MLflow is served at {_link(address.shown)}")
         return
     if address.database is not None and address.artifacts is not None:
         ensure(address.database, address.artifacts)
@@ -60,12 +53,30 @@ def ui(uri: str | None, port: int = 5000) -> None:
     raise_what_was_swallowed()
     _check_free(port)
     base = f"http://{_HOST}:{port}"
-    with _serving(address.uri, port) as (server, output):
-        _say(f"Starting the MLflow UI on {address.shown} ...")
-        _wait(server, output, base, address.uri)
-        _say(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
-        server.wait()
-        raise StoreError(f"MLflow's server ended by itself: {_last_line(output, address.uri)}")
+    command, environment = server_command(address.uri, port)
+    server: subprocess.Popen[bytes] | None = None
+    with tempfile.TemporaryFile() as output:
+        try:
+            with held():  # else a signal could come between the start and the assignment
+                # In a session of its own: Ctrl-C reaches this process alone, and one signal to the
+                # group reaches all that the server started.
+                server = subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            announce(f"Starting the MLflow UI on {address.shown} ...")
+            _wait_for(server, output, base, address.uri)
+            announce(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
+            server.wait()
+            line = _last_line(output, address.uri)
+            raise StoreError(f"MLflow's server ended by itself: {line}")
+        finally:
+            if server is not None:
+                _stop(server)
 
 
 def server_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
@@ -93,31 +104,6 @@ def _check_free(port: int) -> None:
             ) from error
 
 
-@contextmanager
-def _serving(uri: str, port: int) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    command, environment = server_command(uri, port)
-    server = None
-    with tempfile.TemporaryFile() as output:
-        try:
-            with (
-                held()
-            ):  # a signal between the start and the assignment would leave a server behind
-                # In a session of its own: Ctrl-C reaches this process alone, and one signal to the
-                # group reaches all that the server started.
-                server = subprocess.Popen(
-                    command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-            yield server, output
-        finally:
-            if server is not None:
-                _stop(server)
-
-
 def _stop(server: subprocess.Popen[bytes]) -> None:
     """End the server and everything that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -131,7 +117,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _wait(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri: str) -> None:
+def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri: str) -> None:
     deadline = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -167,7 +153,3 @@ def _last_line(output: IO[bytes], uri: str) -> str:
     output.seek(0)
     lines = output.read().decode(errors="replace").strip().splitlines()
     return without_passwords_of(uri, lines[-1]) if lines else "it said nothing"
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201  (the one command whose output is an address)

@@ -17,7 +17,7 @@ from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.preprocessing import Preprocessing
-from softnet import Examples, RunSettings, StackSettings, n_parameters, steps_per_epoch
+from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, mlp, steps_per_epoch
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -154,7 +154,7 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
     if warmup_steps >= settings.n_steps:
         rule = f"below {settings.n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
-    count = n_parameters(settings.layer_sizes)
+    count = settings.network.n_parameters
     needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
     if needed > memory_bytes():
         raise ConfigError.plain(
@@ -176,14 +176,13 @@ def stack_settings(
     A budget in epochs is turned into steps here, and so is the interval between evaluations,
     which counts in the unit of the budget.
     """
-    training = experiment.training
+    training, model = experiment.training, experiment.model
     unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
     return StackSettings(
-        layer_sizes=(n_features, *experiment.model.hidden_layer_sizes, n_classes),
+        network=mlp((n_features, *model.hidden_layer_sizes, n_classes), model.activation),
         n_steps=training.budget * unit,
         batch_size=training.batch_size,
         evaluate_every=training.evaluate_every * unit,
-        activation=experiment.model.activation,
         optimizer=experiment.optimizer.name,
         sampling=training.sampling,
         dtype=experiment.dtype,
@@ -192,12 +191,11 @@ def stack_settings(
 
 def run_settings(experiment: Experiment) -> RunSettings:
     """Return what a run of a stack has for itself."""
-    stopping = experiment.training.early_stopping
+    model, stopping = experiment.model, experiment.training.early_stopping
     return RunSettings(
         seed=experiment.seed,
         optimizer=experiment.optimizer.settings(),
         schedule=experiment.schedule.settings(),
-        initializer=experiment.model.initializer,
-        initializer_scale=experiment.model.initializer_scale,
+        initializer=INITIALIZERS[model.initializer](model.initializer_scale),
         early_stopping=None if stopping is None else stopping.settings(),
     )

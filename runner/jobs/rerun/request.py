@@ -27,12 +27,11 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference
 from runner.jobs.rerun.verify import Reference, differences_of
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.system.paths import expanded
-from runner.tracking.records import FolderSource, Original, Source, find_source
+from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import members_of
 
 if TYPE_CHECKING:
     from runner.tracking import Store
-    from runner.tracking.records.mlflow_record import RecordedOriginal
 
 _MISSING = object()
 
@@ -79,29 +78,29 @@ class RerunRequest:
     ----------
     options : Options
         What the person asked for.
-    parent : RecordedOriginal or None
+    parent : StoredRun or None
         The sweep or group whose jobs these are; None for a single run.
     store : Store or None
         Where the originals are on record; None for a folder.
-    originals : tuple of Original
+    originals : tuple of Record
         One for each job of the plan.
     plan : Plan or None
         None if there is nothing that can be run.
     compares : bool
         Whether results have to be the originals'.
-    unfit : tuple of (Source, str)
+    unfit : tuple of (StoredRun | ExportedRun, str)
         Runs that cannot be repeated, and why.
     n_in_all : int
         Jobs that there are, of which a sample may have been taken.
     """
 
     options: Options
-    parent: RecordedOriginal | None
+    parent: StoredRun | None
     store: Store | None
-    originals: tuple[Original, ...]
+    originals: tuple[Record, ...]
     plan: Plan | None
     compares: bool
-    unfit: tuple[tuple[Source, str], ...]
+    unfit: tuple[tuple[StoredRun | ExportedRun, str], ...]
     n_in_all: int
 
     @property
@@ -114,7 +113,7 @@ class RerunRequest:
         """The record that each job of the plan repeats, as workers are told of it."""
         uri, is_folder = self.options.uri, self.store is None
         return tuple(
-            Reference(self.options.target if is_folder else o.source.run_id, uri, self.compares)
+            Reference(self.options.target if is_folder else o.run_id, uri, self.compares)
             for o in self.originals
         )
 
@@ -135,7 +134,7 @@ class RerunRequest:
         for position, (original, job) in enumerate(
             zip(self.originals, self.plan.jobs, strict=True)
         ):
-            tags = original.source.tags
+            tags = original.tags
             names = ("environment", "data_digest", "split_digest")
             place: tuple[object, ...] = tuple(tags.get(f"runner.{name}", "") for name in names)
             place += (job.data_digest,)
@@ -144,7 +143,7 @@ class RerunRequest:
                 place += (position,)  # its environment may not be the one that its tag says
             if place not in seen:
                 seen.add(place)
-                rows = differences_of(original, job)[0]
+                rows = differences_of(original, job.data_digest, job.split_digest)
                 differences |= dict.fromkeys(_by_fold(rows, job) if self.parent else rows)
         return list(differences)
 
@@ -199,17 +198,17 @@ def request(options: Options, listener: Listener) -> RerunRequest:
         chosen = sorted(random.Random(0).sample(range(n_in_all), min(options.sample, n_in_all)))  # noqa: S311  (no secret)
         sources = [sources[position] for position in chosen]
     folders = allowed_folders(store.folder if store and store.address.database else None)
-    found: list[tuple[Original, Experiment]] = []
-    unfit: list[tuple[Source, str]] = []
+    found: list[tuple[Record, Experiment]] = []
+    unfit: list[tuple[StoredRun | ExportedRun, str]] = []
     listener(Started("reading the records", len(sources), unit="runs"))
     for source in sources:
         try:
-            original = Original.read(source)
+            original = Record.read(source)
             changed = with_data_from(
                 _changed(original.experiment, options.overrides),
                 options.data,
                 folders,
-                digest=original.source.tags.get("runner.data_digest", ""),
+                digest=original.tags.get("runner.data_digest", ""),
                 is_said=is_said,
             )
             found.append((original, changed))
@@ -219,23 +218,25 @@ def request(options: Options, listener: Listener) -> RerunRequest:
             unfit.append((source, str(error)))
         listener(Progress(1))
     plan: Plan | None = None
-    originals: tuple[Original, ...] = ()
+    originals: tuple[Record, ...] = ()
     compares = True
     if found:
         plan, originals, compares = _planned(found, options, is_said=is_said)
     return RerunRequest(options, parent, store, originals, plan, compares, tuple(unfit), n_in_all)
 
 
-def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, Sequence[Source]]:
+def _sources(
+    options: Options,
+) -> tuple[StoredRun | None, Store | None, Sequence[StoredRun | ExportedRun]]:
     found = find_source(options.target, options.uri)
-    if isinstance(found, FolderSource):
+    if isinstance(found, ExportedRun):
         return None, None, [found]
     members = members_of(found)
     if members is None:
         return None, found.store, [found]
     if not members:
         raise RecordError(
-            f"{found.place}: is a {found.tags['runner.kind']} of which no job has ended. The "
+            f"{found.label}: is a {found.tags['runner.kind']} of which no job has ended. The "
             "command that began it goes on where it stopped."
         )
     return found, found.store, members
@@ -256,14 +257,14 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
 
 
 def _planned(
-    found: Sequence[tuple[Original, Experiment]], options: Options, *, is_said: bool
-) -> tuple[Plan, tuple[Original, ...], bool]:
+    found: Sequence[tuple[Record, Experiment]], options: Options, *, is_said: bool
+) -> tuple[Plan, tuple[Record, ...], bool]:
     """Plan a job for each original; those that have become equal by changes are one.
 
     Returns
     -------
     plan : Plan
-    originals : tuple of Original
+    originals : tuple of Record
         One for each job.
     compares : bool
         Whether results have to be the originals'.
@@ -276,10 +277,10 @@ def _planned(
     )
     if is_said and others and not options.allow_data_change:
         compares = False  # other data are a change of settings, as any other
-    distinct: dict[str, tuple[PlannedJob, Original]] = {}
+    distinct: dict[str, tuple[PlannedJob, Record]] = {}
     for number, (job, (original, _)) in enumerate(zip(plan.jobs, found, strict=True)):
         if compares:
-            planned = replace(job, name=original.source.name, varied=original.varied)
+            planned = replace(job, name=original.name, varied=original.varied)
         else:
             # Of a sample, or of a run alone, too little varies to name it by.
             varied = {**original.varied, **_changes(original.experiment, job.experiment, options)}
@@ -311,22 +312,22 @@ def _changes(original: Experiment, changed: Experiment, options: Options) -> dic
 
 
 def _with_other_data(
-    plan: Plan, found: Sequence[tuple[Original, Experiment]]
-) -> list[tuple[Original, PlannedJob]]:
+    plan: Plan, found: Sequence[tuple[Record, Experiment]]
+) -> list[tuple[Record, PlannedJob]]:
     """Return the jobs whose data are others than they had, by no setting but the path."""
     return [
         (original, job)
         for job, (original, _) in zip(plan.jobs, found, strict=True)
         if job.problem is None
         and not _other_data(original.experiment, job.experiment)
-        and job.data_digest != original.source.tags.get("runner.data_digest", "")
+        and job.data_digest != original.tags.get("runner.data_digest", "")
     ]
 
 
-def _other_content(original: Original, job: PlannedJob) -> DataError:
+def _other_content(original: Record, job: PlannedJob) -> DataError:
     data = job.experiment.data
     name = data.path if isinstance(data, FileData) else data.name
-    then = original.source.tags.get("runner.data_digest", "")
+    then = original.tags.get("runner.data_digest", "")
     return DataError(
         f"{name}: must have the content that the run had, with the digest {then[:12]!r}, "
         f"got {job.data_digest[:12]!r}.\n"

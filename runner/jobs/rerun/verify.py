@@ -1,14 +1,11 @@
-"""Jobs that repeat runs on record, and how what they leave is judged.
-
-Works where the work is done, in this process or in a worker: an original is read just before it is
-needed. It must not know how anything is shown.
-"""
+"""Compare what a job leaves with the record that it repeats, in the worker that has run it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -17,33 +14,25 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference, environmen
 from runner.system.environment import environment
 from runner.system.errors import RecordError
 from runner.tracking.records import (
-    Original,
+    ExportedRun,
+    Record,
     RecordedModel,
-    end_in_words,
+    StoredRun,
+    ending_in_words,
     find_source,
-    is_possible_end,
 )
+from runner.tracking.records.mlflow_record import is_run_id, stored_run
 from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import parameter_shapes
 
 if TYPE_CHECKING:
     from runner.config import Experiment
+    from runner.tracking import Store
     from runner.training.prepare import Prepared
 
-
-class HasDigests(Protocol):
-    """Whatever says which rows are trained on: a planned job, a loaded reference."""
-
-    @property
-    def data_digest(self) -> str:
-        """Of all rows."""
-        ...
-
-    @property
-    def split_digest(self) -> str:
-        """Of their split."""
-        ...
+# The store that this process reads records from, by its address and the process.
+_STORES: dict[tuple[str | None, int], Store] = {}
 
 
 @dataclass(frozen=True)
@@ -70,10 +59,9 @@ class Reference:
 class LoadedReference:
     """What a recorded run left, in memory while the job that repeats it is trained."""
 
-    record: Original
+    record: Record
     experiment: Experiment
-    data_digest: str
-    split_digest: str
+    digests: tuple[str, str]
     metrics: Metrics
     weights: Mapping[str, NDArray[Any]]
     model: RecordedModel | None
@@ -81,9 +69,9 @@ class LoadedReference:
 
     def compare(self, result: Result, prepared: Prepared) -> Comparison:
         """Compare the result of a job, and what its data became, with the record."""
-        differences, more = differences_of(self.record, self)
-        causes = [each.what for each in differences if each.decides]
-        findings = [*self.findings, *more, *_split_findings(self.record, self, differences)]
+        differences = differences_of(self.record, *self.digests)
+        causes = [difference.what for difference in differences if difference.decides]
+        findings = [*self.findings, *self.record.edits]
         model = RecordedModel(
             self.experiment.model.activation,
             tuple(prepared.dataset.class_names),
@@ -96,9 +84,20 @@ class LoadedReference:
             (metrics_of(result), result.weights),
             causes=causes,
             findings=findings,
-            same_data=all(then == now for _, then, now in _digests(self.record, self)),
+            same_data={"data digest", "split digest"}.isdisjoint(causes),
         )
-        return _with_end(comparison, self.record, result)
+        if comparison.verdict is Verdict.IDENTICAL and (finding := self._other_ending(result)):
+            return replace(comparison, verdict=Verdict.DIFFERENT, findings=(finding,))
+        return comparison
+
+    def _other_ending(self, result: Result) -> str | None:
+        """Say how the record of a run of the same numbers ends otherwise."""
+        record = self.record
+        then = ending_in_words(record.status, record.failure)
+        now = ending_in_words("FAILED" if result.failure else "FINISHED", result.failure)
+        if record.status == "KILLED" or then == now:  # or it was cut short
+            return None
+        return f"ending: is {then} on record, and {now} here"
 
 
 def load_reference(
@@ -126,31 +125,31 @@ def load_reference(
     RecordError
         If nothing can be compared with it.
     """
-    record = Original.read(find_source(reference.target, reference.uri))
-    return _load(record, experiment, data_digest, split_digest, layer_sizes)
-
-
-def _load(
-    record: Original,
-    experiment: Experiment,
-    data_digest: str,
-    split_digest: str,
-    layer_sizes: tuple[int, ...],
-) -> LoadedReference:
+    record = Record.read(_source_of(reference))
     model: RecordedModel | None = None
+    findings: tuple[str, ...] = ()
     try:
-        model, findings = record.model()
+        model = record.model()
     except RecordError as error:
-        findings = [str(error)]
-    if model is not None and not findings:
-        layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
+        findings = (str(error),)
     # An edited model says nothing of the weights' shapes.
-    weights, more = record.weights(parameter_shapes(layer_sizes))
-    metrics, edited = record.metrics()
-    found = (*record.findings, *record.source.findings, *edited, *findings, *more)
-    return LoadedReference(
-        record, experiment, data_digest, split_digest, metrics, weights, model, found
-    )
+    if model is not None and not record.edits:
+        layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
+    weights, metrics = record.weights(parameter_shapes(layer_sizes)), record.metrics()
+    digests = data_digest, split_digest
+    return LoadedReference(record, experiment, digests, metrics, weights, model, findings)
+
+
+def _source_of(reference: Reference) -> StoredRun | ExportedRun:
+    """Find a record; a process asks a store for many of them, and opens it once."""
+    opened_by = reference.uri, os.getpid()
+    if opened_by in _STORES and is_run_id(reference.target):
+        return stored_run(_STORES[opened_by], reference.target)
+    source = find_source(reference.target, reference.uri)
+    if isinstance(source, StoredRun):
+        _STORES.clear()
+        _STORES[opened_by] = source.store
+    return source
 
 
 def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
@@ -163,51 +162,13 @@ def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
 
 
 def differences_of(
-    original: Original, job: HasDigests
-) -> tuple[list[EnvironmentDifference], list[str]]:
-    """Return what differs between where an original ran and here; what is wrong with that."""
-    recorded, findings = original.environment()
-    return environment_differences(recorded, environment(), _digests(original, job)), findings
-
-
-def _digests(original: Original, job: HasDigests) -> list[tuple[str, str, str]]:
-    """Return how the rows that were trained on are known: what, then and now."""
-    tags = original.source.tags
-    pairs = [
-        ("data digest", tags.get("runner.data_digest", ""), job.data_digest),
-        ("split digest", tags.get("runner.split_digest", ""), job.split_digest),
-    ]
-    # The beginnings are enough for a table, unless they are all that is alike.
-    return [
-        (what, then[:16], now[:16]) if then == now or then[:16] != now[:16] else (what, then, now)
-        for what, then, now in pairs
-    ]
-
-
-def _split_findings(
-    original: Original, job: HasDigests, differences: Sequence[EnvironmentDifference]
-) -> list[str]:
-    """Find a split on record that the same data and settings do not give."""
-    tags = original.source.tags
-    if tags.get("runner.data_digest") != job.data_digest:
-        return []  # other data are split otherwise
-    if tags.get("runner.split_digest", "") == job.split_digest:
-        return []
-    finding = "runner.split_digest: was edited after the run"
-    if all(each.what.endswith(" digest") for each in differences):
-        return [finding]
-    return [f"{finding}, or what differs here splits the rows otherwise"]
-
-
-def _with_end(comparison: Comparison, original: Original, result: Result) -> Comparison:
-    """Let a run of the same numbers that is not on record as ended like this be DIFFERENT."""
-    source = original.source
-    if source.status == "KILLED" or comparison.metric is not None or not is_possible_end(source):
-        return comparison  # was cut short; may have ended otherwise; is found already
-    then = end_in_words(source.status, source.failure)
-    now = end_in_words("FAILED" if result.failure else "FINISHED", result.failure)
-    if then == now:
-        return comparison
-    finding = f"the end was changed after the run: it is on record as {then}, and is {now}"
-    findings = (*comparison.findings, finding)
-    return replace(comparison, verdict=Verdict.DIFFERENT, findings=findings)
+    record: Record, data_digest: str, split_digest: str
+) -> list[EnvironmentDifference]:
+    """Return what differs between where a run was made and here, its data included."""
+    digests = {"data": data_digest, "split": split_digest}
+    then = {what: record.tags.get(f"runner.{what}_digest", "") for what in digests}
+    return environment_differences(
+        record.environment(),
+        environment(),
+        [(f"{what} digest", then[what], digest) for what, digest in digests.items()],
+    )

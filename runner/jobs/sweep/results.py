@@ -1,6 +1,6 @@
 """What a sweep leaves on its parent run: tables, the best configuration and its model, figures.
 
-Made from outcomes when the last job has ended. Knows no processes.
+Made from outcomes when the last job has ended.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _log_model(
         If they were, or cannot be read.
     """
     from runner.jobs.rerun.data_access import allowed_folders, with_data_from
-    from runner.tracking.records import Original
-    from runner.tracking.records.mlflow_record import original_of
+    from runner.tracking.records import Record
+    from runner.tracking.records.mlflow_record import stored_run
 
     experiment = job.experiment
     if job not in (plan.jobs[position] for position in plan.asked):
@@ -97,9 +97,10 @@ def _log_model(
         experiment = with_data_from(experiment, None, allowed_folders(here))
     prepared = prepared_unchanged(experiment, job.data_digest)
     shapes = parameter_shapes(require_fit(experiment, prepared).layer_sizes)
-    weights, findings = Original.read(original_of(store, job_run_id)).weights(shapes)
-    if findings:
-        raise RecordError(findings[0])
+    record = Record.read(stored_run(store, job_run_id))
+    weights = record.weights(shapes)
+    if record.edits:
+        raise RecordError(f"{record.edits[0]}.")
     store.log_model(run, prepared, weights, experiment.model.activation)
 
 

@@ -7,12 +7,12 @@ its store is.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.config import Experiment, to_plain
-from runner.jobs.plan import Plan, PlannedJob, differences, run_name
+from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, run_name
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
 from runner.system.errors import ConfigError, MissingError
 from runner.training.outcome import Outcome
@@ -75,6 +75,44 @@ def sweep_state(store: Store, plan: Plan) -> SweepState:
     return SweepState(sweep, recorded, done)
 
 
+def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
+    """Return what became of the jobs of a sweep, each labelled by what varies among all of them.
+
+    Parameters
+    ----------
+    jobs : sequence of RecordedJob
+        In the order of their start. Of several with equal settings, whose data were others or could
+        not be read, the latest counts.
+    """
+    latest: dict[object, RecordedJob] = {}
+    for job in jobs:
+        settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_OF_A_JOB)}
+        latest[frozenset(settings.items()) or job.key] = job
+    jobs = list(latest.values())
+    if len(jobs) < 2 or not all(job.choices for job in jobs):
+        return [job.outcome for job in jobs]
+    varied = differences([_nested(job.params) for job in jobs], [job.choices for job in jobs])
+    return [
+        replace(job.outcome, varied=settings) for job, settings in zip(jobs, varied, strict=True)
+    ]
+
+
+def _nested(params: Mapping[str, str]) -> dict[str, Any]:
+    """Put MLflow's params back into the sections of a config."""
+    config: dict[str, Any] = {}
+    for key, text in params.items():
+        section, _, name = key.partition(".")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        if name:
+            config.setdefault(section, {})[name] = value
+        else:
+            config[key] = value
+    return config
+
+
 def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
     """Return the plan of a whole sweep: what this command asks for, and what earlier ones did.
 
@@ -119,10 +157,10 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
 
 def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
     """Return the plan on a sweep's run; nothing where it was stopped before it had one."""
-    from runner.tracking.records.mlflow_record import original_of
+    from runner.tracking.records.mlflow_record import stored_run
 
     try:
-        content = original_of(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}", _PLAN_LIMIT)
+        content = stored_run(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}", _PLAN_LIMIT)
     except MissingError:
         return ""
     return content.decode(errors="replace")

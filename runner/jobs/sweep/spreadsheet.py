@@ -1,7 +1,4 @@
-"""All outcomes as a table, and as comma-separated values for a spreadsheet or a script.
-
-It must not know where the rows go.
-"""
+"""All outcomes as a table, and as comma-separated values for a spreadsheet or a script."""
 
 from __future__ import annotations
 

@@ -25,13 +25,7 @@ from runner.system.signals import held
 from runner.system.text import without_passwords
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared
-from runner.training.run_files import (
-    DIGESTS,
-    METRICS_DIGEST,
-    metrics_of,
-    metrics_sha256,
-    write_run_files,
-)
+from runner.training.run_files import RECORD, metrics_of, record_digests, write_run_files
 from runner.training.train import Result
 from softnet import Network
 
@@ -64,14 +58,9 @@ def begin_run(
     """
     tags = {
         "runner.kind": "run",
-        "runner.key": job.key,
-        "runner.schema": str(SCHEMA),
+        **_identity_tags(job),
         "runner.varied": json.dumps(dict(job.varied)),
         "runner.choices": json.dumps(dict(job.choices)),
-        "runner.data_digest": job.data_digest,
-        "runner.split_digest": job.split_digest,
-        "runner.environment": environment_digest(),
-        "runner.code": code_digest(),
     }
     if task.sweep_id is not None:
         tags["runner.sweep"] = task.sweep_id
@@ -80,6 +69,18 @@ def begin_run(
     more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
     params = to_plain(task.planned(job).experiment)
     return store.start_run(job.name, params, tags, job.parent_run_id, started_s, **more)
+
+
+def _identity_tags(job: TaskJob | PlannedJob) -> dict[str, str]:
+    """Return the tags that say what is run, on which rows and with which code."""
+    return {
+        "runner.schema": str(SCHEMA),
+        "runner.key": job.key,
+        "runner.data_digest": job.data_digest,
+        "runner.split_digest": job.split_digest,
+        "runner.environment": environment_digest(),
+        "runner.code": code_digest(),
+    }
 
 
 def end_run(
@@ -114,11 +115,12 @@ def end_run(
     experiment = job.experiment
     for step, metrics in result.last_entries:
         run.log_metrics(step, metrics, result.ended_s)
-    run.set_tags({"runner.weights_sha256": result.weights_sha256})
+    tags = {"runner.weights_sha256": result.weights_sha256}
+    run.set_tags(tags)
     run.log_datasets(prepared.dataset, prepared.split)
     with_pictures = with_pictures and not result.failure
     with scratch_folder() as folder:
-        digests = write_run_files(folder, experiment, prepared, result.weights)
+        files = write_run_files(folder, experiment, prepared, result.weights)
         if with_pictures:
             from runner.figures import draw
 
@@ -128,9 +130,10 @@ def end_run(
         run.log_folder(folder)
         if with_pictures:
             store.log_model(run, prepared, result.weights, experiment.model.activation)
-    # Whoever finds these knows that all of it is there, however the run has ended.
-    found = {DIGESTS: json.dumps(digests), METRICS_DIGEST: metrics_sha256(metrics_of(result))}
-    run.set_tags(found | dict(last_tags))
+    # A run with this tag has left all its files, however it ends.
+    facts = files | _identity_tags(job) | tags
+    digests = record_digests(facts, metrics_of(result), result.failure)
+    run.set_tags({RECORD: digests, **last_tags})
     if result.failure:
         run.fail(result.failure, result.ended_s)
     else:

@@ -31,13 +31,12 @@ ANSWER_WITHIN_S = 8.0
 
 @dataclass(frozen=True)
 class Address:
-    """The store that runs are recorded in.
+    """The address of a store.
 
     Parameters
     ----------
     uri : str
-        For MLflow; a SQLite path in it is absolute. It may hold a password: `shown` is for
-        messages.
+        For MLflow; it may hold a password, so messages use `shown`.
     origin : str
         The setting that names it: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
     database : Path or None
@@ -71,18 +70,13 @@ def experiment_link(server: str, experiment_id: str) -> str:
 
 
 def resolve(uri: str | None) -> Address:
-    """Return the address of a store.
+    """Return the address of a store, or raise `ConfigError` if MLflow cannot use it.
 
     Parameters
     ----------
     uri : str or None
         The config's ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, and where that is not
-        set either, the embedded SQLite database under the outputs folder.
-
-    Raises
-    ------
-    ConfigError
-        If the URI is not of a form that MLflow can use.
+        set either, the embedded SQLite database in the outputs folder.
     """
     if uri is not None:
         return _parse(uri, "tracking.uri")
@@ -161,19 +155,8 @@ def check_answers(address: Address) -> None:
 def request(server: str, path: str, body: bytes | None = None) -> AbstractContextManager[IO[bytes]]:
     """Open a server's answer to a request that carries no password and follows no redirect.
 
-    Parameters
-    ----------
-    server : str
-        Of a checked scheme, http or https.
-    path : str
-        Below it.
-    body : bytes or None
-        JSON to be posted; None makes a GET request.
-
-    Raises
-    ------
-    OSError, http.client.HTTPException
-        If there is no answer, or a refusal.
+    The request posts `body`, which is JSON, or gets where that is None. Without an answer, or for a
+    refusal, OSError or http.client.HTTPException is raised.
     """
     parts = urlsplit(server)
     # Without "user:password@", which urllib takes for a part of the host's name.

@@ -29,8 +29,8 @@ _CHUNK_BYTES = 1 << 16
 def send_folder(client: MlflowClient, folder: Path, uri: str, under: str | None = None) -> None:
     """Copy the files of a folder to an artifact location.
 
-    The client's own call does the same after reading the whole run again to find the location: a
-    sixth of the cost of recording a run.
+    The client's own call would read the whole run again to find the location: a sixth of the cost
+    of recording a run.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -43,17 +43,8 @@ def send_folder(client: MlflowClient, folder: Path, uri: str, under: str | None 
 class ArtifactGuard:
     """Decides whether artifacts of an experiment may go where its store says.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Connected to the store.
-    address : Address
-        Of the store.
-    experiment : str
-        The experiment's name, for messages.
-    is_trusted : bool
-        Whether the person chose the store to record in. Any location is then allowed; else only
-        folders below the database or MLflow's default, and the tracking server itself.
+    A store that is trusted, since the person chose it to record in, may name any location; another
+    one only folders beside its database or below MLflow's default, or the tracking server itself.
     """
 
     def __init__(
@@ -130,20 +121,7 @@ def local_folder(uri: str) -> Path | None:
 
 
 def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
-    """Return the content of one artifact.
-
-    Parameters
-    ----------
-    client : MlflowClient
-        Connected to the store.
-    address : Address
-        Of the store.
-    run : mlflow.entities.Run
-        Whose artifact it is.
-    name : str
-        A path among the artifacts that this program knows.
-    limit : int
-        The most bytes that it may have.
+    """Return the content of one artifact of a run, of at most `limit` bytes.
 
     Raises
     ------

@@ -31,20 +31,10 @@ def write_batch(
     *,
     is_first: bool,
 ) -> None:
-    """Write metrics, params and tags of a run.
+    """Write metrics, in the order of their measurement, params and tags of a run.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Of the run's store.
-    run_id : str
-        The run.
-    metrics : sequence of (str, float, int, int)
-        In the order in which they were measured, with names that MLflow accepts.
-    params, tags : mapping of str to str
-        With names and values that MLflow accepts.
-    is_first : bool
-        Whether the run is known to have neither metrics nor params, and none of these tags.
+    Names and values have to be legal. With `is_first` the run is known to have neither metrics nor
+    params, and none of these tags.
     """
     if is_first and _is_tested(client):
         _write_rows(client, run_id, metrics, params, tags)

@@ -56,10 +56,7 @@ def store_of(client: MlflowClient) -> Any:  # noqa: ANN401  (MLflow has no annot
 def store_errors(location: str | Path) -> Iterator[None]:
     """Turn what MLflow, its database or the disk raise into a `StoreError` of one line.
 
-    Parameters
-    ----------
-    location : str or Path
-        The store's URI, or the file in question; its password is left out of the message.
+    `location`, the store's URI or the file in question, is named without its password.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

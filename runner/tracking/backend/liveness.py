@@ -19,13 +19,7 @@ from typing import BinaryIO
 
 
 def is_gone(process: str) -> bool:
-    """Tell whether a process was one of this host and has ended; where in doubt, it has not.
-
-    Parameters
-    ----------
-    process : str
-        As the tag ``runner.process`` names it.
-    """
+    """Tell whether the process of a tag ``runner.process`` ran on this host and has ended."""
     host, _, number = process.rpartition("-")[0].rpartition("-")
     if host != _host() or not number.isdecimal():
         return False
@@ -43,12 +37,9 @@ def _host() -> str:
 
 
 class Presence:
-    """A file that stays locked for as long as this process lives.
+    """A file beside the database that stays locked for as long as this process lives.
 
-    Parameters
-    ----------
-    database : Path or None
-        The SQLite file that the runs are in; None, for a server, gives a name and no file.
+    Without a database, for a server, there is a name and no file.
 
     Attributes
     ----------

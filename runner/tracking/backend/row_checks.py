@@ -15,12 +15,7 @@ from runner.tracking.backend.client import store_errors
 def in_record(label: str, uri: str) -> Iterator[None]:
     """Turn what MLflow raises about a row that it cannot read into a `RecordError`.
 
-    Parameters
-    ----------
-    label : str
-        The run, for messages.
-    uri : str
-        Of the store; its other failures become a `StoreError`.
+    `label` names the run in the message; other failures of the store become a `StoreError`.
     """
     with store_errors(uri):
         from mlflow.exceptions import MlflowException
@@ -39,13 +34,7 @@ def in_record(label: str, uri: str) -> Iterator[None]:
 
 
 def tags_of(tags: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the tags of a run.
-
-    Raises
-    ------
-    RecordError
-        If one of ours is not text.
-    """
+    """Return the tags of a run, or raise `RecordError` if one of ours is not text."""
     texts = texts_of(tags)
     for name in tags.keys() - texts.keys():
         if isinstance(name, str) and name.startswith("runner."):
@@ -72,13 +61,7 @@ def numbers_of(values: Mapping[Any, Any]) -> dict[str, float]:
 
 
 def metric_of(name: object, step: object, value: object) -> tuple[str, int, float]:
-    """Return the name, step and value of a metric.
-
-    Raises
-    ------
-    RecordError
-        If the name is no text, the step no whole number, or the value no number.
-    """
+    """Return the name, step and value of a metric, or raise `RecordError`."""
     if not isinstance(name, str):
         raise RecordError(f"metrics: must have names that are text, got {shorten(name)}.")
     if not isinstance(step, int) or isinstance(step, bool):

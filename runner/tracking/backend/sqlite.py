@@ -40,20 +40,8 @@ def ensure(database: Path, artifacts: Path) -> None:
 
     Safe when many processes do it at once; a kill at any instant leaves nothing or a whole
     database. One that exists keeps its journal mode, since its owner may share it with other
-    machines, or copy it as a single file while it is in use.
-
-    Parameters
-    ----------
-    database : Path
-        The SQLite file.
-    artifacts : Path
-        Where artifacts go of an experiment that names no location of its own.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged, not a database, of another MLflow version, locked, or cannot be
-        written.
+    machines, or copy it as a single file while it is in use. `artifacts` is the folder for
+    experiments that name no location of their own.
     """
     if not database.exists():
         try:
@@ -80,14 +68,7 @@ def require_writable(database: Path) -> None:
 
 
 def reading_uri(database: Path) -> str:
-    """Return the URI with which SQLAlchemy reads a read-only database.
-
-    Raises
-    ------
-    StoreError
-        If this MLflow cannot use it, or a log beside it holds changes, which SQLite could read
-        only where it can write.
-    """
+    """Return the URI with which SQLAlchemy reads a read-only database that has no log."""
     log = Path(f"{database}-wal")
     if log.exists() and log.stat().st_size > 0:
         raise StoreError(
@@ -247,10 +228,8 @@ def tune(engine: Engine) -> None:
 def _flush_rarely(connection: sqlite3.Connection, _record: object) -> None:
     """Flush a write-ahead log when it goes into the database, not at each commit.
 
-    However a process ends, what it has committed stays. Only a power cut can take commits away:
-    the latest ones, all from some moment on, so that a run that is still FINISHED has everything
-    that was committed before. Without a log each commit has to be flushed, or the database itself
-    could break.
+    However a process ends, its commits stay. A power cut may take the latest ones, all from some
+    moment on; without a log it could break the database, so there each commit is flushed.
     """
     if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -18,7 +18,7 @@ from runner.jobs.session import Request
 from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import Task, make_task
 from runner.tracking import Store, address_of, open_store
-from runner.tracking.records.mlflow_record import original_of
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.outcome import Outcome
 
 CONFIG: dict[str, Any] = {
@@ -96,6 +96,6 @@ def outcomes(events: Iterable[WorkerEvent]) -> dict[int, Outcome]:
 
 def weights_of(store: Store, run_id: str) -> dict[str, NDArray[Any]]:
     """Return the parameters that a run left, as NumPy reads them."""
-    content = original_of(store, run_id).read("weights.npz", 1 << 20)
+    content = stored_run(store, run_id).read("weights.npz", 1 << 20)
     with np.load(io.BytesIO(content)) as archive:
         return dict(archive)

@@ -8,6 +8,7 @@ import pytest
 
 from runner.system.errors import ConfigError, DataError
 from runner.training.prepare import Preparer, prepare, require_fit
+from softnet import mlp
 from tests.runner.jobs.planned import experiment
 
 
@@ -28,7 +29,7 @@ def test_scaling_is_fitted_on_the_training_rows_alone() -> None:
 
 def test_what_fits_is_returned_in_numbers() -> None:
     settings = require_fit(one := experiment(), prepare(one))
-    assert settings.layer_sizes == (2, 5, 2)
+    assert settings.network == mlp([2, 5, 2], "tanh")
     assert (settings.n_steps, settings.batch_size, settings.evaluate_every) == (60, 7, 5)
 
 

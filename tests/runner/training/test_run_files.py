@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.config import to_yaml
+from runner.config import to_json, to_yaml
 from runner.system.environment import environment
 from runner.training.prepare import prepare
 from runner.training.preprocessing import Preprocessing
@@ -21,6 +21,7 @@ def test_files_hold_what_was_asked_where_it_ran_and_what_it_left(tmp_path: Path)
     (result,) = train(prepared, [asked])
     digests = write_run_files(tmp_path, asked, prepared, result.weights)
 
+    assert (tmp_path / "config.json").read_text() == to_json(asked)
     assert (tmp_path / "config.yaml").read_text() == to_yaml(asked)
     assert json.loads((tmp_path / "environment.json").read_text()) == environment()
     settings = json.loads((tmp_path / "model.json").read_text())

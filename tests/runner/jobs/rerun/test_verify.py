@@ -23,7 +23,7 @@ def opened(store: Path) -> Store:
 @pytest.fixture
 def reference(opened: Store) -> Reference:
     """A run in a store, as a worker of another process is told of it."""
-    (outcome,) = outcomes(work(opened, plan({}), (0,), alone=True)).values()
+    (outcome,) = outcomes(work(opened, plan({}), (0,), is_alone=True)).values()
     return pickle.loads(pickle.dumps(Reference(outcome.run_id, opened.address.uri)))  # noqa: S301  (our own bytes)
 
 

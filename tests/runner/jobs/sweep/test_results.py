@@ -134,7 +134,7 @@ def test_weights_that_were_swapped_are_no_model_of_the_sweep(opened: Store, tmp_
     assert run.outputs is None or not run.outputs.model_outputs
     (note,) = events
     assert isinstance(note, Noted)
-    assert note.text.startswith("The sweep's run has no model of the best job: weights.npz: ")
+    assert note.text.startswith("The sweep's run has no model of the best job: weights: was edited")
 
 
 def test_the_data_of_an_earlier_job_are_read_from_allowed_folders_alone(

@@ -89,7 +89,9 @@ def test_a_finished_run_has_its_config_metrics_weights_and_digests(opened: Store
     run = only(opened)
     assert run.info.status == outcome.status == "FINISHED"
     assert run.info.run_id == outcome.run_id
-    assert artifacts(opened) == {"config.yaml", "environment.json", "model.json", "weights.npz"}
+    assert artifacts(opened) == {
+        *("config.json", "config.yaml", "environment.json", "model.json", "weights.npz")
+    }
     assert {"train/loss", "val/accuracy", "test/accuracy"} <= set(run.data.metrics)
     assert run.data.metrics == outcome.metrics
     history = opened.client.get_metric_history(run.info.run_id, "val/loss")
@@ -102,7 +104,8 @@ def test_a_finished_run_has_its_config_metrics_weights_and_digests(opened: Store
         "data_digest",
         "split_digest",
         "weights_sha256",
-        "files_sha256",
+        "schema",
+        "record",
     ):
         assert f"runner.{tag}" in run.data.tags
     assert {tag.value for each in run.inputs.dataset_inputs for tag in each.tags} == {

@@ -78,20 +78,6 @@ def test_a_wrong_database_is_named_and_never_overwritten(
     assert [path.name for path in database.parent.iterdir()] == [database.name]
 
 
-def test_a_whole_database_is_left_alone(database: Path) -> None:
-    before = database.read_bytes()
-    ensure(database, database.parent / "artifacts")
-    assert database.read_bytes() == before
-
-
-@pytest.mark.parametrize("folder", ["a b", "50%25", "a#b", "Größe", "it's"])
-def test_folders_may_have_odd_names(tmp_path: Path, migrated_database: Path, folder: str) -> None:
-    database = tmp_path / folder / "mlflow.db"
-    database.parent.mkdir()
-    shutil.copy(migrated_database, database)
-    ensure(database, database.parent / "artifacts")
-
-
 LOCK = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1])
@@ -208,12 +194,6 @@ def test_a_read_only_database_with_changes_in_a_log_is_refused(database: Path) -
     Path(f"{database}-wal").write_bytes(b"changes")
     with pytest.raises(StoreError, match=r"its latest changes are in mlflow\.db-wal"):
         sqlite.reading_uri(database)
-
-
-def test_a_database_that_can_be_written_is_not_read_only(database: Path) -> None:
-    assert not sqlite.is_read_only(database)
-    assert not sqlite.is_read_only(database.with_name("missing.db"))
-    sqlite.require_writable(database)
 
 
 MOUNTS = """\
