@@ -72,6 +72,11 @@ class Accuracy(Metric):
         right: NDArray[Any] = np.argmax(outputs, axis=-1) == y
         return right
 
+    def total(self, values: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+        # The mean as well: counting takes less time than converting.
+        shares: NDArray[np.float64] = np.divide(np.count_nonzero(values, axis=-1), len(y))
+        return shares
+
 
 METRICS: dict[str, type[Metric]] = {"loss": MeanLoss, "accuracy": Accuracy}
 

@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from runner.config.fingerprint import (
         SCHEMA,
         configuration_key,
-        fingerprint,
         fingerprint_of,
+        job_key,
         read_recorded,
     )
     from runner.config.plain import (
         as_override_text,
         flatten,
-        from_json,
         to_json,
         to_plain,
         to_yaml,
@@ -44,8 +43,6 @@ else:
         if name in __all__:
             for module in ("schema", "data", "fingerprint", "plain", "rules"):
                 members = vars(import_module(f"{__name__}.{module}"))
-                # Importing a module binds its name, which may be that of a function, too.
-                globals().update({module: members[module]} if module in members else {})
                 if name in members:
                     return globals().setdefault(name, members[name])
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -66,10 +63,9 @@ __all__ = [
     "TutorialData",
     "as_override_text",
     "configuration_key",
-    "fingerprint",
     "fingerprint_of",
     "flatten",
-    "from_json",
+    "job_key",
     "read_recorded",
     "to_json",
     "to_plain",

@@ -30,7 +30,7 @@ ADDED: dict[int, dict[str, Any]] = {}
 _UNDECISIVE = ("name", "tracking", "sweep")
 
 
-def fingerprint(experiment: Experiment, data_digest: str) -> str:
+def job_key(experiment: Experiment, data_digest: str) -> str:
     """Return the key of a run: the same for all runs that must give the same result.
 
     Parameters
@@ -61,7 +61,7 @@ def fingerprint_of(plain: Mapping[str, Any], data_digest: str) -> str:
 
 def configuration_key(experiment: Experiment, data_digest: str) -> str:
     """Return the key of a configuration: that of its runs, whatever their seeds."""
-    return fingerprint(experiment.model_copy(update={"seed": 0}), data_digest)
+    return job_key(experiment.model_copy(update={"seed": 0}), data_digest)
 
 
 def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:

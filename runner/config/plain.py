@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from runner.system.errors import ConfigError
 from runner.system.text import without_passwords
 
 if TYPE_CHECKING:
@@ -27,25 +26,19 @@ def to_plain(experiment: Experiment) -> dict[str, Any]:
     return plain
 
 
-def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a config by their dotted keys, in the config's order.
-
-    Lists and empty groups are values.
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the settings of a config by their dotted keys; lists and empty groups are values.
 
     Examples
     --------
     >>> flatten({"seed": 0, "model": {"hidden_layer_sizes": [8], "activation": "relu"}})
     {'seed': 0, 'model.hidden_layer_sizes': [8], 'model.activation': 'relu'}
     """
-    return dict(_settings(config, ""))
-
-
-def _settings(config: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    flat: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+        is_group = isinstance(value, Mapping) and value
+        flat |= flatten(value, f"{prefix}{key}.") if is_group else {f"{prefix}{key}": value}
+    return flat
 
 
 def as_override_text(value: object) -> str:
@@ -61,7 +54,7 @@ def as_override_text(value: object) -> str:
             return "null"
         case bool():
             return str(value).lower()
-        case list() | tuple():
+        case list():
             return f"[{','.join(map(as_override_text, value))}]"
         case dict():
             pairs = (f"{key}:{as_override_text(item)}" for key, item in value.items())
@@ -72,36 +65,6 @@ def as_override_text(value: object) -> str:
 def to_json(experiment: Experiment) -> str:
     """Return `to_plain` as JSON, from which the run can be repeated."""
     return json.dumps(to_plain(experiment), indent=2, allow_nan=False) + "\n"
-
-
-def from_json(text: str) -> dict[str, Any]:
-    """Read plain values that `to_json` has written.
-
-    Raises
-    ------
-    ConfigError
-        If it is not strict JSON (which has no NaN and no key twice), or no object.
-    """
-    try:
-        values = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError.plain(f"the config: must be JSON, got a fault: {error}.") from None
-    if not isinstance(values, dict):
-        raise ConfigError("the config", "a group of settings", values)
-    return values
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            raise ValueError(f"the key {key!r} again")
-        values[key] = value
-    return values
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text}, which is no number of JSON")
 
 
 def to_yaml(experiment: Experiment) -> str:
@@ -115,18 +78,13 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
     """YAML's own, in C where it is there, with quotes around text that looks like a number."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        style = "'" if _looks_like_a_number(text) else None
+        try:
+            float(text.replace("_", ""))
+            style = "'"  # PyYAML takes 1e-3 for text, and Hydra for a number
+        except ValueError:
+            style = None
         node: yaml.ScalarNode = self.represent_scalar("tag:yaml.org,2002:str", text, style)
         return node
-
-
-def _looks_like_a_number(text: str) -> bool:
-    # PyYAML takes 1e-3 for text, and Hydra for a number.
-    try:
-        float(text.replace("_", ""))
-    except ValueError:
-        return False
-    return True
 
 
 _Dumper.add_representer(str, _Dumper.represent_text)

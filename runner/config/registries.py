@@ -10,17 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from operator import or_
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    Generic,
-    Literal,
-    Self,
-    TypeVar,
-    cast,
-    get_type_hints,
-)
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast, get_type_hints
 
 from pydantic import Discriminator, create_model, model_validator
 
@@ -52,16 +42,9 @@ class NamedSettings(Settings[T]):
 
 
 def schema_of(target: type, name: str | None = None, **annotations: object) -> Any:  # noqa: ANN401  (made here)
-    """Make the schema of a settings class.
+    """Make the schema of a dataclass that checks its values.
 
-    Parameters
-    ----------
-    target : type
-        A dataclass that checks its values.
-    name : str, optional
-        The name it goes by in its registry, a key of its own in the schema.
-    **annotations : annotation
-        What takes the place of a field's own type.
+    Its `name` in a registry is a key of its own; `annotations` take the place of fields' types.
     """
     types = get_type_hints(target, include_extras=True) | annotations
     fields: dict[str, Any] = {} if name is None else {"name": (Literal[name], ...)}
@@ -78,7 +61,7 @@ def schema_of(target: type, name: str | None = None, **annotations: object) -> A
 def section_of(registry: Mapping[str, type]) -> Any:  # noqa: ANN401  (a type that is made here)
     """Make the schema of one entry of a registry: the key ``name`` says which.
 
-    Each entry is a dataclass of settings, or has one, ``Settings``.
+    Each entry is a dataclass of settings, or has one named ``Settings``.
     """
     schemas = [schema_of(getattr(kind, "Settings", kind), name) for name, kind in registry.items()]
     if len(schemas) == 1:

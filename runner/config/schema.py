@@ -132,7 +132,6 @@ class Experiment(Section):
     >>> experiment = Experiment.from_dict(
     ...     {
     ...         "name": "flowers",
-    ...         "seed": 0,
     ...         "data": {"name": "iris", "scaling": "standardize"},
     ...         "split": {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2},
     ...         "model": {"hidden_layer_sizes": [8]},
@@ -141,9 +140,8 @@ class Experiment(Section):
     ...         "training": {"epochs": 20, "batch_size": 32},
     ...     }
     ... )
-    >>> experiment.optimizer.settings()
-    Adam.Settings(learning_rate=0.01, weight_decay=0.0, clip_norm=None, beta1=0.9, beta2=0.999, \
-epsilon=1e-08)
+    >>> experiment.optimizer.settings().beta1
+    0.9
     """
 
     name: Text

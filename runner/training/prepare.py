@@ -109,18 +109,6 @@ def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
     return last
 
 
-class Preparer:
-    """`prepared` and `prepared_unchanged` as an object."""
-
-    def __call__(self, experiment: Experiment) -> Prepared:
-        """Return the prepared data of an experiment."""
-        return prepared(experiment)
-
-    def unchanged(self, experiment: Experiment, digest: str) -> Prepared:
-        """Return the prepared data of an experiment that was planned with data of this digest."""
-        return prepared_unchanged(experiment, digest)
-
-
 def _stamp(experiment: Experiment) -> object:
     """Return what changes when somebody writes to the file that the data are read from."""
     if experiment.data.name != "file":
@@ -141,13 +129,10 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
         If a batch is larger than the training set, the warm-up longer than the training, or the
         network larger than the memory: said before anything of it is allocated.
     """
-    n_train = len(prepared.split.train)
-    if experiment.training.batch_size > n_train:
-        raise ConfigError(
-            "training.batch_size",
-            f"at most {n_train}, the number of training rows",
-            experiment.training.batch_size,
-        )
+    n_train, batch_size = len(prepared.split.train), experiment.training.batch_size
+    if batch_size > n_train:
+        rule = f"at most {n_train}, the number of training rows"
+        raise ConfigError("training.batch_size", rule, batch_size)
     n_classes = len(prepared.dataset.class_names)
     settings = stack_settings(experiment, prepared.X.shape[1], n_classes, n_train)
     warmup_steps = experiment.schedule.settings().warmup_steps

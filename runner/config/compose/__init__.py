@@ -50,19 +50,13 @@ def compose(
     help_template : str
         What ``--help`` shows, with Hydra's placeholders.
     on_sweep : callable
-        Is told how many jobs a sweep has, before they are composed.
+        Called with the number of jobs of a sweep before they are composed.
 
     Returns
     -------
     list of Job or None
-        None where Hydra was asked to show something (``--cfg``, ``--info``, ...), and has.
-
-    Raises
-    ------
-    ConfigError, CommandError
-        If there is no such config, or no such command line.
-    SystemExit
-        After ``--help`` and its like.
+        None where Hydra was asked to show something (``--cfg``, ``--info``, ...), and has;
+        ``--help`` and its like raise `SystemExit`.
     """
     flags = _parse(arguments)
     # Whoever sets it wants to see Hydra's traceback, and not what is made of it here.

@@ -36,8 +36,8 @@ from runner.system.paths import config_folder
 _MOST_LINES = 3
 # Lines of OmegaConf and Hydra that do not help a person.
 _NOISE = ("full_key:", "object_type=", "reference_type=", "See https://", "Error parsing override")
-# A range or a glob among the choices of an override, where Hydra takes single values alone.
-_MIXTURE = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(")
+# A range or a glob among the choices of an override, or an interval: Hydra sweeps over neither.
+_NO_SWEEP = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(|interval\(")
 
 
 def explain(error: Exception, overrides: Sequence[str]) -> RunnerError:
@@ -45,18 +45,17 @@ def explain(error: Exception, overrides: Sequence[str]) -> RunnerError:
     if isinstance(error, RunnerError):
         return error
     for text in overrides:
-        if _MIXTURE.search(text) and "Unexpected type" in str(error):
+        key, _, value = text.partition("=")
+        if _NO_SWEEP.search(value) and re.search(r"Unexpected type|not support sweep", str(error)):
             return CommandError(
-                f"{text}: must be one range, one glob, or choices of plain values (a,b,c), "
-                "got a mixture."
+                f"{key}: must be choices of plain values (0.1,0.2), one range (range(0,10)) or "
+                f"one glob (glob(*)), got {value}."
             )
         if found := re.match(r"hydra\.(launcher|sweeper)=(\w+)$", text):
             return CommandError(f"{text}: must be hydra/{found[1]}={found[2]}, with a slash.")
     for kind, translate in _TRANSLATIONS:
         if isinstance(error, kind):
             return translate(error)
-    if "does not support sweep type" in str(error):
-        return _endless(overrides)
     return _not_an_option(overrides) or CommandError(
         _useful_lines(str(error))
         or f"Hydra: {type(error).__name__}. HYDRA_FULL_ERROR=1 shows where."
@@ -169,16 +168,6 @@ def _several_values(found: re.Match[str]) -> RunnerError:
     )
 
 
-def _endless(overrides: Sequence[str]) -> RunnerError:
-    """Explain ``interval(0, 1)``, the one form of Hydra's grammar that has no end of values."""
-    override = next((text for text in overrides if "interval(" in text), "the sweep=interval(...)")
-    key, _, value = override.partition("=")
-    return CommandError(
-        f"{key}: must be a choice (0.1,0.2), a range (range(0,10)) or a glob (glob(*)), "
-        f"got {value}, which has no end of values."
-    )
-
-
 def _not_an_option(overrides: Sequence[str]) -> RunnerError | None:
     """Find the group that was set to a number, true or null: Hydra does not say which."""
     for override in overrides:
@@ -206,26 +195,10 @@ def _missing_config(error: MissingConfigException) -> RunnerError:
     return ConfigError.plain(_useful_lines(str(error)))
 
 
-def _chosen_twice(found: re.Match[str]) -> RunnerError:
-    group = found[1]
-    return ConfigError.plain(
-        f"{group}: must be chosen once, got a second choice; write {group}=... without '+' "
-        f"(in a file: - override /{group}: ...)."
-    )
-
-
 def _no_group(found: re.Match[str]) -> RunnerError:
     groups = _groups()
     rule = f"one of the groups {', '.join(groups)}"
     return ConfigError(found[1], rule, found[1], nearest(found[1], groups))
-
-
-def _no_mapping(found: re.Match[str]) -> RunnerError:
-    return ConfigError.plain(f"{found[1]}.yaml: must hold settings (key: value), got a list.")
-
-
-def _callbacks(_: object) -> RunnerError:
-    return ConfigError.plain("hydra.callbacks: must be left out: a config names no Python object.")
 
 
 # Settings.
@@ -237,9 +210,9 @@ def _composition(error: ConfigCompositionException) -> RunnerError:
             return _unknown_key(cause)
         case OmegaConfBaseException() as cause:
             return _setting(cause)
-    for pattern, translate in _COMPOSITIONS:
+    for pattern, message in _COMPOSITIONS.items():
         if found := re.search(pattern, str(error)):
-            return translate(found)
+            return message(found) if callable(message) else ConfigError.plain(found.expand(message))
     return ConfigError.plain(_useful_lines(str(error)))
 
 
@@ -257,7 +230,7 @@ def _unknown_key(error: OmegaConfBaseException) -> RunnerError:
 def _setting(error: OmegaConfBaseException) -> RunnerError:
     key = error.full_key or str(error.key)
     if key.startswith("hydra.callbacks"):
-        return _callbacks(error)
+        return ConfigError.plain(_NO_CALLBACKS)
     got = error.value
     if got is None and error.child_node is not None:
         got = error.child_node._value()  # noqa: SLF001  (what is written there, unresolved)
@@ -279,13 +252,19 @@ def _setting(error: OmegaConfBaseException) -> RunnerError:
     return ConfigError(key, rule, got)
 
 
-_COMPOSITIONS: tuple[tuple[str, Callable[[re.Match[str]], RunnerError]], ...] = (
-    (r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", _several_values),
-    (r"Multiple values for ([\w/]+)", _chosen_twice),
-    (r"Could not override '([\w/]+)'\. No match in the defaults", _no_group),
-    (r"In '(.+)': .*\n?.*Cannot merge DictConfig with ListConfig", _no_mapping),
-    (r"full_key: hydra\.callbacks", _callbacks),
-)
+_NO_CALLBACKS = "hydra.callbacks: must be left out: a config names no Python object."
+_COMPOSITIONS: dict[str, str | Callable[[re.Match[str]], RunnerError]] = {
+    r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'": _several_values,
+    r"Could not override '([\w/]+)'\. No match in the defaults": _no_group,
+    r"Multiple values for ([\w/]+)": (
+        r"\1: must be chosen once, got a second choice; write \1=... without '+' "
+        r"(in a file: - override /\1: ...)."
+    ),
+    r"In '(.+)': .*\n?.*Cannot merge DictConfig with ListConfig": (
+        r"\1.yaml: must hold settings (key: value), got a list."
+    ),
+    r"full_key: hydra\.callbacks": _NO_CALLBACKS,
+}
 _TRANSLATIONS: tuple[tuple[type[Exception], Callable[..., RunnerError]], ...] = (
     (yaml.YAMLError, _yaml),
     (UnicodeDecodeError, _no_text),

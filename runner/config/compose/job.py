@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from runner.config.compose.hydra_errors import check_files
-from runner.config.compose.overrides import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +22,9 @@ class Job:
         Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in
         them, so it is not to be changed.
     overrides : tuple of str
-        What the command line changed, ``key=value``, as typed for this job, text without quotes:
-        only for messages that name a job.
+        What the command line changed, ``key=value``, as it was typed for this job.
     choices : mapping of str to str
-        The option that was chosen of each config group, such as ``{"optimizer": "adam"}``. Jobs
-        share it too.
+        The option that was chosen of each config group, such as ``{"optimizer": "adam"}``.
     """
 
     config: dict[str, Any]
@@ -42,17 +38,12 @@ def job_of(config: DictConfig) -> Job:
     check_files(settings.runtime)
     # As they were typed: iterating over them would resolve what interpolates.
     typed = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
-    overrides = OverridesParser.create().parse_overrides(cast("list[str]", typed))
-    return Job(resolved(config), tuple(map(told, overrides)), _choices(settings.runtime.choices))
-
-
-def _choices(choices: Mapping[str, Any]) -> dict[str, str]:
-    """Return the chosen options of all groups but Hydra's own; several of one group with commas."""
-    return {
+    choices = {
         group: chosen if isinstance(chosen, str) else ",".join(map(str, chosen))
-        for group, chosen in choices.items()
+        for group, chosen in settings.runtime.choices.items()
         if not group.startswith("hydra/") and chosen is not None
     }
+    return Job(resolved(config), tuple(cast("list[str]", typed)), choices)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

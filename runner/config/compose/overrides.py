@@ -57,13 +57,6 @@ class Reader:
         return replace(similar, _value=parsed, value_type=ValueType.ELEMENT, input_line=text)
 
 
-def told(override: Override) -> str:
-    """Return an override as it was typed, a text without its quotes and escapes."""
-    typed, value = override.input_line or "", override.value()
-    key, _, _ = typed.partition("=")
-    return f"{key}={value}" if isinstance(value, str) and "=" in typed else typed
-
-
 def path(override: Override) -> list[str]:
     """Return the names that lead to the setting of an override."""
     return override.key_or_group.split(".")

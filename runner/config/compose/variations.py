@@ -17,7 +17,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf, SCMode
 
 from runner.config.compose.job import Job, resolved
-from runner.config.compose.overrides import Reader, overlap, path, sets_plain_value, told
+from runner.config.compose.overrides import Reader, overlap, path, sets_plain_value
 
 # References to what is the same in all jobs of a sweep.
 _CONSTANT = re.compile(r"\$\{(?:now|oc\.env|runner_scratch|shipped):[^{}]*\}")
@@ -41,7 +41,7 @@ class Variations:
             config = template.config_with(list(filter(self._is_value, overrides)))
         except Exception:  # noqa: BLE001  (Hydra, asked next, says what is wrong)
             return None
-        mine = tuple(told(o) for o in overrides if not o.is_hydra_override())
+        mine = tuple(t for t, o in zip(texts, overrides, strict=True) if not o.is_hydra_override())
         return Job(config, mine, template.choices)
 
     def learn(self, texts: Sequence[str], job: Job, returned: JobReturn) -> None:

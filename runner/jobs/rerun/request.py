@@ -14,8 +14,8 @@ from runner.config import (
     Experiment,
     FileData,
     as_override_text,
-    fingerprint,
     flatten,
+    job_key,
     to_plain,
     without_groups,
 )
@@ -272,8 +272,7 @@ def _planned(
     plan = plan_each([_RecordedJob(to_plain(experiment)) for _, experiment in found])
     others = _with_other_data(plan, found)
     compares = all(
-        fingerprint(original.experiment, "") == fingerprint(changed, "")
-        for original, changed in found
+        job_key(original.experiment, "") == job_key(changed, "") for original, changed in found
     )
     if is_said and others and not options.allow_data_change:
         compares = False  # other data are a change of settings, as any other

@@ -1,14 +1,14 @@
 """The key of a run: what is in it, and that it stays what it was."""
 
-import importlib
 from typing import Any
 
 import pytest
 
+import runner.config.fingerprint as module
 from runner.config import (
     Experiment,
-    fingerprint,
     fingerprint_of,
+    job_key,
     read_recorded,
     to_plain,
 )
@@ -16,8 +16,6 @@ from runner.system.errors import ConfigError
 from tests.runner.config.tutorial import PLAIN, experiment
 
 DIGEST = "0" * 64
-# In the package, the function of this name hides it.
-module = importlib.import_module("runner.config.fingerprint")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +29,7 @@ module = importlib.import_module("runner.config.fingerprint")
     ],
 )
 def test_key_does_not_depend_on_names_and_places(settings: dict[str, Any]):
-    assert fingerprint(experiment(**settings), DIGEST) == fingerprint(experiment(), DIGEST)
+    assert job_key(experiment(**settings), DIGEST) == job_key(experiment(), DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -47,15 +45,15 @@ def test_key_does_not_depend_on_names_and_places(settings: dict[str, Any]):
     ],
 )
 def test_key_depends_on_what_decides_the_result(settings: dict[str, Any]):
-    assert fingerprint(experiment(**settings), DIGEST) != fingerprint(experiment(), DIGEST)
+    assert job_key(experiment(**settings), DIGEST) != job_key(experiment(), DIGEST)
 
 
 def test_key_depends_on_the_data_and_not_on_their_path():
     def of_file(path: str) -> Experiment:
         return experiment(data={"name": "file", "path": path, "target": "y"})
 
-    assert fingerprint(of_file("a.csv"), DIGEST) == fingerprint(of_file("/b/c.csv"), DIGEST)
-    assert fingerprint(experiment(), DIGEST) != fingerprint(experiment(), "1" * 64)
+    assert job_key(of_file("a.csv"), DIGEST) == job_key(of_file("/b/c.csv"), DIGEST)
+    assert job_key(experiment(), DIGEST) != job_key(experiment(), "1" * 64)
 
 
 DIGITS = {
@@ -89,7 +87,7 @@ DIGITS = {
 )
 def test_key_stays_what_it_was(plain: dict[str, Any], key: str):
     # A key is stored with its run: these may change only where results change with them.
-    assert fingerprint(Experiment.from_dict(plain), DIGEST) == key
+    assert job_key(Experiment.from_dict(plain), DIGEST) == key
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def test_setting_is_added_only_where_the_schema_has_its_section(
     monkeypatch.setitem(module.ADDED, 2, {setting: 1})
     plain = to_plain(experiment())
     assert read_recorded(plain, 1) == plain
-    assert fingerprint_of(plain, DIGEST) == fingerprint(experiment(), DIGEST)
+    assert fingerprint_of(plain, DIGEST) == job_key(experiment(), DIGEST)
 
 
 def test_record_of_todays_schema_is_read_as_it_is(monkeypatch: pytest.MonkeyPatch):
@@ -140,7 +138,7 @@ def test_record_of_todays_schema_is_read_as_it_is(monkeypatch: pytest.MonkeyPatc
 
 def test_key_of_recorded_values_is_that_of_the_run_and_knows_no_schema() -> None:
     recorded = to_plain(experiment())
-    assert fingerprint_of(recorded, DIGEST) == fingerprint(experiment(), DIGEST)
+    assert fingerprint_of(recorded, DIGEST) == job_key(experiment(), DIGEST)
     other = fingerprint_of({**recorded, "of_another_version": 1}, DIGEST)
-    assert other != fingerprint(experiment(), DIGEST)
+    assert other != job_key(experiment(), DIGEST)
     assert fingerprint_of({"data": "nonsense"}, DIGEST)

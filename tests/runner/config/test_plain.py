@@ -1,5 +1,6 @@
 """An experiment as flat keys, JSON and YAML, each of which reads back as the same experiment."""
 
+import json
 from typing import Any
 
 import pytest
@@ -12,12 +13,10 @@ from runner.config import (
     Experiment,
     as_override_text,
     flatten,
-    from_json,
     to_json,
     to_plain,
     to_yaml,
 )
-from runner.system.errors import ConfigError
 from tests.runner.config.tutorial import experiment
 
 
@@ -32,16 +31,8 @@ def test_yaml_and_json_read_back_as_the_same_experiment(name: str, rate: float, 
     original = experiment(name=name, optimizer__learning_rate=rate, seed=seed)
     text = to_yaml(original)
     by_hydra: Any = OmegaConf.to_container(OmegaConf.create(text))
-    for plain in (yaml.safe_load(text), by_hydra, from_json(to_json(original))):
+    for plain in (yaml.safe_load(text), by_hydra, json.loads(to_json(original))):
         assert Experiment.from_dict(plain) == original
-
-
-@pytest.mark.parametrize(
-    "text", ['{"seed": NaN}', '{"seed": 1, "seed": 2}', "[]", "{", "[" * 100_000, "9" * 5000, "1"]
-)
-def test_what_is_no_strict_json_of_settings_is_refused(text: str):
-    with pytest.raises(ConfigError, match="the config: must be"):
-        from_json(text)
 
 
 def test_password_of_the_store_is_in_no_plain_value():

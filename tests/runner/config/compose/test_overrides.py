@@ -14,7 +14,6 @@ from runner.config.compose.overrides import (
     check_size,
     overlap,
     sets_plain_value,
-    told,
 )
 from runner.system.errors import CommandError, RunnerError
 
@@ -113,26 +112,6 @@ def test_sweep_that_could_not_be_planned_is_refused(text: str, message: str):
     with pytest.raises(CommandError) as refused:
         check_size(OverridesParser.create().parse_overrides([text, "b=1,2"]))
     assert message in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("typed", "expected"),
-    [
-        ("a='relu'", "a=relu"),
-        ('a="x y"', "a=x y"),
-        ("a=relu", "a=relu"),
-        ("a=sqlite\\:///b", "a=sqlite:///b"),
-        ("+a.b='1'", "+a.b=1"),
-        ("a=0.10", "a=0.10"),
-        ("a=[x,'y']", "a=[x,'y']"),
-        ("a='${b}'", "a=${b}"),
-        ("~a", "~a"),
-        ("a=null", "a=null"),
-        ("a=", "a="),
-    ],
-)
-def test_an_override_is_told_without_the_quotes_of_the_grammar(typed: str, expected: str):
-    assert told(OverridesParser.create().parse_override(typed)) == expected
 
 
 # Overrides of a recorded config.
