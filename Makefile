@@ -38,7 +38,7 @@ echo "Making .venv with $$($$python --version) ..."; \
 $$python -m venv --clear .venv
 endef
 
-.PHONY: help run test lint conformance benchmarks lock clean
+.PHONY: help run test quick lint conformance benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,10 +49,14 @@ run: $(READY) ## set up, then sweep the tutorial's network; ARGS="..." runs some
 test: $(READY_FOR_TESTS) ## set up, then run every test; ARGS="..." chooses some
 	$(BIN)/python -m pytest $(TWO_AT_ONCE) $(ARGS)
 
-lint: $(READY_FOR_TESTS) ## check style, formatting and types
+quick: $(READY_FOR_TESTS) ## run the tests that start no process of their own
+	$(BIN)/python -m pytest $(TWO_AT_ONCE) -m "not process" $(ARGS)
+
+lint: $(READY_FOR_TESTS) ## check style, formatting, types and who imports whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 conformance: $(READY_FOR_CONFORMANCE) ## compare with PyTorch, which it installs, and repeat a hundred runs
 	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
@@ -70,7 +74,7 @@ lock: $(READY_FOR_TESTS) ## choose and pin the dependencies anew
 		--constraint requirements-build.txt --output-file requirements-peers.txt
 
 clean: ## remove everything that was installed or cached; what runs left in outputs/ stays
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-build.txt pyproject.toml

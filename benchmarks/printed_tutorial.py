@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.training.data.tutorial import tutorial_table
+from runner.training.data.builtin import tutorial_table
 
 N_SEEDS = 40
 N_STEPS = 4000

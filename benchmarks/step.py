@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import printed_tutorial as printed
 from runner.system.environment import verify_blas_pin
-from softnet import SGD, Examples, RunSettings, StackSettings, Training
+from softnet import SGD, Examples, RunSettings, StackSettings, Training, mlp
 
 # At most 30 microseconds where the printed loop takes 66.
 LIMIT = 30 / 66
@@ -42,7 +42,7 @@ def printed_step_s() -> float:
 def tutorial_training(n_runs: int, n_steps: int) -> Training:
     """Make runs of the tutorial's network, on its table and with its way to draw a batch."""
     X, y = printed.table()
-    settings = StackSettings((4, 2), n_steps, 4, n_steps, sampling="with_replacement")
+    settings = StackSettings(mlp([4, 2]), n_steps, 4, n_steps, sampling="with_replacement")
     return training(settings, n_runs, Examples(X[:8], y[:8, 0]))
 
 
@@ -50,7 +50,7 @@ def wide_training(n_runs: int, n_steps: int) -> Training:
     """Make runs of a network whose products outweigh the calls that start them."""
     rng = np.random.default_rng(0)
     rows = Examples(rng.standard_normal((500, 64)), rng.integers(10, size=500))
-    settings = StackSettings((64, 64, 32, 10), n_steps, 32, n_steps, dtype="float32")
+    settings = StackSettings(mlp([64, 64, 32, 10]), n_steps, 32, n_steps, dtype="float32")
     return training(settings, n_runs, rows)
 
 

@@ -30,8 +30,8 @@ from runner.system.errors import ConfigError
 from runner.tracking import Store, open_store
 from runner.tracking.backend.address import Address, check_answers
 from runner.tracking.ui import server_command
+from runner.training.data.builtin import tutorial_table
 from runner.training.data.splits import Split
-from runner.training.data.tutorial import tutorial_table
 from runner.training.prepare import Prepared
 from runner.training.preprocessing import Preprocessing
 

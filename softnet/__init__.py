@@ -1,31 +1,40 @@
-"""A neural network in NumPy, to be read: linear layers, softmax cross-entropy, backpropagation.
+"""A neural network in NumPy, to be read: layers, losses, optimizers, backpropagation.
 
 Everything carries a leading axis of runs, so that a thousand small networks train as one array
-computation, each with the bits it would have alone. This package knows NumPy and nothing else:
-not where data comes from, nor where results go.
+computation, each with the bits it would have alone. What a network can be made of stands in
+registries by name: `LAYERS`, `LOSSES`, `OPTIMIZERS` and the like.
 """
 
 from softnet.gradcheck import central_differences, check_network, relative_error
-from softnet.layers.activations import ACTIVATIONS, Identity, ReLU, Sigmoid, Tanh
-from softnet.layers.initializers import INITIALIZERS, he, normal, xavier, zeros
-from softnet.layers.linear import Activation, Layer, Linear
+from softnet.layers.activations import ACTIVATIONS, Activation, Identity, ReLU, Sigmoid, Tanh
+from softnet.layers.base import Layer, LayerSettings
+from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, Xavier, Zeros
+from softnet.layers.linear import Linear
+from softnet.layers.registry import LAYERS
+from softnet.losses.base import Loss, LossSettings
+from softnet.losses.registry import LOSSES
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
-from softnet.metrics import HIGHER_IS_BETTER, evaluate
-from softnet.network import Network, n_parameters, parameter_shapes
-from softnet.optimizers.base import OPTIMIZERS, SGD, Adam, Optimizer, OptimizerSettings
+from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
+from softnet.network import Network, NetworkSettings, mlp, mlp_of, parameter_shapes
+from softnet.optimizers.adam import Adam
+from softnet.optimizers.base import Optimizer, OptimizerSettings
+from softnet.optimizers.registry import OPTIMIZERS
 from softnet.optimizers.schedules import SCHEDULES, Constant, Cosine, Schedule, Step
-from softnet.stack.parameters import Parameters
+from softnet.optimizers.sgd import SGD
+from softnet.stack.parameters import FlatArrays, Parameters
 from softnet.stack.randomness import STREAMS, stream
 from softnet.stack.setting_rules import SettingError
 from softnet.training.batches import SAMPLINGS, Shuffled, WithReplacement, steps_per_epoch
-from softnet.training.early_stopping import EarlyStopping, higher_is_better
+from softnet.training.early_stopping import EarlyStopping
 from softnet.training.loop import Training
 from softnet.training.settings import Examples, Record, RunSettings, StackSettings
 
 __all__ = [
     "ACTIVATIONS",
-    "HIGHER_IS_BETTER",
     "INITIALIZERS",
+    "LAYERS",
+    "LOSSES",
+    "METRICS",
     "OPTIMIZERS",
     "SAMPLINGS",
     "SCHEDULES",
@@ -37,10 +46,19 @@ __all__ = [
     "Cosine",
     "EarlyStopping",
     "Examples",
+    "FlatArrays",
+    "He",
     "Identity",
+    "Initializer",
     "Layer",
+    "LayerSettings",
     "Linear",
+    "Loss",
+    "LossSettings",
+    "Metric",
     "Network",
+    "NetworkSettings",
+    "Normal",
     "Optimizer",
     "OptimizerSettings",
     "Parameters",
@@ -57,18 +75,17 @@ __all__ = [
     "Tanh",
     "Training",
     "WithReplacement",
+    "Xavier",
+    "Zeros",
     "central_differences",
     "check_network",
     "evaluate",
-    "he",
     "higher_is_better",
-    "n_parameters",
-    "normal",
+    "mlp",
+    "mlp_of",
     "one_hot",
     "parameter_shapes",
     "relative_error",
     "steps_per_epoch",
     "stream",
-    "xavier",
-    "zeros",
 ]

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.losses.softmax_cross_entropy import one_hot
 from softnet.network import Network
-from softnet.stack.arrays import Indices
 from softnet.training.backpropagation import gradients_of
 from softnet.training.settings import Examples
 
@@ -66,7 +64,9 @@ def relative_error(analytic: Float64s, numeric: Float64s) -> float:
     return float(np.linalg.norm(analytic - numeric)) / length if length else 0.0
 
 
-def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) -> dict[str, float]:
+def check_network(
+    network: Network, X: Float64s, y: NDArray[Any], h: float = 1e-5
+) -> dict[str, float]:
     """Compare a network's gradients with central differences of its loss.
 
     Both its own, layer by layer, and those of the way in which it would train with such batches.
@@ -77,8 +77,8 @@ def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) ->
         In float64, with any number of runs.
     X : ndarray of shape (runs, batch, n_features)
         A batch for each run.
-    y : ndarray of int, shape (batch,)
-        Class of each row, the same in every run.
+    y : ndarray of shape (batch,) or (batch, n)
+        What the network's loss takes, for instance the class of each row; the same in every run.
     h : float
         Half the distance between the two points.
 
@@ -89,8 +89,9 @@ def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) ->
 
     Examples
     --------
+    >>> from softnet import mlp
     >>> rng = np.random.default_rng(0)
-    >>> network = Network([3, 4, 2], "tanh")
+    >>> network = Network(mlp([3, 4, 2], "tanh"))
     >>> network.parameters.values[:] = rng.standard_normal(network.parameters.values.shape)
     >>> errors = check_network(network, rng.standard_normal((1, 5, 3)), np.array([0, 1, 1, 0, 1]))
     >>> max(errors.values()) < 1e-7
@@ -98,15 +99,16 @@ def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) ->
     """
     if network.dtype != np.float64:
         raise ValueError(f"a gradient check needs float64, got {network.dtype}")
-    logits = network.forward(X)
-    targets = np.broadcast_to(one_hot(y, logits.shape[-1], network.dtype), logits.shape)
-    network.backward(network.loss.gradient(logits, targets))
+    outputs = network.forward(X, training=True)
+    targets = network.loss.targets(y, network.n_outputs)
+    targets = np.broadcast_to(targets, (len(outputs), *targets.shape))
+    network.backward(network.loss.gradient(outputs, targets))
     own = network.parameters.gradients.copy()
     trained = _as_in_training(network, X, y)
 
     def total_loss() -> float:
         # The runs share no parameter, so the sum over runs has each run's gradient in its row.
-        return float(network.loss.row_losses(network.forward(X), y).mean(axis=-1).sum())
+        return float(network.loss.row_losses(network.forward(X, True), y).mean(axis=-1).sum())
 
     numeric = central_differences(total_loss, network.parameters.values, h)
     parameters = network.parameters
@@ -117,11 +119,11 @@ def check_network(network: Network, X: Float64s, y: Indices, h: float = 1e-5) ->
     }
 
 
-def _as_in_training(network: Network, X: Float64s, y: Indices) -> Float64s:
+def _as_in_training(network: Network, X: Float64s, y: NDArray[Any]) -> Float64s:
     """Return the gradients (runs, n_parameters) that an optimizer would be given."""
     n_runs, batch_size = network.parameters.n_runs, len(y)
     rows = np.broadcast_to(X, (n_runs, *X.shape[1:])).reshape(n_runs * batch_size, -1)
-    gradients = gradients_of(network, Examples(rows, np.tile(y, n_runs)), batch_size)
+    gradients = gradients_of(network, Examples(rows, np.concatenate([y] * n_runs)), batch_size)
     gradients.parameters.values[:] = network.parameters.values
     gradients(np.arange(len(rows)).reshape(n_runs, batch_size))
     return gradients.parameters.gradients.copy()

@@ -6,23 +6,89 @@ memory. The blocks do not depend on how many runs are stacked: neither do the bi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.stack.arrays import Array, Indices
-
-if TYPE_CHECKING:
-    from softnet.network import Network
+from softnet.losses.base import Loss
+from softnet.network import Network
+from softnet.stack.arrays import Array
 
 ROWS_PER_BLOCK = 128
 
-# What a larger value means, for whoever chooses by a metric.
-HIGHER_IS_BETTER = {"loss": False, "accuracy": True}
+
+@dataclass(frozen=True)
+class Metric(ABC):
+    """A number for each run, from what the network puts out and what the rows are known to be."""
+
+    higher_is_better: ClassVar[bool]
+
+    @abstractmethod
+    def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
+        """Return what is needed of some rows, for instance a number for each.
+
+        Parameters
+        ----------
+        loss : Loss
+            The network's, which says what its outputs mean.
+        outputs : ndarray of shape (runs, rows, n_outputs)
+            Of the network.
+        y : ndarray of shape (rows, ...)
+            As the examples have it.
+
+        Returns
+        -------
+        ndarray of shape (runs, rows, ...)
+            A new array.
+        """
+
+    def total(self, values: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the metric of each run, from `of_rows` of all rows; by default their mean."""
+        # Summed in float64, and converted before: a sum that converts on its way does so in pieces
+        # whose bounds, and with them the last bits, depend on how many runs there are.
+        total: NDArray[np.float64] = np.add.reduce(values.astype(np.float64), axis=-1)
+        return np.divide(total, values.shape[-1])
 
 
-def evaluate(network: Network, X: Array, y: Indices) -> dict[str, NDArray[np.float64]]:
+class MeanLoss(Metric):
+    """The mean of the loss over the rows; of a classifier the cross-entropy in nats."""
+
+    higher_is_better = False
+
+    def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
+        return loss.row_losses(outputs, y)
+
+
+class Accuracy(Metric):
+    """The share of rows whose most probable class is right."""
+
+    higher_is_better = True
+
+    def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
+        right: NDArray[Any] = np.argmax(outputs, axis=-1) == y
+        return right
+
+    def total(self, values: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+        # The mean as well: counting takes less time than converting.
+        shares: NDArray[np.float64] = np.divide(np.count_nonzero(values, axis=-1), len(y))
+        return shares
+
+
+METRICS: dict[str, type[Metric]] = {"loss": MeanLoss, "accuracy": Accuracy}
+
+
+def higher_is_better(name: str) -> bool:
+    """Tell the direction of a metric such as ``val/loss`` from the last part of its name."""
+    return METRICS[name.rpartition("/")[2]].higher_is_better
+
+
+def evaluate(
+    network: Network, X: Array, y: NDArray[Any], names: Sequence[str] = ("loss", "accuracy")
+) -> dict[str, NDArray[np.float64]]:
     """Measure each run of a network on the same rows.
 
     Parameters
@@ -31,26 +97,24 @@ def evaluate(network: Network, X: Array, y: Indices) -> dict[str, NDArray[np.flo
         A stack of runs.
     X : ndarray of shape (n_samples, n_features)
         Rows, in the network's dtype.
-    y : ndarray of int, shape (n_samples,)
-        Class of each row.
+    y : ndarray of shape (n_samples, ...)
+        What the network's loss takes, for instance the class of each row.
+    names : sequence of str
+        Keys of `METRICS`.
 
     Returns
     -------
     dict of str to ndarray of shape (runs,)
-        ``loss``, the mean cross-entropy in nats, and ``accuracy``, the share of rows whose most
-        probable class is right.
+        By these names.
     """
-    losses, hits = [], []
+    metrics = {name: METRICS[name]() for name in names}
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in metrics}
     for start in range(0, len(y), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
-        logits = network.forward(X[None, rows])
-        losses.append(network.loss.row_losses(logits, y[rows]))
-        hits.append(np.argmax(logits, axis=-1) == y[rows])
-    # Summed in float64, and converted before: a sum that converts on its way does so in pieces
-    # whose bounds, and with them the last bits, depend on how many runs there are.
-    row_losses = np.concatenate(losses, axis=-1).astype(np.float64)
-    right = np.concatenate(hits, axis=-1)
+        outputs = network.forward(X[None, rows])
+        for name, metric in metrics.items():
+            parts[name].append(metric.of_rows(network.loss, outputs, y[rows]))
     return {
-        "loss": np.add.reduce(row_losses, axis=-1) / len(y),
-        "accuracy": np.count_nonzero(right, axis=-1) / len(y),
+        name: metric.total(np.concatenate(parts[name], axis=1), y)
+        for name, metric in metrics.items()
     }

@@ -1,15 +1,15 @@
-"""A stack of equal networks: layers in sequence, from rows to class probabilities.
+"""A stack of equal networks: layers in sequence and a loss, from rows to predictions.
 
-With one run it is an ordinary multilayer perceptron; with many, each layer does its one operation
-for all of them at once.
+With one run it is an ordinary network; with many, each layer does its one operation for all of
+them at once.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import prod
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -17,177 +17,327 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from softnet.layers.activations import ACTIVATIONS
+from softnet.layers.base import Layer, LayerSettings
 from softnet.layers.initializers import Initializer
-from softnet.layers.linear import Activation, Layer, Linear
+from softnet.layers.linear import Linear
+from softnet.losses.base import LossSettings
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from softnet.stack.arrays import Array, Indices
-from softnet.stack.parameters import Parameters
+from softnet.stack.parameters import FlatArrays, Parameters, Shapes, size_of
+from softnet.stack.setting_rules import require, require_count
 
-WEIGHT_NAME = re.compile(r"layers\.([0-9]+)\.weight")
+_WEIGHT_NAME = re.compile(r"layers\.([0-9]+)\.weight")
+# Shapes do not depend on it.
+_ANY_DTYPE: np.dtype[Any] = np.dtype(np.float64)
 
 
-class Network:
-    """Linear layers with an activation between them, for `n_runs` runs at a time.
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What a network is made from: all but its numbers.
+
+    Parameters
+    ----------
+    in_features : int
+        Features of a row.
+    layers : tuple of LayerSettings
+        In their order; the last one's features are the outputs.
+    loss : LossSettings
+        What is minimized, and what outputs mean.
+
+    Examples
+    --------
+    >>> settings = NetworkSettings(4, (Linear.Settings(2),))
+    >>> settings.weight_shapes
+    {'layers.0.weight': (4, 2), 'layers.0.bias': (2,)}
+    """
+
+    in_features: int
+    layers: tuple[LayerSettings, ...]
+    loss: LossSettings = field(default_factory=SoftmaxCrossEntropy.Settings)
+
+    def make_layers(self, dtype: np.dtype[Any]) -> list[Layer]:
+        """Make the layers in their order, not bound to any numbers yet."""
+        layers: list[Layer] = []
+        features = self.in_features
+        for settings in self.layers:
+            layers.append(settings.make(features, dtype))
+            features = layers[-1].out_features
+        return layers
+
+    def __post_init__(self) -> None:
+        require_count("in_features", self.in_features, 1)
+        require(len(self.layers) > 0, "layers", "at least one layer", self.layers)
+
+    @property
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter of one run by its name, without making any."""
+        return _by_layer([layer.parameter_shapes for layer in self.make_layers(_ANY_DTYPE)])
+
+    @property
+    def statistic_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array of one run that is kept with the weights but not optimized."""
+        return _by_layer([layer.statistic_shapes for layer in self.make_layers(_ANY_DTYPE)])
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array in the weights of one run by its name, without making any."""
+        return self.parameter_shapes | self.statistic_shapes
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters of one run."""
+        return size_of(self.parameter_shapes)
+
+    @property
+    def n_units(self) -> int:
+        """Numbers that memory holds of one row on its way: its features and layers' outputs."""
+        layers = self.make_layers(_ANY_DTYPE)
+        outputs = [layer.out_features for layer in layers if not layer.overwrites_input]
+        return self.in_features + sum(outputs)
+
+
+def _by_layer(shapes: Sequence[Shapes]) -> dict[str, tuple[int, ...]]:
+    """Name what layers have by their numbers, in the order in which it is laid out."""
+    return {
+        f"layers.{number}.{name}": shape
+        for number, of_layer in enumerate(shapes)
+        for name, shape in of_layer.items()
+    }
+
+
+def mlp(layer_sizes: Sequence[int], activation: str = "relu") -> NetworkSettings:
+    """Return the settings of a multilayer perceptron that classifies.
 
     Parameters
     ----------
     layer_sizes : sequence of int
         Features in, units of each hidden layer, classes out; two numbers make a linear model.
     activation : str
+        A key of `ACTIVATIONS`, applied after each hidden layer.
+
+    Examples
+    --------
+    >>> mlp([4, 8, 2]).layers
+    (Linear.Settings(out_features=8), ReLU.Settings(), Linear.Settings(out_features=2))
+    """
+    in_features, *widths = layer_sizes
+    layers: list[LayerSettings] = []
+    for width in widths:
+        if layers:
+            layers.append(ACTIVATIONS[activation].Settings())
+        layers.append(Linear.Settings(width))
+    return NetworkSettings(in_features, tuple(layers))
+
+
+def mlp_of(weights: Mapping[str, Array], activation: str = "relu") -> NetworkSettings:
+    """Return the settings of the multilayer perceptron that has these weights.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        ``layers.0.weight`` of shape (in_features, out_features), ``layers.0.bias`` of shape
+        (out_features,), ``layers.2.weight`` and so on.
+    activation : str
         A key of `ACTIVATIONS`.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of one network.
+    """
+    # By number, since "layers.10" sorts before "layers.2" as text.
+    named = [(_WEIGHT_NAME.fullmatch(name), array) for name, array in weights.items()]
+    numbered = [(int(match[1]), array) for match, array in named if match]
+    matrices = [array for _, array in sorted(numbered, key=itemgetter(0))]
+    if not matrices:
+        raise ValueError("weights hold no 'layers.0.weight'")
+    if any(matrix.ndim != 2 for matrix in matrices) or any(
+        before.shape[1] != after.shape[0] for before, after in pairwise(matrices)
+    ):
+        shapes = {name: array.shape for name, array in weights.items()}
+        raise ValueError(f"weights have the shapes {shapes}, which do not follow one another")
+    sizes = [matrices[0].shape[0], *(matrix.shape[1] for matrix in matrices)]
+    return mlp(sizes, activation)
+
+
+def parameter_shapes(layer_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of an MLP's weights by name."""
+    return mlp(layer_sizes, "identity").weight_shapes
+
+
+class Network:
+    """A network for `n_runs` runs at a time.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+        What all runs have in common.
     n_runs : int
         Number of runs in the stack.
     dtype : dtype
         float32 or float64.
 
+    Attributes
+    ----------
+    layers : list of Layer
+        In their order.
+    loss : Loss
+        What is minimized.
+    parameters : Parameters
+        What is optimized, with its gradients.
+    statistics : FlatArrays
+        What is kept with the parameters but not optimized, for instance running means.
+
     Examples
     --------
-    >>> network = Network([4, 2])
-    >>> network.predict_proba(np.ones((3, 4))).tolist()
+    >>> network = Network(mlp([4, 2]))
+    >>> network.predict(np.ones((3, 4))).tolist()
     [[[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]]
     """
 
     def __init__(
-        self,
-        layer_sizes: Sequence[int],
-        activation: str = "relu",
-        n_runs: int = 1,
-        dtype: DTypeLike = np.float64,
+        self, settings: NetworkSettings, n_runs: int = 1, dtype: DTypeLike = np.float64
     ) -> None:
+        self.settings = settings
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.layer_sizes, self.activation = tuple(layer_sizes), activation
+        self.parameters = Parameters(settings.parameter_shapes, n_runs, self.dtype)
+        self.statistics = FlatArrays(settings.statistic_shapes, n_runs, self.dtype)
         self._make_layers()
-        self.parameters = Parameters(_shapes(self.layers), n_runs, self.dtype)
-        self._bind()
 
     @classmethod
-    def from_weights(cls, weights: Mapping[str, Array], activation: str = "relu") -> Network:
+    def from_weights(
+        cls, weights: Mapping[str, Array], settings: NetworkSettings | str = "relu"
+    ) -> Network:
         """Make a network of one run from what `weights` returned.
 
         Parameters
         ----------
         weights : mapping of str to ndarray
-            ``layers.0.weight`` of shape (in_features, out_features), ``layers.0.bias`` of shape
-            (out_features,), and so on.
-        activation : str
-            A key of `ACTIVATIONS`.
+            Parameters and statistics by name.
+        settings : NetworkSettings or str
+            What the network is made from; the name of an activation stands for what `mlp_of` makes
+            of the weights.
 
         Raises
         ------
         ValueError
-            If names or shapes are not those of one network.
+            If names or shapes are not those of such a network.
         """
-        # By number, since "layers.10" sorts before "layers.2" as text.
-        named = [(WEIGHT_NAME.fullmatch(name), array) for name, array in weights.items()]
-        numbered = [(int(match[1]), array) for match, array in named if match]
-        matrices = [array for _, array in sorted(numbered, key=itemgetter(0))]
-        if not matrices:
-            raise ValueError("weights hold no 'layers.0.weight'")
-        found = {name: array.shape for name, array in weights.items()}
+        if isinstance(settings, str):
+            settings = mlp_of(weights, settings)
+        shapes, expected = {name: a.shape for name, a in weights.items()}, settings.weight_shapes
         # Before anything is allocated: sizes that do not belong together can ask for terabytes.
-        if any(matrix.ndim != 2 for matrix in matrices) or any(
-            before.shape[1] != after.shape[0] for before, after in pairwise(matrices)
-        ):
-            raise ValueError(f"weights have the shapes {found}, which do not follow one another")
-        sizes = [matrices[0].shape[0], *(matrix.shape[1] for matrix in matrices)]
-        network = cls(sizes, activation, n_runs=1, dtype=matrices[0].dtype)
-        expected = network.parameters.shapes
-        if found != expected:
-            raise ValueError(f"weights have the shapes {found}, not {expected}")
+        if shapes != expected:
+            raise ValueError(f"weights have the shapes {shapes}, not {expected}")
+        network = cls(settings, n_runs=1, dtype=next(iter(weights.values())).dtype)
         for name, array in weights.items():
-            network.parameters[name][0] = array
+            of_all = network.parameters if name in network.parameters.shapes else network.statistics
+            of_all[name][0] = array
         return network
 
     def _make_layers(self) -> None:
-        self.layers = _layers(self.layer_sizes, self.activation, self.dtype)
-        self.loss = SoftmaxCrossEntropy(self.dtype)
+        """Make layers and loss, and give each layer its columns of the flat buffers."""
+        self.layers = self.settings.make_layers(self.dtype)
+        self.loss = self.settings.loss.make(self.dtype)
+        self.bind()
 
-    def _bind(self) -> None:
-        """Give every layer its views of the flat buffers."""
-        values = self.parameters.views(self.parameters.values)
-        gradients = self.parameters.views(self.parameters.gradients)
-        for number, layer in enumerate(self.layers):
-            names = {name: f"layers.{number}.{name}" for name in layer.parameter_shapes}
-            layer.bind(
-                {name: values[full] for name, full in names.items()},
-                {name: gradients[full] for name, full in names.items()},
-            )
+    def bind(self) -> None:
+        """Give every layer its columns of the flat buffers."""
+        parameter_shapes = [layer.parameter_shapes for layer in self.layers]
+        statistic_shapes = [layer.statistic_shapes for layer in self.layers]
+        for layer, values, gradients, statistics in zip(
+            self.layers,
+            _columns(self.parameters.values, parameter_shapes),
+            _columns(self.parameters.gradients, parameter_shapes),
+            _columns(self.statistics.values, statistic_shapes),
+            strict=True,
+        ):
+            layer.bind(values, gradients, statistics)
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs for a row, for instance one for each class."""
+        return self.layers[-1].out_features
 
     def initialize(
-        self,
-        rngs: Sequence[np.random.Generator],
-        initializers: Sequence[Initializer],
-        scales: Sequence[float],
+        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
     ) -> None:
         """Draw each run's weights from its own generator, layer by layer; biases are zero.
 
         Parameters
         ----------
-        rngs, initializers, scales : sequences of length runs
-            Generator, initializer and a factor on what it draws, of each run.
+        rngs, initializers : sequences of length runs
+            Generator and initializer of each run.
         """
         self.parameters.values[:] = 0
-        for name, shape in self.parameters.shapes.items():
-            if not name.endswith(".weight"):
-                continue
-            weight = self.parameters[name]
-            for run, rng in enumerate(rngs):
-                weight[run] = initializers[run](rng, *shape) * scales[run]
+        self.statistics.values[:] = 0
+        for layer in self.layers:
+            layer.initialize(rngs, initializers)
 
-    def forward(self, X: Array) -> Array:
-        """Return the logits.
+    def forward(self, X: Array, training: bool = False) -> Array:
+        """Return the outputs, of a classifier the logits.
 
         Parameters
         ----------
-        X : ndarray of shape (runs, batch, n_features) or (1, batch, n_features)
-            Rows of each run, or the same rows for all.
+        X : ndarray of shape (runs, batch, in_features) or (1, batch, in_features)
+            Rows of each run, or the same rows for all. In training each may have a one behind its
+            features, for a first layer that `takes_ones`.
+        training : bool
+            Whether these are rows to learn from, of which `backward` is to give the gradient.
 
         Returns
         -------
-        ndarray of shape (runs, batch, n_classes)
+        ndarray of shape (runs, batch, n_outputs)
             Kept: overwritten by the next call of the same shape.
         """
+        in_features = self.settings.in_features
+        if not training and X.shape[-1] != in_features:
+            raise ValueError(f"rows must have {in_features} features, got {X.shape[-1]}")
+        if self.layers[0].overwrites_input:
+            X = X.copy()
         for layer in self.layers:
-            X = layer.forward(X)
+            X = layer.forward(X, training)
         return X
 
-    def backward(self, d_logits: Array) -> None:
+    def backward(self, d_outputs: Array) -> None:
         """Write `parameters.gradients`, layer by layer.
-
-        The plain form, to be read and to check the layers with: training takes what
-        `softnet.training.backpropagation` chooses, and `check_network` checks both.
 
         Parameters
         ----------
-        d_logits : ndarray of shape (runs, batch, n_classes)
-            The loss's derivative at the last logits; may be overwritten.
+        d_outputs : ndarray of shape (runs, batch, n_outputs)
+            The loss's derivative at the last outputs; may be overwritten.
         """
-        d_output = d_logits
+        d_output = d_outputs
         for layer in reversed(self.layers[1:]):
             d_output = layer.backward(d_output)
         # Nobody asks for the derivative with respect to the data.
         self.layers[0].backward_parameters(d_output)
 
-    def predict_proba(self, X: Array) -> Array:
-        """Return the probability of each class.
+    def predict(self, X: Array) -> Array:
+        """Return what the outputs say by the loss: of a classifier, each class's probability.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features) or (runs, n_samples, n_features)
+        X : ndarray of shape (n_samples, in_features) or (runs, n_samples, in_features)
             Rows, the same for all runs or of each run.
 
         Returns
         -------
-        ndarray of shape (runs, n_samples, n_classes)
-            A new array; each row sums to one.
+        ndarray of shape (runs, n_samples, n_outputs)
+            A new array; probabilities of a row sum to one.
         """
         rows = np.ascontiguousarray(X, self.dtype)
-        return self.loss.probabilities(self.forward(rows if rows.ndim == 3 else rows[None]))
+        return self.loss.predictions(self.forward(rows if rows.ndim == 3 else rows[None]))
+
+    predict_proba = predict
 
     def weights(self, run: int = 0) -> dict[str, Array]:
-        """Return a copy of one run's parameters by name, as `from_weights` takes them."""
-        views = self.parameters.views(self.parameters.values)
-        return {name: view[run].copy() for name, view in views.items()}
+        """Return a copy of one run's parameters and statistics by name, for `from_weights`."""
+        return {
+            name: view[run].copy()
+            for arrays in (self.parameters, self.statistics)
+            for name, view in arrays.views(arrays.values).items()
+        }
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone.
@@ -200,41 +350,11 @@ class Network:
             Positions among the runs that are left by now, not in the stack as it began.
         """
         self.parameters.keep(rows)
+        self.statistics.keep(rows)
         self._make_layers()
-        self._bind()
 
 
-def _layers(layer_sizes: Sequence[int], activation: str, dtype: np.dtype[Any]) -> list[Layer]:
-    """Make the layers in their order, not bound to any parameters yet."""
-    layers: list[Layer] = []
-    for in_features, out_features in pairwise(layer_sizes):
-        if layers:
-            layers.append(Activation(ACTIVATIONS[activation](dtype)))
-        layers.append(Linear(in_features, out_features, dtype))
-    return layers
-
-
-def _shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
-    """Name the parameters of layers by their place, in the order in which they are laid out."""
-    return {
-        f"layers.{number}.{name}": shape
-        for number, layer in enumerate(layers)
-        for name, shape in layer.parameter_shapes.items()
-    }
-
-
-def parameter_shapes(layer_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each parameter of one run by its name, without making any.
-
-    Examples
-    --------
-    >>> parameter_shapes([4, 2])
-    {'layers.0.weight': (4, 2), 'layers.0.bias': (2,)}
-    """
-    # Layers hold no parameter until they are bound; the activation and the dtype shape none.
-    return _shapes(_layers(layer_sizes, "identity", np.dtype(np.float64)))
-
-
-def n_parameters(layer_sizes: Sequence[int]) -> int:
-    """Count the parameters of one run without making any."""
-    return sum(map(prod, parameter_shapes(layer_sizes).values()))
+def _columns(buffer: Array, shapes: Sequence[Shapes]) -> list[Array]:
+    """Cut a buffer (runs, size) into the columns of each layer."""
+    ends = list(accumulate(map(size_of, shapes)))
+    return np.split(buffer, ends[:-1], axis=1)

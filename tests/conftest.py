@@ -1,19 +1,32 @@
 """What every test gets: one BLAS thread, a home and an environment of its own, a ready store."""
 
+import inspect
 import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
 
 import hypothesis
 import pytest
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.singleton import Singleton
+from omegaconf.basecontainer import BaseContainer
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
 
 # What a person or `make` has set must not decide how a test ends.
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
 FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
+
+# Who names one of these starts a process: `Command.process` is the runner as one, and sweeps, whose
+# stores the last two fixtures make, have workers.
+STARTERS = {"Popen", "Process", "check_call", "check_output", "fork", "process"}
+STARTERS |= {"shared", "sweeper"}
 
 # A shell that starts the tests with `&` has them, and every command they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,6 +36,59 @@ hypothesis.settings.register_profile("house", derandomize=True, database=None, d
 hypothesis.settings.load_profile("house")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a process: by what they, their helpers and their fixtures name."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        functions = [getattr(item, "function", None)]
+        for definitions in fixtures.name2fixturedefs.values() if fixtures else ():
+            functions += [definition.func for definition in definitions]
+        names = set[str]()
+        for function in functions:
+            _add_names(function, names)
+        names |= set(getattr(item, "fixturenames", ()))
+        if names & STARTERS or ("subprocess" in names and "run" in names):
+            item.add_marker("process")
+
+
+def _add_names(function: object, names: set[str]) -> None:
+    """Add the globals and attributes that a function of the tests names, or one that it calls."""
+    function = inspect.unwrap(function) if callable(function) else None
+    if not isinstance(function, FunctionType):
+        return
+    codes = [function.__code__]
+    if not {"tests", "test_utils"} & set(Path(codes[0].co_filename).parts):
+        return
+    for code in codes:
+        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
+    new = {name for code in codes for name in code.co_names} - names
+    names |= new
+    for name in new:
+        _add_names(function.__globals__.get(name), names)
+
+
+@contextmanager
+def hydra_as_before() -> Iterator[None]:
+    """Have Hydra's singletons and the resolvers of OmegaConf afterwards that there are now.
+
+    Hydra's own fixture copies them in depth and discovers all plugins anew, which takes 35 ms: more
+    than most tests do.
+    """
+    configs = _copied(ConfigStore.instance().repo)
+    instances, resolvers = dict(Singleton._instances), dict(BaseContainer._resolvers)
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()
+        Singleton._instances = instances
+        BaseContainer._resolvers = resolvers
+        ConfigStore.instance().repo = configs
+
+
+def _copied(tree: dict[str, Any]) -> dict[str, Any]:
+    return {key: _copied(v) if isinstance(v, dict) else v for key, v in tree.items()}
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make one home per process, so that matplotlib lists its fonts once and not in each test."""
@@ -30,16 +96,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _isolated(
-    home: Path, monkeypatch: pytest.MonkeyPatch, hydra_restore_singletons: None
-) -> Iterator[None]:
+def _isolated(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep the person's settings out, and Hydra's process-wide state as it was."""
     for name in list(os.environ):
         if name.startswith(FOREIGN):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     before = dict(os.environ)
-    yield
+    with hydra_as_before():
+        yield
     # What the code under test sets for MLflow must not reach the next test either.
     for name in set(os.environ) - set(before):
         if name.startswith(FOREIGN):

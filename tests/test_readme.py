@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.runner.conftest import run_here
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -67,10 +70,8 @@ def newest_run(checkout: Path) -> str:
         return str(connection.execute(query).fetchone()[0])
 
 
-def run(command: str, checkout: Path) -> None:
+def run_in_shell(command: str, checkout: Path) -> None:
     """Run a command of the README as if its checkout were the one that is installed."""
-    if re.search(r"\b[0-9a-f]{32}\b", command):
-        command = re.sub(r"\b[0-9a-f]{32}\b", newest_run(checkout), command)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         # What make would install is installed: this test runs in it.
@@ -123,16 +124,33 @@ def test_the_readme_shows_what_is_run_elsewhere() -> None:
 @pytest.mark.parametrize(
     "command", [each for each in dict.fromkeys(commands(README)) if each not in ELSEWHERE]
 )
-def test_a_command_of_the_readme_works(command: str, readers_checkout: Path) -> None:
-    run(command, readers_checkout)
+def test_a_command_of_the_readme_works(
+    command: str, readers_checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not command.startswith("runner "):
+        run_in_shell(command, readers_checkout)
+        return
+    if re.search(r"\b[0-9a-f]{32}\b", command):
+        command = re.sub(r"\b[0-9a-f]{32}\b", newest_run(readers_checkout), command)
+    monkeypatch.setattr("runner.system.paths._CHECKOUT", readers_checkout)
+    done = run_here(shlex.split(command)[1:], readers_checkout, os.environ)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path)
-    (code,) = re.findall(r"^```python\n(class .*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(
+        r"^```python\n((?:(?!```).)*^class SignSGD.*?)^```$", README, re.MULTILINE | re.DOTALL
+    )
+    (line,) = re.findall(r"^OPTIMIZERS: .*$", README, re.MULTILINE)
     (settings,) = re.findall(r"^```yaml\n(name: .*?)^```$", README, re.MULTILINE | re.DOTALL)
     (name,) = re.findall(r"^name: (\w+)$", settings, re.MULTILINE)
-    with (checkout / "softnet/optimizers.py").open("a", encoding="utf-8") as module:
-        module.write(f"\n\n{code}")
+    optimizers = checkout / "softnet/optimizers"
+    (optimizers / f"{name}.py").write_text(code, "utf-8")
+    registry = (optimizers / "registry.py").read_text("utf-8")
+    shipped = re.sub(r"^OPTIMIZERS: .*$", line, registry, flags=re.MULTILINE)
+    imported = "from softnet.optimizers.sgd import SGD\n"
+    named = shipped.replace(imported, f"{imported}from softnet.optimizers.{name} import SignSGD\n")
+    (optimizers / "registry.py").write_text(named, "utf-8")
     (checkout / f"conf/optimizer/{name}.yaml").write_text(settings, "utf-8")
-    run(f"runner optimizer={name} training.steps=10 training.evaluate_every=10", checkout)
+    run_in_shell(f"runner optimizer={name} training.steps=10 training.evaluate_every=10", checkout)

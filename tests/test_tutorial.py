@@ -11,7 +11,14 @@ import pytest
 from benchmarks import learning_rates
 from benchmarks import printed_tutorial as printed
 from runner.training.train import Result
-from softnet import Network, SoftmaxCrossEntropy, central_differences, one_hot, relative_error
+from softnet import (
+    Network,
+    SoftmaxCrossEntropy,
+    central_differences,
+    mlp,
+    one_hot,
+    relative_error,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "tutorial.md"
@@ -38,7 +45,7 @@ def printed_gradient(logits: Array, y: Array) -> Array:
 
 def parameter_gradients(X: Array, y: Array) -> Array:
     """Ours, for a network of fixed weights: weight and bias in one row."""
-    network = Network([4, 2])
+    network = Network(mlp([4, 2]))
     network.parameters.values[:] = np.linspace(-1, 1, 10)
     logits = network.forward(X[None])[0]
     network.backward(our_gradient(logits, y)[None])
@@ -122,7 +129,7 @@ def test_gradient_does_not_depend_on_how_often_the_rows_are_repeated(copies: int
 def test_our_steps_are_the_printed_ones_with_the_faults_put_right() -> None:
     X, y = printed.table()
     rng = np.random.default_rng(0)
-    network = Network([4, 2])
+    network = Network(mlp([4, 2]))
     network.parameters.values[:, :8] = rng.standard_normal(8)
     weight, bias = network.weights()["layers.0.weight"], network.weights()["layers.0.bias"]
     for _ in range(200):

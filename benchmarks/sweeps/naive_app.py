@@ -1,7 +1,7 @@
 """The app that Hydra's and MLflow's own pages lead to: the peer of a whole sweep.
 
 One job trains one network with softnet alone, and records by MLflow's fluent calls, a call for
-each metric. It is copied beside a config and run there, and must not know how `runner` records.
+each metric. It is copied beside a config and run there, without `runner`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,24 @@ import mlflow
 import numpy as np
 from omegaconf import DictConfig
 
-from runner.training.data.tutorial import tutorial_table
-from softnet import SGD, Examples, RunSettings, StackSettings, Training
+from runner.training.data.builtin import tutorial_table
+from softnet import INITIALIZERS, SGD, Examples, RunSettings, StackSettings, Training, mlp
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
     table = tutorial_table()
     settings = StackSettings(
-        (4, 2), config.steps, config.batch_size, config.evaluate_every, sampling=config.sampling
+        mlp([4, 2]),
+        config.steps,
+        config.batch_size,
+        config.evaluate_every,
+        sampling=config.sampling,
     )
     run = RunSettings(
-        config.seed, SGD.Settings(config.learning_rate), initializer=config.initializer
+        config.seed,
+        SGD.Settings(config.learning_rate),
+        initializer=INITIALIZERS[config.initializer](),
     )
     examples = {
         "train": Examples(table.X[:8], table.y[:8]),

@@ -24,8 +24,8 @@ from benchmarks.step import N_STEPS, step_s, tutorial_training, wide_training
 from benchmarks.sweeps.peers import Steps, Task, is_installed, jax_steps, sklearn_steps, torch_steps
 from benchmarks.sweeps.processes import at_least, at_most, judged
 from runner.jobs.stacks import runs_per_stack
-from runner.training.data.tutorial import tutorial_table
-from softnet import Training, n_parameters
+from runner.training.data.builtin import tutorial_table
+from softnet import Training, mlp
 
 JAX_LIMIT = 1.0
 LOOP_LIMIT = 5.0
@@ -47,7 +47,7 @@ def tasks() -> Iterator[tuple[Task, Callable[[int, int], Training]]]:
 
 def best_jax_stack(task: Task) -> int:
     """Return the number of runs at which a step costs JAX the least."""
-    most = _MOST_PARAMETERS // n_parameters(task.layer_sizes)
+    most = _MOST_PARAMETERS // mlp(task.layer_sizes).n_parameters
     sides = {n: jax_steps(task, n, N_STEPS) for n in JAX_STACKS if n <= most}
     best = dict.fromkeys(sides, math.inf)
     for _ in range(8):  # in turns, so that a busy moment does not choose

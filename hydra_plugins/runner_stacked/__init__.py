@@ -1,9 +1,8 @@
 """The sweeper and the launcher of this program: Hydra's own, without composing each job twice.
 
-Hydra imports this at the start of every Hydra program of the environment, and twice, so it holds
-next to nothing and knows nothing of `runner`. A task function that takes all jobs of a sweep at
-once says so with two attributes, `check_size` and `collect_all`; for any other these two are
-Hydra's.
+Hydra imports this at the start of every Hydra program of the environment, and twice, so it imports
+Hydra alone. A task function that takes all jobs of a sweep at once has two attributes,
+`check_size` and `collect_all`; for any other task function, sweeper and launcher are Hydra's.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ class StackedLauncher(BasicLauncher):
 
 
 class StackedSweeper(BasicSweeper):
-    """Leaves it to who takes all jobs to compose each of them, once."""
+    """Leaves it to a task function that takes all jobs to compose each of them, once."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Remember who takes the jobs."""
+        """Remember the task function."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self._task_function = task_function
 

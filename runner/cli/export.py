@@ -1,4 +1,4 @@
-"""The command `runner export`: a run as a folder that needs no store to be repeated."""
+"""The command `runner export`: write a run to a folder that can be rerun without a store."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from runner.config import FileData
 from runner.system.errors import CommandError
 from runner.system.paths import expanded
 from runner.system.terminal import say
-from runner.tracking.records import Original, rerun_command, write_folder
-from runner.tracking.records.mlflow_record import find_original
+from runner.tracking.records import Record, rerun_command, write_folder
+from runner.tracking.records.mlflow_record import find_run
 
 
 def export(run_id: str, folder: str, uri: str | None) -> None:
@@ -21,17 +21,12 @@ def export(run_id: str, folder: str, uri: str | None) -> None:
         Must not be there, or be empty.
     uri : str or None
         The store, as ``tracking.uri``.
-
-    Raises
-    ------
-    RunnerError
-        If there is no such run, its record is of no use, or the disk fails.
     """
     if not folder.strip():
         raise CommandError(f"FOLDER: must be a new folder, got {folder!r}.")
     place = expanded(folder)
-    original = Original.read(find_original(uri, run_id))
-    write_folder(original, place)
-    say(f"Exported to {place}. To repeat it: {rerun_command(str(place), original)}")
-    if isinstance(original.experiment.data, FileData):
+    record = Record.read(find_run(uri, run_id))
+    write_folder(record, place)
+    say(f"Exported to {place}. To repeat it: {rerun_command(str(place), record)}")
+    if isinstance(record.experiment.data, FileData):
         say("PATH is the data file, which is not part of the folder.")

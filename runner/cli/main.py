@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
-from runner.system import garbage
+from runner.system.environment import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
 from runner.system.signals import (
     INTERRUPTED,
@@ -28,7 +28,7 @@ def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
     make_streams_last()
     raise_on_sigterm()
-    garbage.postpone()
+    postpone_garbage_collection()
     try:
         code = _carried_out(sys.argv[1:])
     except KeyboardInterrupt:
@@ -38,7 +38,7 @@ def main() -> NoReturn:
         code = TERMINATED
     finally:
         sys.stdout.flush()
-        garbage.skip_last()
+        skip_last_garbage_collection()
     sys.exit(code)
 
 
@@ -107,8 +107,7 @@ def _run(arguments: Sequence[str]) -> int:
     jobs = compose(arguments, HELP, _say_many)
     if jobs is None:
         return 0
-    from runner.jobs.alone import run_jobs
+    from runner.cli.run import run_jobs
 
     # A person's own config may ask for it too, with hydra.mode.
-    outcomes = run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)
-    return int(any(outcome.status != "FINISHED" for outcome in outcomes))
+    return run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)

@@ -1,4 +1,4 @@
-"""Classes of raw rows by what a run has learned: from a file and a record to a table.
+"""The command `runner predict`: the classes of raw rows, by the network that a run has trained.
 
 The record is data: no code of a model is loaded, so it may come from anybody.
 """
@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.config import FileData
-from runner.report import cell, count
+from runner.jobs.sweep.spreadsheet import cell
 from runner.system.environment import verify_blas_pin
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
 from runner.system.files import atomic_file
+from runner.system.formatting import count
 from runner.system.paths import expanded
 from runner.system.terminal import say
 from runner.system.text import printable
-from runner.tracking.records import Original, find_source
+from runner.tracking.records import Record, find_source
 from runner.training.data.files import load_rows
 from softnet import Network, parameter_shapes
 
@@ -43,19 +44,14 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
         A ``.csv`` or ``.parquet``; None prints CSV.
     uri : str or None
         The store, as ``tracking.uri``.
-
-    Raises
-    ------
-    RunnerError
-        If run, file or disk are of no use.
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
     if not file.strip():
         raise CommandError(f"FILE: must be a file, got {file!r}.")
     target = None if out is None else _writable(out, file)
-    original = Original.read(find_source(run_id, uri))
-    probabilities, class_names = _probabilities(original, expanded(file))
+    record = Record.read(find_source(run_id, uri), admits_earlier=True)
+    probabilities, class_names = _probabilities(record, expanded(file))
     classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
     if target is None:
         sys.stdout.write(_csv(classes, probabilities, class_names))
@@ -89,14 +85,14 @@ def _writable(out: str, file: str) -> Path:
     return target
 
 
-def _probabilities(original: Original, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
     verify_blas_pin()
-    model, findings = original.model()
-    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
-    weights, more = original.weights(parameter_shapes(sizes))
-    for finding in [*findings, *more]:
-        raise RecordError(f"{original.source.place}: {finding}; nothing is predicted with it.")
-    data = original.experiment.data
+    model = record.model()
+    sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
+    weights = record.weights(parameter_shapes(sizes))
+    for edit in record.edits:
+        raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
+    data = record.experiment.data
     delimiter = data.delimiter if isinstance(data, FileData) else None
     try:
         columns = load_rows(file, model.preprocessing.feature_names, delimiter)

@@ -1,17 +1,18 @@
-"""Sweeps of the past, read back from the store: one as a report, all of them as a list.
+"""The commands `runner show` and `runner sweeps`: sweeps of the past, read back from the store.
 
-Nothing is run, and nothing is changed but that runs of processes that have died are closed. It must
-not know how a sweep is run.
+Nothing is run, and nothing is changed but that runs of processes that have died are closed.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.report import SweepLine, SweepReport, print_overview, print_sweep, write_csv
+from runner.jobs.sweep.resume import recorded_outcomes
+from runner.jobs.sweep.spreadsheet import write_csv
+from runner.report.sweep import print_sweep, print_sweeps
 from runner.system.errors import CommandError, ConfigError, nearest
 from runner.system.text import printable
 from runner.training.outcome import best_first, by_settings
@@ -44,38 +45,38 @@ def show_sweep(
     ------
     CommandError
         If there is no such sweep, or it has no such metric.
-    RunnerError
-        If the store is of no use.
     """
-    stores = _stores(uri)
-    sweep = _find(_sweeps(stores), wanted)
+    stores, sweeps = _recorded(uri)
+    sweep = _chosen(sweeps, wanted)
     store = stores[sweep.experiment_id]
-    outcomes = sorted((job.outcome for job in store.sweeps.jobs_of(sweep)), key=by_settings)
-    metric = _known(metric, outcomes)
+    outcomes = sorted(recorded_outcomes(store.sweeps.jobs_of(sweep)), key=by_settings)
+    known = list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
+    if metric is not None and metric not in known:
+        rule = f"a metric of this sweep ({', '.join(known) or 'it has none yet'})"
+        raise ConfigError("--metric", rule, metric, nearest(metric, known))
     if as_csv:
         if metric is not None or top is not None:
             outcomes = _best(outcomes, metric or sweep.metric, top)
         write_csv(outcomes, sys.stdout)
         return
-    report = SweepReport(
-        title=sweep.name,
+    print_sweep(
+        sweep.name,
         # What was interrupted has no result, and neither has what is running: both are to come.
-        outcomes=[outcome for outcome in outcomes if outcome.status != "KILLED"],
+        [outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
         metric=metric or sweep.metric,
         where=store.where,
         duration_s=sweep.duration_s or None,
         notes=["It is running."] if sweep.status == "RUNNING" else [],
+        top=top,
     )
-    print_sweep(report, top=top)
 
 
 def _best(outcomes: Sequence[Outcome], metric: str, top: int | None) -> list[Outcome]:
     """Return the runs of the best configurations, as the table ranks them, each by its best run."""
-    best = ranked(configurations(outcomes), metric)[:top]
     return [
         outcome
-        for configuration in best
+        for configuration in ranked(configurations(outcomes), metric)[:top]
         for outcome in best_first(
             [*configuration.outcomes, *configuration.failures],
             metric,
@@ -85,35 +86,37 @@ def _best(outcomes: Sequence[Outcome], metric: str, top: int | None) -> list[Out
 
 
 def list_sweeps(uri: str | None) -> None:
-    """Print the sweeps of a store, the newest first.
+    """Print the sweeps of a store, the newest first."""
+    stores, sweeps = _recorded(uri)
+    print_sweeps(
+        [
+            (_counted(stores[sweep.experiment_id], sweep), stores[sweep.experiment_id].experiment)
+            for sweep in sweeps
+        ]
+    )
 
-    Raises
-    ------
-    RunnerError
-        If the store is of no use.
-    """
-    stores = _stores(uri)
-    print_overview([_line(stores[sweep.experiment_id], sweep) for sweep in _sweeps(stores)])
+
+def _counted(store: Store, sweep: RecordedSweep) -> RecordedSweep:
+    """Count the jobs of a sweep that has not been summed up."""
+    if sweep.n_finished is not None and sweep.n_failed is not None:
+        return sweep
+    ends = [outcome.status for outcome in recorded_outcomes(store.sweeps.jobs_of(sweep))]
+    return replace(sweep, n_finished=ends.count("FINISHED"), n_failed=ends.count("FAILED"))
 
 
-def _stores(uri: str | None) -> dict[str, Store]:
+def _recorded(uri: str | None) -> tuple[dict[str, Store], list[RecordedSweep]]:
+    """Return a store for each experiment, by its id, and the sweeps of all, the newest first."""
     from runner.tracking import find_stores
 
     stores = find_stores(uri)
-    if stores:
-        # The experiments are in one store: any of them closes the runs of all.
-        next(iter(stores.values())).close_abandoned_runs()
-    return stores
-
-
-def _sweeps(stores: dict[str, Store]) -> list[RecordedSweep]:
     if not stores:
-        return []
-    # And any of them knows the sweeps of all.
-    return next(iter(stores.values())).sweeps.all(list(stores))
+        return {}, []
+    any_store = next(iter(stores.values()))  # they are one store, in which experiments differ
+    any_store.close_abandoned_runs()
+    return stores, any_store.sweeps.all(list(stores))
 
 
-def _find(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
+def _chosen(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
     if not sweeps:
         raise CommandError("There are no sweeps yet. runner --multirun makes one.")
     if wanted is None:
@@ -136,39 +139,4 @@ def _find(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
         f"runner show: must be a sweep ({printable(', '.join(names[:5]))}"
         f"{', ...' if len(names) > 5 else ''}), got {wanted!r}.{' ' + hint if hint else ''}"
         " runner sweeps lists them."
-    )
-
-
-def _known(metric: str | None, outcomes: Sequence[Outcome]) -> str | None:
-    """Return the metric that was asked for, after making sure that there are values of it."""
-    known = list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
-    if metric is not None and metric not in known:
-        rule = f"a metric of this sweep ({', '.join(known) or 'it has none yet'})"
-        raise ConfigError("--metric", rule, metric, nearest(metric, known))
-    return metric
-
-
-def _line(store: Store, sweep: RecordedSweep) -> SweepLine:
-    n_finished, n_failed = sweep.n_finished, sweep.n_failed
-    if n_finished is None or n_failed is None:
-        statuses = [job.outcome.status for job in store.sweeps.jobs_of(sweep)]
-        n_finished, n_failed = statuses.count("FINISHED"), statuses.count("FAILED")
-    if sweep.status == "RUNNING":
-        state = "running"
-    elif n_finished >= sweep.n_jobs:
-        state = "complete"
-    elif n_finished + n_failed >= sweep.n_jobs:
-        state = "some failed"
-    else:
-        state = "interrupted"
-    return SweepLine(
-        name=sweep.name,
-        experiment=store.experiment,
-        state=state,
-        n_finished=n_finished,
-        n_failed=n_failed,
-        n_jobs=sweep.n_jobs,
-        started_s=sweep.started_s,
-        duration_s=time.time() - sweep.started_s if state == "running" else sweep.duration_s,
-        run_id=sweep.run_id,
     )

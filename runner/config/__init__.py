@@ -1,32 +1,55 @@
-"""The typed schema of an experiment: the plain dict in, a frozen Experiment or one error out.
+"""The typed schema of an experiment: a plain dict in, a frozen Experiment or one error out.
 
-Knows softnet's registries and the names of the YAML; not where a dict comes from, nor what data
-look like.
+Its modules are imported when a name is first used, so that composing a command line and completing
+one load neither pydantic nor NumPy.
 """
 
-from runner.config.data import (
-    BlobsData,
-    BundledData,
-    DataConfig,
-    FileData,
-    KFoldSplit,
-    MoonsData,
-    OrderedSplit,
-    SpiralsData,
-    SplitConfig,
-    TutorialData,
-)
-from runner.config.fingerprint import (
-    configuration_key,
-    fingerprint,
-    fingerprint_of,
-    to_plain,
-    to_yaml,
-)
-from runner.config.messages import without_groups
-from runner.config.schema import Experiment
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.config.data import (
+        BlobsData,
+        BundledData,
+        DataConfig,
+        FileData,
+        KFoldSplit,
+        MoonsData,
+        OrderedSplit,
+        SpiralsData,
+        SplitConfig,
+        TutorialData,
+    )
+    from runner.config.fingerprint import (
+        SCHEMA,
+        configuration_key,
+        fingerprint_of,
+        job_key,
+        read_recorded,
+    )
+    from runner.config.plain import (
+        as_override_text,
+        flatten,
+        to_json,
+        to_plain,
+        to_yaml,
+    )
+    from runner.config.rules import without_groups
+    from runner.config.schema import Experiment
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name from the module that has it."""
+        if name in __all__:
+            for module in ("schema", "data", "fingerprint", "plain", "rules"):
+                members = vars(import_module(f"{__name__}.{module}"))
+                if name in members:
+                    return globals().setdefault(name, members[name])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
+    "SCHEMA",
     "BlobsData",
     "BundledData",
     "DataConfig",
@@ -38,9 +61,13 @@ __all__ = [
     "SpiralsData",
     "SplitConfig",
     "TutorialData",
+    "as_override_text",
     "configuration_key",
-    "fingerprint",
     "fingerprint_of",
+    "flatten",
+    "job_key",
+    "read_recorded",
+    "to_json",
     "to_plain",
     "to_yaml",
     "without_groups",

@@ -1,23 +1,23 @@
-"""The `data` and `split` groups: which rows there are, and what each of them is for."""
+"""The `data` and `split` groups: the rows, and what each of them is for."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
-from runner.config.rules import Rule, Section, Seed, not_negative, one_of, whole
+from runner.config.rules import Count, Section, Seed, holds
 from softnet import SettingError
 
-_SCALINGS = ("none", "standardize", "minmax")
+AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
 class _Data(Section):
-    """What all data have in common."""
+    """The settings that all data have."""
 
     name: str
-    scaling: Annotated[Literal["none", "standardize", "minmax"], one_of(_SCALINGS)] = "none"
+    scaling: Literal["none", "standardize", "minmax"] = "none"
 
 
 class TutorialData(_Data):
@@ -27,7 +27,7 @@ class TutorialData(_Data):
 
 
 class BundledData(_Data):
-    """A data set that scikit-learn brings along."""
+    """A data set that ships with scikit-learn."""
 
     name: Literal["iris", "wine", "breast_cancer", "digits"]
 
@@ -37,12 +37,7 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Column = Annotated[str, BeforeValidator(_as_text), Rule("the name of a column")]
-
-
-def _as_tuple(value: object) -> object:
-    """Take a list, which is what YAML has, for a tuple, which cannot be changed."""
-    return tuple(value) if isinstance(value, list) else value
+Column = Annotated[str, BeforeValidator(_as_text), Field(description="the name of a column")]
 
 
 def _as_tab(value: object) -> object:
@@ -54,27 +49,29 @@ class FileData(_Data):
     """A person's own file."""
 
     name: Literal["file"]
-    path: Annotated[str, Rule("the path of a file", lambda path: bool(path.strip()))]
-    target: Annotated[Column | None, Rule("the name of the label column, or null")] = None
+    path: Annotated[
+        str, holds(lambda path: bool(path.strip())), Field(description="the path of a file")
+    ]
+    target: Annotated[Column | None, Field(description="the name of the label column, or null")] = (
+        None
+    )
+    # Not strict: a list, which is what YAML has, becomes a tuple.
     features: Annotated[
         tuple[Column, ...] | None,
-        BeforeValidator(_as_tuple),
-        Rule("a list of columns, or null for all but the label"),
+        Field(strict=False, description="a list of columns, or null for all but the label"),
     ] = None
     delimiter: Annotated[
         str,
         BeforeValidator(_as_tab),
-        Rule(
-            "one character, such as ',' ';' '|' '\\t'", lambda d: len(d) == 1 and d not in '"\r\n'
-        ),
+        Field(pattern=r'^[^"\r\n]$', description="one character, such as ',' ';' '|' '\\t'"),
     ] = ","
 
 
 class _Generated(_Data):
     """Points that are drawn at random."""
 
-    n_samples: Annotated[int, whole(2)]
-    noise: Annotated[float, not_negative()]
+    n_samples: AtLeastTwo
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     seed: Seed = 0
 
 
@@ -82,8 +79,8 @@ class BlobsData(_Generated):
     """Round clouds, one a class."""
 
     name: Literal["blobs"]
-    n_features: Annotated[int, whole(1)]
-    n_classes: Annotated[int, whole(2)]
+    n_features: Count
+    n_classes: AtLeastTwo
 
 
 class MoonsData(_Generated):
@@ -96,7 +93,7 @@ class SpiralsData(_Generated):
     """Spiral arms, one a class."""
 
     name: Literal["spirals"]
-    n_classes: Annotated[int, whole(2)]
+    n_classes: AtLeastTwo
 
 
 DataConfig = Annotated[
@@ -105,11 +102,8 @@ DataConfig = Annotated[
 ]
 
 Size = Annotated[
-    int | float,
-    Rule(
-        "a share from 0 to 1 or a number of rows",
-        lambda size: size >= 0 and (isinstance(size, int) or size <= 1),
-    ),
+    Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)],
+    Field(description="a share from 0 to 1 or a number of rows"),
 ]
 
 
@@ -118,8 +112,8 @@ class OrderedSplit(Section):
 
     Notes
     -----
-    A 0 beside shares is made 0.0, and a 0.0 beside counts is made 0: the same split is written
-    in one way, so that it has one key.
+    A 0 beside shares is made 0.0, and a 0.0 beside counts 0: the same split has one form, and so
+    one key.
     """
 
     name: Literal["contiguous", "shuffled", "stratified"]
@@ -130,16 +124,12 @@ class OrderedSplit(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _write_nothing_in_one_way(cls, values: object) -> object:
+    def _write_zeros_alike(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
         parts = {part: values[part] for part in ("train", "val", "test") if part in values}
-        shares = any(isinstance(size, float) and size != 0 for size in parts.values())
-        zeros = {
-            part: 0.0 if shares else 0
-            for part, size in parts.items()
-            if isinstance(size, int | float) and not isinstance(size, bool) and size == 0
-        }
+        zero = 0.0 if any(isinstance(s, float) and s != 0 for s in parts.values()) else 0
+        zeros = {part: zero for part, size in parts.items() if size == 0 and size is not False}
         return {**values, **zeros}
 
     @model_validator(mode="after")
@@ -147,19 +137,18 @@ class OrderedSplit(Section):
         sizes = {"train": self.train, "val": self.val, "test": self.test}
         if not self.train:
             raise SettingError("train", "above 0: training needs rows", self.train)
-        kinds = {type(size) for size in sizes.values()}
-        if len(kinds) > 1:
-            part = next(part for part in sizes if type(sizes[part]) is not type(self.train))
-            kind = "share (such as 0.6)" if isinstance(self.train, float) else "count (such as 60)"
-            raise SettingError(part, f"a {kind}, as train is, or 0", sizes[part])
-        if isinstance(self.train, float):
-            # By their shortest text, which is what was written: 0.7 + 0.2 + 0.1 is then 1.
-            total = sum(Fraction(str(size)) for size in sizes.values())
-            if total > 1:
-                written = " + ".join(str(size) for size in sizes.values())
-                raise ValueError(
-                    f"train + val + test must be at most 1, got {written} = {float(total)}."
-                )
+        for part, size in sizes.items():
+            if type(size) is not type(self.train):
+                shares = isinstance(self.train, float)
+                kind = "share (such as 0.6)" if shares else "count (such as 60)"
+                raise SettingError(part, f"a {kind}, as train is, or 0", size)
+        # By their shortest text, which is what was written: 0.7 + 0.2 + 0.1 is then 1.
+        total = sum(Fraction(str(size)) for size in sizes.values())
+        if isinstance(self.train, float) and total > 1:
+            written = " + ".join(map(str, sizes.values()))
+            raise ValueError(
+                f"train + val + test must be at most 1, got {written} = {float(total)}."
+            )
         return self
 
 
@@ -167,15 +156,17 @@ class KFoldSplit(Section):
     """One of several equal parts tests; of the others a share validates."""
 
     name: Literal["kfold"]
-    n_folds: Annotated[int, whole(2)]
-    fold: Annotated[int, whole(0)]
+    n_folds: AtLeastTwo
+    fold: Annotated[int, Field(ge=0)]
     val: Annotated[
         float,
-        Rule(
-            "a share of the rows outside the fold, from 0 up to, but not, 1", lambda v: 0 <= v < 1
+        Field(
+            ge=0,
+            lt=1,
+            description="a share of the rows outside the fold, from 0 up to, but not, 1",
         ),
     ]
-    stratified: Annotated[bool, Rule("true or false")] = True
+    stratified: bool = True
     seed: Seed = 0
 
     @model_validator(mode="after")

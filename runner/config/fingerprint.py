@@ -1,37 +1,37 @@
-"""What an experiment is to machines: its key, its plain values, its YAML."""
+"""The key of a run: a digest of the settings and the data that decide its result.
+
+A setting that is added later must not give old runs other keys: it enters a key only where it is
+not at the value that means what was before it.
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from runner.system.text import without_passwords
+from runner.config.plain import to_plain
+from runner.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
+# The number of today's schema: raised with each setting that is added.
+SCHEMA = 1
+
+# The settings, or whole groups, that each schema after the first has added, with the value that
+# stands for what was before: {2: {"model.dropout": 0.0, "data[file].categories": None}}. The name
+# in brackets says which section of a group has the setting, where not all of them do.
+ADDED: dict[int, dict[str, Any]] = {}
+
 # Where a run is recorded, and how others are run beside it: they do not decide its result.
-_ELSEWHERE = ("name", "tracking", "sweep")
+_UNDECISIVE = ("name", "tracking", "sweep")
 
 
-def to_plain(experiment: Experiment) -> dict[str, Any]:
-    """Return the experiment as dicts, lists, text and numbers, as YAML and JSON hold them.
-
-    Whatever is recorded of it is made from this, so that the store's address has no password here.
-    """
-    plain: dict[str, Any] = experiment.model_dump(mode="json")
-    tracking = plain["tracking"]
-    if tracking["uri"] is not None:
-        tracking["uri"] = without_passwords(tracking["uri"])
-    return plain
-
-
-def fingerprint(experiment: Experiment, data_digest: str) -> str:
-    """Return the key of a run: the same for whatever must give the same result.
+def job_key(experiment: Experiment, data_digest: str) -> str:
+    """Return the key of a run: the same for all runs that must give the same result.
 
     Parameters
     ----------
@@ -49,47 +49,76 @@ def fingerprint(experiment: Experiment, data_digest: str) -> str:
 
 
 def fingerprint_of(plain: Mapping[str, Any], data_digest: str) -> str:
-    """Return the key of a run from plain values as they are, of whatever version of the schema."""
-    decisive = {key: value for key, value in plain.items() if key not in _ELSEWHERE}
+    """Return the key of a run from plain values, of whatever schema they are."""
+    decisive = {key: value for key, value in plain.items() if key not in _UNDECISIVE}
     if isinstance(decisive.get("data"), dict):
         decisive["data"] = {key: v for key, v in decisive["data"].items() if key != "path"}
-    canonical = json.dumps(
-        {"data_digest": data_digest, "experiment": decisive},
-        sort_keys=True,
-        separators=(",", ":"),
-        allow_nan=False,
-    )
+    if ADDED:
+        decisive = _without_added(decisive)
+    canonical = _canonical({"data_digest": data_digest, "experiment": decisive})
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def configuration_key(experiment: Experiment, data_digest: str) -> str:
-    """Return the key of a run, whatever its seed: that of all runs of one configuration."""
-    return fingerprint(experiment.model_copy(update={"seed": 0}), data_digest)
+    """Return the key of a configuration: that of its runs, whatever their seeds."""
+    return job_key(experiment.model_copy(update={"seed": 0}), data_digest)
 
 
-def to_yaml(experiment: Experiment) -> str:
-    """Return `to_plain` as YAML that reads back as the same values, in Hydra too."""
-    return yaml.dump(
-        to_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
+def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:
+    """Return recorded values as today's schema has them.
+
+    Parameters
+    ----------
+    plain : mapping
+        Plain values, which stay as they are.
+    schema : int
+        The number of the schema that they were recorded with.
+
+    Returns
+    -------
+    dict
+        With each setting that was added since, at the value that stands for what was before it.
+
+    Raises
+    ------
+    ConfigError
+        If the schema is a later one.
+    """
+    if not 1 <= schema <= SCHEMA:
+        got = f"{schema}: another version of runner recorded it"
+        raise ConfigError.plain(f"the config: must be of schema 1 to {SCHEMA}, got {got}.")
+    values = copy.deepcopy(dict(plain))
+    for number, settings in ADDED.items():
+        for key, before in settings.items():
+            section, name = _section_of(values, key)
+            if number > schema and section is not None:
+                section.setdefault(name, copy.deepcopy(before))
+    return values
 
 
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # chosen here
-    """YAML's own, in C where it is there, with quotes around text that looks like a number."""
-
-    def represent_text(self, text: str) -> yaml.ScalarNode:
-        style = "'" if _numeric(text) else None
-        node: yaml.ScalarNode = self.represent_scalar("tag:yaml.org,2002:str", text, style)
-        return node
-
-
-def _numeric(text: str) -> bool:
-    # PyYAML takes 1e-3 for text, and Hydra for a number.
-    try:
-        float(text.replace("_", ""))
-    except ValueError:
-        return False
-    return True
+def _without_added(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the added settings that are at the value of before."""
+    values = copy.deepcopy(dict(plain))
+    for settings in ADDED.values():
+        for key, before in settings.items():
+            section, name = _section_of(values, key)
+            # As JSON: 0 and false are two values.
+            if section and name in section and _canonical(section[name]) == _canonical(before):
+                del section[name]
+    return values
 
 
-_Dumper.add_representer(str, _Dumper.represent_text)
+def _section_of(values: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, str]:
+    """Return the section that has a setting of `ADDED`, None where there is none, and its name."""
+    *groups, name = key.split(".")
+    section: Any = values
+    for group in groups:
+        word, _, option = group.rstrip("]").partition("[")
+        section = section.get(word)
+        if not isinstance(section, dict) or option not in ("", section.get("name")):
+            return None, name
+    return section, name
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,31 +1,22 @@
-"""Schemas made from softnet's own settings classes.
+"""Schemas made from softnet's registries.
 
 A new optimizer is one class and one line in softnet's registry: its settings, their defaults and
-their ranges are stated there, and the schema of its YAML is read off that class here.
+their ranges are stated there, and the schema of its YAML is read off its settings class here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast, get_type_hints
 
 from pydantic import Discriminator, create_model, model_validator
 
-from runner.config.rules import Rule, Section
+from runner.config.rules import Section
 
 T = TypeVar("T")
-
-_TYPES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    int | None: "a whole number or null",
-    float | None: "a number or null",
-}
 
 
 class Settings(Section, Generic[T]):
@@ -34,13 +25,7 @@ class Settings(Section, Generic[T]):
     target: ClassVar[Callable[..., Any]]
 
     def settings(self) -> T:
-        """Return the settings object.
-
-        Raises
-        ------
-        softnet.SettingError
-            If a value is out of its range.
-        """
+        """Return the settings object."""
         made: T = self.target(**{key: value for key, value in self if key != "name"})
         return made
 
@@ -56,36 +41,34 @@ class NamedSettings(Settings[T]):
     name: str
 
 
-def schema_of(target: type, name: str | None = None, **rules: object) -> type[Settings[Any]]:
-    """Make the schema of a settings class.
+def schema_of(target: type, name: str | None = None, **annotations: object) -> Any:  # noqa: ANN401  (made here)
+    """Make the schema of a dataclass that checks its values.
 
-    Parameters
-    ----------
-    target : type
-        A dataclass that checks its values.
-    name : str, optional
-        The name it goes by in its registry, a key of its own in the schema.
-    **rules : annotation
-        What takes the place of a field's own type.
+    Its `name` in a registry is a key of its own; `annotations` take the place of fields' types.
     """
-    types = get_type_hints(target)
+    types = get_type_hints(target, include_extras=True) | annotations
     fields: dict[str, Any] = {} if name is None else {"name": (Literal[name], ...)}
     for field in dataclasses.fields(target):
-        kind = types[field.name]
-        annotation = rules.get(field.name, Annotated[kind, Rule(_TYPES.get(kind, str(kind)))])
         required = field.default is dataclasses.MISSING
-        fields[field.name] = (annotation, ... if required else field.default)
+        fields[field.name] = (types[field.name], ... if required else field.default)
     base = Settings if name is None else NamedSettings
     title = f"{target.__qualname__.replace('.', '')}Schema"
-    return _aimed(create_model(title, __base__=base, **fields), target)
-
-
-def _aimed(schema: type[Settings[Any]], target: Callable[..., object]) -> type[Settings[Any]]:
+    schema = cast("type[Settings[Any]]", create_model(title, __base__=base, **fields))
     schema.target = target
     return schema
 
 
-def choice_of(targets: Mapping[str, type]) -> object:
-    """Make the schema of one out of a registry: the key ``name`` says which."""
-    schemas = [schema_of(target, name) for name, target in targets.items()]
+def section_of(registry: Mapping[str, type]) -> Any:  # noqa: ANN401  (a type that is made here)
+    """Make the schema of one entry of a registry: the key ``name`` says which.
+
+    Each entry is a dataclass of settings, or has one named ``Settings``.
+    """
+    schemas = [schema_of(getattr(kind, "Settings", kind), name) for name, kind in registry.items()]
+    if len(schemas) == 1:
+        return schemas[0]  # pydantic takes no union of one
     return Annotated[reduce(or_, schemas), Discriminator("name")]
+
+
+def name_in(registry: Iterable[str]) -> Any:  # noqa: ANN401  (a type that is made here)
+    """Make the type of a name of a registry whose entries have no settings."""
+    return Literal[tuple(registry)]

@@ -1,95 +1,189 @@
-"""What a setting may be, in the words that a person reads when it is not.
+"""Groups of settings, and what a person reads where one of them is wrong.
 
-A `Rule` stands in the annotation of a field: pydantic checks the type, the rule its range, and
-whichever of the two fails, the message is the rule's sentence.
+pydantic checks types and ranges. The sentence about a wrong value is made here, from what its
+field allows: ``<dotted.key>: must be <rule>, got <value!r>.``
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Annotated, Any
+import re
+from collections.abc import Callable, Collection
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
-from runner.system.errors import nearest
+from runner.system.errors import ConfigError, nearest, shorten
+from runner.system.text import elide
+from softnet import SettingError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+_MOST_LINES = 3
+_LONGEST_KEY = 60
+# Groups whose files take effect at the top only if their first line says so.
+_GLOBAL_GROUPS = ("experiment", "local")
+_CHOICE = re.compile(r"write (\w+)=\.\.\.")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 class Section(BaseModel):
-    """A group of settings: typed, unchangeable, and closed to keys that it does not know."""
+    """A group of settings: typed, immutable, and without further keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A sentence that a value must fulfil.
-
-    Parameters
-    ----------
-    text : str
-        What is allowed, to be read after "must be".
-    holds : callable
-        Whether a value of the right type is allowed.
-    hint : callable
-        A further sentence about a value that is not, for instance the nearest name.
-    """
-
-    text: str
-    holds: Callable[[Any], bool] = lambda value: True  # noqa: ARG005  (any value of the type)
-    hint: Callable[[Any], str] = lambda value: ""  # noqa: ARG005  (nothing to add)
-
-    def __get_pydantic_core_schema__(
-        self, source: type[Any], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Wrap the check of the type in this rule."""
-
-        def check(value: object, inner: core_schema.ValidatorFunctionWrapHandler) -> object:
-            try:
-                valid = inner(value)
-            except ValidationError as error:
-                if any(isinstance(part, int) for e in error.errors() for part in e["loc"]):
-                    raise  # one item of a list is wrong, and says so itself
-                raise self._broken(value) from None
-            if not self.holds(valid):
-                raise self._broken(value)
-            return valid
-
-        return core_schema.no_info_wrap_validator_function(check, handler(source))
-
-    def _broken(self, value: object) -> PydanticCustomError:
-        context = {"rule": self.text, "hint": self.hint(value)}
-        return PydanticCustomError("rule", "must be {rule}", context)
-
-
-def whole(least: int, most: int | None = None) -> Rule:
-    """Require a whole number within bounds."""
-    if most is None:
-        return Rule(f"a whole number, {least} or above", lambda value: value >= least)
-    return Rule(f"a whole number from {least} to {most}", lambda value: least <= value <= most)
-
-
-def not_negative() -> Rule:
-    """Require a finite number that is not below 0."""
-    return Rule("a finite number, 0 or above", lambda value: math.isfinite(value) and value >= 0)
-
-
-def positive() -> Rule:
-    """Require a finite number above 0."""
-    return Rule("a finite number above 0", lambda value: math.isfinite(value) and value > 0)
-
-
-def one_of(names: Iterable[str]) -> Rule:
-    """Require one of these names, and ask about one that is close."""
-    known = tuple(names)
-    return Rule(
-        f"one of {', '.join(known)}",
-        lambda value: value in known,
-        lambda value: nearest(value, known),
-    )
-
-
+Count = Annotated[int, Field(ge=1)]
+CountOrNull = Annotated[int | None, Field(ge=1)]
 # As NumPy takes it, and as MLflow and JSON keep it exactly.
-Seed = Annotated[int, whole(0, 2**63 - 1)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+def holds(condition: Callable[[Any], bool]) -> AfterValidator:
+    """Require what pydantic has no constraint for; the field's description says what that is."""
+
+    def check(value: object) -> object:
+        if not condition(value):
+            raise ValueError
+        return value
+
+    return AfterValidator(check)
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
+    """Translate the first three errors that validating `model` has found, a line each."""
+    # A value that fits none of several types is reported once for each of them.
+    lines = list(dict.fromkeys(str(_line(d, model)) for d in error.errors(include_url=False)))
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES - 1] += f" ({len(lines) - _MOST_LINES} more are wrong.)"
+    return ConfigError.plain("\n".join(lines[:_MOST_LINES]))
+
+
+def without_groups(error: ConfigError) -> ConfigError:
+    """Rephrase the advice to choose from a group where only whole sections can be written."""
+    return ConfigError.plain(_CHOICE.sub(r"write '\1={name: ...}'", str(error)))
+
+
+def _line(  # noqa: PLR0911  (one return for each kind of error)
+    detail: ErrorDetails, model: type[BaseModel]
+) -> ConfigError:
+    key, field, keys = _locate(detail["loc"], model)
+    got, context = detail["input"], detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            return _unknown_key(key, keys, detail["loc"][-1])
+        case "invalid_key":
+            return ConfigError("the config", "text wherever there is a key", detail["loc"][-1])
+        case "missing":
+            return ConfigError.plain(f"{key}: must be given, got nothing.")
+        case "union_tag_invalid":
+            choices = re.findall(r"'([^']+)'", context["expected_tags"])
+            hint = nearest(context["tag"], choices)
+            return ConfigError(f"{key}.name", _one_of(choices), context["tag"], hint)
+        case "union_tag_not_found" if isinstance(got, dict):
+            return ConfigError.plain(f"{key}.name: must be given, got nothing.")
+        case "model_type" | "model_attributes_type" | "union_tag_not_found":
+            return ConfigError(key or "the config", "a group of settings", got)
+        case "value_error" if isinstance(context["error"], SettingError):
+            wrong = context["error"]
+            return ConfigError(f"{key}.{wrong.setting}".lstrip("."), wrong.rule, wrong.got)
+        case "value_error" if field is None or _sections(field.annotation):
+            return ConfigError.plain(f"{key}: {context['error']}")
+    if field is None:
+        return ConfigError.plain(f"{key}: {detail['msg']}, got {shorten(got)}.")
+    return ConfigError(key, _rule(field), got, _hint(field, got))
+
+
+def _locate(
+    location: tuple[int | str, ...], model: type[BaseModel]
+) -> tuple[str, FieldInfo | None, Collection[str]]:
+    """Return the dotted key of pydantic's location, its field, and the keys of its section.
+
+    pydantic puts the name of the section that was chosen into the location, and of the type that
+    was tried; a person has written neither as a key.
+    """
+    key, field = "", None
+    keys: Collection[str] = ()
+    sections: list[type[BaseModel]] = [model]
+    for part in location:
+        if isinstance(part, int):
+            key += f"[{part}]"
+            field = _item(field.annotation) if field else None
+        elif len(sections) > 1:
+            sections = [s for s in sections if part in get_args(s.model_fields["name"].annotation)]
+            continue
+        elif sections:
+            # A key may come from a record that anybody has written.
+            key = f"{key}.{elide(part, _LONGEST_KEY)}".removeprefix(".")
+            keys = sections[0].model_fields
+            field = sections[0].model_fields.get(part)
+        sections = _sections(field.annotation) if field else []
+    return key, field, keys
+
+
+def _sections(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    if get_origin(annotation) is tuple:
+        return []
+    return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def _item(annotation: object) -> FieldInfo | None:
+    """Return what an item of a tuple must be."""
+    for kind in (annotation, *get_args(annotation)):
+        if get_origin(kind) is tuple:
+            return FieldInfo.from_annotation(get_args(kind)[0])
+    return None
+
+
+def _unknown_key(key: str, keys: Collection[str], got: object) -> ConfigError:
+    if key in _GLOBAL_GROUPS:
+        return ConfigError.plain(
+            f"{key}: must take effect at the top, got settings inside {key!r}. "
+            f"Its file must begin with the line: # @package _global_"
+        )
+    group, _, name = key.rpartition(".")
+    chosen = group and "name" in keys and not nearest(name, keys)
+    hint = f"To choose another {group} with its own settings, write {group}=..." if chosen else ""
+    return ConfigError.unknown(key, keys, hint, got)
+
+
+def _rule(field: FieldInfo) -> str:
+    """Return what a field allows: its description, or else its type and its range."""
+    if field.description:
+        return field.description
+    if get_origin(field.annotation) is Literal:
+        return _one_of(get_args(field.annotation))
+    kinds = get_args(field.annotation) or (field.annotation,)
+    rule = next((_KINDS[kind] for kind in _KINDS if kind in kinds), "another type of value")
+    bounds: dict[str, Any] = {}
+    for constraint in field.metadata:
+        for name in ("ge", "gt", "le", "allow_inf_nan"):
+            bounds |= {name: v} if (v := getattr(constraint, name, None)) is not None else {}
+    if bounds.get("allow_inf_nan") is False:
+        rule = rule.replace("a ", "a finite ")
+    match bounds:
+        case {"ge": least, "le": most}:
+            rule += f" from {least} to {most}"
+        case {"ge": least}:
+            rule += f", {least} or above"
+        case {"gt": limit}:
+            rule += f" above {limit}"
+    return rule + ((", or null" if bounds else " or null") if NoneType in kinds else "")
+
+
+def _one_of(names: Collection[str]) -> str:
+    return f"one of {', '.join(names)}"
+
+
+def _hint(field: FieldInfo, got: object) -> str:
+    if get_origin(field.annotation) is Literal:
+        return nearest(got, get_args(field.annotation))
+    item = _item(field.annotation)
+    if item and isinstance(got, str) and got.startswith("["):
+        return f"Did you mean {shorten(got).strip(chr(39))}, without quotes?"
+    return f"Did you mean [{elide(got, 60)}]?" if item and type(got) is item.annotation else ""

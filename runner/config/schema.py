@@ -1,21 +1,19 @@
-"""The typed schema of an experiment, and what its parts must say about each other."""
+"""The typed schema of an experiment, and the rules that concern several of its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from runner.config.data import DataConfig, SplitConfig
-from runner.config.messages import explain
-from runner.config.registries import NamedSettings, Settings, choice_of, schema_of
-from runner.config.rules import Rule, Section, Seed, one_of, positive, whole
-from runner.system.errors import shorten
+from runner.config.registries import NamedSettings, Settings, name_in, schema_of, section_of
+from runner.config.rules import Count, CountOrNull, Section, Seed, explain, holds
 from softnet import (
     ACTIVATIONS,
-    HIGHER_IS_BETTER,
     INITIALIZERS,
+    METRICS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -26,68 +24,63 @@ from softnet import (
 )
 
 _MOST_LAYERS = 1000
-_WATCHED = [f"{part}/{metric}" for part in ("train", "val") for metric in HIGHER_IS_BETTER]
+_WATCHED = [f"{part}/{metric}" for part in ("train", "val") for metric in METRICS]
 
 if TYPE_CHECKING:
     # What the registries hold is known when the program runs; this is what all of it has.
+    ActivationName = str
+    InitializerName = str
+    SamplingName = str
     OptimizerConfig = NamedSettings[OptimizerSettings]
     ScheduleConfig = NamedSettings[Schedule]
     EarlyStoppingConfig = Settings[EarlyStopping]
 else:
-    OptimizerConfig = choice_of({name: kind.Settings for name, kind in OPTIMIZERS.items()})
-    ScheduleConfig = choice_of(SCHEDULES)
-    EarlyStoppingConfig = schema_of(EarlyStopping, metric=Annotated[str, one_of(_WATCHED)])
+    ActivationName = name_in(sorted(ACTIVATIONS))
+    InitializerName = name_in(INITIALIZERS)
+    SamplingName = name_in(SAMPLINGS)
+    OptimizerConfig = section_of(OPTIMIZERS)
+    ScheduleConfig = section_of(SCHEDULES)
+    EarlyStoppingConfig = schema_of(EarlyStopping, metric=name_in(_WATCHED))
 
 
-def _as_list(value: object) -> str:
-    """Guess the list that was meant by a bare number, or by a list in quotes."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"Did you mean [{value}]?"
-    if isinstance(value, str) and value.startswith("["):
-        return f"Did you mean {shorten(value).strip(chr(39))}, without quotes?"
-    return ""
-
-
+# Not strict: a list, which is what YAML has, becomes a tuple.
 LayerSizes = Annotated[
-    tuple[Annotated[int, whole(1)], ...],
-    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
-    Rule(
-        f"a list of at most {_MOST_LAYERS:,} layer sizes, such as [64, 32] or [] (a linear model)",
-        lambda sizes: len(sizes) <= _MOST_LAYERS,
-        _as_list,
+    tuple[Count, ...],
+    Field(
+        strict=False,
+        max_length=_MOST_LAYERS,
+        description=(
+            f"a list of at most {_MOST_LAYERS:,} layer sizes, such as [64, 32] or [] "
+            "(a linear model)"
+        ),
     ),
 ]
 _TEXT = "printable text of 1 to 250 characters"
 Text = Annotated[
     str,
-    Rule(
-        _TEXT,
-        lambda text: text.isprintable() and bool(text.strip()) and len(text) <= 250,
-    ),
+    holds(lambda text: text.isprintable() and bool(text.strip())),
+    Field(max_length=250, description=_TEXT),
 ]
-Budget = Annotated[
-    int | None,
-    Rule("a whole number, 1 or above, or null", lambda count: count is None or count >= 1),
-]
+TextOrNull = Annotated[Text | None, Field(description=f"{_TEXT}, or null")]
 
 
 class ModelConfig(Section):
     """The network."""
 
     hidden_layer_sizes: LayerSizes
-    activation: Annotated[str, one_of(sorted(ACTIVATIONS))] = "relu"
-    initializer: Annotated[str, one_of(INITIALIZERS)] = "he"
-    initializer_scale: Annotated[float, positive()] = 1.0
+    activation: ActivationName = "relu"
+    initializer: InitializerName = "he"
+    initializer_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class TrainingConfig(Section):
-    """How long to train, on which batches, and what to look at on the way."""
+    """How long to train, on which batches, and how often to evaluate."""
 
-    steps: Budget = None
-    epochs: Budget = None
-    batch_size: Annotated[int, whole(1)]
-    sampling: Annotated[str, one_of(SAMPLINGS)] = "shuffled"
-    evaluate_every: Annotated[int, whole(1)] = 1
+    steps: CountOrNull = None
+    epochs: CountOrNull = None
+    batch_size: Count
+    sampling: SamplingName = "shuffled"
+    evaluate_every: Count = 1
     early_stopping: EarlyStoppingConfig | None = None
 
     @property
@@ -106,42 +99,39 @@ class TrainingConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where runs are recorded. Which forms of URI can be used is the tracking room's to say."""
+    """Where runs are recorded. Which forms of URI can be used, `tracking` says."""
 
     uri: Annotated[
         str | None,
-        Rule("a tracking URI, such as http://127.0.0.1:5000 or sqlite:///mlflow.db, or null"),
+        Field(
+            description=(
+                "a tracking URI, such as http://127.0.0.1:5000 or sqlite:///mlflow.db, or null"
+            )
+        ),
     ] = None
-    experiment: Annotated[Text | None, Rule(f"{_TEXT}, or null")] = None
-
-
-_TRUTH = Rule("true or false")
+    experiment: TextOrNull = None
 
 
 class SweepConfig(Section):
     """How the jobs of one command are run and ranked; none of it changes their results."""
 
-    name: Annotated[Text | None, Rule(f"{_TEXT}, or null")] = None
-    metric: Annotated[str, Rule("the name of a metric")] = "val/loss"
-    n_workers: Annotated[
-        int | None,
-        Rule("a whole number, 1 or above, or null", lambda count: count is None or count >= 1),
-    ] = None
-    fail_fast: Annotated[bool, _TRUTH] = False
-    retry_failed: Annotated[bool, _TRUTH] = True
-    restart: Annotated[bool, _TRUTH] = False
-    dry_run: Annotated[bool, _TRUTH] = False
+    name: TextOrNull = None
+    metric: Annotated[str, Field(description="the name of a metric")] = "val/loss"
+    n_workers: CountOrNull = None
+    fail_fast: bool = False
+    retry_failed: bool = True
+    restart: bool = False
+    dry_run: bool = False
 
 
 class Experiment(Section):
-    """One run, said completely: whatever decides its result, and where it is recorded.
+    """One run: all that decides its result, and where it is recorded.
 
     Examples
     --------
     >>> experiment = Experiment.from_dict(
     ...     {
     ...         "name": "flowers",
-    ...         "seed": 0,
     ...         "data": {"name": "iris", "scaling": "standardize"},
     ...         "split": {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2},
     ...         "model": {"hidden_layer_sizes": [8]},
@@ -150,14 +140,13 @@ class Experiment(Section):
     ...         "training": {"epochs": 20, "batch_size": 32},
     ...     }
     ... )
-    >>> experiment.optimizer.settings()
-    Adam.Settings(learning_rate=0.01, weight_decay=0.0, clip_norm=None, beta1=0.9, beta2=0.999, \
-epsilon=1e-08)
+    >>> experiment.optimizer.settings().beta1
+    0.9
     """
 
     name: Text
     seed: Seed = 0
-    dtype: Annotated[Literal["float32", "float64"], one_of(("float32", "float64"))] = "float64"
+    dtype: Literal["float32", "float64"] = "float64"
     data: DataConfig
     split: SplitConfig
     model: ModelConfig
@@ -185,7 +174,7 @@ epsilon=1e-08)
     def metrics(self) -> tuple[str, ...]:
         """The metrics that a run of this experiment ends with, by which runs can be ranked."""
         watched = self._watched()
-        tested = [f"test/{metric}" for metric in HIGHER_IS_BETTER]
+        tested = [f"test/{metric}" for metric in METRICS]
         best = [f"best/{metric}" for metric in watched] if self.training.early_stopping else []
         return (*watched, *(tested if self._has_test() else ()), *best)
 

@@ -1,22 +1,48 @@
 """All jobs of one command, checked, keyed and named before the first of them starts.
 
 A plan is frozen: what is in it was composed, validated and met its data once, and is what runs,
-whatever happens to the YAML meanwhile. It knows neither Hydra nor MLflow.
+whatever happens to the YAML meanwhile.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
-from runner.config import Experiment, fingerprint, to_plain
-from runner.jobs.names import differing, overrides_by_key, run_name
-from runner.jobs.points import Job, checked, of_one_among
+from runner.config import Experiment, as_override_text, fingerprint_of, flatten, to_plain
 from runner.system.errors import ConfigError, DataError
-from runner.training.prepare import Prepared, Preparer, require_fit
+from runner.system.text import elide, without_passwords
+from runner.training.prepare import Prepared, prepared, require_fit
+from runner.training.statistics import SEED
 from softnet import StackSettings
+
+# They say where a run is recorded and how others run beside it, and so nothing of a job.
+NOT_OF_A_JOB = ("name", "tracking", "sweep")
+# What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
+_SHARED = ("tracking", "sweep")
+_LONGEST_POINT = 200
+
+
+class Job(Protocol):
+    """What becomes a planned job: composed by Hydra, or read from a record."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Plain data, not to be changed."""
+        ...
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What the command line changed, ``key=value``, to name the job in an error."""
+        ...
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """The option that was chosen of each config group, such as ``{"model": "mlp"}``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +72,17 @@ class PlannedJob:
     name : str
         What varied, ``learning_rate=0.1 seed=3``.
     varied : mapping of str to str
-        The overrides by which it differs from the others, by dotted key.
+        The settings by which it differs from the other jobs, by dotted key.
     key : str
         The same for whatever must give the same result.
     data_digest, split_digest : str
         Of the data when the plan was made; empty where there is a problem with it.
     shape : Shape or None
-        Jobs of equal shape can train together.
-    problem : RunnerError or None
+        Jobs of equal shape can train together; None where there is a problem.
+    problem : ConfigError or DataError or None
         Why it cannot be run.
-    said : mapping of str to str
-        All its overrides, by dotted key: beside those of another command, others vary.
+    choices : mapping of str to str
+        The option that was chosen of each config group.
     """
 
     experiment: Experiment
@@ -67,14 +93,14 @@ class PlannedJob:
     split_digest: str
     shape: Shape | None
     problem: ConfigError | DataError | None = None
-    said: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Plan:
     """The jobs of one command, in their order; equal ones once.
 
-    That of a sweep with a name has the jobs that earlier commands gave it too.
+    The plan of a sweep with a name has the jobs that earlier commands gave it too.
 
     Parameters
     ----------
@@ -82,37 +108,29 @@ class Plan:
         At least one.
     n_duplicates : int
         Points that were given again, and are not run again.
-    n_alike : int
-        Points that differ from others in the experiment's name or in the path of the same data,
-        which decide no result: they are not run again either.
-    preparer : Preparer
-        Which read their data, and still has what it read last.
     earlier : frozenset of int
         Positions of the jobs that this command has not asked for.
-    replaced : frozenset of str
-        Keys that jobs of it had in an earlier command, when their data were others.
-    known_as : str
-        The identity, where it is not that of the jobs.
     """
 
     jobs: tuple[PlannedJob, ...]
     n_duplicates: int = 0
-    preparer: Preparer = field(default_factory=Preparer, repr=False, compare=False)
     earlier: frozenset[int] = frozenset()
-    replaced: frozenset[str] = frozenset()
-    known_as: str = ""
-    n_alike: int = 0
 
     @property
     def first(self) -> Experiment:
         """The experiment of the first job, for what all jobs share."""
-        position = next(p for p in range(len(self.jobs)) if p not in self.earlier)
-        return self.jobs[position].experiment
+        return self.jobs[self.asked[0]].experiment
 
     @property
     def asked(self) -> list[int]:
         """The positions of the jobs that this command has asked for."""
         return [position for position in range(len(self.jobs)) if position not in self.earlier]
+
+    @property
+    def problem(self) -> ConfigError | DataError | None:
+        """Why nothing that was asked for can be run; None where some of it can."""
+        problems = [self.jobs[position].problem for position in self.asked]
+        return problems[0] if all(problems) else None
 
     @property
     def experiment_name(self) -> str:
@@ -122,12 +140,15 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        """By which the same sweep is known again: its name, or else what it runs."""
-        if self.known_as:
-            return self.known_as
+        """The digest by which the same sweep is recognized: of its name, or else of its jobs."""
         name = self.first.sweep.name
-        told = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
-        return hashlib.sha256(f"{self.experiment_name}\n{told}".encode()).hexdigest()[:12]
+        what = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
+        return hashlib.sha256(f"{self.experiment_name}\n{what}".encode()).hexdigest()[:12]
+
+    @property
+    def sweep_name(self) -> str:
+        """What the sweep is called: its name, or else an address that fits on a command line."""
+        return self.first.sweep.name or f"sweep-{self.identity[:6]}"
 
     def lines(self) -> str:
         """Return the plan as JSON, a line for each job."""
@@ -140,7 +161,7 @@ class Plan:
                     "split_digest": job.split_digest,
                     "problem": None if job.problem is None else str(job.problem),
                     "varied": job.varied,
-                    "overrides": job.said,
+                    "choices": job.choices,
                     "config": to_plain(job.experiment),
                 }
             )
@@ -162,13 +183,12 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     for number, (given, planned) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
         problem = planned.problem
         if isinstance(problem, ConfigError) and not problem.key.startswith("data."):
-            raise of_one_among(problem, given, number, len(jobs))
-    kept: dict[str, PlannedJob] = {}
-    n_alike = 0
+            raise _at_point(problem, given, number, len(jobs))
+    distinct: dict[str, PlannedJob] = {}
     for job in plan.jobs:
-        n_alike += kept.setdefault(job.key, job).experiment != job.experiment
-    n_duplicates = len(plan.jobs) - len(kept) - n_alike
-    return replace(plan, jobs=tuple(kept.values()), n_duplicates=n_duplicates, n_alike=n_alike)
+        distinct.setdefault(job.key, job)
+    n_duplicates = len(plan.jobs) - len(distinct)
+    return replace(plan, jobs=tuple(distinct.values()), n_duplicates=n_duplicates)
 
 
 def plan_each(jobs: Sequence[Job]) -> Plan:
@@ -193,58 +213,210 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     -----
     A job whose *data* is of no use is planned as a problem: it costs itself alone.
     """
-    experiments = checked(jobs)
-    said = [overrides_by_key(job.overrides) for job in jobs]
-    varied = differing(said)
+    experiments = _checked(jobs)
+    configs = [to_plain(experiment) for experiment in experiments]
+    choices = [job.choices for job in jobs]
+    is_lone = len(jobs) == 1
+    varied = [_overridden(configs[0], jobs[0])] if is_lone else differences(configs, choices)
+    data_keys = [e.model_dump_json(include={"data", "split"}) for e in experiments]
     planned: dict[int, PlannedJob] = {}
-    data_keys = [
-        experiment.model_dump_json(include={"data", "split"}) for experiment in experiments
-    ]
-    present = _Present()
+    data = _SharedData()
     # Those that share their data follow one another, so that each is read once.
     for number in sorted(range(len(jobs)), key=data_keys.__getitem__):
-        experiment = experiments[number]
-        shape, problem, digests = present.meet(experiment, data_keys[number])
+        experiment, data_key = experiments[number], data_keys[number]
+        shape, problem, digests = data.check(experiment, data_key)
         planned[number] = PlannedJob(
             experiment=experiment,
             name=run_name(experiment, varied[number]),
             varied=varied[number],
             # Data that cannot be read are told apart by where they should be.
-            key=fingerprint(experiment, digests[0] or data_keys[number]),
+            key=fingerprint_of(configs[number], digests[0] or data_key),
             data_digest=digests[0],
             split_digest=digests[1],
             shape=shape,
             problem=problem,
-            said=said[number],
+            choices=choices[number],
         )
-    return Plan(tuple(planned[number] for number in range(len(jobs))), preparer=present.preparer)
+    return Plan(tuple(planned[number] for number in range(len(jobs))))
 
 
-class _Present:
-    """The data that the jobs at hand share, read once for all of them."""
+class _SharedData:
+    """The data that consecutive jobs share, read once for all of them."""
 
     def __init__(self) -> None:
-        self.preparer = Preparer()
         self._data_key: str | None = None
-        self._found: Prepared | ConfigError | DataError
+        self._prepared: Prepared | ConfigError | DataError
         self._shapes: dict[Shape, Shape] = {}
 
-    def meet(
+    def check(
         self, experiment: Experiment, data_key: str
     ) -> tuple[Shape | None, ConfigError | DataError | None, tuple[str, str]]:
         """Return an experiment's shape, or what is wrong with it, and the digests of its data."""
         if data_key != self._data_key:
             self._data_key = data_key
             try:
-                self._found = self.preparer(experiment)
+                self._prepared = prepared(experiment)
             except (ConfigError, DataError) as error:
-                self._found = error
-        if not isinstance(self._found, Prepared):
-            return None, self._found, ("", "")
-        digests = self._found.dataset.digest, self._found.split.digest
+                self._prepared = error
+        if not isinstance(self._prepared, Prepared):
+            return None, self._prepared, ("", "")
+        digests = self._prepared.dataset.digest, self._prepared.split.digest
         try:
-            shape = Shape(data_key, require_fit(experiment, self._found))
+            shape = Shape(data_key, require_fit(experiment, self._prepared))
         except ConfigError as error:
             return None, error, digests
         # Thousands of jobs share a handful of shapes.
         return self._shapes.setdefault(shape, shape), None, digests
+
+
+def differences(
+    configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Return for each job the settings by which it differs from the others.
+
+    Parameters
+    ----------
+    configs : sequence of mapping
+        The config of each job as plain data.
+    choices : sequence of mapping
+        The option that was chosen of each config group, job by job.
+
+    Returns
+    -------
+    list of dict of str to str
+        Values by dotted key, as an override would write them; the seed comes last.
+
+    Notes
+    -----
+    An option of a group is told by its name, ``optimizer=adam``. What comes with it is not told as
+    well: a setting counts where it differs among jobs that share the options it belongs to.
+
+    Examples
+    --------
+    >>> differences([{"seed": 0, "rate": 0.1}, {"seed": 0, "rate": 0.5}], [{}, {}])
+    [{'rate': '0.1'}, {'rate': '0.5'}]
+    """
+    found = _Differences(len(configs))
+    # An experiment chooses of all groups.
+    experiment = [options.get("experiment") for options in choices]
+    found.note("experiment", experiment)
+    groups: dict[str, list[str | None]] = {}
+    for group in dict.fromkeys(group for options in choices for group in options):
+        if group not in {"experiment", *NOT_OF_A_JOB} and all(group in c for c in choices):
+            groups[group] = [options.get(group) for options in choices]
+            found.note(group, groups[group], experiment)
+    nothing = [None] * len(configs)
+    for section in dict.fromkeys(name for config in configs for name in config):
+        values = [config.get(section) for config in configs]
+        if section not in {*NOT_OF_A_JOB, SEED} and any(value != values[0] for value in values):
+            options = zip(experiment, groups.get(section, nothing), strict=True)
+            found.note_section(section, values, list(options))
+    found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
+    return found.varied
+
+
+class _Differences:
+    """The settings that differ among jobs, as they are found."""
+
+    def __init__(self, n_jobs: int) -> None:
+        self.varied: list[dict[str, str]] = [{} for _ in range(n_jobs)]
+
+    def note(
+        self,
+        key: str,
+        values: Sequence[str | None],
+        belongs_to: Sequence[Hashable] | None = None,
+    ) -> None:
+        """Note the values of a key, if they differ among jobs that share what it belongs to."""
+        owners = belongs_to or [None] * len(values)
+        if len(set(zip(owners, values, strict=True))) > len(set(owners)):
+            for settings, value in zip(self.varied, values, strict=True):
+                if value is not None:
+                    settings[key] = value
+
+    def note_section(
+        self, section: str, values: Sequence[Any], options: Sequence[Hashable]
+    ) -> None:
+        """Note what differs in one section among jobs that have chosen the same options."""
+        sections = [value for value in values if isinstance(value, Mapping)]
+        if len(sections) < len(values):
+            self.note(section, list(map(as_override_text, values)), options)
+            return
+        names = [settings.get("name") for settings in sections]
+        self.note(f"{section}.name" if section in self.varied[0] else section, names, options)
+        belongs_to = list(zip(options, names, strict=True))
+        flat = [flatten(settings) for settings in sections]
+        for key in dict.fromkeys(key for settings in flat for key in settings if key != "name"):
+            texts = [as_override_text(s[key]) if key in s else None for s in flat]
+            self.note(f"{section}.{key}", texts, belongs_to)
+
+
+def _overridden(config: Mapping[str, Any], job: Job) -> dict[str, str]:
+    """Return the settings that the command line of a job alone has changed, as the config has them.
+
+    Beside no other job nothing varies, and its name says what a person has set.
+    """
+    settings = {key: as_override_text(value) for key, value in flatten(config).items()}
+    varied: dict[str, str] = {}
+    for override in job.overrides:
+        key = override.lstrip("+~").partition("=")[0].replace("/", ".")
+        if key.partition(".")[0] in NOT_OF_A_JOB:
+            continue
+        if key in job.choices:
+            varied[key] = job.choices[key]
+        inside = "" if key in job.choices else f"{key}."
+        varied |= {
+            name: value
+            for name, value in settings.items()
+            if name == key or (inside and name.startswith(inside))
+        }
+    return varied
+
+
+def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
+    """Name a run by what varied, ``learning_rate=0.1 seed=3``, or else by its experiment."""
+    # A group of seeds does not say its seeds, and its jobs do.
+    words = [key.rpartition(".")[2] for key in {**varied, SEED: ""}]
+    parts = []
+    for key, value in varied.items():
+        word = key.rpartition(".")[2]
+        short = word if words.count(word) == 1 else key  # seed and split.seed
+        parts.append(value if key == "experiment" else f"{short}={value}")
+    return " ".join(parts) or experiment.name
+
+
+def _checked(jobs: Sequence[Job]) -> list[Experiment]:
+    """Return the experiments of all jobs; for the first wrong setting, raise with its job."""
+    experiments: list[Experiment] = []
+    for number, job in enumerate(jobs, start=1):
+        try:
+            experiments.append(Experiment.from_dict(job.config))
+            _require_shared(experiments[0], experiments[-1])
+        except ConfigError as error:
+            raise _at_point(error, job, number, len(jobs)) from None
+    return experiments
+
+
+def _at_point(error: ConfigError, job: Job, number: int, n_jobs: int) -> ConfigError:
+    """Say in which job of several a setting is wrong."""
+    if n_jobs == 1:
+        return error
+    overrides = (text for text in job.overrides if not text.startswith("sweep.dry_run="))
+    words = elide(without_passwords(" ".join(overrides)), _LONGEST_POINT)
+    point = f"Nothing was run: job {number:,} of {n_jobs:,} is {words}"
+    return ConfigError.plain("\n".join([*str(error).splitlines()[:2], point]))
+
+
+def _require_shared(first: Experiment, other: Experiment) -> None:
+    for section in _SHARED:
+        expected, got_section = getattr(first, section), getattr(other, section)
+        if expected == got_section:
+            continue
+        for (key, value), (_, got) in zip(expected, got_section, strict=True):
+            if value != got:
+                shown = without_passwords(repr(value))
+                rule = f"the same for all jobs of a sweep ({shown}, as in the first)"
+                is_text = isinstance(got, str)
+                raise ConfigError(
+                    f"{section}.{key}", rule, without_passwords(got) if is_text else got
+                )

@@ -1,211 +1,340 @@
-"""A sweep from its plan to its report: what is missing is run, recorded and summed up.
+"""One command at work: the jobs that are missing are run, recorded, and reported to a listener.
 
-The same command again goes on where it stopped: what has been done is read from the store. It must
-not know Hydra, MLflow or matplotlib themselves.
+A single run, a sweep and a rerun are one path; what differs between them is in the request.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.jobs.executors.local import n_cores
+from runner.jobs.events import (
+    Begun,
+    Crashed,
+    Ended,
+    Finished,
+    Interrupted,
+    JobsEnded,
+    Listener,
+    Progress,
+    Started,
+    WorkerEvent,
+)
+from runner.jobs.executors.interface import Executor
 from runner.jobs.plan import Plan
-from runner.jobs.stacks import stacks
-from runner.jobs.supervision import ended_jobs_of
-from runner.jobs.sweep.earlier_jobs import known_again, with_earlier_jobs
-from runner.jobs.sweep.groups import Groups
-from runner.jobs.sweep.parent_runs import recorded_sweep
-from runner.jobs.sweep.results import store_results
-from runner.jobs.sweep.resume import (
-    Standing,
-    bring_up_to_date,
-    outdated,
-    recorded_outcomes,
-    standing_of,
-)
-from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
-from runner.jobs.worker.task import Assignment, Ended
-from runner.report import SweepReport, print_sweep
-from runner.report.announcements import (
-    points_run_once,
-    print_plan,
-    say_start,
-    say_wait,
-    say_way_back,
-    sweep_name,
-)
-from runner.report.progress import progress
-from runner.system.errors import Terminated
+from runner.jobs.rerun.comparison import cannot_compare
+from runner.jobs.rerun.request import RerunRequest
+from runner.jobs.stacks import Stack, stacks
+from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
+from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
+from runner.jobs.worker.recording import fail
+from runner.jobs.worker.task import Task, make_task
+from runner.system.errors import StoreError, Terminated
+from runner.system.signals import raise_what_was_swallowed
+from runner.tracking import address_of
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from runner.tracking import Store
 
 
-def run_sweep(plan: Plan) -> list[Outcome]:
-    """Run what is missing of a sweep, and print what came of all of it.
+@dataclass(frozen=True)
+class Request:
+    """What a session is asked to run.
 
     Parameters
     ----------
     plan : Plan
-        At least one job.
+        The jobs of the command.
+    is_sweep : bool
+        Whether they are a sweep, be it of a single job. A run of its own gets figures and a
+        loadable model.
+    rerun : RerunRequest or None
+        What the jobs repeat, where they repeat anything.
+    """
+
+    plan: Plan
+    is_sweep: bool = False
+    rerun: RerunRequest | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is one run, in which whatever fails is raised."""
+        return not self.is_sweep and (self.rerun is None or self.rerun.parent is None)
+
+
+def run(request: Request, store: Store | None, executor: Executor, listener: Listener) -> Finished:
+    """Run the jobs of a request that are not done yet.
+
+    Parameters
+    ----------
+    request : Request
+        What to run.
+    store : Store or None
+        Where it is recorded; None records nothing, which only a rerun can do without.
+    executor : Executor
+        Runs the stacks.
+    listener : callable
+        Called with each event; the last one is `Finished`, also after an interrupt.
 
     Returns
     -------
-    list of Outcome
-        Of all jobs of this command that have one, from it or from an earlier one.
+    Finished
+        All outcomes and comparisons, as the listener gets them too.
 
     Raises
     ------
+    ConfigError, DataError
+        If no job at all can be run; nothing has been recorded then.
     RunnerError
-        If there is no store, or if it fails on the way.
+        If the store fails, or the only job of a request that is one run.
     """
-    from runner.tracking import open_store
-
-    started = time.monotonic()
-    tracking = plan.first.tracking
-    problems = [job.problem for job in plan.jobs if job.problem is not None]
-    if len(problems) == len(plan.jobs):
-        raise problems[0]  # before a store is made for nothing
-    store = open_store(tracking.uri, tracking.experiment, plan.experiment_name)
-    if not plan.first.sweep.restart:
-        plan = known_again(store, plan)
-    folder = SweepFolder.of(store, plan)
-    with folder.locked(say_wait):
-        standing = Standing()
-        if not plan.first.sweep.restart:
-            plan = with_earlier_jobs(store, plan)
-            standing = standing_of(store, plan)
-        if standing.sweep is not None:
-            # What ended while this command waited for the lock.
-            store.close_abandoned_runs()
-            store.sweeps.close_running(standing.sweep)
-        outcomes = dict(standing.done)
-        missing = [position for position in plan.asked if position not in outcomes]
-        say_start(plan, standing.done, is_new=standing.sweep is None)
-        was_stopped = False
-        try:
-            # Without a job too: an interrupt may have left nothing but the sum to be done.
-            if missing or (standing.sweep is not None and standing.sweep.n_finished is None):
-                was_stopped = _run_missing(
-                    store, folder, plan, standing, missing, outcomes, started
-                )
-        except (Exception, KeyboardInterrupt, Terminated):
-            say_way_back()
-            raise
-        finally:
-            # After Ctrl-C too: what is finished by then is worth seeing.
-            duration_s = time.monotonic() - started if missing else None
-            report = _report(store, plan, outcomes, duration_s)
-            if was_stopped:
-                report = replace(report, notes=[*report.notes, "Stopped by sweep.fail_fast."])
-            print_sweep(report)
-    return [outcomes[position] for position in plan.asked if position in outcomes]
+    if request.plan.problem is not None:
+        raise request.plan.problem
+    raise_what_was_swallowed()  # the data have loaded libraries too
+    started_s = time.monotonic()
+    session: _Session | None = None
+    try:
+        with _open_parent(request, store, listener) as parent:
+            session = _Session(request, parent, store, executor, listener, started_s)
+            session.run_missing()
+    except BaseException as error:
+        if session is not None:
+            session.end_early(error)
+        raise
+    return session.finish()
 
 
-def show_plan(plan: Plan) -> None:
-    """Print what a sweep would do, and do nothing of it.
+def _open_parent(
+    request: Request, store: Store | None, listener: Listener
+) -> AbstractContextManager[Parent]:
+    """Return the context manager of what stands above the jobs."""
+    if request.rerun is not None:
+        return rerun(store, request.plan, request.rerun)
+    if store is None:
+        raise ValueError("only a rerun can do without a store")
+    if request.is_sweep:
+        return sweep(store, request.plan, listener)
+    return single_run(store, request.plan)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a sweep would do.
+
+    Parameters
+    ----------
+    plan : Plan
+        With the jobs that earlier commands gave it.
+    done : mapping of int to Outcome
+        What is not to be run again, by position.
+    stacks : list of tuple of int
+        Positions of the jobs that would train together.
+    n_workers : int
+        Processes that would share the stacks.
+    """
+
+    plan: Plan
+    done: Mapping[int, Outcome]
+    stacks: Sequence[Stack]
+    n_workers: int
+
+
+def preview(plan: Plan, store: Store | None, n_workers: int) -> Preview:
+    """Return what a sweep would do, and do nothing of it.
+
+    Parameters
+    ----------
+    plan : Plan
+        The jobs of the command.
+    store : Store or None
+        Where it would be recorded; None where there is none yet.
+    n_workers : int
+        Processes that would share the work.
 
     Raises
     ------
-    RunnerError
-        If the store is there, but cannot be read.
+    ConfigError, DataError
+        If no job at all could be run.
     """
-    from runner.tracking import find_store
-
-    tracking = plan.first.tracking
-    store = find_store(tracking.uri, tracking.experiment, plan.experiment_name)
     done: Mapping[int, Outcome] = {}
-    if store and not plan.first.sweep.restart:
-        plan = with_earlier_jobs(store, known_again(store, plan))
-        done = standing_of(store, plan).done
-    problems = [plan.jobs[position].problem for position in plan.asked]
-    if all(problems) and problems[0] is not None:
-        raise problems[0]  # as the sweep itself would
+    if store is not None and not plan.first.sweep.restart:
+        plan = with_earlier_jobs(store, plan)
+        done = sweep_state(store, plan).done
+    if plan.problem is not None:
+        raise plan.problem
     sound = [p for p in plan.asked if p not in done and plan.jobs[p].problem is None]
-    n_workers = plan.first.sweep.n_workers or n_cores()
-    print_plan(plan, done, stacks(plan, sound, n_workers), n_workers)
+    return Preview(plan, done, stacks(plan, sound, n_workers), n_workers)
 
 
-def _run_missing(
-    store: Store,
-    folder: SweepFolder,
-    plan: Plan,
-    standing: Standing,
-    missing: list[int],
-    outcomes: dict[int, Outcome],
-    started: float,
-) -> bool:
-    """Run the missing jobs of a sweep, sum up all of them, and tell whether it was stopped."""
-    sweep, was_stopped = standing.sweep, False
-    with recorded_sweep(store, plan, sweep, outcomes, started) as run:
-        if sweep is None:
-            folder.forget_states()
-        # Before the plan is: it says what they are, and is written over now.
-        for replaced in standing.replaced:
-            store.sweeps.mark_replaced(replaced.outcome.run_id)
-        run.log_folder(folder.write_plan(plan), PLAN_FOLDER)
-        known = store.sweeps.groups_of(sweep) if sweep else {}
-        with Groups(store, plan, run.run_id, known) as groups:
-            if sweep is not None:
-                unfinished = store.sweeps.groups_of(sweep, unfinished=True)
-                groups.complete_interrupted(unfinished, outcomes)
-            groups.rename(outdated(plan, standing))
-            parents = groups.begin(missing)
-            bring_up_to_date(store, plan, standing, parents)
-            assignment = Assignment(
-                plan,
-                store,
-                frozenset(missing),
-                sweep_id=run.run_id,
-                parents=parents,
-                states=folder.states,
-            )
-            late: list[Ended] = []
-            try:
-                with (
-                    progress(len(missing), sweep_name(plan), unit="jobs") as advance,
-                    closing(ended_jobs_of(assignment, folder, advance, late)) as ended_jobs,
-                ):
-                    for ended in ended_jobs:
-                        outcomes[ended.position] = ended.outcome
-                        groups.complete(ended.position, outcomes)
-                        if ended.outcome.status == "FAILED" and plan.first.sweep.fail_fast:
-                            was_stopped = True
-                            break
-            finally:
-                outcomes.update((ended.position, ended.outcome) for ended in late)
-            if was_stopped:
-                store.close_abandoned_runs()
-                for position in _hear_the_rest(store, plan, outcomes):
-                    groups.complete(position, outcomes)
-        if len(outcomes) == len(plan.jobs):
-            folder.forget_states()
-        store_results(run, store, plan, outcomes, sweep_name(plan))
-    return was_stopped and len(outcomes) < len(plan.jobs)
+class _Session:
+    """A request on its way through an executor."""
 
+    def __init__(
+        self,
+        request: Request,
+        parent: Parent,
+        store: Store | None,
+        executor: Executor,
+        listener: Listener,
+        started_s: float,
+    ) -> None:
+        self._request, self._parent, self._store = request, parent, store
+        self._executor, self._listener, self._started_s = executor, listener, started_s
+        self._address = None if store is None else address_of(store)
+        self._left = set(parent.missing)
+        self._begun = ""
+        self._was_stopped = False
 
-def _hear_the_rest(store: Store, plan: Plan, outcomes: dict[int, Outcome]) -> list[int]:
-    """Add what workers had recorded when they were stopped; return the positions of that."""
-    recorded = recorded_outcomes(plan, standing_of(store, plan))
-    unheard = sorted(recorded.keys() - outcomes.keys())
-    outcomes.update((position, recorded[position]) for position in unheard)
-    return unheard
+    def run_missing(self) -> None:
+        """Run all jobs that are missing."""
+        if not self._left:
+            return
+        jobs = self._parent.plan.jobs
+        self._listener(self._start())
+        self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
+        if not self._was_stopped:
+            self._execute()
+        self._listener(JobsEnded())
 
+    def _execute(self) -> None:
+        """Have the executor run the jobs that are left."""
+        plan = self._parent.plan
+        saved = [s for s in self._parent.saved_stacks() if self._left.intersection(s)]
+        rest = sorted(self._left.difference(*saved))
+        n_workers = self._executor.n_workers
+        self._executor.add([self._task(s) for s in [*saved, *stacks(plan, rest, n_workers)]])
+        try:
+            with self._executor, closing(self._executor.events()) as events:
+                self._follow(events)
+        finally:
+            # Where the store is what failed, the error that ends all of this says so.
+            with suppress(StoreError):
+                for event in self._executor.late:
+                    if isinstance(event, Ended) and event.position in self._left:
+                        self._take(event)
+        if self._was_stopped and self._store is not None:
+            self._store.close_abandoned_runs()
+            self._take_recorded(self._left)
 
-def _report(
-    store: Store, plan: Plan, outcomes: Mapping[int, Outcome], duration_s: float | None
-) -> SweepReport:
-    return SweepReport(
-        title=sweep_name(plan),
-        outcomes=[outcomes[position] for position in sorted(outcomes)],
-        n_jobs=len(plan.jobs),
-        metric=plan.first.ranking_metric,
-        where=store.where,
-        duration_s=duration_s,
-        notes=points_run_once(plan),
-    )
+    def _follow(self, events: Iterable[WorkerEvent | Crashed]) -> None:
+        """Take what ends, and pass the rest on, until all is done or a failure stops the sweep."""
+        for event in events:
+            match event:
+                case Ended():
+                    self._take(event)
+                    if self._was_stopped:
+                        return
+                case Crashed():
+                    self._recover(event)
+                case Begun():
+                    self._begun = event.run_id
+                case _:
+                    self._listener(event)
+
+    def end_early(self, error: BaseException) -> None:
+        """Report what came of it by the time that an error or a signal ended it."""
+        parent = self._parent
+        is_signal = isinstance(error, KeyboardInterrupt | Terminated)
+        if self._request.is_sweep or (is_signal and parent.can_go_on()):
+            self._listener(Interrupted())
+        is_run = self._request.is_alone and self._request.rerun is None
+        if is_run and is_signal and not parent.outcomes:
+            (job,) = parent.plan.jobs
+            killed = Outcome(job.name, self._begun, "KILLED", job.varied, {}, "interrupted", 0.0)
+            parent.outcomes[0] = killed
+        if is_signal or not self._request.is_alone:
+            self._listener(self._finished(was_interrupted=is_signal))
+
+    def finish(self) -> Finished:
+        """Report what came of all jobs."""
+        finished = self._finished(was_interrupted=False)
+        self._listener(finished)
+        return finished
+
+    def _finished(self, *, was_interrupted: bool) -> Finished:
+        parent, duration_s = self._parent, time.monotonic() - self._started_s
+        outcomes = dict(sorted(parent.outcomes.items()))
+        if self._request.is_alone:
+            outcomes = {p: replace(o, duration_s=duration_s) for p, o in outcomes.items()}
+        return Finished(
+            plan=parent.plan,
+            outcomes=outcomes,
+            comparisons=dict(sorted(parent.comparisons.items())),
+            run_id=parent.run_id,
+            where=None if self._store is None else self._store.where,
+            duration_s=duration_s if parent.missing else None,
+            was_stopped=self._was_stopped and len(outcomes) < len(parent.plan.jobs),
+            was_interrupted=was_interrupted,
+        )
+
+    def _start(self) -> Started:
+        parent = self._parent
+        if self._request.is_alone:
+            (job,) = parent.plan.jobs
+            n_steps = job.shape.settings.n_steps if job.shape else None
+            return Started(job.name, 1, n_steps)
+        asked = self._request.rerun
+        name = asked.parent.name if asked and asked.parent else parent.plan.sweep_name
+        return Started(name, len(parent.missing))
+
+    def _task(self, stack: Sequence[int]) -> Task:
+        parent, request = self._parent, self._request
+        return make_task(
+            parent.plan,
+            stack,
+            store=self._address,
+            wanted=self._left,
+            parents=parent.group_runs,
+            references=request.rerun.references if request.rerun else (),
+            sweep_id=parent.run_id,
+            states=None if parent.states is None else str(parent.states),
+            is_alone=request.is_alone,
+        )
+
+    def _take(self, event: Ended) -> None:
+        """Take note of a job that has ended."""
+        self._left.discard(event.position)
+        self._parent.take(event)
+        self._was_stopped = self._was_stopped or self._fails_fast(event)
+        self._listener(event)
+
+    def _refuse(self, positions: Iterable[int]) -> None:
+        """End the jobs whose data are of no use."""
+        for position in positions:
+            if self._was_stopped:
+                return
+            self._listener(Progress(1))
+            problem = str(self._parent.plan.jobs[position].problem)
+            if self._request.rerun is not None:
+                self._take(Ended(position, None, cannot_compare(problem)))
+            else:
+                task = self._task((position,))
+                self._take(fail(self._store, task, task.jobs[0], problem))
+
+    def _fails_fast(self, event: Ended) -> bool:
+        has_failed = event.outcome is not None and event.outcome.status == "FAILED"
+        return has_failed and self._request.is_sweep and self._request.plan.first.sweep.fail_fast
+
+    def _recover(self, crash: Crashed) -> None:
+        """Give each job of a dead worker a try of its own; one that was alone has failed."""
+        jobs = [job for job in crash.task.jobs if job.position in self._left]
+        if self._store is not None:
+            self._store.close_abandoned_runs()
+            # What it had recorded by then is done, though it could not say so any more.
+            self._take_recorded({job.position for job in jobs})
+        jobs = [job for job in jobs if job.position in self._left]
+        if len(crash.task.jobs) == 1:
+            for job in jobs:
+                self._take(fail(self._store, crash.task, job, crash.reason))
+        else:
+            # One of them may have killed the worker.
+            self._executor.add([crash.task.only({job.position}) for job in jobs], first=True)
+
+    def _take_recorded(self, positions: set[int]) -> None:
+        recorded = self._parent.recorded()
+        for position in sorted(positions & recorded.keys()):
+            self._take(Ended(position, recorded[position]))

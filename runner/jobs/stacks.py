@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runner.jobs.plan import Plan, Shape
-from softnet import StackSettings, n_parameters
+from softnet import StackSettings
 
 # Measured on cores with 1 MiB of L2: a step of 64-64-32-10 with batches of 32 is fastest with 20 to
 # 40 runs (3 to 6 MiB by the count below), one of 4-2 with a thousand. A network that fills the
@@ -62,7 +62,7 @@ def stacks(plan: Plan, positions: Iterable[int], n_workers: int) -> list[Stack]:
         for number in range(n_stacks):
             # Even cuts: 101 runs are better off as 51 and 50 than as 100 and 1.
             first, last = (len(members) * n // n_stacks for n in (number, number + 1))
-            work = shape.settings.n_steps * n_parameters(shape.settings.layer_sizes)
+            work = shape.settings.n_steps * shape.settings.network.n_parameters
             found.append((float(work * (last - first)), tuple(members[first:last])))
     found.sort(key=lambda pair: -pair[0])
     return [members for _, members in found]
@@ -70,7 +70,7 @@ def stacks(plan: Plan, positions: Iterable[int], n_workers: int) -> list[Stack]:
 
 def runs_per_stack(settings: StackSettings) -> int:
     """Return how many runs of a shape share the cache well."""
-    rows = settings.batch_size * sum(settings.layer_sizes) * 2  # values and their gradients
-    count = n_parameters(settings.layer_sizes) * _COPIES_OF_PARAMETERS + rows
+    rows = settings.batch_size * settings.network.n_units * 2  # values and their gradients
+    count = settings.network.n_parameters * _COPIES_OF_PARAMETERS + rows
     n_bytes = count * np.dtype(settings.dtype).itemsize
     return min(max(_CACHE_BYTES // n_bytes, 1), _MOST_RUNS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.jobs.plan import Plan
 from runner.jobs.stacks import Stack
-from runner.report import count
+from runner.system.formatting import count
 from runner.system.terminal import say
 from runner.system.text import elide, printable
 from runner.training.outcome import Outcome
@@ -20,38 +20,27 @@ from runner.training.outcome import Outcome
 _VALUES_SHOWN = 6
 
 
-def sweep_name(plan: Plan) -> str:
-    """Return what a sweep is called: its name, or else an address that fits on a command line."""
-    return plan.first.sweep.name or f"sweep-{plan.identity[:6]}"
-
-
 def say_wait(process: str) -> None:
-    """Say that another command is at work on the same sweep."""
+    """Say that another command is running the same sweep."""
     say(f"Process {process} is running this sweep; waiting for it, to go on with what it leaves.")
 
 
 def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
     """Say what is going to be done; `done` is by position in the plan."""
-    n_jobs = len(plan.jobs)
-    name, jobs = sweep_name(plan), count(n_jobs, "job")
+    name, jobs = plan.sweep_name, count(len(plan.jobs), "job")
     n_failed = _n_failed(done[position] for position in plan.asked if position in done)
     n_to_run = sum(position not in done for position in plan.asked)
-    if plan.replaced:
-        before = count(len(plan.replaced), "job")
-        say(f"{name}: {before} had other data before, or none that could be read.")
     if is_new:
         say(f"{name}: {jobs} to run.")
-    elif n_to_run:
-        say(f"{name}: {jobs}, {_standing(plan, done, n_to_run)}.")
-    elif n_failed:
+    elif n_failed and not n_to_run:
         say(f"{name} is over: {jobs}, {n_failed:,} failed, sweep.retry_failed is false.")
-    elif len(done) < n_jobs or _n_failed(done.values()):
-        say(f"{name}: {jobs}, {_standing(plan, done, n_to_run)}.")
+    elif n_to_run or len(done) < len(plan.jobs) or _n_failed(done.values()):
+        say(f"{name}: {jobs}, {_done_and_left(plan, done, n_to_run)}.")
     else:
         say(f"{name} is complete: {jobs}. sweep.restart=true would run it again.")
 
 
-def _standing(plan: Plan, done: Mapping[int, Outcome], n_to_run: int) -> str:
+def _done_and_left(plan: Plan, done: Mapping[int, Outcome], n_to_run: int) -> str:
     n_failed = _n_failed(done.values())
     failed = f", {n_failed:,} failed and left" if n_failed else ""
     n_left = sum(position not in done for position in plan.earlier)
@@ -59,52 +48,45 @@ def _standing(plan: Plan, done: Mapping[int, Outcome], n_to_run: int) -> str:
     return f"{len(done) - n_failed:,} done{failed}{left}, {n_to_run:,} to run"
 
 
-def _n_failed(done: Iterable[Outcome]) -> int:
-    return sum(outcome.status == "FAILED" for outcome in done)
+def _n_failed(outcomes: Iterable[Outcome]) -> int:
+    return sum(outcome.status == "FAILED" for outcome in outcomes)
 
 
 def say_resumed(n_jobs: int, step: int) -> None:
-    """Say that jobs whose training was saved are not trained from the start."""
+    """Say that training goes on from a saved state."""
     say(f"{count(n_jobs, 'job')} {'goes' if n_jobs == 1 else 'go'} on from step {step:,}.")
 
 
-def say_way_back() -> None:
+def say_resume_hint() -> None:
     """Say which command goes on with what was interrupted."""
     program = Path(sys.argv[0]).name
     words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
-    # To start over is what the interrupted command has done.
+    # The interrupted command has started over; the next one goes on.
     rest = [word for word in sys.argv[1:] if not word.startswith("sweep.restart=")]
     command = shlex.join([*words, *rest])
     say(f"The same command goes on where this one stopped:\n  {command}")
 
 
 def points_run_once(plan: Plan) -> list[str]:
-    """Say which points of a sweep are no jobs of their own."""
-    lines = []
-    if n := plan.n_duplicates:
-        lines.append(f"{count(n, 'point')} {'is' if n == 1 else 'are'} given again, and run once.")
-    if n := plan.n_alike:
-        alike = "is like another" if n == 1 else "are like others"
-        lines.append(
-            f"{count(n, 'point')} {alike} in all but the name or the path of equal data, "
-            "and run once."
-        )
-    return lines
+    """Say how many points of a sweep are no jobs of their own; nothing where all are."""
+    if not plan.n_duplicates:
+        return []
+    are = "is" if plan.n_duplicates == 1 else "are"
+    return [f"{count(plan.n_duplicates, 'point')} {are} given again, and run once."]
 
 
 def print_plan(
     plan: Plan, done: Mapping[int, Outcome], stacks: Sequence[Stack], n_workers: int
 ) -> None:
     """Print what a sweep would do."""
-    n_jobs = len(plan.jobs)
-    lines = [f"{sweep_name(plan)}: {count(n_jobs, 'job')}"]
-    lines += [f"  {line}" for line in _what_varies(plan)]
+    lines = [f"{plan.sweep_name}: {count(len(plan.jobs), 'job')}"]
+    lines += [f"  {line}" for line in _varying_settings(plan)]
     lines += points_run_once(plan)
-    problems = [job for job in plan.jobs if job.problem is not None]
+    problems = [job.problem for job in plan.jobs if job.problem is not None]
     if problems:
-        lines.append(f"{count(len(problems), 'job')} cannot run: {problems[0].problem}")
+        lines.append(f"{count(len(problems), 'job')} cannot run: {problems[0]}")
     n_to_run = sum(p not in done and plan.jobs[p].problem is None for p in plan.asked)
-    lines.append(_standing(plan, done, n_to_run))
+    lines.append(_done_and_left(plan, done, n_to_run))
     if stacks:
         largest = max(len(stack) for stack in stacks)
         lines.append(
@@ -115,17 +97,18 @@ def print_plan(
         print(printable(line))  # noqa: T201  (the output that was asked for)
 
 
-def _what_varies(plan: Plan) -> list[str]:
-    """Describe each override that varies: how many values it has, and the first and last."""
+def _varying_settings(plan: Plan) -> list[str]:
+    """Describe each setting that varies: how many values it has, and the first and last."""
     values: dict[str, dict[str, None]] = {}
     for job in plan.jobs:
         for key, value in job.varied.items():
             values.setdefault(key, {})[value] = None
     width = max(map(len, values), default=0)
     lines = []
-    for key, found in values.items():
-        told = list(found)
-        if len(told) > _VALUES_SHOWN:
-            told = [*told[: _VALUES_SHOWN - 2], "...", told[-1]]
-        lines.append(f"{key:{width}}  {count(len(found), 'value')}: {elide(', '.join(told), 100)}")
+    for key, distinct in values.items():
+        shown = list(distinct)
+        if len(shown) > _VALUES_SHOWN:
+            shown = [*shown[: _VALUES_SHOWN - 2], "...", shown[-1]]
+        values_shown = elide(", ".join(shown), 100)
+        lines.append(f"{key:{width}}  {count(len(distinct), 'value')}: {values_shown}")
     return lines

@@ -1,72 +1,146 @@
-"""Lines on a terminal, in a pipe or in a file, each as it should be there.
+"""The console: the listener that shows a person what happens while jobs run.
 
-Colours and cuts to the width are for terminals alone. It must not know what the lines say.
+Announcements and the bar go to the error stream, results to the standard output.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from types import TracebackType
+from typing import Self
 
-from runner.system.text import printable
+from runner.jobs.events import (
+    Event,
+    Finished,
+    Interrupted,
+    JobsEnded,
+    Noted,
+    Progress,
+    Resumed,
+    Started,
+    SweepOpened,
+    Waiting,
+)
+from runner.jobs.rerun.request import RerunRequest
+from runner.report.announcements import (
+    points_run_once,
+    say_resume_hint,
+    say_resumed,
+    say_start,
+    say_wait,
+)
+from runner.report.progress import ProgressBar
+from runner.report.rerun import report_rerun
+from runner.report.runs import print_run
+from runner.report.sweep import print_sweep
+from runner.system.terminal import say
 
-if TYPE_CHECKING:
-    from rich.console import Console
 
-# A file has no width: whoever reads it scrolls, or cuts columns.
-_NO_LIMIT = 100_000
+class Console:
+    """Shows each event of a session; a context manager that takes its bar away at the end.
 
-
-@contextmanager
-def printing(file: TextIO | None) -> Iterator[Console]:
-    """Give a console to print on, and write all of it to the file at the end.
-
-    Parameters
+    Attributes
     ----------
-    file : text file or None
-        None is the standard output.
+    rerun : RerunRequest or None
+        What is repeated, once it is known; None for a run or a sweep.
+    has_printed : bool
+        Whether what came of a rerun has been printed.
 
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
+    Examples
+    --------
+    >>> with Console() as console:
+    ...     console(Started("tutorial", n_jobs=1, n_steps=4000))
+    ...     console(Progress(0.5, loss=0.12))
     """
-    target = sys.stdout if file is None else file
-    console = _console(target)
-    with console.capture() as captured:
-        yield console
-    target.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-    target.flush()
 
+    def __init__(self) -> None:
+        self.rerun: RerunRequest | None = None
+        self.has_printed = False
+        self._is_sweep = False
+        self._bar: ProgressBar | None = None
+        self._per_job = 1.0
+        self._left = 0.0
 
-def _console(target: TextIO) -> Console:
-    from rich.console import Console
+    def __enter__(self) -> Self:
+        return self
 
-    console = Console(
-        file=target,
-        color_system=None if os.environ.get("NO_COLOR") else "auto",
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
-    if not console.is_terminal:
-        console.width = _NO_LIMIT
-    return console
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close_bar()
 
+    def __call__(self, event: Event) -> None:
+        """Show an event, if it is one that a person should see."""
+        match event:
+            case Progress():
+                self._advance(event)
+            case Started():
+                self._start(event)
+            case Resumed():
+                say_resumed(event.n_jobs, event.step)
+            case Waiting():
+                say_wait(event.process)
+            case SweepOpened():
+                self._is_sweep = True
+                say_start(event.plan, event.done, is_new=event.is_new)
+            case Noted():
+                say(event.text)
+            case JobsEnded():
+                self._close_bar()
+            case Interrupted():
+                self._close_bar()
+                say_resume_hint()
+            case Finished():
+                self._close_bar()
+                self._print_results(event)
+            case _:
+                pass
 
-def print_line(console: Console, *parts: tuple[str, str]) -> None:
-    """Print a line of texts, each with its style.
+    def _start(self, event: Started) -> None:
+        self._close_bar()
+        if event.n_steps is None:
+            total, unit, self._per_job = event.n_jobs, event.unit, 1.0
+        else:  # training is the first half of a job
+            total, unit, self._per_job = event.n_steps, "steps", 2.0 * event.n_steps
+        self._bar, self._left = ProgressBar(total, event.name, unit=unit), float(total)
 
-    The terminal may wrap it, but it is never cut: it may be copied.
-    """
-    from rich.text import Text
+    def _advance(self, event: Progress) -> None:
+        if self._bar is not None and self._left > 0:
+            # Jobs that are tried again are counted again.
+            n = min(event.n_jobs * self._per_job, self._left)
+            self._left -= n
+            self._bar.advance(n, loss=event.loss)
 
-    console.print(Text.assemble(*parts), soft_wrap=True)
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
+    def print_rerun(self, event: Finished | None) -> None:
+        """Print what came of a rerun; `event` is None where nothing could be run."""
+        self._close_bar()
+        if self.rerun is not None:
+            self.has_printed = True
+            report_rerun(self.rerun, event)
 
-def print_way_on(console: Console, where: str, them: str) -> None:
-    """Print how to look further: a link, or a command."""
-    print_line(console, (f"Look at {them}: ", ""), (printable(where), "cyan"))
+    def _print_results(self, event: Finished) -> None:
+        where = event.where or ""
+        if self.rerun is not None:
+            if event.outcomes or event.comparisons or self.rerun.unfit:
+                self.print_rerun(event)
+        elif not self._is_sweep:
+            for outcome in event.outcomes.values():
+                print_run(outcome, where)
+        else:
+            stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
+            print_sweep(
+                event.plan.sweep_name,
+                [event.outcomes[position] for position in sorted(event.outcomes)],
+                n_jobs=len(event.plan.jobs),
+                metric=event.plan.first.ranking_metric,
+                where=where,
+                duration_s=event.duration_s,
+                notes=[*points_run_once(event.plan), *stopped],
+            )

@@ -1,29 +1,33 @@
-"""What a rerun came to: the verdict, where results part, what differs between the machines.
+"""What a rerun came to: each verdict, where results part, what differs between the machines.
 
-It must not know how anything was run: it sees comparisons and outcomes. All text from a record is
-made printable here.
+All text from a record is made safe to print here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
+from runner.config import to_plain
+from runner.jobs.events import Finished
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
-from runner.report.console import print_line, print_way_on, printing
-from runner.report.table import Column, print_table
-from runner.report.verdict import print_verdict, text_column
-from runner.system.formatting import duration, number
+from runner.jobs.rerun.comparison import cannot_compare
+from runner.jobs.rerun.request import RerunRequest
+from runner.report.table import LONGEST_NAME, Column, Printer, printing
+from runner.system.formatting import count, duration, number
 from runner.system.text import elide
+from runner.tracking import flattened
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-_LONGEST = 60
-_MOST_LINES = 20
+# Of a sweep, this many jobs of each kind are printed in full.
+_MOST_JOBS = 20
+# More units in the last place than this mean nothing to a person.
+_COUNTABLE = 1e12
+# What can make any difference, however large.
+_WITHOUT_BOUND = {"data digest", "split digest", "code"}
+_COLOURS = {Verdict.IDENTICAL: "green", Verdict.CLOSE: "yellow"}
 _IN_WORDS = {
-    Verdict.IDENTICAL: "identical",
     Verdict.CLOSE: "close",
     Verdict.DIFFERENT: "different",
     Verdict.CANNOT_COMPARE: "not comparable",
@@ -36,10 +40,8 @@ class RerunLine:
 
     Parameters
     ----------
-    name, original_id : str
+    name : str
         The original.
-    run_id : str
-        Of the rerun; empty where it was not recorded.
     comparison : Comparison or None
         None where settings were changed, or where the rerun broke off.
     failure : str or None
@@ -51,111 +53,280 @@ class RerunLine:
     """
 
     name: str
-    original_id: str
-    run_id: str
     comparison: Comparison | None
-    failure: str | None
+    failure: str | None = None
     settings: Sequence[tuple[str, str, str]] = ()
     metrics: Sequence[tuple[str, float | None, float | None]] = ()
 
 
-@dataclass(frozen=True)
-class RerunReport:
-    """All that is told of a rerun.
+def report_rerun(asked: RerunRequest, finished: Finished | None) -> None:
+    """Print what came of a rerun; `finished` is None where no record was of any use."""
+    lines = _lines(asked, finished) if finished else []
+    n_missing = 0
+    if finished and finished.was_interrupted:
+        n_missing = len(finished.plan.jobs) - len(lines)
+    lines += [RerunLine(source.name, cannot_compare(why)) for source, why in asked.unfit]
+    title, ids = None, ("", "")
+    if asked.parent is not None:
+        sample = asked.options.sample
+        is_sample = sample is not None and sample < asked.n_in_all
+        title = (asked.parent.name, f", a sample of {asked.n_in_all:,}" if is_sample else "")
+        ids = (finished and finished.run_id) or "", asked.parent.run_id
+    elif finished:
+        outcome = finished.outcomes.get(0)
+        ids = outcome.run_id if outcome else "", asked.originals[0].source.run_id
+    differences = None
+    if finished and not finished.was_interrupted:
+        differences = asked.environment_differences(finished.comparisons)
+    print_rerun(
+        lines,
+        title=title,
+        n_missing=n_missing,
+        differences=differences,
+        tolerance=asked.options.tolerance,
+        duration_s=(finished and finished.duration_s) or 0.0,
+        notes=_notes(asked, finished, len(lines), n_missing),
+        ids=ids,
+        where=asked.recording.where if asked.recording and finished else None,
+    )
+
+
+def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
+    lines = []
+    for position, original in enumerate(asked.originals):
+        outcome = finished.outcomes.get(position)
+        comparison = finished.comparisons.get(position)
+        if outcome is None:
+            if comparison is not None:  # else an interrupt left no time for it
+                lines.append(RerunLine(original.source.name, comparison))
+            continue
+        job = finished.plan.jobs[position]
+        settings: list[tuple[str, str, str]] = []
+        metrics: list[tuple[str, float | None, float | None]] = []
+        if comparison is None:
+            then, now = (flattened(to_plain(each.experiment)) for each in (original, job))
+            # A file of the same content elsewhere is no setting that somebody changed.
+            is_moved = original.source.tags.get("runner.data_digest") == job.data_digest
+            settings = [
+                (key, then.get(key, "-"), now.get(key, "-"))
+                for key in dict.fromkeys([*then, *now])
+                if then.get(key) != now.get(key) and not (is_moved and key == "data.path")
+            ]
+            before, after = original.source.final, outcome.metrics
+            names = dict.fromkeys([*after, *before])
+            metrics = [(name, before.get(name), after.get(name)) for name in names]
+        lines.append(RerunLine(job.name, comparison, outcome.failure, settings, metrics))
+    return lines
+
+
+def _notes(
+    asked: RerunRequest, finished: Finished | None, n_done: int, n_missing: int
+) -> list[str]:
+    notes = []
+    if finished and finished.was_interrupted:
+        done = "compared" if asked.compares else "run"
+        notes.append(
+            f"Interrupted: {n_done:,} of {count(n_done + n_missing, 'job')} were {done}. What "
+            "was on record before is as it was."
+        )
+    sample = asked.options.sample
+    n_taken = asked.n_in_all if sample is None else min(sample, asked.n_in_all)
+    n_equal = n_taken - len(asked.unfit) - len(asked.originals)
+    if n_equal and asked.plan is not None:
+        notes.append(
+            f"{count(n_taken, 'job')}, of which {n_equal:,} have become equal to others by the "
+            "change, and were run once."
+        )
+    if asked.store is None and not asked.options.check:
+        notes.append("Nothing was recorded: a folder has no store.")
+    return notes
+
+
+def print_rerun(
+    lines: Sequence[RerunLine],
+    *,
+    title: tuple[str, str] | None,
+    n_missing: int = 0,
+    differences: Sequence[EnvironmentDifference] | None,
+    tolerance: float | None = None,
+    duration_s: float,
+    notes: Sequence[str] = (),
+    ids: tuple[str, str],
+    where: str | None,
+    file: TextIO | None = None,
+) -> None:
+    """Print the verdict on a run, or on the jobs of a sweep.
 
     Parameters
     ----------
-    title : str
-        The run or the sweep.
     lines : sequence of RerunLine
-        Its jobs.
-    is_single : bool
-        Whether it is a run of its own.
-    differences : sequence of EnvironmentDifference or None
-        Between where the originals ran and here; None where nothing was run.
-    n_in_all : int
-        Jobs that there are.
+        The jobs that were run.
+    title : (str, str) or None
+        The name of the sweep and what to add to it; None for a run of its own.
     n_missing : int
         Jobs that an interrupt left no time for.
-    is_sample : bool
-        Whether only some of them were taken.
-    admitted : float or None
-        Relative differences that are admitted.
-    ids : (str, str)
-        Of the rerun, and of what was repeated.
-    notes : sequence of str
-        Lines to add.
-    where : str or None
-        How to see the runs; None where nothing was recorded.
+    differences : sequence of EnvironmentDifference or None
+        Between where the originals ran and here; None where nothing was run.
+    tolerance : float or None
+        Relative differences up to this are admitted.
     duration_s : float
         Seconds that it took.
+    notes : sequence of str
+        Lines to add.
+    ids : (str, str)
+        Of the rerun, and of what was repeated.
+    where : str or None
+        How to see the runs; None where nothing was recorded.
+    file : text file, optional
+        By default the standard output.
     """
-
-    title: str
-    lines: Sequence[RerunLine]
-    is_single: bool
-    differences: Sequence[EnvironmentDifference] | None
-    n_in_all: int
-    n_missing: int
-    is_sample: bool
-    admitted: float | None
-    ids: tuple[str, str]
-    notes: Sequence[str]
-    where: str | None
-    duration_s: float
-
-
-def print_rerun(report: RerunReport, file: TextIO | None = None) -> None:
-    """Print what came of a rerun.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
-    """
-    with printing(file) as console:
-        if report.is_single:
-            _print_single(console, report.lines[0], report.admitted)
+    with printing(file) as out:
+        if title is None:
+            _print_single(out, lines[0], tolerance)
         else:
-            _print_several(console, report)
-        if report.differences is not None:
-            _print_environment(console, report.differences)
-        print_line(console, (f"took {duration(report.duration_s)}", ""))
-        for note in report.notes:
-            print_line(console, (note, ""))
-        if report.where:
-            ids = (elide(each, _LONGEST) for each in report.ids)
-            print_line(console, ("run {}, a rerun of {}".format(*ids), ""))
-            print_way_on(console, report.where, "it" if report.is_single else "them")
+            name, sample = title
+            out.line((elide(name, LONGEST_NAME), "bold"), sample)
+            _print_several(out, lines, n_missing, tolerance)
+        if differences is not None:
+            _print_environment(out, differences)
+        out.line(f"took {duration(duration_s)}")
+        for note in notes:
+            out.line(note)
+        if where:
+            rerun_id, original_id = (elide(run_id, LONGEST_NAME) for run_id in ids)
+            out.line(f"run {rerun_id}, a rerun of {original_id}")
+            out.link(where, "it" if title is None else "them")
 
 
-def _print_single(console: Console, line: RerunLine, admitted: float | None) -> None:
-    name = elide(line.name, _LONGEST)
+def _print_single(out: Printer, line: RerunLine, tolerance: float | None) -> None:
     if line.comparison is not None:
-        print_verdict(console, name, line.comparison, admitted)
+        _print_verdict(out, line.name, line.comparison, tolerance)
         return
-    print_line(console, (f"{name}  ", "bold"), ("with other settings", ""))
+    out.line((f"{elide(line.name, LONGEST_NAME)}  ", "bold"), "with other settings")
     if line.failure:
-        print_line(console, (f"  FAILED: {elide(line.failure, 200)}", "red"))
-    _print_changes(console, line)
+        out.line((f"  FAILED: {elide(line.failure, 200)}", "red"))
+    _print_changes(out, line)
 
 
-def _print_changes(console: Console, line: RerunLine) -> None:
+def _print_several(
+    out: Printer, lines: Sequence[RerunLine], n_missing: int, tolerance: float | None
+) -> None:
+    compared = [(line.name, line.comparison) for line in lines if line.comparison]
+    others = [line for line in lines if line.comparison is None]
+    for line in [line for line in others if line.failure][:_MOST_JOBS]:
+        name = elide(line.name, LONGEST_NAME)
+        out.line((f"{name}  FAILED: ", "red"), elide(line.failure, 200))
+    not_identical = [(n, c) for n, c in compared if c.verdict is not Verdict.IDENTICAL]
+    for name, comparison in not_identical[:_MOST_JOBS]:
+        _print_verdict(out, name, comparison, tolerance)
+    _print_rest(out, not_identical)
+    changed = [line for line in others if line.metrics]
+    for line in changed[:_MOST_JOBS]:
+        out.line((elide(line.name, LONGEST_NAME), "bold"))
+        _print_changes(out, line)
+    _print_rest(out, changed)
+    if compared:
+        verdicts = [comparison.verdict for _, comparison in compared]
+        out.line((_summary(verdicts, len(others), n_missing), "bold"))
+
+
+def _print_rest(out: Printer, jobs: Sequence[object]) -> None:
+    if len(jobs) > _MOST_JOBS:
+        out.line(f"... and {len(jobs) - _MOST_JOBS:,} more")
+
+
+def _summary(verdicts: Sequence[Verdict], n_broken: int, n_missing: int) -> str:
+    """Sum up the verdicts: ``1,000 of 1,000 identical``."""
+    n_jobs = len(verdicts) + n_broken + n_missing
+    parts = [f"{verdicts.count(Verdict.IDENTICAL):,} of {n_jobs:,} identical"]
+    counts = {words: verdicts.count(verdict) for verdict, words in _IN_WORDS.items()}
+    counts |= {"broke off": n_broken, "not run": n_missing}
+    return ", ".join([*parts, *(f"{n:,} {words}" for words, n in counts.items() if n)])
+
+
+def _print_verdict(
+    out: Printer, name: str, comparison: Comparison, tolerance: float | None
+) -> None:
+    verdict = comparison.verdict
+    title = f"{elide(name, LONGEST_NAME)}  "
+    out.line((title, "bold"), (str(verdict), _COLOURS.get(verdict, "red")))
+    for finding in comparison.findings:
+        out.line(f"  {elide(finding, 300)}")
+    if verdict is Verdict.CANNOT_COMPARE:
+        return
+    compared = (
+        f"{count(comparison.n_values, 'value')} of the metrics and "
+        f"{count(comparison.n_parameters, 'parameter')}"
+    )
+    if comparison.metric is None and comparison.weight is None:
+        out.line(f"  {compared} have the same bits.")
+        if verdict is not Verdict.IDENTICAL and not comparison.findings:
+            out.line("  The data are others, so it is not called IDENTICAL.")
+        return
+    out.line(f"  {compared} were compared.")
+    if comparison.n_one_sided:
+        values = f"{count(comparison.n_one_sided, 'value')} of the metrics"
+        verb = "stands" if comparison.n_one_sided == 1 else "stand"
+        out.line(f"  {values} {verb} on one side alone.")
+    _print_first_differences(out, comparison)
+    out.line(f"  The largest difference: {_largest(comparison)}.")
+    if not comparison.findings:
+        out.line(f"  {_cause(comparison)}")
+    if tolerance is not None:
+        verb = "is" if comparison.is_admitted(tolerance) else "is not"
+        out.line(f"  It {verb} admitted by --tolerance {tolerance:g}.")
+
+
+def _print_first_differences(out: Printer, comparison: Comparison) -> None:
+    firsts = {"metric": comparison.metric, "parameter": comparison.weight}
+    for kind, first in firsts.items():
+        if first is None:
+            out.line(f"  All {kind}s have the same bits.")
+    rows = [
+        (f"the first {kind} that differs", first.location, first.original, first.rerun)
+        for kind, first in firsts.items()
+        if first is not None
+    ]
+    out.table(_text_columns(("", "where", "original", "rerun"), rows))
+
+
+def _largest(comparison: Comparison) -> str:
+    if not math.isfinite(comparison.relative):
+        return "beyond any number"
+    if comparison.relative == 0:
+        return "the sign of a zero"
+    relative = f"{comparison.relative:.2g} relative"
+    if comparison.ulps > _COUNTABLE:
+        return relative
+    unit = "unit" if comparison.ulps == 1 else "units"
+    return f"{comparison.ulps:,.0f} {unit} in the last place, {relative}"
+
+
+def _cause(comparison: Comparison) -> str:
+    causes = ", ".join(comparison.causes)
+    if comparison.verdict is Verdict.CLOSE or _WITHOUT_BOUND.intersection(comparison.causes):
+        return f"Cause: {causes}."
+    if causes:
+        return f"Too much for what differs here to be the cause ({causes})."
+    if comparison.shows_edited_metric:
+        return (
+            "Nothing that decides the bits differs here, and all parameters are the same: "
+            "the record of the metric was changed after the run."
+        )
+    return "Nothing that decides the bits is known to differ here."
+
+
+def _print_changes(out: Printer, line: RerunLine) -> None:
     """Print changed settings and results side by side."""
     if line.settings:
-        cells = zip(*line.settings, strict=True)
-        headers = ("setting", "original", "rerun")
-        print_table(console, [*map(text_column, headers, cells)])
+        out.table(_text_columns(("setting", "original", "rerun"), line.settings))
     if line.metrics:
-        print_table(
-            console,
-            [
-                text_column("metric", [name for name, _, _ in line.metrics]),
-                _numbers("original", [(name, then) for name, then, _ in line.metrics]),
-                _numbers("rerun", [(name, now) for name, _, now in line.metrics]),
-                Column("difference", [_signed(*values) for values in line.metrics], "right"),
-            ],
-        )
+        rows = [
+            (name, number(name, then), number(name, now), _signed(name, then, now))
+            for name, then, now in line.metrics
+        ]
+        names, *numbers = _text_columns(("metric", "original", "rerun", "difference"), rows)
+        out.table([names, *(Column(each.header, each.cells, "right") for each in numbers)])
 
 
 def _signed(name: str, then: float | None, now: float | None) -> str:
@@ -165,72 +336,21 @@ def _signed(name: str, then: float | None, now: float | None) -> str:
     return text if text.startswith("-") else f"+{text}"
 
 
-def _print_several(console: Console, report: RerunReport) -> None:
-    of_all = f", a sample of {report.n_in_all:,}" if report.is_sample else ""
-    print_line(console, (elide(report.title, _LONGEST), "bold"), (of_all, ""))
-    compared = [line for line in report.lines if line.comparison is not None]
-    told = [line for line in compared if line.comparison.verdict is not Verdict.IDENTICAL]  # type: ignore[union-attr]  # chosen so
-    failed = [line for line in report.lines if line.comparison is None and line.failure]
-    for line in failed[:_MOST_LINES]:
-        print_line(console, (f"{elide(line.name, _LONGEST)}  FAILED: ", "red"),
-                   (elide(line.failure, 200), ""))  # fmt: skip
-    for line in told[:_MOST_LINES]:
-        if line.comparison is not None:
-            print_verdict(console, elide(line.name, _LONGEST), line.comparison, report.admitted)
-    if len(told) > _MOST_LINES:
-        print_line(console, (f"... and {len(told) - _MOST_LINES:,} more", ""))
-    changed = [line for line in report.lines if line.comparison is None and line.metrics]
-    for line in changed[:_MOST_LINES]:
-        print_line(console, (elide(line.name, _LONGEST), "bold"))
-        _print_changes(console, line)
-    if len(changed) > _MOST_LINES:
-        print_line(console, (f"... and {len(changed) - _MOST_LINES:,} more", ""))
-    if compared:
-        print_line(console, (_summary(report.lines, report.n_missing), "bold"))
-
-
-def _summary(lines: Sequence[RerunLine], n_missing: int) -> str:
-    """Sum up the verdicts: ``1,000 of 1,000 identical``."""
-    verdicts = [line.comparison.verdict for line in lines if line.comparison is not None]
-    told = [f"{verdicts.count(Verdict.IDENTICAL):,} of {len(lines) + n_missing:,} identical"]
-    told += [
-        f"{verdicts.count(verdict):,} {words}"
-        for verdict, words in _IN_WORDS.items()
-        if verdict is not Verdict.IDENTICAL and verdict in verdicts
-    ]
-    if len(verdicts) < len(lines):
-        told.append(f"{len(lines) - len(verdicts):,} broke off")
-    if n_missing:
-        told.append(f"{n_missing:,} not run")
-    return ", ".join(told)
-
-
-def _print_environment(console: Console, differences: Sequence[EnvironmentDifference]) -> None:
+def _print_environment(out: Printer, differences: Sequence[EnvironmentDifference]) -> None:
     if not differences:
-        print_line(console, ("Nothing differs between where it ran and here.", ""))
+        out.line("Nothing differs between where it ran and here.")
         return
-    ordered = sorted(differences, key=lambda each: not each.decides)
-    print_table(
-        console,
-        [
-            text_column("what differs", [each.what for each in ordered]),
-            text_column("original", [each.original for each in ordered]),
-            text_column("here", [each.here for each in ordered]),
-            text_column("decides bits", ["yes" if each.decides else "no" for each in ordered]),
-        ],
-    )
+    rows = [
+        (each.what, each.original, each.here, "yes" if each.decides else "no")
+        for each in sorted(differences, key=lambda each: not each.decides)
+    ]
+    out.table(_text_columns(("what differs", "original", "here", "decides bits"), rows))
 
 
-def _numbers(header: str, values: Sequence[tuple[str, float | None]]) -> Column:
-    return Column(header, [number(name, value) for name, value in values], "right")
-
-
-def differing_settings(
-    then: Mapping[str, str], now: Mapping[str, str]
-) -> list[tuple[str, str, str]]:
-    """Return the settings that two flattened configs have otherwise."""
+def _text_columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Column]:
+    """Make columns of texts that anybody may have written."""
+    cells = zip(*rows, strict=True)
     return [
-        (key, then.get(key, "-"), now.get(key, "-"))
-        for key in dict.fromkeys([*then, *now])
-        if then.get(key) != now.get(key)
+        Column(header, [elide(text, LONGEST_NAME) for text in column])
+        for header, column in zip(headers, cells, strict=True)
     ]

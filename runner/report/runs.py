@@ -1,119 +1,104 @@
-"""What came out of one run in full, or of several as a table, the best first.
-
-It must not know what runs have in common: folding them over their seeds is for sweeps.
-"""
+"""What came out of one run in full, of several as a table, and why some did not finish."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from runner.report.console import print_line, print_way_on, printing
-from runner.report.failures import on_one_line, print_failures, status
-from runner.report.ranking import further_metrics, print_ranking
-from runner.report.settings import LONGEST_NAME, differing, setting_columns
-from runner.report.table import Column, print_table
+from runner.report.table import (
+    LONGEST_NAME,
+    Column,
+    Printer,
+    further_metrics,
+    printing,
+    setting_columns,
+    varying_settings,
+)
 from runner.system.formatting import count, number
-from runner.system.text import elide, printable
+from runner.system.text import elide, on_one_line, printable
 from runner.training.outcome import Outcome, best_first
 
-if TYPE_CHECKING:
-    from rich.console import Console
+# A column of 0.0 is of no use.
+_SHORTEST_SHOWN_S = 0.05
+# More runs than this that failed for one reason share a line; of more than that, some are named.
+_MANY, _NAMED = 20, 40
 
-# A column of 0.0 tells nothing.
-_SHORTEST_TOLD_S = 0.05
 
-
-def print_outcomes(
-    outcomes: Sequence[Outcome], metric: str, where: str, file: TextIO | None = None
-) -> None:
-    """Print what came out of a command: one run in full, several as a table, the best first.
+def print_run(outcome: Outcome, where: str, file: TextIO | None = None) -> None:
+    """Print what came out of one run.
 
     Parameters
     ----------
-    outcomes : sequence of Outcome
-    metric : str
-        By which runs are ranked.
+    outcome : Outcome
     where : str
-        How to see the runs: a link to open, or a command.
+        How to see the run: a link to open, or a command.
     file : text file, optional
-        By default the standard output. Colours and cuts to the width are for terminals alone.
+        By default the standard output.
 
     Raises
     ------
     OSError
         If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
-    if not outcomes:
-        return
-    with printing(file) as console:
-        if len(outcomes) == 1:
-            _print_one(console, outcomes[0])
-            print_way_on(console, where, "it")
-        else:
-            print_runs(console, outcomes, metric)
-            print_failures(console, outcomes, fold=False)
-            print_way_on(console, where, "them")
+    with printing(file) as out:
+        took = f"{outcome.duration_s:.1f} s"
+        if outcome.n_steps is not None:
+            took = f"{outcome.n_steps:,} steps, {took}"
+        out.line((f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"), _status(outcome), took)
+        if outcome.failure:
+            out.line((f"  {on_one_line(outcome.failure)}", "red"))
+        _print_metrics(out, outcome)
+        if outcome.run_id:
+            out.line(f"run {printable(outcome.run_id)}")
+        out.link(where, "it")
 
 
-def _print_one(console: Console, outcome: Outcome) -> None:
-    took = f"{outcome.duration_s:.1f} s"
-    if outcome.n_steps is not None:
-        took = f"{outcome.n_steps:,} steps, {took}"
-    name = elide(outcome.name, LONGEST_NAME)
-    print_line(console, (f"{name}  ", "bold"), status(outcome), (took, ""))
-    if outcome.failure:
-        print_line(console, (f"  {on_one_line(outcome.failure)}", "red"))
-
+def _print_metrics(out: Printer, outcome: Outcome) -> None:
     by_split: dict[str, dict[str, float]] = {}
-    others: dict[str, float] = {}
+    others: list[str] = []
     for name, value in outcome.metrics.items():
         split, _, metric = name.partition("/")
         if split in ("train", "val", "test"):
             by_split.setdefault(split, {})[metric] = value
         else:
-            others[name] = value
+            others.append(f"{name} {number(name, value)}")
     if by_split:
         metrics = list(dict.fromkeys(metric for values in by_split.values() for metric in values))
         splits = [split for split in ("train", "val", "test") if split in by_split]
-        columns = [Column("", splits, "left")]
+        columns = [Column("", splits)]
         for metric in metrics:
             cells = [number(metric, by_split[split].get(metric)) for split in splits]
             columns.append(Column(metric, cells, "right"))
-        print_table(console, columns)
+        out.table(columns)
     if others:
-        told = ", ".join(f"{name} {number(name, value)}" for name, value in others.items())
-        print_line(console, (printable(told), ""))
-    if outcome.run_id:
-        print_line(console, (f"run {printable(outcome.run_id)}", ""))
+        out.line(printable(", ".join(others)))
 
 
 def print_runs(
-    console: Console, outcomes: Sequence[Outcome], metric: str, top: int | None = None
+    out: Printer, outcomes: Sequence[Outcome], metric: str, top: int | None = None
 ) -> None:
     """Print the finished ones of several runs as a table, the best first."""
     finished = [outcome for outcome in outcomes if outcome.status == "FINISHED"]
     if not finished:
         return
-    names = differing([outcome.varied for outcome in outcomes])
+    names = varying_settings([outcome.varied for outcome in outcomes])
 
     def columns(shown: Sequence[Outcome]) -> tuple[list[Column], list[Column]]:
         def column(header: str, cell: Callable[[Outcome], str]) -> Column:
             return Column(header, [cell(outcome) for outcome in shown], "right")
 
-        def measured(name: str) -> Column:
+        def metric_column(name: str) -> Column:
             return column(name, lambda outcome: number(name, outcome.metrics.get(name)))
 
         needed = setting_columns([outcome.varied for outcome in shown], names)
         if not names:
-            cells = [elide(outcome.name, LONGEST_NAME) for outcome in shown]
-            needed.append(Column("name", cells, "left"))
-        needed.append(measured(metric))
+            needed.append(Column("name", [elide(outcome.name, LONGEST_NAME) for outcome in shown]))
+        needed.append(metric_column(metric))
         recorded = (name for outcome in shown for name in outcome.metrics)
-        further = [measured(name) for name in further_metrics(recorded, metric)]
-        if any(outcome.duration_s >= _SHORTEST_TOLD_S for outcome in shown):
+        further = [metric_column(name) for name in further_metrics(recorded, metric)]
+        if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
-        further.append(Column("run", [printable(outcome.run_id) for outcome in shown], "left"))
+        further.append(Column("run", [printable(outcome.run_id) for outcome in shown]))
         return needed, further
 
     ranked = best_first(
@@ -122,4 +107,42 @@ def print_runs(
         lambda outcome: outcome.metrics.get(metric),
         lambda outcome, name: outcome.metrics.get(name),
     )
-    print_ranking(console, count(len(finished), "run"), metric, ranked, columns, top)
+    out.ranking(count(len(finished), "run"), metric, ranked, columns, top)
+
+
+def print_failures(out: Printer, outcomes: Sequence[Outcome]) -> None:
+    """Print which runs did not finish, and why; many that failed for one reason share a line."""
+    unfinished = [outcome for outcome in outcomes if outcome.status != "FINISHED"]
+    if not unfinished:
+        return
+    out.line((f"{len(unfinished):,} of {count(len(outcomes), 'run')} did not finish", "bold"))
+    by_reason: dict[tuple[str, str | None], list[Outcome]] = {}
+    for outcome in unfinished:
+        by_reason.setdefault((outcome.status, outcome.failure), []).append(outcome)
+    alone: list[Outcome] = []
+    for runs in by_reason.values():
+        if len(runs) <= _MANY:
+            alone += runs
+            continue
+        _print_failure(out, runs[0], count(len(runs), "run"))
+        hidden = len(runs) - _NAMED
+        more = f" and {hidden:,} more" if hidden > 0 else ""
+        out.line(f"    {', '.join(map(_name, runs[:_NAMED]))}{more}")
+    for outcome in alone[:_NAMED]:
+        _print_failure(out, outcome, _name(outcome))
+    if len(alone) > _NAMED:
+        out.line(f"  and {len(alone) - _NAMED:,} more")
+
+
+def _print_failure(out: Printer, outcome: Outcome, who: str) -> None:
+    reason = on_one_line(outcome.failure or "no reason was given")
+    out.line("  ", _status(outcome), f"{who}: {reason}")
+
+
+def _name(outcome: Outcome) -> str:
+    return elide(outcome.name, LONGEST_NAME)
+
+
+def _status(outcome: Outcome) -> tuple[str, str]:
+    color = {"FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}[outcome.status]
+    return f"{outcome.status}  ", color

@@ -1,34 +1,55 @@
-"""What came out of a sweep: configurations over their seeds, and whether the best one is better.
+"""What came out of a sweep: its configurations over their seeds, and whether the best is better.
 
-It must not know how a sweep is planned or run: it sees outcomes, and how many there should be.
+And the list of all sweeps of a store.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from runner.report.console import print_line, print_way_on, printing
-from runner.report.failures import on_one_line, print_failures
-from runner.report.ranking import further_metrics, print_ranking
-from runner.report.runs import print_runs
-from runner.report.settings import LONGEST_NAME, differing, in_words, setting_columns
-from runner.report.table import Column
+from runner.report.runs import print_failures, print_runs
+from runner.report.table import (
+    LONGEST_NAME,
+    Column,
+    Printer,
+    configuration_name,
+    further_metrics,
+    printing,
+    setting_columns,
+    varying_settings,
+)
 from runner.system.formatting import count, duration, interval, measured
-from runner.system.text import elide
+from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, by_settings
 from runner.training.statistics import Configuration, compare, configurations, ranked
 from softnet import higher_is_better
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from runner.tracking import RecordedSweep
+
+# Of names in the list of all sweeps.
+_LONGEST_IN_LIST = 40
 
 
-@dataclass(frozen=True)
-class SweepReport:
-    """What there is to tell of a sweep.
+def print_sweep(
+    title: str,
+    outcomes: Sequence[Outcome],
+    *,
+    n_jobs: int,
+    metric: str,
+    where: str,
+    duration_s: float | None = None,
+    notes: Sequence[str] = (),
+    top: int | None = None,
+    file: TextIO | None = None,
+) -> None:
+    """Print what came out of a sweep, the best configuration first.
+
+    Where no configuration has several seeds, its runs are ranked as they are.
 
     Parameters
     ----------
@@ -42,66 +63,46 @@ class SweepReport:
         By which configurations are ranked.
     where : str
         How to see the runs: a link to open, or a command.
-    duration_s : float or None
+    duration_s : float, optional
         Seconds that the sweep took, where they are known.
     notes : sequence of str
         Lines to add, such as ``3 points were given twice and run once``.
-    """
-
-    title: str
-    outcomes: Sequence[Outcome]
-    n_jobs: int
-    metric: str
-    where: str
-    duration_s: float | None = None
-    notes: Sequence[str] = ()
-
-
-def print_sweep(report: SweepReport, file: TextIO | None = None, top: int | None = None) -> None:
-    """Print what came out of a sweep, the best configuration first.
-
-    Where no configuration has several seeds, its runs are ranked as they are.
-
-    Parameters
-    ----------
-    report : SweepReport
-    file : text file, optional
-        By default the standard output. Colours and cuts to the width are for terminals alone.
     top : int, optional
         How many rows the table has, 1 or above; by default all of a few, 20 of more than 40.
+    file : text file, optional
+        By default the standard output.
 
     Raises
     ------
     OSError
         If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
-    with printing(file) as console:
-        if report.title:
-            print_line(console, (elide(report.title, LONGEST_NAME), "bold"))
-        outcomes = sorted(report.outcomes, key=by_settings)
-        folded = configurations(outcomes)
-        if any(len(configuration.outcomes) > 1 for configuration in folded):
-            _print_configurations(console, folded, report.metric, top)
+    with printing(file) as out:
+        if title:
+            out.line((elide(title, LONGEST_NAME), "bold"))
+        outcomes = sorted(outcomes, key=by_settings)
+        over_seeds = configurations(outcomes)
+        if any(len(configuration.outcomes) > 1 for configuration in over_seeds):
+            _print_configurations(out, over_seeds, metric, top)
         else:
-            print_runs(console, outcomes, report.metric, top)
-        for note in report.notes:
-            print_line(console, (on_one_line(note), ""))
-        print_failures(console, outcomes, fold=True)
-        waiting = report.n_jobs - len(report.outcomes)
-        if waiting > 0:
-            have = "has" if waiting == 1 else "have"
-            jobs = f"{waiting:,} of {count(report.n_jobs, 'job')} {have} not run"
-            print_line(console, (jobs, "bold"))
-        if report.duration_s is not None:
-            print_line(console, (f"took {duration(report.duration_s)}", ""))
-        print_way_on(console, report.where, "them")
+            print_runs(out, outcomes, metric, top)
+        for note in notes:
+            out.line(on_one_line(note))
+        print_failures(out, outcomes)
+        n_waiting = n_jobs - len(outcomes)
+        if n_waiting > 0:
+            have = "has" if n_waiting == 1 else "have"
+            out.line((f"{n_waiting:,} of {count(n_jobs, 'job')} {have} not run", "bold"))
+        if duration_s is not None:
+            out.line(f"took {duration(duration_s)}")
+        out.link(where, "them")
 
 
 def _print_configurations(
-    console: Console, folded: Sequence[Configuration], metric: str, top: int | None
+    out: Printer, over_seeds: Sequence[Configuration], metric: str, top: int | None
 ) -> None:
-    names = differing([configuration.varied for configuration in folded])
-    rows = ranked([configuration for configuration in folded if configuration.outcomes], metric)
+    names = varying_settings([configuration.varied for configuration in over_seeds])
+    rows = ranked([each for each in over_seeds if each.outcomes], metric)
     n_runs = sum(len(configuration.outcomes) for configuration in rows)
     what = f"{count(n_runs, 'run')} of {count(len(rows), 'configuration')}"
 
@@ -109,15 +110,15 @@ def _print_configurations(
         settings = setting_columns([configuration.varied for configuration in shown], names)
         runs = (run for configuration in shown for run in configuration.outcomes)
         further = further_metrics((name for run in runs for name in run.metrics), metric)
-        means, numbers = _over_seeds(shown, metric)
-        return [*settings, means, numbers], [_over_seeds(shown, name)[0] for name in further]
+        means, numbers = _mean_columns(shown, metric)
+        return [*settings, means, numbers], [_mean_columns(shown, name)[0] for name in further]
 
-    print_ranking(console, what, metric, rows, columns, top)
+    out.ranking(what, metric, rows, columns, top)
     if len(rows) > 1 and (verdict := _verdict(rows[0], rows[1], metric, names)):
-        print_line(console, (verdict, ""))
+        out.line(verdict)
 
 
-def _over_seeds(shown: Sequence[Configuration], metric: str) -> tuple[Column, Column]:
+def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[Column, Column]:
     """Make a column of means, each ``±`` half the width of its interval, and one of their seeds."""
     summaries = [configuration.summary(metric) for configuration in shown]
     parts = [
@@ -138,7 +139,7 @@ def _verdict(
 ) -> str | None:
     """Say whether two configurations differ by more than their seeds do; None if it is unknown."""
     comparison = compare(best, runner_up, metric)
-    better, worse = in_words(best.varied, names), in_words(runner_up.varied, names)
+    better, worse = (configuration_name(each.varied, names) for each in (best, runner_up))
     if comparison is None or not math.isfinite(comparison.high - comparison.low):
         if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
             return None
@@ -157,3 +158,53 @@ def _verdict(
         f"{better} is better than {worse} by {interval(lead, low, high)} in {metric}"
         f" over {comparison.n:,} common seeds."
     )
+
+
+def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | None = None) -> None:
+    """Print a line for each sweep, given with the name of its MLflow experiment.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
+    """
+    if not sweeps:
+        with printing(file) as out:
+            out.line("There are no sweeps yet. runner --multirun makes one.")
+        return
+    rows = [
+        (
+            elide(sweep.name, _LONGEST_IN_LIST),
+            _state(sweep),
+            f"{sweep.n_finished or 0:,}",
+            f"{sweep.n_failed or 0:,}",
+            f"{sweep.n_jobs:,}",
+            # Before what a narrow terminal has no room for: it is what runner rerun takes.
+            sweep.run_id,
+            datetime.fromtimestamp(sweep.started_s).astimezone().strftime("%Y-%m-%d %H:%M"),
+            duration(_duration_s(sweep)),
+            elide(experiment, _LONGEST_IN_LIST),
+        )
+        for sweep, experiment in sweeps
+    ]
+    numbers = {"done", "failed", "jobs", "took"}
+    headers = ("sweep", "state", "done", "failed", "jobs", "run", "begun", "took", "experiment")
+    columns = [
+        Column(header, cells, "right" if header in numbers else "left")
+        for header, cells in zip(headers, zip(*rows, strict=True), strict=True)
+    ]
+    with printing(file) as out:
+        out.table(columns[:5], columns[5:])
+
+
+def _state(sweep: RecordedSweep) -> str:
+    n_finished, n_failed = sweep.n_finished or 0, sweep.n_failed or 0
+    if sweep.status == "RUNNING":
+        return "running"
+    if n_finished >= sweep.n_jobs:
+        return "complete"
+    return "some failed" if n_finished + n_failed >= sweep.n_jobs else "interrupted"
+
+
+def _duration_s(sweep: RecordedSweep) -> float:
+    return time.time() - sweep.started_s if sweep.status == "RUNNING" else sweep.duration_s

@@ -1,39 +1,54 @@
-"""Tables that give up columns before they cut a number.
+"""Lines and tables for a terminal, a pipe or a file.
 
-It must not know what its columns mean.
+Colours and cuts to the width are for terminals alone. Where a terminal is narrow, a table leaves
+out columns, and says which, before it cuts a number. rich is imported when something is printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
-from runner.report.console import print_line
+from runner.system.text import elide, printable
+from softnet import higher_is_better
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+LONGEST_NAME = 60
+_LONGEST_VALUE = 32
 _GAP = 2
+# A file has no width: whoever reads it scrolls, or cuts columns.
+_NO_LIMIT = 100_000
+# Of more rows than fit on a screen, the best ones are shown.
+_MANY, _SHOWN = 40, 20
+# Beside the metric that ranks.
+_FURTHER_METRICS = ("val/loss", "val/accuracy", "test/loss", "test/accuracy")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A header and the cells below it, all of them fit to be shown."""
+    """A header and the cells below it, all of them safe to print."""
 
     header: str
     cells: Sequence[str]
-    justify: Literal["left", "right"]
+    justify: Literal["left", "right"] = "left"
 
     @cached_property
     def width(self) -> int:
-        """Width in places of a terminal, where some letters take two."""
+        """Width on a terminal, where some letters are two wide."""
         return max(map(_width, [self.header, *self.cells]))
 
     def lines(self) -> list[str]:
-        """Return header and cells, filled up to the width."""
+        """Return header and cells, padded to the width."""
         lines = []
         for text in [self.header, *self.cells]:
             space = " " * (self.width - _width(text))
@@ -47,20 +62,142 @@ def _width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def print_table(console: Console, needed: Sequence[Column], further: Sequence[Column] = ()) -> None:
-    """Print the needed columns, and of the further ones as many as the terminal has room for.
+class Printer:
+    """Prints lines and tables; see `printing`."""
 
-    Where it has too little even for the needed ones, their lines wrap, uncut. Those that are left
-    out are named.
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def line(self, *parts: str | tuple[str, str]) -> None:
+        """Print a line of texts, each of them plain or with a style.
+
+        A terminal may wrap it, but it is never cut: it may be copied.
+        """
+        from rich.text import Text
+
+        self._console.print(Text.assemble(*parts), soft_wrap=True)
+
+    def link(self, where: str, what: str) -> None:
+        """Print how to look at `what`: a link, or a command."""
+        self.line(f"Look at {what}: ", (printable(where), "cyan"))
+
+    def table(self, needed: Sequence[Column], further: Sequence[Column] = ()) -> None:
+        """Print the needed columns, and as many of the further ones as the terminal has room for.
+
+        Where it is too narrow even for the needed ones, lines wrap. Columns left out are named.
+        """
+        ends = [*accumulate(column.width + _GAP for column in [*needed, *further])]
+        n_fitting = sum(end - _GAP <= self._console.width for end in ends)
+        columns = [*needed, *further][: max(len(needed), n_fitting)]
+        header, *rows = (
+            (" " * _GAP).join(cells) for cells in zip(*map(Column.lines, columns), strict=True)
+        )
+        self.line((header, "bold"))
+        if rows:
+            self.line("\n".join(rows))
+        if left_out := [column.header for column in [*needed, *further][len(columns) :]]:
+            self.line((f"A wider terminal also shows {', '.join(left_out)}.", "dim"))
+
+    def ranking(
+        self,
+        what: str,
+        metric: str,
+        rows: Sequence[T],
+        columns: Callable[[Sequence[T]], tuple[list[Column], list[Column]]],
+        top: int | None = None,
+    ) -> None:
+        """Print the best of what is ranked: a heading, the first rows, how many more there are.
+
+        Parameters
+        ----------
+        what : str
+            What is ranked, in the plural.
+        metric : str
+            By which it is ranked.
+        rows : sequence
+            The best first.
+        columns : callable
+            Makes the needed and the further columns of the rows that are shown.
+        top : int, optional
+            How many rows are shown, 1 or above; by default all of a few, 20 of more than 40.
+        """
+        if top is None:
+            top = len(rows) if len(rows) <= _MANY else _SHOWN
+        shown = rows[:top]
+        order = "largest first" if higher_is_better(metric) else "smallest first"
+        self.line((f"{what} by {metric}, {order}", "bold"))
+        needed, further = columns(shown)
+        ranks = Column("", [f"{rank}" for rank in range(1, len(shown) + 1)], "right")
+        self.table([ranks, *needed], further)
+        if len(shown) < len(rows):
+            self.line((f"and {len(rows) - len(shown):,} more", "dim"))
+
+
+@contextmanager
+def printing(file: TextIO | None = None) -> Iterator[Printer]:
+    """Collect what is printed, and write all of it to the file at the end.
+
+    Parameters
+    ----------
+    file : text file, optional
+        By default the standard output.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
-    ends = [*accumulate(column.width + _GAP for column in [*needed, *further])]
-    n_fitting = sum(end - _GAP <= console.width for end in ends)
-    columns = [*needed, *further][: max(len(needed), n_fitting)]
-    header, *rows = (
-        (" " * _GAP).join(cells) for cells in zip(*map(Column.lines, columns), strict=True)
+    from rich.console import Console
+
+    target = sys.stdout if file is None else file
+    console = Console(
+        file=target,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        markup=False,
+        highlight=False,
+        emoji=False,
     )
-    print_line(console, (header, "bold"))
-    if rows:
-        print_line(console, ("\n".join(rows), ""))
-    if left_out := [column.header for column in [*needed, *further][len(columns) :]]:
-        print_line(console, (f"A wider terminal also shows {', '.join(left_out)}.", "dim"))
+    if not console.is_terminal:
+        console.width = _NO_LIMIT
+    with console.capture() as captured:
+        yield Printer(console)
+    target.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    target.flush()
+
+
+def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:
+    """Return the metrics worth a column beside the one that ranks."""
+    others = {*recorded} - {metric}
+    return [name for name in _FURTHER_METRICS if name in others]
+
+
+def varying_settings(varied: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the keys whose values differ, each with the name to show it by.
+
+    Examples
+    --------
+    >>> varying_settings([{"optimizer.learning_rate": rate, "seed": "0"} for rate in "12"])
+    {'optimizer.learning_rate': 'learning_rate'}
+    """
+    every = dict.fromkeys(key for one in varied for key in one)
+    keys = [key for key in every if len({one.get(key) for one in varied}) > 1]
+    # Runs are grouped over their seeds, so that split.seed must not be shown as seed.
+    ends = [key.rpartition(".")[2] for key in dict.fromkeys([*keys, "seed"])]
+    return {
+        key: elide(end if ends.count(end) == 1 else key, _LONGEST_VALUE)
+        for key, end in zip(keys, ends, strict=False)
+    }
+
+
+def setting_columns(shown: Sequence[Mapping[str, str]], names: Mapping[str, str]) -> list[Column]:
+    """Make a column of each named setting."""
+    return [
+        Column(name, [elide(one.get(key, ""), _LONGEST_VALUE) for one in shown])
+        for key, name in names.items()
+    ]
+
+
+def configuration_name(varied: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """Name a configuration by its settings: ``learning_rate=0.1 momentum=0.9``."""
+    words = [f"{name}={varied[key]}" for key, name in names.items() if key in varied]
+    return elide(" ".join(words), LONGEST_NAME) or "the defaults"

@@ -1,17 +1,22 @@
-"""What decides the bits of a result, besides the experiment: versions, BLAS, SIMD, threads, code.
+"""Settings of this process, and the facts about it that decide the bits of a result.
 
-Pins the BLAS threads too. Nothing is imported at the top that would load NumPy, because the pin
-must come first.
+Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first.
 """
 
 from __future__ import annotations
 
+import ast
+import gc
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,22 +25,24 @@ from typing import Any
 from runner.system.errors import RunFailed
 from runner.system.paths import in_checkout
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_THREAD_VARIABLES = (
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "OMP_NUM_THREADS",
+_ROOT = Path(__file__).resolve().parents[2]
+_BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
+# The modules that decide the bits of a result, but for the one below. Those that read data are not
+# among them: data are identified by the digest of their content.
+_COMPUTING = (
+    "softnet",
+    "runner/training/prepare.py",
+    "runner/training/preprocessing.py",
+    "runner/training/train.py",
+    "runner/training/data/splits.py",
 )
-# Data and splits are recorded by their digests: what computes the rest is softnet and these.
-_COMPUTING = tuple(f"training/{name}.py" for name in ("build", "train", "prepare", "preprocessing"))
+_NOT_COMPUTING = "softnet/gradcheck.py"
 _PACKAGES = ("scikit-learn", "scipy", "pyarrow", "hydra-core", "omegaconf", "pydantic", "mlflow")
 
 
 def pin_blas_threads() -> None:
     """Have BLAS use one thread, in this process and those it starts."""
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    os.environ.update({f"{library}_NUM_THREADS": "1" for library in _BLAS})
 
 
 @cache
@@ -69,6 +76,54 @@ def _blas() -> list[dict[str, Any]]:
     return [lib for lib in loaded if lib["filepath"].startswith(numpys_own)] or loaded
 
 
+def n_physical_cores() -> int:
+    """Count the physical cores that this process may use, by its affinity and its container."""
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return os.cpu_count() or 1
+    cores = set[str]()
+    for cpu in os.sched_getaffinity(0):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            cores.add(siblings.read_text())
+        except OSError:
+            cores.add(str(cpu))
+    return max(1, min(len(cores), _cpu_quota()))
+
+
+def _cpu_quota() -> int:
+    """Return how many processors a container's quota amounts to, by cgroups v2 or v1."""
+    v1 = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
+    for names in (("cpu.max",), v1):
+        with suppress(OSError, ValueError):  # ValueError: "max", which is no quota
+            texts = [Path("/sys/fs/cgroup", name).read_text() for name in names]
+            quota, period = map(int, " ".join(texts).split())
+            if quota > 0:
+                return math.ceil(quota / period)
+    return sys.maxsize
+
+
+def postpone_garbage_collection() -> None:
+    """Search for no garbage until `allow_garbage_collection`.
+
+    Hydra, MLflow and what they bring stay in memory to the end. To search them again and again
+    while they load, and once more at the exit, took two of the seven seconds of a run.
+    """
+    gc.disable()
+
+
+def allow_garbage_collection() -> None:
+    """Search for garbage from here on, among what is made from here on, where it was postponed."""
+    if gc.isenabled():
+        return  # a program that opens many stores keeps its objects as they are
+    gc.freeze()
+    gc.enable()
+
+
+def skip_last_garbage_collection() -> None:
+    """Spare the exit its search: what is left goes with the process."""
+    gc.freeze()
+
+
 @cache
 def environment() -> dict[str, Any]:
     """Describe this process, once: plain facts that JSON can hold.
@@ -76,10 +131,9 @@ def environment() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``
-        (library, version, kernel, threads), ``simd`` (the features NumPy may use here), ``libc``
-        (whose mathematical functions Python and NumPy call), ``machine`` and ``code`` (digest of
-        the sources that compute). Beside it stand
+        ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``,
+        ``simd`` (the features NumPy may use here), ``libc`` (whose mathematical functions Python
+        and NumPy call), ``machine`` and ``code`` (see `code_digest`). Beside it stand
         ``packages``, versions that are good to know, and ``git`` (commit, clean or not; None
         outside a checkout).
 
@@ -134,13 +188,65 @@ def digest_of_decisive(decisive: object) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return a short SHA-256 over the sources that a result is computed by."""
-    digest = hashlib.sha256()
-    computing = [_PACKAGE / name for name in _COMPUTING]
-    for path in [*sorted((_PACKAGE.parent / "softnet").rglob("*.py")), *computing]:
-        digest.update(str(path.relative_to(_PACKAGE.parent)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    """Return a short SHA-256 over the code that a result is computed by; see `digest_of_code`."""
+    paths = [_ROOT / name for name in _COMPUTING]
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    return digest_of_code(file.read_bytes() for file in files - {_ROOT / _NOT_COMPUTING})
+
+
+def digest_of_code(modules: Iterable[bytes]) -> str:
+    """Return a short SHA-256 over the syntax trees of some modules.
+
+    Docstrings, comments, imports, and the modules' names and order do not count: code that is
+    described in other words or moved to another file is the same code.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()  # trees are tens of thousands of objects, and no garbage
+    try:
+        digests = []
+        for source in modules:
+            words: list[str] = []
+            _write_tree(ast.parse(source).body, words)
+            if words:  # a package may hold nothing but imports
+                digests.append(hashlib.sha256(" ".join(words).encode()).digest())
+    finally:
+        if was_enabled:
+            gc.enable()
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
+
+
+def _write_tree(tree: object, words: list[str]) -> None:
+    """Write a syntax tree in words that are the same in all versions of Python.
+
+    `ast.dump` also writes the empty fields that later versions have added.
+    """
+    if isinstance(tree, ast.AST):
+        words.append(type(tree).__name__)
+        for name in tree._fields:
+            value = getattr(tree, name, None)
+            if value is not None and value != []:
+                words.append(f"{name}=")
+                _write_tree(value, words)
+        words.append(")")
+    elif isinstance(tree, list):
+        for item in tree:
+            if not (isinstance(item, ast.stmt) and _computes_nothing(item)):
+                _write_tree(item, words)
+    else:
+        words.append(repr(tree))
+
+
+def _computes_nothing(statement: ast.stmt) -> bool:
+    match statement:
+        case (
+            ast.Import()
+            | ast.ImportFrom()
+            | ast.Expr(value=ast.Constant(value=str()))  # a docstring
+            | ast.Assign(targets=[ast.Name(id="__all__")])
+            | ast.If(test=ast.Name(id="TYPE_CHECKING"))
+        ):
+            return True
+    return False
 
 
 def _version(name: str) -> str | None:
@@ -165,17 +271,13 @@ def _git() -> dict[str, Any] | None:
         return None
 
     def ask(*words: str) -> str:
+        # Without the lock that a person's own git, at the same moment, would stumble over.
+        command = [git, "--no-optional-locks", "-C", str(_ROOT), *words]
         return subprocess.run(
-            # Without the lock that a person's own git, at the same moment, would stumble over.
-            [git, "--no-optional-locks", "-C", str(_PACKAGE.parent), *words],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
 
     try:
-        commit = ask("rev-parse", "HEAD").strip()
-        return {"commit": commit, "clean": not ask("status", "--porcelain").strip()}
+        return {"commit": ask("rev-parse", "HEAD"), "clean": not ask("status", "--porcelain")}
     except (OSError, subprocess.SubprocessError):
         return None

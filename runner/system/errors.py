@@ -1,19 +1,18 @@
-"""What can go wrong, as a person is told it: one to three lines, and an exit code.
+"""What can go wrong, as a person reads it: one to three lines, and an exit code.
 
     RunnerError
-    |-- ConfigError     2   a setting is wrong: dotted key, rule, what was got
-    |-- DataError       2   the data is wrong: file, line and column, what was got
-    |-- CommandError    2   the command line is wrong
-    |-- RecordError     2   what is on record of a run is of no use: the file or tag, and why
+    |-- ConfigError     2   a setting: dotted key, rule, what was got
+    |-- DataError       2   the data: file, line and column, what was got
+    |-- CommandError    2   the command line
+    |-- RecordError     2   what is on record of a run: the file or tag, and why it is of no use
     |   `-- MissingError    a file of it is not there
-    |-- StoreError      3   the store or the disk is wrong: the place, and why
+    |-- StoreError      3   the store or the disk: the place, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
     Terminated        143   SIGTERM; like KeyboardInterrupt (130) no Exception, so that nothing
                             that deals with errors swallows it
 
-A rerun that differs from its original is no error, and ends with 5. Anything else that escapes is
-a defect of ours and keeps its traceback.
+Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class ConfigError(RunnerError):
     rule : str
         What is allowed, to be read after "must be".
     got : object
-        The value that was found.
+        The value as it is.
     hint : str
         A further sentence, for instance the nearest name.
     """
@@ -102,8 +101,6 @@ class StoreError(RunnerError):
 class RunFailed(RunnerError):
     """A run that cannot be carried out as it must be, for instance with BLAS on one thread."""
 
-    exit_code = 1
-
 
 class Terminated(BaseException):
     """SIGTERM came; raised wherever the program happens to be."""
@@ -119,13 +116,7 @@ def shorten(value: object, limit: int = 120) -> str:
 
 
 def nearest(name: object, choices: Iterable[str]) -> str:
-    """Name the choice that is closest to what was typed.
-
-    Returns
-    -------
-    str
-        ``Did you mean 'relu'?``, or an empty string where nothing is close.
-    """
+    """Return ``Did you mean 'relu'?`` for the closest choice, nothing where none is close."""
     by_lower = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[found[0]]!r}?" if found else ""

@@ -1,11 +1,11 @@
 """Files that are whole or absent: written under another name, flushed to the disk, renamed.
 
-A kill at any instant leaves the old file or the new one, never a torn one. This module knows
-bytes and NumPy arrays; what they mean is its callers' affair.
+A kill at any instant leaves the old file or the new one, never a torn one.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import struct
@@ -21,26 +21,20 @@ from numpy.typing import NDArray
 
 from runner.system.errors import StoreError
 
-# What a torn, scribbled-over or encrypted archive of arrays raises, depending on the byte.
+# What a torn, overwritten or encrypted archive of arrays raises, depending on the byte.
 DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError),
     *(ValueError, TypeError, KeyError, IndexError, OverflowError),
 )
+# In the file of a state: the plain data as JSON, in which a name stands for each array.
+_TREE, _ARRAY = "tree", "array #"
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name only when all of it is on the disk.
+    """Open a binary file for writing that replaces `path` when all of it is on the disk.
 
-    Parameters
-    ----------
-    path : Path
-        Where the file is to appear; a file already there is replaced.
-
-    Yields
-    ------
-    binary file
-        For writing. An exception inside the block leaves `path` as it was.
+    An exception inside the block leaves `path` as it was.
 
     Raises
     ------
@@ -82,37 +76,41 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, atomically, as UTF-8.
-
-    Raises
-    ------
-    StoreError
-        If the disk is full or the folder cannot be written.
-    """
+    """Write a text file atomically, as UTF-8."""
     with atomic_file(path) as file:
         file.write(text.encode())
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write named arrays as ``.npz``, atomically; equal arrays give equal bytes.
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write nested dicts and lists of numbers, text and arrays, atomically; equal ones alike.
 
     Raises
     ------
     StoreError
         If the disk is full or the folder cannot be written.
-    ValueError
-        If an array holds Python objects, which only a pickle could store.
+    TypeError, ValueError
+        If something in it is neither plain data nor an array, or an array of Python objects.
 
     Notes
     -----
-    ``.npz`` rather than ``.npy``: its archive carries a checksum, so a flipped bit is found.
+    ``.npz`` carries a checksum of each array, so that a flipped bit is noticed.
     """
+    arrays: dict[str, NDArray[Any]] = {}
+
+    def named(value: object) -> str:
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"a {type(value).__name__} is not plain data")
+        name = f"{_ARRAY}{len(arrays)}"
+        arrays[name] = value
+        return name
+
+    tree = np.frombuffer(json.dumps(state, default=named).encode(), np.uint8)
     with atomic_file(path) as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, allow_pickle=False, **{_TREE: tree}, **arrays)
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read what `write_arrays` wrote; never unpickles.
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote; never unpickles.
 
     Raises
     ------
@@ -120,21 +118,33 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         If the file is missing, torn or damaged.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except DAMAGED as error:
         raise StoreError(f"{path}: cannot be read as arrays: {error}") from error
 
+    def with_arrays(value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
+        if isinstance(value, dict):
+            return {key: with_arrays(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [with_arrays(inner) for inner in value]
+        return arrays[value] if isinstance(value, str) and value.startswith(_ARRAY) else value
 
-def disk_error(place: Path, error: OSError) -> StoreError:
+    try:
+        return dict(with_arrays(json.loads(arrays.pop(_TREE).tobytes())))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path}: holds no saved training") from error
+
+
+def disk_error(path: Path, error: OSError) -> StoreError:
     """Say in one line what the operating system refused, where, and how much room is left."""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return StoreError(f"{place}: cannot be written: {reason}{room_left(place)}")
+    return StoreError(f"{path}: cannot be written: {reason}{room_left(path)}")
 
 
-def room_left(place: Path) -> str:
+def room_left(path: Path) -> str:
     """Return `` (1,234 bytes free)`` for the disk of a file that need not exist."""
-    for folder in place.parents:
+    for folder in path.parents:
         try:
             free = os.statvfs(folder)
         except OSError:

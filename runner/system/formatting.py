@@ -1,7 +1,4 @@
-"""Numbers with as many digits as they mean something, and no more.
-
-It must not know where they are shown.
-"""
+"""Numbers with as many digits as mean something, and no more."""
 
 from __future__ import annotations
 

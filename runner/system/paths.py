@@ -1,6 +1,6 @@
 """Where things are: the shipped configs, and the folder that runs leave their results in.
 
-A checkout keeps both at its top; an installed package carries `conf/` inside itself and writes
+A checkout has both at its top; an installed package carries `conf/` inside itself and writes
 below the folder it is started from.
 """
 
@@ -13,7 +13,7 @@ _CHECKOUT = _PACKAGE.parent
 
 
 def expanded(path: str) -> Path:
-    """Return a path with ``~`` for the home folder; of an unknown person's as it is."""
+    """Return a path with ``~`` for the home folder; that of an unknown person as it is."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -21,7 +21,7 @@ def expanded(path: str) -> Path:
 
 
 def is_folder(path: str) -> bool:
-    """Tell whether an argument names a folder; one that was left empty names none."""
+    """Tell whether an argument names a folder; an empty one does not."""
     try:
         return path != "" and expanded(path).is_dir()
     except OSError:  # a name longer than any

@@ -1,7 +1,4 @@
-"""Ctrl-C and SIGTERM: exceptions wherever the program is, except where they have to wait.
-
-Knows nothing of what is interrupted.
-"""
+"""Ctrl-C and SIGTERM: exceptions wherever the program is, except where they have to wait."""
 
 from __future__ import annotations
 
@@ -28,8 +25,8 @@ def raise_on_sigterm() -> None:
 def raise_what_was_swallowed() -> None:
     """Raise `Terminated` if SIGTERM came, and something has kept it from ending the program.
 
-    Some libraries have bare ``except:`` clauses around what they import. To be called when they
-    are loaded, before there is something to lose.
+    Some libraries have bare ``except:`` clauses around their imports. Call this when they are
+    loaded, before there is something to lose.
     """
     if _came:
         raise Terminated
@@ -44,9 +41,9 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Let signals wait for the end of a block, so that what it begins is known to who ends it.
+    """Let signals wait for the end of a block, so that what it begins can be closed.
 
-    A second Ctrl-C does not wait. In other threads than the main one, where Python delivers no
+    A second Ctrl-C does not wait. In threads other than the main one, where Python delivers no
     signals, this does nothing.
 
     Examples
@@ -82,7 +79,7 @@ def held() -> Iterator[None]:
 
     try:
         for number in both:
-            # What is ignored, since it came before, stays so.
+            # A signal that came before and is ignored since stays ignored.
             if handlers[number] is not signal.SIG_IGN:
                 signal.signal(number, hold)
         yield

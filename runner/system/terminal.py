@@ -1,7 +1,4 @@
-"""Standard streams that outlast their reader: `runner ... | head -1` still trains and records.
-
-Whatever is printed afterwards goes nowhere, and nothing is raised where it was printed.
-"""
+"""Standard streams that outlast their reader: `runner ... | head -1` still trains and records."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Text from outside, made safe to show and short enough to fit.
 
 Names of runs, classes and columns come from people's files: they may hold terminal escapes, marks
-that turn the direction of writing, or a whole paragraph. This module must not know where the text
-is shown.
+that turn the direction of writing, or a whole paragraph.
 """
 
 from __future__ import annotations
@@ -69,6 +68,17 @@ def without_passwords_of(address: str, text: str) -> str:
         for password in (found[2], unquote(found[2])):
             text = text.replace(password, "***") if password else text
     return text
+
+
+def on_one_line(text: str) -> str:
+    r"""Make a text of any kind fit for a line.
+
+    Examples
+    --------
+    >>> on_one_line("loss is not finite\nat step 3")
+    'loss is not finite at step 3'
+    """
+    return printable(" ".join(text.split()))
 
 
 def elide(text: object, limit: int) -> str:

@@ -1,17 +1,24 @@
-"""Results go to MLflow, and MLflow is known in this room alone.
+"""Results go to MLflow, which is imported in this package alone, when a store is opened.
 
-`open_store` finds the store that is meant, its `start_run` begins a run; `runner.tracking.ui` shows
-them all. Importing this costs nothing: MLflow itself is imported when a store is opened.
+`open_store` opens a store, its `start_run` begins a run; `runner.tracking.ui` shows them all. Any
+call that reads or writes a store raises `StoreError` where the store or the disk fails.
 """
 
 from runner.tracking.backend.artifacts import read_file
-from runner.tracking.opening import find_store, find_stores, open_store
-from runner.tracking.queries import Sweeps
-from runner.tracking.recorded import (
+from runner.tracking.opening import (
+    StoreAddress,
+    address_of,
+    find_store,
+    find_stores,
+    leave_stores,
+    open_store,
+    store_at,
+)
+from runner.tracking.queries import (
     SUMMED_UP,
-    UNREAD,
     RecordedJob,
     RecordedSweep,
+    Sweeps,
     final_metrics,
     varied_of,
 )
@@ -21,17 +28,20 @@ from runner.tracking.store import Store
 __all__ = [
     "FLUSH_EVERY_S",
     "SUMMED_UP",
-    "UNREAD",
     "RecordedJob",
     "RecordedRun",
     "RecordedSweep",
     "Store",
+    "StoreAddress",
     "Sweeps",
+    "address_of",
     "final_metrics",
     "find_store",
     "find_stores",
     "flattened",
+    "leave_stores",
     "open_store",
     "read_file",
+    "store_at",
     "varied_of",
 ]

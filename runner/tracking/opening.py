@@ -1,27 +1,80 @@
-"""How a command gets to its store: the address looked up, the database made where it is missing.
-
-Nothing here knows what is recorded.
-"""
+"""Opens the store that a command means, and makes its database and experiment where missing."""
 
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.system import garbage
+from runner.system.environment import allow_garbage_collection
+from runner.system.errors import StoreError
 from runner.system.signals import raise_what_was_swallowed
-from runner.tracking.backend import client as library
-from runner.tracking.backend import sqlite as database
+from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
-from runner.tracking.mlflow_experiments import experiment_id_of
+from runner.tracking.backend.client import prepare, store_errors
 from runner.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """A store, without its password, and an experiment in it, as plain data for a worker."""
+
+    uri: str
+    experiment_id: str
+    experiment: str
+    is_named: bool
+    is_trusted: bool
+
+
+# The store that this process used last; a fork inherits it, with the password in its address.
+_last: dict[StoreAddress, Store] = {}
+
+
+def address_of(store: Store) -> StoreAddress:
+    """Return the address of a store, and keep it for `store_at` in this process and its forks."""
+    address = StoreAddress(
+        store.address.shown,
+        store.experiment_id,
+        store.experiment,
+        store.is_named,
+        store.is_trusted,
+    )
+    _last.clear()
+    _last[address] = store
+    return address
+
+
+def store_at(address: StoreAddress) -> Store:
+    """Return the store at an address, opened unless this process has it already."""
+    if address not in _last:
+        resolved = resolve(address.uri)
+        store = Store(
+            resolved,
+            connect(resolved),
+            address.experiment_id,
+            address.experiment,
+            is_named=address.is_named,
+            is_trusted=address.is_trusted,
+        )
+        _last.clear()
+        _last[address] = store
+    return _last[address]
+
+
+def leave_stores() -> None:
+    """Close the stores of this process; for forks, at whose end no exit handler runs."""
+    for store in _last.values():
+        store.leave()
+    _last.clear()
 
 
 def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
-    """Connect to the store that is meant; make it, and the experiment, where they are missing.
+    """Connect to a store; make it, and the experiment, where they are missing.
 
     Parameters
     ----------
@@ -36,102 +89,94 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
     ------
     ConfigError
         If the URI is of no use, or no server answers there.
-    RecordError
-        If the experiment's artifacts would go where they may not.
-    StoreError
-        If the store cannot be used.
     """
     address = resolve(uri)
     client = connect(address)
-    wanted = _wanted(experiment, name)
-    with library.in_words(address.uri):
-        experiment_id = experiment_id_of(client, wanted, address)
-    store = Store(address, client, experiment_id, wanted, is_named=uri is not None)
+    chosen = _choose(experiment, name)
+    with store_errors(address.uri):
+        experiment_id = experiment_id_of(client, chosen, address)
+    store = Store(address, client, experiment_id, chosen, is_named=uri is not None)
     store.close_abandoned_runs()
     store.settle()
     return store
 
 
 def find_store(uri: str | None, experiment: str | None, name: str) -> Store | None:
-    """Connect to the store that is meant, as `open_store` does, but make nothing.
-
-    Returns
-    -------
-    Store or None
-        None where there is no database, or no such experiment in it.
-    """
-    address = resolve(uri)
-    if address.database is not None and not address.database.exists():
-        return None
-    client = connect(address, may_only_read=True)
-    wanted = _wanted(experiment, name)
-    with library.in_words(address.uri):
-        found = client.get_experiment_by_name(wanted)
-    if found is None or found.lifecycle_stage == "deleted":
-        return None
-    return Store(address, client, found.experiment_id, wanted, is_named=uri is not None)
+    """Connect to a store as `open_store` does, or return None where it is missing."""
+    return next(iter(find_stores(uri, _choose(experiment, name)).values()), None)
 
 
-def find_stores(uri: str | None) -> dict[str, Store]:
-    """Connect to every experiment of the store that is meant, and make nothing.
-
-    Returns
-    -------
-    dict of str to Store
-        By the experiment's id; empty where there is no database.
-    """
+def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Store]:
+    """Connect to one or all experiments of a store, by their ids, and make nothing."""
     address = resolve(uri)
     if address.database is not None and not address.database.exists():
         return {}
     client = connect(address, may_only_read=True)
-    with library.in_words(address.uri):
-        found = list(client.search_experiments())
+    experiments: list[Experiment | None]
+    with store_errors(address.uri):
+        if experiment is None:
+            experiments = list(client.search_experiments())
+        else:
+            experiments = [client.get_experiment_by_name(experiment)]
     return {
         e.experiment_id: Store(address, client, e.experiment_id, e.name, is_named=uri is not None)
-        for e in found
+        for e in experiments
+        if e is not None and e.lifecycle_stage != "deleted"
     }
 
 
-def _wanted(experiment: str | None, name: str) -> str:
+def _choose(experiment: str | None, name: str) -> str:
     return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
 
 
 def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
     """Return a client of a store, whose database is made where it is missing.
 
-    Parameters
-    ----------
-    address : Address
-        Where it is.
-    may_only_read : bool
-        Whether a database that cannot be written will do.
-
-    Raises
-    ------
-    ConfigError
-        If no server answers there.
-    StoreError
-        If the store cannot be used.
+    A read-only database is refused unless the caller `may_only_read`.
     """
     if address.is_server:
         check_answers(address)
-    uri = address.uri
-    if address.database is not None and address.artifacts is not None:
-        if may_only_read and database.is_read_only(address.database):
-            uri = database.reading_uri(address.database)
-        else:
-            database.ensure(address.database, address.artifacts)
-    library.prepare()
+    uri, database = address.uri, address.database
+    if database is not None and may_only_read and sqlite.is_read_only(database):
+        uri = sqlite.reading_uri(database)
+    elif database is not None and address.artifacts is not None:
+        sqlite.ensure(database, address.artifacts)
+    prepare()
     from mlflow import MlflowClient
 
-    from runner.tracking.backend.connections import engine_of, tune
-
-    with library.in_words(address.uri):
+    with store_errors(address.uri):
         client = MlflowClient(uri)
-        engine = engine_of(client)
-        if engine is not None and address.database is not None:
-            tune(engine)
-    # Here all that a command loads to get to its results is loaded.
-    garbage.allow()
+        engine = sqlite.engine_of(client)
+        if engine is not None:
+            sqlite.tune(engine)
+    # All that a command imports before its results is imported now.
+    allow_garbage_collection()
     raise_what_was_swallowed()
     return client
+
+
+def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:
+    """Return the id of an experiment; make it where it is missing, also with others at once."""
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        # MLflow's own choice would be below the folder that the command is started in.
+        artifacts = None
+        if address.artifacts is not None:
+            folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
+            artifacts = (address.artifacts / folder).as_uri()
+        try:
+            return client.create_experiment(name, artifacts)
+        except MlflowException as error:
+            experiment = client.get_experiment_by_name(name)
+            # Else another process was faster.
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or experiment is None:
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        raise StoreError(
+            f"{address.shown}: the experiment {name!r} was deleted. Bring it back with"
+            f"\n  mlflow experiments restore --experiment-id {experiment.experiment_id}"
+            "\nor set tracking.experiment to another name."
+        )
+    return str(experiment.experiment_id)

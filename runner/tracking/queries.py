@@ -1,204 +1,253 @@
-"""Sweeps as they stand in a store: found by what they run, and read back as outcomes.
+"""Sweeps and jobs as a store has them, so that a sweep can go on and be shown from any machine.
 
-Everything comes from MLflow, so that a sweep can be continued and shown wherever its store is.
+Anybody may have edited a store: a value that makes no sense is taken as missing.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from runner.system.errors import RecordError
-from runner.tracking.backend import client as library
+from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.row_checks import metric_of, texts_of
-from runner.tracking.recorded import (
-    REPLACED,
-    UNREAD,
-    RecordedJob,
-    RecordedSweep,
-    outcome_of,
-    sweep_of,
-)
-from runner.tracking.run_writer import close_unclosed
-from runner.tracking.searching import matching_runs
+from runner.tracking.backend.row_checks import in_record, metric_of, numbers_of, texts_of
+from runner.tracking.run_writer import FAILURE, close_unclosed
+from runner.training.outcome import Outcome, Status
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+# The tag of a sweep that has all its results; it is written last of all.
+SUMMED_UP = "runner.summed_up"
+_PAGE = 1000
 
-class Sweeps:
-    """The sweeps of a store.
+
+@dataclass(frozen=True)
+class RecordedSweep:
+    """A sweep in a store, as its parent run describes it.
+
+    Two commands that mean the same sweep have the same `identity`. `metric` ranks the jobs,
+    `started_s` counts from 1970, `duration_s` is what commands have spent on it, and the last two
+    are None until it has been summed up.
+    """
+
+    run_id: str
+    name: str
+    identity: str
+    status: str
+    experiment_id: str
+    metric: str
+    n_jobs: int
+    started_s: float
+    duration_s: float
+    n_finished: int | None
+    n_failed: int | None
+
+
+@dataclass(frozen=True)
+class RecordedJob:
+    """A job of a sweep in a store.
 
     Parameters
     ----------
-    client : MlflowClient
-        Connected to the store.
-    place : str
-        The store, as error messages name it.
+    key : str
+        Of the job.
+    outcome : Outcome
+        What became of it.
+    parent : str
+        The run that it is listed under.
+    params : mapping of str to str
+        Its config as MLflow has it, by dotted key.
+    choices : mapping of str to str
+        The option that was chosen of each config group; empty in runs of earlier versions.
     """
 
-    def __init__(self, client: MlflowClient, place: str) -> None:
+    key: str
+    outcome: Outcome
+    parent: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sweeps:
+    """The sweeps of a store; `uri` names the store in messages."""
+
+    def __init__(self, client: MlflowClient, uri: str) -> None:
         self._client = client
-        self._place = place
+        self._uri = uri
 
     def all(self, experiment_ids: Sequence[str] | None = None) -> list[RecordedSweep]:
-        """Return the sweeps of some experiments, or of all of them; the newest first.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        with library.in_words(self._place):
+        """Return the sweeps of some experiments, or of all of them; the newest first."""
+        with store_errors(self._uri):
             ids = experiment_ids or [e.experiment_id for e in self._client.search_experiments()]
-        return [sweep_of(run) for run in self._search(ids, "tags.`runner.kind` = 'sweep'")]
+        return [_sweep_of(run) for run in self._search(ids, "tags.`runner.kind` = 'sweep'")]
 
     def newest_of(self, experiment_id: str, identity: str) -> RecordedSweep | None:
-        """Return the latest sweep of an identity, if there is one.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        wanted = f"tags.`runner.kind` = 'sweep' and tags.`runner.jobs.plan` = '{identity}'"
-        return next((sweep_of(run) for run in self._search([experiment_id], wanted)), None)
-
-    def newest_unread(self, experiment_id: str, settings: str) -> RecordedSweep | None:
-        """Return the latest sweep with these settings of which some data could not be read.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        wanted = f"tags.`runner.kind` = 'sweep' and tags.`{UNREAD}` = '{settings}'"
-        return next((sweep_of(run) for run in self._search([experiment_id], wanted)), None)
+        """Return the latest sweep of an identity, if there is one."""
+        query = f"tags.`runner.kind` = 'sweep' and tags.`runner.plan` = '{identity}'"
+        return next((_sweep_of(run) for run in self._search([experiment_id], query)), None)
 
     def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:
-        """Return the jobs of a sweep that have a run; of those that ran twice the later one.
+        """Return the jobs of a sweep that have a run, in the order of their start.
 
-        A run that ended well stands whatever came after it; one whose data were others than those
-        of the sweep are now is no job of it any more.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
+        Of a job that ran twice, a run that is FINISHED counts, else the latest one.
         """
-        wanted = f"tags.`runner.kind` = 'run' and tags.`runner.sweep` = '{sweep.run_id}'"
-        found: dict[str, RecordedJob] = {}
-        for run in self._search([sweep.experiment_id], wanted):
-            if REPLACED in run.data.tags:
-                continue
+        query = f"tags.`runner.kind` = 'run' and tags.`runner.sweep` = '{sweep.run_id}'"
+        jobs: dict[str, RecordedJob] = {}
+        for run in self._search([sweep.experiment_id], query):
             tags = texts_of(run.data.tags)
             key = tags.get("runner.key", run.info.run_id)
-            known = found.get(key)
-            if known is None or (
-                known.outcome.status != "FINISHED" and run.info.status == "FINISHED"
+            if key not in jobs or (
+                jobs[key].outcome.status != "FINISHED" and run.info.status == "FINISHED"
             ):
-                found[key] = RecordedJob(key, outcome_of(run), tags.get("mlflow.parentRunId", ""))
-        return list(found.values())[::-1]
+                jobs[key] = RecordedJob(
+                    key,
+                    _outcome_of(run),
+                    tags.get("mlflow.parentRunId", ""),
+                    texts_of(run.data.params),
+                    _texts_in(tags, "runner.choices"),
+                )
+        return list(jobs.values())[::-1]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
-        """Return the ids of a sweep's group runs by their keys.
-
-        Parameters
-        ----------
-        sweep : RecordedSweep
-            Whose they are.
-        unfinished : bool
-            Whether to leave out those that are FINISHED.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        wanted = f"tags.`runner.kind` = 'group' and tags.`runner.sweep` = '{sweep.run_id}'"
+        """Return the ids of a sweep's group runs, or of its `unfinished` ones, by their keys."""
+        query = f"tags.`runner.kind` = 'group' and tags.`runner.sweep` = '{sweep.run_id}'"
         if unfinished:
-            wanted += " and attributes.status != 'FINISHED'"
-        runs = self._search([sweep.experiment_id], wanted)
+            query += " and attributes.status != 'FINISHED'"
+        runs = self._search([sweep.experiment_id], query)
         return {texts_of(run.data.tags).get("runner.key", ""): run.info.run_id for run in runs}
 
     def close_running(self, sweep: RecordedSweep) -> None:
-        """Mark KILLED what dead processes of this machine left RUNNING of a sweep.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        wanted = f"attributes.status = 'RUNNING' and tags.`runner.sweep` = '{sweep.run_id}'"
-        for run in list(self._search([sweep.experiment_id], wanted)):
-            if not is_gone(texts_of(run.data.tags).get("runner.process", "")):
-                continue
-            with library.in_words(self._place):
-                close_unclosed(self._client, run.info.run_id)
-
-    def rename(self, run_id: str, name: str, varied: Mapping[str, str]) -> None:
-        """Say of a run of an earlier command what the present one says of its job.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        with library.in_words(self._place):
-            self._client.update_run(run_id, name=name)
-            self._client.set_tag(run_id, "runner.varied", json.dumps(dict(varied)))
-
-    def list_under(self, run_id: str, parent_run_id: str) -> None:
-        """List a run under another one, such as a group that it has got since.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        with library.in_words(self._place):
-            self._client.set_tag(run_id, "mlflow.parentRunId", parent_run_id)
-
-    def mark_replaced(self, run_id: str) -> None:
-        """Take a run out of its sweep, in which another one has its place.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        with library.in_words(self._place):
-            self._client.set_tag(run_id, REPLACED, "true")
+        """Mark KILLED what dead processes of this machine left RUNNING of a sweep."""
+        query = f"attributes.status = 'RUNNING' and tags.`runner.sweep` = '{sweep.run_id}'"
+        for run in list(self._search([sweep.experiment_id], query)):
+            if is_gone(texts_of(run.data.tags).get("runner.process", "")):
+                with store_errors(self._uri):
+                    close_unclosed(self._client, run.info.run_id)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
-        """Return the values of a metric by step.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        with library.in_words(self._place):
-            found = self._client.get_metric_history(run_id, metric)
-        told: dict[int, float] = {}
-        for entry in found:
-            with suppress(RecordError):  # what is no number is not drawn
+        """Return the values of a metric by step; rows that hold no number are left out."""
+        with store_errors(self._uri):
+            entries = self._client.get_metric_history(run_id, metric)
+        values: dict[int, float] = {}
+        for entry in entries:
+            with suppress(RecordError):
                 _, step, value = metric_of(metric, entry.step, entry.value)
-                told[step] = value
-        return sorted(told.items())
+                values[step] = value
+        return sorted(values.items())
 
-    def _search(self, experiment_ids: Sequence[str], wanted: str) -> Iterator[Run]:
-        """Go through the runs that match, the newest first.
+    def _search(self, experiment_ids: Sequence[str], query: str) -> Iterator[Run]:
+        return matching_runs(self._client, self._uri, experiment_ids, query, order="DESC")
 
-        Raises
-        ------
-        RecordError
-            If MLflow can make nothing of the row of one.
-        StoreError
-            If the store fails.
-        """
-        return matching_runs(self._client, self._place, experiment_ids, wanted, order="DESC")
+
+def matching_runs(
+    client: MlflowClient,
+    uri: str,
+    experiment_ids: Sequence[str],
+    query: str,
+    *,
+    order: str,
+    label: str = "a run of the store",
+) -> Iterator[Run]:
+    """Iterate over the runs of some experiments that match a query of MLflow, page after page.
+
+    Parameters
+    ----------
+    uri, label : str
+        The store, and any of the runs, for messages.
+    order : "ASC" or "DESC"
+        By their start.
+
+    Raises
+    ------
+    RecordError
+        If MLflow cannot read the row of one.
+    """
+    token: str | None = None
+    while True:
+        with in_record(label, uri):
+            page = client.search_runs(
+                list(experiment_ids),
+                query,
+                max_results=_PAGE,
+                order_by=[f"attributes.start_time {order}"],
+                page_token=token,
+            )
+        yield from page
+        if not page.token or page.token == token:  # a server that repeats itself has no end
+            return
+        token = page.token
+
+
+def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of the weights that were kept: with early stopping the best ones."""
+    final = dict(metrics)
+    for name, value in metrics.items():
+        if name.startswith("best/") and name != "best/step":
+            final[name.removeprefix("best/")] = value
+    return final
+
+
+def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Read the settings by which a run differed from others; none from a tag that was edited."""
+    return _texts_in(tags, "runner.varied")
+
+
+def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
+    """Read texts by name from a tag that anybody may have edited; none from what is no such tag."""
+    try:
+        texts = json.loads(tags.get(tag, "{}"))
+        json.dumps(texts, ensure_ascii=False).encode()  # fails for half a surrogate pair
+    except (ValueError, RecursionError):
+        return {}
+    is_sound = isinstance(texts, dict) and all(isinstance(v, str) for v in texts.values())
+    return texts if is_sound else {}
+
+
+def _sweep_of(run: Run) -> RecordedSweep:
+    tags, metrics = texts_of(run.data.tags), numbers_of(run.data.metrics)
+    is_summed_up = tags.get(SUMMED_UP) == "true"
+    return RecordedSweep(
+        run_id=run.info.run_id,
+        name=str(run.info.run_name or ""),
+        identity=tags.get("runner.plan", ""),
+        status=run.info.status,
+        experiment_id=run.info.experiment_id,
+        metric=tags.get("runner.metric", "val/loss"),
+        n_jobs=int(_number(tags.get("runner.n_jobs"))),
+        started_s=_number(run.info.start_time) / 1000,
+        duration_s=_number(tags.get("runner.duration_s")),
+        n_finished=int(_number(metrics.get("n_finished"))) if is_summed_up else None,
+        n_failed=int(_number(metrics.get("n_failed"))) if is_summed_up else None,
+    )
+
+
+def _outcome_of(run: Run) -> Outcome:
+    started_ms = _number(run.info.start_time)
+    ended_ms = _number(run.info.end_time) or started_ms
+    status, tags = run.info.status, texts_of(run.data.tags)
+    return Outcome(
+        name=str(run.info.run_name or ""),
+        run_id=run.info.run_id,
+        # A run that is still RUNNING has no outcome yet, and may never have one.
+        status=cast("Status", status) if status in {"FINISHED", "FAILED"} else "KILLED",
+        varied=varied_of(tags),
+        metrics=final_metrics(numbers_of(run.data.metrics)),
+        failure=tags.get(FAILURE),
+        duration_s=(ended_ms - started_ms) / 1000,
+    )
+
+
+def _number(value: object) -> float:
+    """Read a number that anybody may have edited; 0 for anything else."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0

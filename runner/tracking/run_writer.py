@@ -1,6 +1,6 @@
-"""The life of one run in MLflow: made RUNNING, fed in batches, and ended in words of our own.
+"""The life of one run in MLflow: RUNNING, written in batches, and ended explicitly.
 
-FINISHED comes last of all, when everything else is stored. Always by explicit run id.
+FINISHED comes last of all, when everything else is stored.
 """
 
 from __future__ import annotations
@@ -13,52 +13,34 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.system.signals import held
-from runner.tracking.backend import client as library
-from runner.tracking.backend.bulk_insert import Noted, write_batch
-from runner.tracking.backend.destinations import send_folder
+from runner.tracking.backend.artifacts import send_folder
+from runner.tracking.backend.bulk_insert import LoggedMetric, write_batch
+from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import Presence
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
     from runner.training.data import Dataset
     from runner.training.data.splits import Split
 
-# Often enough to watch a long run in the UI, seldom enough to cost nothing.
+# Often enough to watch a long run in the UI, rarely enough to cost nothing.
 FLUSH_EVERY_S = 5.0
 # The tag that says why a run did not finish.
 FAILURE = "runner.failure"
+# What MLflow accepts.
 _NAME_CHARACTERS, _PARAM_CHARACTERS, _TAG_CHARACTERS = 250, 6000, 8000
+_DATASET_NAME_CHARACTERS, _DIGEST_CHARACTERS, _SCHEMA_CHARACTERS = 500, 32, 1_000_000
 
 
 class RecordedRun:
-    """One run as it is being recorded; `Store.start_run` makes it.
+    """One run as it is being recorded; `Store.start_run` and `Store.reopen_run` make it.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Of the run's store.
-    run : mlflow.entities.Run
-        As it was created.
-    artifacts : str
-        The URI that its files go to.
-    params : mapping of str to object
-        The config; nested mappings are flattened, ``optimizer.learning_rate``.
-    place : str
-        The store, as error messages name it.
-    presence : Presence
-        Of this process, which the run counts on.
-    flush_every_s : float
-        Seconds between two batches.
-
-    Attributes
-    ----------
-    run_id : str
-        MLflow's id.
+    Its `presence` keeps the run from being closed as abandoned.
     """
 
     def __init__(
@@ -67,17 +49,17 @@ class RecordedRun:
         run: Run,
         artifacts: str,
         params: Mapping[str, object],
-        place: str,
+        store_uri: str,
         presence: Presence,
         flush_every_s: float = FLUSH_EVERY_S,
     ) -> None:
         self.run_id: str = run.info.run_id
         self._client = client
         self._artifacts = artifacts
-        self._place = place
+        self._store_uri = store_uri
         self._presence = presence
         self._params = flattened(params)
-        self._metrics: list[Noted] = []
+        self._metrics: list[LoggedMetric] = []
         self._is_empty = not (run.data.params or run.data.metrics)
         self._tags: dict[str, str] = {}
         self._written_tags: dict[str, str] = dict(run.data.tags)
@@ -89,21 +71,19 @@ class RecordedRun:
     def log_metrics(
         self, step: int, metrics: Mapping[str, float], at_s: float | None = None
     ) -> None:
-        """Note metrics of one step; they reach the store a few seconds later, or at the end.
+        """Log metrics of one step; they reach the store a few seconds later, or at the end.
+
+        NaN is kept; MLflow stores an infinity as the largest double. If it is time to write and the
+        store fails, nothing is lost: `flush` tries again.
 
         Parameters
         ----------
         step : int
             Optimizer steps done.
         metrics : mapping of str to float
-            Such as ``train/loss``. NaN is kept; MLflow stores an infinity as the largest double.
+            Such as ``train/loss``.
         at_s : float or None
             When they were measured, in seconds since 1970; None for now.
-
-        Raises
-        ------
-        StoreError
-            If it was time to write and the store failed. Nothing is lost: `flush` tries again.
         """
         at_ms = int(1000 * (time.time() if at_s is None else at_s))
         self._metrics += [
@@ -113,26 +93,23 @@ class RecordedRun:
             self.flush()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Note tags, to be written with the next batch; those that are there already are not."""
+        """Set tags, to be written with the next batch; those that are stored already are not."""
         self._tags |= {
             key: value for key, value in tags.items() if self._written_tags.get(key) != cut(value)
         }
 
     def flush(self) -> None:
-        """Write what was noted, in one batch; the first one carries the params.
+        """Write what was logged in one batch; the first one carries the params.
 
-        Raises
-        ------
-        StoreError
-            If the store fails; what was noted stays for another try, which MLflow takes as it is
-            even where the first one had half succeeded.
+        If the store fails, all of it stays for another try, which MLflow accepts even where the
+        first one had half succeeded.
         """
         metrics = list(self._metrics)
         tags = {key: cut(value) for key, value in self._tags.items()}
-        # A batch that fails may be there by half.
+        # A batch that failed may be half written, so no later one is the first.
         is_first = self._is_empty and not tags.keys() & self._written_tags.keys()
         self._is_empty = False
-        with library.in_words(self._place):
+        with store_errors(self._store_uri):
             write_batch(self._client, self.run_id, metrics, self._params, tags, is_first=is_first)
         del self._metrics[: len(metrics)]
         self._params = {}
@@ -141,81 +118,40 @@ class RecordedRun:
         self._next_flush = time.monotonic() + self._flush_every_s
 
     def log_datasets(self, dataset: Dataset, split: Split) -> None:
-        """Record what the run trains, validates and tests on, by digest.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
+        """Record what the run trains, validates and tests on, by digest."""
         from mlflow.exceptions import MlflowException
 
-        from runner.tracking.datasets import dataset_inputs
-
         inputs = dataset_inputs(dataset, split)
-        with library.in_words(self._place):
+        with store_errors(self._store_uri):
             try:
                 self._client.log_inputs(self.run_id, datasets=inputs)
             except MlflowException as error:
-                # MLflow looks whether it has a dataset, and then adds it: another process may
-                # have added the same one between the two. Now it finds it.
+                # MLflow looks for a dataset and then adds it: another process may have added the
+                # same one in between. The second time MLflow finds it.
                 if "unique" not in str(error).lower():
                     raise
                 self._client.log_inputs(self.run_id, datasets=inputs)
 
     def log_folder(self, folder: Path, under: str | None = None) -> None:
-        """Copy the files of a folder to the run's artifacts.
-
-        Parameters
-        ----------
-        folder : Path
-            All of it is copied.
-        under : str or None
-            A folder among the artifacts, such as ``figures``; None for the top.
-
-        Raises
-        ------
-        StoreError
-            If the store or the disk fails.
-        """
-        with library.in_words(self._place):
+        """Copy all files of a folder to the run's artifacts, or to a folder `under` them."""
+        with store_errors(self._store_uri):
             send_folder(self._client, folder, self._artifacts, under)
 
     def finish(self, ended_s: float | None = None) -> None:
         """Write the rest and mark the run FINISHED: the last thing of all.
 
-        Parameters
-        ----------
-        ended_s : float or None
-            When what it records ended, in seconds since 1970; None for now.
-
-        Raises
-        ------
-        StoreError
-            If the store fails; the run is then not FINISHED.
+        `ended_s` is the end of what it records, in seconds since 1970; None for now.
         """
         self._end("FINISHED", ended_s)
 
     def fail(self, reason: str, ended_s: float | None = None) -> None:
-        """Write the rest and mark the run FAILED, with the reason as the tag ``runner.failure``.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
+        """Write the rest and mark the run FAILED, with the reason as the tag ``runner.failure``."""
         self.set_tags({FAILURE: reason})
         self._end("FAILED", ended_s)
 
-    def kill(self) -> None:
-        """Write the rest and mark the run KILLED.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        self.set_tags({FAILURE: "interrupted"})
+    def kill(self, reason: str = "interrupted") -> None:
+        """Write the rest and mark the run KILLED, with the reason as the tag ``runner.failure``."""
+        self.set_tags({FAILURE: reason})
         self._end("KILLED")
 
     def _end(self, status: str, ended_s: float | None = None) -> None:
@@ -223,7 +159,7 @@ class RecordedRun:
         if self._ended:
             return
         self.flush()
-        with held(), library.in_words(self._place):
+        with held(), store_errors(self._store_uri):
             ended_ms = None if ended_s is None else int(1000 * ended_s)
             self._client.set_terminated(self.run_id, status, ended_ms)
             self._ended = True
@@ -236,19 +172,55 @@ def close_unclosed(client: MlflowClient, run_id: str) -> None:
     client.set_terminated(run_id, "KILLED")
 
 
+def dataset_inputs(dataset: Dataset, split: Split) -> list[DatasetInput]:
+    """Describe each part of a split that has rows, with the part's name as its context.
+
+    MLflow's own dataset classes convert everything to a DataFrame first, which costs more than
+    recording the whole run.
+    """
+    from mlflow.entities import Dataset as MlflowDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    source_type, source = "code", json.dumps({"tags": {"mlflow.source.name": dataset.source}})
+    if dataset.source.startswith("/"):
+        source_type, source = "local", json.dumps({"uri": dataset.source})
+    schema = _schema(dataset)
+    parts = {"train": split.train, "val": split.val, "test": split.test}
+    return [
+        DatasetInput(
+            MlflowDataset(
+                name=dataset.name[:_DATASET_NAME_CHARACTERS],
+                digest=_digest(dataset.digest, split.digest, context),
+                source_type=source_type,
+                source=source,
+                schema=schema,
+                profile=json.dumps({"num_rows": len(rows), "num_columns": dataset.X.shape[1] + 1}),
+            ),
+            [InputTag("mlflow.data.context", context)],
+        )
+        for context, rows in parts.items()
+        if len(rows)
+    ]
+
+
+def _digest(*parts: str) -> str:
+    """Return the digest of a part: MLflow tells datasets apart by name and digest alone."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def _schema(dataset: Dataset) -> str | None:
+    columns: list[dict[str, Any]] = [
+        {"name": name, "type": "string" if name in dataset.categories else "double"}
+        for name in dataset.feature_names
+    ]
+    text = json.dumps({"mlflow_colspec": [column | {"required": True} for column in columns]})
+    return text if len(text) <= _SCHEMA_CHARACTERS else None
+
+
 def flattened(config: Mapping[str, object]) -> dict[str, str]:
-    """Flatten a config to MLflow's params.
+    """Flatten a config to MLflow's params: dotted names, values as JSON, text without its quotes.
 
-    Parameters
-    ----------
-    config : mapping of str to object
-        Plain data, nested.
-
-    Returns
-    -------
-    dict of str to str
-        Dotted names; values as JSON writes them, text without its quotes. A value too long for
-        MLflow gives way to its digest, and to the place where all of it is.
+    A value too long for MLflow is replaced by its digest and a pointer to config.yaml.
 
     Examples
     --------
@@ -270,7 +242,7 @@ def flattened(config: Mapping[str, object]) -> dict[str, str]:
 
 @cache
 def legal_name(name: str) -> str:
-    """Return a name that MLflow takes; one that had to change ends in a digest of the old one.
+    """Return a name that MLflow accepts; a changed one ends in a digest of the old one.
 
     Examples
     --------
@@ -289,5 +261,5 @@ def legal_name(name: str) -> str:
 
 
 def cut(text: str) -> str:
-    """Shorten a tag to what MLflow takes, and show that something is missing."""
+    """Shorten a tag to what MLflow accepts, and show that something is missing."""
     return text if len(text) <= _TAG_CHARACTERS else f"{text[: _TAG_CHARACTERS - 4]} ..."

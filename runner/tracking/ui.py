@@ -1,7 +1,6 @@
-"""MLflow's own web pages on the right store, for this machine alone.
+"""Serves MLflow's web pages on a store, to this machine alone.
 
-Starts MLflow's server as a program, never inside this process, and takes it down again with all it
-started.
+MLflow's server runs as a program of its own, and is ended with everything that it started.
 """
 
 from __future__ import annotations
@@ -15,33 +14,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import IO, Any
 
-from runner.system import garbage
+from runner.system.environment import allow_garbage_collection
 from runner.system.errors import CommandError, StoreError
 from runner.system.signals import held, raise_what_was_swallowed
 from runner.system.text import without_passwords_of
-from runner.tracking.backend import client as library
-from runner.tracking.backend import sqlite as database
-from runner.tracking.backend.address import asked, check_answers, experiment_link, resolve
+from runner.tracking.backend.address import check_answers, experiment_link, request, resolve
+from runner.tracking.backend.client import prepare
+from runner.tracking.backend.sqlite import ensure
 
 _HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 90.0
 _STOPS_WITHIN_S = 5.0
 
 
-def ui(uri: str | None, port: int = 5000) -> None:
-    """Show the runs in a browser until Ctrl-C; say where, once it answers.
+def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
+    """Serve the runs of a store on loopback until Ctrl-C, and announce the address.
 
-    Parameters
-    ----------
-    uri : str or None
-        ``tracking.uri``, as `open_store` takes it. Where it is a server already, its address is
-        said and nothing is started.
-    port : int
-        Of this machine; nobody else can reach it.
+    Of a store that is a tracking server the address is announced, and nothing is started.
 
     Raises
     ------
@@ -49,35 +41,51 @@ def ui(uri: str | None, port: int = 5000) -> None:
         If the port is taken.
     ConfigError
         If the URI is of no use, or no server answers there.
-    StoreError
-        If the store cannot be used, or MLflow's server does not start.
     """
     address = resolve(uri)
     if address.is_server:
         check_answers(address)
-        _say(f"MLflow is served at {_link(address.shown)}")
+        announce(f"MLflow is served at {_link(address.shown)}")
         return
     if address.database is not None and address.artifacts is not None:
-        database.ensure(address.database, address.artifacts)
-    garbage.allow()
+        ensure(address.database, address.artifacts)
+    allow_garbage_collection()
     raise_what_was_swallowed()
     _check_free(port)
     base = f"http://{_HOST}:{port}"
-    with _serving(address.uri, port) as (server, output):
-        _say(f"Starting the MLflow UI on {address.shown} ...")
-        _wait(server, output, base, address.uri)
-        _say(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
-        server.wait()
-        raise StoreError(f"MLflow's server ended by itself: {_last_line(output, address.uri)}")
+    command, environment = server_command(address.uri, port)
+    server: subprocess.Popen[bytes] | None = None
+    with tempfile.TemporaryFile() as output:
+        try:
+            with held():  # else a signal could come between the start and the assignment
+                # In a session of its own: Ctrl-C reaches this process alone, and one signal to the
+                # group reaches all that the server started.
+                server = subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            announce(f"Starting the MLflow UI on {address.shown} ...")
+            _wait_for(server, output, base, address.uri)
+            announce(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
+            server.wait()
+            line = _last_line(output, address.uri)
+            raise StoreError(f"MLflow's server ended by itself: {line}")
+        finally:
+            if server is not None:
+                _stop(server)
 
 
 def server_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the command, and the environment for it, that serves a store on loopback."""
-    library.prepare()
+    prepare()
     command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", _HOST, "--port", str(port), "--workers", "1"]
     return command, os.environ | {
-        # Everybody on a machine may read the words of a command, and this may hold a password.
+        # Anybody on this machine can read a command line, and this may hold a password.
         "MLFLOW_BACKEND_STORE_URI": uri,
         # Without its job workers it starts in half the time and takes a quarter of the memory.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -86,7 +94,7 @@ def server_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
 
 def _check_free(port: int) -> None:
     with socket.socket() as probe:
-        # As the server does it: a connection that is still closing does not count.
+        # As the server binds it: a connection that is still closing does not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
@@ -96,30 +104,8 @@ def _check_free(port: int) -> None:
             ) from error
 
 
-@contextmanager
-def _serving(uri: str, port: int) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    command, environment = server_command(uri, port)
-    server = None
-    with tempfile.TemporaryFile() as output:
-        try:
-            with held():  # a server that nobody knows of could not be ended
-                # A session of its own: Ctrl-C reaches us alone, and one signal reaches all of it.
-                server = subprocess.Popen(
-                    command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-            yield server, output
-        finally:
-            if server is not None:
-                _stop(server)
-
-
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and whatever it started."""
+    """End the server and everything that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(server.pid, number)
@@ -131,13 +117,13 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _wait(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri: str) -> None:
+def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri: str) -> None:
     deadline = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise StoreError(f"MLflow's server did not start: {_last_line(output, uri)}")
         try:
-            with asked(base, "/health"):
+            with request(base, "/health"):
                 return
         except (OSError, http.client.HTTPException):
             time.sleep(0.1)
@@ -145,29 +131,25 @@ def _wait(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri: st
 
 
 def _link(base: str) -> str:
-    """Point at the runs of the experiment that was used last."""
+    """Return the page with the runs of the experiment that was used last."""
     try:
         experiments = _api(base, "experiments/search", {"max_results": 1000})["experiments"]
-        ids = [found["experiment_id"] for found in experiments]
+        ids = [experiment["experiment_id"] for experiment in experiments]
         query = {"experiment_ids": ids, "order_by": ["start_time DESC"], "max_results": 1}
         (run,) = _api(base, "runs/search", query)["runs"]
         return experiment_link(base, run["info"]["experiment_id"])
-    # No runs yet, a server that wants a password, or one of another kind: the front page will do.
+    # No runs yet, a server that wants a password, or one of another kind: the front page then.
     except (OSError, http.client.HTTPException, LookupError, TypeError, ValueError):
         return base
 
 
 def _api(base: str, call: str, query: dict[str, Any]) -> dict[str, Any]:
-    with asked(base, f"/api/2.0/mlflow/{call}", json.dumps(query).encode()) as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
+    with request(base, f"/api/2.0/mlflow/{call}", json.dumps(query).encode()) as answer:
+        content: dict[str, Any] = json.load(answer)
+        return content
 
 
 def _last_line(output: IO[bytes], uri: str) -> str:
     output.seek(0)
     lines = output.read().decode(errors="replace").strip().splitlines()
     return without_passwords_of(uri, lines[-1]) if lines else "it said nothing"
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201  (the one command whose output is an address)

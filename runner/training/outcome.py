@@ -1,8 +1,4 @@
-"""What became of one job, and which of several came out best.
-
-Whoever runs jobs makes outcomes; whoever sums up, prints or draws sees nothing else of a run. It
-must not know how a job is run, stored or shown.
-"""
+"""What became of one job, and which of several came out best."""
 
 from __future__ import annotations
 
@@ -15,8 +11,6 @@ from softnet import higher_is_better
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 T = TypeVar("T")
-
-_AMONG_EQUALS = ("val/loss", "val/accuracy")
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class Outcome:
         Its id in the store.
     status : "FINISHED", "FAILED" or "KILLED"
     varied : mapping of str to str
-        The overrides by which it differs from the others, by dotted key, as they were written.
+        The settings by which it differs from the others, by dotted key.
     metrics : mapping of str to float
         Final values, such as ``val/loss``.
     failure : str or None
@@ -58,7 +52,7 @@ def best_first(
     value: Callable[[T], float | None],
     further: Callable[[T, str], float | None] | None = None,
 ) -> list[T]:
-    """Sort by the values of a metric, the best first; NaN and None come last, in their order.
+    """Sort by the values of a metric, the best first; NaN and None come last.
 
     Parameters
     ----------
@@ -68,42 +62,32 @@ def best_first(
     value : callable
         Gives the value of an item.
     further : callable, optional
-        Gives the value of an item by another metric: of what is equally good, that is first which
-        is better by the loss and then by the accuracy on validation rows. Beyond that, and without
-        it, equals keep their order.
+        Gives the value of an item by another metric: equals are sorted by the loss and then by
+        the accuracy on validation rows. Beyond that, and without it, they keep their order.
 
     Examples
     --------
     >>> best_first([0.5, None, 0.9], "val/accuracy", lambda share: share)
     [0.9, 0.5, None]
     """
-    equals = _put_together(items, metric, lambda item, _: value(item))
-    if further is not None:
-        for other in _AMONG_EQUALS:
-            equals = [finer for each in equals for finer in _put_together(each, other, further)]
-    return [item for each in equals for item in each]
+
+    def rank(item: T) -> list[tuple[bool, float]]:
+        ranks = [_rank(metric, value(item))]
+        if further is not None:
+            ranks += [_rank(name, further(item, name)) for name in ("val/loss", "val/accuracy")]
+        return ranks
+
+    return sorted(items, key=rank)
 
 
-def _put_together(
-    items: Iterable[T], metric: str, value: Callable[[T, str], float | None]
-) -> list[list[T]]:
-    """Put together what is equally good by a metric, the best first, each in its order."""
-    given = list(items)
-    if len(given) == 1:
-        return [given]  # without asking for a value that decides nothing
-    sign = -1.0 if higher_is_better(metric) else 1.0
-
-    def place(found: float | None) -> tuple[bool, float]:
-        return (True, 0.0) if found is None or math.isnan(found) else (False, sign * found)
-
-    equals: dict[tuple[bool, float], list[T]] = {}
-    for item in given:
-        equals.setdefault(place(value(item, metric)), []).append(item)
-    return [equals[found] for found in sorted(equals)]
+def _rank(metric: str, value: float | None) -> tuple[bool, float]:
+    if value is None or math.isnan(value):
+        return True, 0.0
+    return False, -value if higher_is_better(metric) else value
 
 
 def by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:
-    """Return by what jobs are put in order: their settings, numbers as numbers.
+    """Return what jobs are put in order by: their settings, numbers as numbers.
 
     Examples
     --------

@@ -1,11 +1,10 @@
-"""Data made ready for training: read, split, encoded, scaled, and found fit for what is asked.
+"""Data made ready for training: read, split, encoded, scaled, and checked against the experiment.
 
 Whatever can be wrong with the data is said here, before any run exists.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError
 from runner.system.paths import expanded
-from runner.training.build import stack_settings
 from runner.training.data import Dataset, load
+from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.preprocessing import Preprocessing
-from softnet import Examples, StackSettings, n_parameters
+from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, mlp, steps_per_epoch
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -76,54 +75,53 @@ def prepare(experiment: Experiment) -> Prepared:
     return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
 
 
-class Preparer:
-    """Prepares the data of experiments, once for those in a row that share them.
+# What this process prepared last, and from what. Forked processes inherit it.
+_last: tuple[object, Prepared] | None = None
 
-    A file that somebody writes to meanwhile is read again.
+
+def prepared(experiment: Experiment) -> Prepared:
+    """Return the data of an experiment as `prepare` does; the last ones are kept.
+
+    A file that somebody has written to since is read again.
     """
+    global _last  # noqa: PLW0603  (one process trains on the same data again and again)
+    identity = experiment.data, experiment.split, _stamp(experiment)
+    if _last is None or _last[0] != identity:
+        _last = identity, prepare(experiment)
+    return _last[1]
 
-    def __init__(self) -> None:
-        self._known: tuple[object, Prepared] | None = None
 
-    def __call__(self, experiment: Experiment) -> Prepared:
-        """Return the prepared data of an experiment; raises what `prepare` does."""
-        identity = experiment.data, experiment.split, _stamp(experiment)
-        if self._known is None or self._known[0] != identity:
-            self._known = identity, prepare(experiment)
-        return self._known[1]
+def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
+    """Return the prepared data of an experiment that was planned with data of this digest.
 
-    def unchanged(self, experiment: Experiment, digest: str) -> Prepared:
-        """Return the prepared data of an experiment that was planned with data of this digest.
-
-        Raises
-        ------
-        DataError
-            If they have changed since, or for what `prepare` raises it.
-        ConfigError
-            If the split does not fit the data.
-        """
-        prepared = self(experiment)
-        found = prepared.dataset.digest
-        if found != digest:
-            raise DataError(
-                f"{prepared.dataset.source}: has changed since the sweep was planned "
-                f"(its digest was {digest[:12]}, and is {found[:12]})."
-            )
-        return prepared
+    Raises
+    ------
+    DataError
+        If they have changed since, or for what `prepare` raises it.
+    """
+    last = prepared(experiment)
+    dataset = last.dataset
+    if dataset.digest != digest:
+        raise DataError(
+            f"{dataset.source}: has changed since the sweep was planned "
+            f"(its digest was {digest[:12]}, and is {dataset.digest[:12]})."
+        )
+    return last
 
 
 def _stamp(experiment: Experiment) -> object:
     """Return what changes when somebody writes to the file that the data are read from."""
-    path = getattr(experiment.data, "path", None)
-    try:
-        found = None if path is None else expanded(path).stat()
-    except OSError:
+    if experiment.data.name != "file":
         return None
-    return found and (found.st_mtime_ns, found.st_size, found.st_ino)
+    try:
+        file = expanded(experiment.data.path).stat()
+    except (OSError, ValueError):  # ValueError: a null character; reading says what is wrong
+        return None
+    return file.st_mtime_ns, file.st_size, file.st_ino
 
 
 def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
-    """Check what an experiment asks against the data that it has, and return it in numbers.
+    """Check what an experiment asks against its data, and return what its stack shares.
 
     Raises
     ------
@@ -131,29 +129,58 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
         If a batch is larger than the training set, the warm-up longer than the training, or the
         network larger than the memory: said before anything of it is allocated.
     """
-    n_train = len(prepared.split.train)
-    if experiment.training.batch_size > n_train:
-        raise ConfigError(
-            "training.batch_size",
-            f"at most {n_train}, the number of training rows",
-            experiment.training.batch_size,
-        )
+    n_train, batch_size = len(prepared.split.train), experiment.training.batch_size
+    if batch_size > n_train:
+        rule = f"at most {n_train}, the number of training rows"
+        raise ConfigError("training.batch_size", rule, batch_size)
     n_classes = len(prepared.dataset.class_names)
     settings = stack_settings(experiment, prepared.X.shape[1], n_classes, n_train)
     warmup_steps = experiment.schedule.settings().warmup_steps
     if warmup_steps >= settings.n_steps:
         rule = f"below {settings.n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
-    count = n_parameters(settings.layer_sizes)
+    count = settings.network.n_parameters
     needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
+    if needed > memory_bytes():
         raise ConfigError.plain(
             f"model.hidden_layer_sizes: {count:,} parameters need about {_gigabytes(needed)} of "
-            f"memory, and this machine has {_gigabytes(there)}."
+            f"memory, and this machine has {_gigabytes(memory_bytes())}."
         )
     return settings
 
 
 def _gigabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:,.1f} GB"
+
+
+def stack_settings(
+    experiment: Experiment, n_features: int, n_classes: int, n_train: int
+) -> StackSettings:
+    """Return what all runs of a stack share.
+
+    A budget in epochs is turned into steps here, and so is the interval between evaluations,
+    which counts in the unit of the budget.
+    """
+    training, model = experiment.training, experiment.model
+    unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
+    return StackSettings(
+        network=mlp((n_features, *model.hidden_layer_sizes, n_classes), model.activation),
+        n_steps=training.budget * unit,
+        batch_size=training.batch_size,
+        evaluate_every=training.evaluate_every * unit,
+        optimizer=experiment.optimizer.name,
+        sampling=training.sampling,
+        dtype=experiment.dtype,
+    )
+
+
+def run_settings(experiment: Experiment) -> RunSettings:
+    """Return what a run of a stack has for itself."""
+    model, stopping = experiment.model, experiment.training.early_stopping
+    return RunSettings(
+        seed=experiment.seed,
+        optimizer=experiment.optimizer.settings(),
+        schedule=experiment.schedule.settings(),
+        initializer=INITIALIZERS[model.initializer](model.initializer_scale),
+        early_stopping=None if stopping is None else stopping.settings(),
+    )

@@ -1,7 +1,7 @@
 """From raw columns to what the network sees: text one-hot encoded, numbers scaled.
 
-Fitted on the training rows alone, and kept with the weights: it travels inside the recorded
-model, so it needs NumPy and the standard library only, and is plain data that JSON can hold.
+Copied into every recorded model, so it needs no more than NumPy and `runner.system.errors`, and is
+plain data that JSON can hold.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Preprocessing:
 
     Examples
     --------
-    >>> from runner.training.data.tutorial import tutorial_table
+    >>> from runner.training.data.builtin import tutorial_table
     >>> table = tutorial_table()
     >>> fitted = Preprocessing.fit(table, np.arange(8), "minmax")
     >>> fitted.transform(table.X[:1])
@@ -66,14 +66,13 @@ class Preprocessing:
     def fit(
         cls, dataset: Dataset, rows: NDArray[np.intp], scaling: Scaling = "none"
     ) -> Preprocessing:
-        """Learn categories, shift and scale from some rows of a dataset.
+        """Learn categories, shift and scale from the training rows; no other row is looked at.
 
         Parameters
         ----------
         dataset : Dataset
-            All rows.
         rows : ndarray of shape (n_rows,)
-            The training rows: no other row is looked at.
+            Indices of the training rows.
         scaling : str
             ``none``, ``standardize`` or ``minmax``.
         """
@@ -102,12 +101,10 @@ class Preprocessing:
     @property
     def encoded_feature_names(self) -> tuple[str, ...]:
         """The features that the network sees: ``petal``, ``colour=red``, ``colour=blue``."""
-        names = self.feature_names
         return tuple(
-            names[column]
-            if code is None
-            else f"{names[column]}={self.categories[names[column]][code]}"
-            for column, code in self._sources()
+            name if code is None else f"{name}={self.categories[name][code]}"
+            for name in self.feature_names
+            for code in self.fitted.get(name, (None,))
         )
 
     def transform(self, X: FloatArray) -> FloatArray:
@@ -137,10 +134,11 @@ class Preprocessing:
 
     def _sources(self) -> list[tuple[int, int | None]]:
         """Give the raw column of each feature and, if it is one-hot, the code it stands for."""
-        codes: list[Sequence[int | None]] = [
-            self.fitted.get(name, (None,)) for name in self.feature_names
+        return [
+            (column, code)
+            for column, name in enumerate(self.feature_names)
+            for code in self.fitted.get(name, (None,))
         ]
-        return [(column, code) for column, found in enumerate(codes) for code in found]
 
     def encode_rows(self, columns: Mapping[str, ArrayLike]) -> FloatArray:
         """Turn raw columns into the matrix that `transform` takes.
@@ -160,19 +158,20 @@ class Preprocessing:
         DataError
             If a column is missing, has another length, or holds something else than numbers.
         """
+        encoded: list[FloatArray] = []
         for name in self.feature_names:
             if name not in columns:
                 hint = nearest(name, [str(other) for other in columns])
                 raise DataError(
                     f"column {shorten(name, 60)}: must be there, got none. {hint}".rstrip()
                 )
-        encoded = [
-            _codes(columns[name], self.categories[name])
-            if name in self.categories
-            else _numbers(columns[name], name)
-            for name in self.feature_names
-        ]
-        for name, values in zip(self.feature_names, encoded, strict=True):
+        for name in self.feature_names:
+            cells = np.asarray(columns[name])
+            if name in self.categories:
+                values = _codes(cells, self.categories[name])
+            else:
+                values = _numbers(cells, name)
+            encoded.append(values)
             if values.shape != encoded[0].shape or values.ndim != 1:
                 raise DataError(
                     f"column {shorten(name, 60)}: must have {encoded[0].size} values as the first "
@@ -215,17 +214,19 @@ def _shift_and_scale(X: FloatArray, scaling: Scaling) -> tuple[FloatArray, Float
     return shift, scale
 
 
-def _numbers(values: ArrayLike, name: str) -> FloatArray:
-    cells = np.asarray(values)
+def _numbers(cells: NDArray[Any], name: str) -> FloatArray:
     try:
         numbers = cells.astype(np.float64)
     except (TypeError, ValueError):
         numbers = np.array([_number(cell) for cell in cells.flat])
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers)))
+        cell = cells.flat[row]
+        # Out of NumPy's type, so that a message shows 3 and not np.int64(3).
+        plain = cell.item() if isinstance(cell, np.generic) else cell
         raise DataError(
             f"row {row} (the first is 0), column {shorten(name, 60)}: must be a finite number, "
-            f"got {shorten(_plain(cells.flat[row]), 60)}."
+            f"got {shorten(plain, 60)}."
         )
     return numbers
 
@@ -238,11 +239,6 @@ def _number(cell: object) -> float:
         return float("nan")
 
 
-def _plain(cell: object) -> object:
-    """Take a value out of NumPy's type, so that a message shows 3 and not np.int64(3)."""
-    return cell.item() if isinstance(cell, np.generic) else cell
-
-
-def _codes(values: ArrayLike, words: Sequence[str]) -> FloatArray:
+def _codes(cells: NDArray[Any], words: Sequence[str]) -> FloatArray:
     code = {word: float(position) for position, word in enumerate(words)}
-    return np.array([code.get(str(cell), -1.0) for cell in np.asarray(values)])
+    return np.array([code.get(str(cell), -1.0) for cell in cells])

@@ -1,20 +1,22 @@
-"""The files of a run: what it was asked, on what machine, what it left; each with its digest.
+"""The files that a run leaves, and the digests by which a later edit of its record is noticed.
 
-Whoever records, exports or repeats a run uses these names. Knows folders, not stores.
+Whoever records, exports or repeats a run uses the names in here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import struct
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.config import to_yaml
+from runner.config import to_json, to_yaml
 from runner.system.environment import environment
 
 if TYPE_CHECKING:
@@ -22,10 +24,29 @@ if TYPE_CHECKING:
 
     from runner.config import Experiment
     from runner.training.prepare import Prepared
+    from runner.training.train import Result
 
-CONFIG, ENVIRONMENT, MODEL, WEIGHTS = "config.yaml", "environment.json", "model.json", "weights.npz"
-# The tag of a run that holds the SHA-256 of each of its files, as JSON.
-DIGESTS = "runner.files_sha256"
+# What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
+CONFIG, CONFIG_YAML = "config.json", "config.yaml"
+ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
+# The tag that holds the digest of each part of a record and one over all of them, as JSON.
+RECORD = "runner.record"
+# What the digest of each part covers: files by their own digests, tags by their values.
+PARTS = {
+    "config": (CONFIG, CONFIG_YAML, "runner.schema", "runner.key"),
+    "data": ("runner.data_digest", "runner.split_digest"),
+    "metrics": ("metrics",),
+    "weights": (WEIGHTS, "runner.weights_sha256"),
+    "model": (MODEL,),
+    "environment": (ENVIRONMENT, "runner.environment", "runner.code"),
+    "ending": ("ending",),
+}
+
+# Values by metric and step; more than one where a record holds different ones.
+Metrics = Mapping[tuple[str, int], tuple[float, ...]]
+
+# MLflow stores an infinity as the largest double.
+_LARGEST = 1.7976931348623157e308
 
 
 def write_run_files(
@@ -34,18 +55,7 @@ def write_run_files(
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
 ) -> dict[str, str]:
-    """Write the files of a run.
-
-    Parameters
-    ----------
-    folder : Path
-        Where; it is there already.
-    experiment : Experiment
-        What was run.
-    prepared : Prepared
-        Its data, for what has to be done with raw rows before the network sees them.
-    weights : mapping of str to ndarray
-        Parameters by name.
+    """Write the files of a run into a folder that is there already.
 
     Returns
     -------
@@ -58,12 +68,53 @@ def write_run_files(
         If the disk is full.
     """
     model = json.dumps(model_settings(prepared, experiment.model.activation), indent=1)
-    texts = {CONFIG: to_yaml(experiment), ENVIRONMENT: _environment(), MODEL: model + "\n"}
+    texts = {
+        CONFIG: to_json(experiment),
+        CONFIG_YAML: to_yaml(experiment),
+        ENVIRONMENT: _environment(),
+        MODEL: model + "\n",
+    }
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode())
     np.savez(folder / WEIGHTS, allow_pickle=False, **weights)
     digests = {name: sha256(text.encode()) for name, text in texts.items()}
     return digests | {WEIGHTS: sha256((folder / WEIGHTS).read_bytes())}
+
+
+def record_digests(facts: Mapping[str, str], metrics: Metrics, failure: str | None) -> str:
+    """Return the content of the tag `RECORD` of a run that has left all its files.
+
+    Parameters
+    ----------
+    facts : mapping of str to str
+        The digests of its files by their names, and its tags.
+    metrics : mapping of (str, int) to tuple of float
+        All values that it has recorded.
+    failure : str or None
+        Why it is FAILED; None for a FINISHED one.
+    """
+    facts = {
+        **facts,
+        "metrics": metrics_sha256(metrics),
+        "ending": ending("FAILED" if failure else "FINISHED", failure),
+    }
+    digests = {part: part_digest(part, facts) for part in PARTS}
+    return json.dumps(digests | {"all": digest_of_parts(digests)})
+
+
+def part_digest(part: str, facts: Mapping[str, str]) -> str:
+    """Return the SHA-256 over all that one of the `PARTS` covers, in hexadecimal."""
+    return sha256(json.dumps([facts.get(name, "") for name in PARTS[part]]).encode())
+
+
+def digest_of_parts(digests: Mapping[str, str]) -> str:
+    """Return the SHA-256 over the digests of the `PARTS`, in hexadecimal."""
+    return sha256(json.dumps([digests.get(part, "") for part in PARTS]).encode())
+
+
+def ending(status: str, failure: str | None) -> str:
+    """Return how a run ended as its digest covers it; stores keep no blanks at the end."""
+    return f"{status} {(failure or '')[:1000].strip()}"
 
 
 def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
@@ -81,6 +132,30 @@ def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
     for array in weights.values():
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def metrics_of(result: Result) -> Metrics:
+    """Return what a run records of a result, as a store would give it back."""
+    return {
+        # NaN passes through both of them.
+        (name, step): (min(max(value, -_LARGEST), _LARGEST),)
+        for step, metrics in (*result.history, *result.last_entries)
+        for name, value in metrics.items()
+    }
+
+
+def metrics_sha256(metrics: Metrics) -> str:
+    """Return the SHA-256 over names, steps and the bytes of all values, in hexadecimal."""
+    digest = hashlib.sha256()
+    for (name, step), values in sorted(metrics.items()):
+        digest.update(f"{name}\n{step}\n{len(values)}\n".encode(errors="surrogatepass"))
+        digest.update(bits(values))
+    return digest.hexdigest()
+
+
+def bits(values: Sequence[float]) -> bytes:
+    """Return the bytes of doubles; any NaN as one and the same, for a database keeps no other."""
+    return struct.pack(f"<{len(values)}d", *(math.nan if v != v else v for v in values))  # noqa: PLR0124  (NaN alone differs from itself)
 
 
 def sha256(content: bytes) -> str:

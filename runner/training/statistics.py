@@ -1,7 +1,6 @@
 """Runs that differ in nothing but their seed, folded into one configuration and summed up.
 
-What one seed says may be luck; the mean over several, with its confidence interval, says how much
-of it is. It must not know where outcomes come from, nor how a summary is shown.
+What one seed says may be luck; the mean over several, with its confidence interval, says how much.
 """
 
 from __future__ import annotations
@@ -57,11 +56,6 @@ def summarize(values: Sequence[float]) -> Summary:
     Equal values have themselves as their mean, and vary by nothing. Values that are not all finite
     have a mean, which may be infinite, and no interval.
 
-    Parameters
-    ----------
-    values : sequence of float
-        At least one.
-
     Raises
     ------
     ValueError
@@ -94,20 +88,15 @@ def summarize(values: Sequence[float]) -> Summary:
 
 
 def half_width(n: int, std: Spread) -> Spread:
-    """Return how far the 95 % interval of a mean reaches to either side, by Student's t.
+    """Return how far the 95 % interval of a mean of `n` values reaches to either side.
 
-    Parameters
-    ----------
-    n : int
-        Of how many values, 2 or above.
-    std : float or ndarray
-        Of the sample, with ``n - 1`` degrees of freedom.
+    By Student's t, from the standard deviation of the sample with ``n - 1`` degrees of freedom.
     """
-    return std * (student_quantile(n - 1) / math.sqrt(n))
+    return std * (_student_quantile(n - 1) / math.sqrt(n))
 
 
 @lru_cache
-def student_quantile(degrees_of_freedom: int) -> float:
+def _student_quantile(degrees_of_freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t: between it and its negative lie 95 %."""
     # scipy.stats has it under a better known name, and takes a second to import.
     from scipy.special import stdtrit
@@ -117,7 +106,7 @@ def student_quantile(degrees_of_freedom: int) -> float:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All that became of one configuration, whatever the seed.
+    """The outcomes of one configuration, whatever the seed.
 
     Parameters
     ----------
@@ -150,13 +139,12 @@ class Configuration:
 def configurations(outcomes: Iterable[Outcome]) -> list[Configuration]:
     """Fold outcomes over their seeds, in order of first appearance.
 
-    A run whose seed was not varied is a configuration of its own: two such runs that look alike
-    differ in something that is not told.
+    A run whose seed was not varied is a configuration of its own.
     """
     folded: dict[Hashable, list[Outcome]] = {}
     for number, outcome in enumerate(outcomes):
-        alike = frozenset(_without_seed(outcome).items())
-        folded.setdefault(alike if SEED in outcome.varied else number, []).append(outcome)
+        settings = frozenset(_without_seed(outcome).items())
+        folded.setdefault(settings if SEED in outcome.varied else number, []).append(outcome)
     return [
         Configuration(
             _without_seed(runs[0]),
@@ -182,7 +170,7 @@ def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configu
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedDifference:
     """How far apart two configurations are, seed by seed.
 
     Parameters
@@ -206,15 +194,15 @@ class Comparison:
         return self.low > 0 or self.high < 0
 
 
-def compare(first: Configuration, second: Configuration, metric: str) -> Comparison | None:
+def compare(first: Configuration, second: Configuration, metric: str) -> PairedDifference | None:
     """Compare two configurations over the seeds that both have; None with fewer than two.
 
-    A seed that is hard for the one is often hard for the other. What they share cancels out in the
-    differences, so that these tell more than the two means.
+    A seed that is hard for one is often hard for the other. What they share cancels out in the
+    differences, so that these say more than the two means.
     """
-    ours, theirs = first.by_seed(metric), second.by_seed(metric)
-    differences = [value - theirs[seed] for seed, value in ours.items() if seed in theirs]
+    firsts, seconds = first.by_seed(metric), second.by_seed(metric)
+    differences = [value - seconds[seed] for seed, value in firsts.items() if seed in seconds]
     if len(differences) < 2:
         return None
     summary = summarize(differences)
-    return Comparison(summary.n, summary.mean, summary.low, summary.high)
+    return PairedDifference(summary.n, summary.mean, summary.low, summary.high)

@@ -1,7 +1,6 @@
 """One stack of runs, from prepared arrays to trained weights and what they are worth.
 
-A training is iterated over, can be saved between two records, and ends in results. Nothing here
-knows where records and results go.
+A training is iterated over, can be saved between two records, and ends in results.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.environment import verify_blas_pin
-from runner.training.build import run_settings
-from runner.training.prepare import Prepared, require_fit
+from runner.training.prepare import Prepared, require_fit, run_settings
 from runner.training.run_files import weights_sha256
 from softnet import Network, Record, Training, evaluate, steps_per_epoch
 
@@ -191,20 +189,20 @@ class StackTraining:
 
     def _histories(self) -> list[tuple[list[tuple[int, Mapping[str, float]]], list[float]]]:
         """Turn records of all runs into the history of each."""
-        found: list[tuple[list[tuple[int, Mapping[str, float]]], list[float]]]
-        found = [([], []) for _ in self._training.runs]
+        histories: list[tuple[list[tuple[int, Mapping[str, float]]], list[float]]]
+        histories = [([], []) for _ in self._training.runs]
         for record, at_s in self.records:
             columns = {name: values.tolist() for name, values in record.metrics.items()}
             for row, run in enumerate(record.runs):
-                history, times_s = found[run]
+                history, times_s = histories[run]
                 history.append((record.step, {name: c[row] for name, c in columns.items()}))
                 times_s.append(at_s)
-        return found
+        return histories
 
 
 def _joined(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    found = list(arrays)
-    return np.concatenate(found) if found else np.empty(0, np.intp)
+    several = list(arrays)
+    return np.concatenate(several) if several else np.empty(0, np.intp)
 
 
 def train(
@@ -222,11 +220,6 @@ def train(
         One per run; they may differ in whatever `softnet.RunSettings` holds.
     on_record : callable, optional
         Called with each record while the training goes on.
-
-    Returns
-    -------
-    list of Result
-        One per experiment, in their order.
     """
     training = StackTraining(prepared, experiments)
     for record in training:

@@ -1,36 +1,51 @@
-"""Nonlinearities: each knows its value, and its derivative in terms of that value.
+"""Activations: elementwise functions as layers.
 
-The derivative is written with the output because the output is what a network keeps anyway;
-so the value may overwrite its input, and one step touches less memory.
+A derivative is written with the function's output because the output is what a network keeps
+anyway; so the value may overwrite its input, and one step touches less memory.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 
+from softnet.layers.base import Layer, LayerSettings
 from softnet.stack.arrays import Array, Kept, Zeros
 
 
-class Nonlinearity(Protocol):
-    """An elementwise function; `layers.Activation` makes a layer of it."""
+class Activation(Layer):
+    """An elementwise function whose derivative can be told from its output.
 
-    def __init__(self, dtype: np.dtype[Any]) -> None: ...
+    A subclass says `value` and `chain`. Both ways, what is given is overwritten.
+    """
 
+    overwrites_input = True
+
+    @abstractmethod
     def value(self, z: Array) -> None:
         """Overwrite `z` with the function's value at `z`."""
-        ...
 
+    @abstractmethod
     def chain(self, output: Array, gradient: Array) -> None:
         """Multiply `gradient` by the derivative, given the function's own `output`."""
-        ...
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        self.value(X)
+        self._output = X
+        return X
+
+    def backward(self, d_output: Array) -> Array:
+        self.chain(self._output, d_output)
+        return d_output
 
 
-class ReLU:
+class ReLU(Activation):
     """max(z, 0); derivative 1 where the output is above 0, else 0 (at 0 too)."""
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
         self._zeros = Zeros(dtype)
         self._positive = Kept(np.dtype(bool))
 
@@ -43,10 +58,11 @@ class ReLU:
         np.multiply(gradient, positive, out=gradient)
 
 
-class Tanh:
+class Tanh(Activation):
     """tanh(z); derivative 1 - output**2."""
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
         self._derivative = Kept(dtype)
 
     def value(self, z: Array) -> None:
@@ -58,13 +74,14 @@ class Tanh:
         np.multiply(gradient, derivative, out=gradient)
 
 
-class Sigmoid:
+class Sigmoid(Activation):
     """1 / (1 + exp(-z)); derivative output * (1 - output).
 
     Computed as (1 + tanh(z / 2)) / 2, the same function without an exponential that overflows.
     """
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
         self._derivative = Kept(dtype)
 
     def value(self, z: Array) -> None:
@@ -79,11 +96,8 @@ class Sigmoid:
         np.multiply(gradient, derivative, out=gradient)
 
 
-class Identity:
+class Identity(Activation):
     """z itself: a deep network with it is still a linear model."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        pass
 
     def value(self, z: Array) -> None:
         pass
@@ -92,7 +106,7 @@ class Identity:
         pass
 
 
-ACTIVATIONS: dict[str, type[Nonlinearity]] = {
+ACTIVATIONS: dict[str, type[Layer]] = {
     "relu": ReLU,
     "tanh": Tanh,
     "sigmoid": Sigmoid,

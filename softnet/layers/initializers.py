@@ -12,46 +12,83 @@ networks". K. He et al. (2015), "Delving deep into rectifiers".
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softnet.stack.setting_rules import require_positive
 
-class Initializer(Protocol):
-    """Draws a weight matrix."""
+
+@dataclass(frozen=True)
+class Initializer(ABC):
+    """Draws a weight matrix.
+
+    Parameters
+    ----------
+    scale : float
+        Factor on what is drawn, above 0.
+    """
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive("scale", self.scale)
 
     def __call__(
-        self, rng: np.random.Generator, in_features: int, out_features: int, /
+        self, rng: np.random.Generator, in_features: int, out_features: int
     ) -> NDArray[np.float64]:
         """Return an ndarray of shape (in_features, out_features)."""
-        ...
+        return self.draw(rng, in_features, out_features) * self.scale
+
+    @abstractmethod
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        """Return what is drawn at a scale of 1."""
 
 
-def zeros(_rng: np.random.Generator, in_features: int, out_features: int) -> NDArray[np.float64]:
+class Zeros(Initializer):
     """Start at zero: right for a linear model, a dead end for hidden layers."""
-    return np.zeros((in_features, out_features))
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        return np.zeros((in_features, out_features))
 
 
-def normal(rng: np.random.Generator, in_features: int, out_features: int) -> NDArray[np.float64]:
+class Normal(Initializer):
     """Draw from the standard normal distribution, as the tutorial does."""
-    return rng.standard_normal((in_features, out_features))
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        return rng.standard_normal((in_features, out_features))
 
 
-def xavier(rng: np.random.Generator, in_features: int, out_features: int) -> NDArray[np.float64]:
+class Xavier(Initializer):
     """Draw uniformly with variance 2 / (in + out): for tanh and sigmoid (Glorot, Bengio 2010)."""
-    limit = math.sqrt(6.0 / (in_features + out_features))
-    return rng.uniform(-limit, limit, (in_features, out_features))
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        limit = math.sqrt(6.0 / (in_features + out_features))
+        return rng.uniform(-limit, limit, (in_features, out_features))
 
 
-def he(rng: np.random.Generator, in_features: int, out_features: int) -> NDArray[np.float64]:
+class He(Initializer):
     """Draw from a normal distribution with variance 2 / in: for ReLU (He et al. 2015)."""
-    return rng.standard_normal((in_features, out_features)) * math.sqrt(2.0 / in_features)
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        return rng.standard_normal((in_features, out_features)) * math.sqrt(2.0 / in_features)
 
 
-INITIALIZERS: dict[str, Initializer] = {
-    "zeros": zeros,
-    "normal": normal,
-    "xavier": xavier,
-    "he": he,
+INITIALIZERS: dict[str, type[Initializer]] = {
+    "zeros": Zeros,
+    "normal": Normal,
+    "xavier": Xavier,
+    "he": He,
 }

@@ -1,7 +1,4 @@
-"""Losses: how wrong a network's outputs are, and the derivative that training follows.
-
-The loss of a batch is the mean over its rows, one number per run.
-"""
+"""The loss of classification: cross-entropy of the softmax."""
 
 from __future__ import annotations
 
@@ -9,18 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from softnet.losses.base import Loss, LossSettings
 from softnet.stack.arrays import Array, Indices, Kept, Ones
 
 _FEW_CLASSES = 4
 
 
-class SoftmaxCrossEntropy:
+class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of the softmax of logits, from the logits themselves.
 
-    Parameters
-    ----------
-    dtype : dtype
-        float32 or float64.
+    `y` holds the class of each row; the targets are one-hot rows.
 
     Notes
     -----
@@ -33,7 +28,8 @@ class SoftmaxCrossEntropy:
     take one class after the other, for all rows of all runs at once.
     """
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
+        super().__init__(dtype, settings)
         self._shifts = Kept(dtype)
         self._row = Kept(dtype)
         self._gradient = Kept(dtype)
@@ -67,54 +63,29 @@ class SoftmaxCrossEntropy:
         np.exp(z, out=z)
         return np.divide(z, self._sum(z), out=z)
 
-    def probabilities(self, logits: Array) -> Array:
-        """Return the softmax of logits, both of shape (runs, batch, classes), as a new array."""
-        return self._softmax(logits).copy(order="C")
+    def targets(self, y: Indices, n_outputs: int) -> Array:
+        return one_hot(y, n_outputs, self.dtype)
 
-    def row_losses(self, logits: Array, y: Indices) -> Array:
-        """Return the loss of each row.
+    def predictions(self, outputs: Array) -> Array:
+        """Return the probability of each class, of the shape of `outputs`; rows sum to one."""
+        return self._softmax(outputs).copy(order="C")
 
-        Parameters
-        ----------
-        logits : ndarray of shape (runs, batch, classes)
-            Outputs of the network.
-        y : ndarray of int, shape (batch,)
-            Class of each row, the same rows in every run.
-
-        Returns
-        -------
-        ndarray of shape (runs, batch)
-            A new array.
-        """
-        z = self._shifted(logits)
+    def row_losses(self, outputs: Array, y: Indices) -> Array:
+        z = self._shifted(outputs)
         chosen = z[:, np.arange(len(y)), y]
         np.exp(z, out=z)
         losses: Array = np.log(self._sum(z)[..., 0])
         return np.subtract(losses, chosen, out=losses)
 
-    def gradient(self, logits: Array, targets: Array) -> Array:
-        """Return the derivative of each run's mean loss with respect to its logits.
-
-        Parameters
-        ----------
-        logits : ndarray of shape (runs, batch, classes)
-            Outputs of the network.
-        targets : ndarray of shape (runs, batch, classes)
-            One-hot rows.
-
-        Returns
-        -------
-        ndarray of shape (runs, batch, classes)
-            Kept: overwritten by the next call of the same shape.
-        """
-        probabilities = self._softmax(logits)
-        d_logits: Array = self._gradient[logits.shape]
-        np.subtract(probabilities, targets, out=d_logits)
-        n_rows = logits.shape[-2]
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        probabilities = self._softmax(outputs)
+        d_outputs: Array = self._gradient[outputs.shape]
+        np.subtract(probabilities, targets, out=d_outputs)
+        n_rows = outputs.shape[-2]
         if n_rows not in self._counts:
             # As an array, which NumPy would otherwise make of a Python number at every call.
-            self._counts[n_rows] = np.array(n_rows, d_logits.dtype)
-        return np.divide(d_logits, self._counts[n_rows], out=d_logits)
+            self._counts[n_rows] = np.array(n_rows, d_outputs.dtype)
+        return np.divide(d_outputs, self._counts[n_rows], out=d_outputs)
 
 
 def _one_by_one(operation: np.ufunc, values: Array, out: Array) -> Array:

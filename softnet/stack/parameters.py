@@ -14,20 +14,83 @@ import numpy as np
 
 from softnet.stack.arrays import Array, Indices, Order
 
+# Shape of each array of one run, by name, in the order in which they are laid out.
+Shapes = Mapping[str, tuple[int, ...]]
 
-class Parameters:
-    """The parameters of `n_runs` equal networks, and their gradients.
+
+def size_of(shapes: Shapes) -> int:
+    """Count the numbers in arrays of these shapes."""
+    return sum(map(prod, shapes.values()))
+
+
+def cut(buffer: Array, shapes: Shapes) -> dict[str, Array]:
+    """Cut a buffer (runs, size) into views (runs, *shape), by name."""
+    views: dict[str, Array] = {}
+    start = 0
+    for name, shape in shapes.items():
+        stop = start + prod(shape)
+        views[name] = buffer[:, start:stop].reshape(len(buffer), *shape)
+        start = stop
+    return views
+
+
+class FlatArrays:
+    """Arrays of `n_runs` equal networks, all in one buffer.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
-        Shape of each parameter of one run, by name, in the order in which they are laid out.
+        Shape of each array of one run, by name, in the order in which they are laid out.
     n_runs : int
         Number of runs in the stack.
     dtype : dtype
         float32 or float64.
     order : str
-        How the buffers lie in memory: ``C``, run by run, or ``F``, parameter by parameter.
+        How the buffer lies in memory: ``C``, run by run, or ``F``, number by number.
+
+    Attributes
+    ----------
+    values : ndarray of shape (runs, size)
+        All numbers, one run a row.
+    """
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        n_runs: int,
+        dtype: np.dtype[Any] | type[np.floating[Any]],
+        order: Order = "C",
+    ) -> None:
+        self.order: Order = order
+        self.shapes = dict(shapes)
+        self.values: Array = np.zeros((n_runs, size_of(shapes)), dtype, order)
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs in the stack."""
+        return len(self.values)
+
+    def views(self, buffer: Array) -> dict[str, Array]:
+        """Cut a buffer that is laid out as `values` is into views (runs, *shape), by name."""
+        return cut(buffer, self.shapes)
+
+    def __getitem__(self, name: str) -> Array:
+        """Return the view (runs, *shape) of one array."""
+        return self.views(self.values)[name]
+
+    def keep(self, rows: Indices) -> None:
+        """Go on with these runs alone; views that were taken before are void.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_kept,)
+            Positions among the runs that are left by now, not in the stack as it began.
+        """
+        self.values = np.array(self.values[rows], order=self.order)
+
+
+class Parameters(FlatArrays):
+    """The parameters of `n_runs` equal networks, and their gradients.
 
     Attributes
     ----------
@@ -45,46 +108,18 @@ class Parameters:
 
     def __init__(
         self,
-        shapes: Mapping[str, tuple[int, ...]],
+        shapes: Shapes,
         n_runs: int,
         dtype: np.dtype[Any] | type[np.floating[Any]],
         order: Order = "C",
     ) -> None:
-        self.order: Order = order
-        self.shapes = dict(shapes)
-        self.n_parameters = sum(prod(shape) for shape in self.shapes.values())
-        self.values: Array = np.zeros((n_runs, self.n_parameters), dtype, order)
+        super().__init__(shapes, n_runs, dtype, order)
         self.gradients: Array = np.zeros_like(self.values)
 
     @property
-    def n_runs(self) -> int:
-        """Number of runs in the stack."""
-        return len(self.values)
-
-    def views(self, buffer: Array) -> dict[str, Array]:
-        """Cut a buffer into the parameters, by name.
-
-        Parameters
-        ----------
-        buffer : ndarray of shape (runs, n_parameters)
-            `values`, `gradients`, or another array laid out as they are.
-
-        Returns
-        -------
-        dict of str to ndarray of shape (runs, *shape)
-            Views: what is written into them is written into the buffer.
-        """
-        views: dict[str, Array] = {}
-        start = 0
-        for name, shape in self.shapes.items():
-            stop = start + prod(shape)
-            views[name] = buffer[:, start:stop].reshape(len(buffer), *shape)
-            start = stop
-        return views
-
-    def __getitem__(self, name: str) -> Array:
-        """Return the view (runs, *shape) of one parameter's values."""
-        return self.views(self.values)[name]
+    def n_parameters(self) -> int:
+        """Number of parameters of one run."""
+        return size_of(self.shapes)
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone; views that were taken before are void.
@@ -94,5 +129,5 @@ class Parameters:
         rows : ndarray of int, shape (n_kept,)
             Positions among the runs that are left by now, not in the stack as it began.
         """
-        self.values = np.array(self.values[rows], order=self.order)
+        super().keep(rows)
         self.gradients = np.array(self.gradients[rows], order=self.order)

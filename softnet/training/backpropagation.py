@@ -1,7 +1,7 @@
-"""From the rows of a batch to the gradients of a stack of runs, in the way that suits its network.
+"""From the rows of a batch to the gradients of a stack of runs.
 
-The shapes of a network and of its batches choose the way, never the number of runs: a run has the
-same bits alone and in a stack.
+A network's layers, their shapes and the batch choose how they are computed, never the number of
+runs: a run has the same bits alone and in a stack.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
-from softnet.losses.softmax_cross_entropy import one_hot
 from softnet.network import Network
-from softnet.stack.arrays import Array, Indices, Kept
+from softnet.stack.arrays import Array, Indices
 from softnet.stack.parameters import Parameters
+from softnet.training import small_networks
 from softnet.training.settings import Examples
-from softnet.training.small_networks import SideBySide, is_small
+from softnet.training.small_networks import SideBySide
 
 
 class Gradients(Protocol):
@@ -41,11 +41,8 @@ class Gradients(Protocol):
         ...
 
 
-class RunByRun:
-    """Gradients by the network's own layers, which hand the product of each run to BLAS.
-
-    The first layer is spared its bias: it is one more row of the weight, behind which it lies in
-    memory, and each row of the batch is gathered with a one behind its features.
+class LayerByLayer:
+    """Gradients by backpropagation through the network's own layers.
 
     Parameters
     ----------
@@ -57,21 +54,13 @@ class RunByRun:
 
     def __init__(self, network: Network, train: Examples) -> None:
         self._network = network
-        # Features, the one and the one-hot class side by side: a batch is gathered in one go.
-        ones = np.ones((len(train.y), 1), network.dtype)
-        targets = one_hot(train.y, network.layer_sizes[-1], network.dtype)
+        # Features, perhaps a one, and targets side by side: a batch is gathered in one go.
+        n_ones = int(network.layers[0].takes_ones)
+        ones = np.ones((len(train.X), n_ones), network.dtype)
+        targets = network.loss.targets(train.y, network.n_outputs)
         self._rows = np.concatenate([train.X, ones, targets], axis=1)
-        self._bind()
-
-    def _bind(self) -> None:
-        n_runs, (n_in, n_out) = self.parameters.n_runs, self._network.layer_sizes[:2]
-        shape = (n_runs, n_in + 1, n_out)
-        self._W, self._d_W = (
-            buffer[:, : shape[1] * n_out].reshape(shape)
-            for buffer in (self.parameters.values, self.parameters.gradients)
-        )
-        self._output = Kept(self._network.dtype)
-        self._batches: dict[tuple[int, ...], tuple[Array, ...]] = {}
+        self._n_inputs = train.X.shape[1] + n_ones
+        self._batches: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
 
     @property
     def parameters(self) -> Parameters:
@@ -81,32 +70,27 @@ class RunByRun:
     def __call__(self, rows: Indices) -> None:
         """Write `parameters.gradients` for the rows (runs, batch) that each run sees."""
         network = self._network
-        X, X_T, targets = self._gather(rows)
-        output = np.matmul(X, self._W, out=self._output[*rows.shape, self._W.shape[-1]])
-        for layer in network.layers[1:]:
-            output = layer.forward(output)
-        d_output = network.loss.gradient(output, targets)
-        for layer in reversed(network.layers[1:]):
-            d_output = layer.backward(d_output)
-        np.matmul(X_T, d_output, out=self._d_W)
+        X, targets = self._gather(rows)
+        outputs = network.forward(X, training=True)
+        network.backward(network.loss.gradient(outputs, targets))
 
-    def _gather(self, rows: Indices) -> tuple[Array, ...]:
-        """Return each run's X, its transpose and one-hot classes, until the next of that shape."""
+    def _gather(self, rows: Indices) -> tuple[Array, Array]:
+        """Return each run's rows and their targets, until the next of that shape."""
         if rows.shape not in self._batches:
             batch = np.empty((*rows.shape, self._rows.shape[1]), self._network.dtype)
-            X, targets = np.split(batch, [self._W.shape[1]], axis=-1)
-            self._batches[rows.shape] = batch, X, X.swapaxes(-1, -2), targets
-        batch, *views = self._batches[rows.shape]
+            X, targets = np.split(batch, [self._n_inputs], axis=-1)
+            self._batches[rows.shape] = batch, X, targets
+        batch, X, targets = self._batches[rows.shape]
         # "clip" skips the copy that protects `out` from an index out of range.
         self._rows.take(rows, 0, batch, "clip")
-        return tuple(views)
+        return X, targets
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone, positions in the present stack."""
-        self._bind()
+        self._batches = {}
 
 
 def gradients_of(network: Network, train: Examples, batch_size: int) -> Gradients:
     """Return what is fastest for a network, with batches of up to so many rows."""
-    small = is_small(network.layer_sizes, batch_size)
-    return (SideBySide if small else RunByRun)(network, train)
+    fast = small_networks.supports(network, batch_size)
+    return (SideBySide if fast else LayerByLayer)(network, train)

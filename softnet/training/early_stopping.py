@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from softnet.metrics import HIGHER_IS_BETTER
+from softnet.metrics import METRICS, higher_is_better
 from softnet.stack.setting_rules import require, require_count, require_not_negative
 
 
@@ -28,7 +28,7 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        known = self.metric.rpartition("/")[2] in HIGHER_IS_BETTER
+        known = self.metric.rpartition("/")[2] in METRICS
         require(known, "metric", "a recorded metric such as 'val/loss'", self.metric)
         require_count("patience", self.patience, 1)
         require_not_negative("min_delta", self.min_delta)
@@ -41,8 +41,3 @@ class EarlyStopping:
     def worst(self) -> float:
         """A value that every finite one improves on."""
         return -math.inf if higher_is_better(self.metric) else math.inf
-
-
-def higher_is_better(metric: str) -> bool:
-    """Tell the direction of a metric from the last part of its name."""
-    return HIGHER_IS_BETTER[metric.rpartition("/")[2]]

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.layers.initializers import INITIALIZERS
-from softnet.metrics import HIGHER_IS_BETTER, evaluate
+from softnet.metrics import evaluate
 from softnet.network import Network
-from softnet.optimizers.base import OPTIMIZERS
+from softnet.optimizers.registry import OPTIMIZERS
 from softnet.optimizers.schedules import Schedule
 from softnet.stack.arrays import Indices
 from softnet.stack.randomness import stream
@@ -45,6 +44,8 @@ class Training:
     ----------
     values : ndarray of shape (n_runs, n_parameters)
         After the last record: each run's final parameters, or with early stopping its best.
+    statistics : ndarray of shape (n_runs, n_statistics)
+        What is kept with these parameters but not optimized.
     n_steps, best_steps : ndarray of int, shape (n_runs,)
         Updates that each run took; the step of its best evaluation, -1 without early stopping.
     stopped_early : ndarray of bool, shape (n_runs,)
@@ -54,9 +55,9 @@ class Training:
 
     Examples
     --------
-    >>> from softnet import SGD
+    >>> from softnet import SGD, mlp
     >>> rows = Examples(np.array([[0.0], [1.0]]), np.array([0, 1]))
-    >>> settings = StackSettings((1, 2), n_steps=200, batch_size=2, evaluate_every=100)
+    >>> settings = StackSettings(mlp([1, 2]), n_steps=200, batch_size=2, evaluate_every=100)
     >>> runs = [RunSettings(seed, SGD.Settings(learning_rate=0.5)) for seed in range(3)]
     >>> training = Training(settings, runs, {"train": rows})
     >>> [record.step for record in training if record.metrics]
@@ -76,22 +77,21 @@ class Training:
             name: Examples(np.ascontiguousarray(rows.X, dtype), rows.y)
             for name, rows in examples.items()
         }
-        recorded = [f"{name}/{metric}" for name in examples for metric in HIGHER_IS_BETTER]
+        self._metrics = ("loss", *settings.metrics)
+        recorded = [f"{name}/{metric}" for name in examples for metric in self._metrics]
         for rule in {run.early_stopping for run in runs if run.early_stopping}:
             require(rule.metric in recorded, "metric", f"one of {recorded}", rule.metric)
 
-        self.network = Network(settings.layer_sizes, settings.activation, n_runs, dtype)
+        self.network = Network(settings.network, n_runs, dtype)
         self.network.initialize(
-            [stream(run.seed, "init") for run in runs],
-            [INITIALIZERS[run.initializer] for run in runs],
-            [run.initializer_scale for run in runs],
+            [stream(run.seed, "init") for run in runs], [run.initializer for run in runs]
         )
         train = self.examples["train"]
         self._gradients = gradients_of(self.network, train, settings.batch_size)
         trained = self._gradients.parameters
         self.optimizer = OPTIMIZERS[settings.optimizer]([run.optimizer for run in runs], trained)
         self.batches = SAMPLINGS[settings.sampling](
-            len(train.y),
+            len(train.X),
             settings.batch_size,
             [stream(run.seed, "batches") for run in runs],
             trained.order,
@@ -99,6 +99,7 @@ class Training:
         self.step = 0
         self.active: Indices = np.arange(n_runs)
         self.values = self.network.parameters.values.copy()
+        self.statistics = self.network.statistics.values.copy()
         self.n_steps = np.zeros(n_runs, np.intp)
         self.stopped_early = np.zeros(n_runs, bool)
         self.failures: list[str | None] = [None] * n_runs
@@ -124,7 +125,9 @@ class Training:
                 metrics = {
                     f"{name}/{metric}": values
                     for name, rows in self.examples.items()
-                    for metric, values in evaluate(self.network, rows.X, rows.y).items()
+                    for metric, values in evaluate(
+                        self.network, rows.X, rows.y, self._metrics
+                    ).items()
                 }
             self._judge(metrics)
             yield Record(self.step, runs, metrics)
@@ -180,9 +183,7 @@ class Training:
                 what = "norm of the parameters" if finite[row] else "loss"
                 self.failures[run] = f"{what} is not finite at step {self.step}"
                 if self.best_steps[run] < 0:
-                    values = self.network.parameters.values[row]
-                    # One NaN for all: its sign and payload depend on how NumPy came to it.
-                    self.values[run] = np.where(np.isnan(values), np.nan, values)
+                    self._take_weights(row, run)
                 continue
             if rule is None:
                 staying[row] = True
@@ -190,7 +191,7 @@ class Training:
             value = float(metrics[rule.metric][row])
             if rule.gain(value, self._best[run]) > rule.min_delta:
                 self._best[run], self.best_steps[run], self._waited[run] = value, self.step, 0
-                self.values[run] = self.network.parameters.values[row]
+                self._take_weights(row, run)
             else:
                 self._waited[run] += 1
             staying[row] = self._waited[run] < rule.patience
@@ -198,9 +199,20 @@ class Training:
         if self.step >= self.settings.n_steps:
             for row, run in enumerate(self.active):
                 if self.runs[run].early_stopping is None:
-                    self.values[run] = self.network.parameters.values[row]
+                    self._take_weights(row, run)
         elif not staying.all():
             self._keep(np.flatnonzero(staying))
+
+    def _take_weights(self, row: int, run: int) -> None:
+        """Note the present weights of an active run as those that it leaves."""
+        network = self.network
+        for taken, arrays in (
+            (self.values, network.parameters),
+            (self.statistics, network.statistics),
+        ):
+            present = arrays.values[row]
+            # One NaN for all: its sign and payload depend on how NumPy came to it.
+            taken[run] = np.where(np.isnan(present), np.nan, present)
 
     def _keep(self, rows: Indices) -> None:
         """Go on with the active runs at these positions in `active`; their bits do not change."""
@@ -217,9 +229,11 @@ class Training:
             "step": self.step,
             "active": self.active.copy(),
             "parameters": self.network.parameters.values.copy(),
+            "statistics": self.network.statistics.values.copy(),
             "optimizer": {name: array.copy() for name, array in self.optimizer.state.items()},
             "batches": self.batches.state(),
             "values": self.values.copy(),
+            "kept_statistics": self.statistics.copy(),
             "n_steps": self.n_steps.copy(),
             "stopped_early": self.stopped_early.copy(),
             "failures": list(self.failures),
@@ -242,10 +256,12 @@ class Training:
         self._keep(rows)
         self.step = int(state["step"])
         self.network.parameters.values[:] = state["parameters"]
+        self.network.statistics.values[:] = state["statistics"]
         for name, array in state["optimizer"].items():
             self.optimizer.state[name][:] = array
         self.batches.restore(state["batches"])
         self.values[:] = state["values"]
+        self.statistics[:] = state["kept_statistics"]
         self.n_steps[:] = state["n_steps"]
         self.stopped_early[:] = state["stopped_early"]
         self.failures = list(state["failures"])
@@ -254,10 +270,8 @@ class Training:
         self._waited[:] = state["waited"]
 
     def trained_network(self) -> Network:
-        """Return a network of all runs with their final parameters, `values`."""
-        settings = self.settings
-        network = Network(
-            settings.layer_sizes, settings.activation, len(self.runs), self.network.dtype
-        )
+        """Return a network of all runs with their final weights, `values` and `statistics`."""
+        network = Network(self.settings.network, len(self.runs), self.network.dtype)
         network.parameters.values[:] = self.values
+        network.statistics.values[:] = self.statistics
         return network

@@ -1,15 +1,15 @@
-"""What a stack of runs is asked to do, and what it tells: settings in, records out.
-
-Plain data, shared by the training loop and by whoever starts it.
-"""
+"""What goes into a training and what comes out of it: settings and records, plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softnet.layers.initializers import He, Initializer
+from softnet.network import NetworkSettings
 from softnet.optimizers.base import OptimizerSettings
 from softnet.optimizers.schedules import Constant, Schedule
 from softnet.stack.arrays import Array, Indices
@@ -18,10 +18,18 @@ from softnet.training.early_stopping import EarlyStopping
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows with their classes: X of shape (n_samples, n_features), y of shape (n_samples,)."""
+    """Rows, and what they are known to be.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+    y : ndarray of shape (n_samples,) or (n_samples, n)
+        What the loss takes: for cross-entropy the class of each row, as a whole number.
+    """
 
     X: Array
-    y: Indices
+    y: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -30,28 +38,42 @@ class StackSettings:
 
     Parameters
     ----------
-    layer_sizes : tuple of int
-        Features, units of each hidden layer, classes.
+    network : NetworkSettings
+        What is trained.
     n_steps : int
         Updates of the parameters.
     batch_size : int
         Rows of a batch.
     evaluate_every : int
         Steps between two evaluations; there is one after the last step in any case.
-    activation, optimizer, sampling : str
-        Keys of `ACTIVATIONS`, `OPTIMIZERS` and `SAMPLINGS`.
+    optimizer, sampling : str
+        Keys of `OPTIMIZERS` and `SAMPLINGS`.
     dtype : str
         ``float32`` or ``float64``.
+    metrics : tuple of str
+        Keys of `METRICS`, recorded at every evaluation beside the loss.
     """
 
-    layer_sizes: tuple[int, ...]
+    network: NetworkSettings
     n_steps: int
     batch_size: int
     evaluate_every: int
-    activation: str = "relu"
     optimizer: str = "sgd"
     sampling: str = "shuffled"
     dtype: str = "float64"
+    metrics: tuple[str, ...] = ("accuracy",)
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Features and the outputs of each linear layer of an MLP."""
+        return (
+            self.network.in_features,
+            *(
+                layer.out_features
+                for layer in self.network.layers
+                if hasattr(layer, "out_features")
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,10 +88,8 @@ class RunSettings:
         Of the class that the stack's optimizer names.
     schedule : Schedule
         Factor on the learning rate by step.
-    initializer : str
-        A key of `INITIALIZERS`.
-    initializer_scale : float
-        Factor on the initial weights.
+    initializer : Initializer
+        How its weights start.
     early_stopping : EarlyStopping or None
         None trains to the end of the budget.
     """
@@ -77,8 +97,7 @@ class RunSettings:
     seed: int
     optimizer: OptimizerSettings
     schedule: Schedule = field(default_factory=Constant)
-    initializer: str = "he"
-    initializer_scale: float = 1.0
+    initializer: Initializer = field(default_factory=He)
     early_stopping: EarlyStopping | None = None
 
 

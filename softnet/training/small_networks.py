@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, zip_longest
 from math import prod
 
 import numpy as np
 
-from softnet.layers.activations import ACTIVATIONS
-from softnet.losses.softmax_cross_entropy import one_hot
+from softnet.layers.activations import Activation
+from softnet.layers.base import Layer
+from softnet.layers.linear import Linear
+from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from softnet.network import Network
 from softnet.stack.arrays import Array, Indices
 from softnet.stack.parameters import Parameters
@@ -29,14 +31,25 @@ from softnet.training.settings import Examples
 _FEW_TERMS = 256
 
 
-def is_small(layer_sizes: Sequence[int], batch_size: int) -> bool:
-    """Tell whether a network trains faster here, judged by its largest layer."""
-    return _most_terms(layer_sizes, batch_size) <= _FEW_TERMS
+def supports(network: Network, batch_size: int) -> bool:
+    """Tell whether a network trains here, with batches of up to so many rows.
+
+    It must be a multilayer perceptron of small layers that classifies: linear layers with an
+    activation between them, of which the largest decides, and softmax cross-entropy.
+    """
+    linear, between = network.layers[::2], network.layers[1::2]
+    return (
+        len(network.layers) % 2 == 1
+        and all(type(layer) is Linear for layer in linear)
+        and all(isinstance(layer, Activation) for layer in between)
+        and type(network.loss) is SoftmaxCrossEntropy
+        and _most_terms(network.layers, batch_size) <= _FEW_TERMS
+    )
 
 
-def _most_terms(layer_sizes: Sequence[int], batch_size: int) -> int:
-    """Count the products of two numbers in the layer that has the most."""
-    return max((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes)) * batch_size
+def _most_terms(layers: Sequence[Layer], batch_size: int) -> int:
+    """Count the products of two numbers in the linear layer that has the most."""
+    return max((layer.in_features + 1) * layer.out_features for layer in layers[::2]) * batch_size
 
 
 class SideBySide:
@@ -45,7 +58,7 @@ class SideBySide:
     Parameters
     ----------
     network : Network
-        Whose shape, activation, number of runs and dtype are taken.
+        Whose layers, number of runs and dtype are taken.
     train : Examples
         Training rows, in the network's dtype.
 
@@ -56,22 +69,19 @@ class SideBySide:
     """
 
     def __init__(self, network: Network, train: Examples) -> None:
-        self._layer_sizes, self._activation = network.layer_sizes, network.activation
-        self._dtype = network.dtype
+        self._network = network
         own = network.parameters
         self.parameters = Parameters(own.shapes, own.n_runs, own.values.dtype, order="F")
-        # One-hot classes and features side by side: a batch is gathered in one go.
-        classes = one_hot(train.y, self._layer_sizes[-1], self._dtype)
-        self._columns = np.concatenate([classes, train.X], axis=1).T.copy()
+        # Targets and features side by side: a batch is gathered in one go.
+        targets = network.loss.targets(train.y, network.n_outputs)
+        self._columns = np.concatenate([targets, train.X], axis=1).T.copy()
         self._batches: dict[int, _Batch] = {}
 
     def __call__(self, rows: Indices) -> None:
         """Write `parameters.gradients` for the rows (runs, batch) that each run sees."""
         batch_size = rows.shape[1]
         if batch_size not in self._batches:
-            self._batches[batch_size] = _Batch(
-                self._layer_sizes, self._activation, self.parameters, batch_size
-            )
+            self._batches[batch_size] = _Batch(self._network.layers, self.parameters, batch_size)
         batch = self._batches[batch_size]
         # "clip" skips the copy that protects `out` from an index out of range.
         self._columns.take(rows.T, 1, batch.columns, "clip")
@@ -91,38 +101,39 @@ class _Batch:
     ones; W is a weight with its bias as last row, (in_features + 1, out_features, runs).
     """
 
-    def __init__(
-        self, layer_sizes: Sequence[int], activation: str, parameters: Parameters, batch_size: int
-    ) -> None:
+    def __init__(self, layers: Sequence[Layer], parameters: Parameters, batch_size: int) -> None:
         n_runs, dtype = parameters.n_runs, parameters.values.dtype
-        n_classes, n_columns = layer_sizes[-1], layer_sizes[-1] + layer_sizes[0]
-        rows = np.ones((n_columns + 1, batch_size, n_runs), dtype)
-        self.columns, targets, X = rows[:n_columns], rows[:n_classes], rows[n_classes:]
-        terms = np.empty(_most_terms(layer_sizes, batch_size) * n_runs, dtype)
-        Ws = _matrices(parameters.values, layer_sizes)
-        d_Ws = _matrices(parameters.gradients, layer_sizes)
-        function = ACTIVATIONS[activation](dtype)
+        linear = layers[::2]
+        n_classes, n_features = linear[-1].out_features, linear[0].in_features
+        rows = np.ones((n_classes + n_features + 1, batch_size, n_runs), dtype)
+        self.columns, targets, X = rows[:-1], rows[:n_classes], rows[n_classes:]
+        terms = np.empty(_most_terms(layers, batch_size) * n_runs, dtype)
+        shapes = [(layer.in_features + 1, layer.out_features, n_runs) for layer in linear]
+        Ws, d_Ws = (
+            _matrices(buffer, shapes) for buffer in (parameters.values, parameters.gradients)
+        )
+        # The last layer has no activation: its operation is the loss.
+        functions = [layer for layer in layers if isinstance(layer, Activation)]
 
-        self._operations: list[Callable[[], object]] = []
+        operations: list[Callable[[], object]] = []
         Xs = [X]
-        for W in Ws:
-            # Of the last layer, the row of ones serves nobody.
+        for W, function in zip_longest(Ws, functions):
             output = np.ones((W.shape[1] + 1, batch_size, n_runs), dtype)
             z = output[:-1]
-            self._operations.append(_SumOfProducts(Xs[-1][:, None], W[:, :, None], z, terms))
-            self._operations.append(partial(function.value, z))
+            operations.append(_SumOfProducts(Xs[-1][:, None], W[:, :, None], z, terms))
+            operations.append(partial(function.value, z) if function else _CrossEntropy(z, targets))
             Xs.append(output)
-        self._operations[-1] = _CrossEntropy(z, targets)
         d = z
-        for X, W, d_W in reversed(list(zip(Xs[:-1], Ws, d_Ws, strict=True))):
+        for number in reversed(range(len(Ws))):
+            X, W, d_W = Xs[number], Ws[number], d_Ws[number]
             X_T, d_T = X.swapaxes(0, 1), d.swapaxes(0, 1)
-            self._operations.append(_SumOfProducts(X_T[:, :, None], d_T[:, None], d_W, terms))
-            if X is Xs[0]:
-                break  # nobody asks for the derivative with respect to the data
-            W_T, d_X = W[:-1].swapaxes(0, 1), np.empty_like(X[:-1])
-            self._operations.append(_SumOfProducts(d[:, None], W_T[:, :, None], d_X, terms))
-            self._operations.append(partial(function.chain, X[:-1], d_X))
-            d = d_X
+            operations.append(_SumOfProducts(X_T[:, :, None], d_T[:, None], d_W, terms))
+            if number > 0:  # nobody asks for the derivative with respect to the data
+                W_T, d_X = W[:-1].swapaxes(0, 1), np.empty_like(X[:-1])
+                operations.append(_SumOfProducts(d[:, None], W_T[:, :, None], d_X, terms))
+                operations.append(partial(functions[number - 1].chain, X[:-1], d_X))
+                d = d_X
+        self._operations = operations
 
     def backpropagate(self) -> None:
         """Write the gradients, given the batch in `columns`."""
@@ -130,12 +141,11 @@ class _Batch:
             operation()
 
 
-def _matrices(buffer: Array, layer_sizes: Sequence[int]) -> list[Array]:
-    """Cut (runs, n_parameters) into a matrix (in_features + 1, out_features, runs) per layer."""
-    shapes = [(n_in + 1, n_out) for n_in, n_out in pairwise(layer_sizes)]
-    ends = list(accumulate(n_in * n_out for n_in, n_out in shapes))
+def _matrices(buffer: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """Cut (runs, n_parameters) into matrices (in_features + 1, out_features, runs)."""
+    ends = list(accumulate(n_rows * n_columns for n_rows, n_columns, _ in shapes))
     parts = np.split(buffer.T, ends[:-1])
-    return [part.reshape(*shape, len(buffer)) for part, shape in zip(parts, shapes, strict=True)]
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 class _SumOfProducts:

@@ -16,9 +16,10 @@ from softnet import (
     Parameters,
     SoftmaxCrossEntropy,
     Step,
+    mlp,
     one_hot,
 )
-from softnet.training.backpropagation import RunByRun
+from softnet.training.backpropagation import LayerByLayer
 from softnet.training.small_networks import SideBySide
 
 EPS = float(np.finfo(np.float64).eps)
@@ -43,12 +44,12 @@ def test_loss_and_its_gradient_equal_pytorchs(n_classes: int, size: float) -> No
 
 
 def of_the_layers(network: Network, X: Array, y: Array) -> Array:
-    targets = one_hot(y, network.layer_sizes[-1], network.dtype)
+    targets = network.loss.targets(y, network.n_outputs)
     network.backward(network.loss.gradient(network.forward(X[None]), targets))
     return network.parameters.gradients
 
 
-def as_trained(way: type[RunByRun | SideBySide]) -> Callable[[Network, Array, Array], Array]:
+def as_trained(way: type[LayerByLayer | SideBySide]) -> Callable[[Network, Array, Array], Array]:
     """Return what computes the gradients (1, n_parameters) in one of the ways that train."""
 
     def gradients_of(network: Network, X: Array, y: Array) -> Array:
@@ -62,7 +63,7 @@ def as_trained(way: type[RunByRun | SideBySide]) -> Callable[[Network, Array, Ar
 
 WAYS = {
     "of the layers": of_the_layers,
-    "run by run": as_trained(RunByRun),
+    "layer by layer": as_trained(LayerByLayer),
     "side by side": as_trained(SideBySide),
 }
 
@@ -73,7 +74,7 @@ def test_gradients_equal_pytorchs(activation: str, way: str) -> None:
     import torch
 
     rng = np.random.default_rng(1)
-    network = Network((5, 7, 4, 3), activation)
+    network = Network(mlp([5, 7, 4, 3], activation))
     network.parameters.values[:] = rng.standard_normal(network.parameters.values.shape)
     X, y = rng.standard_normal((9, 5)), rng.integers(3, size=9)
     gradients = WAYS[way](network, X, y)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.cli.rerunning import differing, export, start_anywhere, sweep, verdict
+from tests.runner.cli.rerunning import differing, export, sweep, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import CHECKOUT, Command
 
@@ -121,11 +121,16 @@ def test_a_hundred_reruns_under_a_hundred_conditions_are_identical(
     assert len(drawn) == 100
 
     def carry_out(condition: Condition) -> str:
-        ended = start_anywhere(
-            condition.arguments,
-            condition.folder,
-            shared.environment | condition.variables,
-            condition.stack_kb,
+        shell = ["sh", "-c", f'ulimit -s {condition.stack_kb}; exec "$@"', "sh"]
+        ended = subprocess.run(
+            [*shell, sys.executable, "-m", "runner", *condition.arguments],
+            cwd=condition.folder,
+            env=shared.environment | condition.variables,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=120,
+            check=False,
         )
         of_sweep = "6 of 6 identical\n" in ended.stdout
         said = "IDENTICAL" if of_sweep else verdict(ended)

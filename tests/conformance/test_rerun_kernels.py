@@ -7,6 +7,7 @@ own under the same variables, whose bytes are compared with the exported ones he
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.runner.cli.rerunning import causes, differing, export, rerun_folder, sweep, verdict
-from tests.runner.conftest import CHECKOUT, Command
+from tests.runner.cli.rerunning import differing, export, sweep, verdict
+from tests.runner.conftest import CHECKOUT, Command, Ended
 
 # What cannot be had on a processor is ignored by both libraries, so some may be the same there.
 SETTINGS = {
@@ -104,9 +105,15 @@ def usual(folders: dict[str, Path]) -> tuple[str, list[str]]:
     return kernel, simd
 
 
+def causes(ended: Ended) -> str:
+    """Return what was given as the cause of a difference."""
+    found = re.search(r"Cause: (.*)\.\n|is the cause|be the cause \((.*)\)", ended.stdout)
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_verdict_is_identical_exactly_if_no_bit_differs(
-    setting: str, folders: dict[str, Path], usual: tuple[str, list[str]]
+    setting: str, folders: dict[str, Path], usual: tuple[str, list[str]], shared: Command
 ):
     variables = SETTINGS[setting]
     found, kernel, simd = trained(folders, variables)
@@ -116,7 +123,7 @@ def test_verdict_is_identical_exactly_if_no_bit_differs(
         if is_other
     }
     for folder in folders.values():
-        ended = rerun_folder(folder, **variables)
+        ended = shared.process("rerun", str(folder), **variables)
         assert [row.split("  ")[0] for row in differing(ended)] == list(expected)
         if found[str(folder)] == exported(folder):
             assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)

@@ -18,6 +18,8 @@ from softnet import (
     RunSettings,
     StackSettings,
     Training,
+    Xavier,
+    mlp,
     stream,
 )
 
@@ -52,9 +54,9 @@ def ours(name: str, activation: str, dtype: str, n_steps: int) -> tuple[Training
     """Return a training that has not begun, and a copy of its initial weights."""
     optimizer = "adam" if isinstance(SETTINGS[name], Adam.Settings) else "sgd"
     settings = StackSettings(
-        SIZES, n_steps, BATCH_SIZE, n_steps, activation, optimizer, "shuffled", dtype
+        mlp(SIZES, activation), n_steps, BATCH_SIZE, n_steps, optimizer, "shuffled", dtype
     )
-    run = RunSettings(SEED, SETTINGS[name], initializer="xavier")
+    run = RunSettings(SEED, SETTINGS[name], initializer=Xavier())
     training = Training(settings, [run], {"train": rows()})
     return training, training.network.weights()
 
@@ -175,8 +177,8 @@ def test_float32_relu_stays_beside_pytorchs_for_a_hundred_steps(name: str) -> No
 
 def test_a_stack_trains_as_pytorch_trains_each_run() -> None:
     names = [name for name in SETTINGS if isinstance(SETTINGS[name], SGD.Settings)]
-    settings = StackSettings(SIZES, 500, BATCH_SIZE, 500, activation="tanh")
-    runs = [RunSettings(SEED, SETTINGS[name], initializer="xavier") for name in names]
+    settings = StackSettings(mlp(SIZES, "tanh"), 500, BATCH_SIZE, 500)
+    runs = [RunSettings(SEED, SETTINGS[name], initializer=Xavier()) for name in names]
     training = Training(settings, runs, {"train": rows()})
     initial = training.network.weights()
     list(training)

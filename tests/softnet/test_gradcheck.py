@@ -18,10 +18,11 @@ from softnet import (
     Tanh,
     central_differences,
     check_network,
+    mlp,
     relative_error,
 )
-from softnet.training.backpropagation import RunByRun
-from softnet.training.small_networks import SideBySide, is_small
+from softnet.training.backpropagation import LayerByLayer
+from softnet.training.small_networks import SideBySide, supports
 
 FLOAT64 = np.dtype("float64")
 # What the check lets pass; a correct network stays near 1e-10.
@@ -37,7 +38,7 @@ DEPTHS = [*SMALL, *LARGE]
 
 def drawn_network(sizes: tuple[int, ...], activation: str, n_runs: int = 3) -> Network:
     """Return a network with weights that neither saturate nor die, and biases that are not 0."""
-    network = Network(sizes, activation, n_runs)
+    network = Network(mlp(sizes, activation), n_runs)
     for name, shape in network.parameters.shapes.items():
         rng = np.random.default_rng([len(name), *shape])
         scale = 1 / np.sqrt(shape[0]) if name.endswith("weight") else 0.5
@@ -161,8 +162,8 @@ class MeanBias(Linear):
 class OfItsOutput(Linear):
     """The weight's gradient from the layer's output, one layer too late."""
 
-    def forward(self, X: np.ndarray) -> np.ndarray:
-        self._late = super().forward(X)
+    def forward(self, X: np.ndarray, training: bool = False) -> np.ndarray:
+        self._late = super().forward(X, training)
         return self._late
 
     def backward_parameters(self, d_output: np.ndarray) -> None:
@@ -209,15 +210,15 @@ def as_loss(loss: type[SoftmaxCrossEntropy]) -> Plant:
 
 def as_layer(linear: type[Linear], number: int = 2) -> Plant:
     def plant(network: Network) -> None:
-        network.layers[number] = linear(4, 4, FLOAT64)
-        network._bind()
+        network.layers[number] = linear.Settings(4).make(4, FLOAT64)
+        network.bind()
 
     return plant
 
 
 def as_activation(function: type[ReLU | Tanh]) -> Plant:
     def plant(network: Network) -> None:
-        network.layers[1] = Activation(function(FLOAT64))
+        network.layers[1] = function.Settings().make(4, FLOAT64)
 
     return plant
 
@@ -275,23 +276,23 @@ def test_the_check_restores_the_parameters() -> None:
 
 
 def test_the_check_refuses_float32() -> None:
-    network = Network([2, 2], dtype=np.float32)
+    network = Network(mlp([2, 2]), dtype=np.float32)
     with pytest.raises(ValueError, match="a gradient check needs float64, got float32"):
         check_network(network, np.ones((1, 1, 2), np.float32), np.array([0]))
 
 
 def test_both_ways_of_training_are_among_the_networks_checked() -> None:
-    assert all(is_small(sizes, N_ROWS) for sizes in SMALL)
-    assert not any(is_small(sizes, N_ROWS) for sizes in LARGE)
+    assert all(supports(Network(mlp(sizes)), N_ROWS) for sizes in SMALL)
+    assert not any(supports(Network(mlp(sizes)), N_ROWS) for sizes in LARGE)
 
 
-@pytest.mark.parametrize(("way", "sizes"), [(SideBySide, SMALL[2]), (RunByRun, LARGE[2])])
+@pytest.mark.parametrize(("way", "sizes"), [(SideBySide, SMALL[2]), (LayerByLayer, LARGE[2])])
 def test_a_fault_in_the_way_of_training_alone_is_found(
-    way: type[RunByRun | SideBySide], sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    way: type[LayerByLayer | SideBySide], sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = way.__call__
 
-    def off_by_a_thousandth(self: RunByRun | SideBySide, rows: np.ndarray) -> None:
+    def off_by_a_thousandth(self: LayerByLayer | SideBySide, rows: np.ndarray) -> None:
         right(self, rows)
         self.parameters.gradients *= 1.001
 

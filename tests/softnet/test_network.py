@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from softnet import INITIALIZERS, Linear, Network, n_parameters, one_hot, stream
+from softnet import Linear, Network, Normal, mlp, mlp_of, one_hot, stream
 
 DTYPES = ["float32", "float64"]
 
@@ -25,25 +25,25 @@ LOGITS = [[[3.0, 2.0], [0.0, 5.0]]]
 
 
 def random_stack(sizes: list[int], n_runs: int, dtype: str = "float64") -> Network:
-    network = Network(sizes, "tanh", n_runs, dtype)
+    network = Network(mlp(sizes, "tanh"), n_runs, dtype)
     rngs = [stream(seed, "init") for seed in range(n_runs)]
-    network.initialize(rngs, [INITIALIZERS["normal"]] * n_runs, [1.0] * n_runs)
+    network.initialize(rngs, [Normal()] * n_runs)
     return network
 
 
 def test_logits_equal_those_worked_by_hand() -> None:
-    assert Network.from_weights(WEIGHTS, "relu").forward(X).tolist() == LOGITS
+    assert Network.from_weights(WEIGHTS, mlp([2, 2, 2])).forward(X).tolist() == LOGITS
 
 
 def test_probabilities_equal_those_worked_by_hand() -> None:
     # Two classes: 1 / (1 + exp(-difference)), of differences 1 and -5.
     first = [1 / (1 + math.exp(-1)), 1 / (1 + math.exp(5))]
-    probabilities = Network.from_weights(WEIGHTS, "relu").predict_proba(X[0])
+    probabilities = Network.from_weights(WEIGHTS, mlp([2, 2, 2])).predict(X[0])
     np.testing.assert_allclose(probabilities[0, :, 0], first, rtol=1e-15)
 
 
 def test_gradients_equal_those_worked_by_hand() -> None:
-    network = Network.from_weights(WEIGHTS, "relu")
+    network = Network.from_weights(WEIGHTS, mlp([2, 2, 2]))
     network.forward(X)
     # G = (1, 0) and (0, 1) at the logits. d_weight2 = hidden.T @ G = | 3 0 |  d_bias2 = (1, 1)
     #                                                                 | 1 2 |
@@ -55,7 +55,7 @@ def test_gradients_equal_those_worked_by_hand() -> None:
 
 
 def test_weights_have_the_names_of_a_sequence_that_counts_activations() -> None:
-    network = Network([4, 5, 6, 2])
+    network = Network(mlp([4, 5, 6, 2]))
     shapes = {name: array.shape for name, array in network.weights().items()}
     assert shapes == {
         "layers.0.weight": (4, 5),
@@ -74,15 +74,15 @@ def test_a_network_rebuilt_from_weights_predicts_the_same_bytes(
 ) -> None:
     stack = random_stack(sizes, 3, dtype)
     rows = np.random.default_rng(0).standard_normal((6, sizes[0]))
-    stacked = stack.predict_proba(rows)
+    stacked = stack.predict(rows)
     for run in range(3):
-        rebuilt = Network.from_weights(stack.weights(run), "tanh")
+        rebuilt = Network.from_weights(stack.weights(run), mlp_of(stack.weights(run), "tanh"))
         assert rebuilt.dtype == dtype
-        assert rebuilt.predict_proba(rows)[0].tobytes() == stacked[run].tobytes()
+        assert rebuilt.predict(rows)[0].tobytes() == stacked[run].tobytes()
 
 
 def test_weights_are_a_copy() -> None:
-    network = Network.from_weights(WEIGHTS)
+    network = Network.from_weights(WEIGHTS, mlp([2, 2, 2]))
     network.weights()["layers.0.bias"][:] = 9
     assert network.weights()["layers.0.bias"].tolist() == [0.0, 1.0]
 
@@ -90,23 +90,23 @@ def test_weights_are_a_copy() -> None:
 def test_rows_may_be_the_same_for_all_runs_or_of_each_run() -> None:
     stack = random_stack([3, 4, 2], 5)
     rows = np.random.default_rng(1).standard_normal((6, 3))
-    same, of_each = stack.predict_proba(rows), stack.predict_proba(np.stack([rows] * 5))
+    same, of_each = stack.predict(rows), stack.predict(np.stack([rows] * 5))
     assert same.shape == (5, 6, 2)
     assert same.tobytes() == of_each.tobytes()
 
 
 def test_probabilities_outlive_the_next_prediction() -> None:
     stack = random_stack([3, 2], 1)
-    first = stack.predict_proba(np.ones((2, 3)))
+    first = stack.predict(np.ones((2, 3)))
     kept = first.copy()
-    stack.predict_proba(np.zeros((2, 3)))
+    stack.predict(np.zeros((2, 3)))
     assert first.tobytes() == kept.tobytes()
 
 
 def test_prediction_and_training_leave_the_rows_alone() -> None:
     # Activations overwrite what they are given; data must never be that.
     for activation in ("identity", "relu"):
-        network = Network([3, 3], activation)
+        network = Network(mlp([3, 3], activation))
         rows = -np.ones((1, 2, 3))
         network.backward(network.loss.gradient(network.forward(rows), np.eye(3)[None, :2]))
         assert (rows == -1).all()
@@ -132,21 +132,23 @@ def test_runs_do_not_mix() -> None:
 def test_kept_runs_compute_the_same_bytes_as_before() -> None:
     stack = random_stack([3, 4, 2], 5)
     rows = np.random.default_rng(3).standard_normal((6, 3))
-    before = stack.predict_proba(rows)
+    before = stack.predict(rows)
     stack.keep(np.array([1, 4]))
-    after = stack.predict_proba(rows)
+    after = stack.predict(rows)
     assert [of_run.tobytes() for of_run in after] == [before[1].tobytes(), before[4].tobytes()]
 
 
 @pytest.mark.parametrize("sizes", [[4, 2], [3, 1], [64, 64, 32, 10]], ids=str)
 def test_parameters_are_counted_without_being_made(sizes: list[int]) -> None:
-    assert n_parameters(sizes) == Network(sizes).parameters.n_parameters
+    settings = mlp(sizes)
+    assert settings.n_parameters == Network(settings).parameters.n_parameters
+    assert settings.n_units == sum(sizes)
     # 64*64+64 + 64*32+32 + 32*10+10 = 4160 + 2080 + 330.
-    assert n_parameters([64, 64, 32, 10]) == 6570
+    assert mlp([64, 64, 32, 10]).n_parameters == 6570
 
 
 def test_layers_alternate_and_the_last_is_linear() -> None:
-    kinds = [isinstance(layer, Linear) for layer in Network([4, 3, 3, 2]).layers]
+    kinds = [isinstance(layer, Linear) for layer in Network(mlp([4, 3, 3, 2])).layers]
     assert kinds == [True, False, True, False, True]
 
 
@@ -169,4 +171,4 @@ def test_layers_alternate_and_the_last_is_linear() -> None:
 )
 def test_weights_of_no_network_are_refused(weights: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Network.from_weights(weights)
+        Network.from_weights(weights, mlp_of(weights))

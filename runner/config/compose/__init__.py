@@ -2,12 +2,11 @@
 
 Hydra only composes here. What it is given as "the job" collects the composed config, so that all
 jobs of a sweep are known, and can be checked, before the first of them trains; and whatever goes
-wrong inside Hydra is about the config. This room must not know what a config means.
+wrong inside Hydra is about the config.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from argparse import Namespace
@@ -17,14 +16,13 @@ from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser  # the parser that hydra.main itself uses
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from runner.config.compose.hydra_errors import explain
 from runner.config.compose.hydra_settings import hydra_settings
 from runner.config.compose.job import Job, job_of
-from runner.config.compose.overrides import n_points, stands_still
+from runner.config.compose.overrides import check_size
 from runner.config.compose.variations import Variations
 from runner.system.errors import CommandError
 from runner.system.paths import config_folder
@@ -34,8 +32,6 @@ __all__ = ["Job", "asks_for_sweep", "compose"]
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's parser needs some milliseconds for each item of a list.
 _LONGEST_LIST = 2000
-# Each takes some 10 KiB and, to plan, a fifth of a millisecond.
-_LARGEST_SWEEP = 1_000_000
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -54,33 +50,27 @@ def compose(
     help_template : str
         What ``--help`` shows, with Hydra's placeholders.
     on_sweep : callable
-        Is told how many jobs a sweep has, before they are composed.
+        Called with the number of jobs of a sweep before they are composed.
 
     Returns
     -------
     list of Job or None
-        None where Hydra was asked to show something (``--cfg``, ``--info``, ...), and has.
-
-    Raises
-    ------
-    ConfigError, CommandError
-        If there is no such config, or no such command line.
-    SystemExit
-        After ``--help`` and its like.
+        None where Hydra was asked to show something (``--cfg``, ``--info``, ...), and has;
+        ``--help`` and its like raise `SystemExit`.
     """
     flags = _parse(arguments)
     # Whoever sets it wants to see Hydra's traceback, and not what is made of it here.
     untranslated = os.environ.get(_FULL_ERROR) == "1"
-    with hydra_settings(help_template), _command_line(arguments, flags.overrides), _raw_errors():
-        try:
+    try:
+        with hydra_settings(help_template), _shown_to_hydra(arguments, flags.overrides):
             jobs = _compose_all(on_sweep)
-        except Exception as error:
-            if untranslated:
-                raise
-            raise explain(error, flags.overrides) from error
-        except SystemExit as end:
-            # Hydra has said what it found wrong, and ends with 1.
-            raise SystemExit(CommandError.exit_code if end.code == 1 else end.code) from None
+    except Exception as error:
+        if untranslated:
+            raise
+        raise explain(error, flags.overrides) from error
+    except SystemExit as end:
+        # Hydra has said what it found wrong, and ends with 1.
+        raise SystemExit(CommandError.exit_code if end.code == 1 else end.code) from None
     if flags.cfg or flags.info or flags.shell_completion:
         return None
     if not jobs:
@@ -93,13 +83,7 @@ def compose(
 
 
 def asks_for_sweep(arguments: Sequence[str]) -> bool:
-    """Tell whether a command line asks for a sweep, be it of a single job.
-
-    Raises
-    ------
-    CommandError
-        If there is no such command line.
-    """
+    """Tell whether a command line asks for a sweep, be it of a single job."""
     flags = _parse(arguments)
     return bool(flags.multirun) or "hydra.mode=MULTIRUN" in flags.overrides
 
@@ -118,7 +102,7 @@ def _compose_all(on_sweep: Callable[[int], None]) -> list[Job]:
     def collect_all(sweep: Sequence[Sequence[str]], first_number: int, launch: Launch) -> None:
         on_sweep(len(sweep))
         for number, overrides in enumerate(sweep, first_number):
-            job = variations.job(overrides, number)
+            job = variations.job(overrides)
             if job is not None:
                 jobs.append(job)
                 continue
@@ -128,28 +112,12 @@ def _compose_all(on_sweep: Callable[[int], None]) -> list[Job]:
             variations.learn(overrides, jobs[-1], returned)
 
     # The sweeper and launcher of this program look for them; any others call collect for every job.
-    vars(collect).update(check_size=_check_size, collect_all=collect_all)
+    vars(collect).update(check_size=check_size, collect_all=collect_all)
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     program(collect)()
     if problems:
         raise problems[0]
     return jobs
-
-
-def _check_size(overrides: Sequence[Override]) -> None:
-    """Refuse a sweep that would fill the memory before it is planned."""
-    for override in filter(stands_still, overrides):
-        raise CommandError(f"{override.input_line}: must have a step other than 0, got 0.")
-    for override in overrides:
-        if not n_points([override]):
-            raise CommandError(
-                f"{override.input_line}: must have at least one value, for the sweep to have at "
-                "least one job, got an empty list of values."
-            )
-    n_jobs = n_points(overrides)
-    if n_jobs > _LARGEST_SWEEP:
-        got = "no end of them" if math.isinf(n_jobs) else f"{n_jobs:,}"
-        raise CommandError(f"the sweep: must have at most {_LARGEST_SWEEP:,} jobs, got {got}.")
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:
@@ -177,32 +145,20 @@ def _parse(arguments: Sequence[str]) -> Namespace:
 
 
 @contextmanager
-def _command_line(arguments: Sequence[str], overrides: Sequence[str]) -> Iterator[None]:
-    """Show Hydra the command line where it looks, with the overrides first.
+def _shown_to_hydra(arguments: Sequence[str], overrides: Sequence[str]) -> Iterator[None]:
+    """Show Hydra the command line with the overrides first, and have it raise its errors.
 
-    Its parser takes only one unbroken row of them; ``runner experiment=iris -m seed=1,2`` is
-    what people type.
+    Its parser takes only one unbroken row of overrides; ``runner experiment=iris -m seed=1,2`` is
+    what people type. It would otherwise print an error and end the process.
     """
     rest = list(arguments)
     for override in overrides:
         rest.remove(override)
-    before = sys.argv
-    sys.argv = [before[0], *overrides, *rest]
+    before = sys.argv, os.environ.get(_FULL_ERROR)
+    sys.argv, os.environ[_FULL_ERROR] = [sys.argv[0], *overrides, *rest], "1"
     try:
         yield
     finally:
-        sys.argv = before
-
-
-@contextmanager
-def _raw_errors() -> Iterator[None]:
-    """Have Hydra raise what goes wrong instead of printing it and ending the process."""
-    before = os.environ.get(_FULL_ERROR)
-    os.environ[_FULL_ERROR] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_FULL_ERROR]
-        else:
-            os.environ[_FULL_ERROR] = before
+        sys.argv = before[0]
+        del os.environ[_FULL_ERROR]
+        os.environ |= {} if before[1] is None else {_FULL_ERROR: before[1]}

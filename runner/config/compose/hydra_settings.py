@@ -42,13 +42,7 @@ class _HydraSettings(HydraConf):
 
 @contextmanager
 def hydra_settings(help_template: str) -> Iterator[None]:
-    """Register Hydra's settings and the resolvers of the shipped YAML.
-
-    Parameters
-    ----------
-    help_template : str
-        What ``--help`` shows.
-    """
+    """Register Hydra's settings, what ``--help`` shows, and the resolvers of the shipped YAML."""
     scratch: list[str] = []
 
     def scratch_folder() -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from runner.config.compose.files import check_files
-from runner.config.compose.overrides import told
+from runner.config.compose.hydra_errors import check_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +22,28 @@ class Job:
         Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in
         them, so it is not to be changed.
     overrides : tuple of str
-        What the command line changed, ``key=value``, as typed for this job, text without quotes.
+        What the command line changed, ``key=value``, as it was typed for this job.
+    choices : mapping of str to str
+        The option that was chosen of each config group, such as ``{"optimizer": "adam"}``.
     """
 
     config: dict[str, Any]
     overrides: tuple[str, ...]
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 def job_of(config: DictConfig) -> Job:
-    """Take the job from what Hydra has composed, and is carrying out.
-
-    Parameters
-    ----------
-    config : DictConfig
-        The config of the job, without Hydra's settings.
-    """
+    """Take the job from what Hydra has composed (without its own settings), and is running."""
     settings = HydraConfig.get()
     check_files(settings.runtime)
     # As they were typed: iterating over them would resolve what interpolates.
     typed = OmegaConf.to_container(cast("ListConfig", settings.overrides.task), resolve=False)
-    overrides = OverridesParser.create().parse_overrides(cast("list[str]", typed))
-    return Job(resolved(config), tuple(map(told, overrides)))
+    choices = {
+        group: chosen if isinstance(chosen, str) else ",".join(map(str, chosen))
+        for group, chosen in settings.runtime.choices.items()
+        if not group.startswith("hydra/") and chosen is not None
+    }
+    return Job(resolved(config), tuple(cast("list[str]", typed)), choices)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The overrides of thousands of jobs, read as Hydra reads them.
+"""Overrides: read as Hydra reads them, counted before a sweep is made of them, and applied.
 
 Hydra's parser needs a third of a millisecond for ``seed=7``. Here it reads each text once, and a
 number after a key that it has read is understood without it.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
@@ -19,9 +20,15 @@ from hydra.core.override_parser.types import (
     RangeSweep,
     ValueType,
 )
+from hydra.errors import HydraException, OverrideParseException
+
+from runner.config.compose.hydra_errors import explain
+from runner.system.errors import CommandError, nearest
 
 # Of what Hydra's grammar calls INT and FLOAT, what a sweep writes.
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+# Each job takes some 10 KiB and, to plan, a fifth of a millisecond.
+_LARGEST_SWEEP = 1_000_000
 
 
 class Reader:
@@ -33,63 +40,35 @@ class Reader:
         self._by_key: dict[str, Override] = {}
 
     def read(self, text: str) -> Override:
-        """Return what Hydra's parser makes of an override that it accepts.
-
-        Parameters
-        ----------
-        text : str
-            Such as ``optimizer.learning_rate=0.1``.
-        """
-        known = self._by_text.get(text)
-        if known is None:
-            known = self._by_text[text] = self._read(text)
-        return known
+        """Return what Hydra's parser makes of an override, such as ``seed=7``."""
+        override = self._by_text.get(text)
+        if override is None:
+            override = self._by_text[text] = self._read(text)
+        return override
 
     def _read(self, text: str) -> Override:
         # A key holds no equals sign.
         key, _, value = text.partition("=")
-        known, number = self._by_key.get(key), _NUMBER.fullmatch(value)
-        if known is None or number is None:
-            known = self._by_key[key] = self._parser.parse_override(text)
-            return known
+        similar, number = self._by_key.get(key), _NUMBER.fullmatch(value)
+        if similar is None or number is None:
+            override = self._by_key[key] = self._parser.parse_override(text)
+            return override
         parsed = float(value) if number[1] or number[2] else int(value)
-        return replace(known, _value=parsed, value_type=ValueType.ELEMENT, input_line=text)
+        return replace(similar, _value=parsed, value_type=ValueType.ELEMENT, input_line=text)
 
 
-def told(override: Override) -> str:
-    """Return an override as it was typed, a text without its quotes and escapes."""
-    typed, value = override.input_line or "", override.value()
-    key, _, _ = typed.partition("=")
-    return f"{key}={value}" if isinstance(value, str) and "=" in typed else typed
+def path(override: Override) -> list[str]:
+    """Return the names that lead to the setting of an override."""
+    return override.key_or_group.split(".")
 
 
-def n_points(overrides: Iterable[Override]) -> float:
-    """Count the jobs that overrides ask for, without making any; inf where they never end.
-
-    What a glob finds counts once.
-    """
-    values = {override.get_key_element(): _n_values(override.value()) for override in overrides}
-    return math.prod(values.values())
-
-
-def _n_values(value: object) -> float:
-    if isinstance(value, ChoiceSweep):
-        return len(value.list)
-    if not isinstance(value, RangeSweep) or not value.step:
-        return 1
-    span = (value.stop or 0) - (value.start or 0)
-    n_steps = -(-span // value.step)  # rounded up
-    return math.inf if math.isnan(n_steps) else max(int(n_steps), 0)
-
-
-def stands_still(override: Override) -> bool:
-    """Tell whether a range has a step of zero."""
-    value = override.value()
-    return isinstance(value, RangeSweep) and not value.step
+def overlap(one: Override, other: Override) -> bool:
+    """Tell whether two overrides write the same setting, or one into what the other writes."""
+    return all(a == b for a, b in zip(path(one), path(other), strict=False))
 
 
 def sets_plain_value(override: Override) -> bool:
-    """Tell whether an override only puts plain data where there is some, or chooses of a group."""
+    """Tell whether an override only exchanges plain data, or chooses from a group."""
     return (
         override.type is OverrideType.CHANGE
         and override.package is None
@@ -106,11 +85,96 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, bool | int | float)
 
 
-def path(override: Override) -> list[str]:
-    """Return the names that lead to what an override is about."""
-    return override.key_or_group.split(".")
+def check_size(overrides: Iterable[Override]) -> int:
+    """Count the jobs of a sweep without making any; what a glob finds counts once.
+
+    Raises
+    ------
+    CommandError
+        If there are none, or too many to be planned.
+    """
+    n_values: dict[str, float] = {}
+    for override in overrides:
+        found = n_values[override.get_key_element()] = _n_values(override)
+        if not found:
+            raise CommandError(
+                f"{override.input_line}: must have at least one value, for the sweep to have at "
+                "least one job, got an empty list of values."
+            )
+    n_jobs = math.prod(n_values.values())
+    if n_jobs > _LARGEST_SWEEP:
+        got = "no end of them" if math.isinf(n_jobs) else f"{n_jobs:,}"
+        raise CommandError(f"the sweep: must have at most {_LARGEST_SWEEP:,} jobs, got {got}.")
+    return int(n_jobs)
 
 
-def overlap(one: Override, other: Override) -> bool:
-    """Tell whether two overrides write to one place, or one into what the other writes."""
-    return all(a == b for a, b in zip(path(one), path(other), strict=False))
+def _n_values(override: Override) -> float:
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return len(value.list)
+    if not isinstance(value, RangeSweep):
+        return 1
+    if not value.step:
+        raise CommandError(f"{override.input_line}: must have a step other than 0, got 0.")
+    n_steps = -(-((value.stop or 0) - (value.start or 0)) // value.step)  # rounded up
+    return math.inf if math.isnan(n_steps) else max(int(n_steps), 0)
+
+
+def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a recorded config with other values; nothing is composed or resolved.
+
+    Parameters
+    ----------
+    config : mapping
+        Plain data, which stays as it is.
+    overrides : sequence of str
+        ``optimizer.learning_rate=0.1``, in Hydra's grammar.
+
+    Raises
+    ------
+    CommandError, ConfigError
+        If one is no override, or does more than to change a value.
+    """
+    result = dict(config)
+    reader = Reader()
+    for text in overrides:
+        try:
+            override = reader.read(text)
+        except HydraException as error:
+            raise explain(OverrideParseException(text, str(error)), overrides) from error
+        _require_one_value(override, text)
+        *groups, key = path(override)
+        _require_known([*groups, key][0], text, config)
+        section = result
+        for name in groups:
+            inner = section.get(name)
+            section[name] = section = dict(inner) if isinstance(inner, dict) else {}
+        if isinstance(section.get(key), dict) and not isinstance(override.value(), dict):
+            names = list(section[key])[:2]
+            whole = ", ".join(f"{name}: ..." for name in names)
+            raise CommandError(
+                f"{text}: must be single settings ({key}.{names[-1]}=...) or a whole group "
+                f"('{key}={{{whole}}}'): no file of conf/ is composed into what is on record."
+            )
+        section[key] = override.value()
+    return result
+
+
+def _require_one_value(override: Override, text: str) -> None:
+    if override.is_sweep_override():
+        raise CommandError(f"{text}: must be one value; runner --multirun sweeps over several.")
+    holds_group = override.type is OverrideType.CHANGE and isinstance(override.value(), dict)
+    if not (holds_group or sets_plain_value(override)):
+        raise CommandError(
+            f"{text}: must put a plain value in a place (key=value) to change what is on record."
+        )
+
+
+def _require_known(name: str, text: str, config: Mapping[str, Any]) -> None:
+    """Refuse what a composed config has and a recorded one has not, such as ``experiment``."""
+    if name not in config:
+        hint = nearest(name, config)
+        raise CommandError(
+            f"{text}: must change a setting ({', '.join(config)}): no file of conf/ is composed "
+            f"into what is on record.{' ' + hint if hint else ''}"
+        )

@@ -1,7 +1,7 @@
-"""Where stacks run: local processes, forked from this one, which feeds and hears and ends them.
+"""Executors of this machine: the process itself, and processes forked from it.
 
-What the work is, it must not know: a task is a tuple of numbers, an event whatever the work
-yields. A worker that dies costs its task alone.
+A forked worker starts in milliseconds and shares the data that are prepared already. One that dies
+costs its task alone.
 """
 
 from __future__ import annotations
@@ -10,70 +10,85 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
+from runner.jobs.events import Crashed
+from runner.jobs.worker.stack_run import run_stack
 from runner.system.errors import StoreError, Terminated
 from runner.system.signals import held, raise_on_sigterm
-
-Task = tuple[int, ...]
-Work = Callable[[Task], Generator[Any, None, None]]
+from runner.tracking import leave_stores
 
 # A person who presses Ctrl-C waits two seconds at most.
 _GRACE_S = 1.0
 
 
-@dataclass(frozen=True)
-class Crashed:
-    """The event of a worker that died at its task."""
+class InProcess:
+    """Runs tasks one after the other in this process; what fails in one is raised."""
 
-    task: Task
-    reason: str
+    n_workers = 1
+
+    def __init__(self, work: Callable[[Any], Generator[Any, None, None]] = run_stack) -> None:
+        self.late: list[Any] = []
+        self._work = work
+        self._waiting: deque[Any] = deque()
+        self._running: Generator[Any, None, None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running is not None:
+            self._running.close()
+
+    def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
+        """Put tasks behind those that wait, or before them."""
+        _add(self._waiting, tasks, first=first)
+
+    def events(self) -> Generator[Any, None, None]:
+        """Go through what the tasks yield."""
+        while self._waiting:
+            self._running = self._work(self._waiting.popleft())
+            yield from self._running
+        self._running = None
 
 
 @dataclass(frozen=True)
 class _Done:
-    """What a worker says at the end of a task."""
+    """A worker is at the end of a task."""
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     connection: Connection
-    task: Task | None = None
+    task: Any = None
 
 
-class Engine:
-    """Processes at work; a context manager that leaves none of them behind.
+class LocalProcesses:
+    """Runs tasks in processes forked from this one, and leaves none of them behind.
 
     Parameters
     ----------
     n_workers : int
         How many processes there are at most.
-    workplace : callable
-        Called in each of them; a context manager that gives a function from a task to a generator
-        of events.
-    tasks : iterable of tuple of int
-        What is to be done, in this order.
+    work : callable
+        Called in them with each task; gives a generator of events.
     """
 
     def __init__(
-        self,
-        n_workers: int,
-        workplace: Callable[[], AbstractContextManager[Work]],
-        tasks: Iterable[Task],
+        self, n_workers: int, work: Callable[[Any], Generator[Any, None, None]] = run_stack
     ) -> None:
-        self._n_workers = n_workers
-        self._workplace = workplace
-        self._waiting = deque(tasks)
-        self._workers: list[_Worker] = []
-        # What workers said while they were being ended, which `events` did not give any more.
+        self.n_workers = n_workers
         self.late: list[Any] = []
+        self._work = work
+        self._waiting: deque[Any] = deque()
+        self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +100,8 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._end(in_a_hurry=error is not None)
+            is_busy = any(worker.task is not None for worker in self._workers)
+            self._end(in_a_hurry=error is not None or is_busy)
         finally:  # after a second Ctrl-C too
             for worker in self._workers:
                 worker.process.kill()
@@ -93,12 +109,12 @@ class Engine:
             for worker in self._workers:
                 worker.process.join(_GRACE_S)  # what it left can be closed when it is gone
 
-    def add(self, tasks: Sequence[Task]) -> None:
-        """Put further tasks in front of those that wait."""
-        self._waiting.extendleft(reversed(tasks))
+    def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
+        """Put tasks behind those that wait, or before them."""
+        _add(self._waiting, tasks, first=first)
 
-    def events(self) -> Iterator[Any]:
-        """Go through what the work yields, as it comes, and through each `Crashed`.
+    def events(self) -> Generator[Any, None, None]:
+        """Go through what the tasks yield, as it comes, and through each `Crashed`.
 
         Raises
         ------
@@ -107,7 +123,7 @@ class Engine:
         """
         while True:
             self._distribute()
-            busy = {worker.connection: worker for worker in self._workers if worker.task}
+            busy = {w.connection: w for w in self._workers if w.task is not None}
             if not busy:
                 return
             for connection in wait(list(busy)):
@@ -115,7 +131,7 @@ class Engine:
                 try:
                     event = worker.connection.recv()
                 except (EOFError, OSError):
-                    yield self._bury(worker)
+                    yield self._reap(worker)
                     continue
                 if isinstance(event, StoreError):
                     raise event
@@ -126,13 +142,13 @@ class Engine:
 
     def _distribute(self) -> None:
         idle = [worker for worker in self._workers if worker.task is None]
-        while self._waiting and (idle or len(self._workers) < self._n_workers):
+        while self._waiting and (idle or len(self._workers) < self.n_workers):
             worker = idle.pop() if idle else self._start()
             task = self._waiting[0]
             try:
                 worker.connection.send(task)
             except OSError:
-                self._bury(worker)
+                self._reap(worker)
                 continue
             worker.task = self._waiting.popleft()
 
@@ -142,7 +158,7 @@ class Engine:
         # The end of a pipe shows only where nobody else holds its other end open.
         not_theirs = [ours, *(worker.connection for worker in self._workers)]
         process = context.Process(
-            target=_serve, args=(self._workplace, theirs, not_theirs), name="runner worker"
+            target=_serve, args=(self._work, theirs, not_theirs), name="runner worker"
         )
         with held():  # until the worker has handlers of its own
             process.start()
@@ -151,13 +167,13 @@ class Engine:
             self._workers.append(worker)
         return worker
 
-    def _bury(self, worker: _Worker) -> Crashed:
+    def _reap(self, worker: _Worker) -> Crashed:
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join()
         code = worker.process.exitcode or 0
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
-        return Crashed(worker.task or (), f"the worker process {how}")
+        return Crashed(worker.task, f"the worker process {how}")
 
     def _end(self, *, in_a_hurry: bool) -> None:
         for worker in self._workers:
@@ -170,19 +186,19 @@ class Engine:
         for worker in self._workers:
             # A pipe that nobody empties would hold up who writes to it.
             while worker.process.is_alive() and (until is None or time.monotonic() < until):
-                self._hear(worker)
+                self._drain(worker)
                 worker.process.join(0.02)
             if not worker.process.is_alive():
-                self._hear(worker)  # its last words
+                self._drain(worker)  # its last words
 
-    def _hear(self, worker: _Worker) -> None:
+    def _drain(self, worker: _Worker) -> None:
         with suppress(EOFError, OSError):
             while worker.connection.poll():
                 self.late.append(worker.connection.recv())
 
 
 def _serve(
-    workplace: Callable[[], AbstractContextManager[Work]],
+    work: Callable[[Any], Generator[Any, None, None]],
     connection: Connection,
     not_ours: Sequence[Connection],
 ) -> None:
@@ -191,17 +207,26 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in not_ours:
         other.close()
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError, Terminated):
-        raise_on_sigterm()
-        try:
-            with workplace() as work:
+    try:
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError, Terminated):
+            raise_on_sigterm()
+            try:
                 while (task := connection.recv()) is not None:
                     with closing(work(task)) as events:
                         for event in events:
                             connection.send(event)
                     connection.send(_Done())
-        except StoreError as error:
-            connection.send(StoreError(str(error)))
+            except StoreError as error:
+                connection.send(StoreError(str(error)))
+    finally:
+        leave_stores()
+
+
+def _add(waiting: deque[Any], tasks: Sequence[Any], *, first: bool) -> None:
+    if first:
+        waiting.extendleft(reversed(tasks))
+    else:
+        waiting.extend(tasks)
 
 
 def _signal_name(number: int) -> str:
@@ -210,13 +235,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def n_cores() -> int:
-    """Count the physical cores that this process may use."""
-    import joblib
-
-    return max(1, int(joblib.cpu_count(only_physical_cores=True)))
-
-
-__all__ = ["Crashed", "Engine", "Task", "Work", "n_cores"]

@@ -1,7 +1,4 @@
-"""A result beside the one that it should repeat: the verdict, and where they first part.
-
-Numbers alone: it must not know where either of them comes from.
-"""
+"""Compare a result with the one that it should repeat: the verdict, and where they first differ."""
 
 from __future__ import annotations
 
@@ -9,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.training.metrics import Metrics, bits
+from runner.training.run_files import Metrics, bits
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -36,9 +32,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two results part: ``val/loss at step 300``, and both values there."""
+    """The first value that differs: ``val/loss at step 300``, and both values there."""
 
-    where: str
+    location: str
     original: str
     rerun: str
 
@@ -52,12 +48,11 @@ class Comparison:
     verdict : Verdict
         IDENTICAL: all bytes. CLOSE: small differences that have a cause. DIFFERENT: any others.
     n_values, n_parameters : int
-        Values of metrics and parameters that were compared: those that both have.
+        Values of metrics and parameters that both have.
     causes : tuple of str
         What can have changed bits: another processor or library, other code, other data.
     findings : tuple of str
-        What is wrong with the record itself, such as a file that was changed after the run; for
-        CANNOT COMPARE the reason.
+        What is wrong with the record itself, such as an edited part; for CANNOT COMPARE the reason.
     n_one_sided : int
         Values that only one of the two has.
     metric, weight : Difference or None
@@ -137,8 +132,8 @@ def compare(
     weight = _first_weight(original[1], rerun[1])
     ulps, relative = 0.0, 0.0
     if metric is not None or weight is not None:
-        spans = [_span(*pair) for pair in _pairs(original, rerun)]
-        ulps, relative = (max(column) for column in zip(*spans, strict=True))
+        largest = [_largest_difference(*pair) for pair in _pairs(original, rerun)]
+        ulps, relative = (max(column) for column in zip(*largest, strict=True))
     bound = max(CLOSE_WITHIN[array.dtype.name] for array in original[1].values())
     if findings:
         verdict = Verdict.DIFFERENT
@@ -167,8 +162,7 @@ def compare(
 def _first_metric(original: Metrics, rerun: Metrics) -> Difference | None:
     """Find the earliest step at which a metric differs, or is missing on one side."""
     # Within a step in the order in which a run records them.
-    names = dict.fromkeys(name for name, _ in chain(rerun, original))
-    order = {name: place for place, name in enumerate(names)}
+    order = {name: rank for rank, (name, _) in reversed([*enumerate([*rerun, *original])])}
     for name, step in sorted({*original, *rerun}, key=lambda at: (at[1], order[at[0]])):
         then, now = original.get((name, step), ()), rerun.get((name, step), ())
         if bits(then) != bits(now):
@@ -186,61 +180,59 @@ def _first_weight(original: Weights, rerun: Weights) -> Difference | None:
         now = rerun[name]
         if then.shape != now.shape:  # trained on other data
             return Difference(name, f"shape {then.shape}", f"shape {now.shape}")
-        if then.tobytes() == now.tobytes():
-            continue
-        kind = np.dtype(f"u{then.dtype.itemsize}")
-        differ = np.ascontiguousarray(then).view(kind) != np.ascontiguousarray(now).view(kind)
-        index = tuple(int(i) for i in np.argwhere(differ)[0])
-        where = f"{name}[{', '.join(map(str, index))}]"
-        return Difference(where, _digits(then[index]), _digits(now[index]))
+        differ = np.argwhere(_as_integers(then) != _as_integers(now))
+        if len(differ):
+            index = tuple(map(int, differ[0]))
+            location = f"{name}[{', '.join(map(str, index))}]"
+            return Difference(location, _digits(then[index]), _digits(now[index]))
     return None
+
+
+def _as_integers(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the bits of floats as whole numbers."""
+    return np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
 
 
 def _digits(value: np.floating[Any]) -> str:
     """Write a number with all its digits, as short as its type needs."""
-    return np.format_float_positional(value, unique=True, trim="0") if _plain(value) else str(value)
-
-
-def _plain(value: np.floating[Any]) -> bool:
-    return bool(np.isfinite(value)) and (value == 0 or 1e-5 < abs(float(value)) < 1e16)
+    is_plain = np.isfinite(value) and (value == 0 or 1e-5 < abs(float(value)) < 1e16)
+    return np.format_float_positional(value, unique=True, trim="0") if is_plain else str(value)
 
 
 def _pairs(
     original: tuple[Metrics, Weights], rerun: tuple[Metrics, Weights]
 ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Put side by side what has one scale: an array of parameters, a metric over its steps."""
-    pairs = [(then, rerun[1][name]) for name, then in original[1].items()]
-    columns: dict[str, tuple[list[float], list[float]]] = {}
+    columns: dict[str, list[tuple[float, float]]] = {}
     for at in dict.fromkeys([*original[0], *rerun[0]]):
         values = original[0].get(at, ()), rerun[0].get(at, ())
-        then, now = columns.setdefault(at[0], ([], []))
         # Where one side has none, or more than one, there is no measure of the difference.
-        whole = all(len(each) == 1 for each in values)
-        then.append(values[0][0] if whole else 0.0)
-        now.append(values[1][0] if whole else math.nan)
-    return pairs + [(np.array(then), np.array(now)) for then, now in columns.values()]
+        is_whole = len(values[0]) == len(values[1]) == 1
+        pair = (values[0][0], values[1][0]) if is_whole else (0.0, math.nan)
+        columns.setdefault(at[0], []).append(pair)
+    metrics = [np.array(pairs).T for pairs in columns.values()]
+    weights = [(then, rerun[1][name]) for name, then in original[1].items()]
+    return weights + [(then, now) for then, now in metrics]
 
 
-def _span(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, float]:
+def _largest_difference(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, float]:
     """Return the largest difference in units in the last place, and relative to the largest."""
     if then.shape != now.shape:
         return math.inf, math.inf
-    both_nan = np.isnan(then) & np.isnan(now)
-    then, now = then[~both_nan], now[~both_nan]
-    if not then.size or np.array_equal(then, now):
+    is_number = ~(np.isnan(then) & np.isnan(now))
+    then, now = then[is_number], now[is_number]
+    if np.array_equal(then, now):
         return 0.0, 0.0
     if not (np.isfinite(then).all() and np.isfinite(now).all()):
         return math.inf, math.inf
-    places = [_place(side) for side in (then, now)]
-    ulps = max(abs(a - b) for a, b in zip(*places, strict=True))
-    scale = float(max(np.abs(then).max(), np.abs(now).max()))
+    ranks = zip(_ranks(then), _ranks(now), strict=True)
+    ulps = max(abs(before - after) for before, after in ranks)
     with np.errstate(over="ignore"):
         largest = float(np.abs(then - now).max())
-    return float(ulps), largest / scale
+    return float(ulps), largest / float(max(np.abs(then).max(), np.abs(now).max()))
 
 
-def _place(values: NDArray[Any]) -> list[int]:
+def _ranks(values: NDArray[Any]) -> list[int]:
     """Count floats so that neighbours differ by one, through zero too."""
-    bits: list[int] = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}").tolist()
     lowest = -(1 << (8 * values.dtype.itemsize - 1))
-    return [bit if bit >= 0 else lowest - bit for bit in bits]
+    return [bit if bit >= 0 else lowest - bit for bit in _as_integers(values).ravel().tolist()]

@@ -1,6 +1,7 @@
-"""Which file a rerun may read its data from: a record names one, but is not believed.
+"""Choose the file that a rerun reads its data from.
 
-Without a word of the person who reruns, a recorded path is followed inside a few folders alone.
+A record names one, but anybody may have written it: unless the person who reruns names the file, a
+recorded path is followed inside a few folders alone.
 """
 
 from __future__ import annotations
@@ -50,10 +51,9 @@ def with_data_from(
     given : str or None
         The file that the person names.
     folders : iterable of Path
-        Where a recorded path may lead. A relative one, which says nothing of the folder that it
-        was written in, is looked for in each of them.
+        Where a recorded path may lead. A relative one is looked for in each of them.
     digest : str
-        Of the content that the data had: it tells several such files apart.
+        Of the content that the data had: it tells several files of one name apart.
     is_said : bool
         Whether the path in the experiment is the person's own word.
 
@@ -67,7 +67,7 @@ def with_data_from(
     CommandError
         If a file is given, and the data are none; or if it has no name.
     RecordError
-        If none is given, and the recorded one is elsewhere.
+        If none is given, and the recorded path is not to be followed.
     """
     data = experiment.data
     if not isinstance(data, FileData):
@@ -90,37 +90,35 @@ def with_data_from(
 def _followed(data: FileData, folders: list[Path], digest: str) -> Path:
     """Return where a recorded path leads, if that may be read."""
     path = expanded(data.path)
-    places = [path] if path.is_absolute() else [folder / path for folder in folders]
-    allowed = [place for place in places if _is_inside(place, folders)]
-    told = " or ".join(map(str, folders))
-    there = [place for place in allowed if os.path.exists(place)]  # noqa: PTH110  (Path's own raises for a name too long)
-    # What is there but leads out is what the record means, not what another folder lacks.
-    leads_out = any(os.path.lexists(place) for place in places if place not in allowed)
-    if not allowed or (leads_out and not there):
+    candidates = [path] if path.is_absolute() else [folder / path for folder in folders]
+    allowed = [candidate for candidate in candidates if _is_inside(candidate, folders)]
+    existing = [candidate for candidate in allowed if os.path.exists(candidate)]  # noqa: PTH110  (Path's own raises for a name too long)
+    # A link that leads out is what the record means, not what another folder lacks.
+    leads_out = any(os.path.lexists(other) for other in candidates if other not in allowed)
+    names = " or ".join(map(str, folders))
+    if not allowed or (leads_out and not existing):
         raise RecordError(
-            f"data.path: must lead into {told} for a recorded path to be followed, got "
+            f"data.path: must lead into {names} for a recorded path to be followed, got "
             f"{printable(data.path)!r}. If that file is meant, name it with --data."
         )
     if path.is_absolute():
         return path
-    if not there:
+    if not existing:
         raise RecordError(
-            f"data.path: must be a file in {told}, got {printable(data.path)!r}. If it is "
+            f"data.path: must be a file in {names}, got {printable(data.path)!r}. If it is "
             "elsewhere now, name it with --data."
         )
-    if len(there) > 1:
-        same = (place for place in there if _digest(data, place) == digest)
-        return next(same, there[0])
-    return there[0]
+    same = (file for file in existing if len(existing) > 1 and _digest(data, file) == digest)
+    return next(same, existing[0])
 
 
 def _is_inside(path: Path, folders: list[Path]) -> bool:
     """Tell whether a path leads into one of the folders, wherever its links lead."""
     try:
-        leads_to = path.resolve()
+        target = path.resolve()
     except (OSError, RuntimeError, ValueError):  # links in a circle; a null character
         return False
-    return any(leads_to.is_relative_to(folder) for folder in folders)
+    return any(target.is_relative_to(folder) for folder in folders)
 
 
 @cache

@@ -1,33 +1,34 @@
-"""Two environments side by side: what differs between where a run was made and here.
+"""Compare two environments: what differs between where a run was made and here.
 
-Reads records that anybody may have written, so it takes nothing for granted but that it is JSON.
+The recorded one may have been edited by anybody: all that is known of it is that it is JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from runner.system.environment import digest_of_decisive
 from runner.system.errors import shorten
 
 # A record may name any number of packages, and of facts that this version does not know.
-_MOST = 20
-# What decides the bits, in the order of the table, and where an environment has it. BLAS, of which
-# there may be several, is told apart from these.
-_DECISIVE = {
-    "Python": ("python",),
-    "NumPy": ("numpy",),
-    "SIMD": ("simd",),
-    "C library": ("libc",),
-    "system": ("machine", "system"),
-    "architecture": ("machine", "architecture"),
-    "CPU": ("machine", "cpu"),
-    "code": ("code",),
+_MAX_ROWS = 30
+# What a person calls the facts that decide the bits; others go by their dotted keys.
+_LABELS = {
+    "python": "Python",
+    "numpy": "NumPy",
+    "blas.0.library": "BLAS",
+    "blas.0.version": "BLAS version",
+    "blas.0.kernel": "BLAS kernel",
+    "blas.0.threads": "BLAS threads",
+    "simd": "SIMD",
+    "libc": "C library",
+    "machine.system": "system",
+    "machine.architecture": "architecture",
+    "machine.cpu": "CPU",
 }
-_KNOWN = {"blas", *(path[0] for path in _DECISIVE.values())}
-_NOT_ON_RECORD = "not on record"
+_NOT_ON_RECORD, _NOT_KNOWN = "not on record", "not known"
 
 
 @dataclass(frozen=True)
@@ -60,138 +61,108 @@ def environment_differences(
     Parameters
     ----------
     original : object
-        As `runner.system.environment.environment` gave it, after a way through a record; None where there
-        is none.
+        As `environment` of `runner.system` gave it and a record kept it; None where there is none.
     here : mapping
         That of this process.
     digests : iterable of (str, str, str)
         Further facts that decide: what, then and now; an empty one is not on record.
     """
-    found = [
-        EnvironmentDifference(what, then or _NOT_ON_RECORD, now, decides=True)
-        for what, then, now in digests
-        if then != now
-    ]
-    decisive = _part(original, "decisive"), _part(here, "decisive")
+    rows = []
+    for what, then, now in digests:
+        # The beginnings are enough for a table, unless they are all that is alike.
+        texts = (then, now) if then[:16] == now[:16] else (then[:16] or _NOT_ON_RECORD, now[:16])
+        if then != now:
+            rows.append(EnvironmentDifference(what, *texts, decides=True))
     if original is None:
-        digest = digest_of_decisive(decisive[1])
-        lost = EnvironmentDifference("environment", _NOT_ON_RECORD, digest, decides=True)
-        return [lost, *found]
-    deciding = _differing(*map(_facts, decisive), decides=True)
-    if not deciding and _canonical(decisive[0]) != _canonical(decisive[1]):
-        # In a place that no row shows: what differs is never passed over in silence.
-        then, now = map(digest_of_decisive, decisive)
-        deciding = [EnvironmentDifference("other facts", then, now, decides=True)]
-    packages = (_part(each, "packages") for each in (original, here))
-    return [
-        *(*found, *deciding),
-        *_differing(_commit(original), _commit(here), decides=False),
-        *_differing(*map(_by_name, packages), decides=False)[:_MOST],
-    ]
+        digest = digest_of_decisive(_group(here, "decisive"))
+        return [EnvironmentDifference("environment", _NOT_ON_RECORD, digest, decides=True), *rows]
+    for facts, decides in ((_decisive, True), (_commit, False), (_packages, False)):
+        rows += _differing(facts(original), facts(here), decides=decides)
+    return rows
 
 
 def _differing(
     then: Mapping[str, object], now: Mapping[str, object], *, decides: bool
 ) -> list[EnvironmentDifference]:
-    """Compare facts by name; whoever lacks one has it not on record."""
+    """Compare facts by name."""
+    names = [name for name in dict.fromkeys([*now, *then]) if not _are_equal(name, then, now)]
     return [
-        EnvironmentDifference(what, *_told(what, then, now), decides)
-        for what in dict.fromkeys([*then, *now])
-        if (what in then) != (what in now) or _canonical(then[what]) != _canonical(now[what])
+        EnvironmentDifference(name, *_texts(name, then.get(name), now.get(name)), decides)
+        for name in names[:_MAX_ROWS]
     ]
 
 
-def _told(what: str, then: Mapping[str, object], now: Mapping[str, object]) -> tuple[str, str]:
-    """Write a fact of two environments so that it can be seen to differ."""
-    written = _in_a_row if what == "SIMD" else _text
-    if what not in now:
-        return written(then[what]), "not known"
-    if what not in then:
-        return _NOT_ON_RECORD, written(now[what])
-    facts = then[what], now[what]
-    texts = written(facts[0]), written(facts[1])
-    if what == "SIMD":
-        texts = simd_difference(*texts)
-    if texts[0] != texts[1]:
-        return texts
-    quoted = shorten(facts[0]), shorten(facts[1])
-    if quoted[0] != quoted[1]:  # the number 1 and the text '1'
-        return quoted
-    # Long, and alike where they are cut.
-    return digest_of_decisive(facts[0]), digest_of_decisive(facts[1])
+def _are_equal(name: str, then: Mapping[str, object], now: Mapping[str, object]) -> bool:
+    # As JSON: 1, true and "1" are three values.
+    return (name in then) == (name in now) and json.dumps(then[name]) == json.dumps(now[name])
 
 
-def _facts(decisive: Mapping[str, object]) -> dict[str, object]:
-    """Return the facts that decide the bits, by what a person calls them."""
-    facts: dict[str, object] = {}
-    for what, (*parts, name) in _DECISIVE.items():
-        place = _part(decisive, *parts)
-        if name in place:
-            facts[what] = place[name]
-        if what == "NumPy":
-            facts |= _of_blas(decisive.get("blas"))
-    others = [name for name in decisive if name not in _KNOWN]
-    return {_text(name): decisive[name] for name in sorted(others)[:_MOST]} | facts
+def _texts(what: str, then: object, now: object) -> tuple[str, str]:
+    """Write two facts so that they can be seen to differ; None is one that is lacking."""
+    if what == "SIMD" and isinstance(then, list) and isinstance(now, list):
+        return simd_difference(*(list(map(str, features)) for features in (then, now)))
+    writers: tuple[Callable[[object], str], ...] = (_text, shorten, digest_of_decisive)
+    for write in writers:
+        texts = (
+            _NOT_ON_RECORD if then is None else write(then),
+            _NOT_KNOWN if now is None else write(now),
+        )
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
-def _of_blas(libraries: object) -> dict[str, object]:
-    """Return what is on record of BLAS, of which an environment may have several."""
-    listed = libraries if isinstance(libraries, list) else []
-    several = [library for library in listed if isinstance(library, Mapping)]
-    if not several:
-        return {}
-    return {
-        "BLAS": _joined([f"{each.get('library')} {each.get('version')}" for each in several]),
-        "BLAS kernel": _joined([each.get("kernel") for each in several]),
-        "BLAS threads": _joined([each.get("threads") for each in several]),
-    }
-
-
-def _joined(values: list[object]) -> object:
-    return values[0] if len(values) == 1 else " and ".join(map(_text, values))
-
-
-def _commit(environment: object) -> dict[str, object]:
-    git = _part(environment, "git")
-    clean = {True: "clean", False: "with changes"}.get(git.get("clean") is True)
-    return {"git commit": f"{_text(git.get('commit'))} {clean}" if git else "none"}
-
-
-def _by_name(packages: Mapping[str, object]) -> dict[str, object]:
-    return {_text(name): packages[name] for name in sorted(packages)}
-
-
-def simd_difference(original: str, here: str) -> tuple[str, str]:
+def simd_difference(original: list[str], here: list[str]) -> tuple[str, str]:
     """Cut two lists of features down to what only one of them has.
 
     Examples
     --------
-    >>> simd_difference("SSE AVX2 FMA3", "SSE")
+    >>> simd_difference(["SSE", "AVX2", "FMA3"], ["SSE"])
     ('with AVX2 FMA3', 'without')
     """
-    then, now = original.split(), here.split()
-    only_then = [feature for feature in then if feature not in now]
-    only_now = [feature for feature in now if feature not in then]
-    return (
-        f"with {' '.join(only_then)}" if only_then else "without",
-        f"with {' '.join(only_now)}" if only_now else "without",
+    only_then = " ".join(feature for feature in original if feature not in here)
+    only_now = " ".join(feature for feature in here if feature not in original)
+    return f"with {only_then}" if only_then else "without", (
+        f"with {only_now}" if only_now else "without"
     )
 
 
-def _part(environment: object, *names: str) -> Mapping[str, object]:
-    for name in names:
-        environment = environment.get(name) if isinstance(environment, Mapping) else None
-    return environment if isinstance(environment, Mapping) else {}
+def _decisive(environment: object) -> dict[str, object]:
+    """Return the facts that decide the bits, by what a person calls them."""
+    facts = dict(_flat("", _group(environment, "decisive")))
+    return {_LABELS.get(name, name): fact for name, fact in facts.items()}
 
 
-def _in_a_row(features: object) -> str:
-    return " ".join(map(str, features)) if isinstance(features, list) else _text(features)
+def _flat(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Give facts their dotted keys; lists of plain values are facts."""
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        items = enumerate(value)
+    else:
+        yield name, value
+    for key, item in items:
+        yield from _flat(f"{name}.{key}" if name else str(key), item)
 
 
-def _canonical(value: object) -> str:
-    """Write a value as its digest is taken: 1, true and "1" are three things."""
-    return json.dumps(value, sort_keys=True)
+def _commit(environment: object) -> dict[str, object]:
+    git = _group(environment, "git")
+    state = "clean" if git.get("clean") is True else "with changes"
+    return {"git commit": f"{_text(git.get('commit'))} {state}" if git else "none"}
+
+
+def _packages(environment: object) -> dict[str, object]:
+    packages = _group(environment, "packages")
+    return {str(name): packages[name] or "none" for name in sorted(packages)}
+
+
+def _group(environment: object, name: str) -> Mapping[str, object]:
+    group = environment.get(name) if isinstance(environment, Mapping) else None
+    return group if isinstance(group, Mapping) else {}
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else "none" if value is None else shorten(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    return value if isinstance(value, str) else shorten(value)

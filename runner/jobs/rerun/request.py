@@ -7,22 +7,33 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.config import Experiment, FileData, fingerprint, to_plain, without_groups
-from runner.jobs.names import overrides_by_key, run_name
-from runner.jobs.plan import Plan, PlannedJob, plan_each
+from runner.config import (
+    Experiment,
+    FileData,
+    as_override_text,
+    flatten,
+    job_key,
+    to_plain,
+    without_groups,
+)
+from runner.jobs.events import Listener, Progress, Started
+from runner.jobs.plan import Plan, PlannedJob, plan_each, run_name
+from runner.jobs.rerun.comparison import Comparison
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
-from runner.report.progress import progress
+from runner.jobs.rerun.environment_diff import EnvironmentDifference
+from runner.jobs.rerun.verify import Reference, differences_of
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.system.paths import expanded
-from runner.tracking.records import FolderSource, Original, Source, find_source
+from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import members_of
 
 if TYPE_CHECKING:
     from runner.tracking import Store
-    from runner.tracking.records.mlflow_record import RecordedOriginal
+
+_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -60,34 +71,94 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Request:
+class RerunRequest:
     """What is to be repeated, ready to be run.
 
     Parameters
     ----------
-    parent : RecordedOriginal or None
+    options : Options
+        What the person asked for.
+    parent : StoredRun or None
         The sweep or group whose jobs these are; None for a single run.
     store : Store or None
         Where the originals are on record; None for a folder.
-    originals : tuple of Original
+    originals : tuple of Record
         One for each job of the plan.
     plan : Plan or None
         None if there is nothing that can be run.
     compares : bool
         Whether results have to be the originals'.
-    unfit : tuple of (Source, str)
+    unfit : tuple of (StoredRun | ExportedRun, str)
         Runs that cannot be repeated, and why.
     n_in_all : int
         Jobs that there are, of which a sample may have been taken.
     """
 
-    parent: RecordedOriginal | None
+    options: Options
+    parent: StoredRun | None
     store: Store | None
-    originals: tuple[Original, ...]
+    originals: tuple[Record, ...]
     plan: Plan | None
     compares: bool
-    unfit: tuple[tuple[Source, str], ...]
+    unfit: tuple[tuple[StoredRun | ExportedRun, str], ...]
     n_in_all: int
+
+    @property
+    def recording(self) -> Store | None:
+        """Where the rerun is recorded; None where it is only checked, or the record is a folder."""
+        return None if self.options.check else self.store
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The record that each job of the plan repeats, as workers are told of it."""
+        uri, is_folder = self.options.uri, self.store is None
+        return tuple(
+            Reference(self.options.target if is_folder else o.run_id, uri, self.compares)
+            for o in self.originals
+        )
+
+    def environment_differences(
+        self, comparisons: Mapping[int, Comparison]
+    ) -> list[EnvironmentDifference]:
+        """Return all that differs between here and where any of the originals ran, each fact once.
+
+        Parameters
+        ----------
+        comparisons : mapping of int to Comparison
+            By position in the plan, as far as there are any.
+        """
+        if self.plan is None:
+            return []
+        seen: set[tuple[object, ...]] = set()
+        differences: dict[EnvironmentDifference, None] = {}
+        for position, (original, job) in enumerate(
+            zip(self.originals, self.plan.jobs, strict=True)
+        ):
+            tags = original.tags
+            names = ("environment", "data_digest", "split_digest")
+            place: tuple[object, ...] = tuple(tags.get(f"runner.{name}", "") for name in names)
+            place += (job.data_digest,)
+            comparison = comparisons.get(position)
+            if comparison is not None and comparison.findings:
+                place += (position,)  # its environment may not be the one that its tag says
+            if place not in seen:
+                seen.add(place)
+                rows = differences_of(original, job.data_digest, job.split_digest)
+                differences |= dict.fromkeys(_by_fold(rows, job) if self.parent else rows)
+        return list(differences)
+
+
+def _by_fold(
+    differences: Sequence[EnvironmentDifference], job: PlannedJob
+) -> list[EnvironmentDifference]:
+    """Say of which fold a split is, where there may be several."""
+    split = job.experiment.split
+    if split.name != "kfold":
+        return list(differences)
+    return [
+        replace(row, what=f"{row.what}, fold {split.fold}") if row.what == "split digest" else row
+        for row in differences
+    ]
 
 
 @dataclass(frozen=True)
@@ -95,10 +166,11 @@ class _RecordedJob:
     """A job as a plan takes it."""
 
     config: dict[str, Any]
-    overrides: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
-def request(options: Options) -> Request:
+def request(options: Options, listener: Listener) -> RerunRequest:
     """Find what is to be repeated, and plan it.
 
     Raises
@@ -108,9 +180,9 @@ def request(options: Options) -> Request:
     RunnerError
         If the command, the store or the data are of no use.
     """
-    changes = overrides_by_key(options.overrides)
+    changed_keys = {text.partition("=")[0] for text in options.overrides}
     # A path that the person writes is no record's, and may lead anywhere.
-    is_said = not changes.keys().isdisjoint({"data", "data.path"})
+    is_said = not changed_keys.isdisjoint({"data", "data.path"})
     if is_said and options.data is not None:
         raise CommandError(
             "--data: must be left out beside data=... or data.path=..., which name the file too."
@@ -126,41 +198,45 @@ def request(options: Options) -> Request:
         chosen = sorted(random.Random(0).sample(range(n_in_all), min(options.sample, n_in_all)))  # noqa: S311  (no secret)
         sources = [sources[position] for position in chosen]
     folders = allowed_folders(store.folder if store and store.address.database else None)
-    found: list[tuple[Original, Experiment]] = []
-    unfit: list[tuple[Source, str]] = []
-    with progress(len(sources), "reading the records", unit="runs") as advance:
-        for source in sources:
-            try:
-                original = Original.read(source)
-                changed = with_data_from(
-                    _changed(original.experiment, options.overrides),
-                    options.data,
-                    folders,
-                    digest=original.source.tags.get("runner.data_digest", ""),
-                    is_said=is_said,
-                )
-                found.append((original, changed))
-            except RecordError as error:
-                if parent is None:
-                    raise
-                unfit.append((source, str(error)))
-            advance(1)
-    if not found:
-        return Request(parent, store, (), None, True, tuple(unfit), n_in_all)
-    plan, originals, compares = _planned(found, changes, options, is_said=is_said)
-    return Request(parent, store, originals, plan, compares, tuple(unfit), n_in_all)
+    found: list[tuple[Record, Experiment]] = []
+    unfit: list[tuple[StoredRun | ExportedRun, str]] = []
+    listener(Started("reading the records", len(sources), unit="runs"))
+    for source in sources:
+        try:
+            original = Record.read(source)
+            changed = with_data_from(
+                _changed(original.experiment, options.overrides),
+                options.data,
+                folders,
+                digest=original.tags.get("runner.data_digest", ""),
+                is_said=is_said,
+            )
+            found.append((original, changed))
+        except RecordError as error:
+            if parent is None:
+                raise
+            unfit.append((source, str(error)))
+        listener(Progress(1))
+    plan: Plan | None = None
+    originals: tuple[Record, ...] = ()
+    compares = True
+    if found:
+        plan, originals, compares = _planned(found, options, is_said=is_said)
+    return RerunRequest(options, parent, store, originals, plan, compares, tuple(unfit), n_in_all)
 
 
-def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, Sequence[Source]]:
+def _sources(
+    options: Options,
+) -> tuple[StoredRun | None, Store | None, Sequence[StoredRun | ExportedRun]]:
     found = find_source(options.target, options.uri)
-    if isinstance(found, FolderSource):
+    if isinstance(found, ExportedRun):
         return None, None, [found]
     members = members_of(found)
     if members is None:
         return None, found.store, [found]
     if not members:
         raise RecordError(
-            f"{found.place}: is a {found.tags['runner.kind']} of which no job has ended. The "
+            f"{found.label}: is a {found.tags['runner.kind']} of which no job has ended. The "
             "command that began it goes on where it stopped."
         )
     return found, found.store, members
@@ -169,9 +245,9 @@ def _sources(options: Options) -> tuple[RecordedOriginal | None, Store | None, S
 def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
     if not overrides:
         return experiment
-    from runner.config.compose.changes import changed
+    from runner.config.compose.overrides import apply_overrides
 
-    values = changed(to_plain(experiment), overrides)
+    values = apply_overrides(to_plain(experiment), overrides)
     if values["tracking"] != to_plain(experiment)["tracking"]:
         raise CommandError("tracking: must be left as it is; --uri names the original's store.")
     try:
@@ -181,72 +257,76 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
 
 
 def _planned(
-    found: Sequence[tuple[Original, Experiment]],
-    changes: Mapping[str, str],
-    options: Options,
-    *,
-    is_said: bool,
-) -> tuple[Plan, tuple[Original, ...], bool]:
+    found: Sequence[tuple[Record, Experiment]], options: Options, *, is_said: bool
+) -> tuple[Plan, tuple[Record, ...], bool]:
     """Plan a job for each original; those that have become equal by changes are one.
 
     Returns
     -------
     plan : Plan
-    originals : tuple of Original
+    originals : tuple of Record
         One for each job.
     compares : bool
         Whether results have to be the originals'.
     """
-    jobs = [
-        _RecordedJob(
-            to_plain(experiment),
-            tuple(f"{key}={value}" for key, value in {**original.varied, **changes}.items()),
-        )
-        for original, experiment in found
-    ]
-    plan = plan_each(jobs)
+    plan = plan_each([_RecordedJob(to_plain(experiment)) for _, experiment in found])
     others = _with_other_data(plan, found)
     compares = all(
-        fingerprint(original.experiment, "") == fingerprint(changed, "")
-        for original, changed in found
+        job_key(original.experiment, "") == job_key(changed, "") for original, changed in found
     )
     if is_said and others and not options.allow_data_change:
         compares = False  # other data are a change of settings, as any other
-    kept: dict[str, tuple[PlannedJob, Original]] = {}
+    distinct: dict[str, tuple[PlannedJob, Record]] = {}
     for number, (job, (original, _)) in enumerate(zip(plan.jobs, found, strict=True)):
         if compares:
-            planned = replace(job, name=original.source.name, varied=original.varied)
+            planned = replace(job, name=original.name, varied=original.varied)
         else:
             # Of a sample, or of a run alone, too little varies to name it by.
-            varied = {**original.varied, **changes}
+            varied = {**original.varied, **_changes(original.experiment, job.experiment, options)}
             planned = replace(job, name=run_name(job.experiment, varied), varied=varied)
-        kept.setdefault(str(number) if compares else job.key, (planned, original))
-    problems = [job.problem for job in plan.jobs]
-    if all(problems) and problems[0] is not None:
-        raise problems[0] if is_said else _with_hint(problems[0], plan.first, options)
+        distinct.setdefault(str(number) if compares else job.key, (planned, original))
+    if plan.problem is not None:
+        raise plan.problem if is_said else _with_hint(plan.problem, plan.first, options)
     if others and not is_said and not options.allow_data_change:
         raise _other_content(*others[0])
-    planned_jobs, originals = zip(*kept.values(), strict=True)
+    planned_jobs, originals = zip(*distinct.values(), strict=True)
     return replace(plan, jobs=planned_jobs), originals, compares
 
 
+def _changes(original: Experiment, changed: Experiment, options: Options) -> dict[str, str]:
+    """Return the settings that were changed, by dotted key."""
+    before, after = flatten(to_plain(original)), flatten(to_plain(changed))
+    keys = {text.partition("=")[0] for text in options.overrides}
+    is_changed = {
+        key: as_override_text(value)
+        for key, value in after.items()
+        if before.get(key, _MISSING) != value
+    }
+    # Where equal data were moved to is no change that somebody asked for.
+    return {
+        key: text
+        for key, text in is_changed.items()
+        if key != "data.path" or not keys.isdisjoint({"data", "data.path"})
+    }
+
+
 def _with_other_data(
-    plan: Plan, found: Sequence[tuple[Original, Experiment]]
-) -> list[tuple[Original, PlannedJob]]:
+    plan: Plan, found: Sequence[tuple[Record, Experiment]]
+) -> list[tuple[Record, PlannedJob]]:
     """Return the jobs whose data are others than they had, by no setting but the path."""
     return [
         (original, job)
         for job, (original, _) in zip(plan.jobs, found, strict=True)
         if job.problem is None
         and not _other_data(original.experiment, job.experiment)
-        and job.data_digest != original.source.tags.get("runner.data_digest", "")
+        and job.data_digest != original.tags.get("runner.data_digest", "")
     ]
 
 
-def _other_content(original: Original, job: PlannedJob) -> DataError:
+def _other_content(original: Record, job: PlannedJob) -> DataError:
     data = job.experiment.data
     name = data.path if isinstance(data, FileData) else data.name
-    then = original.source.tags.get("runner.data_digest", "")
+    then = original.tags.get("runner.data_digest", "")
     return DataError(
         f"{name}: must have the content that the run had, with the digest {then[:12]!r}, "
         f"got {job.data_digest[:12]!r}.\n"

@@ -1,123 +1,155 @@
-"""Jobs that repeat runs on record, and how what they leave is judged.
-
-Works where the work is done, in this process or in a worker: an original is read just before it is
-needed. It must not know how anything is shown.
-"""
+"""Compare what a job leaves with the record that it repeats, in the worker that has run it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
-from runner.jobs.worker.task import Assignment, Event
-from runner.jobs.worker.work import work_on
 from runner.system.environment import environment
 from runner.system.errors import RecordError
-from runner.tracking.records import Original, RecordedModel, end_in_words, is_possible_end
-from runner.training.metrics import Metrics, metrics_of
-from runner.training.run_files import MODEL
+from runner.tracking.records import (
+    ExportedRun,
+    Record,
+    RecordedModel,
+    StoredRun,
+    ending_in_words,
+    find_source,
+)
+from runner.tracking.records.mlflow_record import is_run_id, stored_run
+from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import parameter_shapes
 
+if TYPE_CHECKING:
+    from runner.config import Experiment
+    from runner.tracking import Store
+    from runner.training.prepare import Prepared
+
+# The store that this process reads records from, by its address and the process.
+_STORES: dict[tuple[str | None, int], Store] = {}
+
 
 @dataclass(frozen=True)
-class Unfit:
-    """The event of a job whose original cannot be compared with anything."""
+class Reference:
+    """Which record a job repeats: plain data, so that it can go to a worker.
 
-    position: int
-    reason: str
+    Parameters
+    ----------
+    target : str
+        Id of a run, or the path of an exported folder.
+    uri : str or None
+        The store of the run; None for a folder, or for the usual store.
+    compares : bool
+        Whether the result has to be the record's; else settings were changed, and the record need
+        not be loaded.
+    """
+
+    target: str
+    uri: str | None
+    compares: bool = True
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """What an original left, in memory while its job is at work."""
+class LoadedReference:
+    """What a recorded run left, in memory while the job that repeats it is trained."""
 
+    record: Record
+    experiment: Experiment
+    digests: tuple[str, str]
     metrics: Metrics
     weights: Mapping[str, NDArray[Any]]
     model: RecordedModel | None
     findings: tuple[str, ...]
 
-
-@dataclass(frozen=True)
-class Rerun(Assignment):
-    """An assignment whose jobs repeat what is on record.
-
-    Parameters
-    ----------
-    originals : tuple of Original
-        What each job of the plan repeats.
-    compares : bool
-        Whether its result has to be the original's; else settings were changed.
-    """
-
-    originals: tuple[Original, ...] = ()
-    compares: bool = True
-    _loaded: dict[int, _Loaded] = field(default_factory=dict, repr=False, compare=False)
-
-    def tags(self, position: int) -> Mapping[str, str]:
-        """Return the link from a rerun to its original."""
-        return links_to(self.originals[position].source.run_id, self.recording.experiment_id)
-
-    def load(self, position: int) -> None:
-        """Read what an original left.
-
-        Raises
-        ------
-        RecordError
-            If it cannot be compared with anything.
-        StoreError
-            If the store fails.
-        """
-        original, job = self.originals[position], self.plan.jobs[position]
-        model: RecordedModel | None = None
-        try:
-            model, findings = original.model()
-        except RecordError as error:
-            findings = [str(error)]
-        if model is not None and not findings:
-            sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
-        else:  # what has been changed says nothing of the weights
-            sizes = job.shape.settings.layer_sizes if job.shape else ()
-        weights, more = original.weights(parameter_shapes(sizes))
-        metrics, edited = original.metrics()
-        found = (*original.findings, *original.source.findings, *edited, *findings, *more)
-        self._loaded[position] = _Loaded(metrics, weights, model, found)
-
-    def forget(self) -> None:
-        """Let go of what the originals of a stack left."""
-        self._loaded.clear()
-
-    def judge(self, position: int, result: Result) -> Comparison | None:
-        """Compare what a job left with its original."""
-        if not self.compares:
-            return None
-        original, job = self.originals[position], self.plan.jobs[position]
-        loaded = self._loaded[position]
-        differences, more = differences_of(original, job)
-        causes = [each.what for each in differences if each.decides]
-        findings = [*loaded.findings, *more, *_split_findings(original, job, differences)]
-        prepared = self.plan.preparer(job.experiment)
+    def compare(self, result: Result, prepared: Prepared) -> Comparison:
+        """Compare the result of a job, and what its data became, with the record."""
+        differences = differences_of(self.record, *self.digests)
+        causes = [difference.what for difference in differences if difference.decides]
+        findings = [*self.findings, *self.record.edits]
         model = RecordedModel(
-            job.experiment.model.activation,
+            self.experiment.model.activation,
             tuple(prepared.dataset.class_names),
             prepared.preprocessing,
         )
-        if not causes and not findings and model != loaded.model:
+        if not causes and not findings and model != self.model:
             findings.append(f"{MODEL}: is not what the same data and settings give")
         comparison = compare(
-            (loaded.metrics, loaded.weights),
+            (self.metrics, self.weights),
             (metrics_of(result), result.weights),
             causes=causes,
             findings=findings,
-            same_data=all(then == now for _, then, now in _digests(original, job)),
+            same_data={"data digest", "split digest"}.isdisjoint(causes),
         )
-        return _with_end(comparison, original, result)
+        if comparison.verdict is Verdict.IDENTICAL and (finding := self._other_ending(result)):
+            return replace(comparison, verdict=Verdict.DIFFERENT, findings=(finding,))
+        return comparison
+
+    def _other_ending(self, result: Result) -> str | None:
+        """Say how the record of a run of the same numbers ends otherwise."""
+        record = self.record
+        then = ending_in_words(record.status, record.failure)
+        now = ending_in_words("FAILED" if result.failure else "FINISHED", result.failure)
+        if record.status == "KILLED" or then == now:  # or it was cut short
+            return None
+        return f"ending: is {then} on record, and {now} here"
+
+
+def load_reference(
+    reference: Reference,
+    experiment: Experiment,
+    data_digest: str,
+    split_digest: str,
+    layer_sizes: tuple[int, ...],
+) -> LoadedReference:
+    """Read what a recorded run left.
+
+    Parameters
+    ----------
+    reference : Reference
+        The record.
+    experiment : Experiment
+        What is run now.
+    data_digest, split_digest : str
+        Of the rows that it is run on.
+    layer_sizes : tuple of int
+        The sizes of its layers.
+
+    Raises
+    ------
+    RecordError
+        If nothing can be compared with it.
+    """
+    record = Record.read(_source_of(reference))
+    model: RecordedModel | None = None
+    findings: tuple[str, ...] = ()
+    try:
+        model = record.model()
+    except RecordError as error:
+        findings = (str(error),)
+    # An edited model says nothing of the weights' shapes.
+    if model is not None and not record.edits:
+        layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
+    weights, metrics = record.weights(parameter_shapes(layer_sizes)), record.metrics()
+    digests = data_digest, split_digest
+    return LoadedReference(record, experiment, digests, metrics, weights, model, findings)
+
+
+def _source_of(reference: Reference) -> StoredRun | ExportedRun:
+    """Find a record; a process asks a store for many of them, and opens it once."""
+    opened_by = reference.uri, os.getpid()
+    if opened_by in _STORES and is_run_id(reference.target):
+        return stored_run(_STORES[opened_by], reference.target)
+    source = find_source(reference.target, reference.uri)
+    if isinstance(source, StoredRun):
+        _STORES.clear()
+        _STORES[opened_by] = source.store
+    return source
 
 
 def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
@@ -130,78 +162,13 @@ def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
 
 
 def differences_of(
-    original: Original, job: PlannedJob
-) -> tuple[list[EnvironmentDifference], list[str]]:
-    """Return what differs between where an original ran and here; what is wrong with that."""
-    recorded, findings = original.environment()
-    return environment_differences(recorded, environment(), _digests(original, job)), findings
-
-
-def _digests(original: Original, job: PlannedJob) -> list[tuple[str, str, str]]:
-    """Return how the rows that were trained on are known: what, then and now."""
-    tags = original.source.tags
-    pairs = [
-        ("data digest", tags.get("runner.data_digest", ""), job.data_digest),
-        ("split digest", tags.get("runner.split_digest", ""), job.split_digest),
-    ]
-    # The beginnings are enough for a table, unless they are all that is alike.
-    return [
-        (what, then[:16], now[:16]) if then == now or then[:16] != now[:16] else (what, then, now)
-        for what, then, now in pairs
-    ]
-
-
-def _split_findings(
-    original: Original, job: PlannedJob, differences: Sequence[EnvironmentDifference]
-) -> list[str]:
-    """Find a split on record that the same data and settings do not give."""
-    tags = original.source.tags
-    if tags.get("runner.data_digest") != job.data_digest:
-        return []  # other data are split otherwise
-    if tags.get("runner.split_digest", "") == job.split_digest:
-        return []
-    finding = "runner.split_digest: was edited after the run"
-    if all(each.what.endswith(" digest") for each in differences):
-        return [finding]
-    return [f"{finding}, or what differs here splits the rows otherwise"]
-
-
-Events = Generator[Event | Unfit, None, None]
-
-
-def rerun_work(rerun: Rerun) -> Callable[[tuple[int, ...]], Events]:
-    """Return the function that repeats a stack of runs, and yields what happens.
-
-    What cannot be compared is not trained.
-    """
-    work = work_on(rerun)
-
-    def carry_out(stack: tuple[int, ...]) -> Events:
-        fit = []
-        for position in stack:
-            try:
-                if rerun.compares:
-                    rerun.load(position)
-            except RecordError as error:
-                yield Unfit(position, str(error))
-            else:
-                fit.append(position)
-        if fit:
-            yield from work(tuple(fit))
-        rerun.forget()
-
-    return carry_out
-
-
-def _with_end(comparison: Comparison, original: Original, result: Result) -> Comparison:
-    """Let a run of the same numbers that is not on record as ended like this be DIFFERENT."""
-    source = original.source
-    if source.status == "KILLED" or comparison.metric is not None or not is_possible_end(source):
-        return comparison  # was cut short; may have ended otherwise; is found already
-    then = end_in_words(source.status, source.failure)
-    now = end_in_words("FAILED" if result.failure else "FINISHED", result.failure)
-    if then == now:
-        return comparison
-    finding = f"the end was changed after the run: it is on record as {then}, and is {now}"
-    findings = (*comparison.findings, finding)
-    return replace(comparison, verdict=Verdict.DIFFERENT, findings=findings)
+    record: Record, data_digest: str, split_digest: str
+) -> list[EnvironmentDifference]:
+    """Return what differs between where a run was made and here, its data included."""
+    digests = {"data": data_digest, "split": split_digest}
+    then = {what: record.tags.get(f"runner.{what}_digest", "") for what in digests}
+    return environment_differences(
+        record.environment(),
+        environment(),
+        [(f"{what} digest", then[what], digest) for what, digest in digests.items()],
+    )

@@ -13,8 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from runner.config import configuration_key, to_plain
-from runner.jobs.names import run_name
-from runner.jobs.plan import Plan
+from runner.jobs.plan import Plan, run_name
 from runner.system.errors import StoreError
 from runner.system.signals import held
 from runner.training.outcome import Outcome
@@ -38,24 +37,26 @@ class Groups:
         Its jobs: those that share all but the seed make a group.
     sweep_id : str
         The run of the sweep.
-    known : mapping of str to str
-        Groups of an earlier attempt: run ids by their keys.
+    recorded : mapping of str to str
+        Groups of earlier commands: run ids by their keys.
     """
 
-    def __init__(self, store: Store, plan: Plan, sweep_id: str, known: Mapping[str, str]) -> None:
+    def __init__(
+        self, store: Store, plan: Plan, sweep_id: str, recorded: Mapping[str, str]
+    ) -> None:
         self._store = store
         self._plan = plan
         self._sweep_id = sweep_id
-        self._members: dict[str, list[int]] = {}
+        members: dict[str, list[int]] = {}
         for position, job in enumerate(plan.jobs):
             if SEED in job.varied:
                 key = configuration_key(job.experiment, job.data_digest)
-                self._members.setdefault(key, []).append(position)
+                members.setdefault(key, []).append(position)
         # A configuration with one seed is its own summary.
-        self._members = {key: m for key, m in self._members.items() if len(m) > 1}
-        self._known = dict(known)
+        self._members = {key: jobs for key, jobs in members.items() if len(jobs) > 1}
+        self._key_of = {p: key for key, jobs in self._members.items() for p in jobs}
+        self._recorded = dict(recorded)
         self._open: dict[str, RecordedRun] = {}
-        self._group_of = {p: key for key, members in self._members.items() for p in members}
         # The jobs of each that are still to end.
         self._awaited: dict[str, set[int]] = {key: set() for key in self._members}
 
@@ -79,64 +80,35 @@ class Groups:
         -------
         dict of int to str
             The group's run for each job that has one, by position in the plan.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
         """
         for position in positions:
-            if position in self._group_of:
-                self._awaited[self._group_of[position]].add(position)
-        for key in dict.fromkeys(self._group_of[p] for p in positions if p in self._group_of):
+            if position in self._key_of:
+                self._awaited[self._key_of[position]].add(position)
+        for key in dict.fromkeys(self._key_of[p] for p in positions if p in self._key_of):
             with held():  # a run that nobody knows of could not be closed
-                if key in self._known:
-                    self._open[key] = self._store.reopen_run(self._known[key])
-                    self._store.sweeps.rename(self._known[key], *self._told(key))
+                if key in self._recorded:
+                    self._open[key] = self._store.reopen_run(self._recorded[key])
                 else:
                     self._open[key] = self._create(key)
-                    self._known[key] = self._open[key].run_id
-        return {p: self._known[key] for p, key in self._group_of.items() if key in self._known}
-
-    def rename(self, positions: Iterable[int]) -> None:
-        """Say of the groups of some jobs what the present command says of them.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        for key in dict.fromkeys(self._group_of[p] for p in positions if p in self._group_of):
-            if key in self._known:
-                self._store.sweeps.rename(self._known[key], *self._told(key))
+                    self._recorded[key] = self._open[key].run_id
+        return {p: self._recorded[key] for p, key in self._key_of.items() if key in self._recorded}
 
     def _create(self, key: str) -> RecordedRun:
-        experiment = self._plan.jobs[self._members[key][0]].experiment
-        params = {name: value for name, value in to_plain(experiment).items() if name != SEED}
-        name, varied = self._told(key)
+        job = self._plan.jobs[self._members[key][0]]
+        params = {name: value for name, value in to_plain(job.experiment).items() if name != SEED}
+        common = {name: value for name, value in job.varied.items() if name != SEED}
         tags = {
             "runner.kind": "group",
             "runner.key": key,
             "runner.sweep": self._sweep_id,
-            "runner.varied": json.dumps(varied),
+            "runner.varied": json.dumps(common),
         }
+        name = run_name(job.experiment, common)
         return self._store.start_run(name, params, tags, self._sweep_id)
 
-    def _told(self, key: str) -> tuple[str, dict[str, str]]:
-        """Return the name of a group, and what its jobs have in common."""
-        job = self._plan.jobs[self._members[key][0]]
-        common = {name: value for name, value in job.varied.items() if name != SEED}
-        return run_name(job.experiment, common), common
-
     def complete(self, position: int, outcomes: Mapping[int, Outcome]) -> None:
-        """Sum up the group of a job that has just ended, if it was the last that is run of it.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
-        """
-        key = self._group_of.get(position)
+        """Sum up the group of a job that has just ended, if it was the last that is run of it."""
+        key = self._key_of.get(position)
         if key is None or key not in self._open:
             return
         # What an earlier command began and nobody asks for now is not waited for.
@@ -147,51 +119,46 @@ class Groups:
     def complete_interrupted(
         self, unfinished: Iterable[str], outcomes: Mapping[int, Outcome]
     ) -> None:
-        """Sum up the groups whose jobs had all ended when an earlier attempt was interrupted.
+        """Sum up the groups whose jobs had all ended when an earlier command was interrupted.
 
         Parameters
         ----------
         unfinished : iterable of str
-            Groups of an earlier attempt by their keys.
+            Groups of earlier commands by their keys.
         outcomes : mapping of int to Outcome
             By position in the plan.
-
-        Raises
-        ------
-        StoreError
-            If the store fails.
         """
         for key in unfinished:
             members = self._members.get(key, [])
             if members and key not in self._open and all(m in outcomes for m in members):
                 with held():
-                    self._open[key] = self._store.reopen_run(self._known[key])
+                    self._open[key] = self._store.reopen_run(self._recorded[key])
                 self._sum_up(key, outcomes)
 
     def _sum_up(self, key: str, outcomes: Mapping[int, Outcome]) -> None:
         group = self._open[key]
-        there = [outcomes[member] for member in self._members[key] if member in outcomes]
-        group.log_metrics(0, _summary(there))
+        ended = [outcomes[member] for member in self._members[key] if member in outcomes]
+        group.log_metrics(0, _summary(ended))
         group.finish()
         del self._open[key]  # not before: what is interrupted has to be killed
 
 
-def _summary(outcomes: list[Outcome]) -> dict[str, float]:
+def _summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return mean, standard deviation, n and 95 % confidence interval of each final metric."""
     finished = [outcome for outcome in outcomes if outcome.status == "FINISHED"]
     names = dict.fromkeys(name for outcome in finished for name in outcome.metrics)
-    told: dict[str, float] = {
+    numbers: dict[str, float] = {
         "n_finished": len(finished),
         "n_failed": len(outcomes) - len(finished),
     }
     for name in names:
         summary = summarize([o.metrics[name] for o in finished if name in o.metrics])
-        numbers = {
+        values = {
             "mean": summary.mean,
             "std": summary.std,
             "n": float(summary.n),
             "ci95_low": summary.low,
             "ci95_high": summary.high,
         }
-        told |= {f"{name}/{kind}": v for kind, v in numbers.items() if not math.isnan(v)}
-    return told
+        numbers |= {f"{name}/{kind}": v for kind, v in values.items() if not math.isnan(v)}
+    return numbers

@@ -1,6 +1,6 @@
 """What a sweep leaves on its parent run: tables, the best configuration and its model, figures.
 
-Made from outcomes when the last job has ended. Knows no processes.
+Made from outcomes when the last job has ended.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config import to_yaml
+from runner.jobs.events import Listener, Noted
 from runner.jobs.plan import Plan, PlannedJob
+from runner.jobs.sweep.spreadsheet import columns, is_number, write_csv
 from runner.jobs.worker.recording import scratch_folder
-from runner.report import columns, is_number, write_csv
 from runner.system.errors import ConfigError, DataError, RecordError
-from runner.system.terminal import say
 from runner.training.outcome import Outcome, best_first, by_settings
-from runner.training.prepare import require_fit
+from runner.training.prepare import prepared_unchanged, require_fit
 from runner.training.statistics import Configuration, configurations, ranked
 from softnet import parameter_shapes
 
@@ -32,7 +32,7 @@ def store_results(
     store: Store,
     plan: Plan,
     outcomes: Mapping[int, Outcome],
-    title: str,
+    listener: Listener,
 ) -> None:
     """Give a sweep's run all that sums it up.
 
@@ -46,13 +46,8 @@ def store_results(
         Its jobs.
     outcomes : mapping of int to Outcome
         By position in the plan.
-    title : str
-        What the sweep is called.
-
-    Raises
-    ------
-    StoreError
-        If the store or the disk fails.
+    listener : callable
+        Told what could not be added.
     """
     metric = plan.first.ranking_metric
     in_order = sorted(outcomes.values(), key=by_settings)
@@ -70,7 +65,7 @@ def store_results(
 
             (folder / "best.yaml").write_text(to_yaml(jobs[best.run_id].experiment), "utf-8")
             curves = _curves(store.sweeps, best_of_all, metric)
-            draw_sweep(best_of_all, metric, curves, folder / "figures", title)
+            draw_sweep(best_of_all, metric, curves, folder / "figures", plan.sweep_name)
             run.set_tags({"runner.best_run": best.run_id, "runner.best": best.name})
             run.log_metrics(0, best.metrics)
         run.log_folder(folder)
@@ -78,7 +73,7 @@ def store_results(
         try:
             _log_model(run, store, plan, jobs[best.run_id], best.run_id)
         except (ConfigError, DataError, RecordError) as error:
-            say(f"The sweep's run has no model of the best job: {error}")
+            listener(Noted(f"The sweep's run has no model of the best job: {error}"))
 
 
 def _log_model(
@@ -90,23 +85,22 @@ def _log_model(
     ------
     ConfigError, DataError, RecordError
         If they were, or cannot be read.
-    StoreError
-        If the store fails.
     """
     from runner.jobs.rerun.data_access import allowed_folders, with_data_from
-    from runner.tracking.records import Original
-    from runner.tracking.records.mlflow_record import original_of
+    from runner.tracking.records import Record
+    from runner.tracking.records.mlflow_record import stored_run
 
     experiment = job.experiment
     if job not in (plan.jobs[position] for position in plan.asked):
         # The plan on record says where its data are.
         here = store.folder if store.address.database else None
         experiment = with_data_from(experiment, None, allowed_folders(here))
-    prepared = plan.preparer.unchanged(experiment, job.data_digest)
+    prepared = prepared_unchanged(experiment, job.data_digest)
     shapes = parameter_shapes(require_fit(experiment, prepared).layer_sizes)
-    weights, findings = Original.read(original_of(store, job_run_id)).weights(shapes)
-    if findings:
-        raise RecordError(findings[0])
+    record = Record.read(stored_run(store, job_run_id))
+    weights = record.weights(shapes)
+    if record.edits:
+        raise RecordError(f"{record.edits[0]}.")
     store.log_model(run, prepared, weights, experiment.model.activation)
 
 

@@ -1,113 +1,195 @@
-"""How a sweep stands: what the store says has been done of a plan.
+"""Where a sweep goes on: the jobs that earlier commands gave it, and what the store has of them.
 
-Read from MLflow at the start of every command, so that nothing else has to be trusted.
+Both are read from MLflow at the start of every command, so that a sweep can be continued wherever
+its store is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.jobs.plan import Plan, PlannedJob
+from runner.config import Experiment, to_plain
+from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, run_name
+from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
+from runner.system.errors import ConfigError, MissingError
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedJob, RecordedSweep, Store
 
+# Some hundred thousand jobs.
+_PLAN_LIMIT = 1 << 30
+
 
 @dataclass(frozen=True)
-class Standing:
-    """How a sweep stands in the store.
+class SweepState:
+    """What the store has of a sweep.
 
     Parameters
     ----------
     sweep : RecordedSweep or None
         Its run, if it has one.
-    done : mapping of int to Outcome
-        What is done of it, by position in the plan.
     recorded : mapping of int to RecordedJob
-        What has a run, by position in the plan.
-    replaced : tuple of RecordedJob
-        Runs of jobs whose data have changed since.
+        The jobs that have a run, by position in the plan.
+    done : mapping of int to Outcome
+        The jobs that are not to be run again, by position in the plan.
     """
 
     sweep: RecordedSweep | None = None
-    done: Mapping[int, Outcome] = field(default_factory=dict)
     recorded: Mapping[int, RecordedJob] = field(default_factory=dict)
-    replaced: tuple[RecordedJob, ...] = ()
+    done: Mapping[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> dict[int, Outcome]:
+        """What has ended, also what this command would try again, by position in the plan."""
+        return {
+            position: job.outcome
+            for position, job in self.recorded.items()
+            if job.outcome.status != "KILLED"
+        }
 
 
-def standing_of(store: Store, plan: Plan) -> Standing:
+def sweep_state(store: Store, plan: Plan) -> SweepState:
     """Read from the store what has been done of a plan."""
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:
-        return Standing()
-    # What this command has not asked for is not tried again by it.
-    left = plan.earlier if plan.first.sweep.retry_failed else range(len(plan.jobs))
+        return SweepState()
     positions = {job.key: position for position, job in enumerate(plan.jobs)}
-    done: dict[int, Outcome] = {}
     recorded: dict[int, RecordedJob] = {}
-    replaced: list[RecordedJob] = []
-    for found in store.sweeps.jobs_of(sweep):
-        position, outcome = positions.get(found.key), found.outcome
-        if position is None:
-            if found.key in plan.replaced:
-                replaced.append(found)
-            continue
-        recorded[position] = found
-        if outcome.status == "FINISHED" or (outcome.status == "FAILED" and position in left):
-            done[position] = _in_words_of(plan.jobs[position], outcome)
-    return Standing(sweep, done, recorded, tuple(replaced))
-
-
-def _in_words_of(job: PlannedJob, outcome: Outcome) -> Outcome:
-    return replace(outcome, name=job.name, varied=job.varied)
-
-
-def recorded_outcomes(plan: Plan, standing: Standing) -> dict[int, Outcome]:
-    """Return what has ended, also what this command would try again, by position in the plan."""
-    return {
-        position: _in_words_of(plan.jobs[position], found.outcome)
-        for position, found in standing.recorded.items()
-        if found.outcome.status != "KILLED"
+    for job in store.sweeps.jobs_of(sweep):
+        position = positions.get(job.key)
+        if position is not None:
+            planned = plan.jobs[position]
+            labelled = replace(job.outcome, name=planned.name, varied=planned.varied)
+            recorded[position] = replace(job, outcome=labelled)
+    # What this command has not asked for is not tried again by it.
+    kept = plan.earlier if plan.first.sweep.retry_failed else range(len(plan.jobs))
+    done = {
+        position: job.outcome
+        for position, job in recorded.items()
+        if job.outcome.status == "FINISHED" or (job.outcome.status == "FAILED" and position in kept)
     }
+    return SweepState(sweep, recorded, done)
 
 
-def bring_up_to_date(
-    store: Store, plan: Plan, standing: Standing, parents: Mapping[int, str]
-) -> None:
-    """Have the runs of earlier commands say of their jobs what this one says.
+def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
+    """Return what became of the jobs of a sweep, each labelled by what varies among all of them.
 
     Parameters
     ----------
-    store : Store
-        Where they are.
-    plan : Plan
-        What this one says.
-    standing : Standing
-        What they say.
-    parents : mapping of int to str
-        The groups that jobs are listed under, by position in the plan.
+    jobs : sequence of RecordedJob
+        In the order of their start. Of several with equal settings, whose data were others or could
+        not be read, the latest counts.
+    """
+    latest: dict[object, RecordedJob] = {}
+    for job in jobs:
+        settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_OF_A_JOB)}
+        latest[frozenset(settings.items()) or job.key] = job
+    jobs = list(latest.values())
+    if len(jobs) < 2 or not all(job.choices for job in jobs):
+        return [job.outcome for job in jobs]
+    varied = differences([_nested(job.params) for job in jobs], [job.choices for job in jobs])
+    return [
+        replace(job.outcome, varied=settings) for job, settings in zip(jobs, varied, strict=True)
+    ]
+
+
+def _nested(params: Mapping[str, str]) -> dict[str, Any]:
+    """Put MLflow's params back into the sections of a config."""
+    config: dict[str, Any] = {}
+    for key, text in params.items():
+        section, _, name = key.partition(".")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        if name:
+            config.setdefault(section, {})[name] = value
+        else:
+            config[key] = value
+    return config
+
+
+def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
+    """Return the plan of a whole sweep: what this command asks for, and what earlier ones did.
+
+    A sweep with a name is recognized by it, whatever a command asks for: its report, its results
+    and its groups are of all its jobs. A job with the settings of a present one and other data has
+    given way to it.
 
     Raises
     ------
-    StoreError
-        If the store fails.
+    RecordError
+        If the plan on record is no plain file, or larger than any plan.
     """
-    for position in outdated(plan, standing):
-        job = plan.jobs[position]
-        store.sweeps.rename(standing.recorded[position].outcome.run_id, job.name, job.varied)
-    for position, found in standing.recorded.items():
-        # A job whose seeds have come since was listed under the sweep itself.
-        if parents.get(position, found.parent) != found.parent:
-            store.sweeps.list_under(found.outcome.run_id, parents[position])
+    # A sweep without a name is recognized by its jobs, and so has no others.
+    if plan.first.sweep.name is None:
+        return plan
+    sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
+    if sweep is None:
+        return plan
+    present = {job.key: job for job in plan.jobs}
+    settings = {_settings(job.experiment) for job in plan.jobs}
+    jobs: dict[str, PlannedJob] = {}
+    for line in _recorded_plan(store, sweep).splitlines():
+        job = _recorded_job(line, plan.first)
+        if job is None:
+            continue
+        if job.key in present:
+            jobs[job.key] = present[job.key]
+        elif _settings(job.experiment) not in settings:
+            jobs[job.key] = job
+    merged = list((jobs | present).values())
+    earlier = frozenset(p for p, job in enumerate(merged) if job.key not in present)
+    if earlier:
+        varied = differences(
+            [to_plain(job.experiment) for job in merged], [job.choices for job in merged]
+        )
+        merged = [
+            replace(job, varied=settings, name=run_name(job.experiment, settings))
+            for job, settings in zip(merged, varied, strict=True)
+        ]
+    return replace(plan, jobs=tuple(merged), earlier=earlier)
 
 
-def outdated(plan: Plan, standing: Standing) -> list[int]:
-    """Return the positions of the jobs whose runs say other settings, or write them otherwise."""
-    return [
-        position
-        for position, found in standing.recorded.items()
-        if dict(found.outcome.varied) != dict(plan.jobs[position].varied)
-    ]
+def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
+    """Return the plan on a sweep's run; nothing where it was stopped before it had one."""
+    from runner.tracking.records.mlflow_record import stored_run
+
+    try:
+        content = stored_run(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}", _PLAN_LIMIT)
+    except MissingError:
+        return ""
+    return content.decode(errors="replace")
+
+
+def _recorded_job(line: str, first: Experiment) -> PlannedJob | None:
+    """Read a line of a plan, which anybody may have edited; None for what is no job."""
+    try:
+        values: Mapping[str, Any] = json.loads(line)
+        experiment = Experiment.from_dict(values["config"])
+        return PlannedJob(
+            # All jobs of a sweep share how it is run and recorded.
+            experiment.model_copy(update={"tracking": first.tracking, "sweep": first.sweep}),
+            name=str(values["name"]),
+            varied=_texts(values["varied"]),
+            key=str(values["key"]),
+            data_digest=str(values["data_digest"]),
+            split_digest=str(values["split_digest"]),
+            shape=None,
+            choices=_texts(values.get("choices", {})),
+        )
+    except (ConfigError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+
+
+def _texts(values: Mapping[object, object]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def _settings(experiment: Experiment) -> str:
+    """Return what a job is, whatever is in the files that it reads."""
+    return experiment.model_dump_json(exclude={"tracking", "sweep"})

@@ -1,7 +1,4 @@
-"""All outcomes as a table, and as comma-separated values for a spreadsheet or a script.
-
-It must not know where the rows go.
-"""
+"""All outcomes as a table, and as comma-separated values for a spreadsheet or a script."""
 
 from __future__ import annotations
 
@@ -11,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from runner.report.failures import on_one_line
-from runner.system.text import printable
+from runner.system.text import on_one_line, printable
 from runner.training.outcome import Outcome
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)

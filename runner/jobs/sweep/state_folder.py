@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from runner.jobs.plan import Plan
 from runner.system.errors import StoreError
-from runner.system.files import disk_error, write_text
-from runner.system.saved_state import read_state
+from runner.system.files import disk_error, read_state, write_text
 
 if TYPE_CHECKING:
     from runner.tracking import Store

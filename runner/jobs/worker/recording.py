@@ -1,6 +1,6 @@
-"""One job in the store: begun, given all that it leaves, and ended as what it was.
+"""One job in the store: its run begun, given all that the job left, and ended as what it was.
 
-A run is FINISHED only when its config, metrics and weights are stored. Nothing is trained here.
+A run is FINISHED only when its config, metrics and weights are stored.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from runner.config import to_plain
+from runner.config import SCHEMA, to_plain
+from runner.jobs.events import Ended
 from runner.jobs.plan import PlannedJob
+from runner.jobs.rerun.verify import links_to
+from runner.jobs.worker.task import Task, TaskJob
 from runner.system.environment import code_digest, environment_digest
 from runner.system.errors import RunnerError
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
-from runner.training.metrics import METRICS_DIGEST, metrics_of, metrics_sha256
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared
-from runner.training.run_files import DIGESTS, write_run_files
+from runner.training.run_files import RECORD, metrics_of, record_digests, write_run_files
 from runner.training.train import Result
 from softnet import Network
 
@@ -33,14 +35,11 @@ if TYPE_CHECKING:
 
 def begin_run(
     store: Store,
-    job: PlannedJob,
+    task: Task,
+    job: TaskJob,
     *,
-    sweep_id: str | None = None,
-    parent_run_id: str | None = None,
     started_s: float | None = None,
     flush_every_s: float | None = None,
-    result: Result | None = None,
-    more_tags: Mapping[str, str] | None = None,
 ) -> RecordedRun:
     """Create the run of a job, with all that is known before it is trained.
 
@@ -48,40 +47,40 @@ def begin_run(
     ----------
     store : Store
         Where it is recorded.
-    job : PlannedJob
+    task : Task
+        What the job is one of.
+    job : TaskJob
         What is run.
-    sweep_id, parent_run_id : str or None
-        The run of its sweep, and the run that it is listed under.
     started_s : float or None
         When its training began, in seconds since 1970; None for now.
     flush_every_s : float or None
         Seconds between two batches of metrics; None for the usual.
-    result : Result or None
-        What it left, where it has been trained already.
-    more_tags : mapping of str to str or None
-        Further tags of the run.
-
-    Raises
-    ------
-    StoreError
-        If the store fails.
     """
-    tags = dict(more_tags or {}) | {
+    tags = {
         "runner.kind": "run",
-        "runner.key": job.key,
+        **_identity_tags(job),
         "runner.varied": json.dumps(dict(job.varied)),
+        "runner.choices": json.dumps(dict(job.choices)),
+    }
+    if task.sweep_id is not None:
+        tags["runner.sweep"] = task.sweep_id
+    if job.reference is not None:
+        tags |= links_to(job.reference.target, store.experiment_id)
+    more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
+    params = to_plain(task.planned(job).experiment)
+    return store.start_run(job.name, params, tags, job.parent_run_id, started_s, **more)
+
+
+def _identity_tags(job: TaskJob | PlannedJob) -> dict[str, str]:
+    """Return the tags that say what is run, on which rows and with which code."""
+    return {
+        "runner.schema": str(SCHEMA),
+        "runner.key": job.key,
         "runner.data_digest": job.data_digest,
         "runner.split_digest": job.split_digest,
-        "runner.system.environment": environment_digest(),
+        "runner.environment": environment_digest(),
         "runner.code": code_digest(),
     }
-    if sweep_id is not None:
-        tags["runner.sweep"] = sweep_id
-    if result is not None:
-        tags["runner.weights_sha256"] = result.weights_sha256
-    more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
-    params = to_plain(job.experiment)
-    return store.start_run(job.name, params, tags, parent_run_id, started_s, **more)
 
 
 def end_run(
@@ -92,8 +91,8 @@ def end_run(
     result: Result,
     *,
     with_pictures: bool,
-    last_tags: Mapping[str, str] | None = None,
-) -> Outcome:
+    last_tags: Mapping[str, str],
+) -> None:
     """Store all that a trained job leaves, and the end of its run last of all.
 
     Parameters
@@ -110,22 +109,18 @@ def end_run(
         What it left.
     with_pictures : bool
         Whether to add figures and a loadable model.
-    last_tags : mapping of str to str or None
+    last_tags : mapping of str to str
         What is to be said of it once it is stored.
-
-    Raises
-    ------
-    StoreError
-        If the store or the disk fails.
     """
     experiment = job.experiment
     for step, metrics in result.last_entries:
         run.log_metrics(step, metrics, result.ended_s)
-    run.set_tags({"runner.weights_sha256": result.weights_sha256})
+    tags = {"runner.weights_sha256": result.weights_sha256}
+    run.set_tags(tags)
     run.log_datasets(prepared.dataset, prepared.split)
     with_pictures = with_pictures and not result.failure
     with scratch_folder() as folder:
-        digests = write_run_files(folder, experiment, prepared, result.weights)
+        files = write_run_files(folder, experiment, prepared, result.weights)
         if with_pictures:
             from runner.figures import draw
 
@@ -135,17 +130,17 @@ def end_run(
         run.log_folder(folder)
         if with_pictures:
             store.log_model(run, prepared, result.weights, experiment.model.activation)
-    # Whoever finds these knows that all of it is there, however the run has ended.
-    found = {DIGESTS: json.dumps(digests), METRICS_DIGEST: metrics_sha256(metrics_of(result))}
-    run.set_tags(found | dict(last_tags or {}))
+    # A run with this tag has left all its files, however it ends.
+    facts = files | _identity_tags(job) | tags
+    digests = record_digests(facts, metrics_of(result), result.failure)
+    run.set_tags({RECORD: digests, **last_tags})
     if result.failure:
         run.fail(result.failure, result.ended_s)
     else:
         run.finish(result.ended_s)
-    return outcome_of(job, run.run_id, result)
 
 
-def outcome_of(job: PlannedJob, run_id: str, result: Result) -> Outcome:
+def outcome_of(job: TaskJob, run_id: str, result: Result) -> Outcome:
     """Return what became of a job that was trained."""
     return Outcome(
         name=job.name,
@@ -167,34 +162,37 @@ def close_run(run: RecordedRun, error: BaseException) -> None:
         run.kill()
 
 
-def record_failure(
-    store: Store,
-    job: PlannedJob,
-    reason: str,
-    *,
-    sweep_id: str | None,
-    parent_run_id: str | None,
-    more_tags: Mapping[str, str] | None = None,
-) -> str:
-    """Record a job that could not be trained at all, and return the id of its run.
+def fail(
+    store: Store | None, task: Task, job: TaskJob, reason: str, run_id: str | None = None
+) -> Ended:
+    """Record a job that could not be trained, unless it has a run that says so already.
 
-    Raises
-    ------
-    StoreError
-        If the store fails.
+    Parameters
+    ----------
+    store : Store or None
+        None records nothing.
+    task : Task
+        What the job is one of.
+    job : TaskJob
+        What failed.
+    reason : str
+        Why.
+    run_id : str or None
+        The run that says so already.
     """
-    with held():  # a run that nobody knows of could not be closed
-        run = begin_run(
-            store, job, sweep_id=sweep_id, parent_run_id=parent_run_id, more_tags=more_tags
-        )
-        run.fail(reason)
-    return run.run_id
+    if run_id is None and store is not None:
+        with held():  # a run that nobody knows of could not be closed
+            run = begin_run(store, task, job)
+            run.fail(reason)
+        run_id = run.run_id
+    outcome = Outcome(job.name, run_id or "", "FAILED", job.varied, {}, reason, 0.0)
+    return Ended(job.position, outcome)
 
 
 def reason_of(error: Exception) -> str:
     """Say in words what failed; a defect of ours with the name of its kind."""
-    told = str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
-    return without_passwords(told)
+    reason = str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
+    return without_passwords(reason)
 
 
 @contextmanager

@@ -1,29 +1,44 @@
-"""A stack between its first step and its last record: trained, shown, saved, recorded.
+"""Trains one stack of jobs and records their runs: the one function that every executor runs.
 
-A generator of events for whoever decides what comes next, and what if it fails.
+A generator of events. Whatever fails in a stack of many is tried again job by job, so that a bad
+job costs itself alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
-from runner.jobs.worker.recording import close_run, end_run, outcome_of
-from runner.jobs.worker.task import Assignment, Begun, Ended, Events, Progress, Resumed
+from runner.jobs.events import Begun, Ended, Progress, Resumed, WorkerEvent
+from runner.jobs.rerun.comparison import cannot_compare
+from runner.jobs.rerun.verify import LoadedReference, load_reference
+from runner.jobs.worker.recording import (
+    begin_run,
+    close_run,
+    end_run,
+    fail,
+    outcome_of,
+    reason_of,
+)
+from runner.jobs.worker.task import Task, TaskJob
 from runner.system.environment import code_digest, environment_digest
-from runner.system.errors import RunnerError, StoreError
-from runner.system.saved_state import read_state, write_state
+from runner.system.errors import ConfigError, DataError, RecordError, RunnerError, StoreError
+from runner.system.files import read_state, write_state
 from runner.system.signals import held
-from runner.tracking import FLUSH_EVERY_S
-from runner.training.prepare import Prepared
+from runner.tracking import FLUSH_EVERY_S, store_at
+from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
 
 if TYPE_CHECKING:
-    from runner.jobs.stacks import Stack
-    from runner.tracking import RecordedRun
+    from runner.tracking import RecordedRun, Store
     from softnet import Record
+
+Events = Generator[WorkerEvent, None, None]
 
 # Runs of a sweep appear in the store when they are trained, unless that takes long, and there are
 # few enough of them that showing them does not take longer than training them.
@@ -33,156 +48,195 @@ _SHOWN_AT_MOST = 32
 _SAVED_EVERY_S = 30.0
 
 
-class StackAtWork:
-    """A stack between its first step and its last record."""
+def run_stack(task: Task) -> Events:
+    """Train the jobs of a task as one stack, and record one after the other.
+
+    Parameters
+    ----------
+    task : Task
+        What to do. The store is opened and the data are read here; both stay in memory for further
+        tasks that need the same.
+
+    Yields
+    ------
+    Begun, Progress, Resumed or Ended
+        One `Ended` for each job that is wanted.
+
+    Raises
+    ------
+    RunnerError
+        If the store fails, or the only job of a task that is alone.
+    """
+    store = None if task.store is None else store_at(task.store)
+    planned = task.planned(task.jobs[0])
+    try:
+        prepared = prepared_unchanged(planned.experiment, planned.data_digest)
+    except (ConfigError, DataError) as error:
+        for job in task.wanted:
+            yield fail(store, task, job, str(error))
+        return
+    references, unfit = _load_references(task, prepared)
+    yield from unfit
+    task = task.only({job.position for job in task.jobs} - {event.position for event in unfit})
+    if not task.jobs:
+        return
+    stack = _StackRun(task, store, prepared, references)
+    try:
+        with stack:
+            yield from stack.train()
+            yield from stack.record()
+    except RunnerError:
+        raise
+    except Exception as error:
+        if task.is_alone:
+            raise
+        if len(task.jobs) == 1:
+            (job,) = task.jobs
+            yield fail(store, task, job, reason_of(error), stack.closed.get(job.position))
+            return
+        for job in task.wanted:
+            yield from run_stack(task.only({job.position}))
+
+
+class _StackRun:
+    """A stack from its first step to its last record; on leaving it, each open run is ended.
+
+    Attributes
+    ----------
+    closed : dict of int to str
+        The runs that were ended by an error, by position.
+    """
 
     def __init__(
         self,
-        assignment: Assignment,
-        stack: Stack,
-        wanted: list[int],
+        task: Task,
+        store: Store | None,
         prepared: Prepared,
-        first_try: StackAtWork | None = None,
+        references: dict[int, LoadedReference],
     ) -> None:
-        self._assignment = assignment
-        self._stack = stack
-        self._wanted = wanted
-        self._prepared = prepared
-        self._jobs = [assignment.plan.jobs[position] for position in stack]
-        self._training = self._from_the_start()
-        self._results: list[Result] = []
-        self._runs: dict[int, RecordedRun] = {}
         self.closed: dict[int, str] = {}
-        # Up to which step the run of a job has been told; what comes again is the same.
-        self._told: dict[int, int] = {}
-        if first_try is not None:
-            self._take_over(first_try)
+        self._task, self._store, self._prepared = task, store, prepared
+        self._references = references
+        self._jobs = [task.planned(job) for job in task.jobs]
+        self._training: StackTraining
+        self._open: dict[int, RecordedRun] = {}
+        self._is_trained = False
         self._n_logged = 0
         self._saved_s = time.monotonic()
-        keys = "\n".join(job.key for job in self._jobs)
-        digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
-        self._state = assignment.states and assignment.states / f"{digest}.npz"
+        keys = "\n".join(job.key for job in task.jobs)
+        name = f"{hashlib.sha256(keys.encode()).hexdigest()[:16]}.npz"
+        self._state = None if task.states is None else Path(task.states, name)
 
     def _from_the_start(self) -> StackTraining:
         return StackTraining(self._prepared, [job.experiment for job in self._jobs])
 
+    def __enter__(self) -> Self:
+        self._training = self._from_the_start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End what is open: KILLED by a signal or for another try of its own, else FAILED."""
+        if error is None or isinstance(error, Exception):
+            self._forget_state()  # all is recorded; or what raised once would raise again
+        for position in list(self._open):
+            self._close(position, error)
+
     def train(self) -> Events:
-        """Train to the end, and show on the way what takes long."""
-        training, n_jobs = self._training, len(self._wanted)
-        try:
-            if self._assignment.alone:
+        """Train to the end; what takes long appears in the store and is saved on the way."""
+        training, n_jobs = self._training, len(self._task.wanted)
+        if self._task.is_alone:
+            self._show()
+            yield from (Begun(run.run_id) for run in self._open.values())
+        if self._resume():
+            training = self._training
+            yield Resumed(n_jobs, training.step)
+        done, begun_s = 0.0, time.monotonic()
+        for record in training:
+            takes_long = time.monotonic() - begun_s > _SHOWN_AFTER_S
+            if takes_long and not self._open and n_jobs <= _SHOWN_AT_MOST:
                 self._show()
-                yield from (Begun(run.run_id) for run in self._runs.values())
-            if self._resume():
-                yield Resumed(n_jobs, training.step)
-            done, begun_s = 0.0, time.monotonic()
-            for record in training:
-                takes_long = time.monotonic() - begun_s > _SHOWN_AFTER_S
-                if takes_long and not self._runs and n_jobs <= _SHOWN_AT_MOST:
-                    self._show()
-                self._log()
-                self._save()
-                yield Progress((training.progress - done) * n_jobs / 2, _loss(record))
-                done = training.progress
-            self._results = training.results()
-            # What stops early has done its part.
-            yield Progress((1.0 - done) * n_jobs / 2)
-        except BaseException as error:
-            if self._gets_another_try(error):
-                self.forget()  # what raised once would raise again
-            else:
-                self.close(error)
-            raise
+            self._log()
+            self._save()
+            yield Progress((training.progress - done) * n_jobs / 2, _loss(record))
+            done = training.progress
+        # What stops early has done its part.
+        yield Progress((1.0 - done) * n_jobs / 2)
 
-    def _gets_another_try(self, error: BaseException) -> bool:
-        ours = isinstance(error, Exception) and not isinstance(error, RunnerError)
-        return ours and not self._assignment.alone and len(self._stack) > 1
+    def record(self) -> Events:
+        """Record the jobs that are wanted, one after the other."""
+        results = self._training.results()
+        self._is_trained = True
+        for job, result in zip(self._task.jobs, results, strict=True):
+            if not job.is_wanted:
+                continue
+            try:
+                yield from self._record(job, result)
+            except RunnerError:
+                raise
+            except Exception as error:
+                if self._task.is_alone:
+                    raise
+                self._close(job.position, error)
+                run_id = self.closed.get(job.position)
+                yield fail(self._store, self._task, job, reason_of(error), run_id)
 
-    def _take_over(self, first_try: StackAtWork) -> None:
-        """Go on in the runs that another stack has shown, and left open."""
-        for position in self._wanted:
-            run = first_try._runs.pop(position, None)
-            if run is not None:
-                self._runs[position] = run
-                self._told[position] = first_try._told.get(position, -1)
-
-    def end(self, position: int, error: Exception) -> str | None:
-        """End the run of a job, if it is shown, as what failed says; return its id."""
-        self._close_run(position, error)
-        return self.closed.get(position)
-
-    def results(self) -> list[tuple[int, Result]]:
-        """Return what the jobs that are wanted have left, by position."""
-        pairs = zip(self._stack, self._results, strict=True)
-        return [(position, result) for position, result in pairs if position in self._wanted]
-
-    def record(self, position: int, result: Result) -> Events:
-        """Record one job, judged where somebody asked for it."""
-        assignment = self._assignment
-        try:
-            judgement = assignment.judge(position, result)
-            store = assignment.store
-            if store is None:
-                yield Progress(0.5, result.final.get("train/loss"))
-                outcome = outcome_of(assignment.plan.jobs[position], "", result)
-                yield Ended(position, outcome, judgement)
-                return
-            run = self._runs.get(position)
+    def _record(self, job: TaskJob, result: Result) -> Events:
+        """Record one job, compared with its reference where it has one."""
+        reference = self._references.get(job.position)
+        comparison = None if reference is None else reference.compare(result, self._prepared)
+        run_id = ""
+        if self._store is not None:
+            run = self._open.get(job.position)
             if run is None:
                 with held():  # a run that nobody knows of could not be closed
-                    run = assignment.begin(position, result.started_s, result=result)
-                    self._runs[position] = run
+                    run = begin_run(self._store, self._task, job, started_s=result.started_s)
+                    self._open[job.position] = run
                 for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
                     run.log_metrics(step, metrics, at_s)
-            outcome = end_run(
+            end_run(
                 run,
-                store,
-                assignment.plan.jobs[position],
+                self._store,
+                self._task.planned(job),
                 self._prepared,
                 result,
-                with_pictures=assignment.alone,
-                last_tags=judgement.tags if judgement is not None else None,
+                with_pictures=self._task.is_alone,
+                last_tags={} if comparison is None else comparison.tags,
             )
-            del self._runs[position]
-            yield Progress(0.5, outcome.metrics.get("train/loss"))
-            yield Ended(position, outcome, judgement)
-        except Exception as error:
-            self._close_run(position, error)
-            raise
-        except BaseException as error:
-            self.close(error)
-            raise
-
-    def forget(self) -> None:
-        """Remove the saved state, which nothing will go on from."""
-        if self._state is not None:
-            self._state.unlink(missing_ok=True)
+            del self._open[job.position]
+            run_id = run.run_id
+        yield Progress(0.5, result.final.get("train/loss"))
+        yield Ended(job.position, outcome_of(job, run_id, result), comparison)
 
     def _show(self) -> None:
         """Create the runs before they are trained."""
-        if self._assignment.store is None:
+        if self._store is None:
             return
-        for position in self._wanted:
+        for job in self._task.wanted:
             with held():  # a run that nobody knows of could not be closed
-                self._runs[position] = self._assignment.begin(
-                    position,
-                    self._training.started_s,
-                    flush_every_s=FLUSH_EVERY_S * len(self._wanted),
+                self._open[job.position] = begin_run(
+                    self._store,
+                    self._task,
+                    job,
+                    started_s=self._training.started_s,
+                    flush_every_s=FLUSH_EVERY_S * len(self._task.wanted),
                 )
 
     def _log(self) -> None:
-        """Tell the runs that are shown what they have not been told yet."""
-        if not self._runs:
+        """Log what the runs that are shown do not have yet."""
+        if not self._open:
             return
         records = self._training.records
         for record, at_s in records[self._n_logged :]:
             for row, number in enumerate(record.runs):
-                position = self._stack[number]
-                run = self._runs.get(position)
-                if run is not None and record.step > self._told.get(position, -1):
+                run = self._open.get(self._task.jobs[number].position)
+                if run is not None:
                     metrics = {key: float(values[row]) for key, values in record.metrics.items()}
                     run.log_metrics(record.step, metrics, at_s)
-                    self._told[position] = record.step
         self._n_logged = len(records)
 
     def _save(self) -> None:
@@ -190,7 +244,7 @@ class StackAtWork:
             return
         state = {
             "environment": _environment(),
-            "keys": [job.key for job in self._jobs],
+            "keys": [job.key for job in self._task.jobs],
             "training": self._training.state(),
         }
         # A disk that is full costs the time that the state would save; a record will say so.
@@ -212,21 +266,48 @@ class StackAtWork:
             self._training = self._from_the_start()
         return False
 
-    def close(self, error: BaseException) -> None:
-        """End the runs that are open as what ended them says."""
-        if isinstance(error, Exception):
-            self.forget()  # what raised once would raise again
-        for position in list(self._runs):
-            self._close_run(position, error)
+    def _forget_state(self) -> None:
+        if self._state is not None:
+            self._state.unlink(missing_ok=True)
 
-    def _close_run(self, position: int, error: BaseException) -> None:
-        run = self._runs.pop(position, None)
+    def _close(self, position: int, error: BaseException | None) -> None:
+        """End the run of a job, if it is open, as what ended it says."""
+        run = self._open.pop(position, None)
         if run is None:
             return
         # Where the store itself is what failed, the next start closes the run.
         with suppress(StoreError):
-            close_run(run, error)
+            if self._is_tried_again(error):
+                run.kill("the stack that it was trained in failed; it is tried again alone")
+            elif error is not None:
+                close_run(run, error)
             self.closed[position] = run.run_id
+
+    def _is_tried_again(self, error: BaseException | None) -> bool:
+        """Tell whether a job of a stack that failed has another try, with a run of its own."""
+        ours = isinstance(error, Exception) and not isinstance(error, RunnerError)
+        return ours and not self._is_trained and not self._task.is_alone and len(self._jobs) > 1
+
+
+def _load_references(
+    task: Task, prepared: Prepared
+) -> tuple[dict[int, LoadedReference], list[Ended]]:
+    """Read the records that jobs repeat, by position; those of no use end their jobs."""
+    loaded: dict[int, LoadedReference] = {}
+    unfit: list[Ended] = []
+    for job in task.jobs:
+        if job.reference is None or not job.reference.compares:
+            continue
+        experiment = task.planned(job).experiment
+        sizes = require_fit(experiment, prepared).layer_sizes
+        digests = job.data_digest, job.split_digest
+        try:
+            loaded[job.position] = load_reference(job.reference, experiment, *digests, sizes)
+        except RecordError as error:
+            if task.is_alone:
+                raise
+            unfit.append(Ended(job.position, None, cannot_compare(str(error))))
+    return loaded, unfit
 
 
 def _environment() -> str:

@@ -1,151 +1,150 @@
-"""What a worker is told, and what it tells: the plan and where it goes; the events on the way.
-
-Shared by who works and who has the work done. Knows neither processes nor training.
-"""
+"""What a worker is told: one stack of jobs, as plain data that can be pickled."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
-from runner.jobs.plan import Plan
-from runner.jobs.worker.recording import begin_run, record_failure
-from runner.training.outcome import Outcome
-from runner.training.train import Result
+from runner.config import Experiment, to_plain
+from runner.jobs.plan import Plan, PlannedJob
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.jobs.rerun.verify import Reference
+    from runner.tracking import StoreAddress
 
 
 @dataclass(frozen=True)
-class Progress:
-    """The event of work done, counted in jobs: half of a job is its training, half its record."""
+class TaskJob:
+    """One job of a task.
 
-    n_jobs: float
-    loss: float | None = None
-
-
-@dataclass(frozen=True)
-class Begun:
-    """The event of a run that is in the store before its job is trained."""
-
-    run_id: str
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """The event of a training that goes on from where it was saved."""
-
-    n_jobs: int
-    step: int
-
-
-class Judgement(Protocol):
-    """What is thought of what a job left."""
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """What its run says of it."""
-        ...
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The event of a job that is recorded, whatever came of it."""
+    Parameters
+    ----------
+    position : int
+        In the plan.
+    changes : mapping of str to object
+        The sections of its config that differ from those of the task's base.
+    name, varied, key, data_digest, split_digest, choices
+        As in `PlannedJob`.
+    is_wanted : bool
+        Whether it is to be recorded; others are trained along, to go on with a saved training.
+    parent_run_id : str or None
+        The run that it is listed under.
+    reference : Reference or None
+        The record that it repeats.
+    """
 
     position: int
-    outcome: Outcome
-    judgement: Judgement | None = None
-
-
-Event = Begun | Progress | Resumed | Ended
-Events = Generator[Event, None, None]
+    changes: Mapping[str, Any]
+    name: str
+    varied: Mapping[str, str]
+    key: str
+    data_digest: str
+    split_digest: str
+    choices: Mapping[str, str]
+    is_wanted: bool = True
+    parent_run_id: str | None = None
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """What whoever works on a plan is told, once.
+class Task:
+    """A stack of jobs to be trained together and recorded one by one.
+
+    Parameters
+    ----------
+    base : mapping of str to object
+        The config of the first job.
+    jobs : tuple of TaskJob
+        At least one.
+    store : StoreAddress or None
+        Where they are recorded; None records nothing.
+    sweep_id : str or None
+        The run of the sweep, or of the rerun of one.
+    states : str or None
+        The folder for states of long trainings; None saves none.
+    is_alone : bool
+        Whether it is a run of its own: shown from its first step, with figures and a loadable
+        model, and what fails in it is raised. Of others, a job that fails costs itself alone.
+    """
+
+    base: Mapping[str, Any] = field(repr=False)
+    jobs: tuple[TaskJob, ...]
+    store: StoreAddress | None
+    sweep_id: str | None = None
+    states: str | None = None
+    is_alone: bool = False
+
+    @property
+    def wanted(self) -> tuple[TaskJob, ...]:
+        """The jobs that are to be recorded."""
+        return tuple(job for job in self.jobs if job.is_wanted)
+
+    def planned(self, job: TaskJob) -> PlannedJob:
+        """Return one of its jobs as the plan had it."""
+        return PlannedJob(
+            experiment=Experiment.from_dict({**self.base, **job.changes}),
+            name=job.name,
+            varied=job.varied,
+            key=job.key,
+            data_digest=job.data_digest,
+            split_digest=job.split_digest,
+            shape=None,
+            choices=job.choices,
+        )
+
+    def only(self, positions: Collection[int]) -> Self:
+        """Return the task of some of its jobs."""
+        return replace(self, jobs=tuple(job for job in self.jobs if job.position in positions))
+
+
+def make_task(
+    plan: Plan,
+    stack: Sequence[int],
+    *,
+    store: StoreAddress | None,
+    wanted: Collection[int] | None = None,
+    parents: Mapping[int, str] | None = None,
+    references: Sequence[Reference] = (),
+    sweep_id: str | None = None,
+    states: str | None = None,
+    is_alone: bool = False,
+) -> Task:
+    """Make the task of a stack.
 
     Parameters
     ----------
     plan : Plan
         All jobs.
-    store : Store or None
-        Where they are recorded; None records nothing.
-    wanted : collection of int
-        Positions of the jobs to be recorded; others may be trained along.
-    alone : bool
-        Whether it is a run of its own: shown from its first step, with figures and a loadable
-        model, and what fails in it is raised. Of others, a job that fails costs itself alone.
-    sweep_id : str or None
-        The run of the sweep; None where it is not recorded, or where there is no sweep.
-    parents : mapping of int to str
-        The run that a job is listed under, where there is one.
-    states : Path or None
-        The folder for states of long trainings; None saves none.
+    stack : sequence of int
+        Positions in the plan; at least one.
+    store, sweep_id, states, is_alone
+        As in `Task`.
+    wanted : collection of int or None
+        Positions of the jobs to be recorded; None for all of them.
+    parents : mapping of int to str or None
+        The runs that jobs are listed under, by position; others are listed under the sweep.
+    references : sequence of Reference
+        The record that each job of the plan repeats; empty where they repeat none.
     """
-
-    plan: Plan
-    store: Store | None
-    wanted: Collection[int]
-    alone: bool = False
-    sweep_id: str | None = None
-    parents: Mapping[int, str] | None = None
-    states: Path | None = None
-
-    @property
-    def recording(self) -> Store:
-        """The store, of an assignment that has one."""
-        if self.store is None:
-            raise ValueError("nothing of this assignment is recorded")
-        return self.store
-
-    def tags(self, position: int) -> Mapping[str, str]:  # noqa: ARG002  (for whom overrides it)
-        """Return what the run of a job is to say beside what all runs do."""
-        return {}
-
-    def judge(self, position: int, result: Result) -> Judgement | None:  # noqa: ARG002  (as above)
-        """Judge what a job left, before it is recorded; None where nobody asked."""
-        return None
-
-    def begin(
-        self,
-        position: int,
-        started_s: float,
-        *,
-        flush_every_s: float | None = None,
-        result: Result | None = None,
-    ) -> RecordedRun:
-        """Create the run of a job; see `begin_run`."""
-        return begin_run(
-            self.recording,
-            self.plan.jobs[position],
-            sweep_id=self.sweep_id,
-            parent_run_id=self.parent(position),
-            started_s=started_s,
-            flush_every_s=flush_every_s,
-            result=result,
-            more_tags=self.tags(position),
-        )
-
-    def fail(self, position: int, reason: str, run_id: str | None = None) -> Ended:
-        """Record a job that could not be trained, unless it has a run that says so already."""
-        job = self.plan.jobs[position]
-        if run_id is None and self.store is not None:
-            parent = self.parent(position)
-            run_id = record_failure(
-                self.store,
-                job,
-                reason,
-                sweep_id=self.sweep_id,
-                parent_run_id=parent,
-                more_tags=self.tags(position),
+    base = to_plain(plan.jobs[stack[0]].experiment)
+    jobs = []
+    for position in stack:
+        job = plan.jobs[position]
+        config = to_plain(job.experiment)
+        jobs.append(
+            TaskJob(
+                position=position,
+                changes={key: value for key, value in config.items() if base[key] != value},
+                name=job.name,
+                varied=job.varied,
+                key=job.key,
+                data_digest=job.data_digest,
+                split_digest=job.split_digest,
+                choices=job.choices,
+                is_wanted=wanted is None or position in wanted,
+                parent_run_id=(parents or {}).get(position, sweep_id),
+                reference=references[position] if references else None,
             )
-        run_id = run_id or ""
-        return Ended(position, Outcome(job.name, run_id, "FAILED", job.varied, {}, reason, 0.0))
-
-    def parent(self, position: int) -> str | None:
-        """Return the run that a job is listed under."""
-        return (self.parents or {}).get(position, self.sweep_id)
+        )
+    return Task(base, tuple(jobs), store, sweep_id, states, is_alone)

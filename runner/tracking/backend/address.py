@@ -1,6 +1,6 @@
-"""Which store: a URI from the config or the environment, checked before anything is trained.
+"""The address of a store, from the config or the environment, checked before anything is trained.
 
-Knows URIs and sockets, not MLflow, whose import takes two seconds: a wrong address is said sooner.
+MLflow, whose import takes two seconds, is not needed for that.
 """
 
 from __future__ import annotations
@@ -25,21 +25,20 @@ ALLOWED = (
     "sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or postgresql, mysql or mssql "
     "with what SQLAlchemy needs"
 )
-# What a server has to answer, all in all: name lookup, connection, first byte.
+# Seconds for name lookup, connection and first byte of a server together.
 ANSWER_WITHIN_S = 8.0
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where runs are recorded.
+    """The address of a store.
 
     Parameters
     ----------
     uri : str
-        As MLflow takes it; a SQLite path in it is absolute. It may hold a password: `shown` is for
-        messages.
+        For MLflow; it may hold a password, so messages use `shown`.
     origin : str
-        What a person would change: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
+        The setting that names it: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
     database : Path or None
         The absolute path of a SQLite file.
     """
@@ -50,17 +49,17 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """The URI as anybody may read it: without a password."""
+        """The URI without its password."""
         return without_passwords(self.uri)
 
     @property
     def is_server(self) -> bool:
-        """Tell whether a tracking server over HTTP is meant."""
+        """Tell whether it is a tracking server over HTTP."""
         return self.uri.startswith(("http://", "https://"))
 
     @property
     def artifacts(self) -> Path | None:
-        """Return the folder for artifacts, where it is ours to choose: beside the database."""
+        """The folder for artifacts beside a SQLite file; None where MLflow or a server chooses."""
         return self.database.parent / "artifacts" if self.database else None
 
 
@@ -71,18 +70,13 @@ def experiment_link(server: str, experiment_id: str) -> str:
 
 
 def resolve(uri: str | None) -> Address:
-    """Find the store that is meant.
+    """Return the address of a store, or raise `ConfigError` if MLflow cannot use it.
 
     Parameters
     ----------
     uri : str or None
         The config's ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, and where that is not
-        set either, the embedded SQLite database under the outputs folder.
-
-    Raises
-    ------
-    ConfigError
-        If the URI is not of a form that MLflow can use.
+        set either, the embedded SQLite database in the outputs folder.
     """
     if uri is not None:
         return _parse(uri, "tracking.uri")
@@ -99,14 +93,14 @@ def sqlite_uri(database: Path) -> str:
 
 def _parse(uri: str, origin: str) -> Address:
     scheme, separator, rest = uri.partition("://")
-    # Where the scheme was forgotten, what is before the @ may be a password.
+    # Without a scheme, what is before the @ may be a password.
     shown = without_passwords(uri) if separator else uri.rpartition("@")[2]
     match scheme.split("+")[0] if separator else "":
         case "sqlite":
             if not rest.startswith("/") or rest == "/":
-                meant = shown.replace("://", ":///", 1)
-                right = f"Did you mean '{meant}'?" if rest.strip("/") else ""
-                raise ConfigError(origin, "sqlite:///FILE, with three slashes", shown, right)
+                right = shown.replace("://", ":///", 1)
+                hint = f"Did you mean '{right}'?" if rest.strip("/") else ""
+                raise ConfigError(origin, "sqlite:///FILE, with three slashes", shown, hint)
             return _sqlite(rest[1:], origin)
         case "http" | "https":
             try:
@@ -131,10 +125,10 @@ def _path_hint(uri: str, separator: str) -> str:
 
 
 def _sqlite(path: str, origin: str) -> Address:
-    # SQLAlchemy decodes the path of a URI, so we have to know the same file by it.
+    # SQLAlchemy decodes the path of a URI too.
     database = Path(unquote(path)).absolute()
     if path == ":memory:" or "?" in path:
-        # In memory nothing is left to look at; a question mark starts SQLAlchemy's options.
+        # In memory nothing is kept; a question mark starts SQLAlchemy's options.
         raise ConfigError(origin, "sqlite:///FILE, a file that stays", f"sqlite:///{path}")
     if database.is_dir():
         hint = f"Did you mean '{sqlite_uri(database / 'mlflow.db')}'?"
@@ -143,59 +137,45 @@ def _sqlite(path: str, origin: str) -> Address:
 
 
 def check_answers(address: Address) -> None:
-    """Make sure that a tracking server is there, well before MLflow's own minutes of patience.
+    """Raise `ConfigError` unless a tracking server answers within `ANSWER_WITHIN_S` seconds.
 
-    Raises
-    ------
-    ConfigError
-        If nothing answers within `ANSWER_WITHIN_S` seconds; the text says why.
+    MLflow itself would try for minutes.
     """
     reasons = [_why(TimeoutError())]
     # In a thread, since a name lookup takes no timeout and a slow server may drip bytes.
-    asking = threading.Thread(target=_ask, args=(address.uri, reasons), daemon=True)
-    asking.start()
-    asking.join(ANSWER_WITHIN_S)
+    thread = threading.Thread(target=_check_health, args=(address.uri, reasons), daemon=True)
+    thread.start()
+    thread.join(ANSWER_WITHIN_S)
     if reasons:
         raise ConfigError.plain(
             f"{address.origin}: no MLflow server answers at {address.shown}: {reasons[-1]}."
         )
 
 
-def asked(server: str, path: str, body: bytes | None = None) -> AbstractContextManager[IO[bytes]]:
-    """Ask a server without telling it a password; what it answers can be read in the block.
+def request(server: str, path: str, body: bytes | None = None) -> AbstractContextManager[IO[bytes]]:
+    """Open a server's answer to a request that carries no password and follows no redirect.
 
-    Parameters
-    ----------
-    server : str
-        Of a checked scheme, http or https.
-    path : str
-        Below it.
-    body : bytes or None
-        JSON to be posted; None gets.
-
-    Raises
-    ------
-    OSError, http.client.HTTPException
-        If there is no answer, or a refusal.
+    The request posts `body`, which is JSON, or gets where that is None. Without an answer, or for a
+    refusal, OSError or http.client.HTTPException is raised.
     """
     parts = urlsplit(server)
     # Without "user:password@", which urllib takes for a part of the host's name.
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
+    message = urllib.request.Request(  # noqa: S310  (the scheme was checked)
         f"{bare.rstrip('/')}{path}", body, {"Content-Type": "application/json"}
     )
     answer: AbstractContextManager[IO[bytes]] = urllib.request.build_opener(_NoRedirects).open(
-        request, timeout=ANSWER_WITHIN_S
+        message, timeout=ANSWER_WITHIN_S
     )
     return answer
 
 
-def _ask(uri: str, reasons: list[str]) -> None:
+def _check_health(uri: str, reasons: list[str]) -> None:
     try:
-        with asked(uri, "/health"):
+        with request(uri, "/health"):
             reasons.clear()
     except urllib.error.HTTPError:
-        # Whatever it thinks of the question, it is there; MLflow's own call will tell the rest.
+        # A server that refuses is there; MLflow's own call will say the rest.
         reasons.clear()
     except urllib.error.URLError as error:
         reasons.append(_why(error.reason))
@@ -204,10 +184,10 @@ def _ask(uri: str, reasons: list[str]) -> None:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for an answer, so that nobody else is asked."""
+    """Takes a redirect for the answer."""
 
     def redirect_request(self, *_: object) -> None:
-        """Make no other request."""
+        """Make no second request."""
 
 
 def _why(reason: object) -> str:

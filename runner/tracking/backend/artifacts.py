@@ -1,7 +1,8 @@
-"""Single files among a run's artifacts, read as what they are: bytes from somebody else.
+"""Artifacts of runs: where a store may send them, and how single files are read back.
 
-A file is read whole, up to a limit, and from where MLflow puts the artifacts of just that run: a
-link, another folder or another server is refused. Knows places, not what is in the files.
+MLflow would send them wherever the store says, to any server, cloud or folder; a store that a run
+was looked up in may have been made by anybody, so what it says is checked first. A file is read
+whole, up to a limit, from the run's own folder or the tracking server itself, through no link.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from runner.system.errors import MissingError, RecordError, StoreError, shorten
 from runner.system.text import printable, without_passwords
-from runner.tracking.backend import client as library
-from runner.tracking.backend.locations import is_folder, local_folder, settled
+from runner.tracking.backend.client import store_errors, store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,100 +26,170 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 16
 
 
-def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
-    """Return the content of one artifact.
+def send_folder(client: MlflowClient, folder: Path, uri: str, under: str | None = None) -> None:
+    """Copy the files of a folder to an artifact location.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Connected to the store.
-    address : Address
-        Where that is.
-    run : mlflow.entities.Run
-        Whose artifact it is.
-    name : str
-        A file's path among the artifacts, one that this program knows.
-    limit : int
-        The most bytes that it may have.
+    The client's own call would read the whole run again to find the location: a sixth of the cost
+    of recording a run.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository = get_artifact_repository(uri, tracking_uri=client.tracking_uri)
+    repository.log_artifacts(  # type: ignore[no-untyped-call]  # MLflow has no annotation
+        str(folder), under
+    )
+
+
+class ArtifactGuard:
+    """Decides whether artifacts of an experiment may go where its store says.
+
+    A store that is trusted, since the person chose it to record in, may name any location; another
+    one only folders beside its database or below MLflow's default, or the tracking server itself.
+    """
+
+    def __init__(
+        self, client: MlflowClient, address: Address, experiment: str, *, is_trusted: bool
+    ) -> None:
+        self._address = address
+        self._experiment = experiment
+        self._is_trusted = is_trusted
+        self._folders: list[Path] = []
+        if is_trusted:
+            return
+        if address.is_server:
+            # MLflow would otherwise send large files to whatever address the server names.
+            os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
+            return
+        default = local_folder(str(getattr(store_of(client), "artifact_root_uri", "")))
+        database = address.database
+        self._folders = [database.parent] if database is not None else []
+        self._folders += [default] if default is not None else []
+
+    def allowed(self, uri: str) -> str:
+        """Return an artifact location, if artifacts may be sent there.
+
+        Raises
+        ------
+        RecordError
+            If they may not.
+        """
+        if self._is_trusted:
+            return uri
+        if self._address.is_server:
+            is_allowed, rule = self._is_served(uri), "through its server (mlflow-artifacts:/...)"
+        else:
+            is_allowed, rule = self._is_inside(uri), f"below {' or '.join(map(str, self._folders))}"
+        if not is_allowed:
+            raise RecordError(
+                f"experiment {shorten(self._experiment, 60)}: its artifacts must go {rule} for a "
+                f"rerun to be recorded, got {shorten(without_passwords(uri))}.\n"
+                "--check compares, and records nothing."
+            )
+        return uri
+
+    def _is_served(self, uri: str) -> bool:
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # brackets that enclose no address
+            return False
+        own = urlsplit(self._address.uri).netloc.rpartition("@")[2]
+        return parts.scheme == "mlflow-artifacts" and parts.netloc in {"", own}
+
+    def _is_inside(self, uri: str) -> bool:
+        folder = local_folder(uri)
+        if folder is None:
+            return False
+        try:
+            target = folder.resolve()
+            return any(target.is_relative_to(allowed.resolve()) for allowed in self._folders)
+        except (OSError, RuntimeError):  # names longer than any; links in a circle
+            return False
+
+
+def local_folder(uri: str) -> Path | None:
+    """Return the folder of this machine that a path or ``file:`` URI names; None for others."""
+    try:
+        parts = urlsplit(uri)
+        path = Path(unquote(parts.path) if parts.scheme == "file" else uri)
+    except ValueError:  # brackets that enclose no address
+        return None
+    if parts.scheme not in {"", "file"} or parts.netloc or not path.is_absolute():
+        return None
+    if parts.scheme == "file" and (parts.query or parts.fragment):
+        return None
+    return None if ".." in path.parts or "\0" in str(path) else path
+
+
+def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
+    """Return the content of one artifact of a run, of at most `limit` bytes.
 
     Raises
     ------
     RecordError
-        If it is not there, is larger, is no plain file, or is not where it would have to be.
-    StoreError
-        If the server fails.
+        If it is missing, is larger, is no plain file, or is not where it would have to be.
     """
     if address.is_server:
-        return _from_server(client, address, run.info.run_id, name, limit)
-    folder = _folder(address, run)
-    # Above them a person may have put a link to another disk; MLflow puts none here.
-    for place in (folder, folder.parent):
-        if place.is_symlink():
-            raise RecordError(
-                f"artifacts: must be in a folder of the run, got a link at {printable(place)}."
-            )
-    return read_file(folder, name, limit)
-
-
-def _folder(address: Address, run: Run) -> Path:
-    """Return the folder of a run's artifacts, which the store is free to name."""
+        return _read_from_server(client, address, run.info.run_id, name, limit)
     uri, run_id = str(run.info.artifact_uri), run.info.run_id
-    named = local_folder(uri)
-    # As MLflow lays them out: whatever else a store names, it is not this run's.
-    if named is None or named.parts[-2:] != (run_id, "artifacts"):
+    folder = local_folder(uri)
+    # As MLflow lays them out: any other folder is not this run's.
+    if folder is None or folder.parts[-2:] != (run_id, "artifacts"):
         raise RecordError(
             f"artifacts: must be in a folder .../{run_id}/artifacts of this machine, or "
             f"be served by the tracking server, got {shorten(without_passwords(uri))}."
         )
-    # A store that was moved, or copied to another machine, took its artifacts along.
-    folder = settled(address, named.parent.parent) / run_id / "artifacts"
-    return named if is_folder(named) and not is_folder(folder) else folder
+    # Above them a person may have put a link to another disk; MLflow puts none here.
+    for path in (folder, folder.parent):
+        if path.is_symlink():
+            raise RecordError(
+                f"artifacts: must be in a folder of the run, got a link at {printable(path)}."
+            )
+    return read_file(folder, name, limit)
 
 
 def read_file(folder: Path, name: str, limit: int) -> bytes:
-    """Return the content of a plain file; see `read_artifact`."""
+    """Return the content of a plain file of a folder; see `read_artifact`."""
     path = folder / name
-    where = printable(path)
-    for between in path.relative_to(folder).parents[:-1]:
-        if (folder / between).is_symlink():
-            raise RecordError(f"{between}: must be a plain folder, got a link at {where}.")
+    shown = printable(path)
+    for parent in path.relative_to(folder).parents[:-1]:
+        if (folder / parent).is_symlink():
+            raise RecordError(f"{parent}: must be a plain folder, got a link at {shown}.")
     try:
-        # Without following a link, and without waiting for whoever is at the end of a pipe.
+        # Without following a link, and without waiting for whoever writes into a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise RecordError(f"{name}: must be a plain file, got something else at {where}.")
-            if found.st_size > limit:
-                raise _too_large(name, limit, f"{found.st_size:,}")
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise RecordError(f"{name}: must be a plain file, got something else at {shown}.")
+            if status.st_size > limit:
+                raise _too_large(name, limit, f"{status.st_size:,}")
             return file.read(limit + 1)[:limit]
     except FileNotFoundError:
-        raise MissingError(f"{name}: is missing; it should be at {where}.") from None
+        raise MissingError(f"{name}: is missing; it should be at {shown}.") from None
     except OSError as error:
         if path.is_symlink():
-            raise RecordError(f"{name}: must be a plain file, got a link at {where}.") from None
+            raise RecordError(f"{name}: must be a plain file, got a link at {shown}.") from None
         reason = error.strerror or type(error).__name__
-        raise RecordError(f"{name}: cannot be read at {where}: {reason.lower()}.") from None
+        raise RecordError(f"{name}: cannot be read at {shown}: {reason.lower()}.") from None
 
 
 def _too_large(name: str, limit: int, got: str) -> RecordError:
     return RecordError(f"{name}: must have at most {limit:,} bytes, got {got}.")
 
 
-def _from_server(
+def _read_from_server(
     client: MlflowClient, address: Address, run_id: str, name: str, limit: int
 ) -> bytes:
     """Ask the tracking server itself, and nobody whom it or the run may point to."""
     from mlflow.utils.rest_utils import http_request
 
-    credentials = client._tracking_client.store.get_host_creds  # noqa: SLF001  (MLflow has no public way to ask a server for one file without asking where it is)
-    with library.in_words(address.uri):
+    with store_errors(address.uri):
         answer = http_request(  # type: ignore[no-untyped-call]  # MLflow has no annotation
-            credentials(),
+            store_of(client).get_host_creds(),
             f"/get-artifact?path={quote(name)}&run_uuid={run_id}",
             "GET",
             raise_on_status=False,
-            # Not compressed: what the limit counts is what comes.
+            # Not compressed, so that the limit counts what comes.
             extra_headers={"Accept-Encoding": "identity"},
             allow_redirects=False,
             stream=True,

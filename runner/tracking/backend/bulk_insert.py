@@ -1,8 +1,8 @@
-"""What a run notes, written to the store in one batch: by MLflow's client, or in the same rows.
+"""Batches of metrics, params and tags, and columns of MLflow's tables that its client cannot read.
 
-MLflow makes an object of its own of each metric and asks the database about each kind of them,
-which is half of what recording a run costs. Where a run of a database has nothing yet, the rows
-that MLflow would write go into MLflow's tables at once, in one transaction.
+MLflow makes an object of each metric and asks the database about each kind of row, which is half
+of what recording a run costs. The first batch of a run in a database goes straight into MLflow's
+tables instead, as the rows that MLflow would write, in one transaction.
 """
 
 from __future__ import annotations
@@ -10,80 +10,68 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runner.tracking.backend.rows import store_of
+from runner.tracking.backend.client import store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Key, value, milliseconds since 1970, step.
-Noted = tuple[str, float, int, int]
+# Name, value, milliseconds since 1970, step.
+LoggedMetric = tuple[str, float, int, int]
 
-# Whose `log_batch` writes what `_write_rows` does; with any other it is asked to do it itself.
-_KNOWN_MLFLOW = "3.17."
+# The version whose `log_batch` writes what `_write_rows` does; with any other, MLflow writes.
+_TESTED_MLFLOW = "3.17."
 
 
 def write_batch(
     client: MlflowClient,
     run_id: str,
-    metrics: Sequence[Noted],
+    metrics: Sequence[LoggedMetric],
     params: Mapping[str, str],
     tags: Mapping[str, str],
     *,
     is_first: bool,
 ) -> None:
-    """Write metrics, params and tags of a run.
+    """Write metrics, in the order of their measurement, params and tags of a run.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Of the run's store.
-    run_id : str
-        The run.
-    metrics : sequence of (str, float, int, int)
-        In the order in which they were measured; names as MLflow takes them.
-    params, tags : mapping of str to str
-        As MLflow takes them.
-    is_first : bool
-        Whether the run is known to have neither metrics nor params, and none of these tags.
+    Names and values have to be legal. With `is_first` the run is known to have neither metrics nor
+    params, and none of these tags.
     """
-    if is_first and _is_known(client):
+    if is_first and _is_tested(client):
         _write_rows(client, run_id, metrics, params, tags)
         return
     from mlflow.entities import Metric, Param, RunTag
 
     client.log_batch(
         run_id,
-        metrics=[Metric(*noted) for noted in metrics],
+        metrics=[Metric(*metric) for metric in metrics],
         params=[Param(key, value) for key, value in params.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
         synchronous=True,
     )
 
 
-def _is_known(client: MlflowClient) -> bool:
-    """Tell whether a store is a database that an MLflow writes to whose ways are known."""
+def _is_tested(client: MlflowClient) -> bool:
     import mlflow
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     return (
-        mlflow.__version__.startswith(_KNOWN_MLFLOW) and type(store_of(client)) is SqlAlchemyStore
+        mlflow.__version__.startswith(_TESTED_MLFLOW) and type(store_of(client)) is SqlAlchemyStore
     )
 
 
 def _write_rows(
     client: MlflowClient,
     run_id: str,
-    metrics: Sequence[Noted],
+    metrics: Sequence[LoggedMetric],
     params: Mapping[str, str],
     tags: Mapping[str, str],
 ) -> None:
-    """Write the rows that `log_batch` writes for a run that has none of them yet."""
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlTag
     from sqlalchemy import insert
 
     store = store_of(client)
     rows: dict[tuple[object, ...], dict[str, object]] = {}
-    newest: dict[str, tuple[tuple[int, int, float], dict[str, object]]] = {}
+    latest: dict[str, tuple[tuple[int, int, float], dict[str, object]]] = {}
     for key, number, at_ms, step in metrics:
         is_nan, value = store.sanitize_metric_value(number)
         row = {
@@ -94,17 +82,29 @@ def _write_rows(
             "is_nan": is_nan,
             "run_uuid": run_id,
         }
-        rows.setdefault((key, value, at_ms, step, is_nan), row)  # what is said twice stands once
+        rows.setdefault((key, value, at_ms, step, is_nan), row)  # duplicates are stored once
         rank = (step, at_ms, value)
-        if key not in newest or rank > newest[key][0]:
-            newest[key] = (rank, row)
-    written = {
+        if key not in latest or rank > latest[key][0]:
+            latest[key] = (rank, row)
+    tables = {
         SqlParam: [{"key": k, "value": v, "run_uuid": run_id} for k, v in params.items()],
         SqlTag: [{"key": k, "value": v, "run_uuid": run_id} for k, v in tags.items()],
         SqlMetric: list(rows.values()),
-        SqlLatestMetric: [row for _, row in newest.values()],
+        SqlLatestMetric: [row for _, row in latest.values()],
     }
     with store.ManagedSessionMaker(read_only=False) as session:
-        for table, values in written.items():
+        for table, values in tables.items():
             if values:
                 session.execute(insert(table), values)
+
+
+def metric_names(client: MlflowClient, run_id: str) -> list[str]:
+    """Return the metrics of which a database has any value; none of a server, which tells less."""
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+    store = store_of(client)
+    if not hasattr(store, "ManagedSessionMaker"):
+        return []
+    with store.ManagedSessionMaker() as session:
+        rows = session.query(SqlMetric.key).filter_by(run_uuid=run_id).distinct()
+        return [key for (key,) in rows]

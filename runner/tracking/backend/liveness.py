@@ -1,8 +1,8 @@
-"""Which process a run belongs to, so that runs of dead ones can be closed at the next start.
+"""Which process records a run, so that runs of dead processes can be closed at the next start.
 
-Each recording process holds a lock on a file of its own beside the database. The kernel lets go of
-the lock however the process ends, so neither reused process numbers nor restarts of the machine or
-of a container can deceive. Knows locks, not MLflow.
+Each recording process holds a lock on a file of its own beside the database. The kernel releases
+the lock however the process ends, so a reused process number or a restart cannot deceive. For runs
+on a server, where there is no such file, host and process number have to do.
 """
 
 from __future__ import annotations
@@ -10,38 +10,19 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import platform
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from runner.tracking.backend.machines import Origin, started_ns
 
-
-def is_gone(name: str, here: Origin | None = None) -> bool:
-    """Tell whether the process of a name was one of this machine, and is no more.
-
-    For runs on a server, where there is no lock to ask. Whatever cannot be told passes for alive: a
-    number that is in use again, a process of another container.
-
-    Parameters
-    ----------
-    name : str
-        As `Presence` made it. One of an earlier version says host and number alone, and is taken
-        for one of this machine by them.
-    here : Origin or None
-        Where this process runs; None reads it.
-    """
-    here = here or Origin.here()
-    before, _, last = name.rpartition("-")
-    host, _, number = before.rpartition("-")
-    if host != here.host or not number.isdecimal():
+def is_gone(process: str) -> bool:
+    """Tell whether the process of a tag ``runner.process`` ran on this host and has ended."""
+    host, _, number = process.rpartition("-")[0].rpartition("-")
+    if host != _host() or not number.isdecimal():
         return False
-    began, _, told = last.partition("_")
-    origin = Origin.named(host, told)
-    if origin is not None and not origin.shares_numbers(here):
-        # What has begun since this machine was started was not ended by that.
-        return here.has_restarted_since(origin) and began.isdecimal() and _is_before_start(began)
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
@@ -51,35 +32,30 @@ def is_gone(name: str, here: Origin | None = None) -> bool:
     return False
 
 
-def _is_before_start(began_ns: str) -> bool:
-    return len(began_ns) < 20 and int(began_ns) < started_ns()
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", platform.node()) or "host"
 
 
 class Presence:
-    """The sign, for as long as this process lives, that its runs are in good hands.
+    """A file beside the database that stays locked for as long as this process lives.
 
-    Parameters
-    ----------
-    database : Path or None
-        The SQLite file that the runs are in; None, for a server elsewhere, where others could not
-        see a lock, gives a name alone.
+    Without a database, for a server, there is a name and no file.
 
     Attributes
     ----------
     name : str
-        Host, process number, start of the recording and where that is: the tag ``runner.process``.
+        Host, process number and start of the recording: the tag ``runner.process``.
     open_runs : set of str
         Ids of runs that are still to be closed.
     """
 
     def __init__(self, database: Path | None) -> None:
-        here = Origin.here()
-        self.name = f"{here.host}-{os.getpid()}-{time.time_ns()}_{here.name}"
+        self.name = f"{_host()}-{os.getpid()}-{time.time_ns()}"
         self.open_runs: set[str] = set()
         self._pid = os.getpid()
         self._file: BinaryIO | None = None
         if database is not None:
-            self._file = _claim(_folder(database) / self.name)
+            self._file = _create_locked(_folder(database) / self.name)
             atexit.register(self.leave)
 
     @property
@@ -88,7 +64,7 @@ class Presence:
         return self._pid == os.getpid()
 
     def leave(self) -> None:
-        """Take the sign away, unless a run is open that the next start has to close."""
+        """Remove the file, unless a run is open that the next start has to close."""
         if self._file is None or not self.is_ours or self.open_runs:
             return
         path = Path(self._file.name)
@@ -98,25 +74,25 @@ class Presence:
         try:
             path.parent.rmdir()
         except OSError:
-            return  # others are at work there
+            return  # other processes record here
 
 
 def dead(database: Path) -> Iterator[str]:
-    """Go through the processes that ended without closing their runs.
+    """Iterate over the processes that ended without closing their runs.
 
     Yields
     ------
     str
-        The name of one. While it is looked at it stays locked, so that nobody else closes its runs
-        too; it is forgotten when the next one is asked for.
+        The name of one. Its file stays locked until the next one is asked for, so that nobody else
+        closes its runs too, and is removed then.
     """
     try:
         paths = sorted(_folder(database).iterdir())
     except FileNotFoundError:
-        return  # nobody is at work, or the last one has just taken the folder away
+        return  # nobody records, or the last process has just removed the folder
     for path in paths:
         if path.is_symlink() or not path.is_file():
-            continue  # whoever made it, it was none of ours
+            continue  # not made by a `Presence`
         try:
             with path.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,14 +106,14 @@ def _folder(database: Path) -> Path:
     return database.with_name(f"{database.name}.running")
 
 
-def _claim(path: Path) -> BinaryIO:
+def _create_locked(path: Path) -> BinaryIO:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = path.open("xb")
         except FileNotFoundError:
-            continue  # the last one to leave took the folder away
-        # Between the two lines another process may take the file for a dead one's.
+            continue  # the last process to leave has removed the folder
+        # Before it is locked, another process may take the file for a dead one's.
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:

@@ -1,80 +1,49 @@
-"""What MLflow hands on of a run, as the text and the numbers that it should be.
-
-A database column takes anything, and MLflow hands it on as it is: nothing, bytes, a word where a
-number should be. Here it is checked, once, so that nobody else has to expect that.
-"""
+"""Type-check the values that MLflow hands on from a database, whose columns may hold anything."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
-from runner.tracking.backend import client as library
+from runner.tracking.backend.client import store_errors
 
 
 @contextmanager
-def in_record(place: str, uri: str) -> Iterator[None]:
-    """Turn what MLflow raises about a row that it cannot read into an error of that record.
+def in_record(label: str, uri: str) -> Iterator[None]:
+    """Turn what MLflow raises about a row that it cannot read into a `RecordError`.
 
-    Parameters
-    ----------
-    place : str
-        The run, as messages name it.
-    uri : str
-        Of the store.
-
-    Raises
-    ------
-    RecordError
-        If the database has a row that makes no sense.
-    StoreError
-        In place of any other failure of the store.
+    `label` names the run in the message; other failures of the store become a `StoreError`.
     """
-    with library.in_words(uri):
+    with store_errors(uri):
         from mlflow.exceptions import MlflowException
 
         try:
             yield
         except MlflowException as error:
-            if uri.startswith("http") or not _is_of_a_row(error):
+            # INTERNAL_ERROR is MLflow's word for what fails after the database has answered.
+            is_of_a_row = error.error_code == "INTERNAL_ERROR" or (
+                "Could not decode to UTF-8" in str(error)
+            )
+            if uri.startswith("http") or not is_of_a_row:
                 raise
             reason = str(error).strip().partition("\n")[0]
-            raise RecordError(f"{place}: is no sound record: {elide(reason, 100)}.") from None
-
-
-def _is_of_a_row(error: Any) -> bool:  # noqa: ANN401  (MLflow's, imported by who calls)
-    """Tell whether a row is at fault: MLflow's word for what fails after the database answered."""
-    return error.error_code == "INTERNAL_ERROR" or "Could not decode to UTF-8" in str(error)
+            raise RecordError(f"{label}: is no sound record: {elide(reason, 100)}.") from None
 
 
 def tags_of(tags: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the tags of a run.
-
-    Raises
-    ------
-    RecordError
-        If one of ours is not text that can be written.
-    """
-    found = {}
-    for name, value in tags.items():
-        if isinstance(name, str) and isinstance(value, str):
-            found[name] = value
-        elif isinstance(name, str) and name.startswith("runner."):
-            raise RecordError(f"{elide(name, 60)}: must be text, got {shorten(value)}.")
-    varied = found.get("runner.varied", "")
-    if not _can_be_written(varied):
-        raise RecordError(
-            f"runner.varied: must be text that can be written, got {shorten(varied)}."
-        )
-    return found
+    """Return the tags of a run, or raise `RecordError` if one of ours is not text."""
+    texts = texts_of(tags)
+    for name in tags.keys() - texts.keys():
+        if isinstance(name, str) and name.startswith("runner."):
+            raise RecordError(f"{elide(name, 60)}: must be text, got {shorten(tags[name])}.")
+    return texts
 
 
 def texts_of(values: Mapping[Any, Any]) -> dict[str, str]:
-    """Return what is text; anything else is taken as not there."""
+    """Return the values that are text."""
     return {
         name: value
         for name, value in values.items()
@@ -83,7 +52,7 @@ def texts_of(values: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def numbers_of(values: Mapping[Any, Any]) -> dict[str, float]:
-    """Return what is a number; anything else is taken as not there."""
+    """Return the values that are numbers."""
     return {
         name: float(value)
         for name, value in values.items()
@@ -92,13 +61,7 @@ def numbers_of(values: Mapping[Any, Any]) -> dict[str, float]:
 
 
 def metric_of(name: object, step: object, value: object) -> tuple[str, int, float]:
-    """Return a value of a metric.
-
-    Raises
-    ------
-    RecordError
-        If the name is no text, the step no whole number, or the value no number.
-    """
+    """Return the name, step and value of a metric, or raise `RecordError`."""
     if not isinstance(name, str):
         raise RecordError(f"metrics: must have names that are text, got {shorten(name)}.")
     if not isinstance(step, int) or isinstance(step, bool):
@@ -115,14 +78,3 @@ def metric_of(name: object, step: object, value: object) -> tuple[str, int, floa
 
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _can_be_written(text: str) -> bool:
-    """Tell whether JSON names no halves of characters, which no file and no store takes."""
-    try:
-        json.dumps(json.loads(text), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    except (ValueError, RecursionError):
-        return True  # no JSON: whoever reads it says so
-    return True

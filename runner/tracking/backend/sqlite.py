@@ -1,128 +1,113 @@
-"""A SQLite database for MLflow: made once and whole, and a wrong one refused, never overwritten.
+"""The SQLite database of a store: made once and whole; a wrong one is refused, never overwritten.
 
-Knows SQLite files and how MLflow numbers its schemas; not experiments or runs.
+A database made here keeps a write-ahead log where its disk allows that: a change then costs one
+write instead of three flushes to the disk, and readers do not wait for a writer.
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.system.errors import StoreError
 from runner.system.files import disk_error, sync_folder
-from runner.tracking.backend import client as library
 from runner.tracking.backend.address import sqlite_uri
-from runner.tracking.backend.journal import keep_log
+from runner.tracking.backend.client import prepare, store_errors, store_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from sqlalchemy import Engine
 
 # As long as MLflow itself waits for another writer.
 LOCKED_FOR_S = 20
+# Processes share the log through memory, so SQLite forbids it on a disk that several machines write
+# to. A file system that is not listed is taken for such a disk.
+_LOCAL_FILE_SYSTEMS = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"}
+_ADVICE = " Move it away, or set tracking.uri to another file."
 
 
 def ensure(database: Path, artifacts: Path) -> None:
     """Make the database if there is none; else check that this MLflow can use it.
 
-    Safe when many processes do it at once, and a kill at any instant leaves nothing or a whole
-    database.
-
-    Parameters
-    ----------
-    database : Path
-        The SQLite file.
-    artifacts : Path
-        Where artifacts go of an experiment that names no place of its own.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged, not a database, of another MLflow version, locked, or cannot be
-        written.
+    Safe when many processes do it at once; a kill at any instant leaves nothing or a whole
+    database. One that exists keeps its journal mode, since its owner may share it with other
+    machines, or copy it as a single file while it is in use. `artifacts` is the folder for
+    experiments that name no location of their own.
     """
     if not database.exists():
         try:
             database.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(database):
+            with _lock(database):
                 if not database.exists():
                     _make(database, artifacts)
         except OSError as error:
             raise disk_error(database, error) from error
+    require_writable(database)
     _check(database, "mode=rw")
 
 
 def is_read_only(database: Path) -> bool:
-    """Tell whether a database that is there cannot be written: SQLite needs its folder too."""
+    """Tell whether an existing database cannot be written; SQLite needs its folder too."""
     can_write = os.access(database, os.R_OK | os.W_OK) and os.access(database.parent, os.W_OK)
     return not can_write and database.exists()
 
 
 def require_writable(database: Path) -> None:
-    """Make sure that a database can be written.
-
-    Raises
-    ------
-    StoreError
-        If it cannot.
-    """
+    """Raise `StoreError` where a database is read-only."""
     if is_read_only(database):
         raise StoreError(f"{database}: cannot be written: it, or its folder, is read-only")
 
 
 def reading_uri(database: Path) -> str:
-    """Return the URI for SQLAlchemy that reads a database which cannot be written.
-
-    Raises
-    ------
-    StoreError
-        If this MLflow cannot use it, or it is not whole without a log that cannot be read here.
-    """
-    # A log is shared through a file beside it, which cannot be made in a folder that is only read.
-    # Without a log, nobody is at work: SQLite may take the file for one that never changes.
+    """Return the URI with which SQLAlchemy reads a read-only database that has no log."""
     log = Path(f"{database}-wal")
-    try:
-        has_log = log.exists() and log.stat().st_size > 0
-        has_memory = Path(f"{database}-shm").exists() or os.access(database.parent, os.W_OK)
-    except OSError as error:
-        raise disk_error(log, error) from error
-    if has_log and not has_memory:
+    if log.exists() and log.stat().st_size > 0:
         raise StoreError(
             f"{database}: is read-only, and its latest changes are in {log.name}, which SQLite "
             "reads only where it can write. Copy both to another folder."
         )
-    query = "mode=ro" if has_memory else "mode=ro&immutable=1"
+    query = "mode=ro&immutable=1"
     _check(database, query)
-    # Twice encoded: SQLAlchemy decodes what it takes for a path. With the driver's name, since
-    # MLflow makes the folders of what begins with "sqlite:///".
+    # Quoted twice, since SQLAlchemy unquotes the path; and with the driver's name, since MLflow
+    # makes the folders of what begins with "sqlite:///".
     return f"sqlite+pysqlite:///{database.as_uri().replace('%', '%25')}?{query}&uri=true"
 
 
 @contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    """Keep other processes out of the making; the lock goes with the process, however it ends."""
+def _lock(database: Path) -> Iterator[None]:
+    """Let one process at a time make the database; the lock ends with its process."""
     with database.with_name(f".{database.name}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _make(database: Path, artifacts: Path) -> None:
-    library.prepare()
+    prepare()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     unfinished = database.with_name(f".{database.name}.part")
     _remove(unfinished)
     try:
-        with library.in_words(database), _unsynced():
+        with store_errors(database), _without_flushes():
             store = SqlAlchemyStore(  # type: ignore[no-untyped-call]  # MLflow has no annotation
                 sqlite_uri(unfinished), artifacts.as_uri()
             )
             store.engine.dispose()
-            keep_log(unfinished)
+            if file_system_of(database.parent) in _LOCAL_FILE_SYSTEMS:
+                with closing(sqlite3.connect(unfinished)) as connection:
+                    connection.execute("PRAGMA journal_mode = WAL")
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        # Another program, which does not know our lock, may have made one in these seconds.
+        # Another program, which does not use our lock, may have made one meanwhile.
         if not database.exists():
             unfinished.rename(database)
             sync_folder(database.parent)
@@ -131,8 +116,8 @@ def _make(database: Path, artifacts: Path) -> None:
 
 
 @contextmanager
-def _unsynced() -> Iterator[None]:
-    """Let SQLite leave a thousand flushes to the disk out: a file without a name needs just one."""
+def _without_flushes() -> Iterator[None]:
+    """Spare a thousand flushes to the disk: a file that has no name yet needs one, at the end."""
     from sqlalchemy import Engine, event
 
     def relax(connection: sqlite3.Connection, _record: object) -> None:
@@ -150,6 +135,24 @@ def _remove(unfinished: Path) -> None:
         Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
 
 
+def file_system_of(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
+    """Return the kind of file system of a folder, from Linux's list of mounts; None if unknown."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    folder = Path(os.path.realpath(folder))
+    depth, kind = -1, None
+    for line in lines:
+        _, point, file_system, *_ = [*line.split(" "), "", ""]
+        # The kernel writes a space as \040.
+        parents = Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point))
+        # A later mount hides an earlier one at the same point.
+        if folder.is_relative_to(parents) and len(parents.parts) >= depth:
+            depth, kind = len(parents.parts), file_system
+    return kind
+
+
 def _check(database: Path, query: str) -> None:
     """Read the schema's number; SQLite itself notices text, truncation and damage."""
     try:
@@ -157,8 +160,6 @@ def _check(database: Path, query: str) -> None:
         size = database.stat().st_size
         if size == 0:
             raise StoreError(f"{database}: is empty (0 bytes), not an MLflow database.{_ADVICE}")
-        if query == "mode=rw":
-            require_writable(database)
         uri = f"{database.as_uri()}?{query}"
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCKED_FOR_S)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -167,7 +168,7 @@ def _check(database: Path, query: str) -> None:
                 raise StoreError(f"{database}: is cut short: {size:,} bytes.{_ADVICE}")
             if "alembic_version" not in tables:
                 raise StoreError(f"{database}: is a database, but not one of MLflow.{_ADVICE}")
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except OSError as error:
         raise disk_error(database, error) from error
     except sqlite3.Error as error:
@@ -176,29 +177,59 @@ def _check(database: Path, query: str) -> None:
                 f"{database}: stayed locked by another program for {LOCKED_FOR_S} s"
             ) from error
         raise StoreError(f"{database}: cannot be read: {error}.{_ADVICE}") from error
-    _check_version(database, found[0][0] if len(found) == 1 else "unknown")
+    _check_version(database, versions[0][0] if len(versions) == 1 else "unknown")
 
 
-_ADVICE = " Move it away, or set tracking.uri to another file."
-
-
-def _check_version(database: Path, found: str) -> None:
+def _check_version(database: Path, version: str) -> None:
     """Compare the schema's number with the migrations that MLflow ships, without importing it."""
     package = find_spec("mlflow")
-    places = package.submodule_search_locations if package else None
     migrations = [
         file
-        for place in places or []
-        for file in Path(place, "store", "db_migrations", "versions").glob("*_*.py")
+        for folder in (package.submodule_search_locations if package else None) or []
+        for file in Path(folder, "store", "db_migrations", "versions").glob("*_*.py")
     ]
-    if not any(file.name.startswith(f"{found}_") for file in migrations):
+    if not any(file.name.startswith(f"{version}_") for file in migrations):
         raise StoreError(
-            f"{database}: was made by a newer MLflow (its schema is {found}). Install that"
+            f"{database}: was made by a newer MLflow (its schema is {version}). Install that"
             " version, or set tracking.uri to another file."
         )
     # MLflow upgrades some old schemas by itself, without a backup and without a lock.
-    if any(f'\ndown_revision = "{found}"' in file.read_text("utf-8") for file in migrations):
+    if any(f'\ndown_revision = "{version}"' in file.read_text("utf-8") for file in migrations):
         raise StoreError(
-            f"{database}: was made by an older MLflow (its schema is {found}). Keep a copy, then"
+            f"{database}: was made by an older MLflow (its schema is {version}). Keep a copy, then"
             f" bring it up to date:\n  mlflow db upgrade '{sqlite_uri(database)}'"
         )
+
+
+def engine_of(client: MlflowClient) -> Engine | None:
+    """Return the SQLAlchemy engine of a client's database; None for a server."""
+    engine: Engine | None = getattr(store_of(client), "engine", None)
+    return engine
+
+
+@cache
+def tune(engine: Engine) -> None:
+    """Make SQLite's connections flush rarely; close a database's before forks and at the exit.
+
+    MLflow has one engine per database in a process.
+    """
+    from sqlalchemy import event
+
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _flush_rarely)
+        engine.dispose()  # connections that are open already are opened again
+    # A process must not use, or even close, a connection that it inherited.
+    os.register_at_fork(before=engine.dispose)
+    # The last connection to close puts the log back into the database, which is then a single file
+    # again; MLflow leaves its connections to the garbage collector, which closes none at the exit.
+    atexit.register(engine.dispose)
+
+
+def _flush_rarely(connection: sqlite3.Connection, _record: object) -> None:
+    """Flush a write-ahead log when it goes into the database, not at each commit.
+
+    However a process ends, its commits stay. A power cut may take the latest ones, all from some
+    moment on; without a log it could break the database, so there each commit is flushed.
+    """
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        connection.execute("PRAGMA synchronous = NORMAL")

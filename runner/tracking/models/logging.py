@@ -1,7 +1,7 @@
-"""A trained network as an MLflow model: one folder that `mlflow.pyfunc.load_model` understands.
+"""Logs a trained network as an MLflow model, a folder that `mlflow.pyfunc.load_model` reads.
 
-It holds arrays, JSON and source code; no pickle, so reading it asks for trust in code alone, and
-no other package of ours has to be installed where it is used.
+It holds arrays, JSON and source code, and no pickle; `runner` and `softnet` need not be installed
+where it is used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 import runner.system.errors
 import runner.training.preprocessing
 import softnet
-from runner.tracking.backend.destinations import send_folder
+from runner.tracking.backend.artifacts import send_folder
 from runner.training.run_files import model_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from numpy.typing import NDArray
 
-    from runner.tracking.backend.destinations import Destination
+    from runner.tracking.backend.artifacts import ArtifactGuard
     from runner.training.data import Dataset
     from runner.training.prepare import Prepared
 
@@ -42,48 +42,26 @@ _NEEDS = ("mlflow", "numpy", "pandas", "threadpoolctl")
 
 def log_model(
     client: MlflowClient,
-    destination: Destination,
+    guard: ArtifactGuard,
     experiment_id: str,
     run_id: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
     activation: str,
 ) -> str:
-    """Give a run its model.
+    """Give a run its model, and return the model's URI, ``models:/...``.
 
-    Parameters
-    ----------
-    client : MlflowClient
-        Of the run's store.
-    destination : Destination
-        Where the files of the experiment go.
-    experiment_id, run_id : str
-        Whose model it is.
-    prepared : Prepared
-        The data that it was trained on, with its preprocessing.
-    weights : mapping of str to ndarray
-        As `softnet.Network.weights` gives them.
-    activation : str
-        Of the hidden layers.
-
-    Returns
-    -------
-    str
-        Its URI, for `mlflow.pyfunc.load_model`.
-
-    Notes
-    -----
     These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
     without reading back the history of every metric.
     """
-    # A fixed name, so that runs:/<run id>/model leads there.
+    # A fixed name, so that runs:/<run id>/model names it too.
     logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
-    place = destination.of_model(client, logged)
+    location = guard.allowed(str(logged.artifact_location))
     with TemporaryDirectory(prefix="runner-model-") as scratch:
         folder = Path(scratch, "model")
-        _save(folder, logged, place, prepared, weights, activation)
+        _save(folder, logged, location, prepared, weights, activation)
         # The client's log_model_artifacts would ask the store again where they go.
-        send_folder(client, folder, place)
+        send_folder(client, folder, location)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     return f"models:/{logged.model_id}"
@@ -92,15 +70,15 @@ def log_model(
 def _save(
     folder: Path,
     logged: LoggedModel,
-    place: str,
+    location: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
     activation: str,
 ) -> None:
     """Write the folder of an MLflow model from code.
 
-    By hand, since ``mlflow.pyfunc.save_model`` first goes through every file of every installed
-    package, to see that NumPy is there: most of a second.
+    ``mlflow.pyfunc.save_model`` would first read the file list of every installed package, which
+    takes most of a second.
     """
     settings = model_settings(prepared, activation)
     (folder / "artifacts").mkdir(parents=True)
@@ -109,7 +87,7 @@ def _save(
     _copy_code(folder)
     _write_requirements(folder)
     model = Model(
-        artifact_path=place,
+        artifact_path=location,
         run_id=logged.source_run_id,
         model_uuid=logged.model_id,
         model_id=logged.model_id,
@@ -151,7 +129,7 @@ def _copy_code(folder: Path) -> None:
 
 
 def _write_requirements(folder: Path) -> None:
-    """Pin what the model needs, in the three forms that MLflow's commands look for."""
+    """Pin what the model needs, in the three forms that MLflow's commands read."""
     python = platform.python_version()
     needs = [f"{name}=={metadata.version(name)}" for name in _NEEDS]
     (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
@@ -175,7 +153,7 @@ def _write_requirements(folder: Path) -> None:
 
 
 def _write_example(folder: Path, dataset: Dataset) -> dict[str, str]:
-    """Write the first rows as a person would, words instead of codes; say where they are."""
+    """Write the first raw rows, words instead of codes, and return MLflow's entry for them."""
     rows = [
         [
             words[int(value)] if (words := dataset.categories.get(name)) else float(value)
@@ -199,10 +177,10 @@ def _write_json(path: Path, content: object) -> None:
 
 
 def _signature(dataset: Dataset, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
-    """Name the raw columns and the classes.
+    """Return the raw columns and the classes as a signature.
 
-    A column that MLflow knows as double refuses whole numbers, as pandas reads them from many a
-    CSV, and long refuses the rest; so numbers of all kinds are let in, and checked by ourselves.
+    MLflow's double refuses whole numbers, as pandas reads them from many a CSV, and its long
+    refuses the rest; so numbers of any kind are accepted, and checked by the model itself.
     """
     number = AnyType()  # type: ignore[no-untyped-call]  # MLflow has no annotation
     kinds = dict.fromkeys(dataset.categories, DataType.string)

@@ -1,7 +1,7 @@
 """The model as MLflow loads it, from code: raw rows in, the probability of each class out.
 
-A copy of this file travels inside every model, with what it imports from `softnet` and `runner`
-beside it, so it must ask for no more than that; it reads JSON and arrays, never a pickle.
+Every logged model carries a copy of this file, of `softnet`, and of the two modules of `runner`
+that preprocessing needs. It reads JSON and arrays, never a pickle.
 """
 
 from __future__ import annotations
@@ -38,13 +38,7 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: Mapping[str, Any] | None = None,  # noqa: ARG002  (MLflow calls it so)
     ) -> pd.DataFrame:
-        """Return one row of probabilities for each raw row, with a column for each class.
-
-        Raises
-        ------
-        DataError
-            If a column of numbers holds something else; the text names row and column.
-        """
+        """Return one row of probabilities for each raw row, with a column for each class."""
         columns = {str(name): values.to_numpy() for name, values in model_input.items()}
         X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
         # Two threads would change the last bits of large products.

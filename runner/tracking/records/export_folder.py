@@ -1,56 +1,72 @@
-"""A run as a folder of its own, without any store: written, and read back as hostile data.
+"""A run as a folder that needs no store: what one attaches to a paper.
 
-What one attaches to a paper: the config, what came out, where it ran, and how to repeat it.
+Written for people, and read as anybody's: config, weights, metrics, environment and digests.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.config import FileData
 from runner.system.errors import CommandError, MissingError, RecordError, shorten
 from runner.system.files import atomic_file, disk_error
 from runner.system.text import printable
 from runner.tracking import final_metrics, read_file
-from runner.tracking.records.metrics_table import parse_metrics, write_metrics
-from runner.tracking.records.record import Original
-from runner.tracking.records.source import digests_of
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
-from runner.training.metrics import Metrics
-from runner.training.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS, sha256
+from runner.training.run_files import (
+    CONFIG,
+    CONFIG_YAML,
+    ENVIRONMENT,
+    MODEL,
+    PARTS,
+    RECORD,
+    WEIGHTS,
+    Metrics,
+)
 from softnet import parameter_shapes
 
+if TYPE_CHECKING:
+    from runner.tracking.records.record import Record
+
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
-# Tags that say what the run is; the others are of the store that it came from.
-_TAGS = (
-    *("kind", "key", "varied", "data_digest", "split_digest"),
-    *("weights_sha256", "files_sha256", "metrics_sha256", "environment", "code"),
-)
-_LIMITS = {CONFIG: CONFIG_LIMIT, ENVIRONMENT: TEXT_LIMIT, MODEL: TEXT_LIMIT}
+# Tags that say what the run is; the others belong to the store that it came from.
+_TAGS = {
+    "runner.kind",
+    "runner.varied",
+    RECORD,
+    *(name for part in PARTS.values() for name in part),
+}
+_LIMITS = {
+    CONFIG: CONFIG_LIMIT,
+    CONFIG_YAML: CONFIG_LIMIT,
+    ENVIRONMENT: TEXT_LIMIT,
+    MODEL: TEXT_LIMIT,
+}
+_HEADER = ["metric", "step", "value"]
+# Steps of up to 63 bits, as stores keep them.
+_STEP = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"[-+.0-9eE]+|[-+]?(nan|inf)")
 
 
-class FolderSource:
-    """A run in an exported folder.
-
-    Parameters
-    ----------
-    folder : Path
-        As `write_folder` left it.
+class ExportedRun:
+    """A run in a folder that `write_folder` left.
 
     Raises
     ------
     RecordError
-        If it is no such folder, or was edited.
+        If it is no such folder, or its list of facts or metrics cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.place = f"folder {printable(folder)}"
+        self.label = f"folder {printable(folder)}"
         try:
             content = parse_json(self.read(RUN, TEXT_LIMIT), RUN)
         except MissingError:
@@ -61,14 +77,12 @@ class FolderSource:
         facts = content if isinstance(content, dict) else {}
         texts = {name: _text(facts, name) for name in ("run_id", "name", "status")}
         self.run_id, self.name, self.status = texts.values()
-        failure = facts.get("failure")
-        self.failure = None if failure is None else _text(facts, "failure")
+        self.failure = None if facts.get("failure") is None else _text(facts, "failure")
         tags = facts.get("tags")
         if not isinstance(tags, dict):
             raise RecordError(f"{RUN}: tags: must be a group of texts, got {shorten(tags)}.")
         self.tags: Mapping[str, str] = {name: _text(tags, name) for name in tags}
         self.params: Mapping[str, str] = {}
-        self.findings: tuple[str, ...] = ()
         self._metrics = parse_metrics(self.read(METRICS, TEXT_LIMIT), METRICS)
 
     def read(self, name: str, limit: int) -> bytes:
@@ -93,12 +107,12 @@ def _text(facts: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def write_folder(original: Original, folder: Path) -> None:
+def write_folder(record: Record, folder: Path) -> None:
     """Write all that is needed to repeat a run, and to compare.
 
     Parameters
     ----------
-    original : Original
+    record : Record
         A run that has ended.
     folder : Path
         Must not be there, or be empty.
@@ -108,38 +122,26 @@ def write_folder(original: Original, folder: Path) -> None:
     CommandError
         If the folder holds something.
     RecordError
-        If the record lacks something.
-    StoreError
-        If the store or the disk fails.
+        If the record lacks something, or was edited.
     """
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise CommandError(f"FOLDER: must be new or empty, got {shorten(str(folder))}.")
     except OSError as error:
         raise disk_error(folder, error) from error
-    source = original.source
-    model, _ = original.model()
-    sizes = model.layer_sizes(original.experiment.model.hidden_layer_sizes)
-    limits = {**_LIMITS, WEIGHTS: original.weights_limit(parameter_shapes(sizes))}
-    files = {name: source.read(name, limit) for name, limit in limits.items()}
-    for name, content in files.items():
-        if digests_of(source).get(name, sha256(content)) != sha256(content):
-            raise RecordError(f"{name}: was changed after the run; the run is not exported.")
-    metrics, findings = original.metrics()
-    if wrong := [*original.findings, *source.findings, *findings]:
-        raise RecordError(f"{wrong[0]}; the run is not exported.")
-    files[METRICS] = write_metrics(metrics)
-    files[README] = _readme(original, folder.absolute().name).encode()
+    sizes = record.model().layer_sizes(record.experiment.model.hidden_layer_sizes)
+    limits = {**_LIMITS, WEIGHTS: record.weights_limit(parameter_shapes(sizes))}
+    files = record.read_files(limits)
+    files[METRICS] = write_metrics(record.metrics())
+    if record.edits:
+        raise RecordError(f"{record.edits[0]}; the run is not exported.")
+    files[README] = _readme(record, folder.absolute().name).encode()
     facts = {
-        "run_id": source.run_id,
-        "name": source.name,
-        "status": source.status,
-        "failure": source.failure,
-        "tags": {
-            name: source.tags[name]
-            for name in (f"runner.{tag}" for tag in _TAGS)
-            if name in source.tags
-        },
+        "run_id": record.run_id,
+        "name": record.name,
+        "status": record.status,
+        "failure": record.failure,
+        "tags": {name: value for name, value in record.tags.items() if name in _TAGS},
     }
     # Last, so that a folder with it is a whole one.
     files[RUN] = (json.dumps(facts, indent=1) + "\n").encode()
@@ -148,31 +150,30 @@ def write_folder(original: Original, folder: Path) -> None:
             file.write(content)
 
 
-def rerun_command(folder: str, original: Original) -> str:
+def rerun_command(folder: str, record: Record) -> str:
     """Return the command that repeats a run from a folder, for somebody to copy.
 
     Parameters
     ----------
     folder : str
         As a path from where the command is given.
-    original : Original
+    record : Record
         The run: if its data were a file, the command names that too.
     """
     # A bare name of 32 digits would be taken for an id.
     path = folder if Path(folder).is_absolute() else f"./{folder}"
-    option = " --data PATH" if isinstance(original.experiment.data, FileData) else ""
+    option = " --data PATH" if isinstance(record.experiment.data, FileData) else ""
     return f"runner rerun {shlex.quote(printable(path))}{option}"
 
 
-def _readme(original: Original, folder: str) -> str:
-    source, data = original.source, original.experiment.data
-    name, run_id = _plain_markdown(source.name) or "a run", _plain_markdown(source.run_id)
-    digest = _plain_markdown(source.tags.get("runner.data_digest", ""))
-    own = isinstance(data, FileData)
-    told = (
+def _readme(record: Record, folder: str) -> str:
+    data = record.experiment.data
+    name, run_id = _plain_markdown(record.name) or "a run", _plain_markdown(record.run_id)
+    digest = _plain_markdown(record.tags.get("runner.data_digest", ""))
+    source = (
         "a file that is not part of this folder; name yours in place of PATH. It is taken only if "
         "its content has the digest below"
-        if own
+        if isinstance(data, FileData)
         else f"`{data.name}`, which the program brings along or makes"
     )
     return f"""# {name}
@@ -180,17 +181,18 @@ def _readme(original: Original, folder: str) -> str:
 Run {run_id} of softnet-runner, which trains a neural network in NumPy. To repeat
 it, install softnet-runner and say, in the folder that holds this one:
 
-    {rerun_command(folder, original)}
+    {rerun_command(folder, record)}
 
 The result is compared with the one here: every metric at every step, and the weights, to the last
 bit.
 
-- Data: {told}.
+- Data: {source}.
 - SHA-256 of the data's content: {digest}
 
 | file | |
 |---|---|
 | {CONFIG} | what was run |
+| {CONFIG_YAML} | the same, easier to read |
 | {WEIGHTS} | the parameters, as numpy.load reads them |
 | {MODEL} | scaling, encoding and class names |
 | {METRICS} | every value of every metric |
@@ -202,3 +204,61 @@ bit.
 def _plain_markdown(text: str) -> str:
     """Write text from elsewhere so that a page shows it: no link, no picture, no tag."""
     return re.sub(r"([^\w\s.,=/+-])", r"\\\1", printable(text))
+
+
+def write_metrics(metrics: Metrics) -> bytes:
+    """Write a table with a line for each value, by step; numbers with all their digits."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for (name, step), values in sorted(metrics.items(), key=lambda item: (item[0][1], item[0][0])):
+        writer.writerows([name, step, repr(value)] for value in values)
+    return text.getvalue().encode(errors="backslashreplace")
+
+
+def parse_metrics(content: bytes, file: str) -> Metrics:
+    """Read what `write_metrics` wrote; `file` is its name in messages.
+
+    Raises
+    ------
+    RecordError
+        If it is of another form; the message has the line.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{file}, byte {error.start + 1}: must be UTF-8 text.") from None
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    metrics: dict[tuple[str, int], list[float]] = {}
+    try:
+        if (header := next(rows, [])) != _HEADER:
+            raise _no_row(f"{file}, line 1", header)
+        for row in rows:
+            name, step, value = _checked(row, f"{file}, line {rows.line_num:,}")
+            metrics.setdefault((name, step), []).append(value)
+    except csv.Error as error:
+        line = f"{file}, line {max(rows.line_num, 1):,}"
+        raise RecordError(
+            f"{line}: must be metric,step,value, got {shorten(str(error))}."
+        ) from None
+    return {at: tuple(values) for at, values in metrics.items()}
+
+
+def _checked(row: list[str], line: str) -> tuple[str, int, float]:
+    if len(row) != len(_HEADER):
+        raise _no_row(line, row)
+    name, step, value = row
+    if not _STEP.fullmatch(step):
+        raise RecordError(
+            f"{line}: the step must be a whole number of at most 19 digits, got {shorten(step)}."
+        )
+    try:
+        if _NUMBER.fullmatch(value):
+            return name, int(step), float(value)
+    except ValueError:
+        pass
+    raise RecordError(f"{line}: the value must be a number, got {shorten(value)}.")
+
+
+def _no_row(line: str, row: list[str]) -> RecordError:
+    return RecordError(f"{line}: must be {','.join(_HEADER)}, got {shorten(','.join(row))}.")

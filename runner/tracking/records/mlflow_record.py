@@ -1,7 +1,4 @@
-"""Runs of the past as they are on record: found by id, with their tags, metrics and files.
-
-Nothing here is believed: what the record says is handed on as text, numbers and bytes.
-"""
+"""Recorded runs of a store, found by id: tags, metrics and files that anybody may have edited."""
 
 from __future__ import annotations
 
@@ -9,20 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from runner.system.errors import CommandError, RecordError, shorten
-from runner.tracking.backend import client as library
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
+from runner.tracking.backend.bulk_insert import metric_names
+from runner.tracking.backend.client import follow_no_redirects, store_errors
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.row_checks import in_record, metric_of, numbers_of, tags_of, texts_of
-from runner.tracking.backend.rows import metric_names
 from runner.tracking.opening import connect
-from runner.tracking.recorded import REPLACED, final_metrics
+from runner.tracking.queries import final_metrics, matching_runs
 from runner.tracking.run_writer import FAILURE, close_unclosed
-from runner.tracking.searching import matching_runs
 from runner.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -30,8 +25,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
 _ID = re.compile(r"[0-9a-f]{32}")
-# What the runs of several have in common: the tag, by the kind of run that is their parent.
-_MEMBERS = {
+# The tag that names the parent of a job, by the kind of the parent.
+_PARENT_TAGS = {
     "sweep": "runner.sweep",
     "rerun": "runner.sweep",
     "group": "mlflow.parentRunId",
@@ -44,8 +39,8 @@ def is_run_id(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class RecordedOriginal:
-    """A run on record in a store.
+class StoredRun:
+    """A run in a store, as text, numbers and bytes that anybody may have written.
 
     Parameters
     ----------
@@ -53,15 +48,6 @@ class RecordedOriginal:
         Where it is.
     run : mlflow.entities.Run
         As MLflow has it.
-
-    Attributes
-    ----------
-    run_id, name, status : str
-        As MLflow has them.
-    tags, params : mapping of str to str
-        As they are on record.
-    place : str
-        The run, as messages name it.
     """
 
     store: Store = field(repr=False)
@@ -78,7 +64,7 @@ class RecordedOriginal:
         return str(self.run.info.run_name or "")
 
     @property
-    def place(self) -> str:
+    def label(self) -> str:
         """The run, as messages name it."""
         return f"run {self.run_id}"
 
@@ -94,7 +80,7 @@ class RecordedOriginal:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """Its tags; see `tags_of`."""
+        """Its tags; a RecordError if one of ours is no text."""
         return tags_of(self.run.data.tags)
 
     @property
@@ -104,24 +90,11 @@ class RecordedOriginal:
 
     @property
     def final(self) -> Mapping[str, float]:
-        """The metrics of the weights that were kept."""
+        """The metrics of the weights that were kept, as tables show them."""
         return final_metrics(numbers_of(self.run.data.metrics))
 
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """What is known to be wrong with the record: tables that show what no history has."""
-        last: dict[str, tuple[int, tuple[float, ...]]] = {}
-        for (name, step), values in self.metrics().items():
-            last[name] = max(last.get(name, (step, values)), (step, values), key=itemgetter(0))
-        return tuple(
-            f"{name}: tables show {shorten(shown)}, which is not its last value: it was changed "
-            "after the run"
-            for name, shown in self.run.data.metrics.items()
-            if repr(shown) not in map(repr, last.get(name, (0, ()))[1])
-        )
-
     def read(self, name: str, limit: int) -> bytes:
-        """Return the content of one of its files; see `read_artifact`."""
+        """Return the content of one of its files, of at most `limit` bytes."""
         return read_artifact(self.store.client, self.store.address, self.run, name, limit)
 
     def metrics(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
@@ -130,32 +103,32 @@ class RecordedOriginal:
         Returns
         -------
         dict of (str, int) to tuple of float
-            More than one value where the record holds different ones for one step.
-
-        Raises
-        ------
-        RecordError
-            If one of them is no number.
-        StoreError
-            If the store fails.
+            More than one value if the record holds different ones for one step. What tables show
+            of a metric counts as a value of its last step.
         """
-        return self._history
+        return self._metrics
 
     @cached_property
-    def _history(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
-        found: dict[tuple[str, int], dict[str, float]] = {}
+    def _metrics(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
+        values: dict[tuple[str, int], dict[str, float]] = {}
         client = self.store.client
-        with in_record(self.place, self.store.address.uri):
+        shown = self.run.data.metrics
+        with in_record(self.label, self.store.address.uri):
             # Tables show those that have a last value; the record of another may be there alone.
-            for key in dict.fromkeys([*self.run.data.metrics, *metric_names(client, self.run_id)]):
+            for key in dict.fromkeys([*shown, *metric_names(client, self.run_id)]):
+                last = 0
                 for entry in client.get_metric_history(self.run_id, key):
                     name, step, value = metric_of(key, entry.step, entry.value)
                     # By its text, since one NaN is as good as another.
-                    found.setdefault((name, step), {})[repr(value)] = value
-        return {place: tuple(values.values()) for place, values in found.items()}
+                    values.setdefault((name, step), {})[repr(value)] = value
+                    last = max(last, step)
+                if key in shown:
+                    name, _, value = metric_of(key, last, shown[key])
+                    values.setdefault((name, last), {})[repr(value)] = value
+        return {at: tuple(distinct.values()) for at, distinct in values.items()}
 
 
-def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
+def find_run(uri: str | None, run_id: str) -> StoredRun:
     """Find a run by its id. Runs that dead processes left RUNNING are closed, as at any start.
 
     Parameters
@@ -171,8 +144,6 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
         If it is no id, or there is no such run.
     RecordError
         If the run was deleted, or its row in the database makes no sense.
-    RunnerError
-        If the store is of no use.
     """
     if not is_run_id(run_id):
         raise CommandError(
@@ -185,7 +156,7 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
     )
     if address.database is not None and not address.database.exists():
         raise unknown
-    library.follow_no_redirects()
+    follow_no_redirects()
     client = connect(address, may_only_read=True)
     with in_record(f"run {run_id}", address.uri):
         from mlflow.exceptions import MlflowException
@@ -210,17 +181,17 @@ def find_original(uri: str | None, run_id: str) -> RecordedOriginal:
         experiment.experiment_id,
         experiment.name,
         is_named=uri is not None,
-        is_believed=False,
+        is_trusted=False,
     )
     store.close_abandoned_runs()
     if run.info.status == "RUNNING":
-        with library.in_words(address.uri):
+        with store_errors(address.uri):
             if not store.is_read_only and is_gone(
                 texts_of(run.data.tags).get("runner.process", "")
             ):
                 close_unclosed(client, run_id)
             run = client.get_run(run_id)
-    return RecordedOriginal(store, run)
+    return StoredRun(store, run)
 
 
 def _experiment_of(client: MlflowClient, run: Run) -> Experiment:
@@ -237,39 +208,27 @@ def _experiment_of(client: MlflowClient, run: Run) -> Experiment:
         ) from None
 
 
-def original_of(store: Store, run_id: str) -> RecordedOriginal:
-    """Return a run of a store that is open, by its id.
-
-    Raises
-    ------
-    StoreError
-        If the store fails, or has no such run.
-    """
+def stored_run(store: Store, run_id: str) -> StoredRun:
+    """Return a run of a store that is open, by its id."""
     with in_record(f"run {run_id}", store.address.uri):
-        return RecordedOriginal(store, store.client.get_run(run_id))
+        return StoredRun(store, store.client.get_run(run_id))
 
 
-def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
-    """Return the jobs of a sweep or of a group, the best record of each; None for a single run.
-
-    Raises
-    ------
-    StoreError
-        If the store fails.
-    """
-    tag = _MEMBERS.get(parent.tags.get("runner.kind", ""))
+def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
+    """Return the jobs of a sweep or of a group, the best record of each; None for a single run."""
+    tag = _PARENT_TAGS.get(parent.tags.get("runner.kind", ""))
     if tag is None:
         return None
     store = parent.store
     wanted = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
-    found: dict[str, Run] = {}
+    jobs: dict[str, Run] = {}
     for run in matching_runs(
         store.client,
         store.address.uri,
         [store.experiment_id],
         wanted,
         order="ASC",
-        place=f"a job of {parent.place}",
+        label=f"a job of {parent.label}",
     ):
         if not is_run_id(run.info.run_id):
             raise RecordError(
@@ -277,9 +236,7 @@ def members_of(parent: RecordedOriginal) -> Sequence[RecordedOriginal] | None:
                 f"got {shorten(run.info.run_id)}."
             )
         # A job that failed and was run again has two: the one that ended well stands.
-        if REPLACED in run.data.tags:
-            continue
         key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
-        if key not in found or found[key].info.status != "FINISHED":
-            found[key] = run
-    return [RecordedOriginal(store, run) for run in found.values()]
+        if key not in jobs or jobs[key].info.status != "FINISHED":
+            jobs[key] = run
+    return [StoredRun(store, run) for run in jobs.values()]

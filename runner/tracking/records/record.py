@@ -1,137 +1,171 @@
-"""What is on record of a run that is to be repeated, checked as far as it can be.
+"""The record of a run: what was run and what it left, verified part by part.
 
-Where the record lies, in a store or in an exported folder, is its source's affair.
+A part whose digest no longer fits was edited since it was recorded. An edited config, or edited
+digests of the data, are refused, since nobody knows any more what was run.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import Experiment, fingerprint_of
-from runner.system.environment import digest_of_decisive
+from runner.config import SCHEMA, Experiment, read_recorded
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
+from runner.system.text import elide
 from runner.tracking import flattened, varied_of
 from runner.tracking.records.recorded_model import RecordedModel
-from runner.tracking.records.source import (
-    Source,
-    digests_of,
-    end_in_words,
-    is_possible_end,
-    require_end,
-)
 from runner.tracking.records.untrusted import (
     CONFIG_LIMIT,
     TEXT_LIMIT,
+    YAML_LIMIT,
     parse_config,
     parse_json,
     parse_weights,
+    parse_yaml_config,
     weights_limit,
 )
 from runner.training.data.dataset import check_room
-from runner.training.metrics import METRICS_DIGEST, Metrics, metrics_sha256
 from runner.training.run_files import (
     CONFIG,
+    CONFIG_YAML,
     ENVIRONMENT,
     MODEL,
+    PARTS,
+    RECORD,
     WEIGHTS,
+    Metrics,
+    digest_of_parts,
+    ending,
+    metrics_sha256,
+    part_digest,
     sha256,
-    weights_sha256,
 )
+
+if TYPE_CHECKING:
+    from runner.tracking.records.export_folder import ExportedRun
+    from runner.tracking.records.mlflow_record import StoredRun
+
+    Source: TypeAlias = StoredRun | ExportedRun
 
 # What a run records; other metrics may have been added to it by anybody.
 _OURS = ("train/", "val/", "test/", "best/")
 # Where a run is recorded and how a sweep is run are today's affair, not the record's.
 _OF_TODAY = ("tracking", "sweep")
+# The tag of runs of earlier versions that have left all their files.
+_DIGESTS_OF_BEFORE = "runner.files_sha256"
 
 
 @dataclass(frozen=True)
-class Original:
-    """A run that is to be repeated.
+class Record:
+    """The record of a run that has ended.
 
     Parameters
     ----------
-    source : Source
-        Where it is on record.
+    source : StoredRun or ExportedRun
+        Where it is read from.
     experiment : Experiment
-        What was run, recorded to nowhere and in no sweep.
-    findings : tuple of str
-        What is wrong with the record of its end and its settings, though its key is right.
+        What was run, without where it was recorded and the sweep that it belonged to.
     """
 
     source: Source = field(repr=False)
     experiment: Experiment
-    findings: tuple[str, ...] = ()
+    _digests: Mapping[str, str] = field(repr=False)
+    _edits: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, source: Source) -> Original:
+    def read(cls, source: Source, *, admits_earlier: bool = False) -> Record:
         """Read what was run.
+
+        Parameters
+        ----------
+        source : StoredRun or ExportedRun
+            Where the record is.
+        admits_earlier : bool
+            Whether records of versions that left no digests will do; nothing of them is verified.
 
         Raises
         ------
         RecordError
-            If it is not on record, cannot be read, or was edited.
-        StoreError
-            If the store fails.
+            If it is no record of a run that left a result, or if its config was edited.
         """
-        kind = source.tags.get("runner.kind")
-        if kind in {"sweep", "group", "rerun"}:
-            raise RecordError(f"{source.place}: is a {kind}; name one of its runs.")
-        if kind not in {"run", None} or "runner.key" not in source.tags:
-            raise RecordError(f"{source.place}: must be a run of this program, got another tool's.")
-        require_end(source)
-        content = source.read(CONFIG, CONFIG_LIMIT)
-        was_edited = digests_of(source).get(CONFIG, "") not in {sha256(content), ""}
-        try:
-            values, experiment = _settings(content)
-        except RecordError as error:
-            if was_edited:
-                raise RecordError(f"{error} It was edited after the run.") from None
-            raise
-        edits = _edits(values, source.params)
-        told = f": {edits}" if edits else ""
-        if was_edited:
-            reason = told or " (its digest differs)"
-            raise RecordError(f"{CONFIG}: was edited after the run{reason}.")
-        # By the values on record: a later version may have settings that they lack.
-        key = fingerprint_of(values, source.tags.get("runner.data_digest", ""))
-        if key != source.tags["runner.key"]:
-            if edits:
-                raise RecordError(f"{CONFIG}: was edited after the run{told}.")
+        _require_result(source)
+        tags = source.tags
+        if "runner.schema" not in tags:
+            if not admits_earlier:
+                raise RecordError(
+                    f"{source.label}: was recorded by an earlier version of this program; "
+                    "repeat it with that version."
+                )
+            values = parse_yaml_config(source.read(CONFIG_YAML, YAML_LIMIT), CONFIG_YAML)
+            return cls(source, _experiment(values, 1, CONFIG_YAML), {})
+        schema = int(text) if re.fullmatch("[0-9]{1,9}", text := tags["runner.schema"]) else 0
+        if not 1 <= schema <= SCHEMA:
             raise RecordError(
-                f"runner.key: must be that of {CONFIG} and runner.data_digest; one of the tags "
-                "was edited after the run."
+                f"{source.label}: must be of schema 1 to {SCHEMA}, got {shorten(text)}; another "
+                "version of this program recorded it."
             )
-        findings = []
-        if edits:
-            findings.append(f"{CONFIG}: {edits}; one of them was edited after the run")
-        if not is_possible_end(source):
-            end = end_in_words(source.status, source.failure)
-            findings.append(f"the end was changed after the run: no run ends {end}")
-        return cls(source, experiment, tuple(findings))
+        digests = _digests(tags.get(RECORD, ""))
+        contents = {name: source.read(name, CONFIG_LIMIT) for name in (CONFIG, CONFIG_YAML)}
+        facts = {**tags, **{name: sha256(content) for name, content in contents.items()}}
+        for part in ("config", "data"):
+            if part_digest(part, facts) != digests[part]:
+                raise RecordError(f"{_edit(part)}.")
+        values = parse_config(contents[CONFIG], CONFIG)
+        record = cls(source, _experiment(values, schema, CONFIG), digests)
+        if not _agree(values, source.params):
+            record._edits["params"] = _edit("params")
+        if source.status != "KILLED":  # which happens to a run that has left all its files, too
+            record._verify({"ending": ending(source.status, source.failure)})
+        return record
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id."""
+        return self.source.run_id
+
+    @property
+    def name(self) -> str:
+        """The name of the run."""
+        return self.source.name
+
+    @property
+    def status(self) -> str:
+        """How it ended: FINISHED, FAILED or KILLED."""
+        return self.source.status
+
+    @property
+    def failure(self) -> str | None:
+        """Why it did not finish."""
+        return self.source.failure
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags of the run."""
+        return self.source.tags
 
     @property
     def varied(self) -> Mapping[str, str]:
         """The overrides by which it differed from others of its sweep."""
-        return varied_of(self.source.tags)
+        return varied_of(self.tags)
 
-    def metrics(self) -> tuple[Metrics, list[str]]:
-        """Return every value that the run recorded, and what is wrong with their record."""
-        metrics = {at: v for at, v in self.source.metrics().items() if at[0].startswith(_OURS)}
-        if metrics_sha256(metrics) == self.source.tags.get(METRICS_DIGEST):
-            return metrics, []
-        return metrics, [
-            "the metrics: were changed after the run (their digest differs from the recorded one)"
-        ]
+    @property
+    def edits(self) -> tuple[str, ...]:
+        """Sentences about the edited parts, among those that have been read."""
+        return tuple(self._edits[part] for part in (*PARTS, "params") if part in self._edits)
 
-    def weights(
-        self, shapes: Mapping[str, tuple[int, ...]]
-    ) -> tuple[dict[str, NDArray[Any]], list[str]]:
-        """Return the parameters that it left, and what is wrong with their record.
+    def metrics(self) -> Metrics:
+        """Return every value that the run recorded, by name and step."""
+        ours = {at: v for at, v in self.source.metrics().items() if at[0].startswith(_OURS)}
+        self._verify({"metrics": metrics_sha256(ours)})
+        return ours
+
+    def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
+        """Return the parameters that the run left.
 
         Parameters
         ----------
@@ -143,17 +177,11 @@ class Original:
         RecordError
             If they are missing, damaged, or of other names, shapes or type.
         """
-        dtype = self.experiment.dtype
-        content = self.source.read(WEIGHTS, self.weights_limit(shapes))
-        weights = parse_weights(content, shapes, dtype, WEIGHTS)
-        findings = self._changed(WEIGHTS, content)
-        recorded = self.source.tags.get("runner.weights_sha256")
-        if not findings and weights_sha256(weights) != recorded:
-            findings = [f"{WEIGHTS}: are not the weights that the tag runner.weights_sha256 names"]
-        return weights, findings
+        content = self.read_files({WEIGHTS: self.weights_limit(shapes)})[WEIGHTS]
+        return parse_weights(content, shapes, self.experiment.dtype, WEIGHTS)
 
     def weights_limit(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
-        """Return how many bytes the archive of the parameters can have.
+        """Return how many bytes the file of the weights can have.
 
         Raises
         ------
@@ -167,62 +195,92 @@ class Original:
             raise RecordError(str(error)) from None
         return limit
 
-    def model(self) -> tuple[RecordedModel, list[str]]:
-        """Return what is done with raw rows, and what is wrong with its record.
+    def model(self) -> RecordedModel:
+        """Return what is done with raw rows.
 
         Raises
         ------
         RecordError
             If it is missing, or is no such thing.
         """
-        content = self.source.read(MODEL, TEXT_LIMIT)
-        return RecordedModel.parse(content, MODEL), self._changed(MODEL, content)
+        return RecordedModel.parse(self.read_files({MODEL: TEXT_LIMIT})[MODEL], MODEL)
 
-    def environment(self) -> tuple[object, list[str]]:
-        """Return where it was run, as plain data, and what is wrong with that record."""
+    def environment(self) -> object:
+        """Return where the run was made, as plain data; None where that cannot be read."""
         try:
-            content = self.source.read(ENVIRONMENT, TEXT_LIMIT)
-            environment = parse_json(content, ENVIRONMENT)
+            content = self.read_files({ENVIRONMENT: TEXT_LIMIT})[ENVIRONMENT]
+            return parse_json(content, ENVIRONMENT)
         except RecordError as error:
-            return None, [str(error)]
-        findings = self._changed(ENVIRONMENT, content)
-        decisive = environment.get("decisive") if isinstance(environment, dict) else None
-        if not findings and digest_of_decisive(decisive) != self.source.tags.get(
-            "runner.system.environment"
-        ):
-            findings = [f"{ENVIRONMENT}: is not the environment that the run's tags name"]
-        return environment, findings
+            self._edits["environment"] = str(error)
+            return None
 
-    def _changed(self, name: str, content: bytes) -> list[str]:
-        recorded = digests_of(self.source).get(name)
-        if recorded is None or recorded == sha256(content):
-            return []
-        return [f"{name}: was changed after the run (its digest differs from the recorded one)"]
+    def read_files(self, limits: Mapping[str, int]) -> dict[str, bytes]:
+        """Return the contents of files of at most so many bytes, and verify the parts they are."""
+        contents = {name: self.source.read(name, limit) for name, limit in limits.items()}
+        self._verify({name: sha256(content) for name, content in contents.items()})
+        return contents
+
+    def _verify(self, facts: Mapping[str, str]) -> None:
+        """Note the parts that the facts belong to and do not fit."""
+        for part, names in PARTS.items() if self._digests else ():
+            is_in_it = not facts.keys().isdisjoint(names)
+            if is_in_it and part_digest(part, {**self.tags, **facts}) != self._digests[part]:
+                self._edits[part] = _edit(part)
 
 
-def _settings(content: bytes) -> tuple[dict[str, Any], Experiment]:
-    """Read a config: its values as they are on record, and what they mean today."""
-    values = parse_config(content, CONFIG)
-    for section in _OF_TODAY:
-        values.pop(section, None)
+def ending_in_words(status: str, failure: str | None) -> str:
+    """Say how a run ended: ``FINISHED``, or ``FAILED ('the loss is nan')``."""
+    return f"{elide(status, 20)} ({shorten(failure)})" if failure else elide(status, 20)
+
+
+def _require_result(source: Source) -> None:
+    """Make sure that a run left all that it should; one that diverged has, as a finished one."""
+    tags = source.tags
+    kind = tags.get("runner.kind")
+    if kind in {"sweep", "group", "rerun"}:
+        raise RecordError(f"{source.label}: is a {kind}; name one of its runs.")
+    if kind not in {"run", None} or "runner.key" not in tags:
+        raise RecordError(f"{source.label}: must be a run of this program, got another tool's.")
+    if source.status == "RUNNING":
+        raise RecordError(f"{source.label}: is still RUNNING; it has no result yet.")
+    # The digests are recorded when all files are.
+    if source.status != "FINISHED" and RECORD not in tags and _DIGESTS_OF_BEFORE not in tags:
+        reason = shorten(source.failure) if source.failure else "no reason on record"
+        raise RecordError(
+            f"{source.label}: ended {elide(source.status, 20)} ({reason}) and left no result."
+        )
+
+
+def _edit(part: str) -> str:
+    return f"{part}: was edited since it was recorded"
+
+
+def _digests(content: str) -> dict[str, str]:
+    """Read the digests of the parts; no others than those that the digest over all covers."""
     try:
-        return values, Experiment.from_dict(values)
+        digests = parse_json(content.encode(errors="replace"), RECORD)
+    except RecordError:
+        digests = None
+    if not isinstance(digests, dict) or digests.keys() != {*PARTS, "all"}:
+        raise RecordError(f"{_edit(RECORD)}.")
+    if digests["all"] != digest_of_parts(digests):
+        raise RecordError(f"{_edit(RECORD)}.")
+    return digests
+
+
+def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment:
+    kept = {section: value for section, value in values.items() if section not in _OF_TODAY}
+    try:
+        return Experiment.from_dict(read_recorded(kept, schema))
     except ConfigError as error:
-        raise RecordError(f"{CONFIG}: {error}") from None
+        raise RecordError(f"{name}: {error}") from None
 
 
-def _edits(values: Mapping[str, Any], params: Mapping[str, str]) -> str:
-    """Say which settings of a config the run's params, where it has any, have otherwise."""
-    if not params:
-        return ""
-    # A store of plain files keeps no space at the ends.
-    edits = [
-        f"{name} is {shorten(value)}, and the run's params say {_said(params, name)}"
+def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
+    """Tell whether the params of a run, if it has any, are its settings."""
+    # A store of plain files keeps no blanks at the ends.
+    return not params or all(
+        name in params and params[name].strip() == value.strip()
         for name, value in flattened(values).items()
-        if name not in params or params[name].strip() != value.strip()
-    ]
-    return "; ".join(edits[:3])
-
-
-def _said(params: Mapping[str, str], name: str) -> str:
-    return shorten(params[name]) if name in params else "nothing of it"
+        if name.partition(".")[0] not in _OF_TODAY
+    )

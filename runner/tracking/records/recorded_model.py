@@ -1,7 +1,4 @@
-"""What a run does with raw rows, read back from its record: encoding, scaling, class names.
-
-Plain data, of a schema; the weights are read beside it. Knows nothing of where the file was.
-"""
+"""What a run does with raw rows, read back from its record: encoding, scaling, class names."""
 
 from __future__ import annotations
 
@@ -94,14 +91,14 @@ class RecordedModel:
             If it is not of the form that a run leaves.
         """
         try:
-            found = _Model.model_validate_json(content)
+            model = _Model.model_validate_json(content)
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
-            where = elide(".".join(map(str, detail["loc"])), 60)
+            key = elide(".".join(map(str, detail["loc"])), 60)
             problem = detail["msg"].removeprefix("Value error, ")
-            raise RecordError(f"{name}: {where}: {shorten(problem)}.") from None
-        preprocessing = Preprocessing.from_dict(found.preprocessing.model_dump())
-        return cls(found.activation, found.class_names, preprocessing)
+            raise RecordError(f"{name}: {key}: {shorten(problem)}.") from None
+        preprocessing = Preprocessing.from_dict(model.preprocessing.model_dump())
+        return cls(model.activation, model.class_names, preprocessing)
 
     def layer_sizes(self, hidden: tuple[int, ...]) -> tuple[int, ...]:
         """Return the sizes of the layers of the network that it belongs to."""

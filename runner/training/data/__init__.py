@@ -1,7 +1,7 @@
-"""Where arrays come from: `load` turns the `data` group of an experiment into a Dataset.
+"""Reads or makes the data that an experiment names, as arrays.
 
 Each kind of data has a module of its own, imported when it is asked for: the tutorial's table
-costs NumPy alone. Nothing here knows of splits, scaling, networks or MLflow.
+costs NumPy alone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ __all__ = ["Dataset", "load"]
 
 
 def load(config: DataConfig) -> Dataset:
-    """Read or make the data that an experiment names.
-
-    Parameters
-    ----------
-    config : DataConfig
-        The `data` group of the experiment.
+    """Read or make the data that the `data` group of an experiment describes.
 
     Returns
     -------
@@ -36,20 +31,16 @@ def load(config: DataConfig) -> Dataset:
     ConfigError
         If a setting does not fit the data, such as a label column that does not exist.
     """
+    if config.name == "file":
+        from runner.training.data.files import load_file
+
+        return load_file(config)
+    from runner.training.data import builtin
+
     match config.name:
         case "tutorial":
-            from runner.training.data.tutorial import tutorial_table
-
-            return tutorial_table()
-        case "file":
-            from runner.training.data.files import load_file
-
-            return load_file(config)
+            return builtin.tutorial_table()
         case "blobs" | "moons" | "spirals":
-            from runner.training.data.builtin import generate
-
-            return generate(config)
+            return builtin.generate(config)
         case _:
-            from runner.training.data.bundled import load_bundled
-
-            return load_bundled(config.name)
+            return builtin.load_bundled(config.name)

@@ -1,26 +1,64 @@
-"""Points in the plane and in space, drawn from a seed: blobs, moons, spirals.
-
-Row i belongs to class i modulo n_classes, so that every stretch of rows holds every class and
-the contiguous split works. NumPy alone.
-"""
+"""Tables that need no file: the tutorial's, those of scikit-learn, and points drawn from a seed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from runner.system.errors import ConfigError
+from runner.training.data.columns import index_words
 from runner.training.data.dataset import Dataset, FloatArray, check_room, make_dataset
 
 if TYPE_CHECKING:
     from runner.config import BlobsData, MoonsData, SpiralsData
 
-_TURNS = 1.0  # how often a spiral goes round
+# The four features of each row and its label, which equals the third feature.
+_TUTORIAL = """
+1101 0  0101 0  0101 0  1010 1  0110 1  1011 1  0000 0  1110 1
+0011 1  1101 0  0010 1  1000 0  1111 1  0111 1  1001 0  1001 0
+"""
+
+
+def tutorial_table() -> Dataset:
+    """Return the tutorial's table: 16 rows, 4 features, 2 classes.
+
+    References
+    ----------
+    Shubhang Desai, 2017, "A Soft Introduction to Neural Networks".
+    """
+    cells = _TUTORIAL.split()
+    return make_dataset(
+        name="tutorial",
+        feature_names=[f"feature_{column}" for column in (1, 2, 3, 4)],
+        X=np.array([[int(bit) for bit in row] for row in cells[::2]], np.float64),
+        y=np.array([int(label) for label in cells[1::2]]),
+        class_names=("0", "1"),
+        source="the tutorial's table",
+    )
+
+
+def load_bundled(name: Literal["iris", "wine", "breast_cancer", "digits"]) -> Dataset:
+    """Load one of the tables that come with scikit-learn; nothing is downloaded.
+
+    The classes are sorted by name, as those of any other source: in breast_cancer, benign is 0.
+    """
+    from sklearn import datasets
+
+    bunch = getattr(datasets, f"load_{name}")()
+    y, class_names = index_words([str(bunch.target_names[index]) for index in bunch.target])
+    return make_dataset(
+        name=name,
+        feature_names=[str(feature) for feature in bunch.feature_names],
+        X=bunch.data,
+        y=y,
+        class_names=class_names,
+        source=f"scikit-learn {name}",
+    )
 
 
 def generate(config: BlobsData | MoonsData | SpiralsData) -> Dataset:
-    """Draw the points that a generator's settings describe.
+    """Draw the points that the settings of a generator describe.
 
     Parameters
     ----------
@@ -29,9 +67,14 @@ def generate(config: BlobsData | MoonsData | SpiralsData) -> Dataset:
 
     Notes
     -----
+    Row i belongs to class i modulo n_classes, so that every stretch of rows holds every class and
+    the contiguous split works.
+
     blobs: one normal cloud per class, round a centre drawn uniformly from [-10, 10] in each
     feature. moons: two interleaved half circles of radius 1. spirals: one arm per class, from
     the centre out to radius 1 in one turn.
+
+    scikit-learn draws other points from a seed, and has no spirals.
     """
     n_classes = 2 if config.name == "moons" else config.n_classes
     n_features = config.n_features if config.name == "blobs" else 2
@@ -49,9 +92,11 @@ def generate(config: BlobsData | MoonsData | SpiralsData) -> Dataset:
         case "blobs":
             X = rng.uniform(-10.0, 10.0, (n_classes, n_features))[y]
         case "moons":
-            X = _moons(along, y == 1)
+            X = _polar(np.ones_like(along), np.pi * along)
+            # The lower moon is the upper one turned by half a circle about (0.5, 0.25).
+            X[y == 1] = np.array([1.0, 0.5]) - X[y == 1]
         case _:
-            X = _polar(along, 2.0 * np.pi * (_TURNS * along + y / n_classes))
+            X = _polar(along, 2.0 * np.pi * (along + y / n_classes))
     X += config.noise * rng.standard_normal(X.shape)
     return make_dataset(
         name=config.name,
@@ -65,10 +110,3 @@ def generate(config: BlobsData | MoonsData | SpiralsData) -> Dataset:
 
 def _polar(radius: FloatArray, angle: FloatArray) -> FloatArray:
     return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-
-
-def _moons(along: FloatArray, lower: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> FloatArray:
-    X = _polar(np.ones_like(along), np.pi * along)
-    # The lower moon is the upper one turned by half a circle about (0.5, 0.25).
-    X[lower] = np.array([1.0, 0.5]) - X[lower]
-    return X

@@ -1,7 +1,4 @@
-"""Cells to columns: all numbers or all words, never a mixture, and nothing missing.
-
-Where a cell stands ("line 3", "row 2") is told by its Origin; nothing here opens a file.
-"""
+"""Cells to columns: all numbers or all words, never a mixture, and nothing missing."""
 
 from __future__ import annotations
 
@@ -25,18 +22,18 @@ class Origin:
         The file, as it was given.
     column : str
         ``column 'petal'``, ``array 'y'``.
-    place : callable
+    row_name : callable
         From the index of a row to its name in the file, such as ``line 3``.
     """
 
     file: str
     column: str
-    place: Callable[[int], str]
+    row_name: Callable[[int], str] = lambda row: f"row {row} (the first is 0)"
 
     def error(self, row: int, rule: str, got: object, hint: str = "") -> DataError:
         """Make the error for one cell."""
-        where = f"{self.file}, {self.place(row)}, {self.column}"
-        return DataError(f"{where}: must be {rule}, got {shorten(got, 60)}.{hint}")
+        cell = f"{self.file}, {self.row_name(row)}, {self.column}"
+        return DataError(f"{cell}: must be {rule}, got {shorten(got, 60)}.{hint}")
 
 
 @dataclass(frozen=True)
@@ -61,13 +58,6 @@ def numeric_column(name: str, values: NDArray[np.generic], origin: Origin) -> Co
 
 class ColumnBuilder:
     """Make a column of text cells, block by block, so that a large file is never held as text.
-
-    Parameters
-    ----------
-    name : str
-        The column's name.
-    origin : Origin
-        Where its cells stand.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""The one form that all data takes, and the digest by which its content is known.
+"""The one form that all data takes, and the digest by which its content is identified.
 
-It must not know where the rows came from: a CSV and a Parquet file of equal values are equal.
+A CSV and a Parquet file of equal values are equal.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Dataset:
 
     Examples
     --------
-    >>> from runner.training.data.tutorial import tutorial_table
+    >>> from runner.training.data.builtin import tutorial_table
     >>> table = tutorial_table()
     >>> table.X.shape, table.class_names
     ((16, 4), ('0', '1'))
@@ -77,9 +77,10 @@ def make_dataset(
     # Every run of a sweep sees the same arrays: one that writes into them is a defect.
     X.flags.writeable = False
     y.flags.writeable = False
+    categories = dict(categories or {})
     names = {
         "feature_names": list(feature_names),
-        "categories": dict(categories or {}),
+        "categories": categories,
         "class_names": list(class_names),
         "shape": X.shape,
     }
@@ -87,15 +88,13 @@ def make_dataset(
     digest.update(X.astype("<f8", copy=False).data)
     digest.update(y.astype("<i8", copy=False).data)
     return Dataset(
-        name=name,
-        feature_names=tuple(feature_names),
-        X=X,
-        categories=dict(categories or {}),
-        y=y,
-        class_names=tuple(class_names),
-        source=source,
-        digest=digest.hexdigest(),
+        name, tuple(feature_names), X, categories, y, tuple(class_names), source, digest.hexdigest()
     )
+
+
+def memory_bytes() -> int:
+    """Return the size of this machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def check_room(where: str, what: str, n_bytes: int) -> None:
@@ -104,9 +103,8 @@ def check_room(where: str, what: str, n_bytes: int) -> None:
     A header of a few bytes can claim terabytes, and asking for them may succeed until the first
     write, when the system kills the process.
     """
-    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if n_bytes > present:
+    if n_bytes > memory_bytes():
         raise DataError(
-            f"{where}: must fit into this machine's {present / 2**30:,.1f} GiB of memory, "
+            f"{where}: must fit into this machine's {memory_bytes() / 2**30:,.1f} GiB of memory, "
             f"got {what} ({n_bytes / 2**30:,.1f} GiB)."
         )

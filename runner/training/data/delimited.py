@@ -1,7 +1,7 @@
 """Delimited text (CSV, TSV) to columns, naming each fault by its line in the file.
 
 Read with the standard library: it knows the line of each record, counts its fields, and its
-numbers are those of a Parquet file to the last bit. It must not know what a class is.
+numbers are those of a Parquet file to the last bit.
 """
 
 from __future__ import annotations
@@ -25,39 +25,23 @@ _DELIMITERS = (",", ";", "\t", "|", " ")
 
 
 def read_delimited(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
-    """Read the features and the labels of a delimited text file.
+    """Read the feature columns and, last, the label column, where one is wanted.
 
-    Parameters
-    ----------
-    path : Path
-        UTF-8 text, with or without a byte order mark, whose first line names the columns.
-    file : str
-        The file, as messages name it.
-    config : FileData or RowsWanted
-        Its delimiter, label column and features. Other columns are not looked at.
-
-    Returns
-    -------
-    list of Column
-        The feature columns and, last, the label column, where one is wanted.
+    The text is UTF-8, with or without a byte order mark; its first line names the columns. Those
+    that are not wanted are not looked at.
     """
-    delimiter = config.delimiter
     # A byte that is not UTF-8 comes through as a surrogate, and is refused in the cell that has it.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        records = _records(stream, file, delimiter)
+        records = _records(stream, file, config.delimiter)
         header_line, header = next(records, (0, []))
         if not header:
             raise DataError(f"{file}: must name its columns in the first line, got an empty file.")
         names = [name.strip() for name in header]
         _check_header(f"{file}, line {header_line}", names, config)
-        hint = _hint(names, delimiter, config)
-        header_place = f", line {header_line}"
-        wanted = choose_columns(file, names, config, header=header_place, hint=hint)
+        hint = _hint(names, config)
+        wanted = choose_columns(file, names, config, header=f", line {header_line}", hint=hint)
         lines: list[int] = []
-        builders = {
-            index: ColumnBuilder(names[index], _origin(file, names[index], lines))
-            for index in wanted
-        }
+        builders = {index: _builder(file, names[index], lines) for index in wanted}
         rows = _rows(records, file, len(names), lines)
         while block := list(islice(rows, _BLOCK_ROWS)):
             for index, builder in builders.items():
@@ -65,8 +49,9 @@ def read_delimited(path: Path, file: str, config: FileData | RowsWanted) -> list
     return [builders[index].finish() for index in wanted]
 
 
-def _origin(file: str, name: str, lines: list[int]) -> Origin:
-    return Origin(file, f"column {shorten(name, 60)}", lambda row: f"line {lines[row]}")
+def _builder(file: str, name: str, lines: list[int]) -> ColumnBuilder:
+    column = f"column {shorten(name, 60)}"
+    return ColumnBuilder(name, Origin(file, column, lambda row: f"line {lines[row]}"))
 
 
 def _records(stream: Iterator[str], file: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -102,31 +87,31 @@ def _rows(
         yield record
 
 
-def _check_header(where: str, names: list[str], config: FileData | RowsWanted) -> None:
-    delimiter, is_rows = config.delimiter, isinstance(config, RowsWanted)
+def _check_header(line: str, names: list[str], config: FileData | RowsWanted) -> None:
+    is_rows = isinstance(config, RowsWanted)
     # Rows without labels may be of a single feature.
     if len(names) == 1 and not (is_rows and config.features == tuple(names)):
-        other = _likely_delimiter(names[0], delimiter)
+        other = _likely_delimiter(names[0], config.delimiter)
         hint = f"\nIts columns look separated by {other!r}" if other else ""
         hint += f": try {_option(other)}" if other and not is_rows else ""
         raise DataError(
-            f"{where}: must have at least 2 columns separated by {delimiter!r}, "
+            f"{line}: must have at least 2 columns separated by {config.delimiter!r}, "
             f"got only {shorten(names[0], 60)}.{hint}"
         )
     for name in names:
         if not is_utf8(name):
             raw = name.encode("utf-8", "surrogateescape")
-            raise DataError(f"{where}: must name the columns in UTF-8, got {shorten(raw, 60)}.")
+            raise DataError(f"{line}: must name the columns in UTF-8, got {shorten(raw, 60)}.")
         if _is_fraction(name):
             raise DataError(
-                f"{where}: must name the columns, got the number {name}. Is the header missing?\n"
+                f"{line}: must name the columns, got the number {name}. Is the header missing?\n"
                 f"The line holds {listed(names)}."
             )
 
 
 def _likely_delimiter(header: str, delimiter: str) -> str:
     counts = {other: header.count(other) for other in _DELIMITERS if other != delimiter}
-    # Spaces stand within names too: they count only where nothing else separates.
+    # Spaces are part of names too: they count only where nothing else separates.
     if any(count for other, count in counts.items() if other != " "):
         counts.pop(" ", None)
     best = max(counts, key=lambda other: counts[other])
@@ -139,11 +124,11 @@ def _option(delimiter: str) -> str:
     return f"\"data.delimiter='{written}'\""
 
 
-def _hint(names: list[str], delimiter: str, config: FileData | RowsWanted) -> str:
-    """Say so, if another delimiter would have found the label."""
+def _hint(names: list[str], config: FileData | RowsWanted) -> str:
+    """Say so, if another delimiter would have separated the label's name."""
     for other in _DELIMITERS:
         parts = {part.strip() for name in names for part in name.split(other)}
-        if other != delimiter and config.target in parts:
+        if other != config.delimiter and config.target in parts:
             return f"\nThey may be separated by {other!r}: try {_option(other)}"
     return ""
 

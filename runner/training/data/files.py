@@ -1,4 +1,4 @@
-"""A person's own file: that it is there and is what its name says, then the reader for its kind.
+"""A person's own file: checks that it is what its name says, then calls the reader for its kind.
 
 A file is hostile until it is read: nothing is unpickled, and nothing is allocated on its word.
 """
@@ -23,19 +23,17 @@ from runner.training.data.tables import RowsWanted, dataset_from_columns
 if TYPE_CHECKING:
     from runner.config import FileData
 
-_TEXT = "delimited text"
+_TEXT, _PARQUET, _NPZ, _NPY = "delimited text", "a Parquet file", "an NPZ archive", "an NPY array"
 _KINDS = {
-    ".csv": _TEXT,
-    ".tsv": _TEXT,
-    ".txt": _TEXT,
-    ".parquet": "a Parquet file",
-    ".npz": "an NPZ archive",
-    ".npy": "an NPY array",
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _TEXT),
+    ".parquet": _PARQUET,
+    ".npz": _NPZ,
+    ".npy": _NPY,
 }
 _FIRST_BYTES = {
-    b"PAR1": "a Parquet file",
-    b"PK": "an NPZ archive",  # or another zip, which has no arrays in it
-    b"\x93NUMPY": "an NPY array",
+    b"PAR1": _PARQUET,
+    b"PK": _NPZ,  # or another zip, which has no arrays in it
+    b"\x93NUMPY": _NPY,
     b"\x80": "a pickle (never loaded)",
     b"\x1f\x8b": "a gzip file",
     b"BZh": "a bzip2 file",
@@ -48,13 +46,7 @@ _FIRST_BYTES = {
 
 
 def load_file(config: FileData) -> Dataset:
-    """Read a person's own table.
-
-    Parameters
-    ----------
-    config : FileData
-        The file's path, its label column, its features and, for text, the delimiter.
-    """
+    """Read a person's own table."""
     path = expanded(config.path)
     *features, labels = _columns(path, printable(config.path), config)
     return dataset_from_columns(path.stem, str(path.absolute()), features, labels)
@@ -72,7 +64,7 @@ def load_rows(
     features : sequence of str
         The columns to read.
     delimiter : str or None
-        Of delimited text, if it is known; another one is taken where that finds the columns.
+        Of delimited text; another one is taken where that gives the columns.
 
     Returns
     -------
@@ -91,20 +83,19 @@ def load_rows(
     return {column.name: _with_truth_as_numbers(column.values) for column in columns}
 
 
-def _delimiter_of(path: Path, features: Sequence[str], known: str | None) -> str:
-    """Find what separates the columns of a text file: that by which they have the names wanted."""
-    likely = [known, "\t" if path.suffix.lower() == ".tsv" else ",", ",", ";", "\t", "|"]
-    candidates = [delimiter for delimiter in likely if delimiter is not None]
+def _delimiter_of(path: Path, features: Sequence[str], likely: str | None) -> str:
+    """Return the delimiter by which the columns of a text file have the names wanted."""
+    first = likely or ("\t" if path.suffix.lower() == ".tsv" else ",")
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            first = stream.readline(1 << 20)
+            line = stream.readline(1 << 20)
     except OSError:
-        return candidates[0]  # the reader says what is wrong with the file
-    for delimiter in candidates:
-        names = {name.strip() for row in csv.reader([first], delimiter=delimiter) for name in row}
+        return first  # the reader says what is wrong with the file
+    for delimiter in (first, ",", ";", "\t", "|"):
+        names = {name.strip() for row in csv.reader([line], delimiter=delimiter) for name in row}
         if names.issuperset(features):
             return delimiter
-    return candidates[0]
+    return first
 
 
 def _with_truth_as_numbers(values: FloatArray | list[str]) -> FloatArray | list[str]:
@@ -123,18 +114,17 @@ def _columns(path: Path, file: str, config: FileData | RowsWanted) -> list[Colum
         )
     if not head:
         raise DataError(f"{file}: must hold {kind}, got an empty file.")
-    found = _recognise(head)
-    if found != kind:
-        raise DataError(f"{file}: must be {kind}, as its name says, got {found}.")
-    match kind:
-        case "a Parquet file":
-            from runner.training.data.parquet import read_parquet as read
-        case "an NPZ archive":
-            from runner.training.data.arrays import read_npz as read
-        case "an NPY array":
-            from runner.training.data.arrays import read_npy as read
-        case _:
-            from runner.training.data.delimited import read_delimited as read
+    content = _kind_of(head)
+    if content != kind:
+        raise DataError(f"{file}: must be {kind}, as its name says, got {content}.")
+    if kind == _PARQUET:
+        from runner.training.data.parquet import read_parquet as read
+    elif kind == _NPZ:
+        from runner.training.data.arrays import read_npz as read
+    elif kind == _NPY:
+        from runner.training.data.arrays import read_npy as read
+    else:
+        from runner.training.data.delimited import read_delimited as read
     try:
         return read(path, file, config)
     except OSError as error:
@@ -151,25 +141,19 @@ def _head(path: Path, file: str) -> bytes:
         with path.open("rb") as stream:
             return stream.read(4_096)
     except FileNotFoundError:
-        raise _missing(path) from None
+        folder = path.absolute().parent
+        hint = f"There is no folder {folder}."
+        if folder.is_dir():
+            names = (entry.name for entry in folder.iterdir())
+            hint = nearest(path.name, names) or f"There is no such file in {folder}."
+        raise ConfigError("data.path", "a file", str(path), hint) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error
         raise ConfigError("data.path", "a file that can be read", str(path), f"{reason}.") from None
 
 
-def _missing(path: Path) -> ConfigError:
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        return ConfigError("data.path", "a file", str(path), f"There is no folder {folder}.")
-    hint = (
-        nearest(path.name, (entry.name for entry in folder.iterdir()))
-        or f"There is no such file in {folder}."
-    )
-    return ConfigError("data.path", "a file", str(path), hint)
-
-
-def _recognise(head: bytes) -> str:
-    for first, what in _FIRST_BYTES.items():
+def _kind_of(head: bytes) -> str:
+    for first, kind in _FIRST_BYTES.items():
         if head.startswith(first):
-            return what
+            return kind
     return "a binary file" if b"\0" in head else _TEXT

@@ -1,7 +1,4 @@
-"""Parquet files to columns: numbers, booleans and text, whatever width and encoding they have.
-
-pyarrow does the reading; it is imported when a file of this kind is asked for.
-"""
+"""Parquet files to columns: numbers, booleans and text, whatever width and encoding they have."""
 
 from __future__ import annotations
 
@@ -25,22 +22,7 @@ _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def read_parquet(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
-    """Read the features and the labels of a Parquet file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    file : str
-        The file, as messages name it.
-    config : FileData or RowsWanted
-        Its label column and features. Other columns are not read.
-
-    Returns
-    -------
-    list of Column
-        The feature columns and, last, the label column, where one is wanted.
-    """
+    """Read the feature columns and, last, the label column, where one is wanted."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -50,52 +32,49 @@ def read_parquet(path: Path, file: str, config: FileData | RowsWanted) -> list[C
             wanted = [names[index] for index in choose_columns(file, names, config)]
             n_rows, n_columns = source.metadata.num_rows, len(wanted)
             check_room(file, f"{n_rows:,} rows x {n_columns:,} columns", n_rows * n_columns * 8)
-            for name in wanted:
-                _check_type(file, name, source.schema_arrow.field(name).type)
+            kinds = [_kind(file, name, source.schema_arrow.field(name).type) for name in wanted]
             table = source.read(columns=wanted, use_threads=False)
-        return [_column(file, name, table.column(name)) for name in wanted]
+        return [
+            _column(file, name, kind, table.column(name))
+            for name, kind in zip(wanted, kinds, strict=True)
+        ]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{file}: must be a whole Parquet file, got a damaged one ({elide(error, 120)})."
         ) from error
 
 
-def _origin(file: str, name: str) -> Origin:
-    return Origin(file, f"column {shorten(name, 60)}", lambda row: f"row {row} (the first is 0)")
-
-
-def _check_type(file: str, name: str, type_: pa.DataType) -> None:
+def _kind(file: str, name: str, type_: pa.DataType) -> str:
+    """Return what a column of this type holds: ``numbers``, ``booleans`` or ``text``."""
     from pyarrow import types
 
     inner = type_.value_type if types.is_dictionary(type_) else type_
-    numbers = (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal)
-    texts = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
-    if not any(is_kind(inner) for is_kind in (*numbers, *texts)):
-        raise DataError(
-            f"{file}, column {shorten(name, 60)}: must hold numbers, booleans or text, "
-            f"got {elide(type_, 60)}."
-        )
+    kinds = {
+        "numbers": (types.is_integer, types.is_floating, types.is_decimal),
+        "booleans": (types.is_boolean,),
+        "text": (types.is_string, types.is_large_string, types.is_string_view, types.is_null),
+    }
+    for kind, tests in kinds.items():
+        if any(test(inner) for test in tests):
+            return kind
+    raise DataError(
+        f"{file}, column {shorten(name, 60)}: must hold numbers, booleans or text, "
+        f"got {elide(type_, 60)}."
+    )
 
 
-def _column(file: str, name: str, values: pa.ChunkedArray) -> Column:
+def _column(file: str, name: str, kind: str, values: pa.ChunkedArray) -> Column:
     import pyarrow.compute as pc
     from pyarrow import float64, types
 
-    origin = _origin(file, name)
+    origin = Origin(file, f"column {shorten(name, 60)}")
     if values.null_count:
-        row = pc.index(pc.is_null(values), True).as_py()
-        raise origin.error(row, "a value", None)
+        raise origin.error(pc.index(pc.is_null(values), True).as_py(), "a value", None)
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    if (
-        types.is_integer(values.type)
-        or types.is_floating(values.type)
-        or types.is_decimal(values.type)
-    ):
+    if kind == "numbers":
         return numeric_column(name, values.cast(float64(), safe=False).to_numpy(), origin)
     builder = ColumnBuilder(name, origin)
-    if types.is_boolean(values.type):
-        builder.extend(["True" if value else "False" for value in values.to_pylist()])
-    else:
-        builder.extend(values.to_pylist())
+    cells = values.to_pylist()
+    builder.extend([str(cell) for cell in cells] if kind == "booleans" else cells)
     return builder.finish()

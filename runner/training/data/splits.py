@@ -1,7 +1,6 @@
 """Which rows train, which validate, which test: row indices from a seed of the split's own.
 
-It must not look at the features: only at the number of rows and at their classes. scikit-learn
-is imported when a stratified or k-fold split asks for it.
+Decided by the number of rows and their classes alone.
 """
 
 from __future__ import annotations
@@ -80,11 +79,6 @@ def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> 
         The class of each row.
     class_names : sequence of str
         The label of each class, for the messages.
-
-    Returns
-    -------
-    Split
-        The rows of each part.
 
     Raises
     ------

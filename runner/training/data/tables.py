@@ -1,6 +1,6 @@
-"""From a table's columns to a Dataset: which column is the label, which are features.
+"""A table's columns to a Dataset: which column is the label, which are features.
 
-The same for every kind of file; how the cells are read is the business of the readers.
+The same for every kind of file.
 """
 
 from __future__ import annotations
@@ -13,28 +13,21 @@ import numpy as np
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.training.data.columns import Column, index_words
-from runner.training.data.dataset import Dataset, FloatArray, make_dataset
-from runner.training.data.labels import encode_labels
+from runner.training.data.dataset import Dataset, FloatArray, IntArray, make_dataset
 
 if TYPE_CHECKING:
     from runner.config import FileData
 
-# One-hot columns are dense. A column of names or keys would give each row a column of its own.
+# One-hot columns are dense. A column of names or keys would give each row a feature of its own.
 _LARGEST_CATEGORY_COUNT = 1_000
 _LISTED = 12
+# From here on neighbouring whole numbers are one and the same float64.
+_LARGEST_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
 class RowsWanted:
-    """Columns that are read without any labels: rows that are to be predicted.
-
-    Parameters
-    ----------
-    features : tuple of str
-        The raw columns that the network was trained on.
-    delimiter : str
-        Of delimited text.
-    """
+    """The raw columns that are read without any labels: rows that are to be predicted."""
 
     features: tuple[str, ...]
     delimiter: str = ","
@@ -55,7 +48,7 @@ def choose_columns(
     header: str = "",
     hint: str = "",
 ) -> list[int]:
-    """Find the columns of a table that are to be read.
+    """Return the positions of the features and, last, of the label, where one is wanted.
 
     Parameters
     ----------
@@ -68,12 +61,7 @@ def choose_columns(
     header : str
         Where the names stand in the file, such as ``, line 1``.
     hint : str
-        A last line for the message, if the label is not found.
-
-    Returns
-    -------
-    list of int
-        The positions of the features and, last, of the label, where one is wanted.
+        A last line for the message, if the label is not among them.
     """
     if isinstance(config, RowsWanted):
         return [_named(f"{file}{header}", names, name, hint) for name in config.features]
@@ -147,14 +135,7 @@ def dataset_from_columns(
 ) -> Dataset:
     """Join feature columns and labels into a Dataset.
 
-    Parameters
-    ----------
-    name, source : str
-        As in Dataset.
-    features : iterable of Column
-        Numbers, or words. The words true and false, however they are capitalised, are 1 and 0.
-    labels : Column
-        The labels, as `encode_labels` takes them.
+    The words true and false, however they are capitalised, become 1 and 0.
     """
     file = labels.origin.file
     if len(labels.values) < 2:
@@ -190,3 +171,41 @@ def dataset_from_columns(
         source=source,
         categories=categories,
     )
+
+
+def encode_labels(labels: Column) -> tuple[IntArray, tuple[str, ...]]:
+    """Give each class of a label column its index: words sorted, whole numbers by their value.
+
+    Gaps are closed: {0, 2} becomes {0, 1}.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        The index of each row's class.
+    class_names : tuple of str
+        The label of each class.
+    """
+    origin = labels.origin
+    if isinstance(labels.values, list):
+        y, class_names = index_words(labels.values)
+    else:
+        numbers = labels.values
+        whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)
+        if not whole.all():
+            row = int(np.argmin(whole))
+            rule = "a class, which is a word or a whole number below 2**53 in size"
+            hint = "\nQuantities cannot be learned here, only classes."
+            raise origin.error(row, rule, _written(numbers[row]), hint)
+        unique, codes = np.unique(numbers, return_inverse=True)
+        y, class_names = codes, tuple(str(int(number)) for number in unique)
+    if len(class_names) < 2:
+        raise DataError(
+            f"{origin.file}, {origin.column}: must hold at least 2 classes, "
+            f"got only {shorten(class_names[0], 60)} in all {len(y):,} rows."
+        )
+    return y, class_names
+
+
+def _written(number: np.float64) -> int | float:
+    """Show a whole number without its ``.0``."""
+    return int(number) if number.is_integer() else float(number)

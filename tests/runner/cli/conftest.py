@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FOREIGN
-from tests.runner.conftest import Command
+from tests.runner.conftest import CHECKOUT, Command
 
 
 @pytest.fixture
@@ -16,6 +16,17 @@ def sweeper(command: Command, migrated_database: Path) -> Command:
     """Prepare the command and a store for one test."""
     shutil.copyfile(migrated_database, command.store / "mlflow.db")
     return command
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the program take another folder for its checkout, and see what it leaves there."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "pyproject.toml").touch()
+    (folder / "conf").symlink_to(CHECKOUT / "conf")
+    monkeypatch.setattr("runner.system.paths._CHECKOUT", folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

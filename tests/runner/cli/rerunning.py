@@ -1,29 +1,17 @@
-"""Reruns by the real command: what it is to repeat is made quickly, what it says is read.
-
-A store that was moved is read where it is now, so each test may change a copy of one.
-"""
+"""Reruns: runs to repeat are made, what the command says is read, and records are changed."""
 
 import os
-import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
 
-from runner.tracking.records import Original, write_folder
-from runner.tracking.records.mlflow_record import find_original
+from runner.tracking.records import Record, write_folder
+from runner.tracking.records.mlflow_record import find_run
 from tests.runner.cli.sweeping import Recorded, recorded
-from tests.runner.conftest import CHECKOUT, Command
+from tests.runner.conftest import Command, Ended, run_here
 
 VERDICTS = ("IDENTICAL", "CLOSE", "DIFFERENT", "CANNOT COMPARE")
-# Two hidden layers, one of them wide enough for every kernel to take its own way, and few steps.
-NETWORK = ("data=moons", "model.hidden_layer_sizes=[24,16]", "training.steps=60")
-QUICK = ("training.steps=40", "training.evaluate_every=20")
-
-Ended = subprocess.CompletedProcess[str]
 
 
 def verdict(ended: Ended) -> str:
@@ -31,12 +19,6 @@ def verdict(ended: Ended) -> str:
     first = ended.stdout.partition("\n")[0]
     found = [verdict for verdict in VERDICTS if first.endswith(verdict)]
     return found[0] if found else ended.stdout + ended.stderr
-
-
-def causes(ended: Ended) -> str:
-    """Return what was given as the cause of a difference."""
-    found = re.search(r"Cause: (.*)\.\n|is the cause|be the cause \((.*)\)", ended.stdout)
-    return next((group for group in found.groups() if group), "") if found else ""
 
 
 def differing(ended: Ended) -> list[str]:
@@ -71,47 +53,31 @@ def sweep(command: Command, *arguments: str) -> tuple[Recorded, list[Recorded]]:
 
 
 def export(command: Command, run: Recorded, folder: Path) -> Path:
-    """Export a run, in this process, since a new one would take seconds."""
+    """Export a run."""
     uri = command.environment["MLFLOW_TRACKING_URI"]
-    write_folder(Original.read(find_original(uri, run.run_id)), folder)
+    write_folder(Record.read(find_run(uri, run.run_id)), folder)
     return folder
-
-
-def start_anywhere(
-    arguments: list[str], folder: Path, environment: Mapping[str, str], stack_kb: int | None = None
-) -> Ended:
-    """Run the command to its end in any folder, with just these variables."""
-    shell = [] if stack_kb is None else ["sh", "-c", f'ulimit -s {stack_kb}; exec "$@"', "sh"]
-    return subprocess.run(
-        [*shell, sys.executable, "-m", "runner", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=120,
-        check=False,
-    )
 
 
 def rerun_folder(folder: Path, *arguments: str, **variables: str) -> Ended:
     """Repeat an exported run, with more variables in its environment."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "HYDRA_"))}
-    environment = kept | {"PYTHONPATH": str(CHECKOUT)} | variables
-    return start_anywhere(["rerun", str(folder), *arguments], folder.parent, environment)
+    return run_here(["rerun", str(folder), *arguments], folder.parent, {**os.environ, **variables})
 
 
 def moved(command: Command, to: Path) -> Command:
-    """Copy a store that is not where it was made any more, for one test to change."""
-    places = [to / name for name in ("here", "store", "scratch")]
-    places[0].mkdir(parents=True)
-    places[2].mkdir()
-    shutil.copytree(command.store, places[1])
-    return Command(*places)
+    """Copy a store with its artifacts, for one test to change."""
+    copy = Command(*(to / name for name in ("here", "store", "scratch")))
+    copy.folder.mkdir(parents=True)
+    copy.scratch.mkdir()
+    shutil.copytree(command.store, copy.store)
+    for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+        statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608  (our words)
+        execute(copy, statement, str(command.store), str(copy.store))
+    return copy
 
 
 def artifacts(command: Command, run: Recorded) -> Path:
-    """Return the folder of a run's artifacts in a store that may have been moved."""
+    """Return the folder of a run's artifacts in a store that may be a copy."""
     (folder,) = command.store.glob(f"artifacts/*/{run.run_id}/artifacts")
     return folder
 

@@ -1,10 +1,9 @@
-"""The real command at work on sweeps: started, watched through its store, and its processes.
+"""Runs read from the tables of a store, and the command as a process: started, awaited, ended.
 
-What happens is awaited as a condition of the store, never by a sleep; what is in the store is read
-from its tables, because asking MLflow would cost each test a second.
+What happens is awaited as a condition of the store, never by a sleep. Asking MLflow in place of
+reading its tables would cost each test a second.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -13,20 +12,16 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from sqlite3 import OperationalError, connect
+from sqlite3 import Connection, OperationalError, connect
 
 import pytest
 
-from tests.runner.conftest import Command
+from tests.runner.cli.instants import PREAMBLE
+from tests.runner.conftest import Command, Ended
 from tests.runner.processes import WITHIN_S, left_of, living
 
-# Runs that last long are shown and saved after seconds that a test does not have.
 PREPARED = """
-import json, sys
-import runner.jobs.worker.stack_run
-for name, value in json.loads(sys.argv.pop(1)).items():
-    assert hasattr(runner.jobs.worker.stack_run, name)
-    setattr(runner.jobs.worker.stack_run, name, value)
+import sys
 exec(sys.argv.pop(1), {})
 sys.argv[0] = "runner"
 from runner.cli.main import main
@@ -70,22 +65,23 @@ class Recorded:
         return self.tags["runner.weights_sha256"], self.metrics
 
 
+def opened(command: Command) -> closing[Connection]:
+    """Open the store's database to read from it."""
+    return closing(connect(f"file:{command.store / 'mlflow.db'}?mode=ro", uri=True))
+
+
 def recorded(command: Command) -> list[Recorded]:
     """Read all runs of the store, in order of their beginning."""
-    database = command.store / "mlflow.db"
-    with closing(connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        runs = {
-            row[0]: Recorded(*row)
-            for row in connection.execute(
-                "SELECT run_uuid, name, status FROM runs ORDER BY start_time"
-            )
-        }
-        for run_id, name, value in connection.execute("SELECT run_uuid, key, value FROM tags"):
-            if run_id in runs:  # it may be newer than the list
+    with opened(command) as connection:
+        rows = connection.execute("SELECT run_uuid, name, status FROM runs ORDER BY start_time")
+        runs = {row[0]: Recorded(*row) for row in rows}
+        tags = connection.execute("SELECT run_uuid, key, value FROM tags")
+        metrics = connection.execute("SELECT run_uuid, key, step, value FROM metrics")
+        # What belongs to a run that is newer than the list is left out.
+        for run_id, name, value in tags:
+            if run_id in runs:
                 runs[run_id].tags[name] = value
-        for run_id, name, step, value in connection.execute(
-            "SELECT run_uuid, key, step, value FROM metrics"
-        ):
+        for run_id, name, step, value in metrics:
             if run_id in runs:
                 runs[run_id].metrics[name, step] = value
     return list(runs.values())
@@ -97,9 +93,8 @@ def of_kind(kind: str, runs: list[Recorded]) -> list[Recorded]:
 
 
 def jobs(command: Command, status: str | None = None) -> list[Recorded]:
-    """Read the runs of jobs, or those of them that stand like this."""
-    found = of_kind("run", recorded(command))
-    return [run for run in found if status in {None, run.status}]
+    """Read the runs of jobs, or those of them with a status."""
+    return [run for run in of_kind("run", recorded(command)) if status in {None, run.status}]
 
 
 def count(command: Command, status: str, kind: str = "run") -> int:
@@ -108,28 +103,16 @@ def count(command: Command, status: str, kind: str = "run") -> int:
         "SELECT count(*) FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid "
         "WHERE status = ? AND tags.key = 'runner.kind' AND tags.value = ?"
     )
-    database = command.store / "mlflow.db"
-    with closing(connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with opened(command) as connection:
         try:
-            (number,) = connection.execute(query, (status, kind)).fetchone()
+            return int(connection.execute(query, (status, kind)).fetchone()[0])
         except OperationalError:  # somebody is writing
             return 0
-    return int(number)
 
 
-def start(
-    command: Command,
-    *arguments: str,
-    constants: dict[str, float] | None = None,
-    before: str = "",
-) -> subprocess.Popen[str]:
-    """Start the command as the head of a process group of its own.
-
-    `constants` of `runner.jobs.worker.stack_run` are set, and the Python code `before` is run, before it
-    begins.
-    """
-    prepared = ["-c", PREPARED, json.dumps(constants or {}), before]
-    changed = prepared if constants or before else ["-m", "runner"]
+def start(command: Command, *arguments: str, before: str = "") -> subprocess.Popen[str]:
+    """Start the command, after Python code of `instants`, as the head of a process group."""
+    changed = ["-c", PREPARED, PREAMBLE + before] if before else ["-m", "runner"]
     return subprocess.Popen(
         [sys.executable, *changed, *arguments],
         cwd=command.folder,
@@ -149,10 +132,8 @@ def until(process: subprocess.Popen[str], condition: Callable[[], object]) -> No
         if time.monotonic() > deadline:
             kill_all(process)
             pytest.fail(f"it has not come to that: {process.communicate()}")
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(0.01)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
@@ -161,7 +142,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def end(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+def end(process: subprocess.Popen[str]) -> Ended:
     """Wait for a process, and return what it said."""
     try:
         printed, errors = process.communicate(timeout=WITHIN_S)
@@ -177,6 +158,6 @@ def workers_left(process: subprocess.Popen[str]) -> list[int]:
     return left_of(pid for pid in members if pid != process.pid)
 
 
-def table(ended: subprocess.CompletedProcess[str]) -> list[str]:
+def table(ended: Ended) -> list[str]:
     """Return what was printed of a sweep, without the time that it took."""
     return [line for line in ended.stdout.splitlines() if not line.startswith("took ")]

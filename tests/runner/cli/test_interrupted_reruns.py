@@ -7,14 +7,14 @@ from sqlite3 import OperationalError, connect
 
 import pytest
 
-from tests.runner.cli.rerunning import sweep
-from tests.runner.cli.sweeping import count, end, of_kind, recorded, start, until
+from tests.runner.cli.rerunning import record, sweep
+from tests.runner.cli.sweeping import count, end, jobs, of_kind, recorded, start, until
 from tests.runner.conftest import Command
 
 
 def n_links(command: Command) -> int:
     """Count the reruns that their originals name: those that have been heard of."""
-    query = "SELECT count(*) FROM tags WHERE key LIKE 'runner.jobs.rerun.%'"
+    query = "SELECT count(*) FROM tags WHERE key LIKE 'runner.rerun.%'"
     with closing(connect(f"file:{command.store / 'mlflow.db'}?mode=ro", uri=True)) as connection:
         try:
             (number,) = connection.execute(query).fetchone()
@@ -44,16 +44,23 @@ def test_a_sweep_says_what_was_compared_by_then(number: int, code: int, sweeper:
     assert f"run {rerun.run_id}, a rerun of {parent.run_id}" in ended.stdout
     (done,) = [run for run in runs if "runner.verdict" in run.tags and run.is_job]
     (original,) = [run for run in runs if run.run_id == done.tags["runner.rerun_of"]]
-    assert original.tags[f"runner.jobs.rerun.{done.run_id}"] == "IDENTICAL"
+    assert original.tags[f"runner.rerun.{done.run_id}"] == "IDENTICAL"
 
 
-def test_a_run_of_its_own_says_that_nothing_was_compared(sweeper: Command):
-    _, (original, _) = sweep(sweeper, "training.steps=40", "seed=0,1")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_of_its_own_is_killed_and_says_that_nothing_was_compared(
+    number: int, code: int, sweeper: Command
+):
+    original = record(sweeper, "training.steps=40")
     process = start(sweeper, "rerun", original.run_id, "training.steps=1000000000")
     until(process, lambda: count(sweeper, "RUNNING") == 1)
-    os.killpg(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, number)
     ended = end(process)
-    assert (ended.returncode, ended.stdout) == (143, "")
+    assert (ended.returncode, ended.stdout) == (code, "")
     assert "Interrupted before anything was compared. What is on record is as it was.\n" in (
         ended.stderr
     )
+    assert "Traceback" not in ended.stderr
+    (killed,) = jobs(sweeper, "KILLED")
+    assert killed.tags["runner.rerun_of"] == original.run_id
+    assert count(sweeper, "RUNNING") == 0

@@ -7,24 +7,22 @@ import subprocess
 import pytest
 
 from tests.runner.cli.instants import (
+    BEGUN,
     DEAF_WORKERS,
     INTERRUPT,
+    JOB_ENDED,
+    JOBS_DONE,
     KILL_ALL,
     KILL_WORKER,
+    PLANNED,
+    SHOWN_AT_ONCE,
     at_call,
     when_saved,
     when_shown,
     workers_stand_still,
 )
-from tests.runner.cli.sweeping import (
-    count,
-    end,
-    jobs,
-    recorded,
-    start,
-    until,
-    workers_left,
-)
+from tests.runner.cli.rerunning import verdict
+from tests.runner.cli.sweeping import count, end, jobs, recorded, start, until, workers_left
 from tests.runner.conftest import Command
 
 # Two jobs that end at once, and two that never do: there is something to lose and to close, and a
@@ -34,8 +32,7 @@ SWEEP = ["-m", "training.steps=200,1000000000", "seed=0,1", "training.evaluate_e
 
 def at_work(command: Command, before: str = "") -> subprocess.Popen[str]:
     """Start the sweep, and wait until it is in the midst of it."""
-    shown = {"_SHOWN_AFTER_S": 0.0}
-    process = start(command, *SWEEP, "sweep.n_workers=2", constants=shown, before=before)
+    process = start(command, *SWEEP, "sweep.n_workers=2", before=SHOWN_AT_ONCE + before)
     # Whose group is summed up, of them the parent has heard: it is later than what the store says.
     until(
         process, lambda: count(command, "FINISHED", "group") == 1 and count(command, "RUNNING") == 2
@@ -43,11 +40,15 @@ def at_work(command: Command, before: str = "") -> subprocess.Popen[str]:
     return process
 
 
-def test_ctrl_c_closes_what_runs_and_says_how_to_go_on(sweeper: Command):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_closes_what_runs_and_says_how_to_go_on(number: signal.Signals, sweeper: Command):
     process = at_work(sweeper)
-    os.killpg(process.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.terminate()  # the parent alone
     ended = end(process)
-    assert ended.returncode == 130
+    assert ended.returncode == 128 + number
     assert sorted(run.status for run in jobs(sweeper)) == ["FINISHED"] * 2 + ["KILLED"] * 2
     assert "RUNNING" not in {run.status for run in recorded(sweeper)}
     assert count(sweeper, "KILLED", "sweep") == 1
@@ -76,22 +77,10 @@ def test_second_ctrl_c_does_not_wait(sweeper: Command):
     assert "RUNNING" not in {run.status for run in recorded(sweeper)}
 
 
-def test_sigterm_to_the_parent_alone_closes_what_runs(sweeper: Command):
-    process = at_work(sweeper)
-    process.terminate()
-    ended = end(process)
-    assert ended.returncode == 143
-    assert sorted(run.status for run in jobs(sweeper)) == ["FINISHED"] * 2 + ["KILLED"] * 2
-    assert "RUNNING" not in {run.status for run in recorded(sweeper)}
-    assert workers_left(process) == []
-    assert "Traceback" not in ended.stderr
-
-
 def test_jobs_of_a_killed_worker_get_another_try(sweeper: Command):
     process = start(
         sweeper,
         *("-m", "training.steps=200", "seed=range(0,6)", "sweep.n_workers=2"),
-        constants={"_SHOWN_AFTER_S": 0.0},
         before=when_shown(KILL_WORKER),
     )
     ended = end(process)
@@ -112,11 +101,11 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
 ):
     """One sweep, stopped at one instant after the other."""
     instants = {
-        "before the first run": ("runner.jobs.session.say_start", 1),
-        "when there is a sweep": ("runner.jobs.session.SweepFolder.write_plan", 1),
-        "when there is a job": ("runner.jobs.session.Groups.complete", 1),
-        "after some more": ("runner.jobs.session.Groups.complete", 8),
-        "when only the sum is missing": ("runner.jobs.session.store_results", 1),
+        "before the first run": (PLANNED, 1),
+        "when there is a sweep": (BEGUN, 1),
+        "when there is a job": (JOB_ENDED, 1),
+        "after some more": (JOB_ENDED, 8),
+        "when only the sum is missing": (JOBS_DONE, 1),
     }
     if number != signal.SIGKILL:
         del instants["before the first run"], instants["when there is a job"]
@@ -147,29 +136,28 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
     assert count(sweeper, "FINISHED", "group") == 2
 
 
+JOB = ["training.steps=8000", "training.evaluate_every=1000"]
+
+
 def test_long_training_goes_on_from_where_it_was_saved_with_the_same_bits(sweeper: Command):
-    job = ["training.steps=8000", "training.evaluate_every=1000"]
-    sweep = ["-m", *job, "seed=0,1", "sweep.n_workers=1"]
-    saving = {"_SAVED_EVERY_S": 0.0}
-    killed = end(start(sweeper, *sweep, constants=saving, before=when_saved(KILL_ALL)))
+    sweep = ["-m", *JOB, "seed=0,1", "sweep.n_workers=1"]
+    killed = end(start(sweeper, *sweep, before=when_saved(KILL_ALL)))
     assert killed.returncode == -signal.SIGKILL
     assert jobs(sweeper, "FINISHED") == []
     again = sweeper(*sweep)
     assert again.returncode == 0, again.stderr
-    told = [line for line in again.stderr.splitlines() if "go on from step" in line]
-    assert len(told) == 1
-    assert told[0].startswith("2 jobs go on from step ")
-    assert list(sweeper.store.glob("sweeps/*/states/*.npz")) == []
-    assert sweeper(*job, "seed=1").returncode == 0
-    resumed, alone = [run for run in jobs(sweeper, "FINISHED") if "seed=1" in run.name]
-    assert resumed.key == alone.key
-    assert resumed.bits == alone.bits
+    lines = [line for line in again.stderr.splitlines() if "go on from step" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("2 jobs go on from step ")
+    check_nothing_is_left_and_bits_are_those_of(sweeper, [*JOB, "seed=1"])
+    resumed = jobs(sweeper, "FINISHED")[1]
+    ended = sweeper("rerun", resumed.run_id, "--check")
+    assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
 
 
 def test_a_run_alone_goes_on_from_where_it_was_saved_too(sweeper: Command):
-    job = ["training.steps=8000", "training.evaluate_every=1000", "seed=1"]
-    saving = {"_SAVED_EVERY_S": 0.0}
-    ended = end(start(sweeper, *job, constants=saving, before=when_saved(INTERRUPT)))
+    job = [*JOB, "seed=1"]
+    ended = end(start(sweeper, *job, before=when_saved(INTERRUPT)))
     assert ended.returncode == 130
     assert ended.stderr.splitlines() == [
         "The same command goes on where this one stopped:",
@@ -180,8 +168,13 @@ def test_a_run_alone_goes_on_from_where_it_was_saved_too(sweeper: Command):
     again = sweeper(*job)
     assert again.returncode == 0, again.stderr
     assert again.stderr.startswith("1 job goes on from step ")
-    assert list(sweeper.store.glob("sweeps/*/states/*.npz")) == []
-    assert sweeper("-m", *job).returncode == 0
-    resumed, anew = jobs(sweeper, "FINISHED")
-    assert resumed.key == anew.key
-    assert resumed.bits == anew.bits
+    check_nothing_is_left_and_bits_are_those_of(sweeper, ["-m", *job])
+
+
+def check_nothing_is_left_and_bits_are_those_of(command: Command, anew: list[str]) -> None:
+    """Compare the resumed run of seed 1 with a command that runs the same job in one go."""
+    assert list(command.store.glob("sweeps/*/states/*.npz")) == []
+    assert command(*anew).returncode == 0
+    runs = jobs(command, "FINISHED")
+    resumed, other = [run for run in runs if run.key == runs[-1].key]
+    assert resumed.bits == other.bits

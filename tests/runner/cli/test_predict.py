@@ -6,11 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -19,10 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.runner.cli.rerunning import Ended, export, record, sweep
-from tests.runner.cli.sweeping import Recorded
-from tests.runner.conftest import CHECKOUT, Command
-from tests.runner.processes import WITHIN_S, end_group
+from tests.runner.cli.rerunning import export, record, sweep
+from tests.runner.cli.sweeping import Recorded, until
+from tests.runner.conftest import CHECKOUT, Command, Ended
+from tests.runner.processes import end_group
 from tests.runner.tracking.conftest import free_port
 
 __all__ = ["free_port"]  # pytest finds fixtures by their names here
@@ -133,30 +132,27 @@ def test_parquet_holds_what_is_printed_and_a_folder_gives_the_same(made: Made, t
     assert set(table[names].dtypes) == {np.dtype("float32")}
 
 
-BAD = {
-    "a missing column": (
-        lambda text: text.replace("body_mass_g", "mass"),
-        ["column", "body_mass_g"],
-    ),
-    "text in a column of numbers": (
-        lambda text: text.replace("39.1", "wide", 1),
-        ["line 2", "bill_length_mm", "wide"],
-    ),
-    "no rows": (lambda text: text.partition("\n")[0] + "\n", ["at least one row"]),
-    "nothing": (lambda _: "", ["empty file"]),
-}
+ROWS = PENGUINS.read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_refused_in_its_own_words(name: str, made: Made, tmp_path: Path):
-    spoil, phrases = BAD[name]
+@pytest.mark.parametrize(
+    ("rows", "phrases"),
+    [
+        (ROWS.replace("body_mass_g", "mass"), ["column", "body_mass_g"]),
+        (ROWS.replace("39.1", "wide", 1), ["line 2", "bill_length_mm", "wide"]),
+        (ROWS.partition("\n")[0] + "\n", ["at least one row"]),
+        ("", ["empty file"]),
+    ],
+    ids=["a column is missing", "text for a number", "no rows", "nothing"],
+)
+def test_a_bad_file_is_refused_in_its_own_words(
+    rows: str, phrases: list[str], made: Made, tmp_path: Path
+):
     file = tmp_path / "bad.csv"
-    file.write_text(spoil(PENGUINS.read_text("utf-8")), "utf-8")
+    file.write_text(rows, "utf-8")
     out = tmp_path / "out.csv"
     ended = made.command("predict", made.runs["words"].run_id, str(file), "--out", str(out))
-    assert ended.returncode == 2, ended.stderr
-    assert ended.stdout == ""
-    assert "Traceback" not in ended.stderr
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     for phrase in [str(file), *phrases]:
         assert phrase in ended.stderr
     assert not out.exists()
@@ -178,14 +174,12 @@ def served(made: Made, run: str, port: int) -> Iterator[str]:
         env=made.command.environment | {"PATH": f"{uvicorn.parent}:{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        text=True,
         start_new_session=True,
     ) as process:
-        address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + WITHIN_S
+        address = f"http://127.0.0.1:{port}"
         try:
-            while not _answers(address):
-                assert time.monotonic() < deadline, "the server does not answer"
-                with suppress(subprocess.TimeoutExpired):  # and leave the core to it meanwhile
-                    pytest.fail(f"the server has ended with {process.wait(0.1)}")
+            until(process, lambda: _answers(address))
             yield address
         finally:
             end_group(process)

@@ -1,22 +1,14 @@
 """Reruns of runs of every kind, however these came about: the bits, and what is recorded."""
 
-import os
 import shutil
-import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.runner.cli.instants import KILL_ALL, when_saved
-from tests.runner.cli.rerunning import (
-    new_runs,
-    record,
-    sweep,
-    verdict,
-)
-from tests.runner.cli.sweeping import Recorded, count, end, jobs, of_kind, recorded, start, until
+from tests.runner.cli.rerunning import new_runs, record, sweep, verdict
+from tests.runner.cli.sweeping import Recorded, of_kind, recorded
 from tests.runner.conftest import CHECKOUT, Command
 
 PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
@@ -34,11 +26,20 @@ def own(shared: Command) -> Recorded:
     return record(shared, *EVERYTHING)
 
 
+# Two configurations with two seeds each, one of which diverges.
+POINTS = ["training.steps=40", "training.evaluate_every=20", "seed=0,1"]
+POINTS += ["optimizer.learning_rate=0.04,1e200"]
+Swept = tuple[Recorded, list[Recorded]]
+
+
 @pytest.fixture(scope="module")
-def swept(shared: Command) -> tuple[Recorded, list[Recorded]]:
-    """A sweep of two configurations with two seeds each, one of which diverges."""
-    rates = "optimizer.learning_rate=0.04,1e200"
-    return sweep(shared, "training.steps=40", "training.evaluate_every=20", rates, "seed=0,1")
+def swept(shared: Command) -> Swept:
+    return sweep(shared, *POINTS)
+
+
+@pytest.fixture(scope="module")
+def finished(swept: Swept) -> Recorded:
+    return next(run for run in swept[1] if run.status == "FINISHED")
 
 
 def content(command: Command) -> tuple[list[Path], list[str]]:
@@ -61,13 +62,13 @@ def test_own_data_with_words_stopped_early_in_a_fold_is_identical_and_linked(
     assert (again.name, again.status) == (original.name, "FINISHED")
     assert again.tags["runner.rerun_of"] == own.run_id
     assert again.tags["runner.verdict"] == "IDENTICAL"
-    assert original.tags[f"runner.jobs.rerun.{again.run_id}"] == "IDENTICAL"
+    assert original.tags[f"runner.rerun.{again.run_id}"] == "IDENTICAL"
     assert "runner.verdict" not in original.tags
 
 
 @pytest.mark.parametrize("arguments", [(), ("--sample", "1"), ("--tolerance", "1")])
 def test_check_leaves_nothing(
-    arguments: tuple[str, ...], shared: Command, own: Recorded, swept: tuple[Recorded, list]
+    arguments: tuple[str, ...], shared: Command, own: Recorded, swept: Swept
 ):
     target = swept[0] if "--sample" in arguments else own
     before = content(shared)
@@ -76,9 +77,7 @@ def test_check_leaves_nothing(
     assert content(shared) == before
 
 
-def test_runs_that_diverged_are_identical_too(
-    shared: Command, swept: tuple[Recorded, list[Recorded]]
-):
+def test_runs_that_diverged_are_identical_too(shared: Command, swept: Swept):
     failed = [run for run in swept[1] if run.status == "FAILED"]
     assert len(failed) == 2
     ended = shared("rerun", failed[0].run_id, "--check")
@@ -86,7 +85,7 @@ def test_runs_that_diverged_are_identical_too(
 
 
 def test_rerun_of_a_sweep_is_a_run_of_its_own_and_leaves_the_sweep_as_it_was(
-    shared: Command, swept: tuple[Recorded, list[Recorded]]
+    shared: Command, swept: Swept
 ):
     parent, originals = swept
     before = recorded(shared)
@@ -104,81 +103,43 @@ def test_rerun_of_a_sweep_is_a_run_of_its_own_and_leaves_the_sweep_as_it_was(
     assert {run.tags["runner.sweep"] for run in again} == {of_all.run_id}
     assert sorted(run.name for run in again) == sorted(run.name for run in originals)
     (sweep_now,) = [run for run in recorded(shared) if run.run_id == parent.run_id]
-    assert sweep_now.tags[f"runner.jobs.rerun.{of_all.run_id}"] == "4 of 4 identical"
+    assert sweep_now.tags[f"runner.rerun.{of_all.run_id}"] == "4 of 4 identical"
     listed = shared("sweeps", COLUMNS="200").stdout
     assert listed.count(parent.run_id) == 1
     assert of_all.run_id not in listed
+    # The sweep is still complete.
+    before = recorded(shared)
+    assert "is over: 4 jobs" in shared("-m", *POINTS, "sweep.retry_failed=false").stderr
+    assert recorded(shared) == before
     # A rerun can be repeated as well.
     third = shared("rerun", of_all.run_id, "--check")
     assert "4 of 4 identical\n" in third.stdout, third.stderr
 
 
-def test_complete_sweep_is_still_complete_after_its_rerun(shared: Command):
-    points = ["-m", "training.steps=40", "seed=5,6"]
-    parent, _ = sweep(shared, *points[1:])
-    assert shared("rerun", parent.run_id).returncode == 0
-    before = recorded(shared)
-    again = shared(*points)
-    assert "is complete: 2 jobs." in again.stderr
-    assert recorded(shared) == before
-
-
-def test_group_of_seeds_and_a_sample_are_repeated_by_the_id(
-    shared: Command, swept: tuple[Recorded, list[Recorded]]
-):
+def test_group_of_seeds_and_a_sample_are_repeated_by_the_id(shared: Command, swept: Swept):
     groups = {run.parent for run in swept[1] if run.status == "FINISHED"}
     assert len(groups) == 1
     of_group = shared("rerun", groups.pop(), "--check")
     assert "2 of 2 identical\n" in of_group.stdout, of_group.stderr
-    of_sample = shared("rerun", swept[0].run_id, "--check", "--sample", "3")
-    assert "a sample of 4" in of_sample.stdout
-    assert "3 of 3 identical\n" in of_sample.stdout
+    for n_jobs in (3, 4):
+        ended = shared("rerun", swept[0].run_id, "--check", "--sample", str(n_jobs))
+        assert ("a sample of 4" in ended.stdout) == (n_jobs < 4)
+        assert f"{n_jobs} of {n_jobs} identical\n" in ended.stdout
 
 
-def test_overrides_make_a_new_run_beside_the_old_one(
-    shared: Command, swept: tuple[Recorded, list[Recorded]]
-):
-    original = next(run for run in swept[1] if run.status == "FINISHED")
+def test_overrides_make_a_new_run_beside_the_old_one(shared: Command, finished: Recorded):
     before = recorded(shared)
-    ended = shared("rerun", original.run_id, "optimizer.learning_rate=0.02")
+    ended = shared("rerun", finished.run_id, "optimizer.learning_rate=0.02")
     assert ended.returncode == 0, ended.stderr
     (new,) = new_runs(shared, before)
-    assert new.key != original.key
-    assert new.tags["runner.rerun_of"] == original.run_id
+    assert new.key != finished.key
+    assert new.tags["runner.rerun_of"] == finished.run_id
     assert "runner.verdict" not in new.tags
     rows = [line.split() for line in ended.stdout.splitlines()]
     assert ["optimizer.learning_rate", "0.04", "0.02"] in rows
     loss = [row for row in rows if row[:1] == ["val/loss"]]
-    then, now = original.metrics["val/loss", 40], new.metrics["val/loss", 40]
+    then, now = finished.metrics["val/loss", 40], new.metrics["val/loss", 40]
     assert [row[1:3] for row in loss] == [[f"{then:.4g}", f"{now:.4g}"]]
-
-
-def test_ctrl_c_leaves_a_recorded_rerun_killed(shared: Command):
-    job = ["training.steps=1000000000", "training.evaluate_every=1000"]
-    original = record(shared, "training.steps=40", "seed=9")
-    process = start(shared, "rerun", original.run_id, *job)
-    until(process, lambda: count(shared, "RUNNING") == 1)
-    os.killpg(process.pid, signal.SIGINT)
-    ended = end(process)
-    assert ended.returncode == 130
-    assert "Traceback" not in ended.stderr
-    (killed,) = jobs(shared, "KILLED")
-    assert killed.tags["runner.rerun_of"] == original.run_id
-    assert count(shared, "RUNNING") == 0
-
-
-def test_job_that_was_killed_and_resumed_is_identical(sweeper: Command):
-    points = ["-m", "training.steps=8000", "training.evaluate_every=1000", "seed=0,1"]
-    arguments = [*points, "sweep.n_workers=1"]
-    saving = {"_SAVED_EVERY_S": 0.0}
-    killed = end(start(sweeper, *arguments, constants=saving, before=when_saved(KILL_ALL)))
-    assert killed.returncode == -signal.SIGKILL
-    assert jobs(sweeper, "FINISHED") == []
-    again = sweeper(*arguments)
-    assert "2 jobs go on from step" in again.stderr
-    resumed = jobs(sweeper, "FINISHED")[-1]
-    ended = sweeper("rerun", resumed.run_id, "--check")
-    assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
 
 
 def test_jobs_of_a_stack_of_500_are_identical_alone_and_together(sweeper: Command):
@@ -193,19 +154,10 @@ def test_jobs_of_a_stack_of_500_are_identical_alone_and_together(sweeper: Comman
     assert together.returncode == 0
 
 
-def test_the_same_value_leaves_the_name_of_a_comparison(
-    shared: Command, swept: tuple[Recorded, list[Recorded]]
-):
-    original = next(run for run in swept[1] if run.status == "FINISHED")
-    seed = original.tags["runner.varied"].partition('"seed": "')[2][0]
-    ended = shared("rerun", original.run_id, "--check", f"seed={seed}")
-    assert ended.stdout.startswith(f"{original.name}  IDENTICAL\n")
-
-
-def test_a_sample_of_all_jobs_is_no_sample(shared: Command, swept: tuple[Recorded, list[Recorded]]):
-    ended = shared("rerun", swept[0].run_id, "--check", "--sample", "4")
-    assert "a sample of" not in ended.stdout
-    assert "4 of 4 identical\n" in ended.stdout
+def test_the_same_value_leaves_the_name_of_a_comparison(shared: Command, finished: Recorded):
+    seed = finished.name.rpartition("seed=")[2]
+    ended = shared("rerun", finished.run_id, "--check", f"seed={seed}")
+    assert ended.stdout.startswith(f"{finished.name}  IDENTICAL\n")
 
 
 @pytest.mark.parametrize(
@@ -217,10 +169,7 @@ def test_a_sample_of_all_jobs_is_no_sample(shared: Command, swept: tuple[Recorde
         ("experiment=digits", "no file of conf/ is composed into what is on record"),
     ],
 )
-def test_advice_is_what_a_rerun_takes(
-    change: str, says: str, shared: Command, swept: tuple[Recorded, list[Recorded]]
-):
-    original = next(run for run in swept[1] if run.status == "FINISHED")
-    refused = shared("rerun", original.run_id, "--check", change)
+def test_advice_is_what_a_rerun_takes(change: str, says: str, shared: Command, finished: Recorded):
+    refused = shared("rerun", finished.run_id, "--check", change)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert says in refused.stderr

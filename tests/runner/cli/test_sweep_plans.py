@@ -2,11 +2,14 @@
 
 import pytest
 
+from tests.runner.cli.instants import SHOWN_AT_ONCE
+from tests.runner.cli.rerunning import artifacts
 from tests.runner.cli.sweeping import Recorded, count, end, of_kind, recorded, start, until
 from tests.runner.conftest import Command
 
 ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
 CHANGED, OTHER = (ROWS.replace("\n5,5,", f"\n5,{b},") for b in (4, 3))
+Edited = tuple[str, list[Recorded]]  # what was printed, and the runs
 MINE = "defaults: [sgd]\nmomentum: {momentum}\n"
 
 
@@ -24,16 +27,16 @@ def test_one_illegal_point_among_a_hundred_stops_all_before_the_first(command: C
 def test_dry_run_prints_the_plan_and_leaves_nothing(how: str, command: Command):
     ended = command("-m", "seed=0,1,2,1", "optimizer.learning_rate=0.01,0.04", how)
     assert (ended.returncode, ended.stderr) == (0, "")
-    name, *told = [" ".join(line.split()) for line in ended.stdout.splitlines()]
+    name, *lines = [" ".join(line.split()) for line in ended.stdout.splitlines()]
     assert name.endswith(": 6 jobs")
-    assert told[:4] == [
-        "seed 3 values: 0, 1, 2",
+    assert lines[:4] == [
         "optimizer.learning_rate 2 values: 0.01, 0.04",
+        "seed 3 values: 0, 1, 2",
         "2 points are given again, and run once.",
         "0 done, 6 to run",
     ]
-    assert "stack" in told[4]
-    assert "worker" in told[4]
+    assert "stack" in lines[4]
+    assert "worker" in lines[4]
     assert command.left() == []
 
 
@@ -43,33 +46,37 @@ def test_planning_of_thousands_is_announced(command: Command):
     assert "0 done, 2,000 to run" in ended.stdout
 
 
+RATE = "optimizer.learning_rate"
+INTERVALS = ["interval(0,1)", "tag(a,interval(0,1))"]
+ENDLESS = (
+    f"{RATE}: must be a choice (0.1,0.2), a range (range(0,10)) or a glob (glob(*)), got {{}}, "
+    "which has no end of values.\n"
+)
+PARAMS = "hydra.sweeper.params"
+LARGE = "the sweep: must have at most 1,000,000 jobs, got"
+
+
 @pytest.mark.parametrize(
-    ("point", "told"),
+    ("points", "says"),
     [
+        (["seed=range(0,100000000)"], f"{LARGE} 100,000,000.\n"),
         (
-            "seed=range(0,100000000)",
-            "the sweep: must have at most 1,000,000 jobs, got 100,000,000.",
+            [f"{PARAMS}={{}}", f"+{PARAMS}.seed='range(0,inf)'"],
+            f"{LARGE} no end of them.\n",
         ),
+        (["seed=range(0,9,0)"], "seed=range(0,9,0): must have a step other than 0, got 0.\n"),
         (
-            "hydra.sweeper.params={}",
-            "the sweep: must have at most 1,000,000 jobs, got no end of them.",
+            [f"{PARAMS}.seed='1,2'"],
+            f"{PARAMS}.seed: must be added with a plus: +{PARAMS}.seed=...\n",
         ),
-        (
-            "seed=range(0,9,0)",
-            "seed=range(0,9,0): must have a step other than 0, got 0.",
-        ),
-        (
-            "hydra.sweeper.params.seed='1,2'",
-            "hydra.sweeper.params.seed: must be added with a plus: +hydra.sweeper.params.seed=...",
-        ),
+        *((["seed=1,2", f"{RATE}={value}"], ENDLESS.format(value)) for value in INTERVALS),
     ],
 )
 def test_a_sweep_that_could_not_be_planned_is_refused_at_once(
-    point: str, told: str, command: Command
+    points: list[str], says: str, command: Command
 ):
-    more = ["+hydra.sweeper.params.seed='range(0,inf)'"] if point.endswith("{}") else []
-    ended = command("-m", point, *more)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"{told}\n")
+    ended = command("-m", *points)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", says)
     assert command.left() == []
 
 
@@ -77,26 +84,6 @@ def test_params_of_the_sweeper_can_be_given_on_the_command_line(command: Command
     ended = command("-m", "+hydra.sweeper.params.seed='1,2'", "--dry-run")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "seed  2 values: 1, 2" in ended.stdout
-
-
-@pytest.mark.parametrize("value", ["interval(0,1)", "tag(a,interval(0,1))"])
-def test_values_without_an_end_are_refused_with_the_forms_that_are_allowed(
-    value: str, command: Command
-):
-    ended = command("-m", "seed=1,2", f"optimizer.learning_rate={value}")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == (
-        "optimizer.learning_rate: must be a choice (0.1,0.2), a range (range(0,10)) "
-        f"or a glob (glob(*)), got {value}, which has no end of values.\n"
-    )
-    assert command.left() == []
-
-
-def test_what_differs_in_its_name_alone_is_run_once_and_that_is_said(command: Command):
-    ended = command("-m", "name=a,b", "seed=0,1", "--dry-run")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "2 points are like others in all but the name or the path of equal data" in ended.stdout
-    assert "given again" not in ended.stdout
 
 
 def test_dry_run_knows_what_is_done(sweeper: Command):
@@ -113,7 +100,7 @@ def test_dry_run_knows_what_is_done(sweeper: Command):
 
 
 @pytest.fixture(scope="module")
-def edited(shared: Command) -> tuple[str, list[Recorded]]:
+def edited(shared: Command) -> Edited:
     """A sweep whose YAML and whose data were edited when its first job had begun.
 
     Its jobs are trained one by one, the long ones first.
@@ -128,7 +115,7 @@ def edited(shared: Command) -> tuple[str, list[Recorded]]:
         *("-m", "--config-dir", ".", "experiment=own_csv", "optimizer=mine", "training=steps"),
         *("data.target=label", "data.path=mine.csv,other.csv", "training.steps=200,40000"),
         *("training.epochs=null", "training.evaluate_every=200", "sweep.n_workers=1"),
-        constants={"_SHOWN_AFTER_S": 0.0},
+        before=SHOWN_AT_ONCE,
     )
     until(process, lambda: count(shared, "RUNNING"))
     (folder / "mine.yaml").write_text(MINE.format(momentum=0.9))
@@ -138,15 +125,14 @@ def edited(shared: Command) -> tuple[str, list[Recorded]]:
     return ended.stdout, of_kind("run", recorded(shared))
 
 
-def test_edited_yaml_changes_nothing(edited: tuple[str, list[Recorded]], shared: Command):
+def test_edited_yaml_changes_nothing(edited: Edited, shared: Command):
     finished = [run for run in edited[1] if run.status == "FINISHED"]
     assert len(finished) == 3
     for run in finished:
-        folder = shared.store / "artifacts" / "own_csv" / run.run_id / "artifacts"
-        assert "momentum: 0.5\n" in (folder / "config.yaml").read_text()
+        assert "momentum: 0.5\n" in (artifacts(shared, run) / "config.yaml").read_text()
 
 
-def test_remaining_jobs_of_changed_data_fail_and_say_so(edited: tuple[str, list[Recorded]]):
+def test_remaining_jobs_of_changed_data_fail_and_say_so(edited: Edited):
     printed, runs = edited
     (failed,) = [run for run in runs if run.status != "FINISHED"]
     assert (failed.name, failed.status) == ("path=mine.csv steps=200", "FAILED")

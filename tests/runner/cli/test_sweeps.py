@@ -4,15 +4,17 @@ import csv
 import json
 import statistics
 import subprocess
+import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runner.training.data.tutorial import tutorial_table
-from tests.runner.cli.sweeping import Recorded, of_kind, recorded, table
-from tests.runner.conftest import Command
+from runner.training.data.builtin import tutorial_table
+from tests.runner.cli.rerunning import artifacts
+from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded, table
+from tests.runner.conftest import Command, Ended
+from tests.runner.processes import WITHIN_S
 
 # Six jobs, two of them asked for twice.
 POINTS = ["training.steps=200", "optimizer.learning_rate=0.01,0.04", "seed=0,1,2,0"]
@@ -25,7 +27,7 @@ T_OF_3 = 0.95 * (2 / 0.0975) ** 0.5
 class History:
     """A sweep that was run, asked for again, and started over; what the store had after each."""
 
-    ended: list[subprocess.CompletedProcess[str]]
+    ended: list[Ended]
     left: list[list[Recorded]]
 
     @property
@@ -51,29 +53,39 @@ def history(shared: Command) -> History:
     return found
 
 
-def artifacts(shared: Command, run: Recorded) -> Path:
-    return shared.store / "artifacts" / "tutorial" / run.run_id / "artifacts"
-
-
-def test_every_job_finishes_and_all_is_well(history: History):
-    assert history.ended[0].returncode == 0
+def test_every_job_finishes_and_duplicates_are_trained_once(history: History):
+    first = history.ended[0]
+    assert first.returncode == 0
     assert [run.status for run in history.runs] == ["FINISHED"] * (6 + 2 + 1)
-
-
-def test_duplicate_points_are_trained_once_and_that_is_said(history: History):
     assert len({run.key for run in of_kind("run", history.runs)}) == 6
-    assert "2 points are given again, and run once." in history.ended[0].stdout
+    assert "2 points are given again, and run once." in first.stdout
+    # Without a terminal nothing moves or is coloured.
+    assert not {"\x1b", "\r"} & set(first.stdout + first.stderr)
 
 
-def test_complete_sweep_says_so_and_trains_nothing(history: History):
-    again = history.ended[1]
+def test_complete_sweep_trains_nothing_and_prints_its_table_again(history: History):
+    first, again, _ = history.ended
     assert again.returncode == 0
     assert "is complete: 6 jobs. sweep.restart=true would run it again." in again.stderr
     assert history.left[1] == history.left[0]
+    assert table(again) == table(first)
 
 
-def test_complete_sweep_prints_its_table_again(history: History):
-    assert table(history.ended[1]) == table(history.ended[0])
+def test_closed_streams_stop_nothing(sweeper: Command):
+    ended = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            'exec "$0" -m runner -m training.steps=200 seed=0,1 <&- >&- 2>&-',
+            sys.executable,
+        ],
+        cwd=sweeper.folder,
+        env=sweeper.environment,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert len(jobs(sweeper, "FINISHED")) == 2
 
 
 # Bits.
@@ -141,6 +153,8 @@ def test_groups_sum_up_their_seeds(metric: str, history: History):
 def test_parent_holds_plan_results_figures_and_the_best_configuration(
     history: History, shared: Command
 ):
+    from pyarrow import parquet
+
     folder = artifacts(shared, history.parent)
     plan = (folder / "plan" / "plan.jsonl").read_text().splitlines()
     members = of_kind("run", history.runs)
@@ -150,20 +164,11 @@ def test_parent_holds_plan_results_figures_and_the_best_configuration(
     assert {run_id: float(row["val/loss"]) for run_id, row in rows.items()} == {
         run.run_id: run.metrics["val/loss", 200] for run in members
     }
-    assert (folder / "results.parquet").read_bytes()[:4] == b"PAR1"
+    as_parquet = parquet.read_table(folder / "results.parquet").to_pylist()
+    assert [row["run_id"] for row in as_parquet] == list(rows)
+    assert [row["val/loss"] for row in as_parquet] == [float(r["val/loss"]) for r in rows.values()]
     assert list((folder / "figures").glob("*.png"))
     assert "learning_rate: 0.04" in (folder / "best.yaml").read_text()
-
-
-def test_results_as_parquet_are_those_as_csv(history: History, shared: Command):
-    from pyarrow import parquet
-
-    folder = artifacts(shared, history.parent)
-    with (folder / "results.csv").open(newline="") as file:
-        as_csv = list(csv.DictReader(file))
-    as_parquet = parquet.read_table(folder / "results.parquet").to_pylist()
-    assert [row["run_id"] for row in as_parquet] == [row["run_id"] for row in as_csv]
-    assert [row["val/loss"] for row in as_parquet] == [float(row["val/loss"]) for row in as_csv]
 
 
 def test_parent_has_the_metrics_of_the_best_run(history: History):

@@ -61,8 +61,7 @@ def test_two_sweeps_at_once_keep_to_themselves(at_once: tuple[list[Ended], list[
 def test_who_waits_for_a_sweep_that_is_killed_goes_on_with_it(sweeper: Command):
     sweep = ["-m", "training.steps=200", "seed=0,1,2", "sweep.n_workers=1"]
     # It stands still with its worker, however long the other one takes to begin.
-    stopping = when_shown(STOP_ALL)
-    first = start(sweeper, *sweep, constants={"_SHOWN_AFTER_S": 0.0}, before=stopping)
+    first = start(sweeper, *sweep, before=when_shown(STOP_ALL))
     until(first, lambda: count(sweeper, "RUNNING") == 3)
     second = start(sweeper, *sweep)
     assert second.stderr is not None

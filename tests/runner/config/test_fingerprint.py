@@ -1,15 +1,19 @@
-"""What identifies an experiment, and what it looks like to machines."""
+"""The key of a run: what is in it, and that it stays what it was."""
 
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
-from runner.config import Experiment, fingerprint, fingerprint_of, to_yaml
-from tests.runner.config.tutorial import experiment
+import runner.config.fingerprint as module
+from runner.config import (
+    Experiment,
+    fingerprint_of,
+    job_key,
+    read_recorded,
+    to_plain,
+)
+from runner.system.errors import ConfigError
+from tests.runner.config.tutorial import PLAIN, experiment
 
 DIGEST = "0" * 64
 
@@ -25,7 +29,7 @@ DIGEST = "0" * 64
     ],
 )
 def test_key_does_not_depend_on_names_and_places(settings: dict[str, Any]):
-    assert fingerprint(experiment(**settings), DIGEST) == fingerprint(experiment(), DIGEST)
+    assert job_key(experiment(**settings), DIGEST) == job_key(experiment(), DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -41,42 +45,100 @@ def test_key_does_not_depend_on_names_and_places(settings: dict[str, Any]):
     ],
 )
 def test_key_depends_on_what_decides_the_result(settings: dict[str, Any]):
-    assert fingerprint(experiment(**settings), DIGEST) != fingerprint(experiment(), DIGEST)
+    assert job_key(experiment(**settings), DIGEST) != job_key(experiment(), DIGEST)
 
 
 def test_key_depends_on_the_data_and_not_on_their_path():
     def of_file(path: str) -> Experiment:
         return experiment(data={"name": "file", "path": path, "target": "y"})
 
-    assert fingerprint(of_file("a.csv"), DIGEST) == fingerprint(of_file("/b/c.csv"), DIGEST)
-    assert fingerprint(experiment(), DIGEST) != fingerprint(experiment(), "1" * 64)
+    assert job_key(of_file("a.csv"), DIGEST) == job_key(of_file("/b/c.csv"), DIGEST)
+    assert job_key(experiment(), DIGEST) != job_key(experiment(), "1" * 64)
 
 
-def test_key_stays_what_it_was():
-    # A key is stored with its run: this one may change only where results change with it.
-    assert fingerprint(experiment(), DIGEST) == (
-        "80a86717a6f2a26a5b32013c9dd463b70a3569df0e3b5e24f423a4ae18fafe56"
-    )
+DIGITS = {
+    "name": "digits",
+    "seed": 3,
+    "dtype": "float32",
+    "data": {"name": "digits", "scaling": "standardize"},
+    "split": {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2},
+    "model": {"hidden_layer_sizes": [64]},
+    "optimizer": {
+        "name": "sgd",
+        "learning_rate": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 0.001,
+    },
+    "schedule": {"name": "cosine"},
+    "training": {
+        "epochs": 60,
+        "batch_size": 32,
+        "early_stopping": {"metric": "val/loss", "patience": 20, "min_delta": 0.0},
+    },
+}
 
 
-@given(
-    name=st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=20)
-    | st.sampled_from(["1e-3", "010", "12:30", "on", "null", "~", "0x1F", ".inf", "1_000", "- a"]),
-    rate=st.floats(min_value=5e-324, max_value=1e308, exclude_min=False),
-    seed=st.integers(0, 2**63 - 1),
+@pytest.mark.parametrize(
+    ("plain", "key"),
+    [
+        (PLAIN, "80a86717a6f2a26a5b32013c9dd463b70a3569df0e3b5e24f423a4ae18fafe56"),
+        (DIGITS, "59e0dab239708c036b35cd8187dd38aded83e20015df5a65dd063ecfe45244c8"),
+    ],
 )
-def test_yaml_reads_back_as_the_same_experiment(name: str, rate: float, seed: int):
-    assume("$" not in name)  # Hydra would take it for a reference
-    original = experiment(name=name, optimizer__learning_rate=rate, seed=seed)
-    text = to_yaml(original)
-    assert Experiment.from_dict(yaml.safe_load(text)) == original
-    by_hydra: Any = OmegaConf.to_container(OmegaConf.create(text))
-    assert Experiment.from_dict(by_hydra) == original
+def test_key_stays_what_it_was(plain: dict[str, Any], key: str):
+    # A key is stored with its run: these may change only where results change with them.
+    assert job_key(Experiment.from_dict(plain), DIGEST) == key
+
+
+@pytest.mark.parametrize(
+    ("setting", "before", "now"),
+    [
+        ("model.dropout", 0.0, 0.5),
+        ("seed_of_dropout", None, 0),
+        ("regularization", {"dropout": 0.0, "of": [1]}, {"dropout": 0.0, "of": [2]}),
+        ("optimizer[sgd].dampening", False, 0),
+    ],
+)
+def test_added_setting_is_in_a_key_where_it_is_not_what_was_before(
+    setting: str, before: object, now: object, monkeypatch: pytest.MonkeyPatch
+):
+    old = to_plain(experiment())
+    key = fingerprint_of(old, DIGEST)
+    monkeypatch.setattr(module, "SCHEMA", 2)
+    monkeypatch.setitem(module.ADDED, 2, {setting: before})
+    read = read_recorded(old, 1)
+    section, _, name = setting.rpartition(".")
+    place = read[section.partition("[")[0]] if section else read
+    assert place[name] == before
+    assert fingerprint_of(old, DIGEST) == fingerprint_of(read, DIGEST) == key
+    place[name] = now
+    assert read_recorded(read, 1) == read
+    assert fingerprint_of(read, DIGEST) != key
+
+
+@pytest.mark.parametrize("setting", ["optimizer[adam].dampening", "data.file.x", "none.there"])
+def test_setting_is_added_only_where_the_schema_has_its_section(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "SCHEMA", 2)
+    monkeypatch.setitem(module.ADDED, 2, {setting: 1})
+    plain = to_plain(experiment())
+    assert read_recorded(plain, 1) == plain
+    assert fingerprint_of(plain, DIGEST) == job_key(experiment(), DIGEST)
+
+
+def test_record_of_todays_schema_is_read_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "SCHEMA", 2)
+    monkeypatch.setitem(module.ADDED, 2, {"model.dropout": 0.0})
+    assert read_recorded({"model": {}}, 2) == {"model": {}}
+    for schema in (0, 3):
+        with pytest.raises(ConfigError, match="another version of runner"):
+            read_recorded({"model": {}}, schema)
 
 
 def test_key_of_recorded_values_is_that_of_the_run_and_knows_no_schema() -> None:
-    recorded = yaml.safe_load(to_yaml(experiment()))
-    assert fingerprint_of(recorded, DIGEST) == fingerprint(experiment(), DIGEST)
+    recorded = to_plain(experiment())
+    assert fingerprint_of(recorded, DIGEST) == job_key(experiment(), DIGEST)
     other = fingerprint_of({**recorded, "of_another_version": 1}, DIGEST)
-    assert other != fingerprint(experiment(), DIGEST)
+    assert other != job_key(experiment(), DIGEST)
     assert fingerprint_of({"data": "nonsense"}, DIGEST)

@@ -1,6 +1,7 @@
 """Short jobs as they come from the command line, plans of them, and how they are worked on."""
 
 import io
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,16 @@ from numpy.typing import NDArray
 
 from runner.config import Experiment
 from runner.config.compose import Job
+from runner.jobs import session
+from runner.jobs.events import Ended, Finished, Listener, WorkerEvent
+from runner.jobs.executors.interface import Executor
+from runner.jobs.executors.local import InProcess
 from runner.jobs.plan import Plan, make_plan
-from runner.jobs.worker.task import Assignment, Ended, Event
-from runner.jobs.worker.work import work_on
-from runner.tracking import Store
-from runner.tracking.records.mlflow_record import original_of
+from runner.jobs.session import Request
+from runner.jobs.worker.stack_run import run_stack
+from runner.jobs.worker.task import Task, make_task
+from runner.tracking import Store, address_of, open_store
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.outcome import Outcome
 
 CONFIG: dict[str, Any] = {
@@ -46,10 +52,10 @@ def experiment(**changes: object) -> Experiment:
     return Experiment.from_dict(config(**changes))
 
 
-def job(**changes: object) -> Job:
+def job(choices: Mapping[str, str] | None = None, **changes: object) -> Job:
     """Make the job whose overrides are the changes."""
     overrides = (f"{key.replace('__', '.')}={value}" for key, value in changes.items())
-    return Job(config(**changes), tuple(overrides))
+    return Job(config(**changes), tuple(overrides), choices or {})
 
 
 def plan(*changes: dict[str, object]) -> Plan:
@@ -57,23 +63,39 @@ def plan(*changes: dict[str, object]) -> Plan:
     return make_plan([job(**each) for each in changes])
 
 
-def assignment(store: Store, made: Plan, **more: object) -> Assignment:
-    """Assign all jobs of a plan, as those of a sweep whose run need not exist, or `alone`."""
-    sweep_id = None if more.get("alone") else "5" * 32
-    given: dict[str, object] = {"wanted": range(len(made.jobs)), "sweep_id": sweep_id, **more}
-    return Assignment(made, store, **given)  # type: ignore[arg-type]  # what a test says
+def task(store: Store | None, made: Plan, stack: Sequence[int] = (), **more: object) -> Task:
+    """Make the task of some jobs of a plan, by default of all.
+
+    They are those of a sweep whose run need not exist, unless they are `is_alone`.
+    """
+    given: dict[str, Any] = {"sweep_id": None if more.get("is_alone") else "5" * 32, **more}
+    address = None if store is None else address_of(store)
+    return make_task(made, stack or range(len(made.jobs)), store=address, **given)
 
 
-def work(store: Store, made: Plan, stack: tuple[int, ...], **more: object) -> list[Event]:
-    return list(work_on(assignment(store, made, **more))(stack))
+def work(store: Store, made: Plan, stack: Sequence[int] = (), **more: object) -> list[WorkerEvent]:
+    return list(run_stack(task(store, made, stack, **more)))
 
 
-def outcomes(events: list[Event]) -> dict[int, Outcome]:
-    return {event.position: event.outcome for event in events if isinstance(event, Ended)}
+def run(
+    jobs: Sequence[Job | dict[str, Any]],
+    listener: Listener = lambda _: None,
+    *,
+    is_sweep: bool = True,
+    executor: Executor | None = None,
+) -> Finished:
+    """Run jobs, or those of sets of changes, in the usual store; by default in this process."""
+    made = make_plan([job(**each) if isinstance(each, dict) else each for each in jobs])
+    store = open_store(made.first.tracking.uri, None, made.experiment_name)
+    return session.run(Request(made, is_sweep=is_sweep), store, executor or InProcess(), listener)
+
+
+def outcomes(events: Iterable[WorkerEvent]) -> dict[int, Outcome]:
+    return {e.position: e.outcome for e in events if isinstance(e, Ended) and e.outcome}
 
 
 def weights_of(store: Store, run_id: str) -> dict[str, NDArray[Any]]:
     """Return the parameters that a run left, as NumPy reads them."""
-    content = original_of(store, run_id).read("weights.npz", 1 << 20)
+    content = stored_run(store, run_id).read("weights.npz", 1 << 20)
     with np.load(io.BytesIO(content)) as archive:
         return dict(archive)

@@ -37,7 +37,7 @@ def test_points_that_are_given_again_are_planned_once() -> None:
 
 def test_the_same_number_written_in_two_ways_is_the_same_point() -> None:
     jobs = [
-        Job(config(optimizer__learning_rate=rate), (f"optimizer.learning_rate={text}",))
+        Job(config(optimizer__learning_rate=rate), (f"optimizer.learning_rate={text}",), {})
         for rate, text in ((0.1, "0.1"), (1e-1, "1e-1"))
     ]
     assert make_plan(jobs).n_duplicates == 1
@@ -54,13 +54,13 @@ def test_different_files_that_are_missing_are_different_points(tmp_path: Path) -
 def test_files_of_equal_content_are_the_same_point(tmp_path: Path) -> None:
     sections = [table(tmp_path / name) for name in ("a.csv", "b.csv")]
     made = plan(*({"data": each, "split": SPLIT} for each in sections))
-    assert (len(made.jobs), made.n_duplicates, made.n_alike) == (1, 0, 1)
+    assert (len(made.jobs), made.n_duplicates) == (1, 1)
 
 
 def test_the_name_of_the_experiment_makes_no_point() -> None:
     made = plan({"name": "a"}, {"name": "b"}, {"name": "a"})
     assert [one.experiment.name for one in made.jobs] == ["a"]
-    assert (made.n_duplicates, made.n_alike) == (1, 1)
+    assert made.n_duplicates == 2
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_lines_are_json_for_each_job(tmp_path: Path) -> None:
     assert good["problem"] is None
     assert good["name"] == made.jobs[1].name
     assert good["key"] == made.jobs[1].key
-    assert good["varied"] == {"seed": "2"}
+    assert good["varied"] == {"data": "moons", "seed": "2"}
     assert Experiment.from_dict(good["config"]) == made.jobs[1].experiment
     assert bad["problem"] == str(made.jobs[0].problem)
 
@@ -206,20 +206,53 @@ def test_only_what_differs_is_said_to_vary() -> None:
     assert [one.name for one in made.jobs] == ["seed=1", "seed=2"]
 
 
-def test_an_override_that_some_jobs_lack_varies() -> None:
-    made = plan({"seed": 1}, {"seed": 1, "dtype": "float32"})
-    assert [one.varied for one in made.jobs] == [{}, {"dtype": "float32"}]
+@pytest.mark.parametrize(
+    ("choices", "changes", "expected"),
+    [
+        # However a number was typed, it is the value that counts; text is written as it is.
+        ([{}, {}], [{"seed": 1}, {"seed": 1, "dtype": "float32"}],
+         [{"dtype": "float64"}, {"dtype": "float32"}]),
+        ([{}, {}], [{"model__hidden_layer_sizes": [8, 4]}, {"model__hidden_layer_sizes": []}],
+         [{"model.hidden_layer_sizes": "[8,4]"}, {"model.hidden_layer_sizes": "[]"}]),
+        # The seed comes last, wherever it was typed.
+        ([{}, {}], [{"seed": 2}, {"seed": 3, "optimizer__momentum": 0.0}],
+         [{"optimizer.momentum": "0.5", "seed": "2"}, {"optimizer.momentum": "0.0", "seed": "3"}]),
+        # An option of a group is told by its name, and not what comes with it.
+        ([{"model": "small"}, {"model": "large"}],
+         [{"model__hidden_layer_sizes": [2]}, {"model__hidden_layer_sizes": [64]}],
+         [{"model": "small"}, {"model": "large"}]),
+        ([{}, {}],
+         [{}, {"optimizer": {"name": "adam", "learning_rate": 0.1}}],
+         [{"optimizer": "sgd"}, {"optimizer": "adam"}]),
+        # Settings that differ beside the options are told with them.
+        ([{"model": "small"}, {"model": "large"}, {"model": "large"}],
+         [{"model__hidden_layer_sizes": [2]},
+          {"model__hidden_layer_sizes": [64]}, {"model__hidden_layer_sizes": [32]}],
+         [{"model": "small", "model.hidden_layer_sizes": "[2]"},
+          {"model": "large", "model.hidden_layer_sizes": "[64]"},
+          {"model": "large", "model.hidden_layer_sizes": "[32]"}]),
+        # An experiment chooses of all groups.
+        ([{"experiment": "a", "model": "small"}, {"experiment": "b", "model": "large"}],
+         [{"name": "a", "seed": 1}, {"name": "b", "seed": 2, "optimizer__momentum": 0.0}],
+         [{"experiment": "a", "seed": "1"}, {"experiment": "b", "seed": "2"}]),
+        # What decides no result tells nothing.
+        ([{"tracking": "local"}, {"tracking": "server"}],
+         [{"seed": 1, "name": "a"}, {"seed": 2, "name": "b"}],
+         [{"seed": "1"}, {"seed": "2"}]),
+    ],
+)  # fmt: skip
+def test_what_varies_is_the_difference_of_the_configs(
+    choices: list[dict[str, str]], changes: list[dict[str, object]], expected: list[dict[str, str]]
+) -> None:
+    jobs = [job(options, **change) for options, change in zip(choices, changes, strict=True)]
+    assert [one.varied for one in make_plan(jobs).jobs] == expected
 
 
-def test_a_job_alone_is_known_by_all_of_its_overrides() -> None:
-    override = ("+optimizer.clip_norm=1.0", "~schedule", "seed=3")
-    (one,) = make_plan([Job(config(seed=3), override)]).jobs
-    assert one.varied == {"optimizer.clip_norm": "1.0", "schedule": "", "seed": "3"}
-
-
-def test_an_override_may_hold_an_equals_sign() -> None:
-    (one,) = make_plan([Job(config(), ("name=a=b",))]).jobs
-    assert one.varied == {"name": "a=b"}
+def test_a_job_alone_is_named_by_what_the_command_line_has_set() -> None:
+    overrides = ("model=mlp", "optimizer.momentum=5e-1", "seed=3", "tracking.uri=x", "name=a=b")
+    (one,) = make_plan([Job(config(seed=3), overrides, {"model": "mlp"})]).jobs
+    assert one.varied == {"model": "mlp", "optimizer.momentum": "0.5", "seed": "3"}
+    assert one.name == "model=mlp momentum=0.5 seed=3"
 
 
 def test_runs_are_named_by_what_varies() -> None:

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from runner.jobs.plan import Plan, PlannedJob, Shape
 from runner.jobs.stacks import runs_per_stack, stacks
-from softnet import StackSettings
+from softnet import StackSettings, mlp
 from tests.runner.jobs.planned import MISSING, STOPPING, experiment, plan
 
-TINY = StackSettings((4, 2), n_steps=4000, batch_size=4, evaluate_every=100)
-MIDDLING = StackSettings((64, 64, 32, 10), n_steps=100, batch_size=32, evaluate_every=100)
-BIG = StackSettings((784, 256, 128, 10), n_steps=100, batch_size=32, evaluate_every=100)
+TINY = StackSettings(mlp([4, 2]), n_steps=4000, batch_size=4, evaluate_every=100)
+MIDDLING = StackSettings(mlp([64, 64, 32, 10]), n_steps=100, batch_size=32, evaluate_every=100)
+BIG = StackSettings(mlp([784, 256, 128, 10]), n_steps=100, batch_size=32, evaluate_every=100)
 
 
 def stack_sizes(*changes: dict[str, object]) -> list[int]:
@@ -140,7 +140,7 @@ def test_big_networks_train_in_few_and_tiny_ones_in_hundreds() -> None:
 
 @pytest.mark.parametrize(
     "larger",
-    [{"layer_sizes": (64, 128, 32, 10)}, {"batch_size": 512}, {"dtype": "float64"}],
+    [{"network": mlp([64, 128, 32, 10])}, {"batch_size": 512}, {"dtype": "float64"}],
     ids=str,
 )
 def test_what_takes_more_of_the_cache_trains_in_fewer(larger: dict[str, Any]) -> None:
@@ -149,7 +149,7 @@ def test_what_takes_more_of_the_cache_trains_in_fewer(larger: dict[str, Any]) ->
 
 
 def test_a_network_larger_than_the_cache_trains_alone() -> None:
-    assert runs_per_stack(replace(BIG, layer_sizes=(10**6, 10))) == 1
+    assert runs_per_stack(replace(BIG, network=mlp([10**6, 10]))) == 1
 
 
 def test_a_job_that_cannot_run_is_in_no_stack() -> None:

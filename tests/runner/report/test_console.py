@@ -1,93 +1,230 @@
+"""What a person sees of the events of a session, and of a plan."""
+
 import io
-import os
+import sys
+from dataclasses import replace
 
 import pytest
 
-from runner.report.console import print_line, print_way_on, printing
-from tests.runner.report.outcomes import HOSTILE
-from tests.runner.terminals import Terminal
+from runner.jobs.events import (
+    Ended,
+    Finished,
+    Interrupted,
+    JobsEnded,
+    Noted,
+    Progress,
+    Resumed,
+    Started,
+    SweepOpened,
+    Waiting,
+)
+from runner.jobs.plan import Plan
+from runner.jobs.stacks import stacks
+from runner.report import progress
+from runner.report.announcements import print_plan
+from runner.report.console import Console
+from runner.system.terminal import say
+from runner.training.outcome import Outcome, Status
+from tests.runner.jobs.planned import MISSING, plan
+from tests.runner.report.outcomes import STORE, failed, outcome
 
-LINK = "https://host:5000/#/experiments/1/runs?workflowType=machine_learning"
-
-
-def test_what_is_printed_comes_at_the_end_and_whole() -> None:
-    file = io.StringIO()
-    with printing(file) as console:
-        print_line(console, ("one  ", "bold"), ("two   ", "red"))
-        assert file.getvalue() == ""
-    assert file.getvalue() == "one  two\n"
-
-
-def test_of_what_fails_to_be_made_nothing_is_printed() -> None:
-    file = io.StringIO()
-
-    def fail() -> None:
-        with printing(file) as console:
-            print_line(console, ("one", ""))
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert file.getvalue() == ""
+Captured = pytest.CaptureFixture[str]
 
 
-def test_the_standard_output_is_that_of_the_moment(capsys: pytest.CaptureFixture[str]) -> None:
-    with printing(None) as console:
-        print_line(console, ("here", ""))
-    assert capsys.readouterr().out == "here\n"
+def done(**positions: Status) -> dict[int, Outcome]:
+    """Make the outcomes of jobs: ``done(p0="FINISHED")``."""
+    return {int(p[1:]): outcome(int(p[1:]), status=s) for p, s in positions.items()}
 
 
-def test_without_a_terminal_nothing_is_coloured_or_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
-    file = io.StringIO()
-    with printing(file) as console:
-        print_line(console, ("x" * 500, "red"))
-    assert file.getvalue() == "x" * 500 + "\n"
+def sweep(n_jobs: int, **changes: object) -> Plan:
+    made = plan(*({"sweep__name": "mine", "seed": seed} for seed in range(n_jobs)))
+    return replace(made, **changes)
 
 
-def test_on_a_terminal_colours_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    with Terminal() as terminal:
-        with printing(terminal.file) as console:
-            print_line(console, ("FAILED", "red"))
-        assert terminal.text().startswith("\x1b[31mFAILED\x1b[0m")
+F, X = "FINISHED", "FAILED"
 
 
-@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_colours_are_left_out_where_they_are_not_wanted(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("earlier", "ended", "is_new", "said"),
+    [
+        ([], {}, True, "mine: 3 jobs to run."),
+        ([], done(p0=F, p1=X), False, "mine: 3 jobs, 1 done, 1 failed and left, 1 to run."),
+        (
+            [],
+            done(p0=F, p1=F, p2=X),
+            False,
+            "mine is over: 3 jobs, 1 failed, sweep.retry_failed is false.",
+        ),
+        (
+            [],
+            done(p0=F, p1=F, p2=F),
+            False,
+            "mine is complete: 3 jobs. sweep.restart=true would run it again.",
+        ),
+        # What an earlier command left is not waited for.
+        (
+            [0, 1],
+            done(p0=F),
+            False,
+            "mine: 3 jobs, 1 done, 1 of an earlier command left, 1 to run.",
+        ),
+        (
+            [0, 1],
+            done(p0=F, p2=F),
+            False,
+            "mine: 3 jobs, 2 done, 1 of an earlier command left, 0 to run.",
+        ),
+        (
+            [0, 1],
+            done(p0=X, p1=X, p2=F),
+            False,
+            "mine: 3 jobs, 1 done, 2 failed and left, 0 to run.",
+        ),
+    ],
+)
+def test_the_start_of_a_sweep_says_what_is_to_be_done(
+    earlier: list[int], ended: dict[int, Outcome], is_new: bool, said: str, capsys: Captured
 ) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv(name, value)
-    with Terminal() as terminal:
-        with printing(terminal.file) as console:
-            print_line(console, ("FAILED", "red"))
-        assert terminal.text() == "FAILED\n"
+    Console()(SweepOpened(sweep(3, earlier=frozenset(earlier)), ended, is_new))
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"{said}\n")
 
 
-def test_a_link_is_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    monkeypatch.setenv("NO_COLOR", "1")
-    with Terminal() as terminal:
-        with printing(terminal.file) as console:
-            print_way_on(console, LINK, "them")
-        assert terminal.text() == f"Look at them: {LINK}\n"
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            Waiting("4711"),
+            "Process 4711 is running this sweep; waiting for it, to go on with what it leaves.\n",
+        ),
+        (Resumed(1, 1200), "1 job goes on from step 1,200.\n"),
+        (Resumed(32, 5), "32 jobs go on from step 5.\n"),
+        (Noted("no model:\n\x1b[31mgone"), "no model:\n\\x1b[31mgone\n"),
+        (Ended(0, None), ""),
+        (JobsEnded(), ""),
+    ],
+)
+def test_events_are_announced_on_the_error_stream(
+    event: Waiting | Resumed | Noted | Ended | JobsEnded, said: str, capsys: Captured
+) -> None:
+    Console()(event)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", said)
 
 
-def test_a_link_acts_on_nothing() -> None:
-    file = io.StringIO()
-    with printing(file) as console:
-        print_way_on(console, HOSTILE, "it")
-    assert file.getvalue() == (
-        "Look at it: \\x1b]0;owned\\x07\\x1b[31m[red]x[/red] :boom: \\r\\n\\u202e$y$\n"
-    )
+@pytest.mark.parametrize(
+    ("program", "words", "command"),
+    [
+        (
+            "/venv/bin/runner",
+            ["-m", "seed=range(0, 9)", "name=a'b"],
+            """runner -m 'seed=range(0, 9)' 'name=a'"'"'b'""",
+        ),
+        ("/here/runner/__main__.py", ["seed=1"], "python -m runner seed=1"),
+        # The next command goes on, where the interrupted one started over.
+        ("runner", ["-m", "sweep.restart=true", "seed=1,2"], "runner -m seed=1,2"),
+    ],
+)
+def test_after_an_interrupt_a_command_for_a_shell_is_given(
+    program: str, words: list[str], command: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program, *words])
+    Console()(Interrupted())
+    assert capsys.readouterr().err.splitlines()[-1] == f"  {command}"
 
 
-def test_a_reader_that_has_gone_is_noticed_here() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    file = os.fdopen(writer, "w")
-    with pytest.raises(BrokenPipeError), printing(file) as console:
-        print_line(console, ("lost", ""))
-    with pytest.raises(BrokenPipeError):  # what was printed is in the buffer still
-        file.close()
+@pytest.mark.parametrize(
+    ("started", "n_jobs", "line"),
+    [
+        (Started("tutorial", 1, n_steps=4000), 0.25, "tutorial: 50 %, 2,000 of 4,000 steps, "),
+        (Started("mine", 10), 2.5, "mine: 25 %, 2 of 10 jobs, "),
+        (Started("reading the records", 4, unit="runs"), 2, "reading the records: 50 %, 2 of 4 r"),
+    ],
+)
+def test_progress_is_counted_in_steps_of_a_run_and_in_jobs_of_many(
+    started: Started, n_jobs: float, line: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
+    with Console() as console:
+        console(Progress(1))  # of what has not been started
+        console(started)
+        console(Progress(n_jobs, loss=0.5))
+        console(Progress(100))
+        console(Progress(100))
+        first, last = capsys.readouterr().err.splitlines()
+        assert first.startswith(line)
+        assert first.endswith(" left, loss 0.5")
+        assert ": 100 %" in last
+        console(JobsEnded())
+        console(Progress(100))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_ends_with_its_results(capsys: Captured) -> None:
+    made = plan({"seed": 7})
+    Console()(Finished(made, {0: outcome(7, n_steps=60)}, where=STORE))
+    captured = capsys.readouterr()
+    assert captured.out.startswith("seed=7  FINISHED  60 steps, 1.3 s\n")
+    assert captured.out.endswith(f"Look at it: {STORE}\n")
+    assert captured.err == ""
+    # It failed with an error, which is reported in place of results.
+    Console()(Finished(made, {}, where=STORE))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("was_stopped", [True, False])
+def test_a_sweep_ends_with_its_table(was_stopped: bool, capsys: Captured) -> None:
+    made = sweep(4, n_duplicates=2)
+    console = Console()
+    console(SweepOpened(made, {}, is_new=True))
+    console(Finished(made, {1: failed(1), 0: outcome(0)}, where=STORE, was_stopped=was_stopped))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["mine", "1 run by val/loss, smallest first"]
+    assert lines[4:] == [
+        "2 points are given again, and run once.",
+        *(["Stopped by sweep.fail_fast."] if was_stopped else []),
+        "1 of 2 runs did not finish",
+        "  FAILED  seed=1: no",
+        "2 of 4 jobs have not run",
+        f"Look at them: {STORE}",
+    ]
+
+
+def test_a_stream_that_is_closed_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    for stream in (closed, None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        say("nobody reads it")
+
+
+def test_a_plan_says_how_many_what_varies_and_what_is_left(capsys: Captured) -> None:
+    points: list[dict[str, object]] = [
+        {"sweep__name": "mine", "optimizer__learning_rate": rate, "seed": seed}
+        for rate in (0.1, 0.2)
+        for seed in range(10)
+    ]
+    made = plan(*points, points[0], points[0], {"sweep__name": "mine", "data": MISSING})
+    finished = {position: outcome(position) for position in range(5)}
+    print_plan(made, finished, stacks(made, range(5, 20), 2), 2)
+    assert capsys.readouterr().out.splitlines() == [
+        "mine: 21 jobs",
+        "  data                     2 values: moons, file",
+        "  optimizer.learning_rate  3 values: 0.1, 0.2, 0.5",
+        "  seed                     10 values: 0, 1, 2, 3, ..., 9",
+        "2 points are given again, and run once.",
+        f"1 job cannot run: {made.jobs[-1].problem}",
+        "5 done, 15 to run",
+        "2 stacks of up to 8 runs, 2 workers",
+    ]
+
+
+def test_a_plan_of_one_job_is_said_in_the_singular(capsys: Captured) -> None:
+    made = plan({"sweep__name": "mine", "seed": 1}, {"sweep__name": "mine", "seed": 1})
+    print_plan(made, {}, [(0,)], 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "mine: 1 job",
+        "1 point is given again, and run once.",
+        "0 done, 1 to run",
+        "1 stack of up to 1 run, 1 worker",
+    ]

@@ -1,3 +1,5 @@
+"""The bar on a terminal and the lines elsewhere, and that nothing stops the work."""
+
 import contextlib
 import io
 import os
@@ -6,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from runner.report import progress as module
-from runner.report.progress import progress
+from runner.report.progress import ProgressBar
 from tests.runner.terminals import Terminal, plain
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -21,45 +25,45 @@ SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Report every call, from the first one."""
-    for kind in (module._Bar, module._Lines):
-        monkeypatch.setattr(kind, "first_s", 0.0)
-        monkeypatch.setattr(kind, "every_s", 0.0)
+    for name in ("_BAR_AFTER_S", "_BAR_EVERY_S", "_LINE_EVERY_S"):
+        monkeypatch.setattr(module, name, 0.0)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")
 
 
-def test_what_is_soon_done_says_nothing() -> None:
+@contextlib.contextmanager
+def showing(
+    total: int, description: str, file: TextIO | None = None, unit: str = "steps"
+) -> Iterator[ProgressBar]:
+    bar = ProgressBar(total, description, unit=unit, file=file)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def test_what_is_soon_done_shows_nothing() -> None:
     file = io.StringIO()
-    with progress(10_000, "quick", file=file) as advance:
+    with showing(10_000, "quick", file) as bar:
         for _ in range(10_000):
-            advance(1, loss=0.5)
+            bar.advance(1, loss=0.5)
     with Terminal() as terminal:
-        with progress(10_000, "quick", file=terminal.file) as advance:
-            advance(10_000)
+        with showing(10_000, "quick", terminal.file) as bar:
+            bar.advance(10_000)
         assert file.getvalue() == terminal.text() == ""
 
 
 def test_without_a_terminal_a_line_says_how_far_it_is(at_once: None) -> None:
     file = io.StringIO()
-    with progress(4000, "tutorial", file=file) as advance:
-        advance(1000)
-        advance(1000, loss=0.123456)
-        advance(2000)
+    with showing(4000, "tutorial", file) as bar:
+        bar.advance(1000)
+        bar.advance(1000, loss=0.123456)
+        bar.advance(2000)
     lines = file.getvalue().splitlines()
     assert lines[0].startswith("tutorial: 25 %, 1,000 of 4,000 steps, ")
     assert lines[0].endswith(" left")
     assert lines[1].endswith(" left, loss 0.1235")
     assert lines[2:] == ["tutorial: 100 %, 4,000 of 4,000 steps, loss 0.1235"]
-
-
-def test_lines_come_now_and_then(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module._Lines, "every_s", 3600.0)
-    file = io.StringIO()
-    with progress(1000, "long", file=file, unit="jobs") as advance:
-        for _ in range(1000):
-            advance()
-    assert len(file.getvalue().splitlines()) == 1
-    assert " of 1,000 jobs" in file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -74,17 +78,19 @@ def test_lines_come_now_and_then(at_once: None, monkeypatch: pytest.MonkeyPatch)
 def test_the_rest_takes_as_long_as_the_pace_so_far(
     share_done: float, elapsed_s: float, left: str
 ) -> None:
-    report = module._Lines(io.StringIO(), 1000, "work", "steps")
-    report.advance(round(1000 * share_done))
-    assert f"{left} left" in report.told(report.started + elapsed_s)
+    bar = ProgressBar(1000, "work", file=io.StringIO())
+    bar.advance(round(1000 * share_done))
+    assert f"{left} left" in bar.text(elapsed_s)
 
 
 def test_on_a_terminal_a_bar_grows_and_goes_away(at_once: None) -> None:
     with Terminal() as terminal:
-        with progress(4000, "tutorial", file=terminal.file) as advance:
-            advance(1000)
+        with showing(4000, "tutorial", terminal.file) as bar:
+            bar.advance(1000)
             first = terminal.text()
-            advance(2000, loss=0.5)
+            # A process killed here must not leave the cursor hidden.
+            assert first.rindex(SHOW_CURSOR) > first.rindex(HIDE_CURSOR)
+            bar.advance(2000, loss=0.5)
             second = terminal.text()
         last = terminal.text()
     assert "tutorial ━" in plain(first)
@@ -97,10 +103,10 @@ def test_on_a_terminal_a_bar_grows_and_goes_away(at_once: None) -> None:
 
 def test_more_steps_than_expected_and_none_at_all_are_fine(at_once: None) -> None:
     file = io.StringIO()
-    with progress(10, "over", file=file) as advance:
-        advance(20)
-    with progress(0, "empty", file=file) as advance:
-        advance(0)
+    with showing(10, "over", file) as bar:
+        bar.advance(20)
+    with showing(0, "empty", file) as bar:
+        bar.advance(0)
     assert file.getvalue() == "over: 100 %, 20 of 10 steps\nempty: 100 %, 0 of 0 steps\n"
 
 
@@ -109,71 +115,43 @@ def test_names_act_on_nothing(at_once: None) -> None:
     file = io.StringIO()
     with Terminal() as terminal:
         for stream in (terminal.file, file):
-            with progress(10, hostile, file=stream) as advance:
-                advance(5)
+            with showing(10, hostile, stream) as bar:
+                bar.advance(5)
         for text in (plain(terminal.text()), file.getvalue()):
             assert r"\x1b[5m\x07[red]x[/red] {task.total}" in text
             assert "\x07" not in text
 
 
-def test_a_dumb_terminal_gets_lines(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    with Terminal() as terminal:
-        with progress(10, "plain", file=terminal.file) as advance:
-            advance(10)
-        assert terminal.text() == "plain: 100 %, 10 of 10 steps\n"
-
-
-def test_the_cursor_is_never_left_hidden(at_once: None) -> None:
-    with Terminal() as terminal:
-        with progress(10, "bar", file=terminal.file) as advance:
-            advance(1)
-            text = terminal.text()
-            # A process killed here would leave the terminal so.
-            assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
-        assert terminal.text().rindex(SHOW_CURSOR) >= 0
-
-
-def test_an_error_ends_the_bar_and_goes_on(at_once: None) -> None:
-    with Terminal() as terminal:
-        with contextlib.suppress(ZeroDivisionError):
-            with progress(10, "bar", file=terminal.file) as advance:
-                advance(1)
-                raise ZeroDivisionError
-            pytest.fail("the error was swallowed")
-        assert terminal.text().endswith("\x1b[2K")
-
-
 def test_a_terminal_that_has_gone_stops_nothing(at_once: None) -> None:
-    with Terminal() as terminal, progress(10, "bar", file=terminal.file) as advance:
-        advance(1)
+    with Terminal() as terminal, showing(10, "bar", terminal.file) as bar:
+        bar.advance(1)
         terminal.hang_up()
         for _ in range(9):
-            advance(1)
+            bar.advance(1)
 
 
 def test_a_closed_or_absent_stream_stops_nothing(
     at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = io.StringIO()
-    with progress(10, "lines", file=file) as advance:
+    with showing(10, "lines", file) as bar:
         file.close()
-        advance(1)
-        advance(1)
-    with progress(10, "lines", file=file) as advance:
-        advance(1)
+        bar.advance(1)
+        bar.advance(1)
+    with showing(10, "lines", file) as bar:
+        bar.advance(1)
     monkeypatch.setattr(sys, "stderr", None)
-    with progress(10, "lines") as advance:
-        advance(1)
+    with showing(10, "lines") as bar:
+        bar.advance(1)
 
 
 def test_a_broken_pipe_stops_nothing(at_once: None) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     file = os.fdopen(writer, "w")
-    with progress(10, "lines", file=file) as advance:
-        advance(1)
-        advance(1)
+    with showing(10, "lines", file) as bar:
+        bar.advance(1)
+        bar.advance(1)
     with pytest.raises(BrokenPipeError):
         file.close()
 
@@ -181,10 +159,13 @@ def test_a_broken_pipe_stops_nothing(at_once: None) -> None:
 def test_ctrl_c_leaves_a_clean_terminal() -> None:
     code = (
         "import itertools\n"
-        "from runner.report.progress import _Bar, progress\n"
-        "_Bar.first_s = 0.0\n"
-        "with progress(10**9, 'endless') as advance:\n"
-        "    for _ in itertools.count(): advance(1)\n"
+        "from runner.jobs.events import Progress, Started\n"
+        "from runner.report import progress\n"
+        "from runner.report.console import Console\n"
+        "progress._BAR_AFTER_S = 0.0\n"
+        "with Console() as console:\n"
+        "    console(Started('endless', 10**9))\n"
+        "    for _ in itertools.count(): console(Progress(1))\n"
     )
     with Terminal() as terminal:
         process = subprocess.Popen(
@@ -196,7 +177,7 @@ def test_ctrl_c_leaves_a_clean_terminal() -> None:
         )
         before = ""
         deadline = time.monotonic() + 60
-        while "steps" not in before:
+        while "jobs" not in before:
             left_s = max(0.0, deadline - time.monotonic())
             assert select.select([terminal._master], [], [], left_s)[0], before
             before += terminal.text()

@@ -1,27 +1,115 @@
+"""Lines, tables and rankings, on a terminal and in a file."""
+
 import io
+import os
+from collections.abc import Sequence
 
 import pytest
 
-from runner.report.console import printing
-from runner.report.table import Column, print_table
+from runner.report.table import (
+    Column,
+    configuration_name,
+    further_metrics,
+    printing,
+    setting_columns,
+    varying_settings,
+)
+from tests.runner.report.outcomes import HOSTILE
 from tests.runner.terminals import Terminal, plain
 
-NEEDED = [Column("", ["1", "10"], "right"), Column("rate", ["0.1", "0.04"], "left")]
-FURTHER = [Column("accuracy", ["0.5", "0.25"], "right"), Column("run", ["a", "b"], "left")]
+LINK = "https://host:5000/#/experiments/1/runs?workflowType=machine_learning"
+NEEDED = [Column("", ["1", "10"], "right"), Column("rate", ["0.1", "0.04"])]
+FURTHER = [Column("accuracy", ["0.5", "0.25"], "right"), Column("run", ["a", "b"])]
 
 
-def test_columns_are_aligned_as_they_ask() -> None:
+def table(needed: Sequence[Column], further: Sequence[Column] = ()) -> list[str]:
     file = io.StringIO()
-    with printing(file) as console:
-        print_table(console, NEEDED, FURTHER)
-    assert file.getvalue().splitlines() == [
-        "    rate  accuracy  run",
-        " 1  0.1        0.5  a",
-        "10  0.04      0.25  b",
-    ]
+    with printing(file) as out:
+        out.table(needed, further)
+    return file.getvalue().splitlines()
 
 
-# "10  0.04" takes 8 places, two more and "accuracy" make 18, two more and "run" 23.
+def test_all_is_printed_at_the_end_or_nothing() -> None:
+    file = io.StringIO()
+    with printing(file) as out:
+        out.line(("one  ", "bold"), "two   ")
+        assert file.getvalue() == ""
+    assert file.getvalue() == "one  two\n"
+
+    def fail() -> None:
+        with printing(file) as out:
+            out.line("three")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert file.getvalue() == "one  two\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "printed"),
+    [
+        ("TERM", "xterm-256color", "\x1b[31mFAILED\x1b[0m\n"),
+        ("NO_COLOR", "1", "FAILED\n"),
+        ("TERM", "dumb", "FAILED\n"),
+    ],
+)
+def test_a_terminal_gets_colours_where_they_are_wanted(
+    name: str, value: str, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(name, value)
+    with Terminal() as terminal:
+        with printing(terminal.file) as out:
+            out.line(("FAILED", "red"))
+        assert terminal.text() == printed
+
+
+def test_a_link_is_never_broken_and_acts_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Terminal() as terminal:
+        with printing(terminal.file) as out:
+            out.link(LINK, "them")
+            out.link(HOSTILE, "it")
+        assert terminal.text() == (
+            f"Look at them: {LINK}\n"
+            "Look at it: \\x1b]0;owned\\x07\\x1b[31m[red]x[/red] :boom: \\r\\n\\u202e$y$\n"
+        )
+
+
+def test_a_reader_that_has_gone_is_noticed() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    file = os.fdopen(writer, "w")
+    with pytest.raises(BrokenPipeError), printing(file) as out:
+        out.line("lost")
+    with pytest.raises(BrokenPipeError):  # what was printed is in the buffer still
+        file.close()
+
+
+@pytest.mark.parametrize(
+    ("needed", "further", "lines"),
+    [
+        (
+            NEEDED,
+            FURTHER,
+            ["    rate  accuracy  run", " 1  0.1        0.5  a", "10  0.04      0.25  b"],
+        ),
+        # Letters that are two wide.
+        (
+            [Column("k", ["日本", "abc"]), Column("n", ["1", "2"], "right")],
+            [],
+            ["k     n", "日本  1", "abc   2"],
+        ),
+        ([Column("a", []), Column("b", [])], [], ["a  b"]),
+    ],
+)
+def test_columns_are_aligned(needed: list[Column], further: list[Column], lines: list[str]) -> None:
+    assert table(needed, further) == lines
+
+
+# "10  0.04" is 8 wide, with two more and "accuracy" 18, with two more and "run" 23.
 @pytest.mark.parametrize(
     ("width", "last"),
     [(100, "run"), (23, "run"), (22, "accuracy"), (18, "accuracy"), (17, "rate"), (3, "rate")],
@@ -32,24 +120,57 @@ def test_there_are_as_many_columns_as_the_terminal_has_room_for(
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
     with Terminal() as terminal:
-        with printing(terminal.file) as console:
-            print_table(console, NEEDED, FURTHER)
+        with printing(terminal.file) as out:
+            out.table(NEEDED, FURTHER)
         header, *rows = plain(terminal.text()).splitlines()
     assert header.split()[-1] == last
     left_out = {"run": [], "accuracy": ["run"], "rate": ["accuracy, run"]}[last]
     assert rows[2:] == [f"A wider terminal also shows {names}." for names in left_out]
 
 
-def test_letters_of_two_places_keep_columns_straight() -> None:
+def ranking(n: int, metric: str = "val/loss", top: int | None = None) -> list[str]:
+    """Print a ranking of `n` rows, each with its own number."""
+
+    def columns(shown: Sequence[int]) -> tuple[list[Column], list[Column]]:
+        return [Column("row", [f"row {row}" for row in shown])], []
+
     file = io.StringIO()
-    columns = [Column("k", ["日本", "abc"], "left"), Column("n", ["1", "2"], "right")]
-    with printing(file) as console:
-        print_table(console, columns)
-    assert file.getvalue().splitlines() == ["k     n", "日本  1", "abc   2"]
+    with printing(file) as out:
+        out.ranking(f"{n} rows", metric, range(n), columns, top)
+    return file.getvalue().splitlines()
 
 
-def test_a_table_without_rows_is_its_header() -> None:
-    file = io.StringIO()
-    with printing(file) as console:
-        print_table(console, [Column("a", [], "left"), Column("b", [], "right")])
-    assert file.getvalue() == "a  b\n"
+def test_further_metrics_are_those_recorded_beside_the_one_that_ranks() -> None:
+    recorded = ["train/loss", "test/accuracy", "val/loss", "val/accuracy", "best/step"]
+    assert further_metrics(recorded, "val/loss") == ["val/accuracy", "test/accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("varied", "names"),
+    [
+        (
+            [{"model.activation": "relu", "optimizer.learning_rate": rate} for rate in "12"],
+            {"optimizer.learning_rate": "learning_rate"},
+        ),
+        ([{"optimizer": "adam"}, {}], {"optimizer": "optimizer"}),
+        (
+            [{"seed": n, "split.seed": n} for n in "12"],
+            {"seed": "seed", "split.seed": "split.seed"},
+        ),
+        ([{"split.seed": n} for n in "12"], {"split.seed": "split.seed"}),
+        ([{"seed": "0"}], {}),
+        ([], {}),
+    ],
+)
+def test_settings_that_vary_are_named_as_shortly_as_they_can_be(
+    varied: list[dict[str, str]], names: dict[str, str]
+) -> None:
+    assert varying_settings(varied) == names
+
+
+def test_settings_act_on_nothing_and_stay_short() -> None:
+    names = varying_settings([{HOSTILE * 9: HOSTILE * 9}, {}])
+    (column,) = setting_columns([{HOSTILE * 9: HOSTILE * 9}], names)
+    shown = [*names.values(), *column.cells, configuration_name({HOSTILE * 9: HOSTILE}, names)]
+    assert all(text.isprintable() for text in shown)
+    assert max(map(len, shown)) <= 60

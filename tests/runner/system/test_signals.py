@@ -1,4 +1,4 @@
-"""Signals that wait until what was begun is known."""
+"""Signals that wait until what was begun is on record."""
 
 import os
 import signal
@@ -13,10 +13,12 @@ from runner.system import signals
 from runner.system.errors import Terminated
 from runner.system.signals import held, raise_on_sigterm
 
+BOTH = (signal.SIGINT, signal.SIGTERM)
+
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in BOTH}
     raise_on_sigterm()
     yield
     for number, handler in before.items():
@@ -28,79 +30,51 @@ def send(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize(
-    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
-)
-def test_signal_waits_for_the_end_of_the_block(number: signal.Signals, error: type[BaseException]):
-    done = []
-
-    def work() -> None:
-        with held():
+def send_in_a_block(numbers: list[signal.Signals], steps: list[str]) -> None:
+    """Send signals in a block, and note each after which it went on."""
+    with held():
+        for number in numbers:
             send(number)
-            done.append("all of it")
+            steps.append(number.name)
 
+
+@pytest.mark.parametrize(
+    ("sent", "error", "expected"),
+    [
+        ([signal.SIGINT], KeyboardInterrupt, ["SIGINT"]),
+        ([signal.SIGTERM], Terminated, ["SIGTERM"]),
+        ([signal.SIGINT] * 2, KeyboardInterrupt, ["SIGINT"]),  # a second Ctrl-C does not wait
+        ([signal.SIGTERM] * 2, Terminated, ["SIGTERM", "SIGTERM"]),
+    ],
+)
+def test_a_signal_waits_for_the_end_of_the_block(
+    sent: list[signal.Signals], error: type[BaseException], expected: list[str]
+) -> None:
+    steps: list[str] = []
     with pytest.raises(error):
-        work()
-    assert done == ["all of it"]
+        send_in_a_block(sent, steps)
+    assert steps == expected
+    if error is Terminated:
+        send(signal.SIGTERM)  # what is being closed stays undisturbed
 
 
-def test_second_ctrl_c_does_not_wait():
-    done = []
-
-    def work() -> None:
-        with held():
-            send(signal.SIGINT)
-            done.append("first")
-            send(signal.SIGINT)
-            done.append("second")
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert done == ["first"]
-
-
-def test_second_sigterm_is_ignored_while_the_first_is_dealt_with():
+def test_a_second_sigterm_is_ignored_while_the_first_is_dealt_with() -> None:
     with pytest.raises(Terminated):
         send(signal.SIGTERM)
     send(signal.SIGTERM)
-
-
-def test_handlers_are_what_they_were_afterwards():
-    before = (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
-    with held():
-        pass
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_second_sigterm_in_a_block_waits_as_the_first_does_and_changes_nothing():
-    ends = []
-
-    def block() -> None:
-        with held():
-            send(signal.SIGTERM)
-            send(signal.SIGTERM)
-            ends.append("done")
-
-    with pytest.raises(Terminated):
-        block()
-    assert ends == ["done"]
-    send(signal.SIGTERM)  # what is being closed stays undisturbed
-
-
-def test_sigterm_that_came_before_stays_ignored_after_a_block():
-    with pytest.raises(Terminated):
-        send(signal.SIGTERM)
     with held():
         send(signal.SIGTERM)
     send(signal.SIGTERM)
 
 
-def test_error_in_the_block_comes_out_where_no_signal_came():
+def test_without_a_signal_a_block_changes_nothing() -> None:
+    before = [signal.getsignal(number) for number in BOTH]
     with pytest.raises(ValueError, match="mine"), held():
         raise ValueError("mine")
+    assert [signal.getsignal(number) for number in BOTH] == before
 
 
-def test_other_threads_hold_nothing():
+def test_other_threads_hold_nothing() -> None:
     ends = []
 
     def work() -> None:

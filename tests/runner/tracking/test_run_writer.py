@@ -5,13 +5,18 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.entities import Dataset as MlflowDataset
 
 from runner.system.errors import StoreError
 from runner.tracking import Store
-from runner.tracking.run_writer import flattened, legal_name
+from runner.tracking.run_writer import dataset_inputs, flattened, legal_name
+from runner.training.data import Dataset
+from runner.training.data.dataset import make_dataset
+from runner.training.data.splits import Split
 
 
 def history(store: Store, run_id: str, metric: str) -> list[tuple[int, float]]:
@@ -53,16 +58,6 @@ def test_doubles_keep_every_bit(embedded: Store) -> None:
     assert [value.hex() for value in found] == [value.hex() for value in values]
 
 
-def test_numbers_that_are_not_finite_are_kept_as_far_as_mlflow_can(embedded: Store) -> None:
-    run = embedded.start_run("diverged", {}, {})
-    run.log_metrics(1, {"train/loss": math.nan})
-    run.log_metrics(2, {"train/loss": math.inf})
-    run.finish()
-    (_, first), (_, second) = history(embedded, run.run_id, "train/loss")
-    assert math.isnan(first)
-    assert second > 1e308
-
-
 @pytest.mark.parametrize(("flush_every_s", "written"), [(60.0, []), (0.0, [(1, 1.0)])])
 def test_metrics_wait_for_a_batch(
     flush_every_s: float, written: list[tuple[int, float]], embedded: Store
@@ -83,23 +78,21 @@ def test_a_run_of_thousands_of_metrics_is_written_whole(embedded: Store) -> None
     assert len(embedded.client.get_run(run.run_id).data.params) == 250
 
 
-def test_a_failed_run_says_why(embedded: Store) -> None:
+@pytest.mark.parametrize("status", ["FAILED", "KILLED"])
+def test_a_run_that_fails_or_is_killed_keeps_what_was_logged_and_says_why(
+    status: str, embedded: Store
+) -> None:
     run = embedded.start_run("bad", {"seed": 0}, {})
     run.log_metrics(100, {"train/loss": math.nan})
-    run.fail("loss is not finite at step 100" + "." * 9000)
+    end = run.fail if status == "FAILED" else run.kill
+    end("loss is not finite at step 100" + "." * 9000)
     found = embedded.client.get_run(run.run_id)
-    assert found.info.status == "FAILED"
+    assert found.info.status == status
     assert found.data.tags["runner.failure"].startswith("loss is not finite at step 100..")
     assert found.data.tags["runner.failure"].endswith(". ...")
     assert found.data.params == {"seed": "0"}
-
-
-def test_a_killed_run_keeps_what_was_noted(embedded: Store) -> None:
-    run = embedded.start_run("stopped", {}, {})
-    run.log_metrics(1, {"train/loss": 1.0})
-    run.kill()
-    assert embedded.client.get_run(run.run_id).info.status == "KILLED"
-    assert history(embedded, run.run_id, "train/loss") == [(1, 1.0)]
+    ((step, value),) = history(embedded, run.run_id, "train/loss")
+    assert (step, math.isnan(value)) == (100, True)
 
 
 def test_what_a_failing_store_refused_is_written_later(embedded: Store, database: Path) -> None:
@@ -169,6 +162,60 @@ def test_every_name_becomes_one_of_its_own_that_mlflow_takes(name: str, other: s
     assert (legal_name(name) == legal_name(other)) == (name == other)
 
 
-@pytest.mark.parametrize("name", ["train/loss", "optimizer.learning_rate", "best/step", "f1: a-b"])
-def test_a_good_name_stays(name: str) -> None:
-    assert legal_name(name) == name
+def table(source: str = "scikit-learn iris", n_columns: int = 3) -> Dataset:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(10, n_columns))
+    X[:, 0] = np.arange(10) % 2
+    return make_dataset(
+        name="flowers",
+        feature_names=["colour", *(f"x{number}" for number in range(1, n_columns))],
+        X=X,
+        y=np.arange(10) % 2,
+        class_names=["no", "yes"],
+        source=source,
+        categories={"colour": ("blue", "red")},
+    )
+
+
+def split(n_val: int = 2) -> Split:
+    return Split(np.arange(6), np.arange(6, 6 + n_val), np.arange(8, 10))
+
+
+def test_the_store_lists_each_part_with_its_context(embedded: Store) -> None:
+    run = embedded.start_run("x", {}, {})
+    run.log_datasets(table(), split())
+    run.finish()
+    inputs = embedded.client.get_run(run.run_id).inputs.dataset_inputs
+    contexts = {found.tags[0].value: found.dataset for found in inputs}
+    assert contexts.keys() == {"train", "val", "test"}
+    assert {found.name for found in contexts.values()} == {"flowers"}
+    assert len({found.digest for found in contexts.values()}) == 3
+    assert json.loads(contexts["train"].profile) == {"num_rows": 6, "num_columns": 4}
+    columns = json.loads(contexts["train"].schema)["mlflow_colspec"]
+    assert [(column["name"], column["type"]) for column in columns] == [
+        ("colour", "string"),
+        ("x1", "double"),
+        ("x2", "double"),
+    ]
+
+
+def test_a_part_without_rows_is_not_listed() -> None:
+    contexts = [found.tags[0].value for found in dataset_inputs(table(), split(n_val=0))]
+    assert contexts == ["train", "test"]
+
+
+def test_digests_depend_on_data_and_split_and_not_on_the_place() -> None:
+    def inputs(source: str, n_val: int) -> list[MlflowDataset]:
+        return [found.dataset for found in dataset_inputs(table(source), split(n_val))]
+
+    one, moved, other = inputs("/data/a.csv", 1), inputs("/data/b.csv", 1), inputs("/data/a.csv", 2)
+    assert [each.digest for each in one] == [each.digest for each in moved]
+    assert not {each.digest for each in one} & {each.digest for each in other}
+    assert (one[0].source_type, json.loads(one[0].source)) == ("local", {"uri": "/data/a.csv"})
+
+
+def test_a_table_of_very_many_columns_is_recorded(embedded: Store) -> None:
+    run = embedded.start_run("wide", {}, {})
+    run.log_datasets(table(n_columns=30_000), split())
+    run.finish()
+    assert len(embedded.client.get_run(run.run_id).inputs.dataset_inputs) == 3

@@ -6,29 +6,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runner.config import Experiment
 from runner.system.errors import ConfigError, DataError
-from runner.training.prepare import Preparer, prepare, require_fit
+from runner.training.prepare import prepare, prepared, prepared_unchanged, require_fit
+from softnet import mlp
 from tests.runner.jobs.planned import experiment
 
 
 def test_parts_are_the_splits_that_have_rows() -> None:
-    prepared = prepare(experiment())
-    assert prepared.parts == ("train", "val", "test")
-    assert [len(prepared.examples(part).y) for part in prepared.parts] == [40, 10, 10]
+    data = prepare(experiment())
+    assert data.parts == ("train", "val", "test")
+    assert [len(data.examples(part).y) for part in data.parts] == [40, 10, 10]
     without = prepare(experiment(split__val=0, split__test=0))
     assert without.parts == ("train",)
 
 
 def test_scaling_is_fitted_on_the_training_rows_alone() -> None:
-    prepared = prepare(experiment())
+    data = prepare(experiment())
     # The mean of 40 rows rounds; 1e-12 is far above that and far below any other fit.
-    assert np.abs(prepared.examples("train").X.mean(axis=0)).max() < 1e-12
-    assert np.abs(prepared.X.mean(axis=0)).max() > 1e-3
+    assert np.abs(data.examples("train").X.mean(axis=0)).max() < 1e-12
+    assert np.abs(data.X.mean(axis=0)).max() > 1e-3
 
 
 def test_what_fits_is_returned_in_numbers() -> None:
     settings = require_fit(one := experiment(), prepare(one))
-    assert settings.layer_sizes == (2, 5, 2)
+    assert settings.network == mlp([2, 5, 2], "tanh")
     assert (settings.n_steps, settings.batch_size, settings.evaluate_every) == (60, 7, 5)
 
 
@@ -51,6 +53,9 @@ def test_a_network_that_cannot_fit_is_refused_before_it_is_made() -> None:
         require_fit(huge, prepare(huge))
 
 
+SPLIT = {"name": "shuffled", "train": 10, "val": 5, "test": 5}
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     path = tmp_path / "rows.csv"
@@ -58,43 +63,38 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+def reading(table: Path, **settings: object) -> Experiment:
+    data = {"name": "file", "path": str(table), "target": "y"}
+    return experiment(**({"data": data, "split": SPLIT} | settings))
+
+
 def test_data_are_read_once_for_those_in_a_row_that_share_them(table: Path) -> None:
-    data, split = {"name": "file", "path": str(table), "target": "y"}, {"train": 10, "test": 5}
-    split |= {"name": "shuffled", "val": 5}
-    preparer = Preparer()
-    first = preparer(experiment(seed=1, data=data, split=split))
-    assert preparer(experiment(seed=2, data=data, split=split)) is first
-    other = preparer(experiment(data=data, split={**split, "seed": 7}))
+    first = prepared(reading(table, seed=1))
+    assert prepared(reading(table, seed=2)) is first
+    other = prepared(reading(table, split={**SPLIT, "seed": 7}))
     assert other is not first
     assert other.dataset.digest == first.dataset.digest
     assert other.split.digest != first.split.digest
 
 
 def test_a_file_that_was_written_to_is_read_again(table: Path) -> None:
-    data = {"name": "file", "path": str(table), "target": "y"}
-    split = {"name": "shuffled", "train": 10, "val": 5, "test": 5}
-    one, preparer = experiment(data=data, split=split), Preparer()
-    before = preparer(one)
+    before = prepared(reading(table))
     # Of the same size, and within the same tick of a coarse clock.
     stamp = table.stat()
     new = table.with_name("new.csv")
     new.write_text(table.read_text().replace("7,1", "6,1"))
     os.utime(new, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     new.replace(table)
-    assert preparer(one).dataset.digest != before.dataset.digest
+    assert prepared(reading(table)).dataset.digest != before.dataset.digest
     table.unlink()
     with pytest.raises(ConfigError, match=r"rows\.csv"):
-        preparer(one)
+        prepared(reading(table))
 
 
 def test_data_that_changed_since_they_were_planned_are_refused(table: Path) -> None:
-    one = experiment(
-        data={"name": "file", "path": str(table), "target": "y"},
-        split={"name": "shuffled", "train": 10, "val": 5, "test": 5},
-    )
-    preparer = Preparer()
-    digest = preparer(one).dataset.digest
-    assert preparer.unchanged(one, digest) is preparer(one)
+    planned = prepared(reading(table))
+    digest = planned.dataset.digest
+    assert prepared_unchanged(reading(table), digest) is planned
     table.write_text(table.read_text().replace("5,1", "6,1"))
     with pytest.raises(DataError, match=r"rows\.csv: has changed since the sweep was planned"):
-        preparer.unchanged(one, digest)
+        prepared_unchanged(reading(table), digest)

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 
 from runner.config import Experiment
-from runner.system.saved_state import read_state, write_state
+from runner.system.files import read_state, write_state
 from runner.training.prepare import prepare
 from runner.training.train import Result, StackTraining, train
 from tests.runner.jobs.planned import CONFIG, STOPPING, experiment
-
-__all__ = ["CONFIG", "experiment"]
 
 
 def told(result: Result) -> tuple[object, ...]:
@@ -114,10 +112,10 @@ def test_final_metrics_are_those_of_the_weights_that_were_kept() -> None:
     assert dict(result.history)[result.best_step or 0]["val/loss"] == best
 
 
-def test_who_asks_is_shown_each_record() -> None:
-    one, seen = experiment(), []
-    train(prepare(one), [one], lambda record: seen.append(record.step))
-    assert seen == list(range(5, 61, 5))
+def test_each_record_is_shown() -> None:
+    one, steps = experiment(), []
+    train(prepare(one), [one], lambda record: steps.append(record.step))
+    assert steps == list(range(5, 61, 5))
 
 
 def test_experiments_of_different_shapes_are_no_stack() -> None:

@@ -15,14 +15,14 @@ DTYPES = ["float32", "float64"]
 def value(name: str, z: np.ndarray) -> np.ndarray:
     """Return the activation at `z`, which it would overwrite."""
     output = z.copy()
-    ACTIVATIONS[name](z.dtype).value(output)
+    ACTIVATIONS[name].Settings().make(1, z.dtype).value(output)
     return output
 
 
 def chained(name: str, output: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Return `gradient` times the derivative where the activation's value is `output`."""
     result = gradient.copy()
-    ACTIVATIONS[name](output.dtype).chain(output, result)
+    ACTIVATIONS[name].Settings().make(1, output.dtype).chain(output, result)
     return result
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from softnet import INITIALIZERS, Network, stream
+from softnet import INITIALIZERS, He, Network, mlp, stream
 
 # The first four weights of a 3 x 2 matrix, seed 0: part of every result ever recorded. normal's
 # are the generator's own, he's the same times sqrt(2/3), xavier's lie within sqrt(6/5) = 1.095.
@@ -21,7 +21,7 @@ FIRST_WEIGHTS = {
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_first_weights_are_those_that_were_always_drawn(name: str) -> None:
-    weight = INITIALIZERS[name](stream(0, "init"), 3, 2)
+    weight = INITIALIZERS[name]()(stream(0, "init"), 3, 2)
     assert weight.shape == (3, 2)
     assert weight.ravel()[:4].tolist() == FIRST_WEIGHTS[name]
 
@@ -37,14 +37,14 @@ def test_first_weights_are_those_that_were_always_drawn(name: str) -> None:
     ],
 )
 def test_variance_is_what_the_formula_says(name: str, variance: float, excess: float) -> None:
-    weight = INITIALIZERS[name](stream(1, "init"), 300, 500)
+    weight = INITIALIZERS[name]()(stream(1, "init"), 300, 500)
     stray = math.sqrt(excess / weight.size)
     assert abs(float(weight.var()) / variance - 1) < 5 * stray
     assert abs(float(weight.mean())) < 5 * math.sqrt(variance / weight.size)
 
 
 def test_xavier_stays_within_its_limit() -> None:
-    weight = INITIALIZERS["xavier"](stream(1, "init"), 300, 500)
+    weight = INITIALIZERS["xavier"]()(stream(1, "init"), 300, 500)
     limit = math.sqrt(6 / 800)
     assert np.abs(weight).max() <= limit
     assert np.abs(weight).max() > 0.99 * limit
@@ -54,32 +54,31 @@ def test_xavier_stays_within_its_limit() -> None:
 def test_float32_run_starts_at_the_rounded_float64_weights(name: str) -> None:
     starts = {}
     for dtype in (np.float32, np.float64):
-        network = Network([5, 4, 3], dtype=dtype)
-        network.initialize([stream(0, "init")], [INITIALIZERS[name]], [0.7])
+        network = Network(mlp([5, 4, 3]), dtype=dtype)
+        network.initialize([stream(0, "init")], [INITIALIZERS[name](0.7)])
         starts[dtype] = network.parameters.values
     assert starts[np.float32].tobytes() == starts[np.float64].astype(np.float32).tobytes()
 
 
 def test_scale_multiplies_the_weights_of_its_own_run() -> None:
-    network = Network([3, 2], n_runs=2)
-    he = INITIALIZERS["he"]
-    network.initialize([stream(0, "init"), stream(0, "init")], [he, he], [1.0, 0.25])
+    network = Network(mlp([3, 2]), n_runs=2)
+    network.initialize([stream(0, "init"), stream(0, "init")], [He(), He(0.25)])
     values = network.parameters.values
     assert values[1].tolist() == (0.25 * values[0]).tolist()
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_alone_starts_as_in_a_stack_of_different_initializers(name: str) -> None:
-    choices = [*INITIALIZERS.values(), INITIALIZERS[name]]
-    stacked = Network([4, 3, 2], n_runs=len(choices))
-    stacked.initialize([stream(9, "init") for _ in choices], choices, [1.0] * len(choices))
-    alone = Network([4, 3, 2])
-    alone.initialize([stream(9, "init")], [INITIALIZERS[name]], [1.0])
+    choices = [kind() for kind in (*INITIALIZERS.values(), INITIALIZERS[name])]
+    stacked = Network(mlp([4, 3, 2]), n_runs=len(choices))
+    stacked.initialize([stream(9, "init") for _ in choices], choices)
+    alone = Network(mlp([4, 3, 2]))
+    alone.initialize([stream(9, "init")], [INITIALIZERS[name]()])
     assert stacked.parameters.values[-1].tobytes() == alone.parameters.values[0].tobytes()
 
 
 def test_biases_start_at_zero() -> None:
-    network = Network([4, 3, 2])
-    network.initialize([stream(0, "init")], [INITIALIZERS["normal"]], [1.0])
+    network = Network(mlp([4, 3, 2]))
+    network.initialize([stream(0, "init")], [INITIALIZERS["normal"]()])
     assert not network.parameters["layers.0.bias"].any()
     assert not network.parameters["layers.2.bias"].any()

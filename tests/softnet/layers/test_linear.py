@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softnet import ACTIVATIONS, Activation, Linear, central_differences, relative_error
+from softnet import Linear, ReLU, Tanh, central_differences, relative_error
 
 DTYPES = ["float32", "float64"]
 
 
 def bound(weight: np.ndarray, bias: np.ndarray) -> tuple[Linear, dict[str, np.ndarray]]:
     """Return a linear layer with these parameters (runs, ...), and where its gradients go."""
-    layer = Linear(weight.shape[1], weight.shape[2], weight.dtype)
-    gradients = {"weight": np.zeros_like(weight), "bias": np.zeros_like(bias)}
-    layer.bind({"weight": weight, "bias": bias}, gradients)
-    return layer, gradients
+    n_runs, in_features, out_features = weight.shape
+    layer = Linear.Settings(out_features).make(in_features, weight.dtype)
+    values = np.concatenate([weight.reshape(n_runs, -1), bias], axis=1)
+    layer.bind(values, np.zeros_like(values), np.empty((n_runs, 0)))
+    return layer, layer.gradients
 
 
 # One run, two rows:   X = | 1 2 |   weight = | 1  0  2 |   bias = | 10 20 30 |
@@ -74,11 +75,12 @@ def test_linear_gradients_equal_central_differences(shape: tuple[int, int, int])
     layer.forward(rows)
     d_input = layer.backward(d_output.copy())
     analytic = {"input": d_input.copy(), **gradients}
+    own = {"input": rows, **layer.values}
 
     def weighed_output() -> float:
         return float((layer.forward(rows) * d_output).sum())
 
-    for name, values in {"input": rows, "weight": weight, "bias": bias}.items():
+    for name, values in own.items():
         # The function is linear: its central difference has no error but rounding.
         assert relative_error(analytic[name], central_differences(weighed_output, values)) <= 1e-9
 
@@ -124,7 +126,7 @@ def test_linear_refuses_rows_of_another_width() -> None:
 
 
 def test_activation_layer_overwrites_what_it_is_given() -> None:
-    layer = Activation(ACTIVATIONS["relu"](np.dtype("float64")))
+    layer = ReLU.Settings().make(2, np.dtype("float64"))
     z = np.array([[[-1.0, 2.0]]])
     assert layer.forward(z) is z
     assert z.tolist() == [[[0.0, 2.0]]]
@@ -134,7 +136,6 @@ def test_activation_layer_overwrites_what_it_is_given() -> None:
 
 
 def test_activation_layer_has_no_parameters() -> None:
-    layer = Activation(ACTIVATIONS["tanh"](np.dtype("float64")))
-    assert layer.parameter_shapes == {}
-    layer.bind({}, {})
+    layer = Tanh.Settings().make(3, np.dtype("float64"))
+    assert (layer.parameter_shapes, layer.out_features) == ({}, 3)
     layer.backward_parameters(layer.forward(np.ones((1, 2, 3))))

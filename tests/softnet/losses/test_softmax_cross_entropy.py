@@ -58,7 +58,7 @@ def test_shifting_all_logits_of_a_row_changes_no_bit(dtype: str) -> None:
     targets = one_hot(y, 4, logits.dtype)
     loss = SoftmaxCrossEntropy(logits.dtype)
     assert loss.row_losses(logits, y).tobytes() == loss.row_losses(shifted, y).tobytes()
-    assert loss.probabilities(logits).tobytes() == loss.probabilities(shifted).tobytes()
+    assert loss.predictions(logits).tobytes() == loss.predictions(shifted).tobytes()
     gradient = loss.gradient(logits, targets).tobytes()
     assert gradient == loss.gradient(shifted, targets).tobytes()
 
@@ -67,7 +67,7 @@ def test_shifting_all_logits_of_a_row_changes_no_bit(dtype: str) -> None:
 @pytest.mark.parametrize("n_classes", [1, 2, 3, 10, 1000])
 def test_probabilities_of_a_row_sum_to_one(n_classes: int, dtype: str) -> None:
     logits = (5 * np.random.default_rng(2).standard_normal((2, 7, n_classes))).astype(dtype)
-    probabilities = SoftmaxCrossEntropy(logits.dtype).probabilities(logits)
+    probabilities = SoftmaxCrossEntropy(logits.dtype).predictions(logits)
     assert (probabilities >= 0).all()
     # Each probability is off by a few roundings of its own size, and their sizes sum to one; the
     # sum they were divided by is off by at most half a rounding for each of its terms.
@@ -103,7 +103,7 @@ def test_small_probabilities_keep_their_digits() -> None:
 
 def test_a_single_class_is_certain() -> None:
     loss, logits = SoftmaxCrossEntropy(FLOAT64), np.array([[[3.0], [-2.0]]])
-    assert loss.probabilities(logits).tolist() == [[[1.0], [1.0]]]
+    assert loss.predictions(logits).tolist() == [[[1.0], [1.0]]]
     assert loss.row_losses(logits, np.array([0, 0])).tolist() == [[0.0, 0.0]]
     assert loss.gradient(logits, np.ones((1, 2, 1))).tolist() == [[[0.0], [0.0]]]
 
@@ -120,7 +120,7 @@ def test_alone_equals_in_stack_by_bytes(n_classes: int, n_rows: int, dtype: str)
     def results(runs: slice) -> list[np.ndarray]:
         loss, own = SoftmaxCrossEntropy(logits.dtype), logits[runs].copy()
         gradient = loss.gradient(own, targets[runs].copy()).copy()
-        return [gradient, loss.probabilities(own), loss.row_losses(own, y)]
+        return [gradient, loss.predictions(own), loss.row_losses(own, y)]
 
     stacked = results(slice(0, 7))
     for run in range(7):
@@ -132,7 +132,7 @@ def test_alone_equals_in_stack_by_bytes(n_classes: int, n_rows: int, dtype: str)
 def test_results_do_not_change_the_logits() -> None:
     loss, logits = SoftmaxCrossEntropy(FLOAT64), np.random.default_rng(5).standard_normal((2, 3, 4))
     before = logits.copy()
-    loss.probabilities(logits)
+    loss.predictions(logits)
     loss.row_losses(logits, np.array([0, 1, 2]))
     loss.gradient(logits, one_hot(np.array([0, 1, 2]), 4, FLOAT64))
     assert logits.tobytes() == before.tobytes()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from softnet import (
+    INITIALIZERS,
     SGD,
     Constant,
     EarlyStopping,
@@ -19,8 +20,10 @@ from softnet import (
     StackSettings,
     Step,
     Training,
+    Zeros,
     evaluate,
     higher_is_better,
+    mlp,
 )
 
 EVERY = 5
@@ -39,9 +42,9 @@ def trained(
     schedule: Schedule | None = None,
 ) -> tuple[Training, list[tuple[int, dict[str, float]]]]:
     """Train one linear run; return it with its evaluations."""
-    settings = StackSettings((1, 2), N_STEPS, batch_size=2, evaluate_every=EVERY)
+    settings = StackSettings(mlp((1, 2)), N_STEPS, batch_size=2, evaluate_every=EVERY)
     run = RunSettings(
-        0, SGD.Settings(0.5), schedule or Constant(), initializer, early_stopping=rule
+        0, SGD.Settings(0.5), schedule or Constant(), INITIALIZERS[initializer](), rule
     )
     training = Training(settings, [run], {"train": TRAIN, "val": val})
     evaluations = [
@@ -178,10 +181,10 @@ def test_a_run_that_diverges_after_its_best_keeps_its_best_weights() -> None:
 @pytest.fixture
 def patient_and_not() -> Callable[[], Training]:
     def make() -> Training:
-        settings = StackSettings((1, 2), N_STEPS, batch_size=2, evaluate_every=EVERY)
+        settings = StackSettings(mlp((1, 2)), N_STEPS, batch_size=2, evaluate_every=EVERY)
         rules = [EarlyStopping("val/loss", 1), None, EarlyStopping("val/loss", 4)]
         runs = [
-            RunSettings(0, SGD.Settings(0.5), initializer="zeros", early_stopping=rule)
+            RunSettings(0, SGD.Settings(0.5), initializer=Zeros(), early_stopping=rule)
             for rule in rules
         ]
         return Training(settings, runs, {"train": TRAIN, "val": OPPOSITE})
@@ -209,7 +212,7 @@ def test_a_stack_whose_runs_have_all_stopped_trains_no_further() -> None:
 
 
 def test_a_metric_that_is_not_recorded_is_refused_before_training() -> None:
-    settings = StackSettings((1, 2), 10, batch_size=2, evaluate_every=5)
+    settings = StackSettings(mlp((1, 2)), 10, batch_size=2, evaluate_every=5)
     run = RunSettings(0, SGD.Settings(0.5), early_stopping=EarlyStopping("val/loss"))
     with pytest.raises(
         SettingError, match=r"^metric: must be one of .*'train/loss'.*, got 'val/loss'"

@@ -24,6 +24,7 @@ from softnet import (
     RunSettings,
     StackSettings,
     Training,
+    mlp,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def training(
     """Make four runs, of which one diverges at once, one stops early, and two go on."""
     # 11 rows in batches of 4: three steps an epoch, so states are taken at all its places.
     settings = StackSettings(
-        SIZES,
+        mlp(SIZES),
         n_steps,
         batch_size=4,
         evaluate_every=evaluate_every,

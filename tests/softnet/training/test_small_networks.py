@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softnet import ACTIVATIONS, Examples, Network, central_differences, one_hot, relative_error
-from softnet.training.small_networks import SideBySide, is_small
+from softnet import (
+    ACTIVATIONS,
+    Examples,
+    Network,
+    central_differences,
+    mlp,
+    one_hot,
+    relative_error,
+)
+from softnet.training.small_networks import SideBySide, supports
 
 DTYPES = ["float32", "float64"]
 
@@ -15,7 +23,7 @@ def small_network(
     sizes: tuple[int, ...], n_runs: int, activation: str = "relu", dtype: str = "float64"
 ) -> Network:
     """Make a network with random parameters, biases too, each run's the same in any number."""
-    network = Network(sizes, activation, n_runs, dtype)
+    network = Network(mlp(sizes, activation), n_runs, dtype)
     for run, values in enumerate(network.parameters.values):
         values[:] = np.random.default_rng([3, run]).standard_normal(len(values))
     return network
@@ -52,7 +60,7 @@ def test_gradients_equal_those_worked_by_hand() -> None:
     # (q, -q) / 2. d_weight2 = hidden.T @ G with hidden (3, 1) and (0, 2); at the hidden units
     # G @ weight2.T = (p, -3p) / 2 and (q, -3q) / 2, of which ReLU stops the first of the second.
     weights = [1.0, -1.0, 2.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 3.0, 0.0, -1.0]
-    network = Network([2, 2, 2], "relu")
+    network = Network(mlp([2, 2, 2], "relu"))
     network.parameters.values[:] = weights
     train = Examples(np.array([[1.0, 1.0], [-1.0, 0.0]]), np.array([1, 1]))
     p, q = np.exp(1) / (1 + np.exp(1)) / 2, 1 / (1 + np.exp(5)) / 2
@@ -106,7 +114,7 @@ def random_case(rng: np.random.Generator) -> tuple[tuple[int, ...], int]:
     while True:
         sizes = tuple(rng.choice([1, 1, 2, 3, 4, 7, 9, 17, 30], rng.integers(2, 5)).tolist())
         batch_size = int(rng.choice([1, 1, 2, 3, 4, 8, 9, 16, 33, 130]))
-        if is_small(sizes, batch_size):
+        if supports(Network(mlp(sizes)), batch_size):
             return sizes, batch_size
 
 
@@ -194,4 +202,4 @@ def test_no_kept_runs_are_an_empty_stack() -> None:
 def test_the_largest_layer_and_the_batch_decide_what_is_small(
     sizes: tuple[int, ...], batch_size: int, small: bool
 ) -> None:
-    assert is_small(sizes, batch_size) is small
+    assert supports(Network(mlp(sizes)), batch_size) is small

@@ -22,6 +22,7 @@ from softnet import (
     Cosine,
     EarlyStopping,
     Examples,
+    Network,
     OptimizerSettings,
     Record,
     RunSettings,
@@ -29,8 +30,9 @@ from softnet import (
     StackSettings,
     Step,
     Training,
+    mlp,
 )
-from softnet.training.small_networks import is_small
+from softnet.training.small_networks import supports
 
 if TYPE_CHECKING:
     from tests.softnet.conftest import Story
@@ -110,8 +112,7 @@ def scenario(optimizer: str) -> list[RunSettings]:
             seed=100 + run,
             optimizer=settings[run % len(settings)],
             schedule=STEPS[run % len(STEPS)],
-            initializer=names[run % len(names)],
-            initializer_scale=[1.0, 0.5, 2.0][run % 3],
+            initializer=INITIALIZERS[names[run % len(names)]]([1.0, 0.5, 2.0][run % 3]),
             early_stopping=RULES[run % len(RULES)],
         )
         for run in range(N_RUNS)
@@ -132,11 +133,10 @@ class Case:
     ) -> None:
         sizes, n_train, n_val, batch_size = SHAPES[shape]
         self.settings = StackSettings(
-            sizes,
+            mlp(sizes, activation),
             n_steps=26,
             batch_size=batch_size,
             evaluate_every=4,
-            activation=activation,
             optimizer=optimizer,
             sampling=sampling,
             dtype=dtype,
@@ -206,7 +206,9 @@ def test_the_scenario_has_what_it_claims(
 
 
 def test_the_shapes_train_in_the_way_that_they_claim() -> None:
-    small = [is_small(sizes, batch_size) for sizes, _, _, batch_size in SHAPES.values()]
+    small = [
+        supports(Network(mlp(sizes)), batch_size) for sizes, _, _, batch_size in SHAPES.values()
+    ]
     assert small == [True] * 10 + [False] * 8
 
 
@@ -218,7 +220,7 @@ def test_an_overflowed_run_is_given_up_and_equals_itself_alone(
     sizes = (3, 2, 2)
     rows = learnable(sizes, 12)
     examples = {"train": Examples(np.abs(rows.X) + 0.1, rows.y)}
-    settings = StackSettings(sizes, n_steps=12, batch_size=4, evaluate_every=1, activation="tanh")
+    settings = StackSettings(mlp(sizes, "tanh"), n_steps=12, batch_size=4, evaluate_every=1)
     runs = [RunSettings(seed, SGDS[kind]) for seed, kind in enumerate([0, 1, 3, 4, 5, 6, 7])]
 
     def told(n_runs: int) -> Story:

@@ -58,6 +58,6 @@ def sweep(line: str, *more: str) -> list[Job]:
 def outcome(line: str, *more: str) -> list[tuple[str, ...]] | tuple[type, str, int]:
     """Return the jobs, told apart by the types of their values too, or what is said instead."""
     try:
-        return [(repr(job.config), *job.overrides) for job in sweep(line, *more)]
+        return [(repr(job.config), repr(job.choices), *job.overrides) for job in sweep(line, *more)]
     except RunnerError as error:
         return (type(error), str(error), error.exit_code)

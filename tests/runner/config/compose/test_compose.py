@@ -197,6 +197,24 @@ def test_overrides_are_told_as_they_were_typed():
     assert job.overrides == ("seed=7", "split.seed=${seed}", "+optimizer.new=1", "~tracking")
 
 
+def test_a_job_says_which_option_of_each_group_was_chosen():
+    (job,) = jobs("experiment=iris", "optimizer=sgd")
+    assert job.choices == {
+        "data": "iris",
+        "split": "stratified",
+        "model": "mlp",
+        "optimizer": "sgd",
+        "schedule": "cosine",
+        "training": "epochs",
+        "tracking": "local",
+        "experiment": "iris",
+        "local": "default",
+    }
+    found = jobs("-m", "seed=1,2", "model=linear,mlp")
+    assert [job.choices["model"] for job in found] == ["linear", "mlp"] * 2
+    assert "experiment" not in found[0].choices
+
+
 def test_shown_config_is_no_job(capsys: pytest.CaptureFixture[str]):
     assert compose(["--cfg", "job", "--package", "model"], "help") is None
     assert capsys.readouterr().out.startswith("# @package model\nhidden_layer_sizes: []\n")

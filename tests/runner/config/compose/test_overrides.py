@@ -1,6 +1,6 @@
-"""Overrides are read as by Hydra's parser, whichever way they are read."""
+"""Overrides are read as by Hydra's parser, counted, and applied to a recorded config."""
 
-import math
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from runner.config.compose.overrides import (
     Reader,
-    n_points,
+    apply_overrides,
+    check_size,
     overlap,
     sets_plain_value,
-    stands_still,
-    told,
 )
+from runner.system.errors import CommandError, RunnerError
 
 KEYS = ["seed", "optimizer.learning_rate", "+a.b", "++a", "~a", "group@package", "hydra.x", "a/b"]
 NUMBERS = st.one_of(
@@ -91,38 +91,88 @@ def test_overrides_overlap_where_one_writes_into_the_other(one: str, other: str,
         (["a=1,2,3", "a=1,2"], 2),  # as in Hydra, the last one counts
         (["a=range(0,10)", "b=range(10,0,-3)", "c=range(3)"], 10 * 4 * 3),
         (["a=range(0,1,0.25)", "b=shuffle(range(1,4))"], 12),
-        (["a=range(5,1)", "b=1,2"], 0),
-        (["a=range(0,1,0)"], 1),  # Hydra's range refuses it
-        (["a=range(0,10000000000000000000000)"], 10**22),
-        (["a=range(0,inf)"], math.inf),
-        (["a=range(nan,3)"], math.inf),
     ],
 )
-def test_points_are_counted_without_making_them(texts: list[str], expected: float):
-    overrides = OverridesParser.create().parse_overrides(texts)
-    assert n_points(overrides) == expected
-
-
-def test_a_range_with_a_step_of_zero_is_told_from_others():
-    found = OverridesParser.create().parse_overrides(["a=range(0,1,0)", "a=range(0,1,0.0)", "a=1"])
-    assert [stands_still(override) for override in found] == [True, True, False]
+def test_jobs_are_counted_without_making_them(texts: list[str], expected: int):
+    assert check_size(OverridesParser.create().parse_overrides(texts)) == expected
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("text", "message"),
     [
-        ("a='relu'", "a=relu"),
-        ('a="x y"', "a=x y"),
-        ("a=relu", "a=relu"),
-        ("a=sqlite\\:///b", "a=sqlite:///b"),
-        ("+a.b='1'", "+a.b=1"),
-        ("a=0.10", "a=0.10"),
-        ("a=[x,'y']", "a=[x,'y']"),
-        ("a='${b}'", "a=${b}"),
-        ("~a", "~a"),
-        ("a=null", "a=null"),
-        ("a=", "a="),
+        ("a=range(5,1)", "a=range(5,1): must have at least one value"),
+        ("a=range(0,1,0)", "a=range(0,1,0): must have a step other than 0, got 0."),
+        ("a=range(0,1,0.0)", "a step other than 0"),
+        ("a=range(0,10000000000000000000000)", "at most 1,000,000 jobs, got 20,000,000,000"),
+        ("a=range(0,inf)", "got no end of them"),
+        ("a=range(nan,3)", "got no end of them"),
     ],
 )
-def test_an_override_is_told_without_the_quotes_of_the_grammar(typed: str, expected: str):
-    assert told(OverridesParser.create().parse_override(typed)) == expected
+def test_sweep_that_could_not_be_planned_is_refused(text: str, message: str):
+    with pytest.raises(CommandError) as refused:
+        check_size(OverridesParser.create().parse_overrides([text, "b=1,2"]))
+    assert message in str(refused.value)
+
+
+# Overrides of a recorded config.
+
+CONFIG: dict[str, Any] = {
+    "seed": 0,
+    "model": {"hidden_layer_sizes": [8], "activation": "relu"},
+    "training": {"early_stopping": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "expected"),
+    [
+        ("seed=7", "seed", 7),
+        ("seed=1e3", "seed", 1000.0),
+        ("model.hidden_layer_sizes=[64,32]", "model", {"hidden_layer_sizes": [64, 32]}),
+        ("model.activation=tanh", "model", {"activation": "tanh"}),
+        (
+            "training.early_stopping={metric: val/loss, patience: 3}",
+            "training",
+            {"early_stopping": {"metric": "val/loss", "patience": 3}},
+        ),
+        ("training.early_stopping.patience=3", "training", {"early_stopping": {"patience": 3}}),
+        ("model.unknown=1", "model", {"unknown": 1}),  # the schema's to refuse, by name
+    ],
+)
+def test_a_value_is_put_in_its_place(override: str, section: str, expected: object) -> None:
+    result = apply_overrides(CONFIG, [override])
+    if isinstance(expected, dict):
+        expected = {**CONFIG.get(section, {}), **expected}
+    assert result == {**CONFIG, section: expected}
+
+
+def test_config_itself_stays_as_it_is() -> None:
+    apply_overrides(CONFIG, ["model.activation=tanh", "seed=3"])
+    assert CONFIG["model"] == {"hidden_layer_sizes": [8], "activation": "relu"}
+    assert CONFIG["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("seed=1,2", "seed=1,2: must be one value; runner --multirun sweeps over several."),
+        ("seed=range(0,3)", "must be one value"),
+        ("~seed", "must put a plain value in a place (key=value)"),
+        ("+seed=1", "must put a plain value"),
+        ("seed=${oc.env:HOME}", "must put a plain value"),
+        ("seed=???", "must put a plain value"),
+        ("hydra.job.name=x", "must put a plain value"),
+        ("seed=[1", "seed=[1"),
+        ("model=mlp", "must be single settings (model.activation=...) or a whole group ('model={"),
+        ("model=mlp", "no file of conf/ is composed into what is on record"),
+        ("experiment=digits", "must change a setting (seed, model, training)"),
+        ("experiment.seed=1", "must change a setting (seed, model, training)"),
+        ("sed=1", "Did you mean 'seed'?"),
+    ],
+)
+def test_what_is_more_than_a_value_is_refused(override: str, expected: str) -> None:
+    with pytest.raises(RunnerError) as refused:
+        apply_overrides(CONFIG, [override])
+    assert expected in str(refused.value)
+    assert refused.value.exit_code == 2
+    assert len(str(refused.value).splitlines()) <= 3

@@ -42,6 +42,47 @@ SWEEPS = [
     "--config-name params split.seed=7,8",
     "--config-name params seed=7,8 hydra/job_logging=none",
     "--config-name both name=c seed=1,2",
+    # References
+    "split.seed=${seed} seed=1,2",
+    "seed='${hydra:job.num}' split.seed=1,2",
+    "seed=${split.seed},5 split.seed=1,2",
+    "name=a,'${dtype}' seed=1,2",
+    "experiment=numbered,told split.seed=1,2 model.hidden_layer_sizes=[1],[2]",
+    "experiment=linked seed=1,2 optimizer.learning_rate=1,2",
+    "experiment=linked model.hidden_layer_sizes=[1],[2]",
+    "experiment=around seed=1,2",
+    "experiment=outside,set seed=1,2",
+    "experiment=apart,moved seed=1,2",
+    "experiment=alias ++other.learning_rate=1 optimizer.learning_rate=1,4",
+    "experiment=chosen name=a,b,seed",
+    "experiment=numbered split.seed=1,2,3 hydra.sweeper.max_batch_size=2",
+    "experiment=told seed=1,2 hydra.job.config.override_dirname.exclude_keys=[seed]",
+    # Odd places
+    "experiment=alias list=[1],[2] escaped=1,2",
+    "experiment=alias list.0=1,2 list.1.a=4,5",
+    "experiment=keys nothing=a,[1] empty=1,2 hole=1",
+]
+
+# Sweeps with a job that cannot be composed, not always the first.
+FAULTS = [
+    "seed=1,2 nonsense=1",
+    "seed=1,2 optimizer.learning_rat=1,2",
+    "optimizer.learning_rate.x=1,2",
+    "model=mlp,big",
+    "seed=1,2 tracking=1",
+    "seed=1,???",
+    "data=file seed=1,2",
+    "seed=1,'${missing}'",
+    "seed=1,2 name=${hydra.job.num}",
+    "experiment=chosen name=a,missing",
+    "experiment=linked seed=1,???",
+    "experiment=alias other.learning_rate=1,2 optimizer.learning_rate=3,4",
+    "experiment=keys empty=1,[1] hole=1",
+    "experiment=keys numbers.1=a,b hole=1",
+    "experiment=group gap=1,2",
+    "experiment=group gap=one,two",
+    "~model.missing seed=1,2",
+    "+optimizer.momentum=1 seed=1,2",
 ]
 
 
@@ -50,6 +91,13 @@ def test_jobs_are_those_of_hydra(line: str):
     found = outcome(line)
     assert isinstance(found, list), found
     assert found == outcome(line, "hydra/launcher=basic")
+
+
+@pytest.mark.parametrize("line", FAULTS)
+def test_faults_are_explained_as_hydras_own(line: str):
+    found = outcome(line)
+    assert isinstance(found, tuple), found
+    assert found == outcome(line, *BASIC)
 
 
 @pytest.mark.parametrize("hydras", [BASIC[:1], BASIC[1:], BASIC])
@@ -95,7 +143,8 @@ def compositions(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         ("seed=range(0,20) name=a,b split.train=4,6,8", 120, 1),
         ("model=linear,mlp optimizer=adam,sgd seed=range(0,10)", 40, 4),
         ("experiment=own_csv seed=range(0,10)", 10, 1),
-        ("experiment=numbered split.seed=range(0,10)", 10, 1),
+        ("experiment=linked seed=range(0,10)", 10, 1),
+        ("experiment=numbered split.seed=range(0,4)", 4, 4),
         ("split.seed=${seed} seed=range(0,10)", 10, 1),
         ("+optimizer.new=1,2 ~tracking seed=range(0,10)", 20, 2),
         ("seed=range(0,10) hydra.sweeper.max_batch_size=3", 10, 1),

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import runner.jobs.executors.local
-from runner.jobs.executors.local import Crashed, Engine, Task, Work, n_cores
+from runner.jobs.events import Crashed
+from runner.jobs.executors.local import InProcess, LocalProcesses
 from runner.system.errors import StoreError, Terminated
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -29,17 +31,19 @@ def _no_workers_left() -> Iterator[None]:
     assert multiprocessing.active_children() == []
 
 
-def workplace(work: Work) -> Callable[[], AbstractContextManager[Work]]:
-    @contextmanager
-    def place() -> Iterator[Work]:
-        yield work
-
-    return place
+Task = tuple[int, ...]
+Work = Callable[[Task], Generator[object, None, None]]
 
 
-def run(n_workers: int, work: Work, tasks: list[Task]) -> list[object]:
-    with Engine(n_workers, workplace(work), tasks) as engine:
-        return list(engine.events())
+def started(n_workers: int, work: Work, tasks: list[Task]) -> LocalProcesses:
+    executor = LocalProcesses(n_workers, work)
+    executor.add(tasks)
+    return executor
+
+
+def run(n_workers: int, work: Work, tasks: list[Task]) -> list[Any]:
+    with started(n_workers, work, tasks) as executor:
+        return list(executor.events())
 
 
 def twice(task: Task) -> Generator[object, None, None]:
@@ -81,15 +85,41 @@ def test_no_tasks_need_no_worker() -> None:
     assert run(3, twice, []) == []
 
 
-def test_added_tasks_come_before_those_that_wait() -> None:
+@pytest.mark.parametrize("executor", [InProcess(twice), LocalProcesses(1, twice)], ids=repr)
+def test_tasks_are_added_before_or_behind_those_that_wait(
+    executor: InProcess | LocalProcesses,
+) -> None:
+    executor.add([(1,), (2,)])
     done = []
-    with Engine(1, workplace(twice), [(1,), (2,), (3,)]) as engine:
-        for _, task, said in engine.events():
+    with executor:
+        for _, task, said in executor.events():
             if said == "done":
                 done.append(task)
             if said == "done" and task == (1,):
-                engine.add([(10,), (11,)])
+                executor.add([(10,), (11,)], first=True)
+                executor.add([(3,)])
     assert done == [(1,), (10,), (11,), (2,), (3,)]
+
+
+def test_in_this_process_what_fails_is_raised_and_what_is_left_is_closed() -> None:
+    closed = []
+
+    def work(task: Task) -> Generator[object, None, None]:
+        try:
+            yield task
+            raise ArithmeticError("ours")
+        finally:
+            closed.append(task)
+
+    executor = InProcess(work)
+    executor.add([(0,), (1,)])
+    with pytest.raises(ArithmeticError, match="ours"), executor:
+        list(executor.events())
+    again = InProcess(work)
+    again.add([(2,)])
+    with again:
+        next(again.events())
+    assert closed == [(0,), (2,)]
 
 
 def dying(task: Task) -> Generator[object, None, None]:
@@ -134,31 +164,19 @@ def test_a_store_error_travels() -> None:
     assert str(caught.value) == "there: disk full\nsecond line"
 
 
-def test_the_workplace_of_each_worker_is_left(tmp_path: Path) -> None:
-    @contextmanager
-    def place() -> Iterator[Work]:
-        yield twice
-        (tmp_path / str(os.getpid())).touch()
-
-    with Engine(2, place, [(number,) for number in range(9)]) as engine:
-        workers = {str(pid) for pid, _, _ in engine.events()}
-    assert {path.name for path in tmp_path.iterdir()} == workers
-
-
 def test_a_signal_without_a_name_is_told_by_its_number() -> None:
     def killed(task: Task) -> Generator[object, None, None]:
         os.kill(os.getpid(), signal.SIGRTMIN + 5)
         yield task
 
-    with Engine(1, workplace(killed), [(0,)]) as engine:
-        (crash,) = engine.events()
+    (crash,) = run(1, killed, [(0,)])
     assert crash.reason == f"the worker process was killed by signal {signal.SIGRTMIN + 5}"
 
 
-def seconds_to_leave(engine: Engine, after_events: int) -> float:
+def seconds_to_leave(executor: LocalProcesses, after_events: int) -> float:
     """Leave as Ctrl-C does."""
-    with suppress(KeyboardInterrupt), engine:
-        events = engine.events()
+    with suppress(KeyboardInterrupt), executor:
+        events = executor.events()
         for _ in range(after_events):
             next(events)
         before = time.monotonic()
@@ -182,7 +200,7 @@ def test_who_leaves_in_a_hurry_waits_for_clean_ends(
         finally:
             (tmp_path / f"{task[0]}").touch()
 
-    assert seconds_to_leave(Engine(2, workplace(endless), [(0,), (1,)]), after_events=2) < SOON_S
+    assert seconds_to_leave(started(2, endless, [(0,), (1,)]), after_events=2) < SOON_S
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
 
 
@@ -194,11 +212,11 @@ def test_who_leaves_in_a_hurry_does_not_wait_for_the_deaf(monkeypatch: pytest.Mo
         yield task
         time.sleep(60)
 
-    engine = Engine(2, workplace(deaf), [(0,), (1,)])
-    assert seconds_to_leave(engine, after_events=2) < SOON_S
-    for worker in engine._workers:
+    executor = started(2, deaf, [(0,), (1,)])
+    assert seconds_to_leave(executor, after_events=2) < SOON_S
+    for worker in executor._workers:
         worker.process.join(SOON_S)  # it has been killed; a busy machine may take longer over it
-    assert [worker.process.exitcode for worker in engine._workers] == [-signal.SIGKILL] * 2
+    assert [worker.process.exitcode for worker in executor._workers] == [-signal.SIGKILL] * 2
 
 
 def test_a_pipe_that_is_full_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,10 +230,10 @@ def test_a_pipe_that_is_full_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) ->
         yield from farewell
         raise Terminated
 
-    engine = Engine(1, workplace(talkative), [(0,)])
-    assert seconds_to_leave(engine, after_events=1) < SOON_S
-    assert engine.late == farewell
-    assert [worker.process.exitcode for worker in engine._workers] == [0]
+    executor = started(1, talkative, [(0,)])
+    assert seconds_to_leave(executor, after_events=1) < SOON_S
+    assert executor.late == farewell
+    assert [worker.process.exitcode for worker in executor._workers] == [0]
 
 
 def test_ctrl_c_is_for_whoever_gives_the_tasks() -> None:
@@ -228,9 +246,7 @@ def test_ctrl_c_is_for_whoever_gives_the_tasks() -> None:
 
 FEED = """
 import os, time
-from contextlib import contextmanager
-import runner.jobs.executors.local
-from runner.jobs.executors.local import Engine
+from runner.jobs.executors.local import LocalProcesses
 
 def work(task):
     os.write(1, b"worker\\n")  # at once, whoever else writes
@@ -239,12 +255,10 @@ def work(task):
         time.sleep(0.01)
         yield "busy"
 
-@contextmanager
-def place():
-    yield work
-
-with Engine(2, place, [(0,), (1,)]) as engine:
-    for event in engine.events():
+executor = LocalProcesses(2, work)
+executor.add([(0,), (1,)])
+with executor:
+    for event in executor.events():
         pass
 """
 
@@ -260,7 +274,3 @@ def test_workers_end_when_who_feeds_them_is_killed() -> None:
     # Its output ends when nobody can write to it any more: the workers neither.
     rest, _ = process.communicate(timeout=30)
     assert rest == ""
-
-
-def test_a_machine_has_a_core() -> None:
-    assert 1 <= n_cores() <= (os.cpu_count() or 1)

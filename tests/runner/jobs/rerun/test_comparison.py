@@ -8,7 +8,7 @@ import pytest
 
 from runner.jobs.rerun import Comparison, Verdict
 from runner.jobs.rerun.comparison import Weights, cannot_compare, compare
-from runner.training.metrics import Metrics
+from runner.training.run_files import Metrics
 
 METRICS: Metrics = {
     ("train/loss", 10): (0.5,),
@@ -52,7 +52,7 @@ def test_one_unit_in_the_last_place_is_found_and_measured(dtype: str, unit: floa
     # 4 is the largest weight, and the next float after it is 4 units of 1 away.
     assert (comparison.ulps, comparison.relative) == (1, pytest.approx(unit))
     assert comparison.weight is not None
-    assert comparison.weight.where == "layers.0.weight[1, 1]"
+    assert comparison.weight.location == "layers.0.weight[1, 1]"
     assert comparison.weight.original == "4.0"
     assert comparison.weight.rerun == str(left["layers.0.weight"][1, 1])
     assert comparison.metric is None
@@ -77,7 +77,7 @@ def test_the_first_metric_is_the_one_of_the_earliest_step() -> None:
     metrics = {**METRICS, ("val/loss", 10): (0.3,), ("train/loss", 20): (0.1,)}
     difference = compared(metrics).metric
     assert difference is not None
-    assert (difference.where, difference.original, difference.rerun) == (
+    assert (difference.location, difference.original, difference.rerun) == (
         "val/loss at step 10", "0.25", "0.3"
     )  # fmt: skip
 

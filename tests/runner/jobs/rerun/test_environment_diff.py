@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -9,179 +10,107 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference, environmen
 from runner.system.environment import environment, environment_digest
 
 HERE = environment()
+LOST = object()
 
 
-def changed(*path: str | int, to: object) -> object:
-    """Return today's environment after a way through JSON, with one value changed."""
-    record = json.loads(json.dumps(HERE))
-    place = record
+def changed(*path: str | int, to: object) -> dict[str, Any]:
+    """Return today's environment as a record has it, with one fact changed or left out."""
+    record: dict[str, Any] = json.loads(json.dumps(HERE))
+    part: Any = record
     for name in path[:-1]:
-        place = place[name]
-    place[path[-1]] = to
+        part = part[name]
+    if to is LOST:
+        del part[path[-1]]
+    else:
+        part[path[-1]] = to
     return record
+
+
+def rows(record: object) -> list[tuple[str, str, bool]]:
+    found = environment_differences(record, HERE)
+    assert all(row.original != row.here for row in found)
+    return [(row.what, row.original, row.decides) for row in found]
 
 
 def test_the_same_environment_differs_in_nothing() -> None:
-    assert environment_differences(json.loads(json.dumps(HERE)), HERE) == []
+    assert rows(json.loads(json.dumps(HERE))) == []
 
 
-@pytest.mark.parametrize(
-    ("path", "what"),
-    [
-        (("decisive", "python"), "Python"),
-        (("decisive", "numpy"), "NumPy"),
-        (("decisive", "blas", 0, "kernel"), "BLAS kernel"),
-        (("decisive", "blas", 0, "threads"), "BLAS threads"),
-        (("decisive", "machine", "cpu"), "CPU"),
-        (("decisive", "code"), "code"),
-    ],
-)
-def test_a_fact_that_decides_the_bits_is_named_as_such(path: tuple[str | int, ...], what: str):
-    (found,) = environment_differences(changed(*path, to="other"), HERE)
-    assert (found.what, found.original, found.decides) == (what, "other", True)
-    assert found.here not in {"other", ""}
+# A fact, what it was, and the row of the table.
+FACTS: list[tuple[tuple[str | int, ...], object, tuple[str, str, bool]]] = [
+    (("decisive", "python"), "other", ("Python", "other", True)),
+    (("decisive", "numpy"), "other", ("NumPy", "other", True)),
+    (("decisive", "blas", 0, "kernel"), "other", ("BLAS kernel", "other", True)),
+    (("decisive", "blas", 0, "threads"), 2, ("BLAS threads", "2", True)),
+    (("decisive", "blas", 0, "threads"), "1", ("BLAS threads", "'1'", True)),
+    (("decisive", "blas", 0, "threads"), True, ("BLAS threads", "True", True)),
+    (("decisive", "machine", "cpu"), "other", ("CPU", "other", True)),
+    (("decisive", "code"), "other", ("code", "other", True)),
+    (("decisive", "libc"), LOST, ("C library", "not on record", True)),
+    (("decisive", "zzz"), "other", ("zzz", "other", True)),
+    (("decisive", "blas", 0, "zzz"), 1, ("blas.0.zzz", "1", True)),
+    (("packages", "mlflow"), "2.0", ("mlflow", "2.0", False)),
+    (("packages", "mlflow"), LOST, ("mlflow", "not on record", False)),
+    (("packages", "CPU"), "other", ("CPU", "other", False)),
+    (("git",), {"commit": "abc", "clean": False}, ("git commit", "abc with changes", False)),
+]
 
 
-def test_packages_and_the_commit_are_told_but_do_not_decide() -> None:
-    record = changed("packages", "mlflow", to="2.0")
-    (found,) = environment_differences(record, HERE)
-    assert (found.what, found.original, found.decides) == ("mlflow", "2.0", False)
-    record = changed("git", to={"commit": "abc", "clean": False})
-    (found,) = environment_differences(record, HERE)
-    assert (found.what, found.original, found.decides) == ("git commit", "abc with changes", False)
+@pytest.mark.parametrize(("path", "value", "row"), FACTS, ids=range(len(FACTS)))
+def test_a_fact_that_differs_is_named(
+    path: tuple[str | int, ...], value: object, row: tuple[str, str, bool]
+) -> None:
+    assert rows(changed(*path, to=value)) == [row]
 
 
-def without(*path: str) -> object:
-    """Return today's environment after a way through JSON, with one fact missing."""
-    record = json.loads(json.dumps(HERE))
-    place = record
-    for name in path[:-1]:
-        place = place[name]
-    del place[path[-1]]
-    return record
-
-
-@pytest.mark.parametrize("path", [("packages",), ("packages", "mlflow"), ("git",)])
-def test_a_fact_that_decides_nothing_decides_nothing_where_it_is_missing(path: tuple[str, ...]):
-    found = environment_differences(without(*path), HERE)
-    assert not any(each.decides for each in found)
-    if path[0] == "packages":
-        assert {each.original for each in found} == {"not on record"}
-        assert "mlflow" in {each.what for each in found}
-
-
-def test_a_package_that_is_not_known_here_decides_nothing() -> None:
-    (found,) = environment_differences(changed("packages", "foo", to="1"), HERE)
-    assert found == EnvironmentDifference("foo", "1", "not known", decides=False)
+def test_facts_that_decide_nothing_decide_nothing_where_they_are_missing() -> None:
+    assert {row[1:] for row in rows(changed("packages", to=LOST))} == {("not on record", False)}
 
 
 @pytest.mark.parametrize("decisive", [{}, [], None, "text"])
 def test_of_an_unreadable_record_the_facts_that_decide_are_missing(decisive: object) -> None:
     found = environment_differences(changed("decisive", to=decisive), HERE)
-    assert {each.what for each in found} >= {"Python", "NumPy", "BLAS", "BLAS kernel", "CPU"}
-    assert {each.original for each in found} == {"not on record"}
-    assert all(each.decides for each in found)
-    (simd,) = [each.here for each in found if each.what == "SIMD"]
-    assert simd == " ".join(HERE["decisive"]["simd"])
+    assert {row.what for row in found} >= {"Python", "NumPy", "BLAS", "BLAS kernel", "CPU", "SIMD"}
+    assert {(row.original, row.decides) for row in found} == {("not on record", True)}
 
 
-def test_a_fact_that_decides_and_is_missing_still_decides() -> None:
-    (found,) = environment_differences(without("decisive", "libc"), HERE)
-    assert (found.what, found.original, found.decides) == ("C library", "not on record", True)
+def test_a_second_blas_library_is_named() -> None:
+    libraries = [*HERE["decisive"]["blas"], {"library": "mkl", "threads": 4}]
+    assert rows(changed("decisive", "blas", to=libraries)) == [
+        ("blas.1.library", "mkl", True),
+        ("blas.1.threads", "4", True),
+    ]
 
 
-def test_no_package_stands_for_a_fact_that_decides() -> None:
-    record = json.loads(json.dumps(HERE))
-    record["packages"]["CPU"] = record["decisive"]["machine"]["cpu"]
-    record["decisive"]["machine"]["cpu"] = "other"
-    found = {(each.what, each.decides) for each in environment_differences(record, HERE)}
-    assert found == {("CPU", True), ("CPU", False)}
+def test_facts_that_are_alike_where_they_are_cut_are_told_apart() -> None:
+    here = {**HERE, "decisive": {**HERE["decisive"], "code": ["F"] * 100 + [1]}}
+    (row,) = environment_differences(changed("decisive", "code", to=["F"] * 100 + [2]), here)
+    assert row.original != row.here
 
 
-def test_of_two_blas_libraries_on_record_both_are_told() -> None:
-    known = HERE["decisive"]["blas"][0]
-    other = {"library": "mkl", "version": "2", "kernel": "AVX", "threads": 4}
-    record = changed("decisive", "blas", to=[other, known])
-    found = {each.what: each.original for each in environment_differences(record, HERE)}
-    assert found == {
-        "BLAS": f"mkl 2 and {known['library']} {known['version']}",
-        "BLAS kernel": f"AVX and {known['kernel']}",
-        "BLAS threads": "4 and 1",
-    }
+def test_of_simd_features_only_those_that_differ_are_named() -> None:
+    features: list[str] = copy.copy(HERE["decisive"]["simd"])
+    removed = features.pop()
+    (row,) = environment_differences(changed("decisive", "simd", to=features), HERE)
+    assert row == EnvironmentDifference("SIMD", "without", f"with {removed}", decides=True)
 
 
 @pytest.mark.parametrize(
-    ("path", "to", "row"),
+    ("then", "shown"),
     [
-        (("decisive", "zzz"), "other", ("zzz", "other", "not known")),
-        (("decisive", "blas", 0, "threads"), "1", ("BLAS threads", "'1'", "1")),
-        (("decisive", "blas", 0, "threads"), True, ("BLAS threads", "True", "1")),
+        ("aa", ("aa", "bb" * 8)),
+        ("", ("not on record", "bb" * 8)),
+        ("bb" * 9, ("bb" * 9, "bb" * 32)),
     ],
 )
-def test_whatever_changes_the_digest_is_shown(
-    path: tuple[str | int, ...], to: object, row: tuple[str, str, str]
-) -> None:
-    found = environment_differences(changed(*path, to=to), HERE)
-    assert [(each.what, each.original, each.here, each.decides) for each in found] == [(*row, True)]
-
-
-@pytest.mark.parametrize("path", [("machine", "zzz"), ("blas", 0, "zzz"), ("machine",)])
-def test_what_no_row_names_is_told_by_its_digest(path: tuple[str | int, ...]) -> None:
-    record = json.loads(json.dumps(HERE))
-    place = record["decisive"]
-    for name in path[:-1]:
-        place = place[name]
-    place[path[-1]] = place["machine"] | {"zzz": 1} if path == ("machine",) else 1
-    (found,) = environment_differences(record, HERE)
-    assert (found.what, found.decides) == ("other facts", True)
-    assert found.here == environment_digest() != found.original
-
-
-def test_texts_that_are_alike_where_they_are_cut_are_told_apart() -> None:
-    features = [[f"F{n}"] for n in range(100)]
-    here = {**HERE, "decisive": {**HERE["decisive"], "code": [*features, 1]}}
-    (found,) = environment_differences(changed("decisive", "code", to=[*features, 2]), here)
-    assert found.original != found.here
-
-
-def test_of_simd_features_only_those_that_differ_are_told() -> None:
-    features: list[str] = copy.copy(HERE["decisive"]["simd"])
-    removed = features.pop()
-    (found,) = environment_differences(changed("decisive", "simd", to=features), HERE)
-    assert found == EnvironmentDifference("SIMD", "without", f"with {removed}", decides=True)
-
-
-def test_digests_that_differ_decide() -> None:
-    digests = [("data digest", "aa", "bb"), ("split digest", "cc", "cc")]
-    (found,) = environment_differences(json.loads(json.dumps(HERE)), HERE, digests)
-    assert found == EnvironmentDifference("data digest", "aa", "bb", decides=True)
+def test_digests_that_differ_decide(then: str, shown: tuple[str, str]) -> None:
+    digests = [("data digest", then, "bb" * 32), ("split digest", "cc", "cc")]
+    (row,) = environment_differences(HERE, HERE, digests)
+    assert row == EnvironmentDifference("data digest", *shown, decides=True)
 
 
 def test_an_environment_that_is_not_on_record_is_said_to_be_so() -> None:
-    (found,) = environment_differences(None, HERE)
-    assert (found.what, found.original) == ("environment", "not on record")
-    assert found.here == environment_digest()
-
-
-def test_a_digest_that_is_missing_is_said_to_be_so() -> None:
-    digests = [("split digest", "", "bb")]
-    (found,) = environment_differences(json.loads(json.dumps(HERE)), HERE, digests)
-    assert (found.what, found.original) == ("split digest", "not on record")
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        {},
-        [],
-        "text",
-        7,
-        {"decisive": None},
-        {"decisive": {"blas": [1, None, "x"], "simd": {"a": 1}, "machine": []}},
-        {"decisive": {"blas": {"kernel": 1}, "simd": [1, {"b": 2}]}, "git": "x", "packages": [1]},
-    ],
-)
-def test_whatever_json_the_record_is_the_differences_are_texts(record: object) -> None:
-    found = environment_differences(record, HERE)
-    assert found
-    assert all(isinstance(text, str) for each in found for text in (each.original, each.here))
+    (row,) = environment_differences(None, HERE)
+    assert (row.what, row.original, row.here) == (
+        "environment", "not on record", environment_digest()
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from pyarrow import parquet
 
 from runner.config import Experiment
+from runner.jobs.events import Event, Noted
 from runner.jobs.plan import Plan
 from runner.jobs.sweep.results import store_results
 from runner.tracking import RecordedRun, Store, open_store
@@ -49,7 +50,7 @@ def test_a_sweep_leaves_all_that_sums_it_up(
 
     made = plan(*({"optimizer__learning_rate": r, "seed": s} for r in RATES for s in (1, 2)))
     parent, found = trained(opened, made)
-    store_results(parent, opened, made, found, "mine")
+    store_results(parent, opened, made, found, [].append)
     run, folder = left_by(opened, parent, tmp_path)
 
     assert run.data.metrics["n_finished"] == 4
@@ -92,7 +93,7 @@ def test_a_sweep_leaves_all_that_sums_it_up(
 def test_where_nothing_finished_there_is_no_best(opened: Store, tmp_path: Path) -> None:
     made = plan(*({"optimizer__learning_rate": 1e200, "seed": seed} for seed in (1, 2)))
     parent, found = trained(opened, made)
-    store_results(parent, opened, made, found, "mine")
+    store_results(parent, opened, made, found, [].append)
     run, folder = left_by(opened, parent, tmp_path)
     assert run.data.metrics == {"n_finished": 0, "n_failed": 2}
     assert "runner.best_run" not in run.data.tags
@@ -113,43 +114,44 @@ def test_data_that_changed_by_the_end_cost_the_model_alone(
         table.unlink()
     else:
         table.write_text(content)
-    store_results(parent, opened, made, found, "mine")
+    store_results(parent, opened, made, found, [].append)
     run, folder = left_by(opened, parent, tmp_path / "left")
     assert run.data.tags["runner.best_run"] == found[0].run_id
     assert (folder / "results.csv").exists()
     assert run.outputs is None or not run.outputs.model_outputs
 
 
-def test_weights_that_were_swapped_are_no_model_of_the_sweep(
-    opened: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_that_were_swapped_are_no_model_of_the_sweep(opened: Store, tmp_path: Path) -> None:
+    events: list[Event] = []
     made = plan({"seed": 1})
     parent, found = trained(opened, made)
     run_id = found[0].run_id
     swapped = {name: array + 1 for name, array in weights_of(opened, run_id).items()}
     np.savez(tmp_path / "weights.npz", **swapped)
     opened.client.log_artifact(run_id, str(tmp_path / "weights.npz"))
-    store_results(parent, opened, made, found, "mine")
+    store_results(parent, opened, made, found, events.append)
     run, _ = left_by(opened, parent, tmp_path / "left")
     assert run.outputs is None or not run.outputs.model_outputs
-    assert capsys.readouterr().err == (
-        "The sweep's run has no model of the best job: weights.npz: was changed after the run "
-        "(its digest differs from the recorded one)\n"
-    )
+    (note,) = events
+    assert isinstance(note, Noted)
+    assert note.text.startswith("The sweep's run has no model of the best job: weights: was edited")
 
 
 def test_the_data_of_an_earlier_job_are_read_from_allowed_folders_alone(
-    opened: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    opened: Store, tmp_path: Path
 ) -> None:
+    events: list[Event] = []
     table = tmp_path / "rows.csv"
     table.write_text("x,y\n" + "".join(f"{row},{row % 2}\n" for row in range(20)))
     data = {"name": "file", "path": str(table), "target": "y"}
     made = plan({"data": data, "split": SPLIT, "seed": 1}, {"seed": 1})
     parent, found = trained(opened, replace(made, jobs=made.jobs[:1]))
-    store_results(parent, opened, replace(made, earlier=frozenset({0})), found, "mine")
+    store_results(parent, opened, replace(made, earlier=frozenset({0})), found, events.append)
     run, _ = left_by(opened, parent, tmp_path / "left")
     assert run.outputs is None or not run.outputs.model_outputs
-    assert "data.path: must lead into" in capsys.readouterr().err
+    (note,) = events
+    assert isinstance(note, Noted)
+    assert "data.path: must lead into" in note.text
 
 
 def test_settings_are_numbers_in_the_table_where_all_of_them_are(
@@ -160,23 +162,11 @@ def test_settings_are_numbers_in_the_table_where_all_of_them_are(
     texts = [{"a": a, "b": b, "c": c} for a, b, c in (("5", "1_0", "3"), (f"{10**20}", "2", "-4"))]
     parent, found = trained(opened, made)
     found = {p: replace(found[p], varied=texts[p]) for p in found}
-    store_results(parent, opened, made, found, "mine")
+    store_results(parent, opened, made, found, [].append)
     _, folder = left_by(opened, parent, tmp_path)
     table = parquet.read_table(folder / "results.parquet").to_pylist()
     rows = {row["c"]: (row["a"], row["b"]) for row in table}
     assert rows == {3: (5.0, "1_0"), -4: (1e20, "2")}
-
-
-def test_the_tables_tell_a_swept_name_from_the_name_of_a_run(opened: Store, tmp_path: Path) -> None:
-    made = plan({"name": "a", "seed": 1}, {"name": "b", "seed": 2})
-    parent, found = trained(opened, made)
-    store_results(parent, opened, made, found, "mine")
-    _, folder = left_by(opened, parent, tmp_path)
-    table = parquet.read_table(folder / "results.parquet").to_pylist()
-    header, *_ = (folder / "results.csv").read_text("utf-8").splitlines()
-    assert list(table[0]) == header.split(",")
-    assert [row["name"] for row in table] == [found[p].name for p in (0, 1)]
-    assert [row["name (varied)"] for row in table] == ["a", "b"]
 
 
 def test_numbers_that_are_not_finite_reach_the_tables(opened: Store, tmp_path: Path) -> None:
@@ -184,7 +174,7 @@ def test_numbers_that_are_not_finite_reach_the_tables(opened: Store, tmp_path: P
     parent, found = trained(opened, made)
     odd = {**found[1].metrics, "val/loss": float("nan"), "train/loss": float("inf")}
     found[1] = replace(found[1], metrics=odd)
-    store_results(parent, opened, made, found, "mine")
+    store_results(parent, opened, made, found, [].append)
     run, folder = left_by(opened, parent, tmp_path)
     assert run.data.tags["runner.best_run"] == found[0].run_id
     last = parquet.read_table(folder / "results.parquet").to_pylist()[1]

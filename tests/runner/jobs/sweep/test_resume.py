@@ -1,15 +1,17 @@
-"""How a sweep stands in the store, whatever earlier commands called its jobs."""
+"""Where a sweep goes on: jobs of earlier commands join those that are asked for now."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runner.jobs.plan import Plan
-from runner.jobs.sweep.groups import Groups
-from runner.jobs.sweep.parent_runs import recorded_sweep
-from runner.jobs.sweep.resume import bring_up_to_date, outdated, standing_of
+from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.tracking import Store, open_store
-from tests.runner.jobs.planned import plan, work
+from tests.runner.jobs.planned import plan
+
+MINE = {"sweep__name": "mine"}
 
 
 @pytest.fixture
@@ -17,65 +19,84 @@ def opened(store: Path) -> Store:
     return open_store(None, None, "test")
 
 
-def run(opened: Store, made: Plan, jobs: list[int]) -> str:
-    """Run some jobs of a sweep, in a process of its own as far as the store can tell."""
-    standing = standing_of(opened, made)
-    sweep, outcomes = standing.sweep, dict(standing.done)
-    with recorded_sweep(opened, made, sweep, outcomes, 0.0) as parent:
-        known = opened.sweeps.groups_of(sweep) if sweep else {}
-        with Groups(opened, made, parent.run_id, known) as groups:
-            groups.rename(outdated(made, standing))
-            parents = groups.begin(jobs)
-            bring_up_to_date(opened, made, standing, parents)
-            for position in jobs:
-                *_, ended = work(opened, made, (position,), sweep_id=parent.run_id, parents=parents)
-                outcomes[position] = ended.outcome
-                groups.complete(position, outcomes)
-    return parent.run_id
+def leave(opened: Store, made: Plan, folder: Path, lines: str | None = None) -> None:
+    """Leave a sweep as a command does that was stopped when it had written its plan."""
+    run = opened.start_run("mine", {}, {"runner.kind": "sweep", "runner.plan": made.identity})
+    (folder / "plan").mkdir()
+    (folder / "plan" / "plan.jsonl").write_text(made.lines() if lines is None else lines)
+    run.log_folder(folder / "plan", "plan")
+    run.finish()
 
 
-def test_nothing_stands_of_a_sweep_that_never_ran(opened: Store) -> None:
-    standing = standing_of(opened, plan({"seed": 1}, {"seed": 2}))
-    assert (standing.sweep, standing.done) == (None, {})
+def test_nothing_is_done_of_a_sweep_that_never_ran(opened: Store) -> None:
+    state = sweep_state(opened, plan({"seed": 1}, {"seed": 2}))
+    assert (state.sweep, state.done, state.outcomes) == (None, {}, {})
 
 
-def test_what_is_done_is_told_in_the_words_of_the_present_command(opened: Store) -> None:
-    rate = {"sweep__name": "mine", "optimizer__learning_rate": 0.1}
-    run(opened, plan({**rate, "seed": 0}, {**rate, "seed": 1}), [0, 1])
-    other = {"sweep__name": "mine", "optimizer__learning_rate": 0.2}
-    made = plan(*({**each, "seed": seed} for each in (rate, other) for seed in (0, 1, 2)))
-    done = standing_of(opened, made).done
-    assert {p: outcome.name for p, outcome in done.items()} == {
-        0: "learning_rate=0.1 seed=0",
-        1: "learning_rate=0.1 seed=1",
-    }
-    sweep_id = run(opened, made, [2, 3, 4, 5])
-    sweep = standing_of(opened, made).sweep
-    assert sweep is not None
-    assert sweep.run_id == sweep_id
-    stored = {job.outcome.name for job in opened.sweeps.jobs_of(sweep)}
-    assert stored == {job.name for job in made.jobs}
-    groups = [opened.client.get_run(run_id) for run_id in opened.sweeps.groups_of(sweep).values()]
-    assert sorted(group.info.run_name for group in groups) == [
-        "learning_rate=0.1",
-        "learning_rate=0.2",
+def test_without_a_name_or_a_sweep_nothing_joins(opened: Store, tmp_path: Path) -> None:
+    nameless, named = plan({"seed": 1}), plan({**MINE, "seed": 1})
+    leave(opened, nameless, tmp_path)
+    assert with_earlier_jobs(opened, nameless) is nameless
+    assert with_earlier_jobs(opened, named) is named
+
+
+def test_earlier_jobs_come_first_and_are_not_asked_for(opened: Store, tmp_path: Path) -> None:
+    before = plan(*({**MINE, "seed": seed} for seed in (0, 1)))
+    leave(opened, before, tmp_path)
+    now = plan(*({**MINE, "sweep__fail_fast": True, "seed": seed} for seed in (2, 1)))
+    whole = with_earlier_jobs(opened, now)
+    assert [job.name for job in whole.jobs] == ["seed=0", "seed=1", "seed=2"]
+    assert (whole.asked, whole.earlier) == ([1, 2], {0})
+    assert whole.first.sweep.fail_fast
+    assert whole.jobs[0].experiment.sweep == whole.first.sweep
+    assert whole.identity == now.identity == before.identity
+    assert [job.key for job in whole.jobs[:2]] == [job.key for job in before.jobs]
+
+
+def test_all_jobs_are_named_by_what_varies_among_all(opened: Store, tmp_path: Path) -> None:
+    leave(opened, plan(*({**MINE, "seed": seed} for seed in (0, 1))), tmp_path)
+    more = {**MINE, "optimizer__momentum": 0.5, "optimizer__learning_rate": 0.25}
+    whole = with_earlier_jobs(opened, plan({**more, "seed": 2}, {**more, "seed": 3}))
+    # The momentum is that of the earlier jobs, which did not set it.
+    assert [job.varied for job in whole.jobs] == [
+        {"optimizer.learning_rate": rate, "seed": str(seed)}
+        for seed, rate in enumerate(("0.5", "0.5", "0.25", "0.25"))
     ]
-    assert {group.data.metrics["val/loss/n"] for group in groups} == {3.0}
+    assert whole.jobs[0].name == "learning_rate=0.5 seed=0"
 
 
-def test_settings_in_another_order_are_the_same_groups(opened: Store) -> None:
-    points = [
-        {"optimizer__learning_rate": rate, "optimizer__momentum": momentum, "seed": seed}
-        for rate in (0.1, 0.2)
-        for momentum in (0.0, 0.5)
-        for seed in (0, 1)
-    ]
-    first = plan(*points)
-    run(opened, first, [0])
-    turned = plan(*({key: point[key] for key in reversed(point)} for point in points))
-    run(opened, turned, [p for p in range(8) if p not in standing_of(opened, turned).done])
-    sweep = standing_of(opened, turned).sweep
-    assert sweep is not None
-    runs = opened.client.search_runs([opened.experiment_id], "tags.`runner.kind` = 'group'")
-    assert len(runs) == 4
-    assert {group.data.metrics["val/loss/n"] for group in runs} == {2.0}
+def test_a_job_with_other_data_takes_the_place_of_the_earlier_one(
+    opened: Store, tmp_path: Path
+) -> None:
+    before = plan({**MINE, "seed": 0}, {**MINE, "seed": 1})
+    earlier = [replace(job, key=f"earlier {job.name}", data_digest="f" * 64) for job in before.jobs]
+    leave(opened, replace(before, jobs=tuple(earlier)), tmp_path)
+    whole = with_earlier_jobs(opened, plan({**MINE, "seed": 1}, {**MINE, "seed": 2}))
+    assert [job.name for job in whole.jobs] == ["seed=0", "seed=1", "seed=2"]
+    assert whole.jobs[0].key == "earlier seed=0"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[]",
+        "null",
+        json.dumps({"key": "k"}),
+        json.dumps({"key": "k", "name": "n", "config": {"_target_": "os.system"}, "varied": {}}),
+        json.dumps({"key": "k", "name": "n", "config": [], "varied": []}),
+    ],
+)
+def test_lines_that_are_no_jobs_are_passed_over(line: str, opened: Store, tmp_path: Path) -> None:
+    earlier = plan({**MINE, "seed": 1})
+    leave(opened, earlier, tmp_path, f"{line}\n{earlier.lines()}")
+    whole = with_earlier_jobs(opened, plan({**MINE, "seed": 2}))
+    assert [job.name for job in whole.jobs] == ["seed=1", "seed=2"]
+
+
+def test_a_sweep_whose_plan_is_gone_is_what_is_asked_for(opened: Store) -> None:
+    now = plan({**MINE, "seed": 2})
+    opened.start_run("mine", {}, {"runner.kind": "sweep", "runner.plan": now.identity}).finish()
+    assert with_earlier_jobs(opened, now).jobs == now.jobs

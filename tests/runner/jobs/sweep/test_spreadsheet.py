@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from runner.report import write_csv
+from runner.jobs.sweep.spreadsheet import write_csv
 from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import HOSTILE, failed, outcome
 

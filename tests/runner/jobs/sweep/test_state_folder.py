@@ -12,7 +12,7 @@ import pytest
 
 from runner.jobs.sweep.state_folder import SweepFolder
 from runner.system.errors import StoreError
-from runner.system.saved_state import write_state
+from runner.system.files import write_state
 from tests.runner.jobs.planned import plan
 
 CHECKOUT = Path(__file__).resolve().parents[4]

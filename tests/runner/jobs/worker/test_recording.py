@@ -9,20 +9,20 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from runner.jobs.plan import PlannedJob
 from runner.jobs.worker.recording import (
     begin_run,
     close_run,
     end_run,
-    record_failure,
+    fail,
+    outcome_of,
     scratch_folder,
 )
 from runner.system.errors import DataError, StoreError, Terminated
-from runner.tracking import Store, open_store
+from runner.tracking import RecordedRun, Store, open_store
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare
 from runner.training.train import train
-from tests.runner.jobs.planned import STOPPING, plan
+from tests.runner.jobs.planned import STOPPING, plan, task
 
 
 @pytest.fixture
@@ -40,18 +40,23 @@ def status(store: Store) -> tuple[str, str | None]:
     return run.info.status, run.data.tags.get("runner.failure")
 
 
-def planned(**changes: object) -> PlannedJob:
-    (job,) = plan(changes).jobs
-    return job
+def begin(store: Store, started_s: float | None = None, **changes: object) -> RecordedRun:
+    """Begin the run of a job that is alone."""
+    one = task(store, plan(changes), is_alone=True)
+    return begin_run(store, one, one.jobs[0], started_s=started_s)
 
 
-def record(store: Store, job: PlannedJob, *, with_pictures: bool = False) -> Outcome:
-    prepared = prepare(job.experiment)
-    (result,) = train(prepared, [job.experiment])
-    run = begin_run(store, job, started_s=result.started_s)
+def record(store: Store, *, with_pictures: bool = False, **changes: object) -> Outcome:
+    """Train a job, and record all of it."""
+    one = task(store, plan(changes), is_alone=True)
+    planned = one.planned(one.jobs[0])
+    prepared = prepare(planned.experiment)
+    (result,) = train(prepared, [planned.experiment])
+    run = begin_run(store, one, one.jobs[0], started_s=result.started_s)
     for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
         run.log_metrics(step, metrics, at_s)
-    return end_run(run, store, job, prepared, result, with_pictures=with_pictures)
+    end_run(run, store, planned, prepared, result, with_pictures=with_pictures, last_tags={})
+    return outcome_of(one.jobs[0], run.run_id, result)
 
 
 def artifacts(store: Store) -> set[str]:
@@ -59,8 +64,9 @@ def artifacts(store: Store) -> set[str]:
 
 
 def test_a_begun_run_is_running_with_all_that_is_known_by_then(opened: Store) -> None:
-    job = planned(seed=3)
-    begun = begin_run(opened, job, sweep_id="s" * 32, parent_run_id="p" * 32, started_s=1e9)
+    made = plan({"seed": 3})
+    one = task(opened, made, sweep_id="s" * 32, parents={0: "p" * 32})
+    begun = begin_run(opened, one, one.jobs[0], started_s=1e9)
     run = only(opened)
     assert (run.info.run_id, run.info.status, run.info.run_name) == (
         begun.run_id, "RUNNING", "seed=3"
@@ -69,21 +75,23 @@ def test_a_begun_run_is_running_with_all_that_is_known_by_then(opened: Store) ->
     tags = run.data.tags
     assert json.loads(tags["runner.varied"]) == {"seed": "3"}
     assert (tags["runner.sweep"], tags["mlflow.parentRunId"]) == ("s" * 32, "p" * 32)
-    assert (tags["runner.kind"], tags["runner.key"]) == ("run", job.key)
+    assert (tags["runner.kind"], tags["runner.key"]) == ("run", made.jobs[0].key)
     begun.kill()
 
 
 def test_a_run_of_its_own_has_neither_sweep_nor_parent(opened: Store) -> None:
-    begin_run(opened, planned()).finish()
+    begin(opened).finish()
     assert not {"runner.sweep", "mlflow.parentRunId"} & set(only(opened).data.tags)
 
 
 def test_a_finished_run_has_its_config_metrics_weights_and_digests(opened: Store) -> None:
-    outcome = record(opened, planned())
+    outcome = record(opened)
     run = only(opened)
     assert run.info.status == outcome.status == "FINISHED"
     assert run.info.run_id == outcome.run_id
-    assert artifacts(opened) == {"config.yaml", "environment.json", "model.json", "weights.npz"}
+    assert artifacts(opened) == {
+        *("config.json", "config.yaml", "environment.json", "model.json", "weights.npz")
+    }
     assert {"train/loss", "val/accuracy", "test/accuracy"} <= set(run.data.metrics)
     assert run.data.metrics == outcome.metrics
     history = opened.client.get_metric_history(run.info.run_id, "val/loss")
@@ -96,7 +104,8 @@ def test_a_finished_run_has_its_config_metrics_weights_and_digests(opened: Store
         "data_digest",
         "split_digest",
         "weights_sha256",
-        "files_sha256",
+        "schema",
+        "record",
     ):
         assert f"runner.{tag}" in run.data.tags
     assert {tag.value for each in run.inputs.dataset_inputs for tag in each.tags} == {
@@ -105,13 +114,13 @@ def test_a_finished_run_has_its_config_metrics_weights_and_digests(opened: Store
 
 
 def test_a_run_with_pictures_has_figures_and_a_model(opened: Store) -> None:
-    record(opened, planned(), with_pictures=True)
+    record(opened, with_pictures=True)
     assert "figures" in artifacts(opened)
     assert len(only(opened).outputs.model_outputs) == 1
 
 
 def test_the_best_metrics_stand_at_the_best_step(opened: Store) -> None:
-    outcome = record(opened, planned(training__early_stopping=STOPPING, training__steps=2000))
+    outcome = record(opened, training__early_stopping=STOPPING, training__steps=2000)
     assert outcome.n_steps is not None
     assert outcome.n_steps < 2000
     (best,) = opened.client.get_metric_history(outcome.run_id, "best/val/loss")
@@ -122,7 +131,7 @@ def test_the_best_metrics_stand_at_the_best_step(opened: Store) -> None:
 
 
 def test_a_diverged_run_is_failed_with_its_reason(opened: Store) -> None:
-    outcome = record(opened, planned(optimizer__learning_rate=1e200), with_pictures=True)
+    outcome = record(opened, optimizer__learning_rate=1e200, with_pictures=True)
     assert status(opened) == ("FAILED", "norm of the parameters is not finite at step 5")
     assert (outcome.status, outcome.failure) == status(opened)
     assert "weights.npz" in artifacts(opened)
@@ -143,17 +152,17 @@ def test_a_diverged_run_is_failed_with_its_reason(opened: Store) -> None:
 def test_what_ends_a_run_is_what_it_says(
     opened: Store, error: BaseException, expected: tuple[str, str | None]
 ) -> None:
-    close_run(begin_run(opened, planned()), error)
+    close_run(begin(opened), error)
     assert status(opened) == expected
 
 
 def test_a_job_that_could_not_be_trained_is_a_failed_run(opened: Store) -> None:
     reason = str(DataError("rows.csv: line 3: no number"))
-    run_id = record_failure(
-        opened, planned(seed=3), reason, sweep_id="s" * 32, parent_run_id="p" * 32
-    )
+    one = task(opened, plan({"seed": 3}), parents={0: "p" * 32})
+    outcome = fail(opened, one, one.jobs[0], reason).outcome
+    assert outcome is not None
     assert status(opened) == ("FAILED", reason)
-    assert (only(opened).info.run_name, only(opened).info.run_id) == ("seed=3", run_id)
+    assert (only(opened).info.run_name, only(opened).info.run_id) == ("seed=3", outcome.run_id)
     assert only(opened).data.tags["mlflow.parentRunId"] == "p" * 32
 
 
@@ -162,7 +171,7 @@ def test_a_scratch_disk_of_no_use_is_said_with_its_place(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(StoreError, match=r"gone.*: cannot be written: no such file"):
-        record(opened, planned())
+        record(opened)
     assert status(opened)[0] != "FINISHED"
 
 

@@ -1,10 +1,9 @@
 """Which store is meant, and what is said when it cannot be."""
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from runner.system.errors import ConfigError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import address
 from runner.tracking.backend.address import Address, check_answers, resolve
+from tests.runner.tracking.hostile_server import HostileServer
 
 BAD = {
     "foo://x": "must be sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or",
@@ -96,7 +96,7 @@ def test_folders_may_have_odd_names(
     assert resolve(found.uri) == found
 
 
-# No message of a host that answers well, or not at all, may hang on how fast this machine is.
+# No message of a host that answers well, or not at all, may depend on the speed of this machine.
 PATIENCE_S = 120.0
 
 
@@ -131,41 +131,23 @@ def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.Monke
             check_answers(Address(uri))
 
 
-@pytest.fixture
-def answering(patient: None) -> Iterator[Callable[[bytes], Address]]:
-    """Answer one connection with the given bytes."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    listening.settimeout(
-        PATIENCE_S / 2
-    )  # a test that fails before it asks is not waited for longer
-    threads: list[threading.Thread] = []
+def test_a_server_that_wants_a_password_is_there(patient: None) -> None:
+    with HostileServer(status=401) as server:
+        check_answers(Address(server.address))
 
-    def reply(answer: bytes) -> None:
-        try:
+
+def test_a_server_of_another_protocol_is_none(patient: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENCE_S / 2)
+
+        def greet() -> None:
             connection, _ = listening.accept()
-        except OSError:  # nobody asks any more
-            return
-        with connection:
-            connection.recv(1000)
-            connection.sendall(answer)
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 mail.example.org ESMTP\r\n")
 
-    def begin(answer: bytes) -> Address:
-        threads.append(threading.Thread(target=reply, args=(answer,)))
-        threads[-1].start()
-        return Address(f"http://127.0.0.1:{listening.getsockname()[1]}")
-
-    yield begin
-    with suppress(OSError):
-        listening.shutdown(socket.SHUT_RDWR)  # which ends an accept that still waits
-    for thread in threads:
-        thread.join()
-    listening.close()
-
-
-def test_a_server_that_wants_a_password_is_there(answering: Callable[[bytes], Address]) -> None:
-    check_answers(answering(b"HTTP/1.0 401 Who are you\r\n\r\n"))
-
-
-def test_what_speaks_another_protocol_is_no_server(answering: Callable[[bytes], Address]) -> None:
-    with pytest.raises(ConfigError, match=r"no MLflow server answers at .*: 220 mail"):
-        check_answers(answering(b"220 mail.example.org ESMTP\r\n"))
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(greet)
+            uri = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            with pytest.raises(ConfigError, match=r"no MLflow server answers at .*: 220 mail"):
+                check_answers(Address(uri))

@@ -10,13 +10,13 @@ import pytest
 from mlflow import MlflowClient
 
 from runner.tracking import Store
-from runner.tracking.backend import bulk_insert as batches
-from runner.tracking.backend.bulk_insert import Noted, write_batch
+from runner.tracking.backend import bulk_insert
+from runner.tracking.backend.bulk_insert import LoggedMetric, write_batch
 
 TABLES = ("params", "metrics", "latest_metrics", "tags")
 TAGS = {"runner.files_sha256": "{}", "empty": ""}
 PARAMS = {"seed": "0", "optimizer.learning_rate": "0.1", "empty": ""}
-CASES: dict[str, list[Noted]] = {
+CASES: dict[str, list[LoggedMetric]] = {
     "a usual run": [
         (name, 1 / (step + 1), 1000 + step, step)
         for step in range(0, 400, 100)
@@ -68,7 +68,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("metrics", CASES.values(), ids=CASES)
 def test_a_first_batch_leaves_the_rows_of_log_batch(
-    embedded: Store, database: Path, asked: list[str], metrics: list[Noted]
+    embedded: Store, database: Path, asked: list[str], metrics: list[LoggedMetric]
 ) -> None:
     ours, theirs = new_run(embedded), new_run(embedded)
     write_batch(embedded.client, ours, metrics, PARAMS, TAGS, is_first=True)
@@ -86,7 +86,7 @@ def test_tags_are_written_too(embedded: Store, database: Path, is_first: bool) -
     assert [len(rows) for rows in rows_of(database, run_id).values()][:3] == [3, 8, 2]
 
 
-def test_an_mlflow_that_is_not_known_writes_for_itself(
+def test_an_untested_mlflow_writes_for_itself(
     embedded: Store, database: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlflow, "__version__", "3.99.0")
@@ -96,9 +96,9 @@ def test_an_mlflow_that_is_not_known_writes_for_itself(
     assert [len(rows) for rows in rows_of(database, run_id).values()][:3] == [3, 8, 2]
 
 
-def test_the_installed_mlflow_is_the_one_whose_ways_are_known(embedded: Store) -> None:
-    # When this fails, see whether its log_batch still leaves the same rows, and say so above.
-    assert batches._is_known(embedded.client)
+def test_the_installed_mlflow_is_the_one_that_is_tested(embedded: Store) -> None:
+    # When this fails, see whether its log_batch leaves the same rows, and set _TESTED_MLFLOW.
+    assert bulk_insert._is_tested(embedded.client)
 
 
 def test_a_batch_that_failed_is_written_once_when_it_is_tried_again(
@@ -106,13 +106,13 @@ def test_a_batch_that_failed_is_written_once_when_it_is_tried_again(
 ) -> None:
     run = embedded.start_run("one", {"seed": 0}, {})
     run.log_metrics(1, {"train/loss": 0.5})
-    write_rows = batches._write_rows
+    write_rows = bulk_insert._write_rows
 
     def write_and_fail(*what: object) -> None:
         write_rows(*what)  # type: ignore[arg-type]  # what it is given
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batches, "_write_rows", write_and_fail)
+    monkeypatch.setattr(bulk_insert, "_write_rows", write_and_fail)
     with pytest.raises(KeyboardInterrupt):
         run.flush()
     run.finish()

@@ -9,7 +9,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from runner.system.errors import StoreError
-from runner.tracking.backend.client import in_words, prepare
+from runner.tracking.backend.client import prepare, store_errors
 from tests.runner.tracking.conftest import Start
 
 
@@ -42,12 +42,6 @@ def test_what_a_person_set_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
-def raise_within(error: Exception) -> str:
-    with pytest.raises(StoreError) as caught, in_words("sqlite:////data/my.db"):
-        raise error
-    return str(caught.value)
-
-
 def test_a_server_that_is_gone_is_said_in_few_words(
     free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,29 +49,41 @@ def test_a_server_that_is_gone_is_said_in_few_words(
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(StoreError) as caught, in_words(uri):
+    with pytest.raises(StoreError) as caught, store_errors(uri):
         MlflowClient(uri).get_run("0" * 32)
     assert str(caught.value) == f"{uri}: the server does not answer: connection refused"
 
 
-def test_a_disk_error_names_its_file() -> None:
-    said = raise_within(FileNotFoundError(2, "No such file or directory", "/data/x.npz"))
-    assert said.startswith("/data/x.npz: cannot be written: no such file or directory (")
-
-
-def test_a_full_disk_is_said_even_where_the_error_names_no_file() -> None:
-    said = raise_within(OSError(28, "No space left on device"))
-    assert said.startswith("/data/my.db: cannot be written: no space left on device (")
-    assert said.endswith(" bytes free)")
-
-
-def test_an_error_without_a_file_names_the_store() -> None:
-    assert raise_within(ConnectionError("reset\nby peer")) == "sqlite:////data/my.db: reset"
-    assert raise_within(OSError()) == "sqlite:////data/my.db: OSError"
+@pytest.mark.parametrize(
+    ("error", "start", "end"),
+    [
+        (
+            FileNotFoundError(2, "No such file or directory", "/data/x.npz"),
+            "/data/x.npz: cannot be written: no such file or directory (",
+            " bytes free)",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "/data/my.db: cannot be written: no space left on device (",
+            " bytes free)",
+        ),
+        (ConnectionError("reset\nby peer"), "sqlite:////data/my.db: ", "reset"),
+        (OSError(), "sqlite:////data/my.db: ", "OSError"),
+    ],
+    ids=["disk with a file", "full disk", "connection", "nothing said"],
+)
+def test_an_error_becomes_one_line_that_names_the_file_or_the_store(
+    error: Exception, start: str, end: str
+) -> None:
+    with pytest.raises(StoreError) as caught, store_errors("sqlite:////data/my.db"):
+        raise error
+    assert str(caught.value).startswith(start)
+    assert str(caught.value).endswith(end)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), in_words("sqlite:////data/my.db"):
+    with pytest.raises(ZeroDivisionError), store_errors("sqlite:////data/my.db"):
         raise ZeroDivisionError
 
 
@@ -91,7 +97,7 @@ def test_a_defect_of_ours_keeps_its_traceback() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_a_password_is_said_neither_of_the_place_nor_by_the_error(error: Exception) -> None:
-    with pytest.raises(StoreError) as caught, in_words("http://ada:sec%21ret@host"):
+    with pytest.raises(StoreError) as caught, store_errors("http://ada:sec%21ret@host"):
         raise error
     assert str(caught.value).startswith("http://ada@host: ")
     assert "sec!ret" not in unquote(str(caught.value))

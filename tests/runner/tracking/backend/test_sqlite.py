@@ -14,8 +14,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from runner.system.errors import StoreError
-from runner.tracking.backend import sqlite as rules
-from runner.tracking.backend.sqlite import ensure
+from runner.tracking import open_store
+from runner.tracking.backend import sqlite
+from runner.tracking.backend.sqlite import ensure, file_system_of
 from tests.runner.tracking.conftest import Inject, Start, read_line
 
 MAKE = """
@@ -77,20 +78,6 @@ def test_a_wrong_database_is_named_and_never_overwritten(
     assert [path.name for path in database.parent.iterdir()] == [database.name]
 
 
-def test_a_whole_database_is_left_alone(database: Path) -> None:
-    before = database.read_bytes()
-    ensure(database, database.parent / "artifacts")
-    assert database.read_bytes() == before
-
-
-@pytest.mark.parametrize("folder", ["a b", "50%25", "a#b", "Größe", "it's"])
-def test_folders_may_have_odd_names(tmp_path: Path, migrated_database: Path, folder: str) -> None:
-    database = tmp_path / folder / "mlflow.db"
-    database.parent.mkdir()
-    shutil.copy(migrated_database, database)
-    ensure(database, database.parent / "artifacts")
-
-
 LOCK = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1])
@@ -102,7 +89,7 @@ time.sleep(float(sys.argv[2]))
 
 
 def test_a_short_lock_is_waited_for(database: Path, start: Start) -> None:
-    assert rules.LOCKED_FOR_S > 19
+    assert sqlite.LOCKED_FOR_S > 19
     read_line(start(LOCK, database, 1))
     ensure(database, database.parent / "artifacts")
 
@@ -110,7 +97,7 @@ def test_a_short_lock_is_waited_for(database: Path, start: Start) -> None:
 def test_a_long_lock_is_named(
     database: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "LOCKED_FOR_S", 0.2)
+    monkeypatch.setattr(sqlite, "LOCKED_FOR_S", 0.2)
     read_line(start(LOCK, database, 60))
     with pytest.raises(
         StoreError, match=r"mlflow\.db: stayed locked by another program for 0\.2 s"
@@ -190,20 +177,132 @@ def test_a_full_disk_is_named_and_nothing_is_left(tmp_path: Path, inject: Inject
 
 
 @pytest.mark.parametrize("name", ["a b", "50%", "%20", "what?", "Größe#1"])
-def test_a_database_is_only_read_wherever_it_is(
+def test_a_read_only_database_is_read_and_not_written(
     name: str, migrated_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / name).mkdir()
     file = Path(shutil.copy(migrated_database, tmp_path / name / "mlflow.db"))
     monkeypatch.chdir(tmp_path / name)
-    client = MlflowClient(rules.reading_uri(file))
+    client = MlflowClient(sqlite.reading_uri(file))
     assert [experiment.name for experiment in client.search_experiments()] == ["Default"]
     with pytest.raises(MlflowException, match="readonly database"):
         client.create_experiment("new")
-    assert not (tmp_path / name / "file:").exists()
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["mlflow.db"]
 
 
-def test_a_database_that_can_be_written_is_not_read_only(database: Path) -> None:
-    assert not rules.is_read_only(database)
-    assert not rules.is_read_only(database.with_name("missing.db"))
-    rules.require_writable(database)
+def test_a_read_only_database_with_changes_in_a_log_is_refused(database: Path) -> None:
+    Path(f"{database}-wal").write_bytes(b"changes")
+    with pytest.raises(StoreError, match=r"its latest changes are in mlflow\.db-wal"):
+        sqlite.reading_uri(database)
+
+
+MOUNTS = """\
+/dev/root / ext4 rw,relatime 0 0
+server:/home {folder} nfs4 rw 0 0
+/dev/sdb {folder}/own\\040disk xfs rw 0 0
+/dev/sdc {folder}/hidden xfs rw 0 0
+far: {folder}/hidden fuse.sshfs rw 0 0
+odd
+"""
+KINDS = {
+    "": "nfs4",
+    "own disk": "xfs",
+    "own disk/deep": "xfs",
+    "own": "nfs4",
+    "hidden": "fuse.sshfs",
+}
+
+
+@pytest.mark.parametrize(("folder", "kind"), KINDS.items())
+def test_the_innermost_and_latest_mount_counts(tmp_path: Path, folder: str, kind: str) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(MOUNTS.format(folder=tmp_path))
+    assert file_system_of(tmp_path / folder, mounts) == kind
+    assert file_system_of(Path("/"), mounts) == "ext4"
+    assert file_system_of(tmp_path, tmp_path / "no mounts") is None
+
+
+def journal_mode(database: Path) -> str:
+    with closing(sqlite3.connect(database)) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("ext4", "wal"), ("nfs4", "delete"), (None, "delete")])
+def test_a_log_is_kept_on_a_local_disk_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None, mode: str
+) -> None:
+    monkeypatch.setattr(sqlite, "file_system_of", lambda _: kind)
+    ensure(tmp_path / "new.db", tmp_path / "artifacts")
+    assert journal_mode(tmp_path / "new.db") == mode
+
+
+FULL, NORMAL = 2, 1
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("wal", NORMAL), ("delete", FULL)])
+def test_commits_are_not_flushed_only_with_a_log(database: Path, mode: str, expected: int) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+    before = database.read_bytes()
+    ensure(database, database.parent / "artifacts")
+    assert database.read_bytes() == before
+    engine = sqlite.engine_of(open_store(f"sqlite:///{database}", None, "test").client)
+    assert engine is not None
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == expected
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+from runner.tracking import open_store
+
+def count():
+    links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    return sum(link.startswith(sys.argv[1]) for link in links)
+
+store = open_store(f"sqlite:///{sys.argv[1]}", None, "test")
+print(count() > 0, flush=True)
+if os.fork() == 0:
+    print(count(), flush=True)
+    os._exit(0)
+os.wait()
+print(len(store.client.search_experiments()))
+"""
+
+
+def test_no_connection_crosses_a_fork(database: Path, start: Start) -> None:
+    said, _ = start(FORK, database).communicate()
+    assert said.split() == ["True", "0", "2"]
+
+
+RECORD = """
+import sys
+from runner.tracking import open_store
+store = open_store(sys.argv[1], None, "test")
+run = store.start_run("one", {"seed": 0}, {})
+run.log_metrics(1, {"val/loss": 0.5})
+run.finish()
+print("FINISHED", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_at_the_exit_the_database_is_a_single_file(database: Path, start: Start) -> None:
+    process = start(RECORD, f"sqlite:///{database}")
+    read_line(process)
+    assert process.communicate() == ("", "")
+    assert [path.name for path in database.parent.glob("mlflow.db*")] == ["mlflow.db"]
+
+
+def test_what_is_finished_outlives_a_kill_in_the_very_next_moment(
+    database: Path, start: Start
+) -> None:
+    process = start(RECORD, f"sqlite:///{database}")
+    assert read_line(process) == "FINISHED"
+    process.kill()
+    process.wait()
+    store = open_store(f"sqlite:///{database}", None, "test")
+    (run,) = store.client.search_runs([store.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"val/loss": 0.5}

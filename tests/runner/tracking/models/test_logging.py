@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.tracking import Store, open_store
-from runner.training.data.bundled import load_bundled
+from runner.training.data.builtin import load_bundled
 from runner.training.data.splits import Split
 from runner.training.prepare import Prepared
 from runner.training.preprocessing import Preprocessing
@@ -115,15 +115,8 @@ def test_what_it_needs_is_pinned(saved: Path) -> None:
 
 def test_there_is_no_pickle_in_it(saved: Path) -> None:
     files = [path for path in saved.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {
-        "",
-        ".json",
-        ".npz",
-        ".py",
-        ".txt",
-        ".typed",
-        ".yaml",
-    }
+    suffixes = {path.suffix for path in files}
+    assert suffixes == {"", ".json", ".npz", ".py", ".txt", ".typed", ".yaml"}
     for path in files:
         if path.suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
@@ -139,7 +132,7 @@ ELSEWHERE = """
 import json, sys
 from pathlib import Path
 # Neither a checkout nor an installed copy is left to be found.
-sys.path = [place for place in sys.path if not Path(place, "runner", "errors.py").exists()]
+sys.path = [path for path in sys.path if not Path(path, "runner", "__init__.py").exists()]
 try:
     import runner.system.errors
 except ImportError:

@@ -1,4 +1,4 @@
-"""An honest run in an exported folder, and copies of it for tests to spoil."""
+"""An honest run in an exported folder, and copies of it for tests to edit."""
 
 import shutil
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from runner.tracking import open_store
-from runner.tracking.records import Original, write_folder
-from runner.tracking.records.mlflow_record import find_original
+from runner.tracking.records import Record, write_folder
+from runner.tracking.records.mlflow_record import find_run
 from tests.runner.jobs.planned import outcomes, plan, work
-from tests.runner.tracking.records.spoiling import Record
+from tests.runner.tracking.records.edited_folder import EditedFolder
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +18,12 @@ def honest(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) ->
     folder = tmp_path_factory.mktemp("honest")
     database = Path(shutil.copy(migrated_database, folder / "mlflow.db"))
     store = open_store(f"sqlite:///{database}", None, "test")
-    (outcome,) = outcomes(work(store, plan({}), (0,), alone=True)).values()
-    original = Original.read(find_original(store.address.uri, outcome.run_id))
-    write_folder(original, folder / "run")
+    (outcome,) = outcomes(work(store, plan({}), (0,), is_alone=True)).values()
+    write_folder(Record.read(find_run(store.address.uri, outcome.run_id)), folder / "run")
     return folder / "run"
 
 
 @pytest.fixture
-def record(honest: Path, tmp_path: Path) -> Record:
+def edited(honest: Path, tmp_path: Path) -> EditedFolder:
     """A copy of the honest run."""
-    return Record(Path(shutil.copytree(honest, tmp_path / "record")))
+    return EditedFolder(Path(shutil.copytree(honest, tmp_path / "record")))

@@ -1,5 +1,6 @@
 """A folder is written for people and read as anybody's: sound, or refused by the file's name."""
 
+import math
 import os
 import time
 from dataclasses import replace
@@ -9,59 +10,55 @@ import pytest
 
 from runner.config import FileData
 from runner.system.errors import CommandError, RecordError
-from runner.tracking.records import FolderSource, Original, rerun_command, write_folder
-from runner.tracking.records.export_folder import METRICS, README, RUN
-from runner.training.run_files import CONFIG, ENVIRONMENT, MODEL, WEIGHTS
-from softnet import parameter_shapes
-from tests.runner.tracking.records.spoiling import Record
+from runner.tracking.records import ExportedRun, rerun_command, write_folder
+from runner.tracking.records.export_folder import METRICS, README, RUN, parse_metrics, write_metrics
+from runner.training.run_files import CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS, Metrics
+from tests.runner.tracking.records.edited_folder import EditedFolder
 
 
-def refusal(record: Record) -> str:
+def refusal(edited: EditedFolder) -> str:
     with pytest.raises(RecordError) as caught:
-        record.read()
+        edited.read()
     told = str(caught.value)
     assert len(told) < 500
     return told
 
 
-def test_a_folder_holds_the_run_and_nothing_else(record: Record) -> None:
-    names = {CONFIG, ENVIRONMENT, MODEL, WEIGHTS, METRICS, README, RUN}
-    assert {path.name for path in record.folder.iterdir()} == names
-    original = record.read()
-    assert original.source.status == "FINISHED"
-    assert original.source.findings == ()
-    metrics, findings = original.metrics()
-    assert original.environment()[1] == original.model()[1] == findings == []
-    assert original.source.final["train/loss"] == metrics["train/loss", 60][0]
+def test_a_folder_holds_the_run_and_nothing_else(edited: EditedFolder) -> None:
+    names = {CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS, METRICS, README, RUN}
+    assert {path.name for path in edited.path.iterdir()} == names
+    record = edited.read()
+    assert record.status == "FINISHED"
+    assert record.source.final["train/loss"] == record.metrics()["train/loss", 60][0]
 
 
-def test_a_folder_written_from_a_folder_is_the_same(record: Record, tmp_path: Path) -> None:
-    write_folder(record.read(), tmp_path / "again")
-    for path in record.folder.iterdir():
+def test_a_folder_written_from_a_folder_is_the_same(edited: EditedFolder, tmp_path: Path) -> None:
+    write_folder(edited.read(), tmp_path / "again")
+    for path in edited.path.iterdir():
         written = (tmp_path / "again" / path.name).read_bytes()
         assert written.replace(b"./again", b"./run") == path.read_bytes()
 
 
-def test_a_folder_that_holds_something_is_left_alone(record: Record, tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_is_left_alone(edited: EditedFolder, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
     with pytest.raises(CommandError, match="must be new or empty"):
-        write_folder(record.read(), tmp_path / "mine")
+        write_folder(edited.read(), tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("name", [CONFIG, ENVIRONMENT, MODEL, WEIGHTS])
-def test_a_changed_file_is_not_exported(name: str, record: Record, tmp_path: Path) -> None:
-    original = record.read()
-    (record.folder / name).write_bytes((record.folder / name).read_bytes() + b"\n")
-    with pytest.raises(RecordError, match=name):
+@pytest.mark.parametrize("name", [CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS])
+def test_a_changed_file_is_not_exported(name: str, edited: EditedFolder, tmp_path: Path) -> None:
+    original = edited.read()
+    (edited.path / name).write_bytes((edited.path / name).read_bytes() + b"\n")
+    with pytest.raises(RecordError, match="was edited since it was recorded; the run is not exp"):
         write_folder(original, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_larger_than_the_network_are_not_read(record: Record, tmp_path: Path) -> None:
-    original = record.read()
-    os.truncate(record.folder / WEIGHTS, 1 << 40)  # a terabyte that takes no room on the disk
+def test_weights_larger_than_the_network_are_not_read(edited: EditedFolder, tmp_path: Path) -> None:
+    original = edited.read()
+    os.truncate(edited.path / WEIGHTS, 1 << 40)  # a terabyte that takes no room on the disk
     with pytest.raises(RecordError, match=r"weights.npz: must have at most"):
         write_folder(original, tmp_path / "out")
 
@@ -82,42 +79,38 @@ FACTS: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("facts", "says"), FACTS)
 def test_facts_of_another_form_are_refused(
-    facts: dict[str, object], says: str, record: Record
+    facts: dict[str, object], says: str, edited: EditedFolder
 ) -> None:
-    record.tell(**facts)
-    assert says in refusal(record)
+    edited.tell(**facts)
+    assert says in refusal(edited)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"\xff", b"[" * 100_000, b"\x80\x04N."])
-def test_facts_that_are_no_group_are_refused(content: bytes, record: Record) -> None:
-    (record.folder / RUN).write_bytes(content)
-    assert refusal(record).startswith("run.json: ")
+def test_facts_that_are_no_group_are_refused(content: bytes, edited: EditedFolder) -> None:
+    (edited.path / RUN).write_bytes(content)
+    assert refusal(edited).startswith("run.json: ")
 
 
-def test_metrics_of_another_form_are_refused(record: Record) -> None:
-    record.write(METRICS, b"metric,step,value\ntrain/loss,1\n")
-    assert refusal(record).startswith("metrics.csv, line 2: must be metric,step,value")
+def test_metrics_of_another_form_are_refused(edited: EditedFolder) -> None:
+    edited.write(METRICS, b"metric,step,value\ntrain/loss,1\n")
+    assert refusal(edited).startswith("metrics.csv, line 2: must be metric,step,value")
 
 
 def test_a_folder_that_is_no_run_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="must be a folder that runner export made"):
-        FolderSource(tmp_path)
+        ExportedRun(tmp_path)
 
 
-@pytest.mark.parametrize("name", [METRICS, RUN, CONFIG])
-def test_a_mark_of_byte_order_is_no_part_of_a_text(name: str, record: Record) -> None:
-    honest = record.read()
-    content = b"\xef\xbb\xbf" + (record.folder / name).read_bytes()
-    if name == RUN:
-        (record.folder / name).write_bytes(content)
-    else:
-        record.write(name, content)
-    assert record.read().metrics() == honest.metrics()
-    assert record.read().experiment == honest.experiment
+@pytest.mark.parametrize("name", [METRICS, RUN])
+def test_a_mark_of_byte_order_is_no_part_of_a_text(name: str, edited: EditedFolder) -> None:
+    honest = edited.read().metrics()
+    (edited.path / name).write_bytes(b"\xef\xbb\xbf" + (edited.path / name).read_bytes())
+    record = edited.read()
+    assert (record.metrics(), record.edits) == (honest, ())
 
 
-def test_the_command_to_repeat_a_run_names_a_file_of_ones_own(record: Record) -> None:
-    original = record.read()
+def test_the_command_to_repeat_a_run_names_a_file_of_ones_own(edited: EditedFolder) -> None:
+    original = edited.read()
     assert rerun_command("my run", original) == "runner rerun './my run'"
     assert rerun_command("/home/run", original) == "runner rerun /home/run"
     data = FileData(name="file", path="x.csv")
@@ -125,37 +118,80 @@ def test_the_command_to_repeat_a_run_names_a_file_of_ones_own(record: Record) ->
     assert rerun_command("run", own) == "runner rerun ./run --data PATH"
 
 
-def test_changed_metrics_are_told_and_still_read(record: Record) -> None:
-    lines = (record.folder / METRICS).read_text()
-    (record.folder / METRICS).write_text(f"{lines}train/loss,61,nan\n")
-    metrics, findings = record.read().metrics()
-    assert findings == [
-        "the metrics: were changed after the run (their digest differs from the recorded one)"
-    ]
-    assert repr(metrics["train/loss", 61]) == "(nan,)"
-
-
-def test_a_hundred_thousand_values_at_one_step_take_no_time(record: Record) -> None:
+def test_a_hundred_thousand_values_at_one_step_take_no_time(edited: EditedFolder) -> None:
     rows = "".join(f"train/loss,1,{value}\n" for value in range(100_000))
-    record.write(METRICS, f"metric,step,value\n{rows}".encode())
+    edited.write(METRICS, f"metric,step,value\n{rows}".encode())
     started = time.monotonic()
-    assert len(FolderSource(record.folder).metrics()["train/loss", 1]) == 100_000
+    assert len(ExportedRun(edited.path).metrics()["train/loss", 1]) == 100_000
     assert time.monotonic() - started < 5.0  # a quadratic reader takes a minute
 
 
-def test_text_of_a_record_acts_on_no_page(record: Record, tmp_path: Path) -> None:
+def test_text_of_a_record_acts_on_no_page(edited: EditedFolder, tmp_path: Path) -> None:
     name = "<img src=x> ![a](http://h/b) `c` \x1b[2J\n# d \ud800"
-    record.tell(name=name)
-    write_folder(record.read(), tmp_path / "out")
+    edited.tell(name=name)
+    write_folder(edited.read(), tmp_path / "out")
     title, *rest = (tmp_path / "out" / README).read_text().splitlines()
     assert title == (r"# \<img src=x\> \!\[a\]\(http\://h/b\) \`c\` \\x1b\[2J\\n\# d \\ud800")
     assert rest[0] == ""
-    assert FolderSource(tmp_path / "out").name == name
+    assert ExportedRun(tmp_path / "out").name == name
 
 
-def test_the_parameters_of_a_folder_are_those_of_the_model(record: Record) -> None:
-    original: Original = record.read()
-    model, _ = original.model()
-    weights, findings = original.weights(parameter_shapes(model.layer_sizes((5,))))
-    assert {name: array.shape for name, array in weights.items()} == parameter_shapes((2, 5, 2))
-    assert findings == []
+HEADER = "metric,step,value\n"
+WIDE = "\uff11"  # a digit of another script
+
+
+def test_what_was_written_is_read_with_all_its_bits() -> None:
+    metrics: Metrics = {
+        ("train/loss", 0): (0.1 + 0.2, 5e-324),
+        ('a,"b"\nc', 10): (1.7976931348623157e308, -0.0),
+        ("val/loss", 10): (math.inf, -math.inf),
+    }
+    found = parse_metrics(write_metrics(metrics), "m.csv")
+    assert {at: list(map(repr, values)) for at, values in found.items()} == {
+        at: list(map(repr, values)) for at, values in metrics.items()
+    }
+
+
+def test_nan_and_windows_lines_are_read() -> None:
+    text = HEADER.replace("\n", "\r\n") + "val/loss,1,nan\r\n"
+    ((value,),) = parse_metrics(text.encode(), "m.csv").values()
+    assert math.isnan(value)
+
+
+ROWS = [
+    ("", "m.csv, line 1: must be metric,step,value, got ''."),
+    ("a,b,c\n", "m.csv, line 1: must be metric,step,value, got 'a,b,c'."),
+    (f"{'x' * 9999}\n", "m.csv, line 1: must be metric,step,value, got 'xxx"),
+    (f"{HEADER}a,1,2\nb,1\n", "m.csv, line 3: must be metric,step,value, got 'b,1'."),
+    (f"{HEADER}a,1,2,3\n", "m.csv, line 2: must be metric,step,value, got 'a,1,2,3'."),
+    (f"{HEADER}\n", "m.csv, line 2: must be metric,step,value, got ''."),
+    (
+        f"{HEADER}a,one,2\n",
+        "line 2: the step must be a whole number of at most 19 digits, got 'one'",
+    ),
+    (f"{HEADER}a,1.5,2\n", "line 2: the step must be a whole number"),
+    (f"{HEADER}a,{WIDE},2\n", "line 2: the step must be a whole number"),
+    (f"{HEADER}a,1_0,2\n", "line 2: the step must be a whole number"),
+    (f"{HEADER}a,{'9' * 5000},2\n", "line 2: the step must be a whole number of at most 19"),
+    (f"{HEADER}a,1,two\n", "line 2: the value must be a number, got 'two'."),
+    (f"{HEADER}a,1,1_0\n", "line 2: the value must be a number, got '1_0'."),
+    (f"{HEADER}a,1,--\n", "line 2: the value must be a number, got '--'."),
+    (f'{HEADER}"a,1,2\n', "must be metric,step,value, got 'unexpected end of data'."),
+    (
+        f"{HEADER}{'x' * 200_000},1,2\n",
+        "line 2: must be metric,step,value, got 'field larger than field limit",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), ROWS, ids=range(len(ROWS)))
+def test_what_is_wrong_with_metrics_is_told_by_its_line(text: str, says: str) -> None:
+    with pytest.raises(RecordError) as refused:
+        parse_metrics(text.encode(), "m.csv")
+    assert says in str(refused.value)
+    assert len(str(refused.value)) < 300
+
+
+def test_bytes_that_are_no_text_are_told_by_their_place() -> None:
+    with pytest.raises(RecordError, match=r"m\.csv, byte 19: must be UTF-8 text"):
+        parse_metrics(f"{HEADER}".encode() + b"\xff,1,2\n", "m.csv")

@@ -1,52 +1,169 @@
-"""What is on record of a run is taken as data: settings, digests, an environment of any form."""
+"""A record is verified part by part: an edited part is named, an edited config is refused."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from runner.config import to_plain
+from runner.jobs.rerun.environment_diff import environment_differences
+from runner.system.environment import environment
 from runner.system.errors import RecordError
-from runner.tracking.records import Original
-from runner.training.run_files import CONFIG, DIGESTS, ENVIRONMENT, MODEL, WEIGHTS
+from runner.tracking.records import ExportedRun, Record
+from runner.tracking.records.export_folder import METRICS
+from runner.training.run_files import (
+    CONFIG,
+    CONFIG_YAML,
+    ENVIRONMENT,
+    MODEL,
+    RECORD,
+    WEIGHTS,
+)
 from softnet import parameter_shapes
-from tests.runner.tracking.records.faults_of_configs import CANARY, NO_SETTINGS, Fault
-from tests.runner.tracking.records.spoiling import Record
+from tests.runner.tracking.records.edited_folder import EditedFolder
 
 SHAPES = parameter_shapes((2, 5, 2))
+EDITED = "was edited since it was recorded"
 
 
-def refusal(record: Record) -> str:
-    with pytest.raises(RecordError) as caught:
-        record.read()
-    told = str(caught.value)
-    assert len(told.splitlines()) <= 3
-    return told
+def read_all(edited: EditedFolder) -> Record:
+    record = edited.read()
+    record.model()
+    record.weights(SHAPES)
+    record.metrics()
+    record.environment()
+    return record
 
 
-@pytest.mark.parametrize("fault", NO_SETTINGS, ids=lambda fault: fault.name)
-def test_settings_that_are_not_ours_are_refused(
-    fault: Fault, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def refusal(edited: EditedFolder) -> str:
+    with pytest.raises(RecordError) as refused:
+        read_all(edited)
+    said = str(refused.value)
+    assert len(said.splitlines()) == 1
+    return said
+
+
+def test_an_honest_record_is_what_was_run(edited: EditedFolder) -> None:
+    record = read_all(edited)
+    assert (record.status, record.failure, record.edits) == ("FINISHED", None, ())
+    assert to_plain(record.experiment)["optimizer"]["learning_rate"] == 0.5
+    assert record.metrics()["train/loss", 60]
+
+
+def in_file(name: str, old: str, new: str) -> Callable[[EditedFolder], None]:
+    def edit(edited: EditedFolder) -> None:
+        text = (edited.path / name).read_text()
+        assert old in text
+        (edited.path / name).write_text(text.replace(old, new))
+
+    return edit
+
+
+def in_tag(name: str, value: str) -> Callable[[EditedFolder], None]:
+    def edit(edited: EditedFolder) -> None:
+        edited.tell(tags=edited.facts["tags"] | {f"runner.{name}": value})
+
+    return edit
+
+
+def in_facts(**facts: object) -> Callable[[EditedFolder], None]:
+    return lambda edited: edited.tell(**facts)
+
+
+def one_weight(edited: EditedFolder) -> None:
+    with np.load(edited.path / WEIGHTS) as archive:
+        arrays = dict(archive)
+    arrays["layers.0.bias"][0] = np.nextafter(arrays["layers.0.bias"][0], np.inf)
+    np.savez(edited.path / WEIGHTS, allow_pickle=False, **arrays)
+
+
+# Nobody knows what was run, so nothing is.
+REFUSED = [
+    ("config", in_file(CONFIG, '"learning_rate": 0.5', '"learning_rate": 0.25')),
+    ("config", in_file(CONFIG, "{", "{ ")),
+    ("config", in_file(CONFIG, "{", "[")),
+    ("config", in_file(CONFIG_YAML, "learning_rate: 0.5", "learning_rate: 0.25")),
+    ("config", in_tag("key", "0" * 64)),
+    ("data", in_tag("data_digest", "0" * 64)),
+    ("data", in_tag("split_digest", "")),
+    (RECORD, in_tag("record", "")),
+]
+# Can still be compared.
+NAMED = [
+    ("metrics", in_file(METRICS, "train/loss,60,", "train/loss,60,1")),
+    ("metrics", in_file(METRICS, "metric,step,value\n", "metric,step,value\ntrain/x,1,nan\n")),
+    ("weights", one_weight),
+    ("weights", in_tag("weights_sha256", "0" * 64)),
+    ("model", in_file(MODEL, '"0"', '"zero"')),
+    ("environment", in_file(ENVIRONMENT, '"threads": 1', '"threads": 2')),
+    ("environment", in_tag("environment", "0" * 16)),
+    ("environment", in_tag("code", "0" * 16)),
+    ("ending", in_facts(status="FAILED", failure="no room")),
+    ("ending", in_facts(status="FAILED")),
+    ("ending", in_facts(failure="no room")),
+    ("ending", in_facts(status="ZZZ")),
+]
+
+
+@pytest.mark.parametrize(("part", "edit"), REFUSED, ids=range(len(REFUSED)))
+def test_a_record_of_unknown_settings_or_data_is_refused(
+    part: str, edit: Callable[[EditedFolder], None], edited: EditedFolder
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    record.change(**yaml.safe_load(fault.content))
-    told = refusal(record)
-    assert told.startswith("config.yaml: ")
-    assert all(piece in told for piece in fault.says), told
-    assert len(told) < 3000
-    assert not list(tmp_path.rglob(CANARY))
+    edit(edited)
+    assert refusal(edited) == f"{part}: {EDITED}."
 
 
-def test_a_config_of_five_megabytes_is_not_read(record: Record) -> None:
-    record.write(CONFIG, b"# " + b"x" * 5_000_000)
-    assert "config.yaml: must have at most" in refusal(record)
+@pytest.mark.parametrize(("part", "edit"), NAMED, ids=range(len(NAMED)))
+def test_an_edited_part_is_named(
+    part: str, edit: Callable[[EditedFolder], None], edited: EditedFolder
+) -> None:
+    edit(edited)
+    assert read_all(edited).edits == (f"{part}: {EDITED}",)
 
 
-def test_a_setting_that_was_edited_is_found_by_the_key(record: Record) -> None:
-    text = (record.folder / CONFIG).read_text()
-    (record.folder / CONFIG).write_text(text.replace("learning_rate: 0.5", "learning_rate: 0.25"))
-    assert "config.yaml: was edited after the run" in refusal(record)
+def test_a_missing_environment_is_named_and_is_none(edited: EditedFolder) -> None:
+    (edited.path / ENVIRONMENT).unlink()
+    record = edited.read()
+    assert record.environment() is None
+    assert record.edits[0].startswith("environment.json: is missing")
+
+
+DIGESTS = ["[]", "null", "{}", '{"config": 3}', "[" * 100_000, "9" * 5000, "\ud800"]
+
+
+@pytest.mark.parametrize("content", DIGESTS, ids=range(len(DIGESTS)))
+def test_digests_of_another_form_are_refused(content: str, edited: EditedFolder) -> None:
+    in_tag("record", content)(edited)
+    assert refusal(edited) == f"{RECORD}: {EDITED}."
+
+
+def test_one_digest_that_was_edited_along_is_found_by_that_over_all(edited: EditedFolder) -> None:
+    one_weight(edited)
+    before = json.loads(edited.facts["tags"][RECORD])
+    edited.match()
+    after = json.loads(edited.facts["tags"][RECORD])
+    assert [part for part in after if after[part] != before[part]] == ["weights", "all"]
+    in_tag("record", json.dumps(after | {"all": before["all"]}))(edited)
+    assert refusal(edited) == f"{RECORD}: {EDITED}."
+
+
+def test_a_run_that_was_stopped_after_its_last_file_is_no_edit(edited: EditedFolder) -> None:
+    edited.tell(status="KILLED", failure="interrupted")
+    assert edited.read().edits == ()
+
+
+@pytest.mark.parametrize("name", [MODEL, WEIGHTS, CONFIG, CONFIG_YAML])
+def test_a_missing_file_is_named(name: str, edited: EditedFolder) -> None:
+    (edited.path / name).unlink()
+    assert refusal(edited).startswith(f"{name}: is missing")
+
+
+def test_a_config_of_five_megabytes_is_not_read(edited: EditedFolder) -> None:
+    edited.write(CONFIG, b"{" + b" " * 5_000_000)
+    assert "config.json: must have at most" in refusal(edited)
 
 
 @pytest.mark.parametrize(
@@ -57,35 +174,21 @@ def test_a_setting_that_was_edited_is_found_by_the_key(record: Record) -> None:
         {"tracking": {"_target_": "os.system"}, "sweep": ["x"]},
     ],
 )
-def test_where_a_record_says_to_go_is_left_out(sections: dict[str, object], record: Record) -> None:
-    honest = record.read().experiment
-    record.change(**sections)
-    assert record.read().experiment == honest
+def test_where_a_record_says_to_go_is_left_out(
+    sections: dict[str, object], edited: EditedFolder
+) -> None:
+    honest = edited.read().experiment
+    edited.change(**sections)
+    assert edited.read().experiment == honest
 
 
-TAGS = [
-    "",
-    "[]",
-    "null",
-    "3",
-    '{"config.yaml": 3}',
-    '{"config.yaml": {}}',
-    "[" * 100_000,
-    '{"config.yaml": ' + "[" * 900 + "]" * 900 + "}",
-    "9" * 5000,
-]
+VARIED = ["", "[]", "null", "3", '{"seed": 3}', '{"seed": {}}', "[" * 100_000, "9" * 5000]
 
 
-@pytest.mark.parametrize("content", TAGS, ids=range(len(TAGS)))
-def test_digests_of_another_form_are_refused(content: str, record: Record) -> None:
-    record.tell(tags=record.facts["tags"] | {DIGESTS: content})
-    assert refusal(record).startswith("runner.files_sha256: must be the digests")
-
-
-@pytest.mark.parametrize("content", TAGS, ids=range(len(TAGS)))
-def test_what_varied_in_another_form_is_nothing(content: str, record: Record) -> None:
-    record.tag(varied=content)
-    assert record.read().varied == {}
+@pytest.mark.parametrize("content", VARIED, ids=range(len(VARIED)))
+def test_what_varied_in_another_form_is_nothing(content: str, edited: EditedFolder) -> None:
+    edited.tag(varied=content)
+    assert edited.read().varied == {}
 
 
 def _environments() -> dict[str, bytes]:
@@ -94,94 +197,24 @@ def _environments() -> dict[str, bytes]:
         shapes += [{"decisive": {part: value}} for value in (3, "x", [3], [[]], {"a": {}}, [{}])]
     shapes += [{"git": value} for value in (3, [], {"clean": []}, {"commit": {"a": [1]}})]
     shapes += [{"packages": value} for value in (3, [], {"a": []}, {"\x1b[2J": "\x1b[31m"})]
+    shapes += [{"packages": {f"package {n}": "1" for n in range(1000)}}]
     found = {f"{n}": json.dumps(shape).encode() for n, shape in enumerate(shapes)}
     deep = b'{"decisive":' * 900 + b"1" + b"}" * 900
     return found | {"deep": deep, "deeper": b"[" * 100_000, "none": b"", "bytes": b"\xff\xfe\xfd"}
 
 
 @pytest.mark.parametrize(("content"), _environments().values(), ids=_environments())
-def test_an_environment_of_any_form_is_a_finding(content: bytes, record: Record) -> None:
-    from runner.jobs.rerun.environment_diff import environment_differences
-    from runner.system.environment import environment
-
-    record.write(ENVIRONMENT, content)
-    found, findings = record.read().environment()
-    assert len(findings) == 1
-    assert findings[0].startswith("environment.json: ")
-    for difference in environment_differences(found, environment()):
+def test_an_environment_of_any_form_can_be_shown(content: bytes, edited: EditedFolder) -> None:
+    edited.write(ENVIRONMENT, content)
+    differences = environment_differences(edited.read().environment(), environment())
+    assert 0 < len(differences) < 50
+    for difference in differences:
         assert max(map(len, (difference.what, difference.original))) < 300
 
 
-def test_a_thousand_packages_are_not_all_told() -> None:
-    from runner.jobs.rerun.environment_diff import environment_differences
-
-    record = {"packages": {f"package {n}": "1" for n in range(1000)}}
-    assert len(environment_differences(record, {})) < 50
-
-
-def test_weights_beyond_this_machines_memory_are_not_asked_for(record: Record) -> None:
+def test_weights_beyond_this_machines_memory_are_not_asked_for(edited: EditedFolder) -> None:
     with pytest.raises(RecordError, match=r"weights\.npz: must fit into this machine's"):
-        record.read().weights(parameter_shapes((2, 10**9, 10**9, 2)))
-
-
-def test_weights_with_right_digests_but_other_numbers_are_found(record: Record) -> None:
-    with np.load(record.folder / WEIGHTS) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    arrays["layers.0.bias"] += 1.0
-    np.savez(record.folder / "other.npz", allow_pickle=False, **arrays)
-    record.write(WEIGHTS, (record.folder / "other.npz").read_bytes())
-    _, findings = record.read().weights(SHAPES)
-    assert findings == ["weights.npz: are not the weights that the tag runner.weights_sha256 names"]
-
-
-@pytest.mark.parametrize("name", [MODEL, WEIGHTS, CONFIG])
-def test_a_missing_file_is_named(name: str, record: Record) -> None:
-    (record.folder / name).unlink()
-    with pytest.raises(RecordError, match=f"^{name}: is missing"):
-        _read_all(record)
-
-
-def _read_all(record: Record) -> None:
-    original: Original = record.read()
-    original.model()
-    original.weights(SHAPES)
-
-
-@pytest.mark.parametrize(
-    ("status", "failure", "says"),
-    [
-        ("ZZZ", None, "no run ends ZZZ"),
-        ("FINISHED", "no room", "no run ends FINISHED ('no room')"),
-        ("FAILED", None, "no run ends FAILED with no reason"),
-        ("\x1b[2J", "\x1b", r"no run ends \x1b[2J ('\x1b')"),
-    ],
-)
-def test_an_end_that_no_run_has_is_a_finding(
-    status: str, failure: str | None, says: str, record: Record
-) -> None:
-    record.tell(status=status, failure=failure)
-    assert record.read().findings == (f"the end was changed after the run: {says}",)
-
-
-@pytest.mark.parametrize(
-    ("status", "failure"), [("FINISHED", None), ("FAILED", "no room"), ("KILLED", "interrupted")]
-)
-def test_an_end_that_a_run_has_is_none(status: str, failure: str | None, record: Record) -> None:
-    record.tell(status=status, failure=failure)
-    assert record.read().findings == ()
-
-
-@pytest.mark.parametrize(
-    "spoilt", ["learning_rate: [0.5", "learning_rate: -1", "learning_rate: &a 1"]
-)
-def test_an_edited_config_that_cannot_be_read_is_named_as_edited(
-    spoilt: str, record: Record
-) -> None:
-    text = (record.folder / CONFIG).read_text().replace("learning_rate: 0.5", spoilt)
-    (record.folder / CONFIG).write_text(text)
-    assert refusal(record).endswith(" It was edited after the run.")
-    record.write(CONFIG, text.encode())
-    assert "edited" not in refusal(record)
+        edited.read().weights(parameter_shapes((2, 10**9, 10**9, 2)))
 
 
 ENDS: list[tuple[str, bool, str | None]] = [
@@ -195,16 +228,96 @@ ENDS: list[tuple[str, bool, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "has_digests", "says"), ENDS)
+@pytest.mark.parametrize(("status", "has_digests", "says"), ENDS, ids=range(len(ENDS)))
 def test_a_run_without_a_result_says_why(
-    status: str, has_digests: bool, says: str | None, record: Record
+    status: str, has_digests: bool, says: str | None, edited: EditedFolder
 ) -> None:
-    record.tell(status=status, failure="\x1b[2J")
+    edited.tell(status=status, failure="\x1b[2J")
     if not has_digests:
-        tags = record.facts["tags"]
-        record.tell(tags={name: tags[name] for name in tags if name != DIGESTS})
+        tags = edited.facts["tags"]
+        edited.tell(tags={name: tags[name] for name in tags if name != RECORD})
     if says is None:
-        assert record.read().source.status == status
+        assert edited.read().status == status
     else:
         with pytest.raises(RecordError, match=says):
-            record.read()
+            edited.read()
+
+
+@pytest.fixture
+def earlier(edited: EditedFolder) -> ExportedRun:
+    """The folder as earlier versions left it."""
+    (edited.path / CONFIG).unlink()
+    tags = edited.facts["tags"]
+    edited.tell(tags={name: tags[name] for name in tags if name not in {RECORD, "runner.schema"}})
+    return ExportedRun(edited.path)
+
+
+def test_a_record_of_an_earlier_version_can_be_predicted_from(earlier: ExportedRun) -> None:
+    record = Record.read(earlier, admits_earlier=True)
+    assert record.experiment.model.hidden_layer_sizes == (5,)
+    assert record.model().layer_sizes((5,)) == (2, 5, 2)
+    assert record.weights(SHAPES)["layers.0.weight"].shape == (2, 5)
+    assert record.edits == ()
+
+
+def test_a_record_of_an_earlier_version_asks_for_that_version(earlier: ExportedRun) -> None:
+    with pytest.raises(RecordError) as refused:
+        Record.read(earlier)
+    assert str(refused.value) == (
+        f"{earlier.label}: was recorded by an earlier version of this program; "
+        "repeat it with that version."
+    )
+
+
+@pytest.mark.parametrize("schema", ["2", "0", "", "1.0", "\x1b[2J", "9" * 5000])
+def test_a_record_of_another_schema_says_so(schema: str, edited: EditedFolder) -> None:
+    edited.tag(schema=schema)
+    assert "another version of this program recorded it" in refusal(edited)
+
+
+def _bomb() -> bytes:
+    """A few lines that stand for ten to the ninth words."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 9)]
+    return "\n".join(lines).encode()
+
+
+HOSTILE_YAML = {
+    "alias bomb": (_bomb(), "an alias"),
+    "merge": (b"model: &m {a: 1}\ndata: {<<: *m}", "an alias"),
+    "call": (b"seed: !!python/object/apply:os.system ['touch canary']", "os.system"),
+    "own tag": (b"seed: !run 3", "must be YAML"),
+    "binary": (b"seed: !!binary aGk=", "seed: must be a plain value"),
+    "date": (b"seed: 2026-01-01", "seed: must be a plain value"),
+    "base 60": (b"seed: 1" + b":59" * 20_000, "must be"),
+    "deep": (b"a: " + b"[" * 50_000, "must be YAML"),
+    "environment": (b"name: ${oc.env:HOME}", "name: must be a plain value"),
+    "pickle": (b"\x80\x04N.", "must be YAML"),
+    "not of ours": (b"model: {_target_: os.system}", "must be given"),
+    "too long": (b"# " + b"x" * 1_000_000, "must have at most"),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), HOSTILE_YAML.values(), ids=HOSTILE_YAML)
+def test_a_hostile_config_of_an_earlier_version_is_refused(
+    content: bytes,
+    says: str,
+    earlier: ExportedRun,
+    edited: EditedFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (edited.path / CONFIG_YAML).write_bytes(content)
+    with pytest.raises(RecordError) as refused:
+        Record.read(earlier, admits_earlier=True)
+    said = str(refused.value)
+    assert said.startswith("config.yaml: ")
+    assert says in said
+    assert len(said) < 500
+    assert not list(tmp_path.rglob("canary"))
+
+
+def test_the_yaml_for_people_says_the_same(edited: EditedFolder) -> None:
+    values = yaml.safe_load((edited.path / CONFIG_YAML).read_bytes())
+    assert values == json.loads((edited.path / CONFIG).read_bytes())

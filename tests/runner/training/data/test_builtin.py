@@ -1,14 +1,17 @@
-"""Generated points: their figures, their seeds, their limits."""
+"""Tables that need no file: the tutorial's, scikit-learn's, and generated points."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
+from sklearn import datasets
 
 from runner.config import BlobsData, MoonsData, SpiralsData
 from runner.system.errors import ConfigError, DataError
-from runner.training.data.builtin import generate
+from runner.training.data.builtin import generate, load_bundled, tutorial_table
 
+Name = Literal["iris", "wine", "breast_cancer", "digits"]
 Make = Callable[..., BlobsData | MoonsData | SpiralsData]
 
 
@@ -83,3 +86,56 @@ def test_fewer_rows_than_classes_are_refused() -> None:
 def test_more_than_the_memory_is_refused_at_once(size: dict[str, int]) -> None:
     with pytest.raises(DataError, match=r"must fit into this machine's .* GiB of memory, got "):
         generate(blobs(**size))
+
+
+# As the tutorial prints them, row by row.
+PRINTED_X = [
+    *("1101", "0101", "0101", "1010", "0110", "1011", "0000", "1110"),
+    *("0011", "1101", "0010", "1000", "1111", "0111", "1001", "1001"),
+]
+PRINTED_Y = [0, 0, 0, 1, 1, 1, 0, 1, 1, 0, 1, 0, 1, 1, 0, 0]
+
+
+def test_the_rows_of_the_tutorial_are_those_it_prints() -> None:
+    dataset = tutorial_table()
+    assert dataset.X.tolist() == [[float(cell) for cell in row] for row in PRINTED_X]
+    assert dataset.y.tolist() == PRINTED_Y
+    assert dataset.feature_names == ("feature_1", "feature_2", "feature_3", "feature_4")
+    assert dataset.class_names == ("0", "1")
+
+
+def test_the_digest_of_the_tutorial_stays() -> None:
+    # Keys of recorded runs rest on it: a change here makes every recorded run another one.
+    assert (
+        tutorial_table().digest
+        == "6ce45b5a473cbecb3815ae29d45c66b5686e4b143eebb050feae3765de5ec0a0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "n_classes"),
+    [
+        ("iris", (150, 4), 3),
+        ("wine", (178, 13), 3),
+        ("breast_cancer", (569, 30), 2),
+        ("digits", (1797, 64), 10),
+    ],
+)
+def test_a_table_is_that_of_scikit_learn(
+    name: Name, shape: tuple[int, int], n_classes: int
+) -> None:
+    bunch = getattr(datasets, f"load_{name}")()
+    dataset = load_bundled(name)
+    assert dataset.X.shape == shape
+    assert dataset.X.tobytes() == np.ascontiguousarray(bunch.data, np.float64).tobytes()
+    assert [dataset.class_names[label] for label in dataset.y] == [
+        str(bunch.target_names[label]) for label in bunch.target
+    ]
+    assert len(dataset.class_names) == n_classes
+    assert dataset.source == f"scikit-learn {name}"
+    assert all(type(text) is str for text in dataset.feature_names + dataset.class_names)
+
+
+def test_classes_are_sorted_by_name() -> None:
+    assert load_bundled("breast_cancer").class_names == ("benign", "malignant")
+    assert load_bundled("digits").class_names == tuple("0123456789")

@@ -6,16 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from runner.config import FileData
-from runner.training.data import Dataset, load
 from tests.runner.training.data.faults_of_parquet import GOOD, parquet
-
-
-def read(folder: Path, content: bytes, **settings: object) -> Dataset:
-    path = folder / "t.parquet"
-    path.write_bytes(content)
-    given = {"name": "file", "path": str(path), "target": "label"} | settings
-    return load(FileData.model_validate(given))
+from tests.runner.training.data.reading import read
 
 
 @pytest.mark.parametrize(
@@ -26,7 +18,7 @@ def read(folder: Path, content: bytes, **settings: object) -> Dataset:
 def test_numbers_of_any_type_are_the_same(tmp_path: Path, type_: pa.DataType) -> None:
     values = pa.array([1.0, 2.0, 3.0]).cast(pa.int8())
     values = pa.array(["1", "2", "3"]).cast(type_) if "dec" in str(type_) else values.cast(type_)
-    dataset = read(tmp_path, parquet(**(GOOD | {"a": values})))
+    dataset = read(tmp_path, "t.parquet", parquet(**(GOOD | {"a": values})))
     assert dataset.X.tolist() == [[1.0, 1.0], [2.0, 0.0], [3.0, 1.0]]
 
 
@@ -34,25 +26,26 @@ def test_numbers_of_any_type_are_the_same(tmp_path: Path, type_: pa.DataType) ->
 def test_words_of_any_type_are_the_same(tmp_path: Path, kind: str) -> None:
     words = pa.array(["red", "blue", "red"])
     words = words.dictionary_encode() if kind == "dictionary" else words.cast(kind)
-    dataset = read(tmp_path, parquet(**(GOOD | {"a": words})))
+    dataset = read(tmp_path, "t.parquet", parquet(**(GOOD | {"a": words})))
     assert dataset.categories == {"a": ("blue", "red")}
     assert dataset.X[:, 0].tolist() == [1.0, 0.0, 1.0]
 
 
 def test_boolean_labels_are_classes(tmp_path: Path) -> None:
-    dataset = read(tmp_path, parquet(a=[1, 2], label=[True, False]))
+    dataset = read(tmp_path, "t.parquet", parquet(a=[1, 2], label=[True, False]))
     assert dataset.class_names == ("False", "True")
     assert dataset.y.tolist() == [1, 0]
 
 
 def test_dots_in_names_are_part_of_them(tmp_path: Path) -> None:
     content = parquet(**{"sepal.length": [1, 2], "sepal.width": [3, 4], "label": [0, 1]})
-    dataset = read(tmp_path, content, features=["sepal.width"])
+    dataset = read(tmp_path, "t.parquet", content, features=["sepal.width"])
     assert dataset.X.tolist() == [[3.0], [4.0]]
 
 
 def test_row_numbers_that_pandas_keeps_are_no_feature(tmp_path: Path) -> None:
-    pd.DataFrame(GOOD).iloc[[2, 0, 1]].to_parquet(tmp_path / "t.parquet")
-    dataset = load(FileData(name="file", path=str(tmp_path / "t.parquet"), target="label"))
+    path = tmp_path / "t.parquet"
+    pd.DataFrame(GOOD).iloc[[2, 0, 1]].to_parquet(path)
+    dataset = read(tmp_path, path.name, path.read_bytes())
     assert dataset.feature_names == ("a", "b")
     assert dataset.X[:, 0].tolist() == [3.0, 1.0, 2.0]

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.config import FileData
-from runner.training.data import Dataset, load
-from tests.runner.training.data.faults_of_arrays import npz
+from runner.training.data.columns import Column, Origin
+from runner.training.data.dataset import FloatArray
+from runner.training.data.tables import encode_labels
+from tests.runner.training.data.faults_of_arrays import npy, npz
 from tests.runner.training.data.faults_of_parquet import parquet
+from tests.runner.training.data.reading import read
 
 COLUMNS = {
     "feature_1": [1.5, -2.0, 3e-300],
@@ -18,25 +20,17 @@ COLUMNS = {
 CSV = "feature_1,feature_2,label\n1.5,7,4\n-2.0,8,2\n3e-300,9,4\n"
 
 
-def read(folder: Path, name: str, content: str | bytes, **settings: object) -> Dataset:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    given = {"name": "file", "path": str(path), "target": "label"} | settings
-    return load(FileData.model_validate(given))
-
-
 def test_equal_values_have_one_digest_in_every_kind_of_file(tmp_path: Path) -> None:
     X = np.column_stack([COLUMNS["feature_1"], COLUMNS["feature_2"]])
     y = np.array(COLUMNS["label"])
-    np.save(tmp_path / "t.npy", np.column_stack([X, y]))
-    array = FileData(name="file", path=str(tmp_path / "t.npy"), target="-1")
+    table = np.column_stack([X, y])
     digests = {
         read(tmp_path, "t.csv", CSV).digest,
         read(tmp_path, "elsewhere.txt", CSV).digest,
         read(tmp_path, "t.tsv", CSV.replace(",", "\t"), delimiter="\\t").digest,
         read(tmp_path, "t.parquet", parquet(**COLUMNS)).digest,
         read(tmp_path, "t.npz", npz(X=X, y=y), target=None).digest,
-        load(array).digest,
+        read(tmp_path, "t.npy", npy(table), target=-1).digest,
     }
     assert len(digests) == 1
 
@@ -71,3 +65,25 @@ def test_columns_that_are_not_asked_for_may_hold_anything(tmp_path: Path, text: 
 def test_a_column_may_be_named_by_a_number(tmp_path: Path) -> None:
     dataset = read(tmp_path, "t.csv", "0,1,2\n5,6,1\n7,8,2\n", target=2, features=[1])
     assert dataset.X.tolist() == [[6.0], [8.0]]
+
+
+ORIGIN = Origin("t.csv", "column 'label'", lambda row: f"line {row + 2}")
+
+
+@pytest.mark.parametrize(
+    ("values", "y", "class_names"),
+    [
+        (["y", "x", "y"], [1, 0, 1], ("x", "y")),
+        (["True", "False"], [1, 0], ("False", "True")),
+        (np.array([0.0, 2.0, 0.0]), [0, 1, 0], ("0", "2")),
+        (np.array([10.0, 9.0, -1.0]), [2, 1, 0], ("-1", "9", "10")),
+        (np.array([-0.0, 0.0, 1.0]), [0, 0, 1], ("0", "1")),
+        (np.array([2.0**53 - 1, 0.0]), [1, 0], ("0", "9007199254740991")),
+    ],
+)
+def test_labels_are_numbered_in_order(
+    values: FloatArray | list[str], y: list[int], class_names: tuple[str, ...]
+) -> None:
+    codes, names = encode_labels(Column("label", values, ORIGIN))
+    assert codes.tolist() == y
+    assert names == class_names

@@ -1,0 +1,46 @@
+"""A run or a sweep: from composed jobs to the results on the screen and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.jobs.executors.local import InProcess, LocalProcesses
+from runner.jobs.plan import Job, make_plan
+from runner.jobs.session import Request, preview, run
+from runner.report.announcements import print_plan
+from runner.report.console import Console
+from runner.system.environment import n_physical_cores
+from runner.tracking import find_store, open_store
+
+
+def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
+    """Train and record the jobs of one command, and print what came of them.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        At least one.
+    is_sweep : bool
+        Whether they were asked for as a sweep, be it of a single job.
+
+    Returns
+    -------
+    int
+        The exit code: 0 all well, 1 some runs failed.
+    """
+    plan = make_plan(jobs)
+    first, name = plan.first, plan.experiment_name
+    n_workers = first.sweep.n_workers or n_physical_cores()
+    if first.sweep.dry_run:
+        existing = find_store(first.tracking.uri, first.tracking.experiment, name)
+        planned = preview(plan, existing, n_workers)
+        print_plan(planned.plan, planned.done, planned.stacks, planned.n_workers)
+        return 0
+    if plan.problem is not None:
+        raise plan.problem  # before a store is made for nothing
+    store = open_store(first.tracking.uri, first.tracking.experiment, name)
+    executor = LocalProcesses(n_workers) if is_sweep else InProcess()
+    with Console() as console:
+        finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)
+    asked = (finished.outcomes.get(position) for position in finished.plan.asked)
+    return int(any(outcome is not None and outcome.status != "FINISHED" for outcome in asked))

@@ -1,0 +1,90 @@
+"""An experiment as plain values: as dicts, as flat dotted keys, as YAML and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from runner.system.text import without_passwords
+
+if TYPE_CHECKING:
+    from runner.config.schema import Experiment
+
+
+def to_plain(experiment: Experiment) -> dict[str, Any]:
+    """Return the experiment as dicts, lists, text and numbers, as YAML and JSON hold them.
+
+    Whatever is recorded of it is made from this, so the store's address is without its password.
+    """
+    plain: dict[str, Any] = experiment.model_dump(mode="json")
+    tracking = plain["tracking"]
+    if tracking["uri"] is not None:
+        tracking["uri"] = without_passwords(tracking["uri"])
+    return plain
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the settings of a config by their dotted keys; lists and empty groups are values.
+
+    Examples
+    --------
+    >>> flatten({"seed": 0, "model": {"hidden_layer_sizes": [8], "activation": "relu"}})
+    {'seed': 0, 'model.hidden_layer_sizes': [8], 'model.activation': 'relu'}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        is_group = isinstance(value, Mapping) and value
+        flat |= flatten(value, f"{prefix}{key}.") if is_group else {f"{prefix}{key}": value}
+    return flat
+
+
+def as_override_text(value: object) -> str:
+    """Return a value as it is written on the command line; text as it is, without quotes.
+
+    Examples
+    --------
+    >>> [as_override_text(value) for value in (0.1, None, True, [64, 32], "relu")]
+    ['0.1', 'null', 'true', '[64,32]', 'relu']
+    """
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list():
+            return f"[{','.join(map(as_override_text, value))}]"
+        case dict():
+            pairs = (f"{key}:{as_override_text(item)}" for key, item in value.items())
+            return f"{{{','.join(pairs)}}}"
+    return str(value)
+
+
+def to_json(experiment: Experiment) -> str:
+    """Return `to_plain` as JSON, from which the run can be repeated."""
+    return json.dumps(to_plain(experiment), indent=2, allow_nan=False) + "\n"
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """Return `to_plain` as YAML that reads back as the same values, in Hydra too."""
+    return yaml.dump(
+        to_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # chosen here
+    """YAML's own, in C where it is there, with quotes around text that looks like a number."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        try:
+            float(text.replace("_", ""))
+            style = "'"  # PyYAML takes 1e-3 for text, and Hydra for a number
+        except ValueError:
+            style = None
+        node: yaml.ScalarNode = self.represent_scalar("tag:yaml.org,2002:str", text, style)
+        return node
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)

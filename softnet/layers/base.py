@@ -1,0 +1,115 @@
+"""What all layers have: settings, shapes of what they need, and a way forward and back.
+
+A layer sees a stack of runs: arrays of shape (runs, batch, features), one run's numbers never
+mixing with another's. It remembers from `forward` what `backward` needs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from softnet.layers.initializers import Initializer
+from softnet.stack.arrays import Array
+from softnet.stack.parameters import Shapes, cut
+from softnet.stack.settings import HasSettings
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """What a layer is made from."""
+
+    of: ClassVar[type[Layer]]
+
+    def make(self, in_features: int, dtype: np.dtype[Any]) -> Layer:
+        """Return the layer, for rows of `in_features`; not bound to any numbers yet."""
+        return self.of(self, in_features, dtype)
+
+
+class Layer(HasSettings, ABC):
+    """One step of a network.
+
+    What must outlive a step is in the network's flat buffers, into which a layer has views: layers
+    are made anew whenever runs leave the stack.
+
+    Parameters
+    ----------
+    settings : LayerSettings
+        Of this class's `Settings`.
+    in_features : int
+        Features of a row that comes in.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    out_features : int
+        Features of a row that goes out.
+    parameter_shapes : mapping of str to tuple of int
+        Shape of each parameter of one run, by name.
+    statistic_shapes : mapping of str to tuple of int
+        Shape of each array of one run that is kept with the weights but not optimized, by name.
+    values, gradients, statistics : dict of str to ndarray of shape (runs, *shape)
+        Views: the parameters, their gradients, which `backward` writes, and the statistics.
+    """
+
+    Settings = LayerSettings
+    # Whether, as the first layer, it takes training rows with a one behind their features.
+    takes_ones: ClassVar[bool] = False
+    # Whether `forward` writes its output over its input.
+    overwrites_input: ClassVar[bool] = False
+
+    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
+        self.settings = settings
+        self.in_features = self.out_features = in_features
+        self.dtype = dtype
+        self.parameter_shapes: Shapes = {}
+        self.statistic_shapes: Shapes = {}
+
+    def bind(self, values: Array, gradients: Array, statistics: Array) -> None:
+        """Take this layer's columns of the network's flat buffers.
+
+        Parameters
+        ----------
+        values, gradients : ndarray of shape (runs, n_parameters of this layer)
+            Its parameters and their gradients.
+        statistics : ndarray of shape (runs, n_statistics of this layer)
+            What it keeps besides.
+        """
+        self.values = cut(values, self.parameter_shapes)
+        self.gradients = cut(gradients, self.parameter_shapes)
+        self.statistics = cut(statistics, self.statistic_shapes)
+
+    def initialize(
+        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
+    ) -> None:
+        """Set the parameters and statistics of each run, which are zero, to their first values.
+
+        Parameters
+        ----------
+        rngs, initializers : sequences of length runs
+            Source of random numbers of each run, and how its weights are drawn.
+        """
+
+    @abstractmethod
+    def forward(self, X: Array, training: bool = False) -> Array:
+        """Map rows (runs, batch, in_features) to (runs, batch, out_features).
+
+        `X` may have a first axis of length 1: the same rows for all runs. `training` is true for
+        the batches that are learned from.
+        """
+
+    @abstractmethod
+    def backward(self, d_output: Array) -> Array:
+        """Write `gradients`, and return the derivative of the loss for the input.
+
+        `d_output`, the derivative for the output of the last `forward`, may be overwritten.
+        """
+
+    def backward_parameters(self, d_output: Array) -> None:
+        """Write `gradients` alone: of the first layer nobody asks for more."""
+        self.backward(d_output)

@@ -1,0 +1,102 @@
+"""What all losses have: how wrong each row is, and the derivative that training follows.
+
+The loss of a batch is the mean over its rows, one number per run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softnet.stack.arrays import Array
+from softnet.stack.settings import HasSettings
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What a loss is made from."""
+
+    of: ClassVar[type[Loss]]
+
+    def make(self, dtype: np.dtype[Any]) -> Loss:
+        """Return the loss."""
+        return self.of(dtype, self)
+
+
+class Loss(HasSettings, ABC):
+    """A loss of a stack of runs: outputs are of shape (runs, batch, n_outputs).
+
+    Parameters
+    ----------
+    dtype : dtype
+        float32 or float64.
+    settings : LossSettings or None
+        Of this class's `Settings`; None takes its defaults.
+    """
+
+    Settings = LossSettings
+
+    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
+        self.dtype = dtype
+        self.settings = self.Settings() if settings is None else settings
+
+    @abstractmethod
+    def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
+        """Turn what the rows are known to be into what outputs are compared with.
+
+        It is done once for all training rows, not at each step.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n)
+            Classes or numbers, as the examples have them.
+        n_outputs : int
+            Outputs of the network for a row.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_targets)
+            In the loss's dtype: a row of numbers for each sample, for `gradient`.
+        """
+
+    @abstractmethod
+    def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (runs, batch, n_outputs)
+            Of the network.
+        y : ndarray of shape (batch,) or (batch, n)
+            As in `targets`, the same rows in every run.
+
+        Returns
+        -------
+        ndarray of shape (runs, batch)
+            A new array.
+        """
+
+    @abstractmethod
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        """Return the derivative of each run's mean loss with respect to its outputs.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (runs, batch, n_outputs)
+            Of the network.
+        targets : ndarray of shape (runs, batch, n_targets)
+            Rows that `targets` made.
+
+        Returns
+        -------
+        ndarray of shape (runs, batch, n_outputs)
+            Kept: overwritten by the next call of the same shape.
+        """
+
+    @abstractmethod
+    def predictions(self, outputs: Array) -> Array:
+        """Return what outputs say, for instance probabilities, as a new array."""
