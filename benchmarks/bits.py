@@ -53,6 +53,9 @@ COMMANDS = {
     " data.scaling=none,standardize,minmax seed=0,1",
     "activations, layers": "-m experiment=iris model.activation=identity,relu,sigmoid,tanh"
     " model.hidden_layer_sizes=[],[8],[64,32] dtype=float32,float64 training.epochs=5 seed=0,1",
+    "small networks": "-m experiment=iris model.hidden_layer_sizes=[],[4],[4,3]"
+    " model.activation=identity,relu,sigmoid,tanh optimizer=sgd,adam training.batch_size=4,5"
+    " dtype=float32,float64 training.epochs=3",
     "initializers": "-m experiment=iris model.initializer=zeros,normal,xavier,he"
     " model.initializer_scale=1.0,0.3 model.hidden_layer_sizes=[],[8],[64,32] training.epochs=3",
     "SGD": f"-m {SGD} optimizer.momentum=0,0.9 optimizer.weight_decay=0,0.01"
@@ -71,10 +74,10 @@ COMMANDS = {
     "rates that drop": "-m experiment=iris schedule=step schedule.every=1,7,20"
     " schedule.factor=0.5,0.1 schedule.warmup_steps=0,5 training.epochs=6",
     "samplings, in epochs": "-m experiment=wine training.sampling=shuffled,with_replacement"
-    " training.batch_size=1,7,32,500 training.evaluate_every=1,2 training.epochs=5"
+    " training.batch_size=1,7,32,107 training.evaluate_every=1,2 training.epochs=5"
     " dtype=float32,float64",
     "samplings, in steps": "-m experiment=wine training.sampling=shuffled,with_replacement"
-    " training.batch_size=1,7,32,500 training.epochs=null training.steps=50"
+    " training.batch_size=1,7,32,107 training.epochs=null training.steps=50"
     " training.evaluate_every=7 dtype=float32,float64",
     "early stopping": "-m experiment=iris training=early_stopping training.epochs=60"
     " training.early_stopping.metric=val/loss,val/accuracy,train/loss,train/accuracy"
@@ -215,8 +218,8 @@ def run_both(command: str, other: Path, folder: Path) -> Count:
     return count
 
 
-def compare_checkouts(other: Path) -> bool:
-    """Run all commands in this checkout and in `other`, print, and say whether all is equal."""
+def compare_checkouts(other: Path, only: str) -> bool:
+    """Run commands in this checkout and in `other`, print, and say whether all is equal."""
     began = time.perf_counter()
     n_runs = n_values = n_different = 0
     with tempfile.TemporaryDirectory() as name:
@@ -224,6 +227,8 @@ def compare_checkouts(other: Path) -> bool:
         rng = np.random.default_rng(0)
         np.savez(folder / "rows.npz", X=rng.normal(size=(90, 5)), y=np.arange(90) % 3)
         for number, (what, line) in enumerate(COMMANDS.items()):
+            if only not in what:
+                continue
             started = time.perf_counter()
             command = line.replace("{rows}", str(folder / "rows.npz"))
             count = run_both(command, other, folder / str(number))
@@ -247,6 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare the bits of two checkouts.")
     parser.add_argument("checkout", nargs="?", type=Path, help="the folder of the other one")
     parser.add_argument("--commit", help="a commit of this repository to compare with instead")
+    parser.add_argument("--only", default="", help="a part of what is printed of a command line")
     arguments = parser.parse_args()
     if arguments.checkout and arguments.commit:
         parser.error("a checkout or a commit, not both")
@@ -254,12 +260,12 @@ def main() -> None:
         other = arguments.checkout.resolve()
         if not (other / "runner").is_dir():
             parser.error(f"{other} is no checkout of this project")
-        sys.exit(not compare_checkouts(other))
+        sys.exit(not compare_checkouts(other, arguments.only))
     if not arguments.commit and is_unchanged():
         print("Nothing that computes has changed since the last commit.")
         return
     with checkout_of(arguments.commit or "HEAD") as other:
-        sys.exit(not compare_checkouts(other))
+        sys.exit(not compare_checkouts(other, arguments.only))
 
 
 if __name__ == "__main__":

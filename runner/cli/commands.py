@@ -1,13 +1,13 @@
-"""The commands that have a name: what each of them takes, and who carries it out.
+"""The arguments of the commands that have a name.
 
-Each imports what it needs when it is called, so that help and a typing error cost little.
+Each command imports what it needs when it is called, so that help and a typing error cost little.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
@@ -19,6 +19,25 @@ _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
 
 
+class _Parser(ArgumentParser):
+    """A parser whose complaints are errors of ours."""
+
+    def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(f"runner {command}", description=description, epilog=epilog)
+
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
+        raise CommandError(f"{self.prog}: {message}. Usage: {usage}")
+
+    def parse(self, arguments: Sequence[str]) -> Namespace:
+        """Parse the arguments of a command that reads a store."""
+        self.add_uri()
+        return self.parse_args(list(arguments))
+
+    def add_uri(self) -> None:
+        self.add_argument("--uri", help="the store, in place of the one that runs go to")
+
+
 def _show(arguments: Sequence[str]) -> None:
     parser = _Parser("show", "Show what came out of a sweep: by default the newest one.")
     parser.add_argument(
@@ -27,8 +46,7 @@ def _show(arguments: Sequence[str]) -> None:
     parser.add_argument("--metric", help="ranks by it, for instance test/accuracy")
     parser.add_argument("--top", type=_count, metavar="N", help="shows the best N alone")
     parser.add_argument("--csv", action="store_true", help="prints every job as CSV instead")
-    _add_uri(parser)
-    options = parser.parse_args(list(arguments))
+    options = parser.parse(arguments)
 
     from runner.cli.show import show_sweep
 
@@ -36,9 +54,7 @@ def _show(arguments: Sequence[str]) -> None:
 
 
 def _sweeps(arguments: Sequence[str]) -> None:
-    parser = _Parser("sweeps", "List the sweeps, the newest first.")
-    _add_uri(parser)
-    options = parser.parse_args(list(arguments))
+    options = _Parser("sweeps", "List the sweeps, the newest first.").parse(arguments)
 
     from runner.cli.show import list_sweeps
 
@@ -71,7 +87,7 @@ def _rerun(arguments: Sequence[str]) -> int:
         action="store_true",
         help="accepts data of other content; the result is then never called IDENTICAL",
     )
-    _add_uri(parser)
+    parser.add_uri()
     parser.usage = parser.format_usage().removeprefix("usage: ").replace("[RUN_ID]", "RUN_ID")
     options, unknown = parser.parse_known_intermixed_args(list(arguments))
     if unknown:
@@ -95,8 +111,7 @@ def _predict(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--out", metavar="FILE", help="a .csv or .parquet; by default CSV goes to the output"
     )
-    _add_uri(parser)
-    options = parser.parse_args(list(arguments))
+    options = parser.parse(arguments)
 
     from runner.cli.predict import predict
 
@@ -107,8 +122,7 @@ def _export(arguments: Sequence[str]) -> None:
     parser = _Parser("export", "Write all that is needed to repeat a run to a folder of its own.")
     parser.add_argument("run_id", metavar="RUN_ID")
     parser.add_argument("folder", metavar="FOLDER", help="a new one")
-    _add_uri(parser)
-    options = parser.parse_args(list(arguments))
+    options = parser.parse(arguments)
 
     from runner.cli.export import export
 
@@ -118,8 +132,7 @@ def _export(arguments: Sequence[str]) -> None:
 def _ui(arguments: Sequence[str]) -> None:
     parser = _Parser("ui", "Show the runs in a browser, on this machine.")
     parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
-    _add_uri(parser)
-    options = parser.parse_args(list(arguments))
+    options = parser.parse(arguments)
 
     from runner.tracking.ui import ui
 
@@ -134,21 +147,6 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "sweeps": _sweeps,
     "ui": _ui,
 }
-
-
-class _Parser(ArgumentParser):
-    """A parser whose complaints are errors of ours."""
-
-    def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
-        super().__init__(f"runner {command}", description=description, epilog=epilog)
-
-    def error(self, message: str) -> NoReturn:
-        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
-        raise CommandError(f"{self.prog}: {message}. Usage: {usage}")
-
-
-def _add_uri(parser: ArgumentParser) -> None:
-    parser.add_argument("--uri", help="the store, in place of the one that runs go to")
 
 
 def _port(text: str) -> int:

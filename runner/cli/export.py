@@ -1,4 +1,4 @@
-"""The command `runner export`: a run as a folder that needs no store to be repeated."""
+"""The command `runner export`: write a run to a folder that can be rerun without a store."""
 
 from __future__ import annotations
 
@@ -21,11 +21,6 @@ def export(run_id: str, folder: str, uri: str | None) -> None:
         Must not be there, or be empty.
     uri : str or None
         The store, as ``tracking.uri``.
-
-    Raises
-    ------
-    RunnerError
-        If there is no such run, its record is of no use, or the disk fails.
     """
     if not folder.strip():
         raise CommandError(f"FOLDER: must be a new folder, got {folder!r}.")

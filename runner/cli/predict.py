@@ -1,4 +1,4 @@
-"""Classes of raw rows by what a run has learned: from a file and a record to a table.
+"""The command `runner predict`: the classes of raw rows, by the network that a run has trained.
 
 The record is data: no code of a model is loaded, so it may come from anybody.
 """
@@ -44,11 +44,6 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
         A ``.csv`` or ``.parquet``; None prints CSV.
     uri : str or None
         The store, as ``tracking.uri``.
-
-    Raises
-    ------
-    RunnerError
-        If run, file or disk are of no use.
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")

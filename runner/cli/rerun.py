@@ -1,4 +1,4 @@
-"""The command `runner rerun` from a person's words to what is printed and how it ends."""
+"""The command `runner rerun`: run again what is on record, and compare the results."""
 
 from __future__ import annotations
 
@@ -14,18 +14,13 @@ from runner.system.terminal import say
 
 
 def repeat(options: Options) -> int:
-    """Repeat what is on record, and print what came of it.
+    """Run again what is on record, and print how the results compare.
 
     Returns
     -------
     int
         0 if all is as it was, or was meant to be otherwise and went well; 5 if something differs;
         2 if something cannot be compared; 1 if something broke off.
-
-    Raises
-    ------
-    RunnerError
-        If nothing can be run.
     """
     with Console() as console:
         try:

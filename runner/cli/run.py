@@ -1,4 +1,4 @@
-"""A run or a sweep, from composed jobs to what is printed and how the command ends."""
+"""A run or a sweep: from composed jobs to the results on the screen and an exit code."""
 
 from __future__ import annotations
 
@@ -27,20 +27,14 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
     -------
     int
         The exit code: 0 all well, 1 some runs failed.
-
-    Raises
-    ------
-    RunnerError
-        Before a job has begun: if a setting is wrong, if there is no store, or if the data of no
-        job at all can be used.
     """
     plan = make_plan(jobs)
     first, name = plan.first, plan.experiment_name
     n_workers = first.sweep.n_workers or n_physical_cores()
     if first.sweep.dry_run:
-        found = find_store(first.tracking.uri, first.tracking.experiment, name)
-        seen = preview(plan, found, n_workers)
-        print_plan(seen.plan, seen.done, seen.stacks, seen.n_workers)
+        existing = find_store(first.tracking.uri, first.tracking.experiment, name)
+        planned = preview(plan, existing, n_workers)
+        print_plan(planned.plan, planned.done, planned.stacks, planned.n_workers)
         return 0
     if plan.problem is not None:
         raise plan.problem  # before a store is made for nothing

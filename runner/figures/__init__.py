@@ -1,7 +1,6 @@
-"""Pictures of a run, as PNG files: how it learned, what it mistakes, what it has learned.
+"""Figures of a run as PNG files: how it learned, what it mistakes, what it has learned.
 
-They are drawn from arrays and names; nothing here knows where a picture goes. matplotlib takes
-half a second to import, so each kind of picture is a module that is imported when it is drawn.
+matplotlib takes half a second to import, so the modules that draw are imported when first needed.
 """
 
 from __future__ import annotations
@@ -55,14 +54,13 @@ def draw(
         ``learning_curve.png``, ``confusion_matrix.png``; ``decision_regions.png`` for two columns
         of numbers; ``weights.png`` for a linear model.
     """
-    from runner.figures.confusion import draw_confusion_matrix
     from runner.figures.curves import draw_learning_curve
+    from runner.figures.matrices import draw_confusion_matrix, draw_weights
 
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
     curve, matrix = folder / "learning_curve.png", folder / "confusion_matrix.png"
     drawn = [curve, matrix]
-
     draw_learning_curve(result.history, result.best_step, curve, title)
     part = prepared.parts[-1]  # test, or else the nearest to it
     shown = prepared.examples(part)
@@ -81,8 +79,6 @@ def draw(
 
     matrices = [array for array in result.weights.values() if array.ndim == 2]
     if len(matrices) == 1:
-        from runner.figures.weights import draw_weights
-
         drawn.append(folder / "weights.png")
         draw_weights(
             matrices[0], preprocessing.encoded_feature_names, dataset.class_names, drawn[-1],

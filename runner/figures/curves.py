@@ -1,46 +1,51 @@
-"""How loss and accuracy went while a run trained, and which step was kept.
-
-It must not know what trained: it sees steps and named values.
-"""
+"""Learning curves: those of one run, and those of the best configurations of a sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
-from runner.figures import style as canvas
-from runner.figures.lettering import INCHES, text_width
-from runner.figures.measures import Measure
-from runner.figures.scales import scale_steps, scale_values
+from runner.figures import style
+from runner.figures.scales import (
+    SPLITS,
+    Array,
+    Measure,
+    scale_steps,
+    scale_values,
+    with_intervals,
+)  # fmt: skip
+from runner.figures.style import MUTED, PALETTE, house_style
 from runner.system.text import elide
+from runner.training.statistics import half_width
 
 History = Sequence[tuple[int, Mapping[str, float]]]
+Curve = Sequence[tuple[int, float]]
 
-_SPLITS = {"train": "training", "val": "validation"}
-# Validation lies over training, broken, so that both show where they coincide.
-_STYLES: dict[str, dict[str, Any]] = {
-    "train": {"color": canvas.PALETTE[0], "linewidth": 1.8},
-    "val": {"color": canvas.PALETTE[1], "linewidth": 1.6, "linestyle": (0, (3.5, 1.2))},
+# Validation is broken and lies over training, so that both show where they coincide.
+_LOOKS: dict[str, dict[str, Any]] = {
+    "train": {"color": PALETTE[0], "linewidth": 1.8},
+    "val": {"color": PALETTE[1], "linewidth": 1.6, "linestyle": (0, (3.5, 1.2))},
 }
-
-# Inches.
-_WIDTH, _LEFT, _RIGHT, _BOTTOM, _TOP, _PANEL, _GAP = 6.4, 0.62, 0.28, 0.58, 0.72, 1.6, 0.42
-
+# The curves of a sweep lie over each other: they differ in their dashes too.
+_DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (2.5, 1.5)))
 # So few evaluations are shown as points too.
 _FEW = 12
+# The interval of a mean of fewer seeds says little: their smallest and largest value say more.
+FEW_SEEDS = 5
+# Of each curve of a sweep, this share of its steps is in view for certain.
+_IN_VIEW = 0.75
 
 
-@canvas.house_style()
+@house_style()
 def draw_learning_curve(
     history: History, best_step: int | None, path: Path, title: str = ""
-) -> None:
+) -> Figure:
     """Draw the training and validation values of each metric against the step, as a PNG.
 
     Parameters
@@ -50,89 +55,155 @@ def draw_learning_curve(
     best_step : int or None
         The step whose weights early stopping kept.
     path : Path
-        The PNG to write.
     title : str
-        What stands above the picture, for instance the name of the run.
+        The name of the run.
     """
     steps = np.array([step for step, _ in history], dtype=np.float64)
-    curves: dict[str, dict[str, NDArray[np.float64]]] = {}
+    curves: dict[str, dict[str, Array]] = {}
     for name in dict.fromkeys(name for _, values in history for name in values):
         split, _, metric = name.partition("/")
-        if split in _SPLITS:
-            values = [values.get(name, np.nan) for _, values in history]
-            curves.setdefault(metric, {})[split] = np.array(values, dtype=np.float64)
+        if split in _LOOKS:
+            column = [values.get(name, np.nan) for _, values in history]
+            curves.setdefault(metric, {})[split] = np.array(column, dtype=np.float64)
 
-    n_panels = max(1, len(curves))
-    height = _BOTTOM + n_panels * _PANEL + (n_panels - 1) * _GAP + _TOP
-    figure = canvas.page(_WIDTH, height)
-    panels = [
-        canvas.axes_at(
-            figure, _LEFT, height - _TOP - row * (_PANEL + _GAP) - _PANEL,
-            _WIDTH - _LEFT - _RIGHT, _PANEL,
-        )
-        for row in range(n_panels)
-    ]  # fmt: skip
-    canvas.write(figure, _LEFT, height - 0.3, elide(title or "Learning curve", 34), bold=True)
-    _write_legend(figure, height - 0.3, {split for found in curves.values() for split in found})
+    figure, panels = style.new_figure(5.5, 1.7, max(1, len(curves)))
+    notes = ["solid: on training rows", "dashed: on validation rows"]
     if not curves:
-        panels[0].text(
-            0.5, 0.5, "nothing was evaluated", ha="center", color=canvas.MUTED,
-            transform=panels[0].transAxes,
-        )  # fmt: skip
-    for axes, (metric, by_split) in zip(panels, curves.items(), strict=False):
-        _draw_panel(axes, steps, by_split, metric)
-    scale_steps(panels, steps)
+        panels[0].set_axis_off()
+        notes = ["nothing was evaluated"]
     if best_step is not None and curves:
-        _mark_best(panels, best_step)
-    canvas.write(figure, _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, 0.16, "step", align="center")
-    canvas.save(figure, path)
+        notes.append(f"dotted: the best step, {best_step:,}, whose weights were kept")
+        for axes in panels:
+            axes.axvline(best_step, color=MUTED, linewidth=1.0, linestyle=(0, (1, 1.5)))
+    for axes, (metric, by_split) in zip(panels, curves.items(), strict=False):
+        _draw_metric(axes, steps, by_split, Measure(metric))
+    if curves:
+        scale_steps(panels[-1])
+    heading = f"{elide(title, 40)}: learning curve" if title else "Learning curve"
+    return style.save(figure, path, heading, "; ".join(notes))
 
 
-def _write_legend(figure: Figure, y: float, splits: Iterable[str]) -> None:
-    """Name the lines at the upper right, where no data can lie below them."""
-    x = _WIDTH - _RIGHT
-    for split in sorted(splits, reverse=True):  # from the right: val, then train
-        label = _SPLITS[split]
-        x -= text_width([label], canvas.TEXT_PT)
-        canvas.write(figure, x, y, label)
-        figure.add_artist(
-            Line2D(
-                [x - 0.42, x - 0.08], [y + 0.045] * 2, transform=INCHES,
-                **_STYLES[split],
-            )
-        )  # fmt: skip
-        x -= 0.6
-
-
-def _draw_panel(
-    axes: Axes, steps: NDArray[np.float64], by_split: Mapping[str, NDArray[np.float64]], metric: str
-) -> None:
-    measure = Measure(metric)
-    shown = {split: measure.shown(values) for split, values in by_split.items()}
-    scale_values(axes, np.concatenate(list(shown.values())), metric)
-    for split, values in shown.items():
-        n_points = int(np.isfinite(values).sum())
-        marker = "o" if n_points <= _FEW else ""
-        axes.plot(steps, values, marker=marker, markersize=3.5, clip_on=False, **_STYLES[split])
-    axes.text(
-        0.0, 1.05, measure.label, transform=axes.transAxes, size=canvas.SMALL_PT,
-        color=canvas.MUTED,
-    )  # fmt: skip
-    # A value that is absent (np.nan by lookup) cannot be told from a NaN; both leave a gap.
-    broken = [int(steps[np.isnan(v)][0]) for v in shown.values() if np.isnan(v).any()]
+def _draw_metric(axes: Axes, steps: Array, by_split: Mapping[str, Array], measure: Measure) -> None:
+    drawn = {split: measure.in_unit(by_split[split]) for split in _LOOKS if split in by_split}
+    for split, values in drawn.items():
+        marker = "o" if np.isfinite(values).sum() <= _FEW else ""
+        axes.plot(steps, values, marker=marker, markersize=3.5, **_LOOKS[split])
+    scale_values(axes, np.concatenate(list(drawn.values())), measure)
+    axes.set_title(measure.label, color=MUTED)
+    # A value that is absent leaves a gap too.
+    broken = [
+        int(steps[np.isnan(values)][0]) for values in drawn.values() if np.isnan(values).any()
+    ]
     if broken:
-        axes.text(
-            1.0, 1.05, f"not finite at step {min(broken):,}", transform=axes.transAxes, ha="right",
-            size=canvas.SMALL_PT, color=canvas.PALETTE[1],
-        )  # fmt: skip
-
-
-def _mark_best(panels: Sequence[Axes], best_step: int) -> None:
-    low, high = panels[0].get_xlim()
-    for axes in panels:
-        axes.axvline(best_step, color=canvas.MUTED, linewidth=1.0, linestyle=(0, (1, 1.5)))
-    at_right = best_step > (low + high) / 2
-    panels[0].text(
-        best_step, 0.97, f" best step {best_step:,} ", size=canvas.SMALL_PT, color=canvas.MUTED,
-        transform=panels[0].get_xaxis_transform(), va="top", ha="right" if at_right else "left",
+        axes.set_title(f"not finite at step {min(broken):,}", loc="right", color=PALETTE[1])
+    ended = {split: values for split, values in drawn.items() if np.isfinite(values).any()}
+    style.label_lines(
+        axes, [_end(steps, values) for values in ended.values()],
+        [SPLITS[split] for split in ended], [_LOOKS[split]["color"] for split in ended],
     )  # fmt: skip
+
+
+def _end(steps: Array, values: Array) -> tuple[float, float]:
+    """Return the last point of a curve that has one."""
+    last = int(np.flatnonzero(np.isfinite(values))[-1])
+    return float(steps[last]), float(values[last])
+
+
+@dataclass(frozen=True)
+class Band:
+    """The curves of one configuration, summed up.
+
+    Parameters
+    ----------
+    label : str
+    steps : ndarray of shape (n,)
+    mean, low, high : ndarray of shape (n,)
+        In the unit of the metric; NaN from where a seed is no longer finite.
+    """
+
+    label: str
+    steps: Array
+    mean: Array
+    low: Array
+    high: Array
+
+
+def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool) -> Band:
+    """Average the curves of the seeds at every step that one of them has.
+
+    A seed that stopped early keeps its last value: were it left out, the mean would go on over
+    those seeds alone that were still getting better. Between its evaluations a curve is straight.
+
+    `curves` holds the (step, value) pairs of each seed, at least one; steps ascend. With
+    `interval` the band is the 95 % interval of the mean (Student's t), or else it reaches from the
+    smallest to the largest value.
+    """
+    seeds = [np.array(curve, dtype=np.float64).reshape(-1, 2).T for curve in curves]
+    steps = np.unique(np.concatenate([at for at, _ in seeds]))
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = np.stack(
+            [np.interp(steps, at, measure.in_unit(metric), left=np.nan) for at, metric in seeds]
+        )
+        mean = values.mean(axis=0)
+        if interval and len(values) > 1:
+            half = half_width(len(values), values.std(axis=0, ddof=1))
+            low, high = mean - half, mean + half
+        else:
+            low, high = values.min(axis=0), values.max(axis=0)
+    return Band(label, steps, mean, low, high)
+
+
+@house_style()
+def draw_bands(
+    bands: Sequence[Band], measure: Measure, path: Path, *, title: str = "", subtitle: str = ""
+) -> Figure:
+    """Draw mean curves over their bands against the step, as a PNG.
+
+    There are at most five bands, the best first; one of them has a finite value.
+    """
+    figure, (axes,) = style.new_figure(5.6, 3.4)
+    means = in_view(bands, measure)
+    ends = np.array([end[-1] for band in bands for end in (band.low, band.high)])
+    visible = with_intervals(means, ends)
+    scale_values(axes, visible, measure, log_ratio=4.0 if (visible > 0.0).all() else np.inf)
+    named = list(zip(bands, PALETTE, _DASHES, strict=False))
+    for band, color, dashes in reversed(named):  # the best lies on top
+        axes.fill_between(band.steps, band.low, band.high, color=color, alpha=0.15, linewidth=0)
+        marker = "o" if np.isfinite(band.mean).sum() <= _FEW else ""
+        axes.plot(
+            band.steps, band.mean, color=color, linestyle=dashes, linewidth=1.6, marker=marker,
+            markersize=3.5,
+        )  # fmt: skip
+    scale_steps(axes)
+    axes.set_title(measure.axis_label)
+    drawn = [(band, color) for band, color, _ in named if np.isfinite(band.mean).any()]
+    if len(drawn) > 1:
+        style.label_lines(
+            axes, [_end(band.steps, band.mean) for band, _ in drawn],
+            [band.label for band, _ in drawn], [color for _, color in drawn],
+        )  # fmt: skip
+    low, high = axes.get_ylim()
+    if any(((band.mean < low) | (band.mean > high)).any() for band in bands):
+        subtitle += "; the frame leaves out steps that would hide the differences"
+    return style.save(figure, path, title, subtitle)
+
+
+def in_view(bands: Sequence[Band], measure: Measure) -> Array:
+    """Choose the means that must be in view, so that the curves can be told apart.
+
+    All curves begin far from where they end, and there they differ. Where the worst quarter of
+    each takes more than half of the range, it may lie beyond the frame.
+    """
+    means = np.concatenate([band.mean for band in bands])
+    everything = means[measure.plottable(means)]
+    better = []
+    for band in bands:
+        finite = np.isfinite(band.mean)
+        if finite.any():
+            steps = band.steps[finite]
+            even = np.interp(np.linspace(steps[0], steps[-1], 101), steps, band.mean[finite])
+            ordered = np.sort(-even if measure.higher_is_better else even)
+            better.append(ordered[: round(_IN_VIEW * len(ordered))])
+    chosen = np.concatenate(better) * (-1.0 if measure.higher_is_better else 1.0)
+    chosen = chosen[np.isin(chosen, chosen[measure.plottable(chosen)])]
+    return chosen if np.ptp(chosen) < np.ptp(everything) / 2 else everything

@@ -1,32 +1,98 @@
-"""Which scale suits some numbers, linear or logarithmic, and what stands along it.
-
-It must not know what the numbers are of.
-"""
+"""What a metric is called and which of its values are better; the axes that suit numbers."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from runner.figures import style as canvas
-from runner.figures.lettering import text_width
+from runner.figures.style import DPI, SMALL_PT, number_text, text_width
+from runner.system.text import elide
+from softnet import higher_is_better
 
-# A linear scale hides the end of a curve that spans more than this ratio.
-_LOG_RATIO = 30.0
+Array = NDArray[np.float64]
+
+#: From here on squares overflow; nothing so large has a place on an axis.
+LARGEST = 1e150
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
+_UNITS = {"loss": "mean per row", "accuracy": "% of rows"}
+# A value this many times as far from the best as the median would flatten the rest.
+_OUTLIER = 100.0
 # The numbers of a sweep are read by their exponents beyond this ratio.
 DECADE = 10.0
-# More settings are not labelled each.
-_MOST_LABELS = 12
-# Inches between the labels of two settings.
-_SPACE = 0.09
+# More settings do not get a tick each.
+_MOST_TICKS = 12
 
 
-def log_scale_serves(values: NDArray[np.float64], ratio: float = _LOG_RATIO) -> bool:
+@dataclass(frozen=True)
+class Measure:
+    """A metric, such as ``val/loss``, as people read it.
+
+    Examples
+    --------
+    >>> Measure("val/accuracy").label
+    'validation accuracy (% of rows)'
+    """
+
+    metric: str
+
+    @property
+    def kind(self) -> str:
+        """What is measured, on whatever rows: ``loss``, ``accuracy``."""
+        return self.metric.rpartition("/")[2]
+
+    @property
+    def words(self) -> str:
+        """The name in full."""
+        return elide(" ".join(SPLITS.get(part, part) for part in self.metric.split("/")), 40)
+
+    @property
+    def label(self) -> str:
+        """The name with the unit."""
+        return f"{self.words} ({_UNITS[self.kind]})" if self.kind in _UNITS else self.words
+
+    @property
+    def axis_label(self) -> str:
+        """The name with the unit and the direction."""
+        return f"{self.label}, {'higher' if self.higher_is_better else 'lower'} is better"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction."""
+        return higher_is_better(self.metric)
+
+    def in_unit(self, values: Array) -> Array:
+        """Convert to the unit; values that cannot be drawn become NaN."""
+        drawable = np.where(np.abs(values) < LARGEST, values, np.nan)
+        return drawable * (100.0 if self.kind == "accuracy" else 1.0)
+
+    def best(self, values: Array) -> int | None:
+        """Find the first of the best values; None where all are NaN."""
+        if np.isnan(values).all():
+            return None
+        return int(np.nanargmax(values) if self.higher_is_better else np.nanargmin(values))
+
+    def plottable(self, values: Array) -> NDArray[np.bool_]:
+        """Tell which values are finite, and not so much worse than the rest that they flatten it.
+
+        A learning rate at which the loss grows to a million must not spoil the picture of the
+        others.
+        """
+        finite = np.isfinite(values)
+        if not finite.any():
+            return finite
+        best = values[finite].max() if self.higher_is_better else values[finite].min()
+        with np.errstate(over="ignore", invalid="ignore"):
+            behind = np.abs(values - best)
+            limit = _OUTLIER * float(np.median(behind[finite]))
+            return finite & (behind <= limit) if limit > 0.0 else finite
+
+
+def needs_log_scale(values: Array, ratio: float) -> bool:
     """Tell whether a linear scale would hide the smaller values; none may be negative."""
     positive = values[values > 0.0]
     if not positive.size or (values < 0.0).any():
@@ -34,185 +100,91 @@ def log_scale_serves(values: NDArray[np.float64], ratio: float = _LOG_RATIO) -> 
     return bool(positive.max() > ratio * positive.min())
 
 
-def scale_values(
-    axes: Axes, values: NDArray[np.float64], kind: str, ratio: float = _LOG_RATIO
-) -> None:
-    """Choose and label the vertical scale of a metric.
+def scale_values(axes: Axes, values: Array, measure: Measure, log_ratio: float = 30.0) -> None:
+    """Choose limits, scale and ticks of the y axis, so that all finite values are visible.
 
-    Parameters
-    ----------
-    axes : Axes
-    values : ndarray
-        What must be visible; those that are not finite do not count.
-    kind : str
-        The metric; "accuracy" is in percent, from 0 to 100.
-    ratio : float
-        The scale is logarithmic where the values span more than this.
+    The scale is logarithmic where positive values span more than `log_ratio`.
     """
-    low, high, logarithmic = _limits(values, kind, ratio)
-    if logarithmic:
-        axes.set_yscale("log", nonpositive="mask")
-        positions = canvas.decade_positions(low, high, at_most=6)
-        labels = [canvas.typeset(f"{value:g}") for value in positions]
-    else:
-        positions = canvas.round_positions(low, high, at_most=5)
-        labels = canvas.number_labels(positions)
-    axes.set_ylim(low, high)
-    if np.isfinite(values).any():
-        canvas.label_axis(axes, "y", positions, labels, grid=True)
-
-
-def _limits(values: NDArray[np.float64], kind: str, ratio: float) -> tuple[float, float, bool]:
-    """Return the ends of the scale of some values, and whether it is logarithmic."""
     values = values[np.isfinite(values)]
+    axes.grid(visible=True, axis="y")
     if not values.size:
-        return 0.0, 1.0, False
+        axes.set_yticks([])
+        return
     low, high = float(values.min()), float(values.max())
-    if kind != "accuracy" and log_scale_serves(values, ratio):
-        return float(values[values > 0.0].min()) / 1.3, high * 1.3, True
+    if measure.kind != "accuracy" and needs_log_scale(values, log_ratio):
+        low = float(values[values > 0.0].min())
+        axes.set_yscale("log", nonpositive="clip")
+        _set_log_ticks(axes.yaxis, low, high)
+        axes.set_ylim(low / 1.2, high * 1.2)
+        return
     margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
-    low, high = low - margin, high + margin
-    if kind == "accuracy":
-        low, high = max(low, -2.0), min(high, 102.0)
-    elif 0.0 <= values.min() < 0.3 * values.max():
-        low = 0.0
-    return low, high, False
+    bottom, top = low - margin, high + margin
+    if measure.kind == "accuracy":
+        bottom, top = max(bottom, -2.0), min(top, 102.0)
+    elif 0.0 <= low < 0.3 * high:
+        bottom = 0.0
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_ylim(bottom, top)
 
 
-def scale_spread(
-    axes: Axes, means: NDArray[np.float64], ends: NDArray[np.float64], kind: str
-) -> None:
-    """Choose and label the vertical scale of means with a spread around them.
+def _set_log_ticks(axis: Axis, low: float, high: float) -> None:
+    digits = (1, 2, 3, 5) if high < 30 * low else (1, 2, 5) if high < 1e3 * low else (1,)
+    axis.set_major_locator(LogLocator(subs=digits, numticks=7))
+    axis.set_major_formatter(lambda value, _: number_text(value))
+    axis.axes.minorticks_off()
 
-    A few seeds that disagree wildly have an interval many times as long as all means are apart,
-    down to losses below zero: the edge of the picture cuts it, and `cuts` marks that.
 
-    Parameters
-    ----------
-    axes : Axes
-    means : ndarray
-        Finite values; all are visible.
-    ends : ndarray
-        Where their intervals end; they are followed as far as the means reach.
-    kind : str
-        The metric; "accuracy" is in percent.
+def with_intervals(means: Array, ends: Array) -> Array:
+    """Add the ends of intervals to finite means, no further away than the means are apart.
+
+    A few seeds that disagree wildly have an interval many times as long, down to losses below
+    zero: the frame cuts it. An end is NaN where there is no interval.
     """
-    seen, ratio = _seen(means, ends)
-    scale_values(axes, seen, kind, ratio)
-
-
-def spread_limits(
-    means: NDArray[np.float64], ends: NDArray[np.float64], kind: str
-) -> tuple[float, float]:
-    """Return the ends of the scale that `scale_spread` chooses."""
-    seen, ratio = _seen(means, ends)
-    low, high, _ = _limits(seen, kind, ratio)
-    return low, high
-
-
-def _seen(
-    means: NDArray[np.float64], ends: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
-    """Return what is to be visible, and beyond what ratio by its exponents."""
     ends = ends[np.isfinite(ends)]
     if means.size and ends.size:
         lowest, highest = float(means.min()), float(means.max())
         room = (highest - lowest) or np.inf
         floor = lowest / 2 if lowest > 0.0 else -np.inf
         ends = np.clip(ends, max(lowest - room, floor), highest + room)
-    seen = np.concatenate([means, ends])
-    # A logarithmic scale has no room for a loss of 0.
-    return seen, DECADE if (seen > 0.0).all() else np.inf
+    return np.concatenate([means, ends])
 
 
-def scale_steps(panels: Sequence[Axes], steps: NDArray[np.float64]) -> None:
-    """Give all panels, one above the other, the same steps, and label the lowest."""
-    low, high = (float(steps.min()), float(steps.max())) if steps.size else (0.0, 1.0)
-    if low == high:
-        low, high = low - 1.0, high + 1.0
-    elif low <= (high - low) * 0.1:
-        low = 0.0
-    for axes in panels:
-        axes.set_xlim(low, high)
-    positions = [p for p in canvas.round_positions(low, high, at_most=6) if p == int(p)]
-    if steps.size == 1:
-        positions = [float(steps[0])]
-    canvas.label_axis(panels[-1], "x", positions, [f"{int(p):,}" for p in positions])
+def scale_steps(axes: Axes) -> None:
+    """Give the x axis whole steps as its ticks."""
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], integer=True))
+    many = max(map(abs, axes.get_xlim())) >= 1e7
+    axes.xaxis.set_major_formatter(ScalarFormatter() if many else StrMethodFormatter("{x:,.0f}"))
+    axes.set_xlabel("step")
 
 
-class SettingScale:
-    """Where the numbers of a setting stand along the horizontal axis.
-
-    They stand by their exponents where these are what was swept. 0, which has none, then stands a
-    step below the smallest.
-
-    Parameters
-    ----------
-    settings : ndarray of shape (n,)
-        At least two distinct numbers, the smallest first.
-    """
-
-    def __init__(self, settings: NDArray[np.float64]) -> None:
-        self._settings = settings
-        positive = settings[settings > 0.0]
-        self.geometric = bool(settings[0] >= 0.0 and _is_geometric(positive))
-        self._zero = math.nan
-        if self.geometric:
-            exponents = np.log10(positive)
-            self._zero = float(exponents[0] - np.median(np.diff(exponents)))
-
-    def place(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where numbers stand, in what the axis counts."""
-        if not self.geometric:
-            return values
-        places = np.full(len(values), self._zero)
-        np.log10(values, out=places, where=values > 0.0)
-        return places
-
-    def label(self, axes: Axes, width: float) -> None:
-        """Set the limits of axes of a width in inches, and write numbers along them."""
-        places = self.place(self._settings)
-        margin = float(places[-1] - places[0]) * 0.05
-        low, high = float(places[0]) - margin, float(places[-1]) + margin
-        axes.set_xlim(low, high)
-        positions, labels = self._settings, [setting_number(value) for value in self._settings]
-        inches = (places - low) / (high - low) * width
-        if len({*labels}) < len(labels) or not _have_room(labels, inches):
-            positions, labels = self._round_numbers(low, high)
-        canvas.label_axis(axes, "x", self.place(positions).tolist(), labels)
-
-    def _round_numbers(self, low: float, high: float) -> tuple[NDArray[np.float64], list[str]]:
-        if not self.geometric:
-            linear = canvas.round_positions(low, high, at_most=6)
-            return np.array(linear), canvas.number_labels(linear)
-        smallest = self._settings[self._settings > 0.0][0]
-        found = canvas.decade_positions(float(smallest), 10.0**high, at_most=6)
-        if self._settings[0] == 0.0:
-            found = [0.0, *found]
-        return np.array(found), [setting_number(value) for value in found]
+def scale_settings(axes: Axes, settings: Array) -> None:
+    """Choose limits, scale and ticks of the x axis for two or more distinct, ascending numbers."""
+    if is_geometric(settings):
+        if settings[0] == 0.0:
+            axes.set_xscale("symlog", linthresh=settings[1])
+            axes.locator_params(axis="x", numticks=7)
+            axes.xaxis.set_major_formatter(lambda value, _: number_text(value))
+        else:
+            axes.set_xscale("log")
+            _set_log_ticks(axes.xaxis, float(settings[0]), float(settings[-1]))
+    scale = axes.xaxis.get_transform()
+    positions = scale.transform(settings)
+    margin = (positions[-1] - positions[0]) * 0.05
+    limits = scale.inverted().transform([positions[0] - margin, positions[-1] + margin])
+    axes.set_xlim(*limits)
+    labels = [number_text(value) for value in settings]
+    axes_inches = axes.get_window_extent().width / DPI
+    inches = np.diff(positions) / (positions[-1] - positions[0]) * axes_inches / 1.1
+    if len({*labels}) == len(labels) <= _MOST_TICKS:
+        widths = np.array([text_width([label], SMALL_PT) for label in labels])
+        if (inches > (widths[1:] + widths[:-1]) / 2 + 0.09).all():
+            axes.set_xticks(settings, labels)
 
 
-def setting_number(value: float) -> str:
-    """Write a number about as a person would have written it."""
-    return canvas.typeset(f"{value:g}")
-
-
-def _is_geometric(positive: NDArray[np.float64]) -> bool:
-    """Tell whether numbers leave smaller gaps by their exponents than by themselves."""
-    if len(positive) < 2 or positive[-1] <= DECADE * positive[0]:
+def is_geometric(settings: Array) -> bool:
+    """Tell whether ascending numbers leave smaller gaps by their exponents than by themselves."""
+    positive = settings[settings > 0.0]
+    if settings[0] < 0.0 or len(positive) < 2 or positive[-1] <= DECADE * positive[0]:
         return False
-
-    def largest_gap(places: NDArray[np.float64]) -> float:
-        return float(np.diff(places).max() / (places[-1] - places[0]))
-
-    return largest_gap(np.log10(positive)) < largest_gap(positive)
-
-
-def _have_room(labels: Sequence[str], inches: NDArray[np.float64]) -> bool:
-    if len(labels) > _MOST_LABELS:
-        return False
-    halves = [text_width([label], canvas.SMALL_PT) / 2 for label in labels]
-    return all(
-        right - left > before + after + _SPACE
-        for (left, right), (before, after) in zip(pairwise(inches), pairwise(halves), strict=True)
-    )
+    gaps = [np.diff(p).max() / (p[-1] - p[0]) for p in (np.log10(positive), positive)]
+    return bool(gaps[0] < gaps[1])

@@ -1,175 +1,154 @@
-"""The paper that all figures are drawn on: size, colours, fonts, labelled axes, saving.
+"""The look that all figures share: settings of matplotlib, colours, headings, labels of lines.
 
-It must not know what is drawn. matplotlib's own ticks cost 3 ms each, more than all the rest of
-a picture, so axes are labelled here with plain text and one collection of lines.
+A figure starts as its panels alone, in a fixed size, and the page grows around them when it is
+saved. So nothing is cut, whatever the names of classes, columns and runs are.
 """
 
 from __future__ import annotations
 
-import math
+import functools
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Affine2D, Transform
-
-from runner.figures.lettering import DPI, INCHES, draw_texts, fonts
+from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.textpath import text_to_path
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 # Okabe and Ito (2008), "Color Universal Design": eight colours that people with any kind of
 # colour vision tell apart. Yellow comes last, because it is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-INK = "#222222"
-MUTED = "#6B6B6B"
-FAINT = "#DDDDDD"
-
-TEXT_PT = 9.0
+INK, MUTED = "#222222", "#6B6B6B"
 SMALL_PT = 8.0
+DPI = 150
+_STYLE = Path(__file__).with_name("house.mplstyle")
+# Fonts with letters that DejaVu Sans, matplotlib's own, lacks; used where they are installed.
+_FURTHER_FONTS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "PingFang SC", "Hiragino Sans", "Microsoft YaHei",
+    "Yu Gothic", "WenQuanYi Zen Hei", "Noto Sans Devanagari", "Noto Sans Thai",
+)  # fmt: skip
+# Inches: around the page, between its parts, and from line to line of small text.
+_MARGIN, _GAP, _LINE = 0.2, 0.12, 0.17
+_LONGEST_LINE = 110
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _FURTHER_FONTS if name in installed)]
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw and save with our settings, whatever a person's matplotlibrc holds.
 
-    A `$` in a name is a dollar, not the start of a formula; a letter that no font has is drawn as
-    a box, without a warning among the results.
+    A letter that no font has is drawn as a box, without a warning.
     """
-    with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()
-        mpl.rc("font", family=list(fonts()), size=TEXT_PT)
-        mpl.rc("text", color=INK, parse_math=False)
-        mpl.rc("axes", edgecolor=MUTED, linewidth=0.8, xmargin=0.0, ymargin=0.0)
+    with mpl.rc_context(fname=_STYLE), warnings.catch_warnings():
+        mpl.rcParams["font.family"] = _fonts()
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         yield
 
 
-def page(width: float, height: float) -> Figure:
-    """Make an empty figure of a size in inches."""
-    figure = Figure(figsize=(width, height), dpi=DPI)
+def new_figure(width: float, height: float, n_panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels, each of a size in inches, one below the other on one x axis."""
+    gap = 0.45
+    figure = Figure(figsize=(width, n_panels * height + (n_panels - 1) * gap), dpi=DPI)
     FigureCanvasAgg(figure)
+    panels = figure.subplots(
+        n_panels, sharex=True, squeeze=False,
+        gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1, "hspace": gap / height},
+    )  # fmt: skip
+    return figure, list(panels[:, 0])
+
+
+def save(figure: Figure, path: Path, title: str, subtitle: str = "") -> Figure:
+    """Write the heading, and a PNG as large as all that was drawn.
+
+    Its bytes depend on the picture alone: there is no date and no version in it. The title says
+    what the picture shows, the subtitle how to read it.
+    """
+    box = figure.get_tightbbox()
+    help_lines = textwrap.wrap(subtitle, _LONGEST_LINE)
+    help_y = box.y1 + _GAP
+    title_y = help_y + len(help_lines) * _LINE + 0.03
+    small = {"color": MUTED, "linespacing": _LINE * 72 / SMALL_PT / 1.2}
+    bold = {"size": 9.0, "weight": "bold"}
+    width, height = figure.get_size_inches()
+    boxes = [box]
+    for text, y, look in (("\n".join(help_lines), help_y, small), (title, title_y, bold)):
+        written = figure.text(box.x0 / width, y / height, text, look, va="bottom")
+        boxes.append(written.get_window_extent().transformed(figure.dpi_scale_trans.inverted()))
+    figure.savefig(
+        path, format="png", bbox_inches=Bbox.union(boxes).padded(_MARGIN),
+        metadata={"Software": None}, pil_kwargs={"compress_level": 1},
+    )  # fmt: skip
     return figure
 
 
-def axes_at(
-    figure: Figure, left: float, bottom: float, width: float, height: float, frame: bool = True
-) -> Axes:
-    """Add axes without ticks at a place in inches from the lower left corner."""
-    whole_width, whole_height = figure.get_size_inches()
-    place = (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
-    axes = figure.add_axes(place)
-    axes.xaxis.set_visible(False)
-    axes.yaxis.set_visible(False)
-    for side, spine in axes.spines.items():
-        spine.set_visible(frame and side in ("left", "bottom"))
-    return axes
-
-
-def write(
-    figure: Figure, x: float, y: float, text: str, *, size: float = TEXT_PT, color: str = INK,
-    align: str = "left", bold: bool = False,
-) -> None:  # fmt: skip
-    """Write text with its baseline at a place in inches from the lower left corner."""
-    figure.text(
-        x, y, text, transform=INCHES, size=size, color=color, ha=align,
-        va="baseline", weight="bold" if bold else "normal",
-    )  # fmt: skip
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG whose bytes depend on the picture alone: no date, no version in it."""
-    # Level 1 halves the time to write; the file grows by a fifth.
-    figure.savefig(
-        path, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
-    )
-
-
-def label_axis(
-    axes: Axes,
-    which: Literal["x", "y"],
-    positions: Sequence[float],
-    labels: Sequence[str],
-    *,
-    size: float = SMALL_PT,
-    upright: bool = False,
-    grid: bool = False,
+def label_lines(
+    axes: Axes, ends: Sequence[tuple[float, float]], labels: Sequence[str], colors: Sequence[str]
 ) -> None:
-    """Write labels along the lower or left side, and faint lines across where `grid` is set."""
-    places = [(at, 0.0) if which == "x" else (0.0, at) for at in positions]
-    draw_texts(
-        axes, labels, places, size=size, colors=MUTED, transform=_beside(axes, which),
-        align="center" if which == "x" and not upright else "right",
-        anchor="middle" if which == "y" or upright else "top", upright=upright,
-    )  # fmt: skip
-    if grid:
-        lines = [
-            [(at, 0.0), (at, 1.0)] if which == "x" else [(0.0, at), (1.0, at)] for at in positions
-        ]
-        middle = axes.get_xaxis_transform() if which == "x" else axes.get_yaxis_transform()
-        axes.add_collection(
-            LineCollection(lines, transform=middle, colors=FAINT, linewidths=0.6, zorder=0.5),
-            autolim=False,
-        )
+    """Write the name of each line at the right of the axes, level with its end where there is room.
+
+    The axes have their final limits; `ends` are the last points (x, y) of the lines.
+    """
+    if not labels:
+        return
+    height = axes.get_window_extent().height / DPI
+    gap = min(_LINE / height, 1.0 / len(labels))
+    points = axes.transAxes.inverted().transform(axes.transData.transform(ends))
+    wanted = np.clip(np.nan_to_num(points[:, 1]), 0.0, 1.0)
+    order = np.argsort(-wanted, kind="stable")[::-1]
+    at = np.empty(len(labels))
+    at[order] = _spread(wanted[order], gap)
+    for x, level, y, label, color in zip(points[:, 0], wanted, at, labels, colors, strict=True):
+        axes.plot(
+            [x + 0.01, 1.035], [level, y], color=color, linewidth=0.5, alpha=0.7, clip_on=False,
+            transform=axes.transAxes,
+        )  # fmt: skip
+        darker = tuple(0.75 * part for part in to_rgb(color))
+        axes.text(1.04, y, label, color=darker, va="center", transform=axes.transAxes)
 
 
-def _beside(axes: Axes, which: Literal["x", "y"]) -> Transform:
-    """Place labels a few points outside of the axes, at data positions along the side."""
-    gap = 4.0 / 72.0 * DPI
-    if which == "x":
-        return axes.get_xaxis_transform() + Affine2D().translate(0.0, -gap)
-    return axes.get_yaxis_transform() + Affine2D().translate(-gap, 0.0)
+def _spread(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Move ascending positions in [0, 1] as little as needed for a gap between neighbours."""
+    n = len(wanted)
+    offsets = gap * np.arange(n)
+    free = wanted - offsets
+    # Isotonic regression, by the formula of minima and maxima over means.
+    level = [
+        max(min(free[a : b + 1].mean() for b in range(i, n)) for a in range(i + 1))
+        for i in range(n)
+    ]
+    spread: NDArray[np.float64] = np.clip(level, 0.0, max(0.0, 1.0 - offsets[-1])) + offsets
+    return spread
 
 
-def round_positions(low: float, high: float, at_most: int) -> list[float]:
-    """Choose round numbers between two limits, for a linear axis."""
-    values = MaxNLocator(nbins=at_most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    slack = (high - low) * 1e-9
-    return [float(v) for v in values if low - slack <= v <= high + slack]
+def text_width(texts: Sequence[str], size: float) -> float:
+    """Measure the widest of some texts, in inches."""
+    font = FontProperties(size=size)
+    widths = (text_to_path.get_text_width_height_descent(text, font, False)[0] for text in texts)
+    return max(widths, default=0.0) / 72
 
 
-def decade_positions(low: float, high: float, at_most: int) -> list[float]:
-    """Choose powers of ten between two positive limits, with 2 and 5 where there is room."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    stride = max(1, math.ceil((last - first) / at_most))
-    found: list[float] = []
-    for digits in ((1, 2, 5), (1, 3), (1,)):
-        exponents = range(first, last + 1, stride if digits == (1,) else 1)
-        # From text: 2 * 10.0**-3 is not the number that one writes 0.002.
-        written = [float(f"{digit}e{exponent}") for exponent in exponents for digit in digits]
-        found = [value for value in written if low <= value <= high]
-        if len(found) <= at_most:
-            break
-    return found
+def number_text(value: float, form: str = "g") -> str:
+    """Write a number with a true minus sign, and an exponent without needless characters.
 
-
-def number_labels(values: Sequence[float]) -> list[str]:
-    """Write evenly spaced numbers with as many digits as tell them apart."""
-    if not values:
-        return []
-    largest = max(abs(value) for value in values)
-    step = float(np.diff(values).min()) if len(values) > 1 else largest
-    if largest == 0.0 or step <= 0.0:
-        texts = [f"{value:g}" for value in values]
-    elif 1e-4 <= largest < 1e7:
-        decimals = max(0, math.ceil(-math.log10(step) - 1e-6))
-        if not math.isclose(round(step, decimals), step, rel_tol=1e-6):
-            decimals += 1  # steps of 2.5
-        texts = [f"{value:,.{decimals}f}" for value in values]
-    else:
-        digits = math.ceil(math.log10(largest / step)) + 2
-        texts = [f"{value:.{digits}g}" for value in values]
-    return [typeset(text) for text in texts]
-
-
-def typeset(number: str) -> str:
-    """Give a number a true minus sign, and its exponent no needless letters."""
-    shorter = re.sub(r"e\+?(-?)0*", r"e\1", number)
+    Examples
+    --------
+    >>> number_text(1e-05), number_text(0.31, "#.3g"), number_text(123456.0, "#.3g")
+    ('1e−5', '0.310', '1.23e5')
+    """  # noqa: RUF002  (a true minus sign)
+    shorter = re.sub(r"e\+?(-?)0*", r"e\1", f"{value:{form}}".removesuffix("."))
     return shorter.replace("-", "\N{MINUS SIGN}")

@@ -1,23 +1,19 @@
-"""Which pictures suit a sweep, and what they show: this module decides, others draw.
-
-It must not know where results come from, nor how a picture is drawn.
-"""
+"""Which figures suit a sweep, and what they show; the modules beside this one draw them."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from runner.figures.bands import FEW_SEEDS, Curve, draw_bands, sum_up
-from runner.figures.grid import Names
+from runner.figures.curves import FEW_SEEDS, Curve, draw_bands, sum_up
 from runner.figures.matrices import draw_heat_map
-from runner.figures.measures import Measure
-from runner.figures.scales import setting_number
-from runner.figures.settings import Settings
+from runner.figures.scales import LARGEST, Array, Measure
+from runner.figures.style import number_text
 from runner.figures.trends import Trend, draw_trends
 from runner.system.text import elide
 
@@ -26,14 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_sweep"]
 
-# More lines, or curves with their bands, hide each other.
-_MOST_LINES, _MOST_CURVES = 6, 5
-# More bars hide the points.
-_MOST_BARS = 60
-# A larger table is not read, and one that is not fuller says little: a random search meets hardly
-# a value twice, and settings that go hand in hand lie on a diagonal.
+# More lines, or curves with their bands, hide each other; more bars hide the points.
+_MOST_LINES, _MOST_CURVES, _MOST_BARS = 6, 5, 60
+# A larger table is not read, and one that is not fuller says little: a random search hardly tries
+# a value twice, and settings that change together lie on a diagonal.
 _MOST_ALONG, _FULL_ENOUGH = 100, 0.5
-_LONGEST_TITLE, _LONGEST_KEY = 36, 48
 
 
 def draw_sweep(
@@ -43,7 +36,7 @@ def draw_sweep(
     folder: Path,
     title: str = "",
 ) -> list[Path]:
-    """Draw every picture that suits a sweep.
+    """Draw every figure that suits a sweep.
 
     Parameters
     ----------
@@ -67,12 +60,85 @@ def draw_sweep(
         ``learning_curves.png``. What would show nothing is not drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sweep = _Sweep(configurations, Measure(metric), elide(title, _LONGEST_TITLE) if title else "")
+    sweep = _Sweep(configurations, Measure(metric), elide(title, 36) if title else "")
     return [
         *sweep.draw_trends(folder),
         *sweep.draw_table(folder),
         *sweep.draw_curves(histories, folder),
     ]
+
+
+class Settings:
+    """What varied between configurations, by dotted key, apart from the seed.
+
+    Parameters
+    ----------
+    varied : sequence of mappings of str to str
+        The settings of each configuration; one may lack what others have.
+    """
+
+    def __init__(self, varied: Sequence[Mapping[str, object]]) -> None:
+        self._texts = [{key: str(value) for key, value in row.items()} for row in varied]
+        keys = dict.fromkeys(key for row in self._texts for key in row if key != "seed")
+        #: Those with at least two values, in order of appearance.
+        self.keys = [key for key in keys if len({row.get(key) for row in self._texts}) > 1]
+        columns = {key: self._numbers(key) for key in self.keys}
+        #: For the keys whose values are all numbers: these, of shape (n_configurations,), with
+        #: inf for those that no axis can hold.
+        self.numbers = {key: values for key, values in columns.items() if values is not None}
+
+    def _numbers(self, key: str) -> Array | None:
+        values = [_number(row.get(key, "")) for row in self._texts]
+        distinct = {number_text(value) for value in values if math.isfinite(value)}
+        if any(map(math.isnan, values)) or len(distinct) < 2:
+            return None
+        return np.array(values)
+
+    def groups(self, keys: Sequence[str]) -> list[list[int]]:
+        """Group the configurations that agree in some keys, by the values of these."""
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for position, row in enumerate(self._texts):
+            groups.setdefault(tuple(row.get(key, "") for key in keys), []).append(position)
+        return [groups[values] for values in sorted(groups, key=lambda v: [*map(_order, v)])]
+
+    def name(self, key: str) -> str:
+        """Return the last part of a key, or all of it where another key ends alike."""
+        ends = [other.rpartition(".")[2] for other in [*self.keys, "seed"]]
+        end = key.rpartition(".")[2]
+        return end if ends.count(end) == 1 else key
+
+    def label(self, position: int, keys: Sequence[str]) -> str:
+        """Write what a configuration set, such as ``learning_rate=0.1, momentum=0.9``."""
+        row = self._texts[position]
+        pairs = [f"{elide(self.name(k), 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
+        return elide(", ".join(pairs), 64)
+
+    def file_names(self) -> dict[str, str]:
+        """Give each key a word that is safe in the name of a file, and no other key's."""
+        words: dict[str, str] = {}
+        for key in self.keys:
+            plain = re.sub(r"[^A-Za-z0-9_-]+", "_", self.name(key)).strip("_")[:60] or "setting"
+            word, number = plain, 2
+            while word.lower() in {taken.lower() for taken in words.values()}:
+                word, number = f"{plain}_{number}", number + 1
+            words[key] = word
+        return words
+
+
+def _number(text: str) -> float:
+    """Read a number; NaN stands for what is none, inf for one that cannot be drawn."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    drawable = value == 0.0 or 1 / LARGEST < abs(value) < LARGEST
+    return value if drawable or math.isnan(value) else math.inf
+
+
+def _order(text: str) -> tuple[bool, float, str]:
+    """Sort numbers by their size, before all words."""
+    is_word = math.isnan(_number(text))
+    return (True, 0.0, text) if is_word else (False, float(text), text)
 
 
 class _Sweep:
@@ -82,68 +148,61 @@ class _Sweep:
         self, configurations: Sequence[Configuration], measure: Measure, title: str
     ) -> None:
         self._measure, self._title = measure, title
-        self._settings = Settings([each.varied for each in configurations])
+        self._settings = Settings([configuration.varied for configuration in configurations])
         self._files = self._settings.file_names()
-        found = [each.summary(measure.metric) for each in configurations]
-        rows = [(s.mean, s.low, s.high) if s else (np.nan,) * 3 for s in found]
+        summaries = [configuration.summary(measure.metric) for configuration in configurations]
+        rows = [(s.mean, s.low, s.high) if s else (np.nan,) * 3 for s in summaries]
         spread = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        self._mean, self._low, self._high = measure.shown(spread).T
-        self._n_seeds = [s.n for s in found if s]
+        self._mean, self._low, self._high = measure.in_unit(spread).T
+        self._n_seeds = [s.n for s in summaries if s]
 
     def draw_trends(self, folder: Path) -> Iterator[Path]:
         """Draw the metric against each number."""
-        if np.isnan(self._mean).all():
-            return
-        for key in self._settings.numbers:
-            path = folder / f"metric_by_{self._files[key]}.png"
-            self._draw_trend(key, path)
-            yield path
+        if not np.isnan(self._mean).all():
+            for key in self._settings.numbers:
+                path = folder / f"metric_by_{self._files[key]}.png"
+                self._draw_trend(key, path)
+                yield path
 
     def _draw_trend(self, key: str, path: Path) -> None:
         """Draw a line for each combination of the other settings, or the best of many."""
         settings, x = self._settings, self._settings.numbers[key]
-        others = settings.others(key)
+        others = [other for other in settings.keys if other != key]
         drawn = np.flatnonzero(np.isfinite(x))
-        groups = {
-            shared: found
-            for shared, members in settings.groups(others).items()
-            if (found := [position for position in members if np.isfinite(x[position])])
-        }
+        groups = [[at for at in group if np.isfinite(x[at])] for group in settings.groups(others)]
+        groups = [group for group in groups if group]
         n_values = len(np.unique(x[drawn]))
-        told = [self._seeds("bars" if n_values <= _MOST_BARS else "")]
+        notes = [_seeds(self._n_seeds)]
+        if n_values <= _MOST_BARS and max(self._n_seeds, default=0) > 1:
+            notes[0] += ", bars: its 95 % interval"
         if n_left := len(x) - len(drawn):
-            told.append(f"{n_left:,} beyond any axis")
+            notes.append(f"{n_left:,} beyond any axis")
         joined, cloud = True, None
-        if len(groups) <= _MOST_LINES and any(len(np.unique(x[g])) > 1 for g in groups.values()):
-            trends = [
-                self._trend(x, members, settings.label(members[0], others))
-                for members in groups.values()
-            ]
+        if len(groups) <= _MOST_LINES and any(len(np.unique(x[group])) > 1 for group in groups):
+            trends = [self._trend(x, group, settings.label(group[0], others)) for group in groups]
         else:
             joined = n_values <= len(drawn) / 2  # in a random search, hardly a number comes twice
-            told.append("other settings vary too")
+            notes.append("other settings vary too")
             trends = [self._trend(x, drawn.tolist(), "best combination" if joined else "")]
             cloud = (x[drawn], self._mean[drawn]) if joined else None
         draw_trends(
-            trends, cloud, self._measure, elide(key, _LONGEST_KEY), path,
-            title=self._heading(f"{self._measure.words} by {settings.name(key)}"),
-            subtitle="; ".join(told), joined=joined,
+            trends, cloud, self._measure, elide(key, 48), path,
+            title=self._heading(f"{self._measure.words} by {elide(settings.name(key), 24)}"),
+            subtitle="; ".join(notes), joined=joined,
         )  # fmt: skip
 
-    def _trend(self, x: NDArray[np.float64], members: Sequence[int], label: str) -> Trend:
+    def _trend(self, x: Array, members: Sequence[int], label: str) -> Trend:
         """Take the best of some configurations at each number that they have."""
-        met: dict[float, list[int]] = {}
+        by_number: dict[float, list[int]] = {}
         for position in members:
-            met.setdefault(float(x[position]), []).append(position)
-        chosen = np.array([self._best(met[value]) for value in sorted(met)])
+            by_number.setdefault(float(x[position]), []).append(position)
+        chosen = np.array([self._best(by_number[value]) for value in sorted(by_number)])
         mean, low, high = self._mean[chosen], self._low[chosen], self._high[chosen]
         if len(np.unique(x[np.isfinite(x)])) > _MOST_BARS:
             low = high = np.full(len(chosen), np.nan)
         return Trend(label, x[chosen], mean, low, high)
 
     def _best(self, members: list[int]) -> int:
-        if len(members) == 1:
-            return members[0]
         return members[self._measure.best(self._mean[members]) or 0]
 
     def draw_table(self, folder: Path) -> Iterator[Path]:
@@ -154,31 +213,27 @@ class _Sweep:
         drawn = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         columns, column = np.unique(x[drawn], return_inverse=True)
         rows, row = np.unique(y[drawn], return_inverse=True)
-        if min(len(columns), len(rows)) < 2:
-            return
-        ran = np.zeros((len(rows), len(columns)), dtype=np.bool_)
-        ran[row, column] = True
-        if max(ran.shape) > _MOST_ALONG or ran.mean() <= _FULL_ENOUGH:
-            return
         cells: dict[tuple[int, int], list[int]] = {}
-        places = zip(row.tolist(), column.tolist(), strict=True)
-        for position, place in zip(drawn.tolist(), places, strict=True):
-            cells.setdefault(place, []).append(position)
-        values = np.full(ran.shape, np.nan)
-        for place, members in cells.items():
-            values[place] = self._mean[self._best(members)]
+        for position, i, j in zip(drawn.tolist(), row.tolist(), column.tolist(), strict=True):
+            cells.setdefault((i, j), []).append(position)
+        n_rows, n_columns = len(rows), len(columns)
+        if min(n_rows, n_columns) < 2 or max(n_rows, n_columns) > _MOST_ALONG:
+            return
+        if len(cells) <= _FULL_ENOUGH * n_rows * n_columns:
+            return
+        values, ran = np.full((n_rows, n_columns), np.nan), np.zeros((n_rows, n_columns), np.bool_)
+        for cell, members in cells.items():
+            values[cell], ran[cell] = self._mean[self._best(members)], True
 
-        a, b = self._settings.name(across), self._settings.name(upwards)
+        a, b = (elide(self._settings.name(key), 24) for key in (across, upwards))
         path = folder / f"metric_by_{self._files[across]}_and_{self._files[upwards]}.png"
-        told = [self._seeds()]
-        if self._settings.others(across, upwards):
-            told.append("the best of the other settings in each cell")
+        notes = [_seeds(self._n_seeds)]
+        if len(self._settings.keys) > 2:
+            notes.append("the best of the other settings in each cell")
         draw_heat_map(
-            values, ran,
-            Names(b, [setting_number(value) for value in rows]),
-            Names(a, [setting_number(value) for value in columns]),
+            values, ran, (b, [*map(number_text, rows)]), (a, [*map(number_text, columns)]),
             self._measure, path,
-            title=self._heading(f"{self._measure.words} by {a} and {b}"), subtitle="; ".join(told),
+            title=self._heading(f"{self._measure.words} by {a} and {b}"), subtitle="; ".join(notes),
         )  # fmt: skip
         yield path
 
@@ -188,47 +243,41 @@ class _Sweep:
             position: [curve for curve in histories[position] if len(curve)]
             for position in sorted(histories)[:_MOST_CURVES]
         }
-        n_seeds = [len(each) for each in curves.values() if each]
+        n_seeds = [len(seeds) for seeds in curves.values() if seeds]
         interval = min((n for n in n_seeds if n > 1), default=0) >= FEW_SEEDS
         bands = [
-            sum_up(self._name(at), each, self._measure, interval)
-            for at, each in curves.items()
-            if each
+            sum_up(self._label(position), seeds, self._measure, interval)
+            for position, seeds in curves.items()
+            if seeds
         ]
         bands = [band for band in bands if np.isfinite(band.mean).any()]
         if not bands:
             return
-        told = [_over(n_seeds, "one seed each")]
-        if max(n_seeds) > 1 and any(len(curve) > 1 for each in curves.values() for curve in each):
-            told.append(f"bands: {'its 95 % interval' if interval else 'smallest to largest'}")
-        if any(len({curve[-1][0] for curve in each}) > 1 for each in curves.values()):
-            told.append("seeds that stopped keep their last value")
+        notes = [_seeds(n_seeds)]
+        if max(n_seeds) > 1 and any(len(curve) > 1 for seeds in curves.values() for curve in seeds):
+            notes.append(f"bands: {'its 95 % interval' if interval else 'smallest to largest'}")
+        if any(len({curve[-1][0] for curve in seeds}) > 1 for seeds in curves.values()):
+            notes.append("seeds that stopped keep their last value")
+        words, n_configurations = self._measure.words, len(self._mean)
+        if n_configurations > 1:
+            words += f", the best {len(bands)} of {n_configurations:,}"
         path = folder / "learning_curves.png"
-        heading = f"{self._measure.words}, the best {len(bands)} of {len(self._mean):,}"
         draw_bands(
-            bands, self._measure, path,
-            title=self._heading(heading if len(self._mean) > 1 else self._measure.words),
-            subtitle="; ".join(told),
-        )  # fmt: skip
+            bands, self._measure, path, title=self._heading(words), subtitle="; ".join(notes)
+        )
         yield path
 
-    def _name(self, position: int) -> str:
-        told = self._settings.label(position, self._settings.keys)
-        return told or f"configuration {position + 1}"
+    def _label(self, position: int) -> str:
+        label = self._settings.label(position, self._settings.keys)
+        return label or f"configuration {position + 1}"
 
     def _heading(self, words: str) -> str:
         return f"{self._title}: {words}" if self._title else f"{words[:1].upper()}{words[1:]}"
 
-    def _seeds(self, spread: str = "") -> str:
-        told = _over(self._n_seeds, "one seed each")
-        if spread and max(self._n_seeds, default=0) > 1:
-            told += f", {spread}: its 95 % interval"
-        return told
 
-
-def _over(counts: Sequence[int], single: str) -> str:
-    """Write of how many seeds a mean is."""
+def _seeds(counts: Sequence[int]) -> str:
+    """Write over how many seeds the means are."""
     fewest, most = min(counts, default=1), max(counts, default=1)
     if most <= 1:
-        return single
+        return "one seed each"
     return f"mean over {most if fewest == most else f'{fewest} to {most}'} seeds"

@@ -1,8 +1,5 @@
 """All pictures of runs that were really trained."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +11,8 @@ from runner.figures import draw
 from runner.training.prepare import prepare
 from runner.training.train import train
 from softnet import Network
-from tests.runner.figures.pixels import pixels, text_chunks
+from tests.runner.figures.pictures import assert_whole
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 EVERY = {"learning_curve.png", "confusion_matrix.png"}
 SHARES = {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2, "seed": 0}
 BLOBS = {"name": "blobs", "n_samples": 60, "n_classes": 3, "noise": 1.0, "seed": 0}
@@ -50,8 +46,7 @@ def drawn(chosen: Experiment, folder: Path) -> set[str]:
 
     paths = draw(prepared, result, predict_proba, folder, chosen.name)
     for path in paths:
-        assert len(np.unique(pixels(path))) > 20
-        assert text_chunks(path) == set()
+        assert_whole(path)
     assert {path.name for path in folder.iterdir()} == {path.name for path in paths}
     return {path.name for path in paths}
 
@@ -60,22 +55,14 @@ def test_a_linear_model_shows_its_weights(tmp_path: Path) -> None:
     assert drawn(experiment(), tmp_path / "made" / "here") == EVERY | {"weights.png"}
 
 
-def test_two_numbers_show_the_plane(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("n_features", "plane"), [(2, {"decision_regions.png"}), (3, set())])
+def test_two_numbers_show_the_plane(n_features: int, plane: set[str], tmp_path: Path) -> None:
     chosen = experiment(
-        data={**BLOBS, "n_features": 2, "scaling": "standardize"},
+        data={**BLOBS, "n_features": n_features, "scaling": "standardize"},
         split=SHARES,
         model={"hidden_layer_sizes": [4]},
     )
-    assert drawn(chosen, tmp_path) == EVERY | {"decision_regions.png"}
-
-
-def test_more_numbers_show_no_plane(tmp_path: Path) -> None:
-    chosen = experiment(
-        data={**BLOBS, "n_features": 3, "scaling": "minmax"},
-        split=SHARES,
-        model={"hidden_layer_sizes": [4]},
-    )
-    assert drawn(chosen, tmp_path) == EVERY
+    assert drawn(chosen, tmp_path) == EVERY | plane
 
 
 @pytest.mark.parametrize(
@@ -96,30 +83,3 @@ def test_a_text_column_has_no_place_on_a_plane(
         },
     )  # fmt: skip
     assert drawn(chosen, tmp_path / "figures") == EVERY | {"weights.png"} | plane
-
-
-def test_a_persons_own_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from runner.figures.curves import "
-        "draw_learning_curve as draw; draw([(1, {'train/loss': 1.0})], 1, Path(sys.argv[1]), 'x')"
-    )
-    theirs = tmp_path / "matplotlibrc"
-    theirs.write_text(
-        "text.usetex: True\nsavefig.bbox: tight\nfont.size: 30\naxes.facecolor: red\n", "utf-8"
-    )
-    for name, settings in (("plain.png", {}), ("theirs.png", {"MATPLOTLIBRC": str(theirs)})):
-        subprocess.run(
-            [sys.executable, "-c", code, tmp_path / name],
-            env={**os.environ, **settings},
-            cwd=CHECKOUT,
-            check=True,
-        )
-    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "theirs.png").read_bytes()
-
-
-def test_drawing_and_printing_cost_nothing_until_they_are_asked_for() -> None:
-    code = (
-        "import sys, runner.figures, runner.report.progress, runner.report\n"
-        "sys.exit(','.join({'matplotlib', 'rich'} & {*sys.modules}) or None)"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True)

@@ -2,69 +2,116 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
+from sklearn.metrics import confusion_matrix
 
-from runner.figures.grid import Names
-from runner.figures.matrices import draw_heat_map
-from runner.figures.measures import Measure
-from tests.runner.figures.pixels import center, near, pixels
+from runner.figures.matrices import (
+    centered_weights,
+    confusion_counts,
+    draw_confusion_matrix,
+    draw_heat_map,
+    draw_weights,
+)
+from runner.figures.scales import Measure
+from tests.runner.figures.pictures import assert_whole, overlap, texts
 
+RNG = np.random.default_rng(0)
 NAN = float("nan")
-BRIGHTEST, DARKEST = (0.993, 0.906, 0.144), (0.267, 0.005, 0.329)  # the ends of "viridis"
-MISSING, BLACK, INK = (0.88, 0.88, 0.88), (0.0, 0.0, 0.0), (0.133, 0.133, 0.133)
-SQUARE = np.array([[0.1, 0.2], [0.3, 0.4]])
+MINUS = "\N{MINUS SIGN}"
 
 
-def drawn(values: np.ndarray, folder: Path, metric: str = "val/loss", failed: bool = False) -> Path:
-    path = folder / "map.png"
-    rows, columns = (
-        Names(n, [str(i) for i in range(s)]) for n, s in zip("ba", values.shape, strict=True)
+@pytest.mark.parametrize("n_classes", [2, 10, 30])
+def test_counts_equal_those_of_scikit_learn(n_classes: int) -> None:
+    y_true, y_pred = RNG.integers(0, n_classes, (2, 500))
+    expected = confusion_matrix(y_true, y_pred, labels=range(n_classes))
+    np.testing.assert_array_equal(confusion_counts(y_true, y_pred, n_classes), expected)
+
+
+def test_rows_are_true_classes_with_counts_and_shares(tmp_path: Path) -> None:
+    figure = draw_confusion_matrix(
+        np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), ["no", "yes", "never"], tmp_path / "m.png"
     )
-    ran = ~np.isnan(values) | failed
-    draw_heat_map(values, ran, rows, columns, Measure(metric), path, title="a sweep")
-    return path
+    axes = figure.axes[0]
+    cells = {t.get_position(): t.get_text() for t in axes.texts if "\n" in t.get_text()}
+    assert cells == {(0.5, 0.5): "2\n66.7 %", (1.5, 0.5): "1\n33.3 %", (1.5, 1.5): "1\n100 %"}
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["no (3)", "yes (1)", "never (0)"]
+    assert axes.get_ylim() == (3, 0)
+    assert any("75.0 % of 4 test rows right" in text for text in texts(figure))
 
 
-def test_the_best_cell_is_the_brightest_and_framed(tmp_path: Path) -> None:
-    smallest, largest = (pixels(drawn(SQUARE, tmp_path, f"val/{m}")) for m in ("loss", "accuracy"))
-    for picture, other in ((smallest, largest), (largest, smallest)):
-        bright = center(near(picture, BRIGHTEST))
-        assert center(near(picture, BLACK)) == pytest.approx(bright, abs=3)
-        assert center(near(other, DARKEST)) == pytest.approx(bright, abs=3)
+@pytest.mark.parametrize("n_classes", [1, 30, 120])
+def test_any_number_of_classes_is_drawn(n_classes: int, tmp_path: Path) -> None:
+    y = np.arange(n_classes)
+    names = [f"a species with a very long $name$, number {label}" for label in y]
+    figure = draw_confusion_matrix(y, y, names, tmp_path / "matrix.png", "a run", "test")
+    assert_whole(tmp_path / "matrix.png")
+    rows = {label.get_text() for label in figure.axes[0].get_yticklabels()}
+    assert not overlap(figure, rows)
+    assert ("100 %" in " ".join(rows)) is (n_classes >= 30)  # no room in the cells
 
 
-def test_rows_are_numbered_upwards_and_columns_rightwards(tmp_path: Path) -> None:
-    down, left = center(near(pixels(drawn(SQUARE, tmp_path)), BRIGHTEST))
-    up, right = center(near(pixels(drawn(SQUARE, tmp_path)), DARKEST))
-    assert down - up == pytest.approx(0.46 * 150, abs=3)  # the height of a cell
-    assert right - left == pytest.approx(0.9 * 150, abs=3)
+def test_centered_weights_predict_what_the_weights_predict() -> None:
+    X, weight = RNG.normal(size=(20, 4)), RNG.normal(size=(4, 3)) + 5.0
+    odds = [
+        np.exp(X @ w - (X @ w).max(1, keepdims=True)) for w in (weight, centered_weights(weight))
+    ]
+    # Softmax in float64 of logits near 10: a few units in the last place.
+    np.testing.assert_allclose(odds[0], odds[1], rtol=1e-11)
+    same = np.array([[3.0, 3.0], [1.0, 2.0]])
+    np.testing.assert_array_equal(centered_weights(same), [[0, 0], [-0.5, 0.5]])
 
 
-def test_cells_that_were_not_run_and_those_that_failed_are_told_apart(tmp_path: Path) -> None:
-    values = np.where(SQUARE == 0.2, NAN, SQUARE)
-    cell = 0.9 * 150 * 0.46 * 150
-    missing = near(pixels(drawn(values, tmp_path)), MISSING).sum()
-    crossed = near(pixels(drawn(values, tmp_path, failed=True)), MISSING).sum()
-    assert 0.9 * cell < missing <= cell
-    assert 10 < missing - crossed < 0.1 * cell  # the cross takes its place
+def test_of_many_features_those_that_weigh_most_are_drawn(tmp_path: Path) -> None:
+    weight = RNG.normal(size=(500, 2)) * 1e-3
+    weight[[7, 300, 499]] = [[9.0, 0.0], [0.0, 9.0], [9.0, 0.0]]
+    names = [f"column {i}" for i in range(500)]
+    figure = draw_weights(weight, names, ["a", "b"], tmp_path / "w.png")
+    assert {"column 7", "column 300", "column 499", "+4.50", f"{MINUS}4.50"} <= {*texts(figure)}
+    assert len(figure.axes[0].get_yticklabels()) == 40
+    assert_whole(tmp_path / "w.png")
 
 
-@pytest.mark.parametrize(("n", "numbered"), [(10, True), (11, False)])
-def test_few_cells_hold_their_numbers(n: int, numbered: bool, tmp_path: Path) -> None:
-    values = np.full((n, n), 0.2)
-    values[0] = 0.3
-    picture = pixels(drawn(values, tmp_path))
-    bright = near(picture, BRIGHTEST)
-    rows, columns = np.nonzero(bright)
-    rows, columns = rows[columns < n * 0.55 * 150], columns[columns < n * 0.55 * 150]
-    inside = picture[rows.min() : rows.max(), columns.min() : columns.max()]
-    assert bool(near(inside, INK).sum() > 100) is numbered
+@pytest.mark.parametrize(
+    "weight",
+    [
+        np.zeros((1, 1)),
+        np.full((2, 2), np.nan),
+        np.array([[np.inf, 1.0], [-np.inf, 2.0]]),
+        np.array([[1e300, -1e300]]),
+        np.array([[1e-300, -1e-300]]),
+        RNG.normal(size=(5, 30)).astype(np.float32),
+    ],
+    ids=["zero", "nan", "inf", "huge", "tiny", "float32"],
+)
+def test_any_weights_are_drawn(weight: np.ndarray, tmp_path: Path) -> None:
+    features, classes = ([f"${i}$ \x1b[1m of many" for i in range(n)] for n in weight.shape)
+    draw_weights(weight, features, classes, tmp_path / "w.png")
+    assert_whole(tmp_path / "w.png")
 
 
-def test_one_value_that_ran_away_takes_no_colour_from_the_others(tmp_path: Path) -> None:
-    values = np.array([[0.1, 0.2, 0.3], [0.35, 0.4, 1e9]])
-    dark = near(pixels(drawn(values, tmp_path)), DARKEST).sum()
-    cell = 0.9 * 150 * 0.46 * 150
-    assert 1.4 * cell < dark < 2.0 * cell  # the worst of the others and the wild one
+@pytest.mark.parametrize(("metric", "best"), [("val/loss", (0, 1)), ("val/accuracy", (1, 0))])
+def test_the_best_pair_is_framed_and_rows_are_numbered_upwards(
+    metric: str, best: tuple[int, int], tmp_path: Path
+) -> None:
+    values = np.array([[0.1, 0.2], [0.3, 0.4]])
+    figure = draw_heat_map(
+        values, np.full((2, 2), True), ("b", ["1", "2"]), ("a", ["3", "4"]), Measure(metric),
+        tmp_path / "map.png",
+    )  # fmt: skip
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["2", "1"]
+    assert [p.get_xy() for p in axes.patches if isinstance(p, Rectangle)] == [best] * 2
+    assert {"0.100", "0.200", "0.300", "0.400"} <= {*texts(figure)}
+
+
+def test_pairs_that_failed_and_pairs_that_were_not_run_are_told_apart(tmp_path: Path) -> None:
+    values, ran = np.array([[0.1, NAN], [NAN, 0.4]]), np.array([[True, True], [False, True]])
+    sides = ("b", ["1", "2"]), ("a", ["1", "2"])
+    figure = draw_heat_map(values, ran, *sides, Measure("val/loss"), tmp_path / "map.png")
+    assert [t.get_position() for t in figure.axes[0].texts if t.get_text() == "\u00d7"] == [
+        (1.5, 1.5)
+    ]
+    assert any("grey: not run" in text for text in texts(figure))
 
 
 @pytest.mark.parametrize(
@@ -72,13 +119,12 @@ def test_one_value_that_ran_away_takes_no_colour_from_the_others(tmp_path: Path)
     [
         np.full((2, 2), 0.5),
         np.array([[NAN, NAN], [NAN, 0.0]]),
-        np.array([[1e-300, 1e299], [1.0, -1.0]]),
-        np.geomspace(1e-5, 1e5, 9).reshape(3, 3),
-        np.arange(200.0).reshape(2, 100),
+        np.array([[1e-300, 1e149], [1.0, -1.0]]),
+        np.geomspace(1e-5, 1e9, 9).reshape(3, 3),
         np.arange(200.0).reshape(100, 2),
     ],
 )
 def test_any_values_are_drawn(values: np.ndarray, tmp_path: Path) -> None:
-    picture = pixels(drawn(values, tmp_path))
-    assert max(picture.shape) < 2_000
-    assert near(picture, BLACK).sum() > 10  # the frame of the best
+    sides = ((name, [*map(str, range(n))]) for name, n in zip("ba", values.shape, strict=True))
+    draw_heat_map(values, ~np.isnan(values), *sides, Measure("val/loss"), tmp_path / "map.png")
+    assert_whole(tmp_path / "map.png")

@@ -1,56 +1,65 @@
-import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runner.figures.style import decade_positions, number_labels, round_positions, typeset
+from runner.figures.matrices import draw_confusion_matrix
+from runner.figures.style import house_style, label_lines, new_figure, save
+from tests.runner.figures.pictures import assert_whole, overlap, texts
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+# A formula, a line break, letters that no font has, and one that nothing can encode.
+HOSTILE = ["$x_1$", "$", "two\nlines", "日本語", "لغة", "\u202e\x1b[31m", "\ud800", "", "%s {x}"]
 
 
-@pytest.mark.parametrize(
-    ("values", "labels"),
-    [
-        ([], []),
-        ([0.0], ["0"]),
-        ([0.0, 0.2, 0.4, 0.6000000000000001], ["0.0", "0.2", "0.4", "0.6"]),
-        ([0.0, 2.5, 5.0], ["0.0", "2.5", "5.0"]),
-        ([0.0, 0.25, 0.5], ["0.00", "0.25", "0.50"]),
-        ([0.0, 1000.0, 2000.0], ["0", "1,000", "2,000"]),
-        ([0.1231, 0.1232], ["0.1231", "0.1232"]),
-        ([-1e-7, 0.0, 1e-7], ["−1e−7", "0", "1e−7"]),  # noqa: RUF001  (true minus signs)
-        ([1e8, 1.5e8, 2e8], ["1e8", "1.5e8", "2e8"]),
-    ],
-)
-def test_labels_have_the_digits_that_tell_them_apart(
-    values: list[float], labels: list[str]
-) -> None:
-    assert number_labels(values) == labels
+def test_page_grows_around_all_texts(tmp_path: Path) -> None:
+    text = "a heading of many words " * 4
+    with house_style():
+        figure, (axes,) = new_figure(3.0, 2.0)
+        axes.set_ylabel(text)
+        label_lines(axes, [(0.0, 1.0)], [text], ["#000000"])
+        save(figure, tmp_path / "page.png", text, text)
+    assert_whole(tmp_path / "page.png")
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(0, 1), (-3e-9, 2e-9), (1e8, 1.0001e8), (-5, 5), (0.1, 97.3), (0, 1e300)]
-)
-def test_round_positions_lie_inside_and_are_told_apart(low: float, high: float) -> None:
-    positions = round_positions(low, high, at_most=5)
-    slack = (high - low) * 1e-9
-    assert 2 <= len(positions) <= 6
-    assert low - slack <= positions[0]
-    assert positions[-1] <= high + slack
-    assert len({*number_labels(positions)}) == len(positions)
+@pytest.mark.parametrize("ends", [[0.5] * 6, [1.0] * 6, [0.0] * 6, [1, 0.99, 0.51, 0.5, 0.01, 0]])
+def test_labels_of_lines_that_end_together_do_not_overlap(ends: list[float]) -> None:
+    names = [f"line {n}" for n in range(6)]
+    with house_style():
+        figure, (axes,) = new_figure(3.0, 2.0)
+        label_lines(axes, [(1.0, y) for y in ends], names, ["#000000"] * 6)
+        assert not overlap(figure, {*names})
+    heights = [text.get_position()[1] for text in axes.texts]
+    assert heights == sorted(heights, reverse=True)
+    assert 0.0 <= heights[-1] < heights[0] <= 1.0
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(1e-3, 1), (0.007, 0.5), (1e-8, 1), (0.3, 12), (1e-300, 1e300), (2e-5, 3e4)]
-)
-def test_decades_are_few_inside_and_round(low: float, high: float) -> None:
-    positions = decade_positions(low, high, at_most=6)
-    assert 2 <= len(positions) <= 7
-    assert low <= positions[0]
-    assert positions[-1] <= high
-    leading = [position / 10.0 ** math.floor(math.log10(position)) for position in positions]
-    np.testing.assert_allclose(np.isin(np.round(leading), [1, 2, 3, 5, 10]), True)
+def test_names_are_drawn_as_they_are_written(tmp_path: Path) -> None:
+    y = np.arange(len(HOSTILE))
+    figure = draw_confusion_matrix(y, y, HOSTILE, tmp_path / "names.png", "a $run$ \x1b[31m")
+    assert_whole(tmp_path / "names.png")
+    shown = ["$x_1$ (1)", "two\\nlines (1)", "日本語 (1)", "\\u202e\\x1b[31m (1)", "\\ud800 (1)"]
+    assert {*shown, "a $run$ \\x1b[31m: confusion matrix"} <= {*texts(figure)}
+    assert not any(text.get_parse_math() for text in figure.axes[0].get_yticklabels())
 
 
-def test_a_number_is_set_without_needless_letters() -> None:
-    assert typeset("-1.5e+05") == "−1.5e5"  # noqa: RUF001  (a true minus sign)
-    assert typeset("2e-07") == "2e−7"  # noqa: RUF001
-    assert typeset("1e+10") == "1e10"
+def test_a_persons_own_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from runner.figures.curves import "
+        "draw_learning_curve as draw; draw([(1, {'train/loss': 1.0})], 1, Path(sys.argv[1]), 'x')"
+    )
+    theirs = tmp_path / "matplotlibrc"
+    theirs.write_text("savefig.bbox: tight\nfont.size: 30\naxes.facecolor: red\n", "utf-8")
+    for name, settings in (("plain.png", {}), ("theirs.png", {"MATPLOTLIBRC": str(theirs)})):
+        command = [sys.executable, "-c", code, tmp_path / name]
+        subprocess.run(command, env={**os.environ, **settings}, cwd=CHECKOUT, check=True)
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "theirs.png").read_bytes()
+    assert b"tEXt" not in (tmp_path / "plain.png").read_bytes()  # no date, no version
+
+
+def test_drawing_costs_nothing_until_it_is_asked_for() -> None:
+    code = "import sys, runner.figures; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True)

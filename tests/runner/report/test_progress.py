@@ -66,16 +66,6 @@ def test_without_a_terminal_a_line_says_how_far_it_is(at_once: None) -> None:
     assert lines[2:] == ["tutorial: 100 %, 4,000 of 4,000 steps, loss 0.1235"]
 
 
-def test_lines_come_now_and_then(at_once: None) -> None:
-    file = io.StringIO()
-    with showing(1000, "long", file, unit="jobs") as bar:
-        bar._every_s = 3600.0
-        for _ in range(1000):
-            bar.advance()
-    assert len(file.getvalue().splitlines()) == 1
-    assert " of 1,000 jobs" in file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("share_done", "elapsed_s", "left"),
     [
@@ -130,14 +120,6 @@ def test_names_act_on_nothing(at_once: None) -> None:
         for text in (plain(terminal.text()), file.getvalue()):
             assert r"\x1b[5m\x07[red]x[/red] {task.total}" in text
             assert "\x07" not in text
-
-
-def test_a_dumb_terminal_gets_lines(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    with Terminal() as terminal:
-        with showing(10, "plain", terminal.file) as bar:
-            bar.advance(10)
-        assert terminal.text() == "plain: 100 %, 10 of 10 steps\n"
 
 
 def test_a_terminal_that_has_gone_stops_nothing(at_once: None) -> None:

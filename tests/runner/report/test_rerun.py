@@ -3,6 +3,8 @@
 import io
 from dataclasses import replace
 
+import pytest
+
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.jobs.rerun.comparison import Difference, cannot_compare
 from runner.report.rerun import RerunLine, print_rerun
@@ -18,6 +20,8 @@ OFF = Comparison(
     ulps=2,
     relative=4.4e-16,
 )
+LARGE = replace(OFF, verdict=Verdict.DIFFERENT, relative=0.5, ulps=1e15)
+UNEXPLAINED = "  Nothing that decides the bits differs here, and all parameters are the same:"
 KERNEL = EnvironmentDifference("BLAS kernel", "SkylakeX", "Haswell", decides=True)
 PACKAGE = EnvironmentDifference("mlflow", "3.17.1", "3.17.2", decides=False)
 
@@ -67,42 +71,35 @@ def test_a_close_run_names_the_first_place_the_size_and_the_cause() -> None:
     )
 
 
-def test_values_of_one_side_are_counted() -> None:
-    one, two = (printed(line(replace(OFF, n_one_sided=n))) for n in (1, 2))
-    assert "  1 value of the metrics stands on one side alone.\n" in one
-    assert "  2 values of the metrics stand on one side alone.\n" in two
-
-
-def test_tolerance_says_whether_it_admits() -> None:
-    assert "It is admitted by --tolerance 1e-12." in printed(line(OFF), tolerance=1e-12)
-    assert "It is not admitted by --tolerance 1e-18." in printed(line(OFF), tolerance=1e-18)
-
-
-def test_a_changed_metric_beside_equal_weights_is_called_a_changed_record() -> None:
-    text = printed(line(replace(OFF, verdict=Verdict.DIFFERENT, causes=())))
-    assert "the record of the metric was changed after the run." in text
-
-
-def test_a_difference_too_large_for_its_causes_says_so() -> None:
-    different = replace(OFF, verdict=Verdict.DIFFERENT, relative=0.5, ulps=1e15)
-    text = printed(line(different))
-    assert "  The largest difference: 0.5 relative.\n" in text
-    assert "Too much for what differs here to be the cause (BLAS kernel)." in text
-    other_data = replace(different, causes=("data digest",))
-    assert "  Cause: data digest.\n" in printed(line(other_data))
-
-
-def test_what_cannot_be_compared_says_why() -> None:
-    assert printed(line(cannot_compare("weights.npz: is missing"))).startswith(
-        "seed=3  CANNOT COMPARE\n  weights.npz: is missing\n"
-    )
-
-
-def test_a_finding_is_told_with_the_verdict() -> None:
-    changed = replace(SAME, verdict=Verdict.DIFFERENT, findings=("model.json: was changed",))
-    text = printed(line(changed))
-    assert text.startswith("seed=3  DIFFERENT\n  model.json: was changed\n")
-    assert "have the same bits." in text
+@pytest.mark.parametrize(
+    ("comparison", "said"),
+    [
+        (replace(OFF, n_one_sided=1), "  1 value of the metrics stands on one side alone."),
+        (replace(OFF, n_one_sided=2), "  2 values of the metrics stand on one side alone."),
+        (OFF, "  It is admitted by --tolerance 1e-12."),
+        (replace(OFF, relative=1e-9), "  It is not admitted by --tolerance 1e-12."),
+        (
+            replace(LARGE, causes=()),
+            f"{UNEXPLAINED} the record of the metric was changed after the run.",
+        ),
+        (LARGE, "  The largest difference: 0.5 relative."),
+        (LARGE, "  Too much for what differs here to be the cause (BLAS kernel)."),
+        (replace(LARGE, causes=("data digest",)), "  Cause: data digest."),
+        (cannot_compare("weights.npz: is missing"), "  weights.npz: is missing"),
+        (
+            replace(SAME, verdict=Verdict.DIFFERENT, findings=("a: was changed",)),
+            "  a: was changed",
+        ),
+        (
+            replace(SAME, verdict=Verdict.DIFFERENT),
+            "  The data are others, so it is not called IDENTICAL.",
+        ),
+    ],
+)
+def test_a_verdict_says_why(comparison: Comparison, said: str) -> None:
+    lines = printed(line(comparison), tolerance=1e-12).splitlines()
+    assert lines[0] == f"seed=3  {comparison.verdict}"
+    assert said in lines
 
 
 def test_other_settings_are_shown_side_by_side() -> None:
@@ -131,19 +128,10 @@ def test_a_sweep_sums_up_and_tells_only_what_is_not_identical() -> None:
     assert "1,000 of 1,000 identical\n" in printed(*[line(SAME)] * 1000)
 
 
-def test_a_sweep_lists_what_broke_off() -> None:
-    text = printed(line(SAME), line(None, failure="no room"))
+def test_a_sweep_counts_what_broke_off_and_what_there_was_no_time_for() -> None:
+    text = printed(line(SAME), line(None, failure="no room"), n_missing=3, differences=None)
     assert "seed=3  FAILED: no room\n" in text
-    assert "1 of 2 identical, 1 broke off\n" in text
-
-
-def test_what_an_interrupt_left_no_time_for_is_counted() -> None:
-    text = printed(line(SAME), line(OFF), n_missing=3, differences=None)
-    assert "1 of 5 identical, 1 close, 3 not run\n" in text
-
-
-def test_nothing_is_said_of_the_machine_where_nothing_was_run() -> None:
-    text = printed(line(cannot_compare("gone")), line(cannot_compare("gone")), differences=None)
+    assert "1 of 5 identical, 1 broke off, 3 not run\n" in text
     assert "Nothing differs" not in text
 
 

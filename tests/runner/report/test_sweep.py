@@ -74,14 +74,6 @@ def test_without_several_seeds_the_table_is_that_of_runs() -> None:
     )
 
 
-def test_one_configuration_alone_is_summed_up() -> None:
-    text = printed([outcome(n, varied={"seed": f"{n}"}) for n in range(10)])
-    assert text.startswith("10 runs of 1 configuration by val/loss, smallest first\n")
-    assert table(text)[1][:3] == ["1", "0.5045 ± 0.0022", "10"]
-    assert "better" not in text
-    assert "distinguishable" not in text
-
-
 def test_configurations_are_ranked_by_their_means() -> None:
     outcomes = [*seeds("a", [0.1, 0.9]), *seeds("b", [0.3, 0.4]), *seeds("c", [0.2, math.nan])]
     assert [row[1] for row in table(printed(outcomes))[1:]] == ["b", "a", "c"]
@@ -192,39 +184,6 @@ def test_jobs_that_have_not_begun_are_counted(n_jobs: int, line: str | None) -> 
     assert [each for each in lines if "jobs" in each] == ([line] if line else [])
     nothing = f"{n_jobs:,} of {n_jobs:,} jobs have not run\nLook at them: {STORE}\n"
     assert printed([], n_jobs=n_jobs) == nothing
-
-
-def test_of_many_configurations_the_best_are_shown() -> None:
-    outcomes = [run for rate in range(41) for run in seeds(f"{rate}", [rate, rate + 1])]
-    text = printed(outcomes)
-    assert len(table(text)) == 1 + 20
-    assert "\nand 21 more\n" in text
-    assert len(table(printed(outcomes, top=41))) == 1 + 41
-    runs = [run for rate in range(41) for run in seeds(f"{rate}", [rate])]
-    assert len(table(printed(runs, top=30))) == 1 + 30
-
-
-@pytest.mark.parametrize(
-    ("width", "last"), [(200, "test/accuracy"), (40, "val/accuracy"), (30, "n"), (12, "n")]
-)
-def test_a_table_leaves_out_metrics_before_it_cuts_numbers(
-    width: int, last: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    metrics = {"val/loss": 0.1, "val/accuracy": 0.9, "test/accuracy": 0.9}
-    outcomes = [
-        outcome(seed, varied={"rate": rate, "seed": f"{seed}"}, metrics=metrics)
-        for rate in "ab"
-        for seed in range(2)
-    ]
-    with Terminal() as terminal:
-        print_on(terminal.file, outcomes)
-        text = plain(terminal.text())
-    header, *rows = text.splitlines()[1:4]
-    assert header.split()[-1] == last
-    assert all("0.1 ± 0" in row for row in rows)
-    if width > 12:
-        assert max(map(len, (header, *rows))) <= width
 
 
 def test_text_from_outside_acts_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,22 +46,6 @@ def test_all_is_printed_at_the_end_or_nothing() -> None:
     assert file.getvalue() == "one  two\n"
 
 
-def test_the_default_is_the_standard_output_of_the_moment(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with printing() as out:
-        out.line("here")
-    assert capsys.readouterr().out == "here\n"
-
-
-def test_without_a_terminal_nothing_is_coloured_or_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
-    file = io.StringIO()
-    with printing(file) as out:
-        out.line(("x" * 500, "red"))
-    assert file.getvalue() == "x" * 500 + "\n"
-
-
 @pytest.mark.parametrize(
     ("name", "value", "printed"),
     [
@@ -156,31 +140,6 @@ def ranking(n: int, metric: str = "val/loss", top: int | None = None) -> list[st
     return file.getvalue().splitlines()
 
 
-@pytest.mark.parametrize(
-    ("metric", "order"), [("val/loss", "smallest first"), ("test/accuracy", "largest first")]
-)
-def test_the_heading_of_a_ranking_says_what_comes_first(metric: str, order: str) -> None:
-    heading = f"2 rows by {metric}, {order}"
-    assert ranking(2, metric) == [heading, "   row", "1  row 0", "2  row 1"]
-
-
-@pytest.mark.parametrize(
-    ("n", "top", "shown", "last"),
-    [
-        (40, None, 40, "40  row 39"),
-        (41, None, 20, "and 21 more"),
-        (5000, None, 20, "and 4,980 more"),
-        (41, 50, 41, "41  row 40"),
-        (41, 3, 3, "and 38 more"),
-        (3, 1, 1, "and 2 more"),
-    ],
-)
-def test_of_many_rows_the_best_are_shown(n: int, top: int | None, shown: int, last: str) -> None:
-    _, _, *rows = ranking(n, top=top)
-    assert sum("row" in row for row in rows) == shown
-    assert rows[-1] == last
-
-
 def test_further_metrics_are_those_recorded_beside_the_one_that_ranks() -> None:
     recorded = ["train/loss", "test/accuracy", "val/loss", "val/accuracy", "best/step"]
     assert further_metrics(recorded, "val/loss") == ["val/accuracy", "test/accuracy"]
@@ -207,18 +166,6 @@ def test_settings_that_vary_are_named_as_shortly_as_they_can_be(
     varied: list[dict[str, str]], names: dict[str, str]
 ) -> None:
     assert varying_settings(varied) == names
-
-
-def test_a_setting_that_a_run_does_not_have_is_left_blank() -> None:
-    (column,) = setting_columns([{"a.b": "1"}, {}], {"a.b": "b"})
-    assert (column.header, column.cells) == ("b", ["1", ""])
-
-
-def test_a_configuration_is_named_by_what_varies() -> None:
-    names = {"optimizer.learning_rate": "learning_rate", "optimizer": "optimizer"}
-    varied = {"optimizer": "adam", "optimizer.learning_rate": "0.1", "name": "x"}
-    assert configuration_name(varied, names) == "learning_rate=0.1 optimizer=adam"
-    assert configuration_name({"name": "x"}, names) == "the defaults"
 
 
 def test_settings_act_on_nothing_and_stay_short() -> None:
