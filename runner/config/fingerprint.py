@@ -31,19 +31,9 @@ _UNDECISIVE = ("name", "tracking", "sweep")
 
 
 def job_key(experiment: Experiment, data_digest: str) -> str:
-    """Return the key of a run: the same for all runs that must give the same result.
+    """Return the key of a run: SHA-256 of the settings and the data that decide its result.
 
-    Parameters
-    ----------
-    experiment : Experiment
-        The run; its name, its tracking and the path of its data do not count.
-    data_digest : str
-        The digest of the data's content, which does.
-
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal over the canonical JSON of both.
+    The run's name, its tracking and the path of its data do not count; the data's digest does.
     """
     return fingerprint_of(to_plain(experiment), data_digest)
 
@@ -65,19 +55,9 @@ def configuration_key(experiment: Experiment, data_digest: str) -> str:
 
 
 def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:
-    """Return recorded values as today's schema has them.
+    """Return values that were recorded with an earlier schema as today's schema has them.
 
-    Parameters
-    ----------
-    plain : mapping
-        Plain values, which stay as they are.
-    schema : int
-        The number of the schema that they were recorded with.
-
-    Returns
-    -------
-    dict
-        With each setting that was added since, at the value that stands for what was before it.
+    Each setting that was added since gets the value that stands for what was before it.
 
     Raises
     ------

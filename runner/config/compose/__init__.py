@@ -83,7 +83,7 @@ def compose(
 
 
 def asks_for_sweep(arguments: Sequence[str]) -> bool:
-    """Tell whether a command line asks for a sweep, be it of a single job."""
+    """Tell whether a command line asks for a sweep, even of a single job."""
     flags = _parse(arguments)
     return bool(flags.multirun) or "hydra.mode=MULTIRUN" in flags.overrides
 

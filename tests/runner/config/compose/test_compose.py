@@ -11,6 +11,7 @@ from runner.config import Experiment
 from runner.config.compose import Job, compose
 from runner.system.errors import CommandError, ConfigError
 from runner.system.paths import config_folder
+from tests.runner.config.tutorial import PLAIN
 
 GROUPS = ("data", "split", "model", "optimizer", "schedule", "training", "tracking")
 OPTIONS = [
@@ -51,55 +52,8 @@ def write(folder: Path, name: str, content: str) -> None:
 def test_without_arguments_the_tutorial_is_composed():
     (job,) = jobs()
     assert job.overrides == ()
-    assert job.config == {
-        "name": "tutorial",
-        "seed": 0,
-        "dtype": "float64",
-        "data": {"name": "tutorial", "scaling": "none"},
-        "split": {"name": "contiguous", "train": 8, "val": 4, "test": 4, "seed": 0},
-        "model": {
-            "hidden_layer_sizes": [],
-            "activation": "relu",
-            "initializer": "normal",
-            "initializer_scale": 1.0,
-        },
-        "optimizer": {
-            "name": "sgd",
-            "learning_rate": 0.04,
-            "momentum": 0.0,
-            "nesterov": False,
-            "weight_decay": 0.0,
-            "clip_norm": None,
-        },
-        "schedule": {"name": "constant", "warmup_steps": 0},
-        "training": {
-            "steps": 4000,
-            "epochs": None,
-            "batch_size": 4,
-            "sampling": "with_replacement",
-            "evaluate_every": 100,
-            "early_stopping": None,
-        },
-        "tracking": {"uri": None, "experiment": None},
-        "sweep": {
-            "name": None,
-            "metric": "val/loss",
-            "n_workers": None,
-            "fail_fast": False,
-            "retry_failed": True,
-            "restart": False,
-            "dry_run": False,
-        },
-    }
-
-
-def test_keys_come_in_the_order_of_the_way_through():
-    (job,) = jobs()
+    assert job.config == PLAIN == jobs("experiment=tutorial")[0].config
     assert list(job.config) == ["name", "seed", "dtype", *GROUPS, "sweep"]
-
-
-def test_the_experiment_of_the_tutorial_is_the_default():
-    assert jobs("experiment=tutorial")[0].config == jobs()[0].config
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -114,15 +68,10 @@ def test_every_option_is_complete(option: str):
         assert set(job.config[section]) == set(type(getattr(experiment, section)).model_fields)
 
 
-def test_the_csv_of_own_csv_ships_and_is_found_from_any_folder():
-    (job,) = jobs("experiment=own_csv")
-    path = Path(job.config["data"]["path"])
-    assert path.is_absolute()
+def test_csv_of_own_csv_ships_and_gives_way_to_a_file_of_ones_own():
+    path = Path(jobs("experiment=own_csv")[0].config["data"]["path"])
     assert path.is_file()
     assert config_folder() in path.parents
-
-
-def test_a_file_of_ones_own_takes_the_place_of_the_one_that_ships():
     (job,) = jobs("experiment=own_csv", "data.path=mine.csv", "data.target=label")
     assert (job.config["data"]["path"], job.config["data"]["target"]) == ("mine.csv", "label")
 
@@ -171,7 +120,8 @@ def test_sweep_gives_all_jobs_in_hydras_order():
 
 
 def test_sweep_over_groups_and_experiments():
-    found = jobs("--multirun", "experiment=iris,wine", "model=glob(*)")
+    # Flags may stand between overrides.
+    found = jobs("experiment=iris,wine", "--multirun", "model=glob(*)")
     assert [(job.config["name"], job.overrides[1]) for job in found] == [
         ("iris", "model=linear"),
         ("iris", "model=mlp"),
@@ -187,14 +137,9 @@ def test_sweep_written_in_yaml(here: Path):
     assert [job.config["seed"] for job in found] == [0, 1, 2, 3]
 
 
-def test_flags_may_stand_between_overrides():
-    found = jobs("experiment=iris", "-m", "seed=1,2", "model=mlp")
-    assert [job.config["seed"] for job in found] == [1, 2]
-
-
-def test_overrides_are_told_as_they_were_typed():
-    (job,) = jobs("seed=7", "split.seed=${seed}", "+optimizer.new=1", "~tracking")
-    assert job.overrides == ("seed=7", "split.seed=${seed}", "+optimizer.new=1", "~tracking")
+def test_overrides_are_kept_as_they_were_typed():
+    typed = ("seed=7", "name='a, b'", "split.seed=${seed}", "+optimizer.new=1", "~tracking")
+    assert jobs(*typed)[0].overrides == typed
 
 
 def test_a_job_says_which_option_of_each_group_was_chosen():
@@ -213,6 +158,22 @@ def test_a_job_says_which_option_of_each_group_was_chosen():
     found = jobs("-m", "seed=1,2", "model=linear,mlp")
     assert [job.choices["model"] for job in found] == ["linear", "mlp"] * 2
     assert "experiment" not in found[0].choices
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed=1,range(0,3)", "seed: must be choices of plain values (0.1,0.2), one range"),
+        ("seed=range(0,3),7", "got range(0,3),7."),
+        ("optimizer.learning_rate=interval(0,1)", "got interval(0,1)."),
+        ("hydra.launcher=joblib", "must be hydra/launcher=joblib, with a slash."),
+        ("model=glob(x*)", "got a glob that finds nothing"),
+    ],
+)
+def test_sweep_that_hydra_has_not_is_explained(override: str, message: str):
+    with pytest.raises(CommandError) as refused:
+        jobs("-m", override)
+    assert message in str(refused.value)
 
 
 def test_shown_config_is_no_job(capsys: pytest.CaptureFixture[str]):
