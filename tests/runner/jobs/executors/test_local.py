@@ -85,7 +85,9 @@ def test_no_tasks_need_no_worker() -> None:
     assert run(3, twice, []) == []
 
 
-@pytest.mark.parametrize("executor", [InProcess(twice), LocalProcesses(1, twice)], ids=repr)
+@pytest.mark.parametrize(
+    "executor", [InProcess(twice), LocalProcesses(1, twice)], ids=["here", "in a process"]
+)
 def test_tasks_are_added_before_or_behind_those_that_wait(
     executor: InProcess | LocalProcesses,
 ) -> None:
