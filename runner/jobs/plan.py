@@ -194,15 +194,7 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
 def plan_each(jobs: Sequence[Job]) -> Plan:
     """Check the settings of all jobs, and those against their data.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-        At least one.
-
-    Returns
-    -------
-    Plan
-        A job for each, equal ones too.
+    Equal jobs are planned each for itself.
 
     Raises
     ------

@@ -72,18 +72,16 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
     Parameters
     ----------
     request : Request
-        What to run.
     store : Store or None
         Where it is recorded; None records nothing, which only a rerun can do without.
     executor : Executor
-        Runs the stacks.
     listener : callable
-        Called with each event; the last one is `Finished`, also after an interrupt.
+        Called with each event.
 
     Returns
     -------
     Finished
-        All outcomes and comparisons, as the listener gets them too.
+        The last event: all outcomes and comparisons. The listener gets it after an error too.
 
     Raises
     ------
@@ -145,15 +143,6 @@ class Preview:
 
 def preview(plan: Plan, store: Store | None, n_workers: int) -> Preview:
     """Return what a sweep would do, and do nothing of it.
-
-    Parameters
-    ----------
-    plan : Plan
-        The jobs of the command.
-    store : Store or None
-        Where it would be recorded; None where there is none yet.
-    n_workers : int
-        Processes that would share the work.
 
     Raises
     ------

@@ -121,12 +121,7 @@ class Groups:
     ) -> None:
         """Sum up the groups whose jobs had all ended when an earlier command was interrupted.
 
-        Parameters
-        ----------
-        unfinished : iterable of str
-            Groups of earlier commands by their keys.
-        outcomes : mapping of int to Outcome
-            By position in the plan.
+        Groups come by their keys, outcomes by their positions in the plan.
         """
         for key in unfinished:
             members = self._members.get(key, [])

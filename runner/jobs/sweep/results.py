@@ -36,18 +36,7 @@ def store_results(
 ) -> None:
     """Give a sweep's run all that sums it up.
 
-    Parameters
-    ----------
-    run : RecordedRun
-        The parent, still RUNNING.
-    store : Store
-        Where it is.
-    plan : Plan
-        Its jobs.
-    outcomes : mapping of int to Outcome
-        By position in the plan.
-    listener : callable
-        Told what could not be added.
+    Outcomes come by their positions in the plan; the listener hears what could not be added.
     """
     metric = plan.first.ranking_metric
     in_order = sorted(outcomes.values(), key=by_settings)

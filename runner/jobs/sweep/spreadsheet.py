@@ -63,11 +63,6 @@ def write_csv(outcomes: Sequence[Outcome], target: TextIO) -> None:
     Numbers have all their digits. A text that a spreadsheet would take for a formula is preceded by
     an apostrophe, and whatever would act on a terminal is spelled out.
 
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-    target : text file
-
     Raises
     ------
     OSError

@@ -43,18 +43,8 @@ def begin_run(
 ) -> RecordedRun:
     """Create the run of a job, with all that is known before it is trained.
 
-    Parameters
-    ----------
-    store : Store
-        Where it is recorded.
-    task : Task
-        What the job is one of.
-    job : TaskJob
-        What is run.
-    started_s : float or None
-        When its training began, in seconds since 1970; None for now.
-    flush_every_s : float or None
-        Seconds between two batches of metrics; None for the usual.
+    Its training began at `started_s`, in seconds since 1970 (by default now), and its metrics are
+    written every `flush_every_s` seconds.
     """
     tags = {
         "runner.kind": "run",
@@ -95,22 +85,8 @@ def end_run(
 ) -> None:
     """Store all that a trained job leaves, and the end of its run last of all.
 
-    Parameters
-    ----------
-    run : RecordedRun
-        With its metrics logged already.
-    store : Store
-        Where it is.
-    job : PlannedJob
-        What was run.
-    prepared : Prepared
-        Its data.
-    result : Result
-        What it left.
-    with_pictures : bool
-        Whether to add figures and a loadable model.
-    last_tags : mapping of str to str
-        What is to be said of it once it is stored.
+    Its history has been logged already. With pictures there are figures and a loadable model too;
+    the last tags are set when all else is stored.
     """
     experiment = job.experiment
     for step, metrics in result.last_entries:
@@ -167,18 +143,7 @@ def fail(
 ) -> Ended:
     """Record a job that could not be trained, unless it has a run that says so already.
 
-    Parameters
-    ----------
-    store : Store or None
-        None records nothing.
-    task : Task
-        What the job is one of.
-    job : TaskJob
-        What failed.
-    reason : str
-        Why.
-    run_id : str or None
-        The run that says so already.
+    `run_id` is the run that says so already; without a store nothing is recorded.
     """
     if run_id is None and store is not None:
         with held():  # a run that nobody knows of could not be closed

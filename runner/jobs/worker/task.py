@@ -115,17 +115,16 @@ def make_task(
     Parameters
     ----------
     plan : Plan
-        All jobs.
     stack : sequence of int
         Positions in the plan; at least one.
-    store, sweep_id, states, is_alone
-        As in `Task`.
     wanted : collection of int or None
         Positions of the jobs to be recorded; None for all of them.
     parents : mapping of int to str or None
         The runs that jobs are listed under, by position; others are listed under the sweep.
     references : sequence of Reference
         The record that each job of the plan repeats; empty where they repeat none.
+    store, sweep_id, states, is_alone
+        As in `Task`.
     """
     base = to_plain(plan.jobs[stack[0]].experiment)
     jobs = []
