@@ -24,9 +24,9 @@ def export(run_id: str, folder: str, uri: str | None) -> None:
     """
     if not folder.strip():
         raise CommandError(f"FOLDER: must be a new folder, got {folder!r}.")
-    place = expanded(folder)
+    target = expanded(folder)
     record = Record.read(find_run(uri, run_id))
-    write_folder(record, place)
-    say(f"Exported to {place}. To repeat it: {rerun_command(str(place), record)}")
+    write_folder(record, target)
+    say(f"Exported to {target}. To repeat it: {rerun_command(str(target), record)}")
     if isinstance(record.experiment.data, FileData):
         say("PATH is the data file, which is not part of the folder.")

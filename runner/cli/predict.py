@@ -110,7 +110,7 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
                 f"{printable(file)}, column {printable(name)}: {count(n_new, 'row')} of "
                 f"{len(codes):,} hold what the training file did not; it counts as no word of it."
             )
-    # What a run that diverged has left gives nan, and that is told by the rows themselves.
+    # The weights of a run that diverged give nan, which the rows show.
     with np.errstate(all="ignore"):
         X = preprocessing.transform(encoded)
         network = Network.from_weights(weights, model.activation)

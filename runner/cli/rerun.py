@@ -46,9 +46,9 @@ def exit_code(asked: RerunRequest, finished: Finished) -> int:
     """
     compared = list(finished.comparisons.values())
     tolerance = asked.options.tolerance
-    if any(each.differs and not each.is_admitted(tolerance) for each in compared):
+    if any(result.differs and not result.is_admitted(tolerance) for result in compared):
         return 5
-    if asked.unfit or any(each.verdict is Verdict.CANNOT_COMPARE for each in compared):
+    if asked.unfit or any(result.verdict is Verdict.CANNOT_COMPARE for result in compared):
         return RecordError.exit_code
     is_broken = any(
         outcome.status != "FINISHED" and position not in finished.comparisons

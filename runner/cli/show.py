@@ -50,10 +50,10 @@ def show_sweep(
     sweep = _chosen(sweeps, wanted)
     store = stores[sweep.experiment_id]
     outcomes = sorted(recorded_outcomes(store.sweeps.jobs_of(sweep)), key=by_settings)
-    known = list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
-    if metric is not None and metric not in known:
-        rule = f"a metric of this sweep ({', '.join(known) or 'it has none yet'})"
-        raise ConfigError("--metric", rule, metric, nearest(metric, known))
+    recorded = list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
+    if metric is not None and metric not in recorded:
+        rule = f"a metric of this sweep ({', '.join(recorded) or 'it has none yet'})"
+        raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
     if as_csv:
         if metric is not None or top is not None:
             outcomes = _best(outcomes, metric or sweep.metric, top)
@@ -65,7 +65,7 @@ def show_sweep(
         [outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
         metric=metric or sweep.metric,
-        where=store.where,
+        link=store.where,
         duration_s=sweep.duration_s or None,
         notes=["It is running."] if sweep.status == "RUNNING" else [],
         top=top,

@@ -1,4 +1,4 @@
-"""What a sweep says before it has results: what it will do, whom it waits for, how to go on.
+"""What a sweep says before it has results: what it will do, and how to go on after an interrupt.
 
 To the error stream, since the standard output is for results; a plan that was asked for is one.
 """
@@ -18,11 +18,6 @@ from runner.system.text import elide, printable
 from runner.training.outcome import Outcome
 
 _VALUES_SHOWN = 6
-
-
-def say_wait(process: str) -> None:
-    """Say that another command is running the same sweep."""
-    say(f"Process {process} is running this sweep; waiting for it, to go on with what it leaves.")
 
 
 def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
@@ -50,11 +45,6 @@ def _done_and_left(plan: Plan, done: Mapping[int, Outcome], n_to_run: int) -> st
 
 def _n_failed(outcomes: Iterable[Outcome]) -> int:
     return sum(outcome.status == "FAILED" for outcome in outcomes)
-
-
-def say_resumed(n_jobs: int, step: int) -> None:
-    """Say that training goes on from a saved state."""
-    say(f"{count(n_jobs, 'job')} {'goes' if n_jobs == 1 else 'go'} on from step {step:,}.")
 
 
 def say_resume_hint() -> None:

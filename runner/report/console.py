@@ -24,14 +24,13 @@ from runner.jobs.rerun.request import RerunRequest
 from runner.report.announcements import (
     points_run_once,
     say_resume_hint,
-    say_resumed,
     say_start,
-    say_wait,
 )
 from runner.report.progress import ProgressBar
 from runner.report.rerun import report_rerun
 from runner.report.runs import print_run
 from runner.report.sweep import print_sweep
+from runner.system.formatting import count
 from runner.system.terminal import say
 
 
@@ -79,9 +78,13 @@ class Console:
             case Started():
                 self._start(event)
             case Resumed():
-                say_resumed(event.n_jobs, event.step)
+                go = "goes" if event.n_jobs == 1 else "go"
+                say(f"{count(event.n_jobs, 'job')} {go} on from step {event.step:,}.")
             case Waiting():
-                say_wait(event.process)
+                say(
+                    f"Process {event.process} is running this sweep; waiting for it, to go on with "
+                    "what it leaves."
+                )
             case SweepOpened():
                 self._is_sweep = True
                 say_start(event.plan, event.done, is_new=event.is_new)
@@ -126,13 +129,13 @@ class Console:
             report_rerun(self.rerun, event)
 
     def _print_results(self, event: Finished) -> None:
-        where = event.where or ""
+        link = event.where or ""
         if self.rerun is not None:
             if event.outcomes or event.comparisons or self.rerun.unfit:
                 self.print_rerun(event)
         elif not self._is_sweep:
             for outcome in event.outcomes.values():
-                print_run(outcome, where)
+                print_run(outcome, link)
         else:
             stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
             print_sweep(
@@ -140,7 +143,7 @@ class Console:
                 [event.outcomes[position] for position in sorted(event.outcomes)],
                 n_jobs=len(event.plan.jobs),
                 metric=event.plan.first.ranking_metric,
-                where=where,
+                link=link,
                 duration_s=event.duration_s,
                 notes=[*points_run_once(event.plan), *stopped],
             )

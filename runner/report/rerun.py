@@ -87,7 +87,7 @@ def report_rerun(asked: RerunRequest, finished: Finished | None) -> None:
         duration_s=(finished and finished.duration_s) or 0.0,
         notes=_notes(asked, finished, len(lines), n_missing),
         ids=ids,
-        where=asked.recording.where if asked.recording and finished else None,
+        link=asked.recording.where if asked.recording and finished else None,
     )
 
 
@@ -104,7 +104,7 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
         settings: list[tuple[str, str, str]] = []
         metrics: list[tuple[str, float | None, float | None]] = []
         if comparison is None:
-            then, now = (flattened(to_plain(each.experiment)) for each in (original, job))
+            then, now = (flattened(to_plain(run.experiment)) for run in (original, job))
             # A file of the same content elsewhere is no setting that somebody changed.
             is_moved = original.source.tags.get("runner.data_digest") == job.data_digest
             settings = [
@@ -152,7 +152,7 @@ def print_rerun(
     duration_s: float,
     notes: Sequence[str] = (),
     ids: tuple[str, str],
-    where: str | None,
+    link: str | None,
     file: TextIO | None = None,
 ) -> None:
     """Print the verdict on a run, or on the jobs of a sweep.
@@ -175,8 +175,8 @@ def print_rerun(
         Lines to add.
     ids : (str, str)
         Of the rerun, and of what was repeated.
-    where : str or None
-        How to see the runs; None where nothing was recorded.
+    link : str or None
+        What to open to see the runs; None where nothing was recorded.
     file : text file, optional
         By default the standard output.
     """
@@ -192,10 +192,10 @@ def print_rerun(
         out.line(f"took {duration(duration_s)}")
         for note in notes:
             out.line(note)
-        if where:
+        if link:
             rerun_id, original_id = (elide(run_id, LONGEST_NAME) for run_id in ids)
             out.line(f"run {rerun_id}, a rerun of {original_id}")
-            out.link(where, "it" if title is None else "them")
+            out.link(link, "it" if title is None else "them")
 
 
 def _print_single(out: Printer, line: RerunLine, tolerance: float | None) -> None:
@@ -326,7 +326,7 @@ def _print_changes(out: Printer, line: RerunLine) -> None:
             for name, then, now in line.metrics
         ]
         names, *numbers = _text_columns(("metric", "original", "rerun", "difference"), rows)
-        out.table([names, *(Column(each.header, each.cells, "right") for each in numbers)])
+        out.table([names, *(Column(column.header, column.cells, "right") for column in numbers)])
 
 
 def _signed(name: str, then: float | None, now: float | None) -> str:
@@ -341,8 +341,8 @@ def _print_environment(out: Printer, differences: Sequence[EnvironmentDifference
         out.line("Nothing differs between where it ran and here.")
         return
     rows = [
-        (each.what, each.original, each.here, "yes" if each.decides else "no")
-        for each in sorted(differences, key=lambda each: not each.decides)
+        (row.what, row.original, row.here, "yes" if row.decides else "no")
+        for row in sorted(differences, key=lambda row: not row.decides)
     ]
     out.table(_text_columns(("what differs", "original", "here", "decides bits"), rows))
 

@@ -24,21 +24,16 @@ _SHORTEST_SHOWN_S = 0.05
 _MANY, _NAMED = 20, 40
 
 
-def print_run(outcome: Outcome, where: str, file: TextIO | None = None) -> None:
+def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
     """Print what came out of one run.
 
     Parameters
     ----------
     outcome : Outcome
-    where : str
-        How to see the run: a link to open, or a command.
+    link : str
+        What to open to see the run, or a command that shows it.
     file : text file, optional
         By default the standard output.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
     with printing(file) as out:
         took = f"{outcome.duration_s:.1f} s"
@@ -50,7 +45,7 @@ def print_run(outcome: Outcome, where: str, file: TextIO | None = None) -> None:
         _print_metrics(out, outcome)
         if outcome.run_id:
             out.line(f"run {printable(outcome.run_id)}")
-        out.link(where, "it")
+        out.link(link, "it")
 
 
 def _print_metrics(out: Printer, outcome: Outcome) -> None:

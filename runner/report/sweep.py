@@ -41,7 +41,7 @@ def print_sweep(
     *,
     n_jobs: int,
     metric: str,
-    where: str,
+    link: str,
     duration_s: float | None = None,
     notes: Sequence[str] = (),
     top: int | None = None,
@@ -61,8 +61,8 @@ def print_sweep(
         How many jobs there are.
     metric : str
         By which configurations are ranked.
-    where : str
-        How to see the runs: a link to open, or a command.
+    link : str
+        What to open to see the runs, or a command that shows them.
     duration_s : float, optional
         Seconds that the sweep took, where they are known.
     notes : sequence of str
@@ -71,11 +71,6 @@ def print_sweep(
         How many rows the table has, 1 or above; by default all of a few, 20 of more than 40.
     file : text file, optional
         By default the standard output.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
     """
     with printing(file) as out:
         if title:
@@ -95,14 +90,14 @@ def print_sweep(
             out.line((f"{n_waiting:,} of {count(n_jobs, 'job')} {have} not run", "bold"))
         if duration_s is not None:
             out.line(f"took {duration(duration_s)}")
-        out.link(where, "them")
+        out.link(link, "them")
 
 
 def _print_configurations(
     out: Printer, over_seeds: Sequence[Configuration], metric: str, top: int | None
 ) -> None:
     names = varying_settings([configuration.varied for configuration in over_seeds])
-    rows = ranked([each for each in over_seeds if each.outcomes], metric)
+    rows = ranked([row for row in over_seeds if row.outcomes], metric)
     n_runs = sum(len(configuration.outcomes) for configuration in rows)
     what = f"{count(n_runs, 'run')} of {count(len(rows), 'configuration')}"
 
@@ -139,7 +134,7 @@ def _verdict(
 ) -> str | None:
     """Say whether two configurations differ by more than their seeds do; None if it is unknown."""
     comparison = compare(best, runner_up, metric)
-    better, worse = (configuration_name(each.varied, names) for each in (best, runner_up))
+    better, worse = (configuration_name(row.varied, names) for row in (best, runner_up))
     if comparison is None or not math.isfinite(comparison.high - comparison.low):
         if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
             return None
@@ -161,13 +156,7 @@ def _verdict(
 
 
 def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | None = None) -> None:
-    """Print a line for each sweep, given with the name of its MLflow experiment.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
-    """
+    """Print a line for each sweep, given with the name of its MLflow experiment."""
     if not sweeps:
         with printing(file) as out:
             out.line("There are no sweeps yet. runner --multirun makes one.")

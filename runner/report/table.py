@@ -77,9 +77,9 @@ class Printer:
 
         self._console.print(Text.assemble(*parts), soft_wrap=True)
 
-    def link(self, where: str, what: str) -> None:
-        """Print how to look at `what`: a link, or a command."""
-        self.line(f"Look at {what}: ", (printable(where), "cyan"))
+    def link(self, link: str, what: str) -> None:
+        """Print how to look at `what`: something to open, or a command."""
+        self.line(f"Look at {what}: ", (printable(link), "cyan"))
 
     def table(self, needed: Sequence[Column], further: Sequence[Column] = ()) -> None:
         """Print the needed columns, and as many of the further ones as the terminal has room for.

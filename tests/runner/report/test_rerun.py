@@ -35,7 +35,7 @@ def printed(*lines: RerunLine, **changes: object) -> str:
         "title": None if len(lines) == 1 else ("sweep-1", ""),
         "differences": [],
         "ids": ("b" * 32, "a" * 32),
-        "where": None,
+        "link": None,
         "duration_s": 1.26,
         **changes,
     }
@@ -45,7 +45,7 @@ def printed(*lines: RerunLine, **changes: object) -> str:
 
 
 def test_an_identical_run_says_how_much_was_compared_and_where_it_is() -> None:
-    assert printed(line(SAME), where=STORE) == (
+    assert printed(line(SAME), link=STORE) == (
         "seed=3  IDENTICAL\n"
         "  162 values of the metrics and 10 parameters have the same bits.\n"
         "Nothing differs between where it ran and here.\n"
@@ -141,7 +141,7 @@ def test_text_of_a_record_does_not_act_on_the_terminal() -> None:
         name=HOSTILE,
     )
     differences = [EnvironmentDifference(HOSTILE, HOSTILE, HOSTILE, decides=True)]
-    text = printed(hostile, differences=differences, where=STORE, ids=(HOSTILE, HOSTILE))
+    text = printed(hostile, differences=differences, link=STORE, ids=(HOSTILE, HOSTILE))
     text += printed(hostile, hostile, title=(HOSTILE, ""))
     text += printed(line(None, settings=[(HOSTILE,) * 3], metrics=[(HOSTILE, 1.0, 2.0)]))
     assert all(letter.isprintable() or letter == "\n" for letter in text)

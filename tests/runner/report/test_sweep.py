@@ -21,7 +21,7 @@ def print_on(file: TextIO, outcomes: Sequence[Outcome], **changes: object) -> No
         "title": "",
         "n_jobs": len(outcomes),
         "metric": "val/loss",
-        "where": STORE,
+        "link": STORE,
         **changes,
     }
     print_sweep(outcomes=outcomes, file=file, **facts)
@@ -196,7 +196,7 @@ def test_text_from_outside_acts_on_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     ]
     outcomes += [failed(n, HOSTILE, name=HOSTILE, run_id=HOSTILE) for n in range(30)]
     with Terminal() as terminal:
-        print_on(terminal.file, outcomes, title=HOSTILE, where=HOSTILE, notes=[HOSTILE])
+        print_on(terminal.file, outcomes, title=HOSTILE, link=HOSTILE, notes=[HOSTILE])
         text = terminal.text()
     assert all(code.endswith("m") for code in ESCAPE.findall(text))  # colours of ours alone
     assert plain(text).replace("\n", "").isprintable()
