@@ -89,11 +89,15 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
         settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_OF_A_JOB)}
         latest[frozenset(settings.items()) or job.key] = job
     jobs = list(latest.values())
-    if len(jobs) < 2 or not all(job.choices for job in jobs):
+    # A run that was killed when it began has no params yet; one of an earlier version no choices.
+    told = [job for job in jobs if job.params and job.choices]
+    if len(told) < 2:
         return [job.outcome for job in jobs]
-    varied = differences([_nested(job.params) for job in jobs], [job.choices for job in jobs])
+    varied = differences([_nested(job.params) for job in told], [job.choices for job in told])
+    by_run = {job.outcome.run_id: v for job, v in zip(told, varied, strict=True)}
     return [
-        replace(job.outcome, varied=settings) for job, settings in zip(jobs, varied, strict=True)
+        replace(job.outcome, varied=by_run.get(job.outcome.run_id, job.outcome.varied))
+        for job in jobs
     ]
 
 
