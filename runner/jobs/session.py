@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -111,12 +111,12 @@ def _open_parent(
 ) -> AbstractContextManager[Parent]:
     """Return the context manager of what stands above the jobs."""
     if request.rerun is not None:
-        return rerun(store, request.plan, request.rerun)
+        return nullcontext(rerun(store, request.plan, request.rerun))
     if store is None:
         raise ValueError("only a rerun can do without a store")
     if request.is_sweep:
         return sweep(store, request.plan, listener)
-    return single_run(store, request.plan)
+    return nullcontext(single_run(store, request.plan))
 
 
 @dataclass(frozen=True)
@@ -179,15 +179,15 @@ class _Session:
         self._was_stopped = False
 
     def run_missing(self) -> None:
-        """Run all jobs that are missing."""
-        if not self._left:
-            return
+        """Run all jobs that are missing; without any, there may still be something to sum up."""
         jobs = self._parent.plan.jobs
-        self._listener(self._start())
-        self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
-        if not self._was_stopped:
-            self._execute()
-        self._listener(JobsEnded())
+        with self._parent.at_work():
+            if self._left:
+                self._listener(self._start())
+            self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
+            if self._left and not self._was_stopped:
+                self._execute()
+            self._listener(JobsEnded())
 
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""

@@ -65,6 +65,11 @@ class Parent:
         self.group_runs: Mapping[int, str] = {}
         self.states = states
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Have the run of the parent open while its jobs are run, and give it an honest end."""
+        yield
+
     def take(self, event: Ended) -> None:
         """Take note of a job that has ended."""
         if event.outcome is not None:
@@ -88,17 +93,83 @@ class Parent:
 class _Sweep(Parent):
     """A sweep: done is what the store says."""
 
-    def __init__(self, store: Store, plan: Plan, state: SweepState, folder: SweepFolder) -> None:
+    def __init__(
+        self,
+        store: Store,
+        plan: Plan,
+        state: SweepState,
+        folder: SweepFolder,
+        listener: Listener,
+    ) -> None:
         super().__init__(plan, folder.states)
         self.outcomes = dict(state.done)
         self.missing = [position for position in plan.asked if position not in self.outcomes]
-        self.groups: Groups | None = None
-        self._store, self._folder = store, folder
+        self._store, self._state, self._folder = store, state, folder
+        self._listener = listener
+        self._groups: Groups | None = None
+        self._started_s = time.monotonic()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        sweep = self._state.sweep
+        # Without a job too: an interrupt may have left nothing but the summing up to be done.
+        if not self.missing and sweep is not None and sweep.n_finished is not None:
+            yield
+            return
+        with _recorded(self._store, self._begin, self._duration) as run:
+            self.run_id = run.run_id
+            with self._grouped(run):
+                yield
+            if len(self.outcomes) == len(self.plan.jobs):
+                self._folder.forget_states()
+            store_results(run, self._store, self.plan, self.outcomes, self._listener)
+            run.set_tags(self._duration() | {SUMMED_UP: "true"})
+            n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
+            _end(self._store, run, n_failed, len(self.plan.jobs))
+
+    def _begin(self) -> RecordedRun:
+        tags = {
+            "runner.n_jobs": str(len(self.plan.jobs)),
+            "runner.metric": self.plan.first.ranking_metric,
+            SUMMED_UP: "false",
+        }
+        if self._state.sweep is not None:
+            run = self._store.reopen_run(self._state.sweep.run_id)
+            run.set_tags(tags)
+            return run
+        tags |= {"runner.kind": "sweep", "runner.plan": self.plan.identity}
+        return self._store.start_run(self.plan.sweep_name, {}, tags)
+
+    def _duration(self) -> dict[str, str]:
+        before_s = self._state.sweep.duration_s if self._state.sweep else 0.0
+        duration_s = before_s + time.monotonic() - self._started_s
+        return {"runner.duration_s": f"{duration_s:.3f}"}
+
+    @contextmanager
+    def _grouped(self, run: RecordedRun) -> Iterator[None]:
+        """Store the plan, and open the groups of the jobs that are missing."""
+        run.flush()
+        sweep = self._state.sweep
+        if sweep is None:
+            self._folder.forget_states()
+        run.log_folder(self._folder.write_plan(self.plan), PLAN_FOLDER)
+        recorded = self._store.sweeps.groups_of(sweep) if sweep else {}
+        with Groups(self._store, self.plan, run.run_id, recorded) as self._groups:
+            if sweep is not None:
+                unfinished = self._store.sweeps.groups_of(sweep, unfinished=True)
+                self._groups.complete_interrupted(unfinished, self.outcomes)
+            self.group_runs = self._groups.begin(self.missing)
+            for position, job in self._state.recorded.items():
+                # A job whose seeds have come since was listed under the sweep itself.
+                group = self.group_runs.get(position, job.parent)
+                if group != job.parent:
+                    self._store.set_tags(job.outcome.run_id, {"mlflow.parentRunId": group})
+            yield
 
     def take(self, event: Ended) -> None:
         super().take(event)
-        if self.groups is not None:
-            self.groups.complete(event.position, self.outcomes)
+        if self._groups is not None:
+            self._groups.complete(event.position, self.outcomes)
 
     def recorded(self) -> Mapping[int, Outcome]:
         return sweep_state(self._store, self.plan).outcomes
@@ -122,6 +193,25 @@ class _Rerun(Parent):
         super().__init__(plan)
         self._store, self._asked = store, asked
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        store, original = self._store, self._asked.parent
+        if store is None or original is None:
+            yield
+            return
+        tags = links_to(original.run_id, store.experiment_id) | {"runner.kind": "rerun"}
+        with _recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
+            self.run_id = run.run_id
+            yield
+            run.log_metrics(0, self._counts())
+            # One that diverged as its original did has not failed to repeat it.
+            n_failed = sum(
+                outcome.status != "FINISHED" and position not in self.comparisons
+                for position, outcome in self.outcomes.items()
+            )
+            _end(store, run, n_failed, self._n_jobs)
+            store.set_tags(original.run_id, {f"{_RERUN}{run.run_id}": self._summary()})
+
     def take(self, event: Ended) -> None:
         """Take note of a job that has ended, and let its original name it."""
         with held():  # what is reported has its link, and the other way round
@@ -134,40 +224,39 @@ class _Rerun(Parent):
             original_id = self._asked.originals[event.position].source.run_id
             self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
 
-    def counts(self) -> dict[str, float]:
+    def _counts(self) -> dict[str, float]:
         """Return how many jobs have each verdict."""
         verdicts = [comparison.verdict for comparison in self.comparisons.values()]
         verdicts += [Verdict.CANNOT_COMPARE] * len(self._asked.unfit)
         return {f"n_{v.name.lower()}": float(verdicts.count(v)) for v in Verdict}
 
     @property
-    def n_jobs(self) -> int:
+    def _n_jobs(self) -> int:
         """How many jobs were to be repeated."""
         return len(self.plan.jobs) + len(self._asked.unfit)
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         """Say in a few words what came of it, as a tag of the original."""
         if not self._asked.compares:
             return "with other settings"
-        n_identical = int(self.counts()["n_identical"])
-        return f"{n_identical:,} of {self.n_jobs:,} identical"
+        n_identical = int(self._counts()["n_identical"])
+        return f"{n_identical:,} of {self._n_jobs:,} identical"
 
 
-@contextmanager
-def single_run(store: Store, plan: Plan) -> Iterator[Parent]:
-    """Give what stands above a single run: the states of its training, and no run."""
+def single_run(store: Store, plan: Plan) -> Parent:
+    """Return what stands above a single run: the states of its training, and no run."""
     # A sweep of this one job would save the same states, and goes on from these.
-    yield Parent(plan, SweepFolder.of(store, plan).states)
+    return Parent(plan, SweepFolder.of(store, plan).states)
+
+
+def rerun(store: Store | None, plan: Plan, asked: RerunRequest) -> Parent:
+    """Return what stands above the rerun of one run, or of a sweep, which gets a run of its own."""
+    return _Rerun(store, plan, asked)
 
 
 @contextmanager
 def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
-    """Open a sweep, keep it to this process, and give it an honest end.
-
-    What is there of it from earlier commands is read first; when the jobs have been run, all of it
-    is summed up.
-    """
-    started = time.monotonic()
+    """Keep a sweep to this process, and read what is there of it from earlier commands."""
     folder = SweepFolder.of(store, plan)
     with folder.locked(lambda process: listener(Waiting(process))):
         state = SweepState()
@@ -178,91 +267,9 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
             # What ended while this command waited for the lock.
             store.close_abandoned_runs()
             store.sweeps.close_running(state.sweep)
-        parent = _Sweep(store, plan, state, folder)
+        parent = _Sweep(store, plan, state, folder, listener)
         listener(SweepOpened(plan, dict(parent.outcomes), is_new=state.sweep is None))
-        is_summed_up = state.sweep is not None and state.sweep.n_finished is not None
-        if not parent.missing and is_summed_up:
-            yield parent
-            return
-        before_s = state.sweep.duration_s if state.sweep else 0.0
-
-        def duration() -> dict[str, str]:
-            return {"runner.duration_s": f"{before_s + time.monotonic() - started:.3f}"}
-
-        with _recorded(store, lambda: _begin_sweep(store, plan, state), duration) as run:
-            yield from _run_in_groups(store, run, parent, state, folder, listener)
-            run.set_tags(duration() | {SUMMED_UP: "true"})
-            n_failed = sum(outcome.status == "FAILED" for outcome in parent.outcomes.values())
-            _end(store, run, n_failed, len(plan.jobs))
-
-
-def _begin_sweep(store: Store, plan: Plan, state: SweepState) -> RecordedRun:
-    tags = {
-        "runner.n_jobs": str(len(plan.jobs)),
-        "runner.metric": plan.first.ranking_metric,
-        SUMMED_UP: "false",
-    }
-    if state.sweep is not None:
-        run = store.reopen_run(state.sweep.run_id)
-        run.set_tags(tags)
-    else:
-        tags |= {"runner.kind": "sweep", "runner.plan": plan.identity}
-        run = store.start_run(plan.sweep_name, {}, tags)
-    return run
-
-
-def _run_in_groups(
-    store: Store,
-    run: RecordedRun,
-    parent: _Sweep,
-    state: SweepState,
-    folder: SweepFolder,
-    listener: Listener,
-) -> Iterator[Parent]:
-    """Have the jobs of a sweep run below its groups, and sum all of them up."""
-    plan = parent.plan
-    run.flush()
-    if state.sweep is None:
-        folder.forget_states()
-    run.log_folder(folder.write_plan(plan), PLAN_FOLDER)
-    recorded = store.sweeps.groups_of(state.sweep) if state.sweep else {}
-    with Groups(store, plan, run.run_id, recorded) as groups:
-        if state.sweep is not None:
-            unfinished = store.sweeps.groups_of(state.sweep, unfinished=True)
-            groups.complete_interrupted(unfinished, parent.outcomes)
-        parent.run_id, parent.groups = run.run_id, groups
-        parent.group_runs = groups.begin(parent.missing)
-        for position, job in state.recorded.items():
-            # A job whose seeds have come since was listed under the sweep itself.
-            group = parent.group_runs.get(position, job.parent)
-            if group != job.parent:
-                store.set_tags(job.outcome.run_id, {"mlflow.parentRunId": group})
         yield parent
-    if len(parent.outcomes) == len(plan.jobs):
-        folder.forget_states()
-    store_results(run, store, plan, parent.outcomes, listener)
-
-
-@contextmanager
-def rerun(store: Store | None, plan: Plan, asked: RerunRequest) -> Iterator[Parent]:
-    """Open the rerun of one run, or of a sweep, which has a run of its own in the store."""
-    parent = _Rerun(store, plan, asked)
-    if store is None or asked.parent is None:
-        yield parent
-        return
-    original_id, name = asked.parent.run_id, asked.parent.name
-    tags = links_to(original_id, store.experiment_id) | {"runner.kind": "rerun"}
-    with _recorded(store, lambda: store.start_run(name, {}, tags), dict) as run:
-        parent.run_id = run.run_id
-        yield parent
-        run.log_metrics(0, parent.counts())
-        # One that diverged as its original did has not failed to repeat it.
-        n_failed = sum(
-            outcome.status != "FINISHED" and position not in parent.comparisons
-            for position, outcome in parent.outcomes.items()
-        )
-        _end(store, run, n_failed, parent.n_jobs)
-        store.set_tags(original_id, {f"{_RERUN}{run.run_id}": parent.summary()})
 
 
 def _end(store: Store, run: RecordedRun, n_failed: int, n_jobs: int) -> None:

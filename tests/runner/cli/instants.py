@@ -19,7 +19,7 @@ ON_SIGTERM = f"{EXECUTOR}.raise_on_sigterm"  # called by workers
 END_WORKERS = f"{EXECUTOR}.LocalProcesses._end"
 # Called when all is planned, when there is a sweep, for each job that has ended, and for all jobs.
 SWEEP = "runner.jobs.sweep.parent_runs"
-PLANNED = f"{SWEEP}._begin_sweep"
+PLANNED = f"{SWEEP}._Sweep._begin"
 BEGUN = f"{SWEEP}.SweepFolder.write_plan"
 JOB_ENDED = f"{SWEEP}.Groups.complete"
 JOBS_DONE = f"{SWEEP}.store_results"
