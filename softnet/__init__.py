@@ -15,7 +15,7 @@ from softnet.losses.base import Loss, LossSettings
 from softnet.losses.registry import LOSSES
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
 from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
-from softnet.network import Network, NetworkSettings, mlp, mlp_of, parameter_shapes
+from softnet.network import Network, NetworkSettings, mlp, mlp_of
 from softnet.optimizers.adam import Adam
 from softnet.optimizers.base import Optimizer, OptimizerSettings
 from softnet.optimizers.registry import OPTIMIZERS
@@ -84,7 +84,6 @@ __all__ = [
     "mlp",
     "mlp_of",
     "one_hot",
-    "parameter_shapes",
     "relative_error",
     "steps_per_epoch",
     "stream",

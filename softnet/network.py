@@ -160,11 +160,6 @@ def mlp_of(weights: Mapping[str, Array], activation: str = "relu") -> NetworkSet
     return mlp(sizes, activation)
 
 
-def parameter_shapes(layer_sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of an MLP's weights by name."""
-    return mlp(layer_sizes, "identity").weight_shapes
-
-
 class Network:
     """A network for `n_runs` runs at a time.
 
@@ -205,26 +200,21 @@ class Network:
         self._make_layers()
 
     @classmethod
-    def from_weights(
-        cls, weights: Mapping[str, Array], settings: NetworkSettings | str = "relu"
-    ) -> Network:
+    def from_weights(cls, weights: Mapping[str, Array], settings: NetworkSettings) -> Network:
         """Make a network of one run from what `weights` returned.
 
         Parameters
         ----------
         weights : mapping of str to ndarray
             Parameters and statistics by name.
-        settings : NetworkSettings or str
-            What the network is made from; the name of an activation stands for what `mlp_of` makes
-            of the weights.
+        settings : NetworkSettings
+            What the network is made from.
 
         Raises
         ------
         ValueError
             If names or shapes are not those of such a network.
         """
-        if isinstance(settings, str):
-            settings = mlp_of(weights, settings)
         shapes, expected = {name: a.shape for name, a in weights.items()}, settings.weight_shapes
         # Before anything is allocated: sizes that do not belong together can ask for terabytes.
         if shapes != expected:
@@ -328,8 +318,6 @@ class Network:
         """
         rows = np.ascontiguousarray(X, self.dtype)
         return self.loss.predictions(self.forward(rows if rows.ndim == 3 else rows[None]))
-
-    predict_proba = predict
 
     def weights(self, run: int = 0) -> dict[str, Array]:
         """Return a copy of one run's parameters and statistics by name, for `from_weights`."""

@@ -26,7 +26,7 @@ from runner.system.terminal import say
 from runner.system.text import printable
 from runner.tracking.records import Record, find_source
 from runner.training.data.files import load_rows
-from softnet import Network, parameter_shapes
+from softnet import Network
 
 _KINDS = (".csv", ".parquet")
 
@@ -88,8 +88,8 @@ def _writable(out: str, file: str) -> Path:
 def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
     verify_blas_pin()
     model = record.model()
-    sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
-    weights = record.weights(parameter_shapes(sizes))
+    settings = model.network(record.experiment)
+    weights = record.weights(settings.weight_shapes)
     for edit in record.edits:
         raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
     data = record.experiment.data
@@ -113,8 +113,8 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
     # The weights of a run that diverged give nan, which the rows show.
     with np.errstate(all="ignore"):
         X = preprocessing.transform(encoded)
-        network = Network.from_weights(weights, model.activation)
-        return network.predict_proba(X)[0], model.class_names
+        network = Network.from_weights(weights, settings)
+        return network.predict(X)[0], model.class_names
 
 
 def _header(class_names: Sequence[str]) -> list[str]:

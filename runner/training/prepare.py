@@ -17,7 +17,15 @@ from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.preprocessing import Preprocessing
-from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, mlp, steps_per_epoch
+from softnet import (
+    INITIALIZERS,
+    Examples,
+    NetworkSettings,
+    RunSettings,
+    StackSettings,
+    mlp,
+    steps_per_epoch,
+)
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -161,10 +169,10 @@ def stack_settings(
     A budget in epochs is turned into steps here, and so is the interval between evaluations,
     which counts in the unit of the budget.
     """
-    training, model = experiment.training, experiment.model
+    training = experiment.training
     unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
     return StackSettings(
-        network=mlp((n_features, *model.hidden_layer_sizes, n_classes), model.activation),
+        network=network_settings(experiment, n_features, n_classes),
         n_steps=training.budget * unit,
         batch_size=training.batch_size,
         evaluate_every=training.evaluate_every * unit,
@@ -172,6 +180,12 @@ def stack_settings(
         sampling=training.sampling,
         dtype=experiment.dtype,
     )
+
+
+def network_settings(experiment: Experiment, n_features: int, n_classes: int) -> NetworkSettings:
+    """Return what the network of an experiment is made from."""
+    model = experiment.model
+    return mlp((n_features, *model.hidden_layer_sizes, n_classes), model.activation)
 
 
 def run_settings(experiment: Experiment) -> RunSettings:

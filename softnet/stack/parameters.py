@@ -122,12 +122,5 @@ class Parameters(FlatArrays):
         return size_of(self.shapes)
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone; views that were taken before are void.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_kept,)
-            Positions among the runs that are left by now, not in the stack as it began.
-        """
         super().keep(rows)
         self.gradients = np.array(self.gradients[rows], order=self.order)

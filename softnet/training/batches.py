@@ -6,8 +6,9 @@ at a time: a resumed run and a run in a stack see the batches of the run alone.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,52 +19,8 @@ _NUMBERS_AT_A_TIME = 2048
 _RUNS_AT_A_TIME = 64
 
 
-class Batches(Protocol):
-    """Draws row indices for a stack of runs."""
-
-    rngs: list[np.random.Generator]
-
-    def __init__(
-        self,
-        n_samples: int,
-        batch_size: int,
-        rngs: Sequence[np.random.Generator],
-        order: Order = "C",
-    ) -> None: ...
-
-    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
-        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps.
-
-        `n_later` more may be asked for afterwards, which it may be cheaper to draw now.
-        """
-        ...
-
-    def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_kept,)
-            Positions among the runs that are left by now, not in the stack as it began.
-        """
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Return arrays and numbers from which `restore` goes on."""
-        ...
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `state` returned."""
-        ...
-
-
-def steps_per_epoch(n_samples: int, batch_size: int) -> int:
-    """Count the steps that see as many rows as there are; the last may be short."""
-    return -(-n_samples // batch_size)
-
-
-class WithReplacement:
-    """Each batch is drawn with replacement from all rows, as in the tutorial.
+class Batches(ABC):
+    """Draws row numbers for a stack of runs.
 
     Parameters
     ----------
@@ -84,8 +41,45 @@ class WithReplacement:
         rngs: Sequence[np.random.Generator],
         order: Order = "C",
     ) -> None:
-        self.order = order
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
+        self.order: Order = order
+
+    @abstractmethod
+    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
+        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps.
+
+        `n_later` more may be asked for afterwards, which it may be cheaper to draw now.
+        """
+
+    @abstractmethod
+    def keep(self, rows: Indices) -> None:
+        """Go on with these runs alone, positions among those that are left by now."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return arrays and numbers from which `restore` goes on."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `state` returned."""
+
+
+def steps_per_epoch(n_samples: int, batch_size: int) -> int:
+    """Count the steps that see as many rows as there are; the last may be short."""
+    return -(-n_samples // batch_size)
+
+
+class WithReplacement(Batches):
+    """Each batch is drawn with replacement from all rows, as in the tutorial."""
+
+    def __init__(
+        self,
+        n_samples: int,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        order: Order = "C",
+    ) -> None:
+        super().__init__(n_samples, batch_size, rngs, order)
         self._rows = self._empty(0, len(self.rngs))
         self._position = 0
         self._before = [rng.bit_generator.state for rng in self.rngs]
@@ -116,7 +110,6 @@ class WithReplacement:
         return np.empty((n_steps, self.batch_size, n_runs), np.intp).swapaxes(1, 2)
 
     def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
-        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
         most = max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
         for step in range(n_steps):
             if self._position == len(self._rows):
@@ -125,7 +118,6 @@ class WithReplacement:
             yield self._rows[self._position - 1]
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone, positions in the present stack."""
         self.rngs = [self.rngs[row] for row in rows]
         self._before = [self._before[row] for row in rows]
         kept = self._empty(len(self._rows), len(rows))
@@ -137,27 +129,14 @@ class WithReplacement:
         return {"rngs": list(self._before), "position": self._position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `state` returned."""
         for rng, saved in zip(self.rngs, state["rngs"], strict=True):
             rng.bit_generator.state = saved
         self._draw_ahead(int(state["position"]))
         self._position = len(self._rows)
 
 
-class Shuffled:
-    """Every epoch sees each row once, in a new order; the last batch may be short.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of training rows.
-    batch_size : int
-        Rows in a batch.
-    rngs : sequence of numpy.random.Generator
-        One per run.
-    order : str
-        How the row numbers of a step lie in memory: ``C``, run by run, or ``F``.
-    """
+class Shuffled(Batches):
+    """Every epoch sees each row once, in a new order; the last batch may be short."""
 
     def __init__(
         self,
@@ -166,13 +145,11 @@ class Shuffled:
         rngs: Sequence[np.random.Generator],
         order: Order = "C",
     ) -> None:
-        self.order = order
-        self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
+        super().__init__(n_samples, batch_size, rngs, order)
         self._permutations = np.empty((len(self.rngs), n_samples), np.intp)
         self._position = n_samples
 
     def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
-        """Yield an ndarray (runs, batch) for each of the next `n_steps` steps."""
         for _ in range(n_steps):
             if self._position >= self.n_samples:
                 for run, rng in enumerate(self.rngs):
@@ -182,12 +159,10 @@ class Shuffled:
             yield np.array(self._permutations[:, start : self._position], order=self.order)
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone, positions in the present stack."""
         self.rngs = [self.rngs[row] for row in rows]
         self._permutations = self._permutations[rows]
 
     def state(self) -> dict[str, Any]:
-        """Return the generators' states, and the place in the present epoch."""
         return {
             "rngs": [rng.bit_generator.state for rng in self.rngs],
             "order": self._permutations.copy(),
@@ -195,7 +170,6 @@ class Shuffled:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `state` returned."""
         for rng, saved in zip(self.rngs, state["rngs"], strict=True):
             rng.bit_generator.state = saved
         self._permutations = np.array(state["order"], np.intp)

@@ -63,18 +63,6 @@ class StackSettings:
     dtype: str = "float64"
     metrics: tuple[str, ...] = ("accuracy",)
 
-    @property
-    def layer_sizes(self) -> tuple[int, ...]:
-        """Features and the outputs of each linear layer of an MLP."""
-        return (
-            self.network.in_features,
-            *(
-                layer.out_features
-                for layer in self.network.layers
-                if hasattr(layer, "out_features")
-            ),
-        )
-
 
 @dataclass(frozen=True)
 class RunSettings:

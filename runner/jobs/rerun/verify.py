@@ -24,7 +24,7 @@ from runner.tracking.records import (
 from runner.tracking.records.mlflow_record import is_run_id, stored_run
 from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
-from softnet import parameter_shapes
+from softnet import NetworkSettings
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -105,7 +105,7 @@ def load_reference(
     experiment: Experiment,
     data_digest: str,
     split_digest: str,
-    layer_sizes: tuple[int, ...],
+    network: NetworkSettings,
 ) -> LoadedReference:
     """Read what a recorded run left.
 
@@ -117,8 +117,8 @@ def load_reference(
         What is run now.
     data_digest, split_digest : str
         Of the rows that it is run on.
-    layer_sizes : tuple of int
-        The sizes of its layers.
+    network : NetworkSettings
+        What its network is made from.
 
     Raises
     ------
@@ -134,8 +134,8 @@ def load_reference(
         findings = (str(error),)
     # An edited model says nothing of the weights' shapes.
     if model is not None and not record.edits:
-        layer_sizes = model.layer_sizes(record.experiment.model.hidden_layer_sizes)
-    weights, metrics = record.weights(parameter_shapes(layer_sizes)), record.metrics()
+        network = model.network(record.experiment)
+    weights, metrics = record.weights(network.weight_shapes), record.metrics()
     digests = data_digest, split_digest
     return LoadedReference(record, experiment, digests, metrics, weights, model, findings)
 

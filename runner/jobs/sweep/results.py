@@ -18,7 +18,6 @@ from runner.system.errors import ConfigError, DataError, RecordError
 from runner.training.outcome import Outcome, best_first, by_settings
 from runner.training.prepare import prepared_unchanged, require_fit
 from runner.training.statistics import Configuration, configurations, ranked
-from softnet import parameter_shapes
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedRun, Store, Sweeps
@@ -85,7 +84,7 @@ def _log_model(
         here = store.folder if store.address.database else None
         experiment = with_data_from(experiment, None, allowed_folders(here))
     prepared = prepared_unchanged(experiment, job.data_digest)
-    shapes = parameter_shapes(require_fit(experiment, prepared).layer_sizes)
+    shapes = require_fit(experiment, prepared).network.weight_shapes
     record = Record.read(stored_run(store, job_run_id))
     weights = record.weights(shapes)
     if record.edits:

@@ -24,7 +24,7 @@ from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
 from runner.training.outcome import Outcome
-from runner.training.prepare import Prepared
+from runner.training.prepare import Prepared, require_fit
 from runner.training.run_files import RECORD, metrics_of, record_digests, write_run_files
 from runner.training.train import Result
 from softnet import Network
@@ -100,9 +100,10 @@ def end_run(
         if with_pictures:
             from runner.figures import draw
 
-            network = Network.from_weights(result.weights, experiment.model.activation)
+            settings = require_fit(experiment, prepared).network
+            network = Network.from_weights(result.weights, settings)
             pictures = folder / "figures"
-            draw(prepared, result, lambda X: network.predict_proba(X)[0], pictures, job.name)
+            draw(prepared, result, lambda X: network.predict(X)[0], pictures, job.name)
         run.log_folder(folder)
         if with_pictures:
             store.log_model(run, prepared, result.weights, experiment.model.activation)

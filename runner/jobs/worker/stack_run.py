@@ -299,10 +299,10 @@ def _load_references(
         if job.reference is None or not job.reference.compares:
             continue
         experiment = task.planned(job).experiment
-        sizes = require_fit(experiment, prepared).layer_sizes
+        network = require_fit(experiment, prepared).network
         digests = job.data_digest, job.split_digest
         try:
-            loaded[job.position] = load_reference(job.reference, experiment, *digests, sizes)
+            loaded[job.position] = load_reference(job.reference, experiment, *digests, network)
         except RecordError as error:
             if task.is_alone:
                 raise

@@ -18,7 +18,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from runner.training.preprocessing import Preprocessing
-from softnet import Network
+from softnet import Network, mlp_of
 
 
 class ServedModel(PythonModel):
@@ -28,7 +28,8 @@ class ServedModel(PythonModel):
         """Rebuild the network from the model's own files."""
         settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         with np.load(context.artifacts["weights"], allow_pickle=False) as weights:
-            self._network = Network.from_weights(dict(weights), settings["activation"])
+            by_name = dict(weights)
+        self._network = Network.from_weights(by_name, mlp_of(by_name, settings["activation"]))
         self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])
         self._class_names: list[str] = settings["class_names"]
 
@@ -43,7 +44,7 @@ class ServedModel(PythonModel):
         X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
         # Two threads would change the last bits of large products.
         with threadpool_limits(1, user_api="blas"):
-            probabilities = self._network.predict_proba(X)[0]
+            probabilities = self._network.predict(X)[0]
         return pd.DataFrame(probabilities, model_input.index, self._class_names)
 
 

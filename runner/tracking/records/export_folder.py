@@ -30,7 +30,6 @@ from runner.training.run_files import (
     WEIGHTS,
     Metrics,
 )
-from softnet import parameter_shapes
 
 if TYPE_CHECKING:
     from runner.tracking.records.record import Record
@@ -129,8 +128,8 @@ def write_folder(record: Record, folder: Path) -> None:
             raise CommandError(f"FOLDER: must be new or empty, got {shorten(str(folder))}.")
     except OSError as error:
         raise disk_error(folder, error) from error
-    sizes = record.model().layer_sizes(record.experiment.model.hidden_layer_sizes)
-    limits = {**_LIMITS, WEIGHTS: record.weights_limit(parameter_shapes(sizes))}
+    shapes = record.model().network(record.experiment).weight_shapes
+    limits = {**_LIMITS, WEIGHTS: record.weights_limit(shapes)}
     files = record.read_files(limits)
     files[METRICS] = write_metrics(record.metrics())
     if record.edits:

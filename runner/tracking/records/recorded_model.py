@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
+from runner.training.prepare import network_settings
 from runner.training.preprocessing import Preprocessing
-from softnet import ACTIVATIONS
+from softnet import ACTIVATIONS, NetworkSettings
+
+if TYPE_CHECKING:
+    from runner.config import Experiment
 
 _Words = tuple[str, ...]
 
@@ -100,6 +104,7 @@ class RecordedModel:
         preprocessing = Preprocessing.from_dict(model.preprocessing.model_dump())
         return cls(model.activation, model.class_names, preprocessing)
 
-    def layer_sizes(self, hidden: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the sizes of the layers of the network that it belongs to."""
-        return len(self.preprocessing.encoded_feature_names), *hidden, len(self.class_names)
+    def network(self, experiment: Experiment) -> NetworkSettings:
+        """Return what the network of the run, with this config, is made from."""
+        n_features = len(self.preprocessing.encoded_feature_names)
+        return network_settings(experiment, n_features, len(self.class_names))

@@ -10,7 +10,7 @@ from runner.config import Experiment
 from runner.figures import draw
 from runner.training.prepare import prepare
 from runner.training.train import train
-from softnet import Network
+from softnet import Network, mlp_of
 from tests.runner.figures.pictures import assert_whole
 
 EVERY = {"learning_curve.png", "confusion_matrix.png"}
@@ -39,10 +39,10 @@ def experiment(**changes: object) -> Experiment:
 def drawn(chosen: Experiment, folder: Path) -> set[str]:
     prepared = prepare(chosen)
     (result,) = train(prepared, [chosen], lambda _: None)
-    network = Network.from_weights(result.weights, chosen.model.activation)
+    network = Network.from_weights(result.weights, mlp_of(result.weights, chosen.model.activation))
 
     def predict_proba(X: NDArray[np.floating]) -> NDArray[np.floating]:
-        return network.predict_proba(X)[0]
+        return network.predict(X)[0]
 
     paths = draw(prepared, result, predict_proba, folder, chosen.name)
     for path in paths:

@@ -12,6 +12,7 @@ from runner.system.errors import RecordError
 from runner.tracking import Store, open_store
 from runner.training.prepare import prepare
 from runner.training.train import Result, train
+from softnet import mlp
 from tests.runner.jobs.planned import MISSING, experiment, outcomes, plan, work
 
 
@@ -35,7 +36,7 @@ def trained() -> Result:
 def compared(reference: Reference, result: Result) -> Comparison:
     prepared = prepare(experiment())
     digests = prepared.dataset.digest, prepared.split.digest
-    loaded = load_reference(reference, experiment(), *digests, (2, 5, 2))
+    loaded = load_reference(reference, experiment(), *digests, mlp([2, 5, 2], "tanh"))
     return loaded.compare(result, prepared)
 
 

@@ -17,7 +17,7 @@ from runner.jobs.sweep.results import store_results
 from runner.tracking import RecordedRun, Store, open_store
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare
-from softnet import Network
+from softnet import Network, mlp_of
 from tests.runner.jobs.planned import outcomes, plan, weights_of, work
 
 # The last one diverges at once; the first learns next to nothing.
@@ -86,7 +86,9 @@ def test_a_sweep_leaves_all_that_sums_it_up(
     model = mlflow.pyfunc.load_model(f"runs:/{parent.run_id}/model", suppress_warnings=True)
     prepared = prepare(again)
     raw = dict(zip(prepared.dataset.feature_names, prepared.dataset.X.T, strict=True))
-    own = Network.from_weights(weights_of(opened, best.run_id), "tanh").predict_proba(prepared.X)
+    own = Network.from_weights(
+        weights := weights_of(opened, best.run_id), mlp_of(weights, "tanh")
+    ).predict(prepared.X)
     assert model.predict(raw).to_numpy().tobytes() == own[0].tobytes()
 
 

@@ -14,7 +14,7 @@ from runner.training.data.builtin import load_bundled
 from runner.training.data.splits import Split
 from runner.training.prepare import Prepared
 from runner.training.preprocessing import Preprocessing
-from softnet import Network
+from softnet import Network, mlp_of
 from tests.runner.tracking.conftest import Start
 
 Weights = dict[str, NDArray[Any]]
@@ -75,7 +75,7 @@ def test_a_loaded_model_gives_the_networks_own_probabilities(
     )
     rows = dict(zip(iris.dataset.feature_names, iris.dataset.X.T, strict=True))
     found = model.predict(rows)
-    own = Network.from_weights(weights, "tanh").predict_proba(iris.X)[0]
+    own = Network.from_weights(weights, mlp_of(weights, "tanh")).predict(iris.X)[0]
     assert list(found.columns) == ["setosa", "versicolor", "virginica"]
     assert found.to_numpy().dtype == dtype
     assert model.metadata.get_output_schema().numpy_types() == [dtype] * 3
@@ -155,7 +155,7 @@ def test_it_loads_where_nothing_of_ours_is_installed(
     process = start(ELSEWHERE, moved, isolated=True)
     said, complaint = process.communicate()
     assert process.returncode == 0, complaint
-    own = Network.from_weights(weights, "tanh").predict_proba(iris.X[:3])[0]
+    own = Network.from_weights(weights, mlp_of(weights, "tanh")).predict(iris.X[:3])[0]
     assert json.loads(said) == own.tolist()
 
 
@@ -168,5 +168,5 @@ def test_a_server_keeps_models_too(
     _, uri = log(store, iris, weights)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
-    own = Network.from_weights(weights, "tanh").predict_proba(iris.X[:3])[0]
+    own = Network.from_weights(weights, mlp_of(weights, "tanh")).predict(iris.X[:3])[0]
     assert model.predict(model.input_example).to_numpy().tobytes() == own.tobytes()

@@ -17,7 +17,6 @@ from runner.tracking.records.mlflow_record import (
     members_of,
 )
 from runner.training.run_files import record_digests
-from softnet import parameter_shapes
 from tests.runner.jobs.planned import outcomes, plan, work
 from tests.runner.tracking.hostile_server import Answer, HostileServer
 
@@ -211,8 +210,7 @@ def test_a_run_is_read_whole_from_a_real_server(server: str, tmp_path: Path) -> 
     store = open_store(server, None, "originals")
     (outcome,) = outcomes(work(store, plan({}), (0,), is_alone=True)).values()
     record = Record.read(find_run(server, outcome.run_id))
-    sizes = record.model().layer_sizes(record.experiment.model.hidden_layer_sizes)
-    weights = record.weights(parameter_shapes(sizes))
+    weights = record.weights(record.model().network(record.experiment).weight_shapes)
     assert sum(array.size for array in weights.values()) == 27
     assert record.metrics()["train/loss", 60] == (outcome.metrics["train/loss"],)
     assert record.environment()

@@ -22,10 +22,10 @@ from runner.training.run_files import (
     RECORD,
     WEIGHTS,
 )
-from softnet import parameter_shapes
+from softnet import mlp
 from tests.runner.tracking.records.edited_folder import EditedFolder
 
-SHAPES = parameter_shapes((2, 5, 2))
+SHAPES = mlp([2, 5, 2]).weight_shapes
 EDITED = "was edited since it was recorded"
 
 
@@ -214,7 +214,7 @@ def test_an_environment_of_any_form_can_be_shown(content: bytes, edited: EditedF
 
 def test_weights_beyond_this_machines_memory_are_not_asked_for(edited: EditedFolder) -> None:
     with pytest.raises(RecordError, match=r"weights\.npz: must fit into this machine's"):
-        edited.read().weights(parameter_shapes((2, 10**9, 10**9, 2)))
+        edited.read().weights(mlp([2, 10**9, 10**9, 2]).weight_shapes)
 
 
 ENDS: list[tuple[str, bool, str | None]] = [
@@ -255,7 +255,7 @@ def earlier(edited: EditedFolder) -> ExportedRun:
 def test_a_record_of_an_earlier_version_can_be_predicted_from(earlier: ExportedRun) -> None:
     record = Record.read(earlier, admits_earlier=True)
     assert record.experiment.model.hidden_layer_sizes == (5,)
-    assert record.model().layer_sizes((5,)) == (2, 5, 2)
+    assert record.model().network(record.experiment).weight_shapes == SHAPES
     assert record.weights(SHAPES)["layers.0.weight"].shape == (2, 5)
     assert record.edits == ()
 

@@ -8,6 +8,8 @@ import pytest
 from runner.system.errors import RecordError
 from runner.tracking.records import RecordedModel
 from runner.training.preprocessing import Preprocessing
+from softnet import mlp
+from tests.runner.jobs.planned import experiment
 
 SOUND: dict[str, Any] = {
     "activation": "tanh",
@@ -45,7 +47,8 @@ def test_a_model_is_what_was_recorded() -> None:
     model = RecordedModel.parse(json.dumps(SOUND).encode(), "model.json")
     assert (model.activation, model.class_names) == ("tanh", ("cat", "dog", "=1+1"))
     assert model.preprocessing == Preprocessing.from_dict(SOUND["preprocessing"])
-    assert model.layer_sizes((7, 5)) == (3, 7, 5, 3)
+    own = experiment(model__hidden_layer_sizes=[7, 5], model__activation="relu")
+    assert model.network(own) == mlp([3, 7, 5, 3], "relu")
 
 
 FAULTS: list[tuple[dict[str, object], str]] = [
