@@ -17,7 +17,6 @@ from runner.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,9 @@ _last: dict[StoreAddress, Store] = {}
 
 
 def address_of(store: Store) -> StoreAddress:
-    """Return the address of a store, and keep it for `store_at` in this process and its forks."""
-    address = StoreAddress(
-        store.address.shown,
-        store.experiment_id,
-        store.experiment,
-        store.is_named,
-        store.is_trusted,
-    )
+    """Return the address of a store, which this process and its forks keep for `store_at`."""
+    shown, experiment_id = store.address.shown, store.experiment_id
+    address = StoreAddress(shown, experiment_id, store.experiment, store.is_named, store.is_trusted)
     _last.clear()
     _last[address] = store
     return address
@@ -52,17 +46,9 @@ def address_of(store: Store) -> StoreAddress:
 def store_at(address: StoreAddress) -> Store:
     """Return the store at an address, opened unless this process has it already."""
     if address not in _last:
-        resolved = resolve(address.uri)
-        store = Store(
-            resolved,
-            connect(resolved),
-            address.experiment_id,
-            address.experiment,
-            is_named=address.is_named,
-            is_trusted=address.is_trusted,
-        )
-        _last.clear()
-        _last[address] = store
+        resolved, experiment_id = resolve(address.uri), address.experiment_id
+        flags = {"is_named": address.is_named, "is_trusted": address.is_trusted}
+        address_of(Store(resolved, connect(resolved), experiment_id, address.experiment, **flags))
     return _last[address]
 
 
@@ -76,14 +62,8 @@ def leave_stores() -> None:
 def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
     """Connect to a store; make it, and the experiment, where they are missing.
 
-    Parameters
-    ----------
-    uri : str or None
-        ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, else the embedded SQLite database.
-    experiment : str or None
-        ``tracking.experiment``; None takes ``MLFLOW_EXPERIMENT_NAME``, else `name`.
-    name : str
-        The experiment's own name.
+    `uri` and `experiment` are the settings of ``tracking``. Without them the environment is asked:
+    ``MLFLOW_TRACKING_URI``, else the embedded database; ``MLFLOW_EXPERIMENT_NAME``, else `name`.
 
     Raises
     ------
@@ -107,17 +87,17 @@ def find_store(uri: str | None, experiment: str | None, name: str) -> Store | No
 
 
 def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Store]:
-    """Connect to one or all experiments of a store, by their ids, and make nothing."""
+    """Connect to one or all experiments of a store, and make nothing; return them by their ids."""
     address = resolve(uri)
     if address.database is not None and not address.database.exists():
         return {}
     client = connect(address, may_only_read=True)
-    experiments: list[Experiment | None]
     with store_errors(address.uri):
-        if experiment is None:
-            experiments = list(client.search_experiments())
-        else:
-            experiments = [client.get_experiment_by_name(experiment)]
+        experiments = (
+            [client.get_experiment_by_name(experiment)]
+            if experiment is not None
+            else client.search_experiments()
+        )
     return {
         e.experiment_id: Store(address, client, e.experiment_id, e.name, is_named=uri is not None)
         for e in experiments
@@ -149,19 +129,19 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
         engine = sqlite.engine_of(client)
         if engine is not None:
             sqlite.tune(engine)
-    # All that a command imports before its results is imported now.
+    # All that a command imports before it has results is imported now.
     allow_garbage_collection()
     raise_what_was_swallowed()
     return client
 
 
 def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:
-    """Return the id of an experiment; make it where it is missing, also with others at once."""
+    """Return the id of an experiment; make it where it is missing, even if others do so too."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        # MLflow's own choice would be below the folder that the command is started in.
+        # MLflow itself would choose a folder below the one that the command is started in.
         artifacts = None
         if address.artifacts is not None:
             folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from runner.system.errors import RecordError
+from runner.tracking.backend import rows
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.row_checks import in_record, metric_of, numbers_of, texts_of
+from runner.tracking.backend.rows import matching_runs, numbers_of, texts_of
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.training.outcome import Outcome, Status
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
-_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class RecordedSweep:
     """A sweep in a store, as its parent run describes it.
 
     Two commands that mean the same sweep have the same `identity`. `metric` ranks the jobs,
-    `started_s` counts from 1970, `duration_s` is what commands have spent on it, and the last two
-    are None until it has been summed up.
+    `started_s` counts from 1970, `duration_s` is the time that commands have spent on it, and the
+    last two are None until it has been summed up.
     """
 
     run_id: str
@@ -54,18 +54,8 @@ class RecordedSweep:
 class RecordedJob:
     """A job of a sweep in a store.
 
-    Parameters
-    ----------
-    key : str
-        Of the job.
-    outcome : Outcome
-        What became of it.
-    parent : str
-        The run that it is listed under.
-    params : mapping of str to str
-        Its config as MLflow has it, by dotted key.
-    choices : mapping of str to str
-        The option that was chosen of each config group; empty in runs of earlier versions.
+    `parent` is the id of the run that it is listed under, `params` its config as MLflow has it, by
+    dotted key, and `choices` the option of each config group; runs of earlier versions have none.
     """
 
     key: str
@@ -86,103 +76,62 @@ class Sweeps:
         """Return the sweeps of some experiments, or of all of them; the newest first."""
         with store_errors(self._uri):
             ids = experiment_ids or [e.experiment_id for e in self._client.search_experiments()]
-        return [_sweep_of(run) for run in self._search(ids, "tags.`runner.kind` = 'sweep'")]
+        runs = matching_runs(self._client, self._uri, ids, "tags.`runner.kind` = 'sweep'")
+        return [_sweep_of(run) for run in runs]
 
     def newest_of(self, experiment_id: str, identity: str) -> RecordedSweep | None:
         """Return the latest sweep of an identity, if there is one."""
         query = f"tags.`runner.kind` = 'sweep' and tags.`runner.plan` = '{identity}'"
-        return next((_sweep_of(run) for run in self._search([experiment_id], query)), None)
+        runs = matching_runs(self._client, self._uri, [experiment_id], query)
+        return next(map(_sweep_of, runs), None)
 
     def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:
         """Return the jobs of a sweep that have a run, in the order of their start.
 
         Of a job that ran twice, a run that is FINISHED counts, else the latest one.
         """
-        query = f"tags.`runner.kind` = 'run' and tags.`runner.sweep` = '{sweep.run_id}'"
         jobs: dict[str, RecordedJob] = {}
-        for run in self._search([sweep.experiment_id], query):
+        for run in self._members(sweep, "tags.`runner.kind` = 'run'"):
             tags = texts_of(run.data.tags)
-            key = tags.get("runner.key", run.info.run_id)
-            if key not in jobs or (
-                jobs[key].outcome.status != "FINISHED" and run.info.status == "FINISHED"
-            ):
-                jobs[key] = RecordedJob(
-                    key,
-                    _outcome_of(run),
-                    tags.get("mlflow.parentRunId", ""),
-                    texts_of(run.data.params),
-                    _texts_in(tags, "runner.choices"),
-                )
+            key, parent = (
+                tags.get("runner.key", run.info.run_id),
+                tags.get("mlflow.parentRunId", ""),
+            )
+            params, choices = texts_of(run.data.params), _texts_in(tags, "runner.choices")
+            job = RecordedJob(key, _outcome_of(run), parent, params, choices)
+            earlier = jobs.setdefault(key, job)
+            if earlier.outcome.status != "FINISHED" and job.outcome.status == "FINISHED":
+                jobs[key] = job
         return list(jobs.values())[::-1]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
         """Return the ids of a sweep's group runs, or of its `unfinished` ones, by their keys."""
-        query = f"tags.`runner.kind` = 'group' and tags.`runner.sweep` = '{sweep.run_id}'"
+        query = "tags.`runner.kind` = 'group'"
         if unfinished:
             query += " and attributes.status != 'FINISHED'"
-        runs = self._search([sweep.experiment_id], query)
+        runs = self._members(sweep, query)
         return {texts_of(run.data.tags).get("runner.key", ""): run.info.run_id for run in runs}
 
     def close_running(self, sweep: RecordedSweep) -> None:
         """Mark KILLED what dead processes of this machine left RUNNING of a sweep."""
-        query = f"attributes.status = 'RUNNING' and tags.`runner.sweep` = '{sweep.run_id}'"
-        for run in list(self._search([sweep.experiment_id], query)):
+        for run in list(self._members(sweep, "attributes.status = 'RUNNING'")):
             if is_gone(texts_of(run.data.tags).get("runner.process", "")):
                 with store_errors(self._uri):
                     close_unclosed(self._client, run.info.run_id)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step; rows that hold no number are left out."""
-        with store_errors(self._uri):
-            entries = self._client.get_metric_history(run_id, metric)
         values: dict[int, float] = {}
-        for entry in entries:
-            with suppress(RecordError):
-                _, step, value = metric_of(metric, entry.step, entry.value)
-                values[step] = value
+        with store_errors(self._uri):
+            for entry in rows.metric_history(self._client, run_id, metric):
+                with suppress(RecordError):
+                    _, step, value = rows.metric_of(metric, entry.step, entry.value)
+                    values[step] = value
         return sorted(values.items())
 
-    def _search(self, experiment_ids: Sequence[str], query: str) -> Iterator[Run]:
-        return matching_runs(self._client, self._uri, experiment_ids, query, order="DESC")
-
-
-def matching_runs(
-    client: MlflowClient,
-    uri: str,
-    experiment_ids: Sequence[str],
-    query: str,
-    *,
-    order: str,
-    label: str = "a run of the store",
-) -> Iterator[Run]:
-    """Iterate over the runs of some experiments that match a query of MLflow, page after page.
-
-    Parameters
-    ----------
-    uri, label : str
-        The store, and any of the runs, for messages.
-    order : "ASC" or "DESC"
-        By their start.
-
-    Raises
-    ------
-    RecordError
-        If MLflow cannot read the row of one.
-    """
-    token: str | None = None
-    while True:
-        with in_record(label, uri):
-            page = client.search_runs(
-                list(experiment_ids),
-                query,
-                max_results=_PAGE,
-                order_by=[f"attributes.start_time {order}"],
-                page_token=token,
-            )
-        yield from page
-        if not page.token or page.token == token:  # a server that repeats itself has no end
-            return
-        token = page.token
+    def _members(self, sweep: RecordedSweep, query: str) -> Iterator[Run]:
+        query += f" and tags.`runner.sweep` = '{sweep.run_id}'"
+        return matching_runs(self._client, self._uri, [sweep.experiment_id], query)
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -195,12 +144,12 @@ def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """Read the settings by which a run differed from others; none from a tag that was edited."""
+    """Return the settings by which a run differed from others; none from a tag that was edited."""
     return _texts_in(tags, "runner.varied")
 
 
 def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
-    """Read texts by name from a tag that anybody may have edited; none from what is no such tag."""
+    """Read texts by name from a tag; none from anything else that somebody put there."""
     try:
         texts = json.loads(tags.get(tag, "{}"))
         json.dumps(texts, ensure_ascii=False).encode()  # fails for half a surrogate pair

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.system.signals import held
 from runner.tracking.backend.artifacts import send_folder
@@ -38,10 +38,7 @@ _DATASET_NAME_CHARACTERS, _DIGEST_CHARACTERS, _SCHEMA_CHARACTERS = 500, 32, 1_00
 
 
 class RecordedRun:
-    """One run as it is being recorded; `Store.start_run` and `Store.reopen_run` make it.
-
-    Its `presence` keeps the run from being closed as abandoned.
-    """
+    """One run as it is being recorded; `Store.start_run` and `Store.reopen_run` make it."""
 
     def __init__(
         self,
@@ -66,24 +63,15 @@ class RecordedRun:
         self._flush_every_s = flush_every_s
         self._next_flush = time.monotonic() + flush_every_s
         self._ended = False
-        presence.open_runs.add(self.run_id)
+        presence.open_runs.add(self.run_id)  # or it would be closed as abandoned
 
     def log_metrics(
         self, step: int, metrics: Mapping[str, float], at_s: float | None = None
     ) -> None:
         """Log metrics of one step; they reach the store a few seconds later, or at the end.
 
-        NaN is kept; MLflow stores an infinity as the largest double. If it is time to write and the
-        store fails, nothing is lost: `flush` tries again.
-
-        Parameters
-        ----------
-        step : int
-            Optimizer steps done.
-        metrics : mapping of str to float
-            Such as ``train/loss``.
-        at_s : float or None
-            When they were measured, in seconds since 1970; None for now.
+        NaN is kept; MLflow stores an infinity as the largest double. They were measured now, or at
+        `at_s` in seconds since 1970.
         """
         at_ms = int(1000 * (time.time() if at_s is None else at_s))
         self._metrics += [
@@ -93,7 +81,7 @@ class RecordedRun:
             self.flush()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags, to be written with the next batch; those that are stored already are not."""
+        """Set tags, which are written with the next batch unless they are stored already."""
         self._tags |= {
             key: value for key, value in tags.items() if self._written_tags.get(key) != cut(value)
         }
@@ -101,7 +89,7 @@ class RecordedRun:
     def flush(self) -> None:
         """Write what was logged in one batch; the first one carries the params.
 
-        If the store fails, all of it stays for another try, which MLflow accepts even where the
+        If the store fails, all of it is kept for the next try, which MLflow accepts even where the
         first one had half succeeded.
         """
         metrics = list(self._metrics)
@@ -118,7 +106,7 @@ class RecordedRun:
         self._next_flush = time.monotonic() + self._flush_every_s
 
     def log_datasets(self, dataset: Dataset, split: Split) -> None:
-        """Record what the run trains, validates and tests on, by digest."""
+        """Record the digests of the rows that the run trains, validates and tests on."""
         from mlflow.exceptions import MlflowException
 
         inputs = dataset_inputs(dataset, split)
@@ -126,31 +114,28 @@ class RecordedRun:
             try:
                 self._client.log_inputs(self.run_id, datasets=inputs)
             except MlflowException as error:
-                # MLflow looks for a dataset and then adds it: another process may have added the
-                # same one in between. The second time MLflow finds it.
+                # MLflow looks for a dataset, then adds it; another process may add the same one in
+                # between. The second time MLflow finds it.
                 if "unique" not in str(error).lower():
                     raise
                 self._client.log_inputs(self.run_id, datasets=inputs)
 
     def log_folder(self, folder: Path, under: str | None = None) -> None:
-        """Copy all files of a folder to the run's artifacts, or to a folder `under` them."""
+        """Copy the files of a folder to the run's artifacts, or to a folder `under` them."""
         with store_errors(self._store_uri):
             send_folder(self._client, folder, self._artifacts, under)
 
     def finish(self, ended_s: float | None = None) -> None:
-        """Write the rest and mark the run FINISHED: the last thing of all.
-
-        `ended_s` is the end of what it records, in seconds since 1970; None for now.
-        """
+        """Write the rest and mark the run FINISHED, now or as of `ended_s` since 1970."""
         self._end("FINISHED", ended_s)
 
     def fail(self, reason: str, ended_s: float | None = None) -> None:
-        """Write the rest and mark the run FAILED, with the reason as the tag ``runner.failure``."""
+        """Write the rest and mark the run FAILED, with the reason in the tag ``runner.failure``."""
         self.set_tags({FAILURE: reason})
         self._end("FAILED", ended_s)
 
     def kill(self, reason: str = "interrupted") -> None:
-        """Write the rest and mark the run KILLED, with the reason as the tag ``runner.failure``."""
+        """Write the rest and mark the run KILLED, with the reason in the tag ``runner.failure``."""
         self.set_tags({FAILURE: reason})
         self._end("KILLED")
 
@@ -167,7 +152,7 @@ class RecordedRun:
 
 
 def close_unclosed(client: MlflowClient, run_id: str) -> None:
-    """Mark a run KILLED whose process ended without doing it."""
+    """Mark a run KILLED whose process ended without doing so."""
     client.set_tag(run_id, FAILURE, "the process ended without closing the run")
     client.set_terminated(run_id, "KILLED")
 
@@ -175,7 +160,7 @@ def close_unclosed(client: MlflowClient, run_id: str) -> None:
 def dataset_inputs(dataset: Dataset, split: Split) -> list[DatasetInput]:
     """Describe each part of a split that has rows, with the part's name as its context.
 
-    MLflow's own dataset classes convert everything to a DataFrame first, which costs more than
+    MLflow's own dataset classes make a DataFrame of everything first, which costs more than
     recording the whole run.
     """
     from mlflow.entities import Dataset as MlflowDataset
@@ -184,36 +169,28 @@ def dataset_inputs(dataset: Dataset, split: Split) -> list[DatasetInput]:
     source_type, source = "code", json.dumps({"tags": {"mlflow.source.name": dataset.source}})
     if dataset.source.startswith("/"):
         source_type, source = "local", json.dumps({"uri": dataset.source})
-    schema = _schema(dataset)
-    parts = {"train": split.train, "val": split.val, "test": split.test}
-    return [
-        DatasetInput(
-            MlflowDataset(
-                name=dataset.name[:_DATASET_NAME_CHARACTERS],
-                digest=_digest(dataset.digest, split.digest, context),
-                source_type=source_type,
-                source=source,
-                schema=schema,
-                profile=json.dumps({"num_rows": len(rows), "num_columns": dataset.X.shape[1] + 1}),
-            ),
-            [InputTag("mlflow.data.context", context)],
-        )
-        for context, rows in parts.items()
-        if len(rows)
-    ]
-
-
-def _digest(*parts: str) -> str:
-    """Return the digest of a part: MLflow tells datasets apart by name and digest alone."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    name, schema = dataset.name[:_DATASET_NAME_CHARACTERS], _schema(dataset)
+    inputs = []
+    for context in ("train", "val", "test"):
+        n_rows = len(getattr(split, context))
+        if n_rows == 0:
+            continue
+        # MLflow tells datasets apart by name and digest alone.
+        parts = f"{dataset.digest}\n{split.digest}\n{context}"
+        digest = hashlib.sha256(parts.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        profile = json.dumps({"num_rows": n_rows, "num_columns": dataset.X.shape[1] + 1})
+        described = MlflowDataset(name, digest, source_type, source, schema, profile)
+        inputs.append(DatasetInput(described, [InputTag("mlflow.data.context", context)]))
+    return inputs
 
 
 def _schema(dataset: Dataset) -> str | None:
-    columns: list[dict[str, Any]] = [
-        {"name": name, "type": "string" if name in dataset.categories else "double"}
+    kinds = dict.fromkeys(dataset.categories, "string")
+    columns = [
+        {"name": name, "type": kinds.get(name, "double"), "required": True}
         for name in dataset.feature_names
     ]
-    text = json.dumps({"mlflow_colspec": [column | {"required": True} for column in columns]})
+    text = json.dumps({"mlflow_colspec": columns})
     return text if len(text) <= _SCHEMA_CHARACTERS else None
 
 

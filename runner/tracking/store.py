@@ -1,7 +1,7 @@
-"""One experiment of an MLflow store: runs are started, reopened and closed here.
+"""One experiment of an MLflow store, in which runs are started, reopened and closed.
 
-Always through `MlflowClient` and explicit ids, never the fluent API's active run, so that
-`MLFLOW_RUN_ID` and the like cannot disturb.
+That goes through `MlflowClient` and explicit ids, never through the fluent API's active run, so
+that `MLFLOW_RUN_ID` and the like cannot disturb.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import getpass
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import Presence, dead
+from runner.tracking.backend.rows import matching_runs
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
 
@@ -36,12 +38,6 @@ class Store:
 
     Parameters
     ----------
-    address : Address
-        Of the store.
-    client : MlflowClient
-        Connected to it.
-    experiment_id, experiment : str
-        Id and name of the MLflow experiment that runs go to.
     is_named : bool
         Whether the config names the store, so that other commands need its URI too.
     is_trusted : bool
@@ -75,7 +71,7 @@ class Store:
 
     @property
     def folder(self) -> Path:
-        """The folder for files that belong to the store and not into it: beside its database."""
+        """The folder for files kept beside the store: that of its database, else of outputs."""
         file = self.address.database
         return outputs_folder() if file is None else file.parent
 
@@ -86,14 +82,14 @@ class Store:
 
     @property
     def where(self) -> str:
-        """How a person gets to see the runs: a link, or the command that shows them."""
+        """The link to the runs, or the command that shows them."""
         if self.address.is_server:
             return experiment_link(self.address.shown, self.experiment_id)
         if self.is_named:
             return f"runner ui --uri {shlex.quote(self.address.shown)}"
         return f"runner ui  ({self.address.shown})"
 
-    def settle(self) -> None:
+    def settle(self) -> ArtifactGuard:
         """Make sure that results can be recorded, best done before there are any.
 
         Raises
@@ -101,9 +97,6 @@ class Store:
         RecordError
             If the store names a location for artifacts that they may not go to.
         """
-        self._artifact_guard()
-
-    def _artifact_guard(self) -> ArtifactGuard:
         if self._guard is None:
             if self.address.database is not None:
                 sqlite.require_writable(self.address.database)
@@ -130,14 +123,10 @@ class Store:
 
         Parameters
         ----------
-        name : str
-            As the UI shows it.
         params : mapping of str to object
             The config, nested or flat; written with the first batch.
         tags : mapping of str to str
             Our own tags; MLflow's, of user, program and commit, are added.
-        parent_run_id : str or None
-            The run that it is listed under.
         start_time_s : float or None
             Seconds since 1970, of a run that is recorded after it was trained; None for now.
         flush_every_s : float
@@ -148,7 +137,7 @@ class Store:
         RecordError
             If its artifacts may not go where the store says.
         """
-        guard, presence = self._artifact_guard(), self._own_presence()
+        guard, presence = self.settle(), self._own_presence()
         all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
@@ -171,7 +160,7 @@ class Store:
 
     def reopen_run(self, run_id: str) -> RecordedRun:
         """Set a run that has ended to RUNNING again, recorded by this process."""
-        guard, presence = self._artifact_guard(), self._own_presence()
+        guard, presence = self.settle(), self._own_presence()
         with store_errors(self.address.uri):
             run = self.client.get_run(run_id)
             artifacts = guard.allowed(str(run.info.artifact_uri))
@@ -188,7 +177,7 @@ class Store:
                 self.client.set_tag(run_id, key, cut(value))
 
     def _own_presence(self) -> Presence:
-        """Return the presence of this process in the store; a fork needs one of its own."""
+        """Return the presence of this process; a fork needs one of its own."""
         if self._presence is None or not self._presence.is_ours:
             with store_errors(self.address.uri):
                 self._presence = Presence(self.address.database)
@@ -209,60 +198,42 @@ class Store:
         weights: Mapping[str, NDArray[Any]],
         activation: str,
     ) -> str:
-        """Give a run a model that `mlflow.pyfunc.load_model` loads, and return the model's URI.
-
-        Parameters
-        ----------
-        run : RecordedRun
-            Still RUNNING.
-        prepared : Prepared
-            The data that it was trained on, with its preprocessing.
-        weights : mapping of str to ndarray
-            As `softnet.Network.weights` gives them.
-        activation : str
-            Of the hidden layers.
-        """
+        """Give a RUNNING run a model for `mlflow.pyfunc.load_model`, and return the model's URI."""
         with store_errors(self.address.uri):
             from runner.tracking.models.logging import log_model
 
+            guard, run_id = self.settle(), run.run_id
             return log_model(
-                *(self.client, self._artifact_guard(), self.experiment_id, run.run_id),
-                *(prepared, weights, activation),
+                self.client, guard, self.experiment_id, run_id, prepared, weights, activation
             )
 
     def close_abandoned_runs(self) -> list[str]:
         """Mark KILLED what processes left RUNNING when they died, and return the ids of those runs.
 
-        Nothing is closed on a server, where it cannot be known.
+        Nothing is closed on a server, where nobody can tell.
         """
         if self.address.database is None or self.is_read_only:
             return []
         closed: list[str] = []
         with store_errors(self.address.uri):
             for process in dead(self.address.database):
-                closed += self._close_runs_of(process)
-        return closed
-
-    def _close_runs_of(self, process: str) -> list[str]:
-        closed: list[str] = []
-        experiments = [each.experiment_id for each in self.client.search_experiments()]
-        left_running = f"attributes.status = 'RUNNING' and tags.`runner.process` = '{process}'"
-        while runs := self.client.search_runs(experiments, left_running):
-            for run in runs:
-                close_unclosed(self.client, run.info.run_id)
-                closed.append(run.info.run_id)
+                ids = [experiment.experiment_id for experiment in self.client.search_experiments()]
+                query = f"attributes.status = 'RUNNING' and tags.`runner.process` = '{process}'"
+                for run in list(matching_runs(self.client, self.address.uri, ids, query)):
+                    close_unclosed(self.client, run.info.run_id)
+                    closed.append(run.info.run_id)
         return closed
 
 
 def _process_tags() -> dict[str, str]:
     """Return MLflow's own tags for a run of this process: user, program and commit."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "unknown"
-    git = environment()["git"]
-    return {
-        "mlflow.user": user,
+    tags = {
+        "mlflow.user": "unknown",
         "mlflow.source.name": Path(sys.argv[0]).name or "python",
         "mlflow.source.type": "LOCAL",
-    } | ({"mlflow.source.git.commit": git["commit"]} if git else {})
+    }
+    with suppress(OSError, KeyError):
+        tags["mlflow.user"] = getpass.getuser()
+    if git := environment()["git"]:
+        tags["mlflow.source.git.commit"] = git["commit"]
+    return tags

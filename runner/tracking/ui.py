@@ -1,6 +1,6 @@
 """Serves MLflow's web pages on a store, to this machine alone.
 
-MLflow's server runs as a program of its own, and is ended with everything that it started.
+MLflow's server runs as a program of its own, and is ended with all that it started.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, Any
 
 from runner.system.environment import allow_garbage_collection
@@ -33,7 +34,7 @@ _STOPS_WITHIN_S = 5.0
 def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
     """Serve the runs of a store on loopback until Ctrl-C, and announce the address.
 
-    Of a store that is a tracking server the address is announced, and nothing is started.
+    If the store is a tracking server, its address is announced and nothing is started.
 
     Raises
     ------
@@ -72,8 +73,7 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
             _wait_for(server, output, base, address.uri)
             announce(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
             server.wait()
-            line = _last_line(output, address.uri)
-            raise StoreError(f"MLflow's server ended by itself: {line}")
+            raise StoreError(f"MLflow's server ended by itself: {_last_line(output, address.uri)}")
         finally:
             if server is not None:
                 _stop(server)
@@ -105,16 +105,11 @@ def _check_free(port: int) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and everything that it started."""
+    """End the server and all that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(server.pid, number)
-        except ProcessLookupError:
-            return
-        try:
             server.wait(_STOPS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri: str) -> None:
@@ -131,14 +126,14 @@ def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri
 
 
 def _link(base: str) -> str:
-    """Return the page with the runs of the experiment that was used last."""
+    """Return the page of the experiment that was used last."""
     try:
         experiments = _api(base, "experiments/search", {"max_results": 1000})["experiments"]
         ids = [experiment["experiment_id"] for experiment in experiments]
         query = {"experiment_ids": ids, "order_by": ["start_time DESC"], "max_results": 1}
         (run,) = _api(base, "runs/search", query)["runs"]
         return experiment_link(base, run["info"]["experiment_id"])
-    # No runs yet, a server that wants a password, or one of another kind: the front page then.
+    # No runs yet, a server that wants a password, or one of another kind: the front page.
     except (OSError, http.client.HTTPException, LookupError, TypeError, ValueError):
         return base
 

@@ -22,7 +22,7 @@ CLOSE_WITHIN = {"float64": 1e-6, "float32": 2e-2}
 
 
 class Verdict(StrEnum):
-    """What a comparison comes to."""
+    """IDENTICAL: all bytes. CLOSE: small differences that have a cause. DIFFERENT: any others."""
 
     IDENTICAL = "IDENTICAL"
     CLOSE = "CLOSE"
@@ -45,16 +45,14 @@ class Comparison:
 
     Parameters
     ----------
-    verdict : Verdict
-        IDENTICAL: all bytes. CLOSE: small differences that have a cause. DIFFERENT: any others.
     n_values, n_parameters : int
-        Values of metrics and parameters that both have.
+        Values of metrics, and parameters, that both have.
     causes : tuple of str
         What can have changed bits: another processor or library, other code, other data.
     findings : tuple of str
         What is wrong with the record itself, such as an edited part; for CANNOT COMPARE the reason.
     n_one_sided : int
-        Values that only one of the two has.
+        Values of metrics that only one of the two has.
     metric, weight : Difference or None
         The first metric by step, and the first parameter by layer, that differ.
     ulps : float
@@ -76,34 +74,29 @@ class Comparison:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the run of the rerun says of it."""
+        """The tags of the rerun."""
         return {"runner.verdict": str(self.verdict)}
 
     @property
     def differs(self) -> bool:
-        """Whether a bit differs, or what is on record is not what the run left."""
+        """Whether a bit differs, or the record is not what the run left."""
         return self.verdict in {Verdict.CLOSE, Verdict.DIFFERENT}
 
     @property
     def shows_edited_metric(self) -> bool:
-        """Whether a metric alone differs, of the same weights, and there is no cause for it."""
+        """Whether only a metric differs, of the same weights and without a cause."""
         return self.metric is not None and self.weight is None and not self.causes
 
     def is_admitted(self, tolerance: float | None) -> bool:
-        """Tell whether a person who admits relative differences admits this one."""
-        if self.verdict is Verdict.IDENTICAL:
-            return True
-        return (
-            self.differs
-            and tolerance is not None
-            and not self.findings
-            and not self.shows_edited_metric
-            and self.relative <= tolerance
-        )
+        """Tell whether a person who admits relative differences up to `tolerance` admits this."""
+        if not self.differs or tolerance is None:
+            return self.verdict is Verdict.IDENTICAL
+        is_sound = not self.findings and not self.shows_edited_metric
+        return is_sound and self.relative <= tolerance
 
 
 def cannot_compare(reason: str) -> Comparison:
-    """Return the comparison of what cannot be compared."""
+    """Return the comparison with what cannot be compared."""
     return Comparison(Verdict.CANNOT_COMPARE, findings=(reason,))
 
 
@@ -117,16 +110,8 @@ def compare(
 ) -> Comparison:
     """Compare every metric at every step, and the weights, by their bytes.
 
-    Parameters
-    ----------
-    original, rerun : (metrics, weights)
-        Metrics by name and step; parameters by name, of one type.
-    causes : sequence of str
-        What can have changed bits.
-    findings : sequence of str
-        What is wrong with the original's record: with any of these, nothing is alike.
-    same_data : bool
-        Whether both were trained on the same rows; without, nothing is IDENTICAL.
+    The parameters of both are of one type. With any `findings` the verdict is DIFFERENT, and
+    without the `same_data` it is never IDENTICAL.
     """
     metric = _first_metric(original[0], rerun[0])
     weight = _first_weight(original[1], rerun[1])
@@ -147,7 +132,7 @@ def compare(
         verdict,
         n_values=len(original[0].keys() & rerun[0].keys()),
         n_parameters=sum(
-            array.size for name, array in original[1].items() if array.shape == rerun[1][name].shape
+            w.size for name, w in original[1].items() if w.shape == rerun[1][name].shape
         ),
         causes=tuple(causes),
         findings=tuple(findings),
@@ -202,21 +187,20 @@ def _digits(value: np.floating[Any]) -> str:
 def _pairs(
     original: tuple[Metrics, Weights], rerun: tuple[Metrics, Weights]
 ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Put side by side what has one scale: an array of parameters, a metric over its steps."""
+    """Pair what has one scale: an array of parameters, a metric over its steps."""
     columns: dict[str, list[tuple[float, float]]] = {}
     for at in dict.fromkeys([*original[0], *rerun[0]]):
-        values = original[0].get(at, ()), rerun[0].get(at, ())
+        then, now = original[0].get(at, ()), rerun[0].get(at, ())
         # Where one side has none, or more than one, there is no measure of the difference.
-        is_whole = len(values[0]) == len(values[1]) == 1
-        pair = (values[0][0], values[1][0]) if is_whole else (0.0, math.nan)
+        pair = (then[0], now[0]) if len(then) == len(now) == 1 else (0.0, math.nan)
         columns.setdefault(at[0], []).append(pair)
+    weights = [(array, rerun[1][name]) for name, array in original[1].items()]
     metrics = [np.array(pairs).T for pairs in columns.values()]
-    weights = [(then, rerun[1][name]) for name, then in original[1].items()]
-    return weights + [(then, now) for then, now in metrics]
+    return weights + [(before, after) for before, after in metrics]
 
 
 def _largest_difference(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, float]:
-    """Return the largest difference in units in the last place, and relative to the largest."""
+    """Return the largest difference in last places, and relative to the largest value."""
     if then.shape != now.shape:
         return math.inf, math.inf
     is_number = ~(np.isnan(then) & np.isnan(now))
@@ -225,14 +209,13 @@ def _largest_difference(then: NDArray[Any], now: NDArray[Any]) -> tuple[float, f
         return 0.0, 0.0
     if not (np.isfinite(then).all() and np.isfinite(now).all()):
         return math.inf, math.inf
-    ranks = zip(_ranks(then), _ranks(now), strict=True)
-    ulps = max(abs(before - after) for before, after in ranks)
+    ulps = max(abs(a - b) for a, b in zip(_ranks(then), _ranks(now), strict=True))
     with np.errstate(over="ignore"):
         largest = float(np.abs(then - now).max())
     return float(ulps), largest / float(max(np.abs(then).max(), np.abs(now).max()))
 
 
 def _ranks(values: NDArray[Any]) -> list[int]:
-    """Count floats so that neighbours differ by one, through zero too."""
+    """Return the rank of each float: neighbours differ by one, through zero too."""
     lowest = -(1 << (8 * values.dtype.itemsize - 1))
     return [bit if bit >= 0 else lowest - bit for bit in _as_integers(values).ravel().tolist()]

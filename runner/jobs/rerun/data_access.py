@@ -1,7 +1,7 @@
 """Choose the file that a rerun reads its data from.
 
 A record names one, but anybody may have written it: unless the person who reruns names the file, a
-recorded path is followed inside a few folders alone.
+recorded path is followed in a few folders only.
 """
 
 from __future__ import annotations
@@ -19,13 +19,7 @@ from runner.training.data import load
 
 
 def allowed_folders(store_folder: Path | None) -> list[Path]:
-    """Return the folders in which a recorded path is followed.
-
-    Parameters
-    ----------
-    store_folder : Path or None
-        Of the store that the record is in, where it is one of this machine.
-    """
+    """Return the folders in which a recorded path is followed, that of a store here included."""
     folders = [Path.cwd()]
     if in_checkout():
         folders.append(outputs_folder().parent)
@@ -42,12 +36,10 @@ def with_data_from(
     digest: str = "",
     is_said: bool = False,
 ) -> Experiment:
-    """Return an experiment whose data are in a file that may be read.
+    """Return an experiment whose data may be read, from an absolute path if they are in a file.
 
     Parameters
     ----------
-    experiment : Experiment
-        As it was recorded, or as the person has changed it.
     given : str or None
         The file that the person names.
     folders : iterable of Path
@@ -56,11 +48,6 @@ def with_data_from(
         Of the content that the data had: it tells several files of one name apart.
     is_said : bool
         Whether the path in the experiment is the person's own word.
-
-    Returns
-    -------
-    Experiment
-        With an absolute path, so that a record of it can be repeated from elsewhere.
 
     Raises
     ------
@@ -93,7 +80,7 @@ def _followed(data: FileData, folders: list[Path], digest: str) -> Path:
     candidates = [path] if path.is_absolute() else [folder / path for folder in folders]
     allowed = [candidate for candidate in candidates if _is_inside(candidate, folders)]
     existing = [candidate for candidate in allowed if os.path.exists(candidate)]  # noqa: PTH110  (Path's own raises for a name too long)
-    # A link that leads out is what the record means, not what another folder lacks.
+    # A link that leads out is what the record means, and no reason to look further.
     leads_out = any(os.path.lexists(other) for other in candidates if other not in allowed)
     names = " or ".join(map(str, folders))
     if not allowed or (leads_out and not existing):

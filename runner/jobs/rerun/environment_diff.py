@@ -1,6 +1,6 @@
-"""Compare two environments: what differs between where a run was made and here.
+"""Compare the environment in which a run was made with the one here.
 
-The recorded one may have been edited by anybody: all that is known of it is that it is JSON.
+Anybody may have edited the recorded one: all that is sure is that it is JSON.
 """
 
 from __future__ import annotations
@@ -33,17 +33,7 @@ _NOT_ON_RECORD, _NOT_KNOWN = "not on record", "not known"
 
 @dataclass(frozen=True)
 class EnvironmentDifference:
-    """One fact that differs.
-
-    Parameters
-    ----------
-    what : str
-        Such as ``BLAS kernel``.
-    original, here : str
-        The fact then and now.
-    decides : bool
-        Whether it can change the bits of a result.
-    """
+    """A fact that differs, such as ``BLAS kernel``, and whether it decides bits of the result."""
 
     what: str
     original: str
@@ -56,20 +46,13 @@ def environment_differences(
     here: Mapping[str, object],
     digests: Iterable[tuple[str, str, str]] = (),
 ) -> list[EnvironmentDifference]:
-    """List what two environments have that differs.
+    """List the facts that differ between an environment on record, if there is one, and this one.
 
-    Parameters
-    ----------
-    original : object
-        As `environment` of `runner.system` gave it and a record kept it; None where there is none.
-    here : mapping
-        That of this process.
-    digests : iterable of (str, str, str)
-        Further facts that decide: what, then and now; an empty one is not on record.
+    `digests` are further facts that decide: what, then and now; an empty one is not on record.
     """
     rows = []
     for what, then, now in digests:
-        # The beginnings are enough for a table, unless they are all that is alike.
+        # A table shows their beginnings, unless those are alike.
         texts = (then, now) if then[:16] == now[:16] else (then[:16] or _NOT_ON_RECORD, now[:16])
         if then != now:
             rows.append(EnvironmentDifference(what, *texts, decides=True))
@@ -85,20 +68,21 @@ def _differing(
     then: Mapping[str, object], now: Mapping[str, object], *, decides: bool
 ) -> list[EnvironmentDifference]:
     """Compare facts by name."""
-    names = [name for name in dict.fromkeys([*now, *then]) if not _are_equal(name, then, now)]
+
+    def as_json(facts: Mapping[str, object], name: str) -> str:
+        # In which 1, true and "1" are three values.
+        return json.dumps(facts[name]) if name in facts else ""
+
+    names = dict.fromkeys([*now, *then])
+    differing = [name for name in names if as_json(then, name) != as_json(now, name)]
     return [
         EnvironmentDifference(name, *_texts(name, then.get(name), now.get(name)), decides)
-        for name in names[:_MAX_ROWS]
+        for name in differing[:_MAX_ROWS]
     ]
 
 
-def _are_equal(name: str, then: Mapping[str, object], now: Mapping[str, object]) -> bool:
-    # As JSON: 1, true and "1" are three values.
-    return (name in then) == (name in now) and json.dumps(then[name]) == json.dumps(now[name])
-
-
 def _texts(what: str, then: object, now: object) -> tuple[str, str]:
-    """Write two facts so that they can be seen to differ; None is one that is lacking."""
+    """Write two facts so that one sees how they differ; None is one that is missing."""
     if what == "SIMD" and isinstance(then, list) and isinstance(now, list):
         return simd_difference(*(list(map(str, features)) for features in (then, now)))
     writers: tuple[Callable[[object], str], ...] = (_text, shorten, digest_of_decisive)
@@ -120,11 +104,12 @@ def simd_difference(original: list[str], here: list[str]) -> tuple[str, str]:
     >>> simd_difference(["SSE", "AVX2", "FMA3"], ["SSE"])
     ('with AVX2 FMA3', 'without')
     """
-    only_then = " ".join(feature for feature in original if feature not in here)
-    only_now = " ".join(feature for feature in here if feature not in original)
-    return f"with {only_then}" if only_then else "without", (
-        f"with {only_now}" if only_now else "without"
-    )
+
+    def beyond(features: list[str], others: list[str]) -> str:
+        only = [feature for feature in features if feature not in others]
+        return " ".join(["with", *only]) if only else "without"
+
+    return beyond(original, here), beyond(here, original)
 
 
 def _decisive(environment: object) -> dict[str, object]:

@@ -37,17 +37,10 @@ _STORES: dict[tuple[str | None, int], Store] = {}
 
 @dataclass(frozen=True)
 class Reference:
-    """Which record a job repeats: plain data, so that it can go to a worker.
+    """Which record a job repeats, as plain data for a worker.
 
-    Parameters
-    ----------
-    target : str
-        Id of a run, or the path of an exported folder.
-    uri : str or None
-        The store of the run; None for a folder, or for the usual store.
-    compares : bool
-        Whether the result has to be the record's; else settings were changed, and the record need
-        not be loaded.
+    `target` is the id of a run in the store at `uri`, or the path of an exported folder. Only if
+    the reference `compares` must the result be the record's; else settings were changed.
     """
 
     target: str
@@ -57,7 +50,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class LoadedReference:
-    """What a recorded run left, in memory while the job that repeats it is trained."""
+    """What a recorded run left, kept in memory while the job that repeats it is trained."""
 
     record: Record
     experiment: Experiment
@@ -86,18 +79,13 @@ class LoadedReference:
             findings=findings,
             same_data={"data digest", "split digest"}.isdisjoint(causes),
         )
-        if comparison.verdict is Verdict.IDENTICAL and (finding := self._other_ending(result)):
-            return replace(comparison, verdict=Verdict.DIFFERENT, findings=(finding,))
-        return comparison
-
-    def _other_ending(self, result: Result) -> str | None:
-        """Say how the record of a run of the same numbers ends otherwise."""
-        record = self.record
-        then = ending_in_words(record.status, record.failure)
+        then = ending_in_words(self.record.status, self.record.failure)
         now = ending_in_words("FAILED" if result.failure else "FINISHED", result.failure)
-        if record.status == "KILLED" or then == now:  # or it was cut short
-            return None
-        return f"ending: is {then} on record, and {now} here"
+        is_same_end = then == now or self.record.status == "KILLED"  # which cut it short
+        if comparison.verdict is not Verdict.IDENTICAL or is_same_end:
+            return comparison
+        finding = f"ending: is {then} on record, and {now} here"
+        return replace(comparison, verdict=Verdict.DIFFERENT, findings=(finding,))
 
 
 def load_reference(
@@ -107,18 +95,7 @@ def load_reference(
     split_digest: str,
     network: NetworkSettings,
 ) -> LoadedReference:
-    """Read what a recorded run left.
-
-    Parameters
-    ----------
-    reference : Reference
-        The record.
-    experiment : Experiment
-        What is run now.
-    data_digest, split_digest : str
-        Of the rows that it is run on.
-    network : NetworkSettings
-        What its network is made from.
+    """Read what a recorded run left, to be compared with a job of these settings, rows and network.
 
     Raises
     ------
@@ -141,7 +118,7 @@ def load_reference(
 
 
 def _source_of(reference: Reference) -> StoredRun | ExportedRun:
-    """Find a record; a process asks a store for many of them, and opens it once."""
+    """Find a record; a process that needs many of them opens their store once."""
     opened_by = reference.uri, os.getpid()
     if opened_by in _STORES and is_run_id(reference.target):
         return stored_run(_STORES[opened_by], reference.target)
@@ -153,22 +130,17 @@ def _source_of(reference: Reference) -> StoredRun | ExportedRun:
 
 
 def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
-    """Return the tags of a rerun: its original, for programs and as a link for MLflow's pages."""
-    page = f"#/experiments/{experiment_id}/runs/{original_id}"
-    return {
-        "runner.rerun_of": original_id,
-        "mlflow.note.content": f"Rerun of [{original_id}]({page})",
-    }
+    """Return the tags that name a rerun's original, to programs and as a link on MLflow's pages."""
+    link = f"[{original_id}](#/experiments/{experiment_id}/runs/{original_id})"
+    return {"runner.rerun_of": original_id, "mlflow.note.content": f"Rerun of {link}"}
 
 
 def differences_of(
     record: Record, data_digest: str, split_digest: str
 ) -> list[EnvironmentDifference]:
     """Return what differs between where a run was made and here, its data included."""
-    digests = {"data": data_digest, "split": split_digest}
-    then = {what: record.tags.get(f"runner.{what}_digest", "") for what in digests}
-    return environment_differences(
-        record.environment(),
-        environment(),
-        [(f"{what} digest", then[what], digest) for what, digest in digests.items()],
-    )
+    digests = [
+        (f"{what} digest", record.tags.get(f"runner.{what}_digest", ""), here)
+        for what, here in (("data", data_digest), ("split", split_digest))
+    ]
+    return environment_differences(record.environment(), environment(), digests)

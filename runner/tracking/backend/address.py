@@ -1,6 +1,6 @@
 """The address of a store, from the config or the environment, checked before anything is trained.
 
-MLflow, whose import takes two seconds, is not needed for that.
+That takes no MLflow, whose import takes two seconds.
 """
 
 from __future__ import annotations
@@ -33,14 +33,8 @@ ANSWER_WITHIN_S = 8.0
 class Address:
     """The address of a store.
 
-    Parameters
-    ----------
-    uri : str
-        For MLflow; it may hold a password, so messages use `shown`.
-    origin : str
-        The setting that names it: ``tracking.uri`` or ``MLFLOW_TRACKING_URI``.
-    database : Path or None
-        The absolute path of a SQLite file.
+    `uri` may hold a password, so messages use `shown`; `origin` is the setting or variable that
+    names it; `database` is the absolute path of a SQLite file.
     """
 
     uri: str = field(repr=False)
@@ -72,18 +66,15 @@ def experiment_link(server: str, experiment_id: str) -> str:
 def resolve(uri: str | None) -> Address:
     """Return the address of a store, or raise `ConfigError` if MLflow cannot use it.
 
-    Parameters
-    ----------
-    uri : str or None
-        The config's ``tracking.uri``; None takes ``MLFLOW_TRACKING_URI``, and where that is not
-        set either, the embedded SQLite database in the outputs folder.
+    Without a `uri`, the config's ``tracking.uri``, it is ``MLFLOW_TRACKING_URI``, and without that
+    too, the embedded SQLite database in the outputs folder.
     """
     if uri is not None:
         return _parse(uri, "tracking.uri")
     if from_environment := os.environ.get("MLFLOW_TRACKING_URI"):
         return _parse(from_environment, "MLFLOW_TRACKING_URI")
     database = outputs_folder() / "mlflow.db"
-    return Address(sqlite_uri(database), "tracking.uri", database)
+    return Address(sqlite_uri(database), database=database)
 
 
 def sqlite_uri(database: Path) -> str:
@@ -153,10 +144,10 @@ def check_answers(address: Address) -> None:
 
 
 def request(server: str, path: str, body: bytes | None = None) -> AbstractContextManager[IO[bytes]]:
-    """Open a server's answer to a request that carries no password and follows no redirect.
+    """Post JSON to a server, or get where there is no `body`; return its answer, to be closed.
 
-    The request posts `body`, which is JSON, or gets where that is None. Without an answer, or for a
-    refusal, OSError or http.client.HTTPException is raised.
+    The request carries no password and follows no redirect. A refusal, or no answer, is an OSError
+    or http.client.HTTPException.
     """
     parts = urlsplit(server)
     # Without "user:password@", which urllib takes for a part of the host's name.
@@ -164,9 +155,8 @@ def request(server: str, path: str, body: bytes | None = None) -> AbstractContex
     message = urllib.request.Request(  # noqa: S310  (the scheme was checked)
         f"{bare.rstrip('/')}{path}", body, {"Content-Type": "application/json"}
     )
-    answer: AbstractContextManager[IO[bytes]] = urllib.request.build_opener(_NoRedirects).open(
-        message, timeout=ANSWER_WITHIN_S
-    )
+    opener = urllib.request.build_opener(_NoRedirects)
+    answer: AbstractContextManager[IO[bytes]] = opener.open(message, timeout=ANSWER_WITHIN_S)
     return answer
 
 
@@ -184,10 +174,8 @@ def _check_health(uri: str, reasons: list[str]) -> None:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for the answer."""
-
     def redirect_request(self, *_: object) -> None:
-        """Make no second request."""
+        """Take the redirect for the answer."""
 
 
 def _why(reason: object) -> str:

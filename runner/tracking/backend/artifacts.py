@@ -1,8 +1,8 @@
 """Artifacts of runs: where a store may send them, and how single files are read back.
 
-MLflow would send them wherever the store says, to any server, cloud or folder; a store that a run
-was looked up in may have been made by anybody, so what it says is checked first. A file is read
-whole, up to a limit, from the run's own folder or the tracking server itself, through no link.
+MLflow would send them wherever the store says: to any server, cloud or folder. Anybody may have
+made a store in which a run is looked up, so its word is checked first. A file is read whole, up to
+a limit, from the run's own folder or the tracking server itself, through no link.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from runner.system.errors import MissingError, RecordError, StoreError, shorten
@@ -27,24 +27,22 @@ _CHUNK_BYTES = 1 << 16
 
 
 def send_folder(client: MlflowClient, folder: Path, uri: str, under: str | None = None) -> None:
-    """Copy the files of a folder to an artifact location.
+    """Copy the files of a folder to an artifact location, or to a folder `under` it.
 
     The client's own call would read the whole run again to find the location: a sixth of the cost
     of recording a run.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    repository = get_artifact_repository(uri, tracking_uri=client.tracking_uri)
-    repository.log_artifacts(  # type: ignore[no-untyped-call]  # MLflow has no annotation
-        str(folder), under
-    )
+    repository: Any = get_artifact_repository(uri, tracking_uri=client.tracking_uri)
+    repository.log_artifacts(str(folder), under)
 
 
 class ArtifactGuard:
     """Decides whether artifacts of an experiment may go where its store says.
 
-    A store that is trusted, since the person chose it to record in, may name any location; another
-    one only folders beside its database or below MLflow's default, or the tracking server itself.
+    A trusted store, which the person chose to record in, may name any location; another only
+    folders beside its database or below MLflow's default, or the tracking server itself.
     """
 
     def __init__(
@@ -61,18 +59,11 @@ class ArtifactGuard:
             os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
             return
         default = local_folder(str(getattr(store_of(client), "artifact_root_uri", "")))
-        database = address.database
-        self._folders = [database.parent] if database is not None else []
-        self._folders += [default] if default is not None else []
+        beside = address.database.parent if address.database else None
+        self._folders = [folder for folder in (beside, default) if folder is not None]
 
     def allowed(self, uri: str) -> str:
-        """Return an artifact location, if artifacts may be sent there.
-
-        Raises
-        ------
-        RecordError
-            If they may not.
-        """
+        """Return an artifact location, or raise `RecordError` if nothing may be sent there."""
         if self._is_trusted:
             return uri
         if self._address.is_server:
@@ -121,12 +112,13 @@ def local_folder(uri: str) -> Path | None:
 
 
 def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
-    """Return the content of one artifact of a run, of at most `limit` bytes.
+    """Return the content of one artifact of a run.
 
     Raises
     ------
     RecordError
-        If it is missing, is larger, is no plain file, or is not where it would have to be.
+        If it is missing, has more than `limit` bytes, is no plain file, or is not where the
+        artifacts of the run have to be.
     """
     if address.is_server:
         return _read_from_server(client, address, run.info.run_id, name, limit)
@@ -163,7 +155,7 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
                 raise RecordError(f"{name}: must be a plain file, got something else at {shown}.")
             if status.st_size > limit:
                 raise _too_large(name, limit, f"{status.st_size:,}")
-            return file.read(limit + 1)[:limit]
+            return file.read(limit)
     except FileNotFoundError:
         raise MissingError(f"{name}: is missing; it should be at {shown}.") from None
     except OSError as error:
@@ -198,10 +190,8 @@ def _read_from_server(
             if answer.status_code in {400, 404}:
                 raise MissingError(f"{name}: is missing; the server has none for this run.")
             if answer.status_code != 200:
-                raise StoreError(
-                    f"{address.shown}: answered {answer.status_code} when asked for"
-                    f" {name} of run {run_id}"
-                )
+                asked = f"answered {answer.status_code} when asked for {name} of run {run_id}"
+                raise StoreError(f"{address.shown}: {asked}")
             content = bytearray()
             for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
                 content += chunk

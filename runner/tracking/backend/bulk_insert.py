@@ -1,4 +1,4 @@
-"""Batches of metrics, params and tags, and columns of MLflow's tables that its client cannot read.
+"""Writes metrics, params and tags of a run in one batch.
 
 MLflow makes an object of each metric and asks the database about each kind of row, which is half
 of what recording a run costs. The first batch of a run in a database goes straight into MLflow's
@@ -74,14 +74,8 @@ def _write_rows(
     latest: dict[str, tuple[tuple[int, int, float], dict[str, object]]] = {}
     for key, number, at_ms, step in metrics:
         is_nan, value = store.sanitize_metric_value(number)
-        row = {
-            "key": key,
-            "value": value,
-            "timestamp": at_ms,
-            "step": step,
-            "is_nan": is_nan,
-            "run_uuid": run_id,
-        }
+        row = {"key": key, "value": value, "timestamp": at_ms, "step": step, "is_nan": is_nan}
+        row["run_uuid"] = run_id
         rows.setdefault((key, value, at_ms, step, is_nan), row)  # duplicates are stored once
         rank = (step, at_ms, value)
         if key not in latest or rank > latest[key][0]:
@@ -96,15 +90,3 @@ def _write_rows(
         for table, values in tables.items():
             if values:
                 session.execute(insert(table), values)
-
-
-def metric_names(client: MlflowClient, run_id: str) -> list[str]:
-    """Return the metrics of which a database has any value; none of a server, which tells less."""
-    from mlflow.store.tracking.dbmodels.models import SqlMetric
-
-    store = store_of(client)
-    if not hasattr(store, "ManagedSessionMaker"):
-        return []
-    with store.ManagedSessionMaker() as session:
-        rows = session.query(SqlMetric.key).filter_by(run_uuid=run_id).distinct()
-        return [key for (key,) in rows]

@@ -1,7 +1,6 @@
-"""MLflow's environment before its first import, its private doors, and its errors in one line.
+"""MLflow's environment, its store object, and its errors in one line.
 
-Telemetry is off and the terminal stays quiet. The rest of the package imports MLflow when it is
-first needed, after `prepare`.
+The rest of the package imports MLflow when it is first needed, after `prepare`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _CONNECTION_ERROR = re.compile(r"\[Errno -?\d+\] [\w ]+|Read timed out|Connectio
 
 
 def prepare() -> None:
-    """Set MLflow's environment, before the first import of it."""
+    """Set MLflow's environment before its first import: no telemetry, a quiet terminal."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     for name, value in _DEFAULTS.items():

@@ -1,8 +1,8 @@
-"""Which process records a run, so that runs of dead processes can be closed at the next start.
+"""Tells which process records a run, so that the next start can close the runs of dead ones.
 
 Each recording process holds a lock on a file of its own beside the database. The kernel releases
-the lock however the process ends, so a reused process number or a restart cannot deceive. For runs
-on a server, where there is no such file, host and process number have to do.
+the lock however the process ends, so a reused process number or a restart does not mislead. For
+runs on a server, where there is no such file, host and process number must do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import platform
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,8 +28,8 @@ def is_gone(process: str) -> bool:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return True
-    except (OSError, OverflowError, ValueError):  # a number that no process has
-        return False
+    except (OSError, OverflowError, ValueError):  # another person's; a number that no process has
+        pass
     return False
 
 
@@ -39,14 +40,8 @@ def _host() -> str:
 class Presence:
     """A file beside the database that stays locked for as long as this process lives.
 
-    Without a database, for a server, there is a name and no file.
-
-    Attributes
-    ----------
-    name : str
-        Host, process number and start of the recording: the tag ``runner.process``.
-    open_runs : set of str
-        Ids of runs that are still to be closed.
+    Its `name`, the tag ``runner.process``, is host, process number and start of the recording;
+    `open_runs` are the ids of runs still to be closed. For a server there is no file.
     """
 
     def __init__(self, database: Path | None) -> None:
@@ -71,20 +66,15 @@ class Presence:
         path.unlink(missing_ok=True)
         self._file.close()
         self._file = None
-        try:
+        with suppress(OSError):  # other processes record here
             path.parent.rmdir()
-        except OSError:
-            return  # other processes record here
 
 
 def dead(database: Path) -> Iterator[str]:
-    """Iterate over the processes that ended without closing their runs.
+    """Iterate over the names of processes that ended without closing their runs.
 
-    Yields
-    ------
-    str
-        The name of one. Its file stays locked until the next one is asked for, so that nobody else
-        closes its runs too, and is removed then.
+    The file of one stays locked until the next is asked for, so that nobody else closes its runs
+    too, and is removed then.
     """
     try:
         paths = sorted(_folder(database).iterdir())
@@ -115,9 +105,7 @@ def _create_locked(path: Path) -> BinaryIO:
             continue  # the last process to leave has removed the folder
         # Before it is locked, another process may take the file for a dead one's.
         fcntl.flock(file, fcntl.LOCK_EX)
-        try:
+        with suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file
-        except FileNotFoundError:
-            pass
         file.close()

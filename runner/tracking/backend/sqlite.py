@@ -1,7 +1,7 @@
 """The SQLite database of a store: made once and whole; a wrong one is refused, never overwritten.
 
-A database made here keeps a write-ahead log where its disk allows that: a change then costs one
-write instead of three flushes to the disk, and readers do not wait for a writer.
+A database made here keeps a write-ahead log where its disk allows it: a change then costs one write
+instead of three flushes, and readers do not wait for a writer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.system.errors import StoreError
 from runner.system.files import disk_error, sync_folder
@@ -38,15 +38,15 @@ _ADVICE = " Move it away, or set tracking.uri to another file."
 def ensure(database: Path, artifacts: Path) -> None:
     """Make the database if there is none; else check that this MLflow can use it.
 
-    Safe when many processes do it at once; a kill at any instant leaves nothing or a whole
-    database. One that exists keeps its journal mode, since its owner may share it with other
-    machines, or copy it as a single file while it is in use. `artifacts` is the folder for
-    experiments that name no location of their own.
+    Many processes may do it at once, and a kill at any instant leaves nothing or a whole database.
+    One that exists keeps its journal mode: its owner may share it with other machines, or copy it
+    as a single file while it is in use. `artifacts` is for experiments that name no location.
     """
     if not database.exists():
         try:
             database.parent.mkdir(parents=True, exist_ok=True)
-            with _lock(database):
+            with database.with_name(f".{database.name}.lock").open("wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, or the process ends
                 if not database.exists():
                     _make(database, artifacts)
         except OSError as error:
@@ -82,14 +82,6 @@ def reading_uri(database: Path) -> str:
     return f"sqlite+pysqlite:///{database.as_uri().replace('%', '%25')}?{query}&uri=true"
 
 
-@contextmanager
-def _lock(database: Path) -> Iterator[None]:
-    """Let one process at a time make the database; the lock ends with its process."""
-    with database.with_name(f".{database.name}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _make(database: Path, artifacts: Path) -> None:
     prepare()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -98,16 +90,14 @@ def _make(database: Path, artifacts: Path) -> None:
     _remove(unfinished)
     try:
         with store_errors(database), _without_flushes():
-            store = SqlAlchemyStore(  # type: ignore[no-untyped-call]  # MLflow has no annotation
-                sqlite_uri(unfinished), artifacts.as_uri()
-            )
-            store.engine.dispose()
+            new: Any = SqlAlchemyStore
+            new(sqlite_uri(unfinished), artifacts.as_uri()).engine.dispose()
             if file_system_of(database.parent) in _LOCAL_FILE_SYSTEMS:
                 with closing(sqlite3.connect(unfinished)) as connection:
                     connection.execute("PRAGMA journal_mode = WAL")
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        # Another program, which does not use our lock, may have made one meanwhile.
+        # Another program, which does not take our lock, may have made one meanwhile.
         if not database.exists():
             unfinished.rename(database)
             sync_folder(database.parent)
@@ -117,7 +107,7 @@ def _make(database: Path, artifacts: Path) -> None:
 
 @contextmanager
 def _without_flushes() -> Iterator[None]:
-    """Spare a thousand flushes to the disk: a file that has no name yet needs one, at the end."""
+    """Flush nothing to the disk: a file that has no name yet needs that once, at the end."""
     from sqlalchemy import Engine, event
 
     def relax(connection: sqlite3.Connection, _record: object) -> None:
@@ -136,7 +126,7 @@ def _remove(unfinished: Path) -> None:
 
 
 def file_system_of(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
-    """Return the kind of file system of a folder, from Linux's list of mounts; None if unknown."""
+    """Return the kind of file system of a folder by Linux's list of mounts; None if unknown."""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -209,10 +199,7 @@ def engine_of(client: MlflowClient) -> Engine | None:
 
 @cache
 def tune(engine: Engine) -> None:
-    """Make SQLite's connections flush rarely; close a database's before forks and at the exit.
-
-    MLflow has one engine per database in a process.
-    """
+    """Make SQLite's connections flush rarely; close any database's before forks and at the exit."""
     from sqlalchemy import event
 
     if engine.dialect.name == "sqlite":

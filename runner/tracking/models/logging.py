@@ -1,7 +1,7 @@
 """Logs a trained network as an MLflow model, a folder that `mlflow.pyfunc.load_model` reads.
 
-It holds arrays, JSON and source code, and no pickle; `runner` and `softnet` need not be installed
-where it is used.
+It holds arrays, JSON and source code, but no pickle; whoever uses it needs neither `runner` nor
+`softnet`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def log_model(
     """Give a run its model, and return the model's URI, ``models:/...``.
 
     These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
-    without reading back the history of every metric.
+    and without reading back the history of every metric.
     """
     # A fixed name, so that runs:/<run id>/model names it too.
     logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
@@ -80,9 +80,8 @@ def _save(
     ``mlflow.pyfunc.save_model`` would first read the file list of every installed package, which
     takes most of a second.
     """
-    settings = model_settings(prepared, activation)
     (folder / "artifacts").mkdir(parents=True)
-    _write_json(folder / "artifacts" / "settings.json", settings)
+    _write_json(folder / "artifacts" / "settings.json", model_settings(prepared, activation))
     np.savez(folder / "artifacts" / "weights.npz", allow_pickle=False, **weights)
     _copy_code(folder)
     _write_requirements(folder)
@@ -107,9 +106,8 @@ def _save(
         env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
         streamable=False,
     )
-    model.model_size_bytes = sum(
-        file.stat().st_size for file in folder.rglob("*") if file.is_file()
-    )
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    model.model_size_bytes = sum(file.stat().st_size for file in files)
     model.save(str(folder / "MLmodel"))
 
 
@@ -133,27 +131,23 @@ def _write_requirements(folder: Path) -> None:
     python = platform.python_version()
     needs = [f"{name}=={metadata.version(name)}" for name in _NEEDS]
     (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
+    virtualenv = {
+        "python": python,
+        "build_dependencies": ["pip", "setuptools", "wheel"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    conda = {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": needs}],
+    }
     # JSON is YAML too.
-    _write_json(
-        folder / "python_env.yaml",
-        {
-            "python": python,
-            "build_dependencies": ["pip", "setuptools", "wheel"],
-            "dependencies": ["-r requirements.txt"],
-        },
-    )
-    _write_json(
-        folder / "conda.yaml",
-        {
-            "name": "mlflow-env",
-            "channels": ["conda-forge"],
-            "dependencies": [f"python={python}", "pip", {"pip": needs}],
-        },
-    )
+    _write_json(folder / "python_env.yaml", virtualenv)
+    _write_json(folder / "conda.yaml", conda)
 
 
 def _write_example(folder: Path, dataset: Dataset) -> dict[str, str]:
-    """Write the first raw rows, words instead of codes, and return MLflow's entry for them."""
+    """Write the first raw rows, with words instead of codes; return MLflow's entry for them."""
     rows = [
         [
             words[int(value)] if (words := dataset.categories.get(name)) else float(value)
@@ -179,8 +173,8 @@ def _write_json(path: Path, content: object) -> None:
 def _signature(dataset: Dataset, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
     """Return the raw columns and the classes as a signature.
 
-    MLflow's double refuses whole numbers, as pandas reads them from many a CSV, and its long
-    refuses the rest; so numbers of any kind are accepted, and checked by the model itself.
+    MLflow's double refuses whole numbers, which pandas reads from many a CSV, and its long refuses
+    the rest. So the signature takes values of any kind, and the model checks them itself.
     """
     number = AnyType()  # type: ignore[no-untyped-call]  # MLflow has no annotation
     kinds = dict.fromkeys(dataset.categories, DataType.string)

@@ -1,7 +1,7 @@
-"""The model as MLflow loads it, from code: raw rows in, the probability of each class out.
+"""The model as MLflow loads it: raw rows in, the probability of each class out.
 
 Every logged model carries a copy of this file, of `softnet`, and of the two modules of `runner`
-that preprocessing needs. It reads JSON and arrays, never a pickle.
+that preprocessing needs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A run as a folder that needs no store: what one attaches to a paper.
-
-Written for people, and read as anybody's: config, weights, metrics, environment and digests.
-"""
+"""Writes and reads a run as a folder that needs no store: what one attaches to a paper."""
 
 from __future__ import annotations
 
@@ -20,42 +17,26 @@ from runner.system.files import atomic_file, disk_error
 from runner.system.text import printable
 from runner.tracking import final_metrics, read_file
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
-from runner.training.run_files import (
-    CONFIG,
-    CONFIG_YAML,
-    ENVIRONMENT,
-    MODEL,
-    PARTS,
-    RECORD,
-    WEIGHTS,
-    Metrics,
-)
+from runner.training import run_files
+from runner.training.run_files import CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS, Metrics
 
 if TYPE_CHECKING:
     from runner.tracking.records.record import Record
 
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
 # Tags that say what the run is; the others belong to the store that it came from.
-_TAGS = {
-    "runner.kind",
-    "runner.varied",
-    RECORD,
-    *(name for part in PARTS.values() for name in part),
-}
-_LIMITS = {
-    CONFIG: CONFIG_LIMIT,
-    CONFIG_YAML: CONFIG_LIMIT,
-    ENVIRONMENT: TEXT_LIMIT,
-    MODEL: TEXT_LIMIT,
-}
+_TAGS = {"runner.kind", "runner.varied", run_files.RECORD}
+_TAGS |= {name for part in run_files.PARTS.values() for name in part}
+_LIMITS = dict.fromkeys((CONFIG, CONFIG_YAML), CONFIG_LIMIT)
+_LIMITS |= dict.fromkeys((ENVIRONMENT, MODEL), TEXT_LIMIT)
 _HEADER = ["metric", "step", "value"]
 # Steps of up to 63 bits, as stores keep them.
 _STEP = re.compile(r"-?[0-9]{1,19}")
-_NUMBER = re.compile(r"[-+.0-9eE]+|[-+]?(nan|inf)")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", re.ASCII)
 
 
 class ExportedRun:
-    """A run in a folder that `write_folder` left.
+    """A run in a folder that `write_folder` left, with the attributes of a `StoredRun`.
 
     Raises
     ------
@@ -82,21 +63,13 @@ class ExportedRun:
             raise RecordError(f"{RUN}: tags: must be a group of texts, got {shorten(tags)}.")
         self.tags: Mapping[str, str] = {name: _text(tags, name) for name in tags}
         self.params: Mapping[str, str] = {}
-        self._metrics = parse_metrics(self.read(METRICS, TEXT_LIMIT), METRICS)
+        self.metrics = parse_metrics(self.read(METRICS, TEXT_LIMIT), METRICS)
+        by_step = sorted(self.metrics.items(), key=lambda item: item[0][1])
+        self.final = final_metrics({name: values[-1] for (name, _), values in by_step})
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of one of its files, of at most `limit` bytes."""
         return read_file(self._folder, name, limit)
-
-    def metrics(self) -> Metrics:
-        """Return every value of every metric, by name and step."""
-        return self._metrics
-
-    @property
-    def final(self) -> Mapping[str, float]:
-        """The metrics of the weights that were kept."""
-        ordered = sorted(self._metrics.items(), key=lambda item: item[0][1])
-        return final_metrics({name: values[-1] for (name, _), values in ordered})
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str:
@@ -107,14 +80,7 @@ def _text(facts: Mapping[str, Any], name: str) -> str:
 
 
 def write_folder(record: Record, folder: Path) -> None:
-    """Write all that is needed to repeat a run, and to compare.
-
-    Parameters
-    ----------
-    record : Record
-        A run that has ended.
-    folder : Path
-        Must not be there, or be empty.
+    """Write all that is needed to repeat a run that has ended, and to compare.
 
     Raises
     ------
@@ -150,14 +116,9 @@ def write_folder(record: Record, folder: Path) -> None:
 
 
 def rerun_command(folder: str, record: Record) -> str:
-    """Return the command that repeats a run from a folder, for somebody to copy.
+    """Return the command that repeats a run from a folder, a path from where it is given.
 
-    Parameters
-    ----------
-    folder : str
-        As a path from where the command is given.
-    record : Record
-        The run: if its data were a file, the command names that too.
+    If the data of the run were a file, the command names that too.
     """
     # A bare name of 32 digits would be taken for an id.
     path = folder if Path(folder).is_absolute() else f"./{folder}"
@@ -201,12 +162,12 @@ bit.
 
 
 def _plain_markdown(text: str) -> str:
-    """Write text from elsewhere so that a page shows it: no link, no picture, no tag."""
+    """Write text from elsewhere so that Markdown shows it: no link, no picture, no tag."""
     return re.sub(r"([^\w\s.,=/+-])", r"\\\1", printable(text))
 
 
 def write_metrics(metrics: Metrics) -> bytes:
-    """Write a table with a line for each value, by step; numbers with all their digits."""
+    """Write a CSV table with a line for each value, by step; numbers with all their digits."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -216,48 +177,31 @@ def write_metrics(metrics: Metrics) -> bytes:
 
 
 def parse_metrics(content: bytes, file: str) -> Metrics:
-    """Read what `write_metrics` wrote; `file` is its name in messages.
-
-    Raises
-    ------
-    RecordError
-        If it is of another form; the message has the line.
-    """
+    """Read what `write_metrics` wrote; a `RecordError` names the `file` and the line."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecordError(f"{file}, byte {error.start + 1}: must be UTF-8 text.") from None
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     metrics: dict[tuple[str, int], list[float]] = {}
+
+    def refused(rule: str, got: str) -> RecordError:
+        line = f"{file}, line {max(rows.line_num, 1):,}"
+        return RecordError(f"{line}: {rule}, got {shorten(got)}.")
+
+    form = f"must be {','.join(_HEADER)}"
     try:
         if (header := next(rows, [])) != _HEADER:
-            raise _no_row(f"{file}, line 1", header)
+            raise refused(form, ",".join(header))
         for row in rows:
-            name, step, value = _checked(row, f"{file}, line {rows.line_num:,}")
-            metrics.setdefault((name, step), []).append(value)
+            if len(row) != len(_HEADER):
+                raise refused(form, ",".join(row))
+            name, step, value = row
+            if not _STEP.fullmatch(step):
+                raise refused("the step must be a whole number of at most 19 digits", step)
+            if not _NUMBER.fullmatch(value):
+                raise refused("the value must be a number", value)
+            metrics.setdefault((name, int(step)), []).append(float(value))
     except csv.Error as error:
-        line = f"{file}, line {max(rows.line_num, 1):,}"
-        raise RecordError(
-            f"{line}: must be metric,step,value, got {shorten(str(error))}."
-        ) from None
+        raise refused(form, str(error)) from None
     return {at: tuple(values) for at, values in metrics.items()}
-
-
-def _checked(row: list[str], line: str) -> tuple[str, int, float]:
-    if len(row) != len(_HEADER):
-        raise _no_row(line, row)
-    name, step, value = row
-    if not _STEP.fullmatch(step):
-        raise RecordError(
-            f"{line}: the step must be a whole number of at most 19 digits, got {shorten(step)}."
-        )
-    try:
-        if _NUMBER.fullmatch(value):
-            return name, int(step), float(value)
-    except ValueError:
-        pass
-    raise RecordError(f"{line}: the value must be a number, got {shorten(value)}.")
-
-
-def _no_row(line: str, row: list[str]) -> RecordError:
-    return RecordError(f"{line}: must be {','.join(_HEADER)}, got {shorten(','.join(row))}.")

@@ -1,22 +1,25 @@
-"""Recorded runs of a store, found by id: tags, metrics and files that anybody may have edited."""
+"""Recorded runs, found by id in a store or in a folder: what anybody may have edited since."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.system.environment import allow_garbage_collection
 from runner.system.errors import CommandError, RecordError, shorten
+from runner.system.paths import expanded, is_folder
+from runner.system.signals import raise_what_was_swallowed
+from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
-from runner.tracking.backend.bulk_insert import metric_names
 from runner.tracking.backend.client import follow_no_redirects, store_errors
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.row_checks import in_record, metric_of, numbers_of, tags_of, texts_of
+from runner.tracking.backend.rows import in_record, numbers_of, texts_of
 from runner.tracking.opening import connect
-from runner.tracking.queries import final_metrics, matching_runs
+from runner.tracking.queries import final_metrics
+from runner.tracking.records.export_folder import ExportedRun
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.tracking.store import Store
 
@@ -24,13 +27,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
+    from runner.training.run_files import Metrics
+
 _ID = re.compile(r"[0-9a-f]{32}")
 # The tag that names the parent of a job, by the kind of the parent.
-_PARENT_TAGS = {
-    "sweep": "runner.sweep",
-    "rerun": "runner.sweep",
-    "group": "mlflow.parentRunId",
-}
+_PARENT_TAGS = dict.fromkeys(("sweep", "rerun"), "runner.sweep") | {"group": "mlflow.parentRunId"}
 
 
 def is_run_id(text: str) -> bool:
@@ -38,105 +39,80 @@ def is_run_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-@dataclass(frozen=True)
 class StoredRun:
     """A run in a store, as text, numbers and bytes that anybody may have written.
 
-    Parameters
-    ----------
-    store : Store
-        Where it is.
-    run : mlflow.entities.Run
-        As MLflow has it.
+    `label` names it in messages, and `final` has the metrics of the weights that were kept.
     """
 
-    store: Store = field(repr=False)
-    run: Run = field(repr=False)
+    def __init__(self, store: Store, run: Run) -> None:
+        self.store = store
+        self.run = run
+        self.run_id = str(run.info.run_id)
+        self.name = str(run.info.run_name or "")
+        self.label = f"run {self.run_id}"
+        self.status = str(run.info.status)
+        self.failure = texts_of(run.data.tags).get(FAILURE)
+        self.params: Mapping[str, str] = texts_of(run.data.params)
+        self.final: Mapping[str, float] = final_metrics(numbers_of(run.data.metrics))
 
-    @property
-    def run_id(self) -> str:
-        """MLflow's id."""
-        return str(self.run.info.run_id)
-
-    @property
-    def name(self) -> str:
-        """What the UI shows."""
-        return str(self.run.info.run_name or "")
-
-    @property
-    def label(self) -> str:
-        """The run, as messages name it."""
-        return f"run {self.run_id}"
-
-    @property
-    def status(self) -> str:
-        """As MLflow has it: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED."""
-        return str(self.run.info.status)
-
-    @property
-    def failure(self) -> str | None:
-        """Why it did not finish."""
-        return self.tags.get(FAILURE)
-
-    @property
+    @cached_property
     def tags(self) -> Mapping[str, str]:
         """Its tags; a RecordError if one of ours is no text."""
-        return tags_of(self.run.data.tags)
-
-    @property
-    def params(self) -> Mapping[str, str]:
-        """Its params."""
-        return texts_of(self.run.data.params)
-
-    @property
-    def final(self) -> Mapping[str, float]:
-        """The metrics of the weights that were kept, as tables show them."""
-        return final_metrics(numbers_of(self.run.data.metrics))
+        return rows.tags_of(self.run.data.tags)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of one of its files, of at most `limit` bytes."""
         return read_artifact(self.store.client, self.store.address, self.run, name, limit)
 
-    def metrics(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
-        """Return every value of every metric, by name and step; asked for once.
-
-        Returns
-        -------
-        dict of (str, int) to tuple of float
-            More than one value if the record holds different ones for one step. What tables show
-            of a metric counts as a value of its last step.
-        """
-        return self._metrics
-
     @cached_property
-    def _metrics(self) -> Mapping[tuple[str, int], tuple[float, ...]]:
+    def metrics(self) -> Metrics:
+        """Every value of every metric, by name and step.
+
+        There is more than one where the record holds different ones for a step. What tables show
+        of a metric counts as a value of its last step.
+        """
         values: dict[tuple[str, int], dict[str, float]] = {}
-        client = self.store.client
-        shown = self.run.data.metrics
+        client, shown = self.store.client, self.run.data.metrics
         with in_record(self.label, self.store.address.uri):
             # Tables show those that have a last value; the record of another may be there alone.
-            for key in dict.fromkeys([*shown, *metric_names(client, self.run_id)]):
-                last = 0
-                for entry in client.get_metric_history(self.run_id, key):
-                    name, step, value = metric_of(key, entry.step, entry.value)
+            for key in dict.fromkeys([*shown, *rows.metric_names(client, self.run_id)]):
+                history = rows.metric_history(client, self.run_id, key)
+                entries = [rows.metric_of(key, entry.step, entry.value) for entry in history]
+                if key in shown:
+                    last = max((step for _, step, _ in entries), default=0)
+                    entries.append(rows.metric_of(key, max(last, 0), shown[key]))
+                for name, step, value in entries:
                     # By its text, since one NaN is as good as another.
                     values.setdefault((name, step), {})[repr(value)] = value
-                    last = max(last, step)
-                if key in shown:
-                    name, _, value = metric_of(key, last, shown[key])
-                    values.setdefault((name, last), {})[repr(value)] = value
         return {at: tuple(distinct.values()) for at, distinct in values.items()}
 
 
-def find_run(uri: str | None, run_id: str) -> StoredRun:
-    """Find a run by its id. Runs that dead processes left RUNNING are closed, as at any start.
+def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
+    """Find the run that a person means: an id in the store at `uri`, or an exported folder.
 
-    Parameters
-    ----------
-    uri : str or None
-        The store, as ``tracking.uri``.
-    run_id : str
-        MLflow's id.
+    Raises
+    ------
+    RunnerError
+        If there is no such run, or its record or store is of no use.
+    """
+    if is_run_id(target):
+        return find_run(uri, target)
+    if is_folder(target):
+        # Opening a store does this too.
+        allow_garbage_collection()
+        raise_what_was_swallowed()
+        return ExportedRun(expanded(target))
+    raise CommandError(
+        "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
+        f"export made, got {shorten(target)}."
+    )
+
+
+def find_run(uri: str | None, run_id: str) -> StoredRun:
+    """Find a run by its id in the store at a ``tracking.uri``.
+
+    Runs that dead processes left RUNNING are closed, as at any start.
 
     Raises
     ------
@@ -175,20 +151,15 @@ def find_run(uri: str | None, run_id: str) -> StoredRun:
                 f"  mlflow runs restore --run-id {run_id}"
             )
         experiment = _experiment_of(client, run)
+    experiment_id, is_named = experiment.experiment_id, uri is not None
     store = Store(
-        address,
-        client,
-        experiment.experiment_id,
-        experiment.name,
-        is_named=uri is not None,
-        is_trusted=False,
+        address, client, experiment_id, experiment.name, is_named=is_named, is_trusted=False
     )
     store.close_abandoned_runs()
     if run.info.status == "RUNNING":
+        process = texts_of(run.data.tags).get("runner.process", "")
         with store_errors(address.uri):
-            if not store.is_read_only and is_gone(
-                texts_of(run.data.tags).get("runner.process", "")
-            ):
+            if is_gone(process) and not store.is_read_only:
                 close_unclosed(client, run_id)
             run = client.get_run(run_id)
     return StoredRun(store, run)
@@ -219,17 +190,11 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
     tag = _PARENT_TAGS.get(parent.tags.get("runner.kind", ""))
     if tag is None:
         return None
-    store = parent.store
-    wanted = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
+    store, label = parent.store, f"a job of {parent.label}"
+    query = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
+    where = (store.client, store.address.uri, [store.experiment_id])
     jobs: dict[str, Run] = {}
-    for run in matching_runs(
-        store.client,
-        store.address.uri,
-        [store.experiment_id],
-        wanted,
-        order="ASC",
-        label=f"a job of {parent.label}",
-    ):
+    for run in rows.matching_runs(*where, query, order="ASC", label=label):
         if not is_run_id(run.info.run_id):
             raise RecordError(
                 f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "

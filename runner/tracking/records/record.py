@@ -1,14 +1,13 @@
 """The record of a run: what was run and what it left, verified part by part.
 
-A part whose digest no longer fits was edited since it was recorded. An edited config, or edited
-digests of the data, are refused, since nobody knows any more what was run.
+A part whose digest no longer fits was edited since it was recorded. An edited config or digest of
+the data is refused, since nobody knows any more what was run.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,33 +17,12 @@ from runner.config import SCHEMA, Experiment, read_recorded
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
 from runner.tracking import flattened, varied_of
+from runner.tracking.records import untrusted
 from runner.tracking.records.recorded_model import RecordedModel
-from runner.tracking.records.untrusted import (
-    CONFIG_LIMIT,
-    TEXT_LIMIT,
-    YAML_LIMIT,
-    parse_config,
-    parse_json,
-    parse_weights,
-    parse_yaml_config,
-    weights_limit,
-)
+from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
+from runner.training import run_files
 from runner.training.data.dataset import check_room
-from runner.training.run_files import (
-    CONFIG,
-    CONFIG_YAML,
-    ENVIRONMENT,
-    MODEL,
-    PARTS,
-    RECORD,
-    WEIGHTS,
-    Metrics,
-    digest_of_parts,
-    ending,
-    metrics_sha256,
-    part_digest,
-    sha256,
-)
+from runner.training.run_files import CONFIG, CONFIG_YAML, MODEL, PARTS, RECORD, WEIGHTS, sha256
 
 if TYPE_CHECKING:
     from runner.tracking.records.export_folder import ExportedRun
@@ -60,33 +38,29 @@ _OF_TODAY = ("tracking", "sweep")
 _DIGESTS_OF_BEFORE = "runner.files_sha256"
 
 
-@dataclass(frozen=True)
 class Record:
     """The record of a run that has ended.
 
-    Parameters
-    ----------
-    source : StoredRun or ExportedRun
-        Where it is read from.
-    experiment : Experiment
-        What was run, without where it was recorded and the sweep that it belonged to.
+    Its `experiment` is what was run, without where it was recorded and its sweep; `varied` are the
+    settings by which it differed from others of that sweep.
     """
 
-    source: Source = field(repr=False)
-    experiment: Experiment
-    _digests: Mapping[str, str] = field(repr=False)
-    _edits: dict[str, str] = field(default_factory=dict, repr=False)
+    def __init__(self, source: Source, experiment: Experiment, digests: Mapping[str, str]) -> None:
+        self.source = source
+        self.experiment = experiment
+        self.run_id, self.name = source.run_id, source.name
+        self.status, self.failure = source.status, source.failure
+        self.tags = source.tags
+        self.varied = varied_of(source.tags)
+        self._digests = digests
+        self._edits: dict[str, str] = {}
 
     @classmethod
     def read(cls, source: Source, *, admits_earlier: bool = False) -> Record:
         """Read what was run.
 
-        Parameters
-        ----------
-        source : StoredRun or ExportedRun
-            Where the record is.
-        admits_earlier : bool
-            Whether records of versions that left no digests will do; nothing of them is verified.
+        With `admits_earlier`, a record of a version that left no digests will do; nothing of it is
+        verified.
 
         Raises
         ------
@@ -101,7 +75,9 @@ class Record:
                     f"{source.label}: was recorded by an earlier version of this program; "
                     "repeat it with that version."
                 )
-            values = parse_yaml_config(source.read(CONFIG_YAML, YAML_LIMIT), CONFIG_YAML)
+            values = untrusted.parse_yaml_config(
+                source.read(CONFIG_YAML, untrusted.YAML_LIMIT), CONFIG_YAML
+            )
             return cls(source, _experiment(values, 1, CONFIG_YAML), {})
         schema = int(text) if re.fullmatch("[0-9]{1,9}", text := tags["runner.schema"]) else 0
         if not 1 <= schema <= SCHEMA:
@@ -113,64 +89,29 @@ class Record:
         contents = {name: source.read(name, CONFIG_LIMIT) for name in (CONFIG, CONFIG_YAML)}
         facts = {**tags, **{name: sha256(content) for name, content in contents.items()}}
         for part in ("config", "data"):
-            if part_digest(part, facts) != digests[part]:
+            if run_files.part_digest(part, facts) != digests[part]:
                 raise RecordError(f"{_edit(part)}.")
-        values = parse_config(contents[CONFIG], CONFIG)
+        values = untrusted.parse_config(contents[CONFIG], CONFIG)
         record = cls(source, _experiment(values, schema, CONFIG), digests)
         if not _agree(values, source.params):
             record._edits["params"] = _edit("params")
         if source.status != "KILLED":  # which happens to a run that has left all its files, too
-            record._verify({"ending": ending(source.status, source.failure)})
+            record._verify({"ending": run_files.ending(source.status, source.failure)})
         return record
 
     @property
-    def run_id(self) -> str:
-        """MLflow's id."""
-        return self.source.run_id
-
-    @property
-    def name(self) -> str:
-        """The name of the run."""
-        return self.source.name
-
-    @property
-    def status(self) -> str:
-        """How it ended: FINISHED, FAILED or KILLED."""
-        return self.source.status
-
-    @property
-    def failure(self) -> str | None:
-        """Why it did not finish."""
-        return self.source.failure
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """The tags of the run."""
-        return self.source.tags
-
-    @property
-    def varied(self) -> Mapping[str, str]:
-        """The overrides by which it differed from others of its sweep."""
-        return varied_of(self.tags)
-
-    @property
     def edits(self) -> tuple[str, ...]:
-        """Sentences about the edited parts, among those that have been read."""
+        """What is said of each edited part, among those that have been read."""
         return tuple(self._edits[part] for part in (*PARTS, "params") if part in self._edits)
 
-    def metrics(self) -> Metrics:
+    def metrics(self) -> run_files.Metrics:
         """Return every value that the run recorded, by name and step."""
-        ours = {at: v for at, v in self.source.metrics().items() if at[0].startswith(_OURS)}
-        self._verify({"metrics": metrics_sha256(ours)})
+        ours = {at: v for at, v in self.source.metrics.items() if at[0].startswith(_OURS)}
+        self._verify({"metrics": run_files.metrics_sha256(ours)})
         return ours
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
         """Return the parameters that the run left.
-
-        Parameters
-        ----------
-        shapes : mapping of str to tuple of int
-            What has to be there.
 
         Raises
         ------
@@ -178,7 +119,7 @@ class Record:
             If they are missing, damaged, or of other names, shapes or type.
         """
         content = self.read_files({WEIGHTS: self.weights_limit(shapes)})[WEIGHTS]
-        return parse_weights(content, shapes, self.experiment.dtype, WEIGHTS)
+        return untrusted.parse_weights(content, shapes, self.experiment.dtype, WEIGHTS)
 
     def weights_limit(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """Return how many bytes the file of the weights can have.
@@ -188,7 +129,7 @@ class Record:
         RecordError
             If this machine has no room for them.
         """
-        limit = weights_limit(shapes, np.dtype(self.experiment.dtype).itemsize)
+        limit = untrusted.weights_limit(shapes, np.dtype(self.experiment.dtype).itemsize)
         try:
             check_room(WEIGHTS, f"{len(shapes) // 2:,} layers, as config and model say", limit)
         except DataError as error:
@@ -196,35 +137,29 @@ class Record:
         return limit
 
     def model(self) -> RecordedModel:
-        """Return what is done with raw rows.
-
-        Raises
-        ------
-        RecordError
-            If it is missing, or is no such thing.
-        """
+        """Return what is done with raw rows, or raise `RecordError` if that cannot be read."""
         return RecordedModel.parse(self.read_files({MODEL: TEXT_LIMIT})[MODEL], MODEL)
 
     def environment(self) -> object:
         """Return where the run was made, as plain data; None where that cannot be read."""
         try:
-            content = self.read_files({ENVIRONMENT: TEXT_LIMIT})[ENVIRONMENT]
-            return parse_json(content, ENVIRONMENT)
+            content = self.read_files({run_files.ENVIRONMENT: TEXT_LIMIT})[run_files.ENVIRONMENT]
+            return parse_json(content, run_files.ENVIRONMENT)
         except RecordError as error:
             self._edits["environment"] = str(error)
             return None
 
     def read_files(self, limits: Mapping[str, int]) -> dict[str, bytes]:
-        """Return the contents of files of at most so many bytes, and verify the parts they are."""
+        """Return the contents of files by their limits in bytes, and verify their parts."""
         contents = {name: self.source.read(name, limit) for name, limit in limits.items()}
         self._verify({name: sha256(content) for name, content in contents.items()})
         return contents
 
     def _verify(self, facts: Mapping[str, str]) -> None:
-        """Note the parts that the facts belong to and do not fit."""
-        for part, names in PARTS.items() if self._digests else ():
-            is_in_it = not facts.keys().isdisjoint(names)
-            if is_in_it and part_digest(part, {**self.tags, **facts}) != self._digests[part]:
+        """Note the parts that cover these facts and do not fit them."""
+        for part in self._digests.keys() & PARTS.keys():
+            digest = run_files.part_digest(part, {**self.tags, **facts})
+            if not facts.keys().isdisjoint(PARTS[part]) and digest != self._digests[part]:
                 self._edits[part] = _edit(part)
 
 
@@ -234,7 +169,7 @@ def ending_in_words(status: str, failure: str | None) -> str:
 
 
 def _require_result(source: Source) -> None:
-    """Make sure that a run left all that it should; one that diverged has, as a finished one."""
+    """Make sure that a run left all that it should; one that diverged has, like a finished one."""
     tags = source.tags
     kind = tags.get("runner.kind")
     if kind in {"sweep", "group", "rerun"}:
@@ -261,11 +196,10 @@ def _digests(content: str) -> dict[str, str]:
         digests = parse_json(content.encode(errors="replace"), RECORD)
     except RecordError:
         digests = None
-    if not isinstance(digests, dict) or digests.keys() != {*PARTS, "all"}:
+    is_whole = isinstance(digests, dict) and digests.keys() == {*PARTS, "all"}
+    if not is_whole or digests["all"] != run_files.digest_of_parts(digests):
         raise RecordError(f"{_edit(RECORD)}.")
-    if digests["all"] != digest_of_parts(digests):
-        raise RecordError(f"{_edit(RECORD)}.")
-    return digests
+    return dict(digests)
 
 
 def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment:

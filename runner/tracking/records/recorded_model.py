@@ -71,14 +71,7 @@ class _Model(_Part):
 class RecordedModel:
     """What turns raw rows into what the network sees, and its outputs into classes.
 
-    Parameters
-    ----------
-    activation : str
-        Of the hidden layers.
-    class_names : tuple of str
-        The label of each class.
-    preprocessing : Preprocessing
-        As it was fitted.
+    `activation` is that of the hidden layers.
     """
 
     activation: str
@@ -87,13 +80,7 @@ class RecordedModel:
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Self:
-        """Read JSON.
-
-        Raises
-        ------
-        RecordError
-            If it is not of the form that a run leaves.
-        """
+        """Read JSON; a `RecordError` names the file and the first key that no run leaves so."""
         try:
             model = _Model.model_validate_json(content)
         except ValidationError as error:
@@ -105,6 +92,6 @@ class RecordedModel:
         return cls(model.activation, model.class_names, preprocessing)
 
     def network(self, experiment: Experiment) -> NetworkSettings:
-        """Return what the network of the run, with this config, is made from."""
+        """Return the settings of the run's network, given its config."""
         n_features = len(self.preprocessing.encoded_feature_names)
         return network_settings(experiment, n_features, len(self.class_names))

@@ -1,4 +1,4 @@
-"""Texts and arrays that anybody may have written, turned into plain values.
+"""Turns texts and arrays that anybody may have written into plain values.
 
 What is larger or deeper than a record of ours could be is refused before it is built.
 """
@@ -35,20 +35,7 @@ _MEMBER_OVERHEAD = 1024
 
 
 def parse_config(content: bytes, name: str) -> dict[str, Any]:
-    """Read a config from JSON.
-
-    Parameters
-    ----------
-    content : bytes
-        UTF-8 text.
-    name : str
-        The file, as messages name it.
-
-    Raises
-    ------
-    RecordError
-        If it holds anything but settings with plain values.
-    """
+    """Read a config from JSON: settings with plain values, and nothing else."""
     return _settings(parse_json(content, name), name)
 
 
@@ -63,7 +50,7 @@ def parse_yaml_config(content: bytes, name: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader without aliases, by which a few lines can stand for a billion values."""
+    """YAML's safe loader without aliases, with which a few lines can stand for a billion values."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -87,7 +74,7 @@ def _require_plain(value: object, name: str, key: str) -> None:
         case list():
             for number, held in enumerate(value):
                 _require_plain(held, name, f"{key}[{number}]")
-        # Hydra's changes to a config would follow a reference.
+        # Hydra would follow a reference when it changes the config.
         case str() if "${" not in value and _is_unicode(value):
             return
         case bool() | None:
@@ -111,13 +98,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSON holds)
-    """Read JSON, in which no key is given twice and no number is NaN or infinite.
-
-    Raises
-    ------
-    RecordError
-        If it is none, or nested deeper than any of ours.
-    """
+    """Read JSON of at most 16 levels, in which no key comes twice and no number is NaN."""
     try:
         values = json.loads(
             content.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_refuse_constant
@@ -130,13 +111,11 @@ def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSO
         ) from None
     except ValueError as error:
         raise RecordError(f"{name}: must be JSON, got {shorten(str(error))}.") from None
-    level, depth = [values], 0
-    # Whatever is done with it later may recurse.
-    while level := [held for value in level for held in _held(value)]:
-        depth += 1
-        if depth > _MAX_DEPTH:
-            raise _too_deep(name)
-    return values
+    level = [values]
+    for _ in range(_MAX_DEPTH + 1):
+        if not (level := [held for value in level for held in _held(value)]):
+            return values
+    raise _too_deep(name)  # for whatever is done with it later may recurse
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -157,13 +136,9 @@ def _too_deep(name: str) -> RecordError:
 
 
 def _held(value: object) -> Iterable[object]:
-    match value:
-        case dict():
-            return value.values()
-        case list():
-            return value
-        case _:
-            return ()
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def weights_limit(shapes: Mapping[str, tuple[int, ...]], itemsize: int) -> int:
@@ -175,23 +150,10 @@ def weights_limit(shapes: Mapping[str, tuple[int, ...]], itemsize: int) -> int:
 def parse_weights(
     content: bytes, shapes: Mapping[str, tuple[int, ...]], dtype: str, name: str
 ) -> dict[str, NDArray[Any]]:
-    """Read an archive of arrays whose names, shapes and type are known beforehand.
+    """Read an archive as `numpy.savez` writes it, of arrays of these names, shapes and type.
 
-    Parameters
-    ----------
-    content : bytes
-        The archive, as `numpy.savez` writes it: nothing in it is compressed.
-    shapes : mapping of str to tuple of int
-        What has to be in it, and nothing else.
-    dtype : str
-        ``float32`` or ``float64``.
-    name : str
-        The file, as messages name it.
-
-    Raises
-    ------
-    RecordError
-        If anything else is in it; the message names it.
+    A `RecordError` names the file, and whatever else is in it; `dtype` is ``float32`` or
+    ``float64``.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -9,7 +9,8 @@ from sqlite3 import connect
 import pytest
 
 from runner.system.errors import RecordError
-from runner.tracking import RecordedRun, RecordedSweep, Store, open_store, queries
+from runner.tracking import RecordedRun, RecordedSweep, Store, open_store
+from runner.tracking.backend import rows
 
 Begin = Callable[..., RecordedRun]
 
@@ -137,7 +138,7 @@ def test_jobs_of_other_sweeps_and_deleted_ones_are_left_out(embedded: Store, beg
 def test_more_jobs_than_a_page_are_all_read_once(
     embedded: Store, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "_PAGE", 3)
+    monkeypatch.setattr(rows, "_RUNS_PER_PAGE", 3)
     sweep = begin()
     for number in range(10):  # jobs of a stack start at the same instant
         job(embedded, sweep, str(number)).finish()

@@ -77,15 +77,6 @@ def test_a_first_batch_leaves_the_rows_of_log_batch(
     assert rows_of(database, ours) == rows_of(database, theirs)
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-def test_tags_are_written_too(embedded: Store, database: Path, is_first: bool) -> None:
-    run_id = new_run(embedded)
-    metrics = CASES["a usual run"]
-    write_batch(embedded.client, run_id, metrics, PARAMS, {"a": "tag"}, is_first=is_first)
-    assert embedded.client.get_run(run_id).data.tags["a"] == "tag"
-    assert [len(rows) for rows in rows_of(database, run_id).values()][:3] == [3, 8, 2]
-
-
 def test_an_untested_mlflow_writes_for_itself(
     embedded: Store, database: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,24 +54,20 @@ def test_a_server_that_is_gone_is_said_in_few_words(
     assert str(caught.value) == f"{uri}: the server does not answer: connection refused"
 
 
-@pytest.mark.parametrize(
-    ("error", "start", "end"),
-    [
-        (
-            FileNotFoundError(2, "No such file or directory", "/data/x.npz"),
-            "/data/x.npz: cannot be written: no such file or directory (",
-            " bytes free)",
-        ),
-        (
-            OSError(28, "No space left on device"),
-            "/data/my.db: cannot be written: no space left on device (",
-            " bytes free)",
-        ),
-        (ConnectionError("reset\nby peer"), "sqlite:////data/my.db: ", "reset"),
-        (OSError(), "sqlite:////data/my.db: ", "OSError"),
-    ],
-    ids=["disk with a file", "full disk", "connection", "nothing said"],
-)
+DISK = "cannot be written: no space left on device ("
+ERRORS = {
+    "disk with a file": (
+        OSError(28, "No space left on device", "/data/x"),
+        f"/data/x: {DISK}",
+        ")",
+    ),
+    "full disk": (OSError(28, "No space left on device"), f"/data/my.db: {DISK}", " bytes free)"),
+    "connection": (ConnectionError("reset\nby peer"), "sqlite:////data/my.db: ", "reset"),
+    "nothing said": (OSError(), "sqlite:////data/my.db: ", "OSError"),
+}
+
+
+@pytest.mark.parametrize(("error", "start", "end"), ERRORS.values(), ids=ERRORS)
 def test_an_error_becomes_one_line_that_names_the_file_or_the_store(
     error: Exception, start: str, end: str
 ) -> None:

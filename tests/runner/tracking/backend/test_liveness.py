@@ -39,44 +39,28 @@ def test_a_living_process_is_not_dead(database: Path, start: Start) -> None:
     assert list(dead(database)) == []
 
 
-def test_a_killed_process_is_found_once(database: Path, start: Start) -> None:
-    name = killed(database, start)
-    assert list(dead(database)) == [name]
-    assert list(dead(database)) == []
-
-
-def test_a_process_that_ends_well_leaves_nothing(database: Path, start: Start) -> None:
-    process = start(STAY, database)
-    read_line(process)
-    process.communicate()
-    assert list(dead(database)) == []
-    assert list(database.parent.iterdir()) == []
-
-
-def test_a_process_that_ends_with_an_open_run_is_found(database: Path, start: Start) -> None:
-    process = start(STAY, database, "run")
+@pytest.mark.parametrize("runs", [[], ["run"]])
+def test_of_processes_that_end_only_one_with_an_open_run_is_found(
+    runs: list[str], database: Path, start: Start
+) -> None:
+    process = start(STAY, database, *runs)
     name = read_line(process)
     process.communicate()
     assert process.returncode == 0
-    assert list(dead(database)) == [name]
+    assert list(dead(database)) == [name] * len(runs)
+    assert list(database.parent.iterdir()) == [database.with_name("mlflow.db.running")] * len(runs)
 
 
-def test_a_dead_process_is_seen_by_one_at_a_time(database: Path, start: Start) -> None:
-    name = killed(database, start)
-    names = dead(database)
-    assert next(names) == name
-    assert list(dead(database)) == []
-    assert list(names) == []
-
-
-def test_a_process_whose_runs_could_not_be_closed_is_found_again(
+def test_a_killed_process_is_found_by_one_at_a_time_until_its_runs_are_closed(
     database: Path, start: Start
 ) -> None:
     name = killed(database, start)
-    names = dead(database)
-    next(names)
-    names.close()
+    interrupted = dead(database)
+    assert next(interrupted) == name
+    assert list(dead(database)) == []
+    interrupted.close()
     assert list(dead(database)) == [name]
+    assert list(dead(database)) == []
 
 
 def test_a_forked_process_needs_a_presence_of_its_own(database: Path) -> None:

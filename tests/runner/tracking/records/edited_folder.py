@@ -54,7 +54,7 @@ class EditedFolder:
         """Let the digests on record be those of what is in the folder."""
         files = {path.name: sha256(path.read_bytes()) for path in self.path.iterdir()}
         with suppress(RecordError):  # whoever cannot read the metrics does not come to digests
-            metrics = ExportedRun(self.path).metrics()
+            metrics = ExportedRun(self.path).metrics
             facts = self.facts
             digests = record_digests(files | facts["tags"], metrics, facts["failure"])
             self.tell(tags=facts["tags"] | {RECORD: digests})

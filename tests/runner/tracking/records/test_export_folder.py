@@ -3,7 +3,6 @@
 import math
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,15 +113,15 @@ def test_the_command_to_repeat_a_run_names_a_file_of_ones_own(edited: EditedFold
     assert rerun_command("my run", original) == "runner rerun './my run'"
     assert rerun_command("/home/run", original) == "runner rerun /home/run"
     data = FileData(name="file", path="x.csv")
-    own = replace(original, experiment=original.experiment.model_copy(update={"data": data}))
-    assert rerun_command("run", own) == "runner rerun ./run --data PATH"
+    original.experiment = original.experiment.model_copy(update={"data": data})
+    assert rerun_command("run", original) == "runner rerun ./run --data PATH"
 
 
 def test_a_hundred_thousand_values_at_one_step_take_no_time(edited: EditedFolder) -> None:
     rows = "".join(f"train/loss,1,{value}\n" for value in range(100_000))
     edited.write(METRICS, f"metric,step,value\n{rows}".encode())
     started = time.monotonic()
-    assert len(ExportedRun(edited.path).metrics()["train/loss", 1]) == 100_000
+    assert len(ExportedRun(edited.path).metrics["train/loss", 1]) == 100_000
     assert time.monotonic() - started < 5.0  # a quadratic reader takes a minute
 
 

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
+from typing import Any
 
 import pytest
 
 from runner.system.errors import CommandError, RecordError, RunnerError, StoreError
 from runner.tracking import Store, open_store
+from runner.tracking.backend import rows
 from runner.tracking.records import ExportedRun, Record, StoredRun, write_folder
 from runner.tracking.records.mlflow_record import (
     find_run,
@@ -96,7 +98,7 @@ def test_every_value_of_a_metric_counts_once(embedded: Store) -> None:
     run_id = made(embedded)
     for value in (1.0, 2.0, 1.0, float("nan"), float("nan"), 0.0, -0.0):
         embedded.client.log_metric(run_id, "train/loss", value, step=3)
-    ((place, values),) = found(embedded, run_id).metrics().items()
+    ((place, values),) = found(embedded, run_id).metrics.items()
     assert place == ("train/loss", 3)
     assert sorted(map(repr, values)) in (
         ["-0.0", "0.0", "1.0", "2.0", "nan"],
@@ -141,7 +143,7 @@ def info(run_id: object) -> dict[str, object]:
     }
 
 
-def run(run_id: object, **tags: str) -> dict[str, object]:
+def run(run_id: object, **tags: str) -> dict[str, Any]:
     told = [{"key": f"runner.{name}", "value": value} for name, value in tags.items()]
     return {"info": info(run_id), "data": {"tags": told}}
 
@@ -196,6 +198,27 @@ def test_jobs_with_ids_that_are_none_are_refused(job_id: str) -> None:
         sweep = find_run(server.address, RUN_ID)
         with pytest.raises(RunnerError):
             members_of(sweep)
+
+
+@pytest.mark.parametrize("endless", ["runs/search", "metrics/get-history"])
+def test_a_server_that_always_has_another_page_is_given_up(
+    endless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MAX_PAGES", 5)
+    sweep = run(RUN_ID, kind="sweep")
+    sweep["data"] |= {"metrics": [{"key": "val/loss", "value": 0.5, "timestamp": 0, "step": 0}]}
+    with HostileServer() as server:
+        others = serving({"runs/get": {"run": sweep}})
+
+        def answer(path: str) -> Answer:
+            next_page = {"next_page_token": f"page {len(server.asked)}"}
+            return (200, json.dumps(next_page).encode()) if endless in path else others(path)
+
+        server.answer = answer
+        found = find_run(server.address, RUN_ID)
+        with pytest.raises(RecordError, match="must come on at most 5 pages, got more"):
+            members_of(found) if endless == "runs/search" else found.metrics
+        assert len([path for path in server.asked if endless in path]) == 5
 
 
 def test_a_redirect_of_any_question_is_not_followed() -> None:

@@ -3,9 +3,11 @@
 import math
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 from runner.system.errors import RecordError, StoreError
-from runner.tracking.backend.row_checks import in_record, metric_of, numbers_of, tags_of, texts_of
+from runner.tracking.backend.rows import in_record, metric_of, numbers_of, tags_of, texts_of
 
 BYTES = b"\xfe\0"
 
@@ -47,21 +49,18 @@ def test_anything_else_is_named(told: tuple[object, object, object], says: str) 
     assert str(caught.value).isprintable()
 
 
-def fail(uri: str, code: int, text: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    with in_record("run x", uri):
+@pytest.mark.parametrize(
+    ("uri", "code", "text", "error"),
+    [
+        ("sqlite:////x.db", INTERNAL_ERROR, "no start", RecordError),
+        ("sqlite:////x.db", TEMPORARILY_UNAVAILABLE, "Could not decode to UTF-8 'a'", RecordError),
+        ("sqlite:////x.db", TEMPORARILY_UNAVAILABLE, "stayed locked", StoreError),
+        ("http://127.0.0.1:1", INTERNAL_ERROR, "no start", StoreError),
+    ],
+)
+def test_a_row_is_told_from_its_store(
+    uri: str, code: int, text: str, error: type[Exception]
+) -> None:
+    start = "run x: is no sound record" if error is RecordError else uri
+    with pytest.raises(error, match=rf"^{start}: {text}"), in_record("run x", uri):
         raise MlflowException(text, error_code=code)
-
-
-def test_a_row_is_told_from_its_store() -> None:
-    from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
-
-    with pytest.raises(RecordError, match=r"^run x: is no sound record: no start\.$"):
-        fail("sqlite:////x.db", INTERNAL_ERROR, "no start")
-    with pytest.raises(RecordError, match="Could not decode to UTF-8"):
-        fail("sqlite:////x.db", TEMPORARILY_UNAVAILABLE, "Could not decode to UTF-8 column 'a'")
-    with pytest.raises(StoreError, match="locked"):
-        fail("sqlite:////x.db", TEMPORARILY_UNAVAILABLE, "database is locked")
-    with pytest.raises(StoreError, match="no start"):
-        fail("http://127.0.0.1:1", INTERNAL_ERROR, "no start")
