@@ -33,6 +33,7 @@ _COMPUTING = (
     "softnet",
     "runner/training/prepare.py",
     "runner/training/preprocessing.py",
+    "runner/training/tasks.py",
     "runner/training/train.py",
     "runner/training/data/splits.py",
 )

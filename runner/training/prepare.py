@@ -17,15 +17,8 @@ from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.preprocessing import Preprocessing
-from softnet import (
-    INITIALIZERS,
-    Examples,
-    NetworkSettings,
-    RunSettings,
-    StackSettings,
-    mlp,
-    steps_per_epoch,
-)
+from runner.training.tasks import TASKS
+from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, steps_per_epoch
 
 if TYPE_CHECKING:
     from runner.config import Experiment
@@ -172,7 +165,7 @@ def stack_settings(
     training = experiment.training
     unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
     return StackSettings(
-        network=network_settings(experiment, n_features, n_classes),
+        network=TASKS["classification"].network(experiment, n_features, n_classes),
         n_steps=training.budget * unit,
         batch_size=training.batch_size,
         evaluate_every=training.evaluate_every * unit,
@@ -180,12 +173,6 @@ def stack_settings(
         sampling=training.sampling,
         dtype=experiment.dtype,
     )
-
-
-def network_settings(experiment: Experiment, n_features: int, n_classes: int) -> NetworkSettings:
-    """Return what the network of an experiment is made from."""
-    model = experiment.model
-    return mlp((n_features, *model.hidden_layer_sizes, n_classes), model.activation)
 
 
 def run_settings(experiment: Experiment) -> RunSettings:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from runner.config import SCHEMA, to_plain
+from runner.config import SCHEMA
 from runner.jobs.events import Ended
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
@@ -57,7 +57,7 @@ def begin_run(
     if job.reference is not None:
         tags |= links_to(job.reference.target, store.experiment_id)
     more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
-    params = to_plain(task.planned(job).experiment)
+    params = task.config(job)
     return store.start_run(job.name, params, tags, job.parent_run_id, started_s, **more)
 
 

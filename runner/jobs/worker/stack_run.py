@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from runner.jobs.events import Begun, Ended, Progress, Resumed, WorkerEvent
+from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.comparison import cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.worker.recording import (
@@ -171,11 +172,11 @@ class _StackRun:
         """Record the jobs that are wanted, one after the other."""
         results = self._training.results()
         self._is_trained = True
-        for job, result in zip(self._task.jobs, results, strict=True):
+        for job, planned, result in zip(self._task.jobs, self._jobs, results, strict=True):
             if not job.is_wanted:
                 continue
             try:
-                yield from self._record(job, result)
+                yield from self._record(job, planned, result)
             except RunnerError:
                 raise
             except Exception as error:
@@ -185,7 +186,7 @@ class _StackRun:
                 run_id = self.closed.get(job.position)
                 yield fail(self._store, self._task, job, reason_of(error), run_id)
 
-    def _record(self, job: TaskJob, result: Result) -> Events:
+    def _record(self, job: TaskJob, planned: PlannedJob, result: Result) -> Events:
         """Record one job, compared with its reference where it has one."""
         reference = self._references.get(job.position)
         comparison = None if reference is None else reference.compare(result, self._prepared)
@@ -201,7 +202,7 @@ class _StackRun:
             end_run(
                 run,
                 self._store,
-                self._task.planned(job),
+                planned,
                 self._prepared,
                 result,
                 with_pictures=self._task.is_alone,

@@ -80,10 +80,14 @@ class Task:
         """The jobs that are to be recorded."""
         return tuple(job for job in self.jobs if job.is_wanted)
 
+    def config(self, job: TaskJob) -> dict[str, Any]:
+        """Return the config of one of its jobs, as plain data."""
+        return {**self.base, **job.changes}
+
     def planned(self, job: TaskJob) -> PlannedJob:
         """Return one of its jobs as the plan had it."""
         return PlannedJob(
-            experiment=Experiment.from_dict({**self.base, **job.changes}),
+            experiment=Experiment.from_dict(self.config(job)),
             name=job.name,
             varied=job.varied,
             key=job.key,

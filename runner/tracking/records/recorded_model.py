@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
-from runner.training.prepare import network_settings
 from runner.training.preprocessing import Preprocessing
+from runner.training.tasks import TASKS
 from softnet import ACTIVATIONS, NetworkSettings
 
 if TYPE_CHECKING:
@@ -94,4 +94,4 @@ class RecordedModel:
     def network(self, experiment: Experiment) -> NetworkSettings:
         """Return the settings of the run's network, given its config."""
         n_features = len(self.preprocessing.encoded_feature_names)
-        return network_settings(experiment, n_features, len(self.class_names))
+        return TASKS["classification"].network(experiment, n_features, len(self.class_names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,10 @@ class Column:
     name: str
     values: FloatArray | list[str]
     origin: Origin
+
+    def indexed_words(self) -> tuple[IntArray, tuple[str, ...]]:
+        """Give the index of each word of a column of words, and the sorted distinct ones."""
+        return index_words(cast("list[str]", self.values))
 
 
 def numeric_column(name: str, values: NDArray[np.generic], origin: Origin) -> Column:

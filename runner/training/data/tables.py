@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
-from runner.training.data.columns import Column, index_words
-from runner.training.data.dataset import Dataset, FloatArray, IntArray, make_dataset
+from runner.training.data.columns import Column
+from runner.training.data.dataset import Dataset, FloatArray, make_dataset
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from runner.config import FileData
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 # One-hot columns are dense. A column of names or keys would give each row a feature of its own.
 _LARGEST_CATEGORY_COUNT = 1_000
 _LISTED = 12
-# From here on neighbouring whole numbers are one and the same float64.
-_LARGEST_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def dataset_from_columns(
     file = labels.origin.file
     if len(labels.values) < 2:
         raise DataError(f"{file}: must have at least 2 rows of data, got {len(labels.values)}.")
-    y, class_names = encode_labels(labels)
+    y, class_names = TASKS["classification"].encode(labels)
     names: list[str] = []
     arrays: list[FloatArray] = []
     categories: dict[str, tuple[str, ...]] = {}
@@ -149,7 +148,7 @@ def dataset_from_columns(
         if not isinstance(column.values, list):
             arrays.append(column.values)
             continue
-        codes, words = index_words(column.values)
+        codes, words = column.indexed_words()
         lower = [word.lower() for word in words]
         if set(lower) <= {"true", "false"}:
             arrays.append(np.array([word == "true" for word in lower], np.float64)[codes])
@@ -171,41 +170,3 @@ def dataset_from_columns(
         source=source,
         categories=categories,
     )
-
-
-def encode_labels(labels: Column) -> tuple[IntArray, tuple[str, ...]]:
-    """Give each class of a label column its index: words sorted, whole numbers by their value.
-
-    Gaps are closed: {0, 2} becomes {0, 1}.
-
-    Returns
-    -------
-    y : ndarray of shape (n_samples,)
-        The index of each row's class.
-    class_names : tuple of str
-        The label of each class.
-    """
-    origin = labels.origin
-    if isinstance(labels.values, list):
-        y, class_names = index_words(labels.values)
-    else:
-        numbers = labels.values
-        whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)
-        if not whole.all():
-            row = int(np.argmin(whole))
-            rule = "a class, which is a word or a whole number below 2**53 in size"
-            hint = "\nQuantities cannot be learned here, only classes."
-            raise origin.error(row, rule, _written(numbers[row]), hint)
-        unique, codes = np.unique(numbers, return_inverse=True)
-        y, class_names = codes, tuple(str(int(number)) for number in unique)
-    if len(class_names) < 2:
-        raise DataError(
-            f"{origin.file}, {origin.column}: must hold at least 2 classes, "
-            f"got only {shorten(class_names[0], 60)} in all {len(y):,} rows."
-        )
-    return y, class_names
-
-
-def _written(number: np.float64) -> int | float:
-    """Show a whole number without its ``.0``."""
-    return int(number) if number.is_integer() else float(number)

@@ -5,9 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.training.data.columns import Column, Origin
-from runner.training.data.dataset import FloatArray
-from runner.training.data.tables import encode_labels
 from tests.runner.training.data.faults_of_arrays import npy, npz
 from tests.runner.training.data.faults_of_parquet import parquet
 from tests.runner.training.data.reading import read
@@ -65,25 +62,3 @@ def test_columns_that_are_not_asked_for_may_hold_anything(tmp_path: Path, text: 
 def test_a_column_may_be_named_by_a_number(tmp_path: Path) -> None:
     dataset = read(tmp_path, "t.csv", "0,1,2\n5,6,1\n7,8,2\n", target=2, features=[1])
     assert dataset.X.tolist() == [[6.0], [8.0]]
-
-
-ORIGIN = Origin("t.csv", "column 'label'", lambda row: f"line {row + 2}")
-
-
-@pytest.mark.parametrize(
-    ("values", "y", "class_names"),
-    [
-        (["y", "x", "y"], [1, 0, 1], ("x", "y")),
-        (["True", "False"], [1, 0], ("False", "True")),
-        (np.array([0.0, 2.0, 0.0]), [0, 1, 0], ("0", "2")),
-        (np.array([10.0, 9.0, -1.0]), [2, 1, 0], ("-1", "9", "10")),
-        (np.array([-0.0, 0.0, 1.0]), [0, 0, 1], ("0", "1")),
-        (np.array([2.0**53 - 1, 0.0]), [1, 0], ("0", "9007199254740991")),
-    ],
-)
-def test_labels_are_numbered_in_order(
-    values: FloatArray | list[str], y: list[int], class_names: tuple[str, ...]
-) -> None:
-    codes, names = encode_labels(Column("label", values, ORIGIN))
-    assert codes.tolist() == y
-    assert names == class_names
