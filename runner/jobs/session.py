@@ -32,6 +32,7 @@ from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import fail
 from runner.jobs.worker.task import Task, make_task
+from runner.system.environment import code_digest
 from runner.system.errors import StoreError, Terminated
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking import address_of
@@ -195,6 +196,7 @@ class _Session:
         saved = [s for s in self._parent.saved_stacks() if self._left.intersection(s)]
         rest = sorted(self._left.difference(*saved))
         n_workers = self._executor.n_workers
+        code_digest()  # worked out once, for all workers that are forked
         self._executor.add([self._task(s) for s in [*saved, *stacks(plan, rest, n_workers)]])
         try:
             with self._executor, closing(self._executor.events()) as events:

@@ -145,11 +145,7 @@ def test_words_that_training_had_not_become_zeros(colour: object) -> None:
     X = FITTED.encode_rows({"a": [1], "b": [1], "colour": [colour]})
     assert X[0, 2] == (1.0 if colour == "green" else -1.0)
     assert FITTED.transform(X)[0, 2:].tolist() == [0.0, 0.0]
-
-
-def test_no_rows_give_no_rows() -> None:
-    X = FITTED.encode_rows({"a": [], "b": [], "colour": []})
-    assert FITTED.transform(X).shape == (0, 4)
+    assert FITTED.transform(X[:0]).shape == (0, 4)
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,9 @@ def spirals(**settings: object) -> SpiralsData:
     return SpiralsData.model_validate(given | settings)
 
 
-def test_every_stretch_of_rows_holds_every_class() -> None:
-    assert generate(blobs()).y[:6].tolist() == [0, 1, 2, 0, 1, 2]
-
-
-def test_blobs_without_noise_are_their_centres() -> None:
+def test_blobs_without_noise_are_their_centres_in_turn() -> None:
     dataset = generate(blobs(noise=0.0))
+    assert dataset.y[:6].tolist() == [0, 1, 2, 0, 1, 2]
     assert len(np.unique(dataset.X, axis=0)) == 3
     assert np.abs(dataset.X).max() <= 10
 
@@ -73,11 +70,8 @@ def test_the_seed_decides_the_points(make: Make) -> None:
     assert other.digest != same.digest
 
 
-def test_one_row_per_class_is_enough() -> None:
-    assert np.isfinite(generate(spirals(n_samples=3)).X).all()
-
-
 def test_fewer_rows_than_classes_are_refused() -> None:
+    assert np.isfinite(generate(spirals(n_samples=3)).X).all()
     with pytest.raises(ConfigError, match=r"data.n_samples: must be at least one row .* got 2"):
         generate(blobs(n_samples=2))
 
@@ -112,26 +106,15 @@ def test_the_digest_of_the_tutorial_stays() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "n_classes"),
-    [
-        ("iris", (150, 4), 3),
-        ("wine", (178, 13), 3),
-        ("breast_cancer", (569, 30), 2),
-        ("digits", (1797, 64), 10),
-    ],
-)
-def test_a_table_is_that_of_scikit_learn(
-    name: Name, shape: tuple[int, int], n_classes: int
-) -> None:
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
+def test_a_table_is_that_of_scikit_learn(name: Name) -> None:
     bunch = getattr(datasets, f"load_{name}")()
     dataset = load_bundled(name)
-    assert dataset.X.shape == shape
     assert dataset.X.tobytes() == np.ascontiguousarray(bunch.data, np.float64).tobytes()
     assert [dataset.class_names[label] for label in dataset.y] == [
         str(bunch.target_names[label]) for label in bunch.target
     ]
-    assert len(dataset.class_names) == n_classes
+    assert len(dataset.class_names) == len(bunch.target_names)
     assert dataset.source == f"scikit-learn {name}"
     assert all(type(text) is str for text in dataset.feature_names + dataset.class_names)
 
