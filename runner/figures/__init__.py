@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-_WORDS = {"train": "training", "val": "validation", "test": "test"}
 # What one step of a scaled feature is.
 _STEPS = {"none": "unit", "standardize": "standard deviation", "minmax": "range"}
-# Between points further apart than this, the plane cannot be divided into cells.
-_LARGEST_FEATURE = 1e150
 
 
 def draw(
@@ -32,7 +29,7 @@ def draw(
     folder: Path,
     title: str = "",
 ) -> list[Path]:
-    """Draw every picture that suits a run.
+    """Draw every figure that suits a run.
 
     Parameters
     ----------
@@ -56,6 +53,7 @@ def draw(
     """
     from runner.figures.curves import draw_learning_curve
     from runner.figures.matrices import draw_confusion_matrix, draw_weights
+    from runner.figures.scales import LARGEST, SPLITS
 
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
@@ -65,9 +63,10 @@ def draw(
     part = prepared.parts[-1]  # test, or else the nearest to it
     shown = prepared.examples(part)
     y_pred = np.asarray(predict_proba(shown.X)).argmax(axis=1)
-    draw_confusion_matrix(shown.y, y_pred, dataset.class_names, matrix, title, _WORDS[part])
+    draw_confusion_matrix(shown.y, y_pred, dataset.class_names, matrix, title, SPLITS[part])
 
-    if dataset.X.shape[1] == 2 and not dataset.categories and _is_drawable(dataset.X):
+    n_features, largest = dataset.X.shape[1], np.abs(dataset.X).max()
+    if n_features == 2 and not dataset.categories and largest < LARGEST:
         from runner.figures.regions import draw_decision_regions
 
         drawn.append(folder / "decision_regions.png")
@@ -85,7 +84,3 @@ def draw(
             title, _STEPS[preprocessing.scaling],
         )  # fmt: skip
     return drawn
-
-
-def _is_drawable(X: NDArray[np.float64]) -> bool:
-    return bool(np.abs(X).max() < _LARGEST_FEATURE)

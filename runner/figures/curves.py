@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from runner.figures import style
-from runner.figures.scales import (
-    SPLITS,
-    Array,
-    Measure,
-    scale_steps,
-    scale_values,
-    with_intervals,
-)  # fmt: skip
-from runner.figures.style import MUTED, PALETTE, house_style
+from runner.figures import scales, style
+from runner.figures.scales import SPLITS, Line, Measure
+from runner.figures.style import MUTED, PALETTE, Array, house_style
 from runner.system.text import elide
 from runner.training.statistics import half_width
 
@@ -78,7 +70,7 @@ def draw_learning_curve(
     for axes, (metric, by_split) in zip(panels, curves.items(), strict=False):
         _draw_metric(axes, steps, by_split, Measure(metric))
     if curves:
-        scale_steps(panels[-1])
+        scales.scale_steps(panels[-1])
     heading = f"{elide(title, 40)}: learning curve" if title else "Learning curve"
     return style.save(figure, path, heading, "; ".join(notes))
 
@@ -88,47 +80,18 @@ def _draw_metric(axes: Axes, steps: Array, by_split: Mapping[str, Array], measur
     for split, values in drawn.items():
         marker = "o" if np.isfinite(values).sum() <= _FEW else ""
         axes.plot(steps, values, marker=marker, markersize=3.5, **_LOOKS[split])
-    scale_values(axes, np.concatenate(list(drawn.values())), measure)
+    scales.scale_values(axes, np.concatenate(list(drawn.values())), measure)
     axes.set_title(measure.label, color=MUTED)
     # A value that is absent leaves a gap too.
-    broken = [
-        int(steps[np.isnan(values)][0]) for values in drawn.values() if np.isnan(values).any()
-    ]
-    if broken:
-        axes.set_title(f"not finite at step {min(broken):,}", loc="right", color=PALETTE[1])
-    ended = {split: values for split, values in drawn.items() if np.isfinite(values).any()}
-    style.label_lines(
-        axes, [_end(steps, values) for values in ended.values()],
-        [SPLITS[split] for split in ended], [_LOOKS[split]["color"] for split in ended],
-    )  # fmt: skip
+    broken = np.isnan([*drawn.values()]).any(axis=0)
+    if broken.any():
+        words = f"not finite at step {int(steps[broken][0]):,}"
+        axes.set_title(words, loc="right", color=PALETTE[1])
+    named = {SPLITS[split]: (values, _LOOKS[split]["color"]) for split, values in drawn.items()}
+    style.label_lines(axes, [(name, steps, *rest) for name, rest in named.items()])
 
 
-def _end(steps: Array, values: Array) -> tuple[float, float]:
-    """Return the last point of a curve that has one."""
-    last = int(np.flatnonzero(np.isfinite(values))[-1])
-    return float(steps[last]), float(values[last])
-
-
-@dataclass(frozen=True)
-class Band:
-    """The curves of one configuration, summed up.
-
-    Parameters
-    ----------
-    label : str
-    steps : ndarray of shape (n,)
-    mean, low, high : ndarray of shape (n,)
-        In the unit of the metric; NaN from where a seed is no longer finite.
-    """
-
-    label: str
-    steps: Array
-    mean: Array
-    low: Array
-    high: Array
-
-
-def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool) -> Band:
+def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool) -> Line:
     """Average the curves of the seeds at every step that one of them has.
 
     A seed that stopped early keeps its last value: were it left out, the mean would go on over
@@ -150,12 +113,12 @@ def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool
             low, high = mean - half, mean + half
         else:
             low, high = values.min(axis=0), values.max(axis=0)
-    return Band(label, steps, mean, low, high)
+    return Line(label, steps, mean, low, high)
 
 
 @house_style()
 def draw_bands(
-    bands: Sequence[Band], measure: Measure, path: Path, *, title: str = "", subtitle: str = ""
+    bands: Sequence[Line], measure: Measure, path: Path, *, title: str = "", subtitle: str = ""
 ) -> Figure:
     """Draw mean curves over their bands against the step, as a PNG.
 
@@ -164,31 +127,29 @@ def draw_bands(
     figure, (axes,) = style.new_figure(5.6, 3.4)
     means = in_view(bands, measure)
     ends = np.array([end[-1] for band in bands for end in (band.low, band.high)])
-    visible = with_intervals(means, ends)
-    scale_values(axes, visible, measure, log_ratio=4.0 if (visible > 0.0).all() else np.inf)
+    visible = scales.with_intervals(means, ends)
+    scales.scale_values(axes, visible, measure, log_ratio=4.0 if (visible > 0.0).all() else np.inf)
     named = list(zip(bands, PALETTE, _DASHES, strict=False))
     for band, color, dashes in reversed(named):  # the best lies on top
-        axes.fill_between(band.steps, band.low, band.high, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(band.x, band.low, band.high, color=color, alpha=0.15, linewidth=0)
         marker = "o" if np.isfinite(band.mean).sum() <= _FEW else ""
         axes.plot(
-            band.steps, band.mean, color=color, linestyle=dashes, linewidth=1.6, marker=marker,
+            band.x, band.mean, color=color, linestyle=dashes, linewidth=1.6, marker=marker,
             markersize=3.5,
         )  # fmt: skip
-    scale_steps(axes)
+    scales.scale_steps(axes)
     axes.set_title(measure.axis_label)
-    drawn = [(band, color) for band, color, _ in named if np.isfinite(band.mean).any()]
-    if len(drawn) > 1:
+    if len(named) > 1:
         style.label_lines(
-            axes, [_end(band.steps, band.mean) for band, _ in drawn],
-            [band.label for band, _ in drawn], [color for _, color in drawn],
-        )  # fmt: skip
+            axes, [(band.label, band.x, band.mean, color) for band, color, _ in named]
+        )
     low, high = axes.get_ylim()
     if any(((band.mean < low) | (band.mean > high)).any() for band in bands):
         subtitle += "; the frame leaves out steps that would hide the differences"
     return style.save(figure, path, title, subtitle)
 
 
-def in_view(bands: Sequence[Band], measure: Measure) -> Array:
+def in_view(bands: Sequence[Line], measure: Measure) -> Array:
     """Choose the means that must be in view, so that the curves can be told apart.
 
     All curves begin far from where they end, and there they differ. Where the worst quarter of
@@ -200,10 +161,10 @@ def in_view(bands: Sequence[Band], measure: Measure) -> Array:
     for band in bands:
         finite = np.isfinite(band.mean)
         if finite.any():
-            steps = band.steps[finite]
+            steps = band.x[finite]
             even = np.interp(np.linspace(steps[0], steps[-1], 101), steps, band.mean[finite])
             ordered = np.sort(-even if measure.higher_is_better else even)
             better.append(ordered[: round(_IN_VIEW * len(ordered))])
     chosen = np.concatenate(better) * (-1.0 if measure.higher_is_better else 1.0)
-    chosen = chosen[np.isin(chosen, chosen[measure.plottable(chosen)])]
+    chosen = chosen[measure.plottable(chosen)]
     return chosen if np.ptp(chosen) < np.ptp(everything) / 2 else everything

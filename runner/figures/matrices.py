@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from runner.figures import style
-from runner.figures.scales import DECADE, Array, Measure, needs_log_scale
-from runner.figures.style import house_style, number_text, text_width
+from runner.figures.scales import DECADE, Measure, needs_log_scale
+from runner.figures.style import Array, house_style, number_text, text_width
 from runner.system.text import elide
 
 #: What one side of a table is, and the label of each row or column.

@@ -10,11 +10,9 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from runner.figures.style import DPI, SMALL_PT, number_text, text_width
+from runner.figures.style import DPI, SMALL_PT, Array, number_text, text_width
 from runner.system.text import elide
 from softnet import higher_is_better
-
-Array = NDArray[np.float64]
 
 #: From here on squares overflow; nothing so large has a place on an axis.
 LARGEST = 1e150
@@ -26,6 +24,26 @@ _OUTLIER = 100.0
 DECADE = 10.0
 # More settings do not get a tick each.
 _MOST_TICKS = 12
+
+
+@dataclass(frozen=True)
+class Line:
+    """A metric along the steps of training or the values of a setting, with its spread.
+
+    Parameters
+    ----------
+    label : str
+    x : ndarray of shape (n,)
+        Ascending.
+    mean, low, high : ndarray of shape (n,)
+        In the unit of the metric; NaN where there is no mean, or no spread.
+    """
+
+    label: str
+    x: Array
+    mean: Array
+    low: Array
+    high: Array
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
+
 # Okabe and Ito (2008), "Color Universal Design": eight colours that people with any kind of
 # colour vision tell apart. Yellow comes last, because it is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -96,15 +98,17 @@ def save(figure: Figure, path: Path, title: str, subtitle: str = "") -> Figure:
     return figure
 
 
-def label_lines(
-    axes: Axes, ends: Sequence[tuple[float, float]], labels: Sequence[str], colors: Sequence[str]
-) -> None:
+def label_lines(axes: Axes, lines: Sequence[tuple[str, Array, Array, str]]) -> None:
     """Write the name of each line at the right of the axes, level with its end where there is room.
 
-    The axes have their final limits; `ends` are the last points (x, y) of the lines.
+    The axes have their final limits; a line is its label, x, y and colour. One without a finite
+    value gets no label.
     """
-    if not labels:
+    ended = [line for line in lines if np.isfinite(line[2]).any()]
+    if not ended:
         return
+    labels, colors = [line[0] for line in ended], [line[3] for line in ended]
+    ends = [(x[np.isfinite(y)][-1], y[np.isfinite(y)][-1]) for _, x, y, _ in ended]
     height = axes.get_window_extent().height / DPI
     gap = min(_LINE / height, 1.0 / len(labels))
     points = axes.transAxes.inverted().transform(axes.transData.transform(ends))
@@ -121,7 +125,7 @@ def label_lines(
         axes.text(1.04, y, label, color=darker, va="center", transform=axes.transAxes)
 
 
-def _spread(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+def _spread(wanted: Array, gap: float) -> Array:
     """Move ascending positions in [0, 1] as little as needed for a gap between neighbours."""
     n = len(wanted)
     offsets = gap * np.arange(n)
@@ -131,14 +135,14 @@ def _spread(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
         max(min(free[a : b + 1].mean() for b in range(i, n)) for a in range(i + 1))
         for i in range(n)
     ]
-    spread: NDArray[np.float64] = np.clip(level, 0.0, max(0.0, 1.0 - offsets[-1])) + offsets
+    spread: Array = np.clip(level, 0.0, max(0.0, 1.0 - offsets[-1])) + offsets
     return spread
 
 
 def text_width(texts: Sequence[str], size: float) -> float:
     """Measure the widest of some texts, in inches."""
     font = FontProperties(size=size)
-    widths = (text_to_path.get_text_width_height_descent(text, font, False)[0] for text in texts)
+    widths = (text_to_path.get_text_width_height_descent(text, font, False)[0] for text in {*texts})
     return max(widths, default=0.0) / 72
 
 

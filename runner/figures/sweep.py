@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runner.figures.curves import FEW_SEEDS, Curve, draw_bands, sum_up
 from runner.figures.matrices import draw_heat_map
-from runner.figures.scales import LARGEST, Array, Measure
-from runner.figures.style import number_text
-from runner.figures.trends import Trend, draw_trends
+from runner.figures.scales import LARGEST, Line, Measure
+from runner.figures.style import Array, number_text
+from runner.figures.trends import draw_trends
 from runner.system.text import elide
 
 if TYPE_CHECKING:
@@ -94,12 +95,13 @@ class Settings:
             return None
         return np.array(values)
 
-    def groups(self, keys: Sequence[str]) -> list[list[int]]:
-        """Group the configurations that agree in some keys, by the values of these."""
+    def groups(self, keys: Sequence[str], chosen: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+        """Group the chosen configurations that agree in some keys, by the values of these."""
         groups: dict[tuple[str, ...], list[int]] = {}
-        for position, row in enumerate(self._texts):
-            groups.setdefault(tuple(row.get(key, "") for key in keys), []).append(position)
-        return [groups[values] for values in sorted(groups, key=lambda v: [*map(_order, v)])]
+        for position in np.flatnonzero(chosen).tolist():
+            values = tuple(self._texts[position].get(key, "") for key in keys)
+            groups.setdefault(values, []).append(position)
+        return [np.array(groups[v]) for v in sorted(groups, key=lambda v: [*map(_order, v)])]
 
     def name(self, key: str) -> str:
         """Return the last part of a key, or all of it where another key ends alike."""
@@ -157,53 +159,50 @@ class _Sweep:
         self._n_seeds = [s.n for s in summaries if s]
 
     def draw_trends(self, folder: Path) -> Iterator[Path]:
-        """Draw the metric against each number."""
-        if not np.isnan(self._mean).all():
-            for key in self._settings.numbers:
-                path = folder / f"metric_by_{self._files[key]}.png"
-                self._draw_trend(key, path)
-                yield path
+        """Draw the metric against each number: a line for each combination of the others.
 
-    def _draw_trend(self, key: str, path: Path) -> None:
-        """Draw a line for each combination of the other settings, or the best of many."""
-        settings, x = self._settings, self._settings.numbers[key]
-        others = [other for other in settings.keys if other != key]
-        drawn = np.flatnonzero(np.isfinite(x))
-        groups = [[at for at in group if np.isfinite(x[at])] for group in settings.groups(others)]
-        groups = [group for group in groups if group]
-        n_values = len(np.unique(x[drawn]))
-        notes = [_seeds(self._n_seeds)]
-        if n_values <= _MOST_BARS and max(self._n_seeds, default=0) > 1:
-            notes[0] += ", bars: its 95 % interval"
-        if n_left := len(x) - len(drawn):
-            notes.append(f"{n_left:,} beyond any axis")
-        joined, cloud = True, None
-        if len(groups) <= _MOST_LINES and any(len(np.unique(x[group])) > 1 for group in groups):
-            trends = [self._trend(x, group, settings.label(group[0], others)) for group in groups]
-        else:
-            joined = n_values <= len(drawn) / 2  # in a random search, hardly a number comes twice
-            notes.append("other settings vary too")
-            trends = [self._trend(x, drawn.tolist(), "best combination" if joined else "")]
-            cloud = (x[drawn], self._mean[drawn]) if joined else None
-        draw_trends(
-            trends, cloud, self._measure, elide(key, 48), path,
-            title=self._heading(f"{self._measure.words} by {elide(settings.name(key), 24)}"),
-            subtitle="; ".join(notes), joined=joined,
-        )  # fmt: skip
+        Of many combinations the best at each number are joined, and all are drawn faintly.
+        """
+        for key, x in self._settings.numbers.items():
+            if np.isnan(self._mean).all():
+                return
+            drawn = np.isfinite(x)
+            numbers, counts = np.unique(x[drawn], return_counts=True)
+            notes = [_over_seeds(self._n_seeds)]
+            if len(numbers) <= _MOST_BARS and max(self._n_seeds, default=0) > 1:
+                notes[0] += ", bars: its 95 % interval"
+            if not drawn.all():
+                notes.append(f"{(~drawn).sum():,} beyond any axis")
+            others = [other for other in self._settings.keys if other != key]
+            groups = self._settings.groups(others, drawn)
+            joined, cloud = True, None
+            if len(groups) <= _MOST_LINES and any(len(np.unique(x[group])) > 1 for group in groups):
+                labels = [self._settings.label(group[0], others) for group in groups]
+            else:
+                notes.append("other settings vary too")
+                joined = bool(counts.mean() >= 2)  # in a random search, hardly a number comes twice
+                groups, labels = [np.flatnonzero(drawn)], ["best combination" if joined else ""]
+                cloud = (x[drawn], self._mean[drawn]) if joined else None
+            words = f"{self._measure.words} by {elide(self._settings.name(key), 24)}"
+            path = folder / f"metric_by_{self._files[key]}.png"
+            draw_trends(
+                [self._line(x, *pair) for pair in zip(groups, labels, strict=True)], cloud,
+                self._measure, elide(key, 48), path, title=self._heading(words),
+                subtitle="; ".join(notes), joined=joined,
+            )  # fmt: skip
+            yield path
 
-    def _trend(self, x: Array, members: Sequence[int], label: str) -> Trend:
+    def _line(self, x: Array, members: NDArray[np.intp], label: str) -> Line:
         """Take the best of some configurations at each number that they have."""
-        by_number: dict[float, list[int]] = {}
-        for position in members:
-            by_number.setdefault(float(x[position]), []).append(position)
-        chosen = np.array([self._best(by_number[value]) for value in sorted(by_number)])
+        numbers = np.unique(x[members])
+        chosen = np.array([self._best(members[x[members] == number]) for number in numbers])
         mean, low, high = self._mean[chosen], self._low[chosen], self._high[chosen]
         if len(np.unique(x[np.isfinite(x)])) > _MOST_BARS:
             low = high = np.full(len(chosen), np.nan)
-        return Trend(label, x[chosen], mean, low, high)
+        return Line(label, numbers, mean, low, high)
 
-    def _best(self, members: list[int]) -> int:
-        return members[self._measure.best(self._mean[members]) or 0]
+    def _best(self, members: NDArray[np.intp]) -> int:
+        return int(members[self._measure.best(self._mean[members]) or 0])
 
     def draw_table(self, folder: Path) -> Iterator[Path]:
         """Draw the metric for each pair of the first two numbers, where there are such pairs."""
@@ -211,29 +210,23 @@ class _Sweep:
             return
         (across, x), (upwards, y) = list(self._settings.numbers.items())[:2]
         drawn = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-        columns, column = np.unique(x[drawn], return_inverse=True)
-        rows, row = np.unique(y[drawn], return_inverse=True)
-        cells: dict[tuple[int, int], list[int]] = {}
-        for position, i, j in zip(drawn.tolist(), row.tolist(), column.tolist(), strict=True):
-            cells.setdefault((i, j), []).append(position)
-        n_rows, n_columns = len(rows), len(columns)
-        if min(n_rows, n_columns) < 2 or max(n_rows, n_columns) > _MOST_ALONG:
+        columns, rows = np.unique(x[drawn]), np.unique(y[drawn])
+        if max(len(columns), len(rows)) > _MOST_ALONG:
             return
-        if len(cells) <= _FULL_ENOUGH * n_rows * n_columns:
+        pairs = [drawn[(y[drawn] == b) & (x[drawn] == a)] for b in rows for a in columns]
+        ran = np.array([len(pair) > 0 for pair in pairs]).reshape(len(rows), len(columns))
+        best = [self._mean[self._best(pair)] if len(pair) else np.nan for pair in pairs]
+        if min(ran.shape) < 2 or ran.mean() <= _FULL_ENOUGH or np.isnan(best).all():
             return
-        values, ran = np.full((n_rows, n_columns), np.nan), np.zeros((n_rows, n_columns), np.bool_)
-        for cell, members in cells.items():
-            values[cell], ran[cell] = self._mean[self._best(members)], True
-
         a, b = (elide(self._settings.name(key), 24) for key in (across, upwards))
         path = folder / f"metric_by_{self._files[across]}_and_{self._files[upwards]}.png"
-        notes = [_seeds(self._n_seeds)]
+        subtitle = _over_seeds(self._n_seeds)
         if len(self._settings.keys) > 2:
-            notes.append("the best of the other settings in each cell")
+            subtitle += "; the best of the other settings in each cell"
         draw_heat_map(
-            values, ran, (b, [*map(number_text, rows)]), (a, [*map(number_text, columns)]),
-            self._measure, path,
-            title=self._heading(f"{self._measure.words} by {a} and {b}"), subtitle="; ".join(notes),
+            np.reshape(best, ran.shape), ran, (b, [*map(number_text, rows)]),
+            (a, [*map(number_text, columns)]), self._measure, path,
+            title=self._heading(f"{self._measure.words} by {a} and {b}"), subtitle=subtitle,
         )  # fmt: skip
         yield path
 
@@ -253,18 +246,16 @@ class _Sweep:
         bands = [band for band in bands if np.isfinite(band.mean).any()]
         if not bands:
             return
-        notes = [_seeds(n_seeds)]
-        if max(n_seeds) > 1 and any(len(curve) > 1 for seeds in curves.values() for curve in seeds):
+        notes = [_over_seeds(n_seeds)]
+        if max(n_seeds) > 1:
             notes.append(f"bands: {'its 95 % interval' if interval else 'smallest to largest'}")
         if any(len({curve[-1][0] for curve in seeds}) > 1 for seeds in curves.values()):
             notes.append("seeds that stopped keep their last value")
         words, n_configurations = self._measure.words, len(self._mean)
         if n_configurations > 1:
             words += f", the best {len(bands)} of {n_configurations:,}"
-        path = folder / "learning_curves.png"
-        draw_bands(
-            bands, self._measure, path, title=self._heading(words), subtitle="; ".join(notes)
-        )
+        path, title = folder / "learning_curves.png", self._heading(words)
+        draw_bands(bands, self._measure, path, title=title, subtitle="; ".join(notes))
         yield path
 
     def _label(self, position: int) -> str:
@@ -275,7 +266,7 @@ class _Sweep:
         return f"{self._title}: {words}" if self._title else f"{words[:1].upper()}{words[1:]}"
 
 
-def _seeds(counts: Sequence[int]) -> str:
+def _over_seeds(counts: Sequence[int]) -> str:
     """Write over how many seeds the means are."""
     fewest, most = min(counts, default=1), max(counts, default=1)
     if most <= 1:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETDOWN, CARETUP
 from matplotlib.transforms import offset_copy
-from numpy.typing import NDArray
 
-from runner.figures import style
-from runner.figures.scales import (
-    DECADE,
-    Array,
-    Measure,
-    scale_settings,
-    scale_values,
-    with_intervals,
-)  # fmt: skip
-from runner.figures.style import house_style, number_text
+from runner.figures import scales, style
+from runner.figures.scales import Line, Measure
+from runner.figures.style import Array, house_style, number_text
 
 # Lines are told apart by their markers too.
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -38,31 +28,9 @@ _APART = 3.0
 _MANY = 24
 
 
-@dataclass(frozen=True)
-class Trend:
-    """A metric at some settings.
-
-    Parameters
-    ----------
-    label : str
-        What all its points have in common.
-    settings : ndarray of shape (n,)
-        The smallest first.
-    mean, low, high : ndarray of shape (n,)
-        In the unit of the metric, the interval NaN where there is none; a mean of NaN is marked
-        as such.
-    """
-
-    label: str
-    settings: Array
-    mean: Array
-    low: Array
-    high: Array
-
-
 @house_style()
 def draw_trends(
-    trends: Sequence[Trend], cloud: tuple[Array, Array] | None, measure: Measure, name: str,
+    trends: Sequence[Line], cloud: tuple[Array, Array] | None, measure: Measure, name: str,
     path: Path, *, title: str = "", subtitle: str = "", joined: bool = True,
 ) -> Figure:  # fmt: skip
     """Draw a metric against a number as a PNG: a line for each trend, the best point ringed.
@@ -83,36 +51,50 @@ def draw_trends(
     """
     figure, (axes,) = style.new_figure(5.2, 3.1)
     means = np.concatenate([trend.mean for trend in trends])
-    settings = np.concatenate([trend.settings for trend in trends])
+    settings = np.concatenate([trend.x for trend in trends])
     plottable = measure.plottable(means)
     shown = means[plottable]
-    scale_settings(axes, np.unique(settings))
+    scales.scale_settings(axes, np.unique(settings))
     if cloud is not None:
         axes.plot(*cloud, "o", markersize=3.0, color=_FAINT, zorder=1.5)
         # Of a cloud its better half is in view: all of it would press the lines flat.
         shown = np.append(shown, np.median(cloud[1][measure.plottable(cloud[1])]))
-    visible = with_intervals(
+    visible = scales.with_intervals(
         shown, np.concatenate([end for t in trends for end in (t.low, t.high)])
     )
-    scale_values(axes, visible, measure, DECADE if (visible > 0.0).all() else np.inf)
+    scales.scale_values(axes, visible, measure, scales.DECADE if (visible > 0.0).all() else np.inf)
     axes.set_xlabel(name)
     axes.set_title(measure.axis_label)
 
+    bottom, top = axes.get_ylim()
+    worst, beyond = (bottom, CARETDOWN) if measure.higher_is_better else (top, CARETUP)
     few = len(np.unique(settings)) <= _MANY
     best = measure.best(np.where(plottable, means, np.nan))
     starts = np.cumsum([0, *(len(trend.mean) for trend in trends)]).tolist()
-    ends = []
+    lines = []
     for index, (trend, start) in enumerate(zip(trends, starts, strict=False)):
         shift = _APART * few * (index - (len(trends) - 1) / 2)
         moved = offset_copy(axes.transData, figure, x=shift, units="points")
-        drawn = plottable[start : start + len(trend.mean)]
-        look = {"color": style.PALETTE[index], "transform": moved, "zorder": 3}
-        ends.append(_draw_trend(axes, trend, drawn, measure, joined, few, _MARKERS[index], look))
+        mean = np.where(plottable[start : start + len(trend.mean)], trend.mean, np.nan)
+        color, marker = style.PALETTE[index], _MARKERS[index] + "-" * joined
+        axes.errorbar(
+            trend.x, mean, [mean - trend.low, trend.high - mean], fmt=marker, linewidth=1.4,
+            markersize=4.5 if few else 3.0, elinewidth=1.2, capsize=2.0 if few else 0.0,
+            color=color, transform=moved, zorder=3,
+        )  # fmt: skip
+        for symbol, absent in (
+            (beyond, np.isfinite(trend.mean) & np.isnan(mean)),
+            ("x", np.isnan(trend.mean)),
+        ):
+            axes.plot(
+                trend.x[absent], np.full(absent.sum(), worst), linestyle="", marker=symbol,
+                color=color, transform=moved, zorder=3, clip_on=False,
+            )  # fmt: skip
         if best is not None and start <= best < starts[index + 1]:
-            axes.plot(settings[best], means[best], **{**_RING, "transform": moved})
-    labels = [trend.label for trend in trends]
-    if any(labels):
-        style.label_lines(axes, ends, labels, style.PALETTE[: len(labels)])
+            axes.plot(settings[best], means[best], **_RING, transform=moved)
+        end = mean if np.isfinite(mean).any() else np.full(len(mean), worst)
+        lines.append((trend.label, trend.x, end, color))
+    style.label_lines(axes, [line for line in lines if line[0]])
 
     notes = [subtitle] * bool(subtitle)
     if best is not None:
@@ -122,28 +104,3 @@ def draw_trends(
     notes += ["triangles: beyond the scale"] * bool((np.isfinite(means) & ~plottable).any())
     notes += ["crosses: no finite value"] * bool(np.isnan(means).any())
     return style.save(figure, path, title, "; ".join(notes))
-
-
-def _draw_trend(
-    axes: Axes, trend: Trend, drawn: NDArray[np.bool_], measure: Measure, joined: bool, few: bool,
-    marker: str, look: dict[str, Any],
-) -> tuple[float, float]:  # fmt: skip
-    """Draw one line with its bars, mark at the edge what cannot be drawn, and return its end."""
-    mean = np.where(drawn, trend.mean, np.nan)
-    axes.errorbar(
-        trend.settings, mean, [mean - trend.low, trend.high - mean], fmt=marker, linewidth=1.4,
-        linestyle="-" if joined else "", markersize=4.5 if few else 3.0, elinewidth=1.2,
-        capsize=2.0 if few else 0.0, **look,
-    )  # fmt: skip
-    bottom, top = axes.get_ylim()
-    worst, beyond = (bottom, CARETDOWN) if measure.higher_is_better else (top, CARETUP)
-    outliers = np.isfinite(trend.mean) & ~drawn
-    for symbol, absent in ((beyond, outliers), ("x", np.isnan(trend.mean))):
-        axes.plot(
-            trend.settings[absent], np.full(absent.sum(), worst), linestyle="", marker=symbol,
-            clip_on=False, **look,
-        )  # fmt: skip
-    if not drawn.any():
-        return float(trend.settings[-1]), worst
-    last = int(np.flatnonzero(drawn)[-1])
-    return float(trend.settings[last]), float(mean[last])

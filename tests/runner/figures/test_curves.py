@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from runner.figures.curves import Band, Curve, draw_bands, draw_learning_curve, in_view, sum_up
-from runner.figures.scales import Measure
+from runner.figures.curves import Curve, draw_bands, draw_learning_curve, in_view, sum_up
+from runner.figures.scales import Line, Measure
 from runner.figures.style import PALETTE
 from tests.runner.figures.pictures import assert_whole, line, overlap, texts
 
@@ -49,7 +49,7 @@ def test_any_history_is_drawn(history: list[tuple[int, dict[str, float]]], tmp_p
 
 def test_a_seed_that_stopped_keeps_its_last_value_and_between_evaluations_it_is_straight() -> None:
     band = sum_up("", [[(1, 4.0), (3, 2.0)], [(1, 2.0), (2, 2.0), (4, 1.0)]], LOSS, False)
-    np.testing.assert_array_equal(band.steps, [1, 2, 3, 4])
+    np.testing.assert_array_equal(band.x, [1, 2, 3, 4])
     np.testing.assert_array_equal(band.mean, [3.0, 2.5, 1.75, 1.5])
     np.testing.assert_array_equal(band.low, [2.0, 2.0, 1.5, 1.0])
     np.testing.assert_array_equal(band.high, [4.0, 3.0, 2.0, 2.0])
@@ -70,7 +70,7 @@ def test_a_mean_ends_where_a_seed_is_no_longer_finite(value: float) -> None:
     np.testing.assert_array_equal([band.mean[1], band.high[1]], [NAN, NAN])
 
 
-def falling(end: float) -> Band:
+def falling(end: float) -> Line:
     """Make a curve that falls fast from 1.5 above its end."""
     curve = [(step, end + 1.5 * 0.9**step) for step in range(100)]
     return sum_up(f"end={end} of $a long$ name", [curve], LOSS, False)

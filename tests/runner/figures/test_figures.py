@@ -1,4 +1,4 @@
-"""All pictures of runs that were really trained."""
+"""All figures of runs that were really trained."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from runner.training.train import train
 from softnet import Network, mlp_of
 from tests.runner.figures.pictures import assert_whole
 
-EVERY = {"learning_curve.png", "confusion_matrix.png"}
+ALWAYS = {"learning_curve.png", "confusion_matrix.png"}
 SHARES = {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2, "seed": 0}
 BLOBS = {"name": "blobs", "n_samples": 60, "n_classes": 3, "noise": 1.0, "seed": 0}
 
@@ -52,7 +52,7 @@ def drawn(chosen: Experiment, folder: Path) -> set[str]:
 
 
 def test_a_linear_model_shows_its_weights(tmp_path: Path) -> None:
-    assert drawn(experiment(), tmp_path / "made" / "here") == EVERY | {"weights.png"}
+    assert drawn(experiment(), tmp_path / "made" / "here") == ALWAYS | {"weights.png"}
 
 
 @pytest.mark.parametrize(("n_features", "plane"), [(2, {"decision_regions.png"}), (3, set())])
@@ -62,7 +62,7 @@ def test_two_numbers_show_the_plane(n_features: int, plane: set[str], tmp_path: 
         split=SHARES,
         model={"hidden_layer_sizes": [4]},
     )
-    assert drawn(chosen, tmp_path) == EVERY | plane
+    assert drawn(chosen, tmp_path) == ALWAYS | plane
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_a_text_column_has_no_place_on_a_plane(
             "evaluate_every": 1, "early_stopping": None,
         },
     )  # fmt: skip
-    assert drawn(chosen, tmp_path / "figures") == EVERY | {"weights.png"} | plane
+    assert drawn(chosen, tmp_path / "figures") == ALWAYS | {"weights.png"} | plane

@@ -21,16 +21,12 @@ def test_a_metric_is_named_with_its_unit_and_direction() -> None:
 
 
 def test_values_are_in_the_unit_and_what_cannot_be_drawn_is_none() -> None:
-    values = np.array([0.5, INF, -INF, NAN, 1e300])
-    np.testing.assert_array_equal(Measure("loss").in_unit(values), [0.5, NAN, NAN, NAN, NAN])
-    np.testing.assert_array_equal(Measure("accuracy").in_unit(values), [50.0, NAN, NAN, NAN, NAN])
-
-
-def test_the_best_is_the_first_by_the_direction() -> None:
-    values = np.array([NAN, 2.0, 1.0, 1.0, 2.0])
-    assert Measure("val/loss").best(values) == 2
-    assert Measure("val/accuracy").best(values) == 1
-    assert Measure("val/loss").best(np.array([NAN])) is None
+    values = np.array([0.5, INF, -INF, NAN, 1e300, 0.25, 0.5, 0.25])
+    shown = Measure("accuracy").in_unit(values)
+    np.testing.assert_array_equal(shown, [50.0, NAN, NAN, NAN, NAN, 25.0, 50.0, 25.0])
+    assert Measure("accuracy").best(shown) == 0
+    assert Measure("val/loss").best(shown) == 5
+    assert Measure("val/loss").best(shown[1:5]) is None
 
 
 @pytest.mark.parametrize(
@@ -42,7 +38,6 @@ def test_the_best_is_the_first_by_the_direction() -> None:
         ("accuracy", [0.9, 0.9, 0.8, -1e6], [True, True, True, False]),
         ("loss", [1.0, 1.0, 5.0], [True, True, True]),  # nothing tells what is far
         ("loss", [-1e299, 0.0, 1e299], [True, True, True]),
-        ("loss", [NAN], [False]),
         ("loss", [], []),
     ],
 )
@@ -56,13 +51,10 @@ def test_values_that_would_flatten_the_rest_are_outliers(
     ("settings", "geometric"),
     [
         ([0.001, 0.003, 0.01, 0.03, 0.1], True),
-        ([8.0, 16.0, 32.0, 64.0, 128.0], True),
         ([0.0, 1e-5, 1e-4, 1e-3], True),
         ([1.0, 2.0, 4.0, 8.0], False),  # no decade
         ([1.0, 11.0, 21.0], False),  # evenly spaced
-        ([0.0, 0.5, 0.9, 0.99], False),
         ([-1.0, 0.001, 1.0], False),
-        ([0.0, 1.0], False),
     ],
 )
 def test_settings_are_spaced_by_their_exponents_where_these_were_swept(
@@ -102,7 +94,6 @@ def test_any_settings_lie_inside_the_axes_and_few_have_a_tick_each(
         ([10.0, 11.0], [9.5, 11.5], (9.38, 11.62)),
         # An interval that is far longer than the means are apart is followed by their distance.
         ([10.0, 11.0], [-1000.0, 1000.0], (8.82, 12.18)),
-        ([10.0], [9.0, 11.0], (8.88, 11.12)),
         ([10.0, 11.0], [NAN, NAN], (9.94, 11.06)),
         ([0.0, 1.0], [], (0.0, 1.06)),
     ],

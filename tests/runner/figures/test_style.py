@@ -20,7 +20,7 @@ def test_page_grows_around_all_texts(tmp_path: Path) -> None:
     with house_style():
         figure, (axes,) = new_figure(3.0, 2.0)
         axes.set_ylabel(text)
-        label_lines(axes, [(0.0, 1.0)], [text], ["#000000"])
+        label_lines(axes, [(text, np.array([0.0]), np.array([1.0]), "#000000")])
         save(figure, tmp_path / "page.png", text, text)
     assert_whole(tmp_path / "page.png")
 
@@ -30,7 +30,9 @@ def test_labels_of_lines_that_end_together_do_not_overlap(ends: list[float]) -> 
     names = [f"line {n}" for n in range(6)]
     with house_style():
         figure, (axes,) = new_figure(3.0, 2.0)
-        label_lines(axes, [(1.0, y) for y in ends], names, ["#000000"] * 6)
+        x = np.array([0.0, 1.0, 2.0])
+        curves = [np.array([0.3, end, np.nan]) for end in ends]
+        label_lines(axes, [(*pair, "#000000") for pair in zip(names, [x] * 6, curves, strict=True)])
         assert not overlap(figure, {*names})
     heights = [text.get_position()[1] for text in axes.texts]
     assert heights == sorted(heights, reverse=True)

@@ -116,7 +116,8 @@ def test_settings_leave_out_the_seed_and_what_does_not_vary() -> None:
 
 def test_groups_come_by_the_size_of_their_numbers() -> None:
     settings = Settings([{"a": text, "b": "x"} for text in ("10", "adam", "9", "0.5", "9")])
-    assert settings.groups(["a"]) == [[3], [2, 4], [0], [1]]
+    groups = settings.groups(["a"], np.array([True] * 5))
+    assert [group.tolist() for group in groups] == [[3], [2, 4], [0], [1]]
 
 
 def test_a_key_is_called_by_its_last_part_unless_another_ends_alike() -> None:

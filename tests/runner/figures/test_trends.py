@@ -3,18 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.figures.scales import Measure
+from runner.figures.scales import Line, Measure
 from runner.figures.style import PALETTE
-from runner.figures.trends import Trend, draw_trends
+from runner.figures.trends import draw_trends
 from tests.runner.figures.pictures import assert_whole, line, overlap, texts
 
 NAN = float("nan")
 LOSS = Measure("val/loss")
 
 
-def trend(settings: list[float], mean: list[float], half: float = NAN, label: str = "") -> Trend:
+def trend(settings: list[float], mean: list[float], half: float = NAN, label: str = "") -> Line:
     values = np.array(mean)
-    return Trend(label, np.array(settings), values, values - half, values + half)
+    return Line(label, np.array(settings), values, values - half, values + half)
 
 
 def test_each_trend_is_a_line_with_bars_and_a_label(tmp_path: Path) -> None:
@@ -74,6 +74,6 @@ def test_the_better_half_of_a_cloud_is_in_view(tmp_path: Path) -> None:
         [trend([1.0, 2.0], [NAN, NAN], label="a"), trend([1.0], [2.0], label="b")],
     ],
 )
-def test_any_trends_are_drawn(trends: list[Trend], tmp_path: Path) -> None:
+def test_any_trends_are_drawn(trends: list[Line], tmp_path: Path) -> None:
     draw_trends(trends, None, LOSS, "a $key$", tmp_path / "t.png", title="a", joined=False)
     assert_whole(tmp_path / "t.png")
