@@ -4,6 +4,10 @@ Importing the package pins the BLAS threads, which must happen before NumPy load
 give other bits than one.
 """
 
+from pathlib import Path
+
 from runner.system.environment import pin_blas_threads
 
 pin_blas_threads()
+# Models that were recorded earlier import modules by the names that these had then.
+__path__.append(str(Path(__file__).with_name("tracking") / "models" / "earlier"))

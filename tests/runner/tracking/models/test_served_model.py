@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,3 +114,9 @@ def test_a_missing_column_is_named(model: PyFuncModel) -> None:
 def test_a_cell_that_is_no_number_is_named(model: PyFuncModel) -> None:
     with pytest.raises(DataError, match=r"row 1 .*column 'size': must be a finite number, got 'x'"):
         model.predict(ROWS.assign(size=[1, "x", 3, 4]))
+
+
+def test_models_of_before_find_what_they_import_by_its_earlier_name() -> None:
+    ask = "from runner.preprocess import Preprocessing; print(Preprocessing.__module__)"
+    ended = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert ended.stdout == "runner.training.preprocessing\n"

@@ -1,0 +1,1 @@
+"""Modules under the names that models recorded by earlier versions import."""
