@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import FileData
 from runner.jobs.sweep.spreadsheet import cell
 from runner.system.environment import verify_blas_pin
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
@@ -92,10 +91,8 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
     weights = record.weights(settings.weight_shapes)
     for edit in record.edits:
         raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
-    data = record.experiment.data
-    delimiter = data.delimiter if isinstance(data, FileData) else None
     try:
-        columns = load_rows(file, model.preprocessing.feature_names, delimiter)
+        columns = load_rows(file, model.preprocessing, record.experiment.data)
     except ConfigError as error:
         # What is a setting elsewhere is an argument here.
         raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None

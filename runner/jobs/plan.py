@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.config import Experiment, as_override_text, fingerprint_of, flatten, to_plain
 from runner.system.errors import ConfigError, DataError
@@ -18,6 +18,9 @@ from runner.system.text import elide, without_passwords
 from runner.training.prepare import Prepared, prepared, require_fit
 from runner.training.statistics import SEED
 from softnet import StackSettings
+
+if TYPE_CHECKING:
+    from runner.config import DataConfig
 
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
 NOT_OF_A_JOB = ("name", "tracking", "sweep")
@@ -217,12 +220,17 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     for number in sorted(range(len(jobs)), key=data_keys.__getitem__):
         experiment, data_key = experiments[number], data_keys[number]
         shape, problem, digests = data.check(experiment, data_key)
+        config, found = configs[number], data.settings
+        if found is not None and problem is None and found != experiment.data:
+            # What had to be found out stands in the config: a rerun guesses nothing.
+            experiment = experiment.model_copy(update={"data": found})
+            config = to_plain(experiment)
         planned[number] = PlannedJob(
             experiment=experiment,
             name=run_name(experiment, varied[number]),
             varied=varied[number],
             # Data that cannot be read are told apart by where they should be.
-            key=fingerprint_of(configs[number], digests[0] or data_key),
+            key=fingerprint_of(config, digests[0] or data_key),
             data_digest=digests[0],
             split_digest=digests[1],
             shape=shape,
@@ -239,6 +247,11 @@ class _SharedData:
         self._data_key: str | None = None
         self._prepared: Prepared | ConfigError | DataError
         self._shapes: dict[Shape, Shape] = {}
+
+    @property
+    def settings(self) -> DataConfig | None:
+        """The settings of the data as they were read; None for data that are of no use."""
+        return self._prepared.data if isinstance(self._prepared, Prepared) else None
 
     def check(
         self, experiment: Experiment, data_key: str
@@ -299,12 +312,19 @@ def differences(
             found.note(group, groups[group], experiment)
     nothing = [None] * len(configs)
     for section in dict.fromkeys(name for config in configs for name in config):
-        values = [config.get(section) for config in configs]
+        values = [_compared(config.get(section)) for config in configs]
         if section not in {*NOT_OF_A_JOB, SEED} and any(value != values[0] for value in values):
             options = zip(experiment, groups.get(section, nothing), strict=True)
             found.note_section(section, values, list(options))
     found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
     return found.varied
+
+
+def _compared(section: object) -> object:
+    """Leave out of a section what was found out in reading a file: it follows from the rest."""
+    if not isinstance(section, Mapping) or "columns" not in section:
+        return section
+    return {key: value for key, value in section.items() if key != "columns"}
 
 
 class _Differences:
