@@ -130,7 +130,10 @@ def _copy_code(folder: Path) -> None:
 def _package() -> tuple[str, dict[str, str]]:
     """Return the name of a model's own package, by its content, and the sources in it by path."""
     modules = (runner.system.errors, runner.training.preprocessing)
-    files = [*Path(softnet.__file__).parent.rglob("*.py"), *(Path(str(m.__file__)) for m in modules)]
+    files = [
+        *Path(softnet.__file__).parent.rglob("*.py"),
+        *(Path(str(m.__file__)) for m in modules),
+    ]
     root = Path(softnet.__file__).parents[1]
     sources = {str(file.relative_to(root)): file.read_text("utf-8") for file in sorted(files)}
     digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()

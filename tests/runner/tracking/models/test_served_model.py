@@ -121,5 +121,5 @@ def test_models_of_before_find_what_they_import_by_its_earlier_name() -> None:
     ended = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert ended.stdout == "runner.training.preprocessing\n"
     # This process has today's softnet, which is not the one that they mean.
-    with pytest.raises(ImportError, match="recorded by an earlier version of runner.*runner pred"):
+    with pytest.raises(ImportError, match=r"earlier version of runner.*`runner predict`"):
         import_module("runner.preprocess")
