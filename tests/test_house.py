@@ -40,6 +40,8 @@ def dependencies_are_declared_and_used(root: Path) -> Iterator[str]:
                 imported.update(alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "find_spec":
+                imported.update(ast.literal_eval(name) for name in node.args)  # its files are read
     imported -= sys.stdlib_module_names | set(CODE)
     imported = {PART_OF.get(name, name) for name in imported}
     yield from sorted(f"{name} is imported, not declared" for name in imported - declared)
