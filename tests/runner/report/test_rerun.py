@@ -89,8 +89,8 @@ def test_a_close_run_names_the_first_place_the_size_and_the_cause() -> None:
         (
             replace(LARGE, relative=math.inf),
             (
-                "  The largest difference cannot be measured: a value is missing, given twice or not "
-                "finite, or shapes differ."
+                "  The largest difference cannot be measured: a value is missing, given twice or "
+                "not finite, or shapes differ."
             ),
         ),
         (
