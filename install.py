@@ -1,101 +1,107 @@
-"""Installs into the environment of the interpreter that runs it, by uv where it can, else by pip.
+"""Installs into the environment of the interpreter that runs it: by uv where it can, else by pip.
 
     python install.py "--require-hashes -r requirements.txt" "--no-deps --editable ."
 
-Each argument is what follows one `pip install`. uv takes a tenth of pip's time for the same files
-with the same hashes. It is installed by pip, and it is told what pip is told by a person's
-environment and `pip.conf`: mirrors, folders of wheels, proxies, certificates.
+Each argument is what would follow one `pip install`. uv takes a fraction of pip's time for the same
+files, and checks the same hashes. pip installs it, and uv is told what a person's environment and
+`pip.conf` tell pip: mirrors, folders of wheels, proxies, certificates.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-UV = Path(__file__).with_name("requirements-uv.txt")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-# What uv calls a setting of pip; of those in the second line it takes several.
+# A project's `[tool.uv]` is for locking; no project is at the root.
+UV = (sys.executable, "-m", "uv", "--project", os.sep, "pip", "install", "--quiet")
+# What uv calls the settings of pip.
 VARIABLES = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "extra-index-url": "UV_INDEX",
-    "find-links": "UV_FIND_LINKS",
-    "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
     "client-cert": "SSL_CLIENT_CERT",
-    "proxy": "ALL_PROXY",
-    "timeout": "UV_HTTP_TIMEOUT",
     "default-timeout": "UV_HTTP_TIMEOUT",
-    "retries": "UV_HTTP_RETRIES",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "index-url": "UV_DEFAULT_INDEX",
     "no-cache-dir": "UV_NO_CACHE",
+    "proxy": "ALL_PROXY",
+    "retries": "UV_HTTP_RETRIES",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "trusted-host": "UV_INSECURE_HOST",
 }
-SEPARATORS = {"find-links": ","}  # else a space
-# They change nothing that uv would do; a constraint, nothing of what is pinned.
-IRRELEVANT = {
-    "constraint",
-    *("break-system-packages", "cache-dir", "disable-pip-version-check", "no-color", "no-input"),
-    *("no-python-version-warning", "progress-bar", "quiet", "require-virtualenv"),
-    *("root-user-action", "use-pep517", "verbose"),
-}
+# They change nothing here: a constraint has no say in what is pinned, and no-index is a flag of uv.
+IRRELEVANT = re.compile(
+    "break-system-packages|cache-dir|config-file|constraint|disable-pip-version-check|no-color|"
+    "no-index|no-input|no-python-version-warning|progress-bar|quiet|require-virtualenv|"
+    "root-user-action|verbose"
+)
 
 
-def main(installs: Iterable[str]) -> int:
-    """Carry out several `pip install`, one after the other; return the exit code of the last."""
+def main(installs: Sequence[str]) -> int:
+    """Carry out several installs, one after the other, and return the exit code."""
     listing = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True)
     settings = pip_settings(listing.stdout)
-    flags, variables = ["--no-index"] if is_on(settings.pop("no-index", "")) else [], {}
-    unknown = sorted(settings.keys() - VARIABLES.keys() - IRRELEVANT)
-    if unknown:
-        print(f"pip installs, since uv does not have pip's setting {unknown[0]}; it takes longer.")
-    elif not has_uv():
-        print("pip installs, since there is no uv for this machine; it takes longer.")
-    else:
-        variables = uv_variables(settings)
-    by_uv = [*PIP[:2], "uv", "pip", "install", "--quiet", "--project", os.sep, "--python", sys.executable, *flags]
-    command = by_uv if variables else [*PIP, "install", "-qq"]
-    for arguments in installs:
-        code = subprocess.run(
-            [*command, *shlex.split(arguments)], env={**variables, **os.environ}, check=False
-        ).returncode
-        if code:
+    reason = why_pip(settings)
+    if reason is not None:
+        print(f"pip installs, which takes longer: {reason}.", flush=True)
+    for arguments in map(shlex.split, installs):
+        if reason is None and by_uv(arguments, settings) == 0:
+            continue
+        # Where uv failed, it has said why; pip may have a way there that uv does not have.
+        if code := subprocess.run([*PIP, "install", "-qq", *arguments], check=False).returncode:
             return code
     return 0
 
 
-def has_uv() -> bool:
-    """Tell whether uv is installed; install it where that is possible."""
+def why_pip(settings: Mapping[str, str]) -> str | None:
+    """Say why uv cannot install; None where it can, being installed itself if it is missing."""
+    for name in sorted(settings.keys() - VARIABLES.keys()):
+        if not IRRELEVANT.fullmatch(name):
+            return f"uv has no counterpart to its setting {name}"
     if find_spec("uv") is None:
-        only = ("--only-binary", ":all:", "--require-hashes", "-r", str(UV))
-        subprocess.run([*PIP, "install", "-qq", *only], stderr=subprocess.DEVNULL, check=False)
-        return subprocess.run([*PIP[:2], "uv", "--version"], capture_output=True, check=False).returncode == 0
-    return True
+        lock = str(Path(__file__).with_name("requirements-uv.txt"))
+        only = ("--only-binary", ":all:", "--require-hashes", "-r", lock)
+        install = [*PIP, "install", "-qq", *only]
+        if subprocess.run(install, capture_output=True, check=False).returncode:
+            return "there is no uv for this machine"
+    return None
+
+
+def by_uv(arguments: Sequence[str], settings: Mapping[str, str]) -> int:
+    """Have uv install; what it is told by variables of its own counts more than what pip is."""
+    no_index = ["--no-index"] if is_on(settings.get("no-index", "")) else []
+    variables = {**uv_variables(settings), **os.environ}
+    command = [*UV, "--python", sys.executable, *no_index, *arguments]
+    return subprocess.run(command, env=variables, check=False).returncode
 
 
 def pip_settings(listing: str) -> dict[str, str]:
-    """Return what `pip install` is told by files and the environment, from `pip config list`."""
+    """Return what files and the environment set for `pip install`, from `pip config list`."""
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in listing.splitlines():
         key, _, value = line.partition("=")
         section, _, name = key.partition(".")
         if section in sections:
             sections[section][name] = ast.literal_eval(value)
-    # The later ones count.
-    return {name: value for section in sections.values() for name, value in section.items() if value}
+    return {**sections["global"], **sections["install"], **sections[":env:"]}
 
 
 def uv_variables(settings: Mapping[str, str]) -> dict[str, str]:
     """Return settings of pip as the environment variables that uv reads."""
-    # pip takes the best release that any index has; hashes say which file it may be.
-    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
-    for name, value in settings.items():
-        if name in VARIABLES:
-            variables[VARIABLES[name]] = SEPARATORS.get(name, " ").join(value.split())
-    return variables
+    variables = {
+        VARIABLES[name]: ("," if name == "find-links" else " ").join(value.split())
+        for name, value in settings.items()
+        if name in VARIABLES
+    }
+    # pip, too, looks for a release in all indexes.
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **variables}
 
 
 def is_on(value: str) -> bool:
