@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.config.data import (
+        FOUND_OUT,
         BlobsData,
         BundledData,
         DataConfig,
@@ -49,6 +50,7 @@ else:
 
 
 __all__ = [
+    "FOUND_OUT",
     "SCHEMA",
     "BlobsData",
     "BundledData",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.jobs.rerun.comparison import Comparison
     from runner.jobs.worker.task import Task
     from runner.training.outcome import Outcome
+    from runner.training.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,13 @@ class SweepOpened:
     plan: Plan
     done: Mapping[int, Outcome]
     is_new: bool
+
+
+@dataclass(frozen=True)
+class DataRead:
+    """A person's file was read, as the first jobs will have it."""
+
+    prepared: Prepared
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,7 @@ Event = (
     | Crashed
     | Waiting
     | SweepOpened
+    | DataRead
     | Started
     | JobsEnded
     | Noted

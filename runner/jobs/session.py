@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from runner.jobs.events import (
     Begun,
     Crashed,
+    DataRead,
     Ended,
     Finished,
     Interrupted,
@@ -37,6 +38,7 @@ from runner.system.errors import StoreError, Terminated
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking import address_of
 from runner.training.outcome import Outcome
+from runner.training.prepare import prepared
 
 if TYPE_CHECKING:
     from runner.tracking import Store
@@ -184,11 +186,21 @@ class _Session:
         jobs = self._parent.plan.jobs
         with self._parent.at_work():
             if self._left:
+                self._tell_of_file()
                 self._listener(self._start())
             self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
             if self._left and not self._was_stopped:
                 self._execute()
             self._listener(JobsEnded())
+
+    def _tell_of_file(self) -> None:
+        """Report how a person's file is read: by the first job, which often stands for all."""
+        sound = [p for p in sorted(self._left) if self._parent.plan.jobs[p].problem is None]
+        if not sound or self._request.rerun is not None:
+            return
+        data = prepared(self._parent.plan.jobs[sound[0]].experiment)
+        if data.dataset.reading is not None:
+            self._listener(DataRead(data))
 
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""

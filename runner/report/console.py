@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from runner.jobs.events import (
+    DataRead,
     Event,
     Finished,
     Interrupted,
@@ -26,6 +27,7 @@ from runner.report.announcements import (
     say_resume_hint,
     say_start,
 )
+from runner.report.data import reading_lines
 from runner.report.progress import ProgressBar
 from runner.report.rerun import report_rerun
 from runner.report.runs import print_run
@@ -77,19 +79,12 @@ class Console:
                 self._advance(event)
             case Started():
                 self._start(event)
-            case Resumed():
-                go = "goes" if event.n_jobs == 1 else "go"
-                say(f"{count(event.n_jobs, 'job')} {go} on from step {event.step:,}.")
-            case Waiting():
-                say(
-                    f"Process {event.process} is running this sweep; waiting for it, to go on with "
-                    "what it leaves."
-                )
             case SweepOpened():
                 self._is_sweep = True
                 say_start(event.plan, event.done, is_new=event.is_new)
-            case Noted():
-                say(event.text)
+            case Resumed() | Waiting() | DataRead() | Noted():
+                for line in _announcement(event):
+                    say(line)
             case JobsEnded():
                 self._close_bar()
             case Interrupted():
@@ -147,3 +142,19 @@ class Console:
                 duration_s=event.duration_s,
                 notes=[*points_run_once(event.plan), *stopped],
             )
+
+
+def _announcement(event: Resumed | Waiting | DataRead | Noted) -> list[str]:
+    match event:
+        case Resumed():
+            go = "goes" if event.n_jobs == 1 else "go"
+            return [f"{count(event.n_jobs, 'job')} {go} on from step {event.step:,}."]
+        case Waiting():
+            return [
+                f"Process {event.process} is running this sweep; waiting for it, to go on with "
+                "what it leaves."
+            ]
+        case DataRead():
+            return reading_lines(event.prepared)
+        case Noted():
+            return [event.text]
