@@ -57,7 +57,7 @@ class Classification(Task):
         unique, y = np.unique(numbers, return_inverse=True)
         if labels.kind == "date":
             raise origin.error(0, "a class", "a date", "\ndata.target names another column.")
-        if labels.kind == "words":
+        if labels.kind == "words" or labels.words:
             class_names = tuple(labels.words[int(code)] for code in unique)
         else:
             whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)

@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import elide
-from runner.training.data.columns import Column, Origin, Rules, numeric_column, text_column
+from runner.training.data.columns import (
+    Column,
+    Origin,
+    Rules,
+    numeric_column,
+    strings,
+    text_column,
+)
 from runner.training.data.dataset import check_room
 from runner.training.data.tables import RawTable, listed
 
@@ -73,7 +80,8 @@ def open_npz(path: Path, file: str, config: FileData) -> RawTable:
         raise DataError(
             f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
         ) from error
-    return _array_table(file, X.reshape(n_samples, -1), y.reshape(n_samples), target)
+    n_features = math.prod(headers[0].shape[1:])
+    return _array_table(file, X.reshape(n_samples, n_features), y.reshape(n_samples), target)
 
 
 def open_npy(path: Path, file: str, config: FileData) -> RawTable:
@@ -88,7 +96,8 @@ def open_npy(path: Path, file: str, config: FileData) -> RawTable:
         stream.seek(0)
         table = array_of(stream.read(), header)
     n_columns = header.shape[1]
-    if config.target is None or not re.fullmatch(r"-?\d{1,9}", config.target):
+    is_index = config.target is not None and re.fullmatch(r"-?\d{1,9}", config.target)
+    if not is_index or not -n_columns <= int(config.target or 0) < n_columns:
         rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
         raise ConfigError("data.target", rule, config.target)
     return _array_table(file, table, None, None)
@@ -137,8 +146,6 @@ def _feature_name(column: int) -> str:
 
 
 def _labels(file: str, values: NDArray[Any], name: str, rules: Rules) -> Column:
-    import pyarrow as pa
-
     origin = Origin(file, f"labels {name!r}")
     if values.dtype.kind in "iuf":
         return numeric_column(name, values, origin, rules)
@@ -149,7 +156,7 @@ def _labels(file: str, values: NDArray[Any], name: str, rules: Rules) -> Column:
             row = int(np.argmax(beyond))
             raise origin.error(row, "text", values[row : row + 1].tobytes())
     cells = [str(value) for value in values.tolist()]
-    return text_column(name, pa.array(cells, pa.string()), origin, rules)
+    return text_column(name, strings(cells), origin, rules)
 
 
 @dataclass(frozen=True)

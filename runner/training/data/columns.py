@@ -40,7 +40,7 @@ _DATES = (
     "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
     "%B %d, %Y",
 )  # fmt: skip
-_TIMES = ("", " %H:%M", " %H:%M:%S")
+_FORMS = [ISO, *(date + time for date in _DATES for time in ("", " %H:%M", " %H:%M:%S"))]
 _SHOWN = 3
 
 
@@ -81,7 +81,7 @@ class Column:
         Numbers; days since 1970; or the index of each word. What is missing is NaN, or the word ''.
     origin : Origin
     words : tuple of str
-        The sorted distinct words.
+        The sorted distinct words; of truth values, how they are written.
     form : str
         How its dates are written: `ISO`, or a format of `datetime.strptime`.
     notes : tuple of str
@@ -111,7 +111,8 @@ class Column:
         if self.kind == "date":
             microseconds = np.round(np.nan_to_num(self.values) * 86_400e6)
             dates = microseconds.astype(np.int64).astype("datetime64[us]")
-            return np.where(np.isnan(self.values), np.datetime64("NaT"), dates)
+            dates[np.isnan(self.values)] = np.datetime64("NaT")
+            return dates
         return self.values
 
 
@@ -131,6 +132,8 @@ class Rules:
         Whether a date such as 3/4/2020 is in April; None where the dates must tell.
     kinds : mapping of str to str
         The kind of some columns, by name.
+    date_forms : mapping of str to str
+        How the dates of some columns are written, by name.
     """
 
     decimal: str = "."
@@ -138,6 +141,7 @@ class Rules:
     refuses_missing: bool = False
     day_first: bool | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    date_forms: Mapping[str, str] = field(default_factory=dict)
 
 
 def numeric_column(
@@ -147,6 +151,27 @@ def numeric_column(
     with np.errstate(over="ignore"):  # a wider float that overflows is reported below, as inf
         numbers = values.astype(np.float64)
     return _finite(Column(name, "number", numbers, origin), rules)
+
+
+def strings(texts: Sequence[str]) -> pa.Array:
+    """Make a pyarrow array of strings; `pyarrow.array` would import pandas."""
+    import pyarrow as pa
+
+    content = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, content)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(content))]
+    return pa.Array.from_buffers(pa.large_string(), len(content), buffers)
+
+
+def floats(values: pa.Array) -> FloatArray:
+    """Return a pyarrow array of doubles, NaN for its nulls; its `to_numpy` would import pandas."""
+    validity, content = values.buffers()
+    start, stop = values.offset, values.offset + len(values)
+    numbers = np.frombuffer(content, np.float64)[start:stop]
+    if not values.null_count:
+        return numbers
+    is_there = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[start:stop]
+    return np.where(is_there, numbers, np.nan)
 
 
 def text_column(
@@ -174,14 +199,15 @@ def text_column(
 
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
-    cells = pc.utf8_trim_whitespace(cells.fill_null(""))
+    cells = cells.cast(pa.large_string())
+    cells = pc.utf8_trim_whitespace(cells.fill_null("") if cells.null_count else cells)
     kind = rules.kinds.get(name)
     if kind in (None, "number") and rules.decimal == ".":
         # The quick way, for what the parser of pyarrow takes: it gives the bits of Python's.
-        no_number = pa.array(NO_NUMBER | rules.missing_values)
+        no_number = strings(sorted(NO_NUMBER | rules.missing_values))
         missing = pc.is_in(cells, no_number)
         try:
-            numbers = pc.cast(pc.if_else(missing, None, cells), pa.float64()).to_numpy(False)
+            numbers = floats(pc.cast(pc.if_else(missing, None, cells), pa.float64()))
         except pa.ArrowInvalid:
             pass
         else:
@@ -224,7 +250,9 @@ class Distinct:
         if isinstance(cells, pa.ChunkedArray):
             cells = cells.combine_chunks()
         encoded = cells.dictionary_encode()
-        codes = encoded.indices.to_numpy()
+        codes = np.frombuffer(encoded.indices.buffers()[1], np.int32)[: len(encoded)].astype(
+            np.intp
+        )
         texts = encoded.dictionary.to_pylist()
         return cls(texts, codes, np.bincount(codes, minlength=len(texts)))
 
@@ -235,16 +263,10 @@ class Distinct:
             column = self._numbers(name, present, origin, rules, must=kind == "number")
             if column is not None:
                 return column
-        if kind in (None, "date") and present:
-            form = _date_form(present, origin, rules.day_first)
-            if form is not None:
-                days = {text: days_of(text, form) for text in present}
-                values = self._spread([days.get(text, np.nan) for text in self.texts])
-                return _finite(Column(name, "date", values, origin, form=form), rules)
-            if kind == "date":
-                raise origin.error(
-                    self._row(present[0]), "a date, as data.columns says", present[0]
-                )
+        if kind == "date" or (kind is None and present):
+            column = self._dates(name, present, origin, rules, must=kind == "date")
+            if column is not None:
+                return column
         return self._words(name, origin, rules)
 
     def _numbers(
@@ -255,7 +277,8 @@ class Distinct:
         truth = {text.lower() for text in present}
         if truth and truth <= _TRUTH.keys():
             truths = self._spread([_TRUTH.get(text.lower(), np.nan) for text in self.texts])
-            return _finite(Column(name, "number", truths, origin), rules)
+            words = tuple({_TRUTH[text.lower()]: text for text in sorted(present)}.values())
+            return _finite(Column(name, "number", truths, origin, words=words), rules)
         if not must and any(re.match(_CODE, text) for text in present):
             return None
         notes, bare = _without_unit(present)
@@ -282,6 +305,23 @@ class Distinct:
             )
         values = self._spread([_or_nan(numbers.get(text)) for text in self.texts])
         return _finite(Column(name, "number", values, origin, notes=notes), rules)
+
+    def _dates(
+        self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
+    ) -> Column | None:
+        """Read dates, where all cells that hold anything are written in one form of them."""
+        form = rules.date_forms.get(name) or _date_form(present, origin, rules.day_first)
+        if must:
+            forms = _FORMS if form is None else [form]
+            for text in present:
+                if not any(_are_dates([text], form) for form in forms):
+                    rule = "a date" if len(forms) > 1 else f"a date written as {form}"
+                    raise origin.error(self._row(text), rule, text)
+        if form is None:
+            return None
+        days = {text: days_of(text, form) for text in present}
+        values = self._spread([days.get(text, np.nan) for text in self.texts])
+        return _finite(Column(name, "date", values, origin, form=form), rules)
 
     def _words(self, name: str, origin: Origin, rules: Rules) -> Column:
         texts = ["" if text in rules.missing_values else text for text in self.texts]
@@ -388,12 +428,10 @@ def decimal_mark(file: str, columns: Mapping[str, Distinct]) -> str:
 
 def _date_form(texts: Sequence[str], origin: Origin, day_first: bool | None) -> str | None:
     """Find the one form in which all texts are dates; None where there is none."""
-    if not (_DATE.fullmatch(texts[0]) or re.match(r"\d{4}-\d\d-\d\d", texts[0])):
+    if not texts or not (_DATE.fullmatch(texts[0]) or re.match(r"\d{4}-\d\d-\d\d", texts[0])):
         return None
-    if re.match(r"\d{4}-\d\d-\d\d", texts[0]) and _all_are_dates(texts, ISO):
-        return ISO
-    forms = [f + time for f in _DATES for time in _TIMES if _all_are_dates(texts, f + time)]
-    if len(forms) < 2 or forms[0].startswith("%Y"):
+    forms = [form for form in _FORMS if _are_dates(texts, form)]
+    if len(forms) < 2 or not forms[0].startswith("%d"):
         return forms[0] if forms else None
     if day_first is None:
         raise ConfigError.plain(
@@ -403,7 +441,7 @@ def _date_form(texts: Sequence[str], origin: Origin, day_first: bool | None) -> 
     return next(form for form in forms if form.startswith("%d") == day_first)
 
 
-def _all_are_dates(texts: Sequence[str], form: str) -> bool:
+def _are_dates(texts: Sequence[str], form: str) -> bool:
     try:
         for text in texts:
             days_of(text, form)

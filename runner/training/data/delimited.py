@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from runner.system.errors import ConfigError, DataError, shorten
-from runner.training.data.columns import NO_NUMBER
+from runner.training.data.columns import NO_NUMBER, strings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,7 +138,7 @@ def _cells(
                 pa_csv.ReadOptions(use_threads=False, column_names=places),
                 pa_csv.ParseOptions(delimiter=delimiter, quote_char=False),
                 pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(places, pa.string()),
+                    column_types=dict.fromkeys(places, pa.large_string()),
                     strings_can_be_null=False,
                     null_values=[],
                 ),
@@ -159,7 +159,7 @@ def _cells(
         lines.append(line)
         rows.append(record)
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return [pa.array(c, pa.string()) for c in columns], lambda row: f"line {lines[row]}"
+    return [strings(column) for column in columns], lambda row: f"line {lines[row]}"
 
 
 def _header_bytes(content: bytes) -> int:
@@ -232,11 +232,14 @@ def _guessed_encoding(content: bytes, file: str) -> str:
     from charset_normalizer import from_bytes
 
     sample = content[: 1 << 18]
-    is_text = b"\0" not in content
-    codecs = {guess.encoding: guess.chaos for guess in from_bytes(sample)} if is_text else {}
-    if "cp1252" in codecs and sum(byte > 127 for byte in sample) < _ENOUGH_LETTERS:
+    if b"\0" not in content and sum(byte > 127 for byte in sample) < _ENOUGH_LETTERS:
         return "windows-1252"
-    if not codecs:
+    codecs = {
+        codec: guess.chaos
+        for guess in from_bytes(sample)
+        for codec in (guess.encoding, *guess.could_be_from_charset)
+    }
+    if not codecs or b"\0" in content:
         raise ConfigError.plain(
             f"data.encoding: must be given for {shorten(file)}: it is not UTF-8, and no other "
             "encoding fits. Is it text?"
@@ -263,7 +266,7 @@ def _delimiter_of(content: bytes, file: str) -> str:
         n = max(counts, default=0)
         # A header may be one short, and a faulty line among many must not hide the delimiter.
         is_even = len(counts) == 1 and n - first in (0, 1)
-        if (is_even or (first > 1 and first in counts)) and n > most:
+        if first > 1 and (is_even or first in counts) and n > most:
             best, most = delimiter, n
             if delimiter in ";\t|" and is_even:
                 break

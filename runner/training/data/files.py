@@ -106,7 +106,10 @@ def load_rows(
     kinds = {name: "words" if name in preprocessing.categories else "number" for name in wanted}
     kinds |= dict.fromkeys(preprocessing.dates, "date")
     rules = replace(
-        rules_of(config), kinds=kinds, refuses_missing=not preprocessing.fill, day_first=True
+        rules_of(config),
+        kinds=kinds,
+        refuses_missing=not preprocessing.fill,
+        date_forms=preprocessing.dates,
     )
     columns = table.read([only(table, names.index(name)) for name in wanted], rules)
     if not len(columns[0].values):

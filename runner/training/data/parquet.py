@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from runner.system.errors import DataError, shorten
 from runner.system.text import elide
@@ -14,6 +13,7 @@ from runner.training.data.columns import (
     Column,
     Origin,
     Rules,
+    floats,
     numeric_column,
     text_column,
 )
@@ -77,19 +77,23 @@ def _kind(file: str, name: str, type_: pa.DataType) -> str:
     )
 
 
-def _column(file: str, name: str, kind: str, values: pa.ChunkedArray, rules: Rules) -> Column:
+def _column(
+    file: str, name: str, kind: str, values: pa.ChunkedArray | pa.Array, rules: Rules
+) -> Column:
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import types
 
     origin = Origin(file, f"column {shorten(name, 60)}")
+    values = values.combine_chunks()
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if kind == "dates":
-        seconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
-        days = seconds.to_numpy(zero_copy_only=False).astype(np.float64) / 86_400e6
+        microseconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
+        days = floats(microseconds.cast(pa.float64(), safe=False)) / 86_400e6
         return Column(name, "date", days, origin, form=ISO)
     if kind == "text" or rules.kinds.get(name) == "words":
         return text_column(name, values.cast(pa.string()), origin, rules)
-    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return numeric_column(name, numbers, origin, rules)
+    numbers = floats(values.cast(pa.float64(), safe=False))
+    column = numeric_column(name, numbers, origin, rules)
+    return replace(column, words=("False", "True")) if types.is_boolean(values.type) else column

@@ -136,6 +136,10 @@ def _target(table: RawTable, config: FileData) -> int:
         raise ConfigError("data.target", f"{of_file}, the one to be predicted", None, known)
     position = _position(table.names, name)
     if position is None:
+        if len(table.names) == 1:
+            known += " Does data.delimiter separate them?"
+        if len(table.names) == 1:
+            known += " Does data.delimiter separate them?"
         hint = f"{nearest(name, table.names)} {known}".lstrip()
         raise ConfigError("data.target", of_file, name, hint)
     return only(table, position)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from runner.training.data.dataset import Dataset, FloatArray, IntArray
 
 # What pandas, R and Parquet call the numbers of rows when they write them as a column.
-_COUNTER = re.compile(r"(Unnamed: \d+)|rownames|X|\.\.\.1|index|__index_level_\d+__")
+_COUNTER = re.compile(r"Unnamed: \d+|rownames|X|\.\.\.1|index")
+_INDEX = re.compile(r"__index_level_\d+__")
 _IDENTIFIER = re.compile(r"id|ID|Id|.*(_id|_ID|[a-z0-9]Id|[a-z0-9]ID)")
 # Of words that differ from row to row nothing can be learned; a few rows show no such thing.
 _MOSTLY_DIFFERENT, _ENOUGH_ROWS = 0.9, 50
@@ -54,7 +55,7 @@ def _reason(name: str, values: FloatArray, train: FloatArray, *, is_words: bool)
     if is_words:
         differ = n_distinct > _MOSTLY_DIFFERENT * len(train) and len(train) >= _ENOUGH_ROWS
         return "words that differ from row to row" if differ else ""
-    if _COUNTER.fullmatch(name) and (np.diff(values) == 1).all():
+    if _INDEX.fullmatch(name) or (_COUNTER.fullmatch(name) and (np.diff(values) == 1).all()):
         return "row numbers"
     is_whole = bool((np.floor(train) == train).all())
     if _IDENTIFIER.fullmatch(name) and is_whole and n_distinct == len(train):
