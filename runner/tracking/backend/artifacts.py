@@ -114,11 +114,8 @@ def local_folder(uri: str) -> Path | None:
 def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
     """Return the content of one artifact of a run.
 
-    Raises
-    ------
-    RecordError
-        If it is missing, has more than `limit` bytes, is no plain file, or is not where the
-        artifacts of the run have to be.
+    A `RecordError` says that it is missing, has more than `limit` bytes, is no plain file, or is
+    not where the artifacts of the run have to be.
     """
     if address.is_server:
         return _read_from_server(client, address, run.info.run_id, name, limit)
