@@ -130,9 +130,8 @@ def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, l
     # Above them a person may have put a link to another disk; MLflow puts none here.
     for path in (folder, folder.parent):
         if path.is_symlink():
-            raise RecordError(
-                f"artifacts: must be in a folder of the run, got a link at {printable(path)}."
-            )
+            rule = "must be in a folder of the run"
+            raise RecordError(f"artifacts: {rule}, got a link at {printable(path)}.")
     return read_file(folder, name, limit)
 
 
