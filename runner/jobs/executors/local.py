@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, Self
 
@@ -129,7 +130,8 @@ class LocalProcesses:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]  # these are what it was given
                 try:
-                    event = worker.connection.recv()
+                    with held():  # a message that is read by half could not be read on
+                        event = worker.connection.recv()
                 except (EOFError, OSError):
                     yield self._reap(worker)
                     continue
@@ -192,7 +194,8 @@ class LocalProcesses:
                 self._drain(worker)  # its last words
 
     def _drain(self, worker: _Worker) -> None:
-        with suppress(EOFError, OSError):
+        # A second Ctrl-C may have left half of a message.
+        with suppress(EOFError, OSError, UnpicklingError):
             while worker.connection.poll():
                 self.late.append(worker.connection.recv())
 
