@@ -16,7 +16,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 from runner.system.text import elide, printable
-from softnet import higher_is_better
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,6 +120,8 @@ class Printer:
         top : int, optional
             How many rows are shown, 1 or above; by default all of a few, 20 of more than 40.
         """
+        from softnet import higher_is_better
+
         if top is None:
             top = len(rows) if len(rows) <= _MANY else _SHOWN
         shown = rows[:top]
