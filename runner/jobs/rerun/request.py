@@ -92,34 +92,26 @@ class RerunRequest:
             return []
         seen: set[tuple[object, ...]] = set()
         differences: dict[EnvironmentDifference, None] = {}
+        names = ("environment", "data_digest", "split_digest")
         for position, (original, job) in enumerate(
             zip(self.originals, self.plan.jobs, strict=True)
         ):
-            tags = original.tags
-            names = ("environment", "data_digest", "split_digest")
-            place: tuple[object, ...] = tuple(tags.get(f"runner.{name}", "") for name in names)
-            place += (job.data_digest,)
             comparison = comparisons.get(position)
-            if comparison is not None and comparison.findings:
-                place += (position,)  # its environment may not be the one that its tag says
-            if place not in seen:
-                seen.add(place)
-                rows = differences_of(original, job.data_digest, job.split_digest)
-                differences |= dict.fromkeys(_by_fold(rows, job) if self.parent else rows)
+            # The environment of an edited record may not be the one that its tag says.
+            is_edited = comparison is not None and bool(comparison.findings)
+            ran_in = (
+                *(original.tags.get(f"runner.{name}", "") for name in names),
+                *(job.data_digest, position if is_edited else None),
+            )
+            if ran_in in seen:
+                continue
+            seen.add(ran_in)
+            split = job.experiment.split
+            for row in differences_of(original, job.data_digest, job.split_digest):
+                if self.parent and split.name == "kfold" and row.what == "split digest":
+                    row = replace(row, what=f"{row.what}, fold {split.fold}")  # noqa: PLW2901  (the same, of a fold)
+                differences[row] = None
         return list(differences)
-
-
-def _by_fold(
-    differences: Sequence[EnvironmentDifference], job: PlannedJob
-) -> list[EnvironmentDifference]:
-    """Say of which fold a split is, where there may be several."""
-    split = job.experiment.split
-    if split.name != "kfold":
-        return list(differences)
-    return [
-        replace(row, what=f"{row.what}, fold {split.fold}") if row.what == "split digest" else row
-        for row in differences
-    ]
 
 
 @dataclass(frozen=True)
@@ -225,7 +217,13 @@ def _planned(
     Returns the original of each job too, and whether results have to be the originals'.
     """
     plan = plan_each([_RecordedJob(to_plain(experiment)) for _, experiment in found])
-    others = _with_other_data(plan, found)
+    others = [
+        (original, job)
+        for job, (original, _) in zip(plan.jobs, found, strict=True)
+        if job.problem is None
+        and not _other_data(original.experiment, job.experiment)
+        and job.data_digest != original.tags.get("runner.data_digest", "")
+    ]
     compares = all(
         job_key(original.experiment, "") == job_key(changed, "") for original, changed in found
     )
@@ -273,19 +271,6 @@ def _labels(
         named_by = {key: values[key] for key in original.varied if key in values}
         labels.append(in_order(named_by | changed))
     return labels
-
-
-def _with_other_data(
-    plan: Plan, found: Sequence[tuple[Record, Experiment]]
-) -> list[tuple[Record, PlannedJob]]:
-    """Return the jobs whose data are others than they had, by no setting but the path."""
-    return [
-        (original, job)
-        for job, (original, _) in zip(plan.jobs, found, strict=True)
-        if job.problem is None
-        and not _other_data(original.experiment, job.experiment)
-        and job.data_digest != original.tags.get("runner.data_digest", "")
-    ]
 
 
 def _other_content(original: Record, job: PlannedJob) -> DataError:

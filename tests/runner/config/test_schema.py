@@ -119,7 +119,10 @@ OVERRIDES = [
     (f"{SIZES}=[8,null]", [f"{SIZES}[1]", "whole number", "None"]),
     (f'{SIZES}="[8]"', [SIZES, "a list", "'[8]'", "Did you mean [8]"]),
     (f"{SIZES}=[true]", [f"{SIZES}[0]", "whole number", "True"]),
-    ("model.activation=swish", ["model.activation", "identity, relu, sigmoid, tanh", "swish"]),
+    (
+        "model.activation=swish",
+        ["model.activation", "must be one of elu, gelu, identity, leaky_relu", "swish"],
+    ),
     ("model.activation=ReLU", ["model.activation", "'ReLU'", "Did you mean 'relu'?"]),
     ("training.epochs=3", ["training.epochs", "null where training.steps", "got 3"]),
     ("training.steps=null", ["training.epochs", "given", "training.steps is null"]),
