@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -185,7 +186,7 @@ def until_table(
         process.stdout.read()
     assert process.returncode == 0
     # The system tells what a process has taken when it is over.
-    return Cost(table_s, float("nan")), now(resource.RUSAGE_CHILDREN) - start
+    return Cost(table_s, math.nan), now(resource.RUSAGE_CHILDREN) - start
 
 
 def one_round(folder: Path, environment: Mapping[str, str]) -> Costs:
@@ -286,7 +287,8 @@ def hold(name: str, ours: Cost, floor: Cost, limit: float | None) -> bool:
     """Print a ratio, and tell whether it keeps its limit."""
     wall, cpu = ours.wall_s / floor.wall_s, ours.cpu_s / floor.cpu_s
     asked = "" if limit is None else f"; at most {limit}"
-    print(f"{name}: {wall:.2f} on the clock, {cpu:.2f} of processor time{asked}")
+    taken = "" if math.isnan(cpu) else f", {cpu:.2f} of processor time"
+    print(f"{name}: {wall:.2f} on the clock{taken}{asked}")
     return limit is None or wall <= limit
 
 
