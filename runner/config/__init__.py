@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.config.data import (
-        FOUND_OUT,
         BlobsData,
         BundledData,
         DataConfig,
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
         read_recorded,
     )
     from runner.config.plain import (
+        FOUND_OUT,
+        SECTIONS,
         as_override_text,
         flatten,
         to_json,
@@ -42,7 +43,7 @@ else:
     def __getattr__(name: str) -> object:
         """Import a public name from the module that has it."""
         if name in __all__:
-            for module in ("schema", "data", "fingerprint", "plain", "rules"):
+            for module in ("plain", "fingerprint", "rules", "data", "schema"):
                 members = vars(import_module(f"{__name__}.{module}"))
                 if name in members:
                     return globals().setdefault(name, members[name])
@@ -52,6 +53,7 @@ else:
 __all__ = [
     "FOUND_OUT",
     "SCHEMA",
+    "SECTIONS",
     "BlobsData",
     "BundledData",
     "DataConfig",

@@ -57,10 +57,6 @@ def _texts(values: object) -> object:
 Columns = Annotated[tuple[Column, ...], Field(strict=False, description="a list of columns")]
 
 
-# What reading a file finds out, where it is left open. It decides no more than the content does.
-FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
-
-
 class FileData(_Data):
     """A person's own file."""
 

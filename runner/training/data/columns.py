@@ -207,7 +207,9 @@ def text_column(
         no_number = strings(sorted(NO_NUMBER | rules.missing_values))
         missing = pc.is_in(cells, no_number)
         try:
-            numbers = floats(pc.cast(pc.if_else(missing, None, cells), pa.float64()))
+            numbers = floats(
+                pc.cast(pc.if_else(missing, pa.nulls(len(cells), cells.type), cells), pa.float64())
+            )
         except pa.ArrowInvalid:
             pass
         else:
