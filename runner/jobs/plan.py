@@ -243,8 +243,8 @@ class _SharedData:
     @property
     def settings(self) -> DataConfig | None:
         """The settings of the data as they were read; None for data that are of no use."""
-        is_sound = not isinstance(self._prepared, ConfigError | DataError)
-        return self._prepared.data if is_sound else None
+        read = self._prepared
+        return None if isinstance(read, ConfigError | DataError) else read.data
 
     def check(
         self, experiment: Experiment, data_key: str

@@ -251,6 +251,25 @@ class Preprocessing:
                 encoded[name] = _numbers(cells, name, may_be_missing=bool(self.fill))
         return np.column_stack([encoded[name] for name in self.feature_names])
 
+    def decode_rows(self, X: FloatArray) -> dict[str, list[Any]]:
+        """Turn rows of the matrix that `encode_rows` makes back into raw columns.
+
+        A missing number or date is None, a missing word ''.
+        """
+        raw: dict[str, list[Any]] = {}
+        by_name = dict(zip(self.feature_names, X.T, strict=True))
+        for name in self.raw_names:
+            if name in self.categories:
+                raw[name] = [self.categories[name][int(code)] for code in by_name[name]]
+            elif name in self.dates:
+                days, _, _, hours = (
+                    by_name.get(part, np.zeros(len(X))) for part in date_columns(name)
+                )
+                raw[name] = [_date_text(d, self.dates[name]) for d in days + hours / 24]
+            else:
+                raw[name] = [None if np.isnan(value) else float(value) for value in by_name[name]]
+        return raw
+
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can hold; its floats keep every bit."""
         return asdict(self)
@@ -346,6 +365,15 @@ def _days(cells: NDArray[Any], name: str, form: str) -> FloatArray:
                 f"got {shorten(cell, 60)}."
             ) from None
     return days
+
+
+def _date_text(days: float, form: str) -> str | None:
+    if np.isnan(days):
+        return None
+    moment = _EPOCH + dt.timedelta(seconds=round(days * 86_400))
+    if form != ISO:
+        return moment.strftime(form)
+    return moment.isoformat() if days % 1 else moment.date().isoformat()
 
 
 def days_of(text: str, form: str) -> float:

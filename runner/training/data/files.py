@@ -11,10 +11,12 @@ import io
 import lzma
 import stat
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
 
 from runner.config import FileData
 from runner.system.errors import ConfigError, DataError, nearest, shorten
@@ -24,7 +26,16 @@ from runner.system.text import printable
 from runner.training.data.columns import Column, Distinct, Origin, Rules, decimal_mark, text_column
 from runner.training.data.dataset import Dataset, memory_bytes
 from runner.training.data.delimited import Text, read_delimited
-from runner.training.data.tables import RawTable, listed, load_table, only, rules_of
+from runner.training.data.tables import (
+    RawTable,
+    dataset_of,
+    listed,
+    load_table,
+    only,
+    rules_of,
+    target_of,
+)
+from runner.training.data.uninformative import uninformative
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +72,57 @@ def load_file(config: FileData) -> Dataset:
     table = open_table(path, printable(config.path), config)
     name = Path(path.stem).stem if path.suffix.lower() in _PACKED else path.stem
     return load_table(table, name, str(path.absolute()), config)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What reading a file finds out, without training on it.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    left_out : mapping of str to str
+        The columns that say nothing, each with the reason; decided on all rows.
+    settings : FileData
+        The settings, in which nothing is left open.
+    notes : sequence of str
+        What a person might not expect.
+    """
+
+    columns: Sequence[Column]
+    left_out: Mapping[str, str]
+    settings: FileData
+    notes: Sequence[str]
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the file has."""
+        return len(self.columns[0].values)
+
+
+def describe_file(config: FileData) -> Described:
+    """Read all columns of a person's table, its target too where one is named."""
+    path = expanded(config.path)
+    table = open_table(path, printable(config.path), config)
+    target = None if config.target is None else target_of(table, config)
+    columns = table.read(
+        [only(table, position) for position in range(len(table.names))], rules_of(config)
+    )
+    features = [column for position, column in enumerate(columns) if position != target]
+    chosen = dataset_of(path.stem, str(path), features)
+    named = config.features is not None or config.columns is not None
+    left_out = uninformative(chosen, np.arange(len(chosen.y)), are_chosen=named)
+    out = {*left_out, *config.drop, *(config.columns or {}).get("out", ())}
+    kinds = {column.name: "out" if column.name in out else column.kind for column in features}
+    found = {
+        kind: tuple(name for name in kinds if kinds[name] == kind)
+        for kind in sorted({*kinds.values()})
+    }
+    settings = config.model_copy(update={**table.settings, "columns": found})
+    notes = (*table.notes, *(note for column in columns for note in column.notes))
+    return Described(
+        columns, left_out | dict.fromkeys(out - {*left_out}, "data.drop"), settings, notes
+    )
 
 
 def load_rows(

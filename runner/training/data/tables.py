@@ -14,7 +14,13 @@ import numpy as np
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.training.data.columns import Column, Rules
-from runner.training.data.dataset import Dataset, FloatArray, Reading, make_dataset
+from runner.training.data.dataset import (
+    Dataset,
+    FloatArray,
+    IntArray,
+    Reading,
+    make_dataset,
+)
 from runner.training.preprocessing import date_columns, date_parts
 from runner.training.tasks import TASKS
 
@@ -81,7 +87,7 @@ def load_table(table: RawTable, name: str, source: str, config: FileData) -> Dat
 
     Rows without a target are left out.
     """
-    target = _target(table, config)
+    target = target_of(table, config)
     features = _features(table, target, config)
     *columns, labels = table.read([*features, target], rules_of(config))
     has_target = ~labels.is_missing
@@ -98,21 +104,32 @@ def load_table(table: RawTable, name: str, source: str, config: FileData) -> Dat
             replace(column, values=column.values[has_target]) for column in (*columns, labels)
         )
     y, class_names = TASKS["classification"].encode(labels)
-    arrays = dict(part for column in columns for part in parts_of(column))
-    kinds = {column.name: column.kind for column in columns}
-    settings = dict(table.settings)
     reading = Reading(
-        settings,
-        kinds,
+        dict(table.settings),
+        {column.name: column.kind for column in columns},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         len(has_target) - n_rows,
         (*table.notes, *(note for column in (*columns, labels) for note in column.notes)),
     )
+    return dataset_of(name, source, columns, y, class_names, reading)
+
+
+def dataset_of(
+    name: str,
+    source: str,
+    columns: Sequence[Column],
+    y: IntArray | None = None,
+    class_names: Sequence[str] = (),
+    reading: Reading | None = None,
+) -> Dataset:
+    """Join feature columns into a Dataset; without targets, of a single class."""
+    arrays = dict(part for column in columns for part in parts_of(column))
+    X = np.column_stack(list(arrays.values()))
     return make_dataset(
         name=name,
         feature_names=tuple(arrays),
-        X=np.column_stack(list(arrays.values())),
-        y=y,
+        X=X,
+        y=np.zeros(len(X), np.intp) if y is None else y,
         class_names=class_names,
         source=source,
         categories={column.name: column.words for column in columns if column.kind == "words"},
@@ -128,7 +145,8 @@ def parts_of(column: Column) -> list[tuple[str, FloatArray]]:
     return list(zip(date_columns(column.name), date_parts(column.values), strict=True))
 
 
-def _target(table: RawTable, config: FileData) -> int:
+def target_of(table: RawTable, config: FileData) -> int:
+    """Return the position of the column that is predicted."""
     name = table.target if config.target is None else config.target
     of_file = f"a column of {shorten(table.file)}"
     known = f"Its columns are {listed(table.names)}."
