@@ -20,9 +20,9 @@ from runner.training.statistics import SEED
 from softnet import StackSettings
 
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
-NOT_OF_A_JOB = ("name", "tracking", "sweep")
+NOT_OF_A_JOB = ("name", "tracking", "sweep", "executor")
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
-_SHARED = ("tracking", "sweep")
+_SHARED = ("tracking", "sweep", "executor")
 _LONGEST_POINT = 200
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.system.environment import allow_garbage_collection
-from runner.system.errors import StoreError
+from runner.system.errors import ConfigError, StoreError
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
@@ -50,6 +50,16 @@ def store_at(address: StoreAddress) -> Store:
         flags = {"is_named": address.is_named, "is_trusted": address.is_trusted}
         address_of(Store(resolved, connect(resolved), experiment_id, address.experiment, **flags))
     return _last[address]
+
+
+def require_shared(uri: str | None) -> None:
+    """Raise `ConfigError` where a store, ``tracking.uri``, is a file that other machines lack."""
+    address = resolve(uri)
+    if address.database is not None:
+        raise ConfigError.plain(
+            f"{address.origin}: must be a store that every worker reaches where executor is dask, "
+            f"such as tracking=server, got {address.shown!r}, a file of this machine."
+        )
 
 
 def leave_stores() -> None:
