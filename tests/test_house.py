@@ -19,7 +19,8 @@ IMPORTED_AS = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn
 PART_OF = {"pydantic_core": "pydantic"}
 # In pieces, so that this file does not break its own rule.
 ADDRESSES = ("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb" + "ian.org")
-MACHINE = ("/wo" + "rk/", "/ro" + "ot/", "/opt/" + "wheels", "sha" + "red/", "index-" + "url")
+FLAGS = ("--index-" + "url", "--extra-" + "index-url")
+MACHINE = ("/wo" + "rk/", "/ro" + "ot/", "/opt/" + "wheels", "sha" + "red/", *FLAGS)
 
 Rule = Callable[[Path], Iterator[str]]
 
@@ -42,6 +43,8 @@ def dependencies_are_declared_and_used(root: Path) -> Iterator[str]:
                 imported.update(alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "find_spec":
+                imported.update(ast.literal_eval(name) for name in node.args)  # its files are read
     imported -= sys.stdlib_module_names | set(CODE)
     imported = {PART_OF.get(name, name) for name in imported}
     yield from sorted(f"{name} is imported, not declared" for name in imported - declared)

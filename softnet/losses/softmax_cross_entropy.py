@@ -23,9 +23,9 @@ class SoftmaxCrossEntropy(Loss):
     ``m = max(z)``, which neither overflows nor loses the small probabilities; the derivative of
     the batch mean is ``(softmax(z) - one_hot(c)) / batch``.
 
-    Of many classes, memory holds each in a row (runs, classes, batch): NumPy takes a maximum or a
-    sum along that axis several times faster than along a short last one. Of few, it is fastest to
-    take one class after the other, for all rows of all runs at once.
+    Inside, memory holds each class in a row, as NumPy takes long rows many times faster than short
+    ones: (classes, runs, batch) of few classes, which are taken one after the other, and (runs,
+    classes, batch) of many.
     """
 
     def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
@@ -37,63 +37,71 @@ class SoftmaxCrossEntropy(Loss):
         self._counts: dict[int, Array] = {}
 
     def _shifted(self, logits: Array) -> Array:
-        """Return logits less their row's maximum, in the same shape."""
-        n_runs, n_rows, n_classes = logits.shape
-        if n_classes <= _FEW_CLASSES:
-            m = _one_by_one(np.maximum, logits, self._row[n_runs, n_rows, 1])
-            z: Array = np.subtract(logits, m, out=self._shifts[logits.shape])
-            return z
-        rows: Array = self._shifts[n_runs, n_classes, n_rows]
-        np.copyto(rows, logits.swapaxes(-1, -2))
-        m = np.maximum.reduce(rows, axis=-2, keepdims=True, out=self._row[n_runs, 1, n_rows])
-        return np.subtract(rows, m, out=rows).swapaxes(-1, -2)
+        """Return logits less their row's maximum, by class."""
+        by_class = _by_class(logits)
+        z: Array = self._shifts[by_class.shape]
+        np.copyto(z, by_class)
+        if logits.shape[-1] <= _FEW_CLASSES:
+            m = _one_by_one(np.maximum, z, self._row[z.shape[1:]])
+        else:
+            m = self._row[len(z), 1, z.shape[-1]]
+            np.maximum.reduce(z, axis=-2, keepdims=True, out=m)
+        return np.subtract(z, m, out=z)
 
-    def _sum(self, z: Array) -> Array:
-        """Return the sum over the classes, of shape (runs, batch, 1)."""
-        n_runs, n_rows, n_classes = z.shape
+    def _sum(self, z: Array, n_classes: int) -> Array:
+        """Return the sum over the classes, of a shape that broadcasts over them."""
         if n_classes <= _FEW_CLASSES:
-            return _one_by_one(np.add, z, self._row[n_runs, n_rows, 1])
-        rows = z.swapaxes(-1, -2)
-        total: Array = np.matmul(self._ones[n_classes], rows, out=self._row[n_runs, 1, n_rows])
-        return total.swapaxes(-1, -2)
+            return _one_by_one(np.add, z, self._row[z.shape[1:]])
+        total: Array = np.matmul(self._ones[n_classes], z, out=self._row[len(z), 1, z.shape[-1]])
+        return total
 
     def _softmax(self, logits: Array) -> Array:
-        """Return the probabilities, in the same shape; the next call overwrites them."""
+        """Return the probabilities by class; the next call overwrites them."""
         z = self._shifted(logits)
         np.exp(z, out=z)
-        return np.divide(z, self._sum(z), out=z)
+        return np.divide(z, self._sum(z, logits.shape[-1]), out=z)
 
     def targets(self, y: Indices, n_outputs: int) -> Array:
         return one_hot(y, n_outputs, self.dtype)
 
     def predictions(self, outputs: Array) -> Array:
         """Return the probability of each class, of the shape of `outputs`; rows sum to one."""
-        return self._softmax(outputs).copy(order="C")
+        probabilities = np.empty_like(outputs, order="C")
+        np.copyto(_by_class(probabilities), self._softmax(outputs))
+        return probabilities
 
     def row_losses(self, outputs: Array, y: Indices) -> Array:
+        n_runs, n_rows, n_classes = outputs.shape
         z = self._shifted(outputs)
-        chosen = z[:, np.arange(len(y)), y]
+        rows = np.arange(n_rows)
+        chosen = z[y, :, rows].T if n_classes <= _FEW_CLASSES else z[:, y, rows]
         np.exp(z, out=z)
-        losses: Array = np.log(self._sum(z)[..., 0])
+        losses: Array = np.log(self._sum(z, n_classes).reshape(n_runs, n_rows))
         return np.subtract(losses, chosen, out=losses)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
-        probabilities = self._softmax(outputs)
         d_outputs: Array = self._gradient[outputs.shape]
-        np.subtract(probabilities, targets, out=d_outputs)
         n_rows = outputs.shape[-2]
         if n_rows not in self._counts:
             # As an array, which NumPy would otherwise make of a Python number at every call.
             self._counts[n_rows] = np.array(n_rows, d_outputs.dtype)
-        return np.divide(d_outputs, self._counts[n_rows], out=d_outputs)
+        z = self._softmax(outputs)
+        np.subtract(z, _by_class(targets), out=z)
+        np.divide(z, self._counts[n_rows], out=_by_class(d_outputs))
+        return d_outputs
+
+
+def _by_class(rows: Array) -> Array:
+    """View (runs, batch, classes) with the classes in an axis before that of the batch."""
+    return rows.transpose(2, 0, 1) if rows.shape[-1] <= _FEW_CLASSES else rows.swapaxes(-1, -2)
 
 
 def _one_by_one(operation: np.ufunc, values: Array, out: Array) -> Array:
-    """Reduce the last axis to length 1, in the order of its elements."""
-    out[...] = values[..., :1]
-    for number in range(1, values.shape[-1]):
-        operation(out, values[..., number : number + 1], out=out)
-    return out
+    """Reduce the first axis, in the order of its elements."""
+    result: Array = values[0]
+    for other in values[1:]:
+        result = operation(result, other, out=out)
+    return result
 
 
 def one_hot(y: Indices, n_classes: int, dtype: np.dtype[Any]) -> Array:

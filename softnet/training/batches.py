@@ -20,7 +20,7 @@ _RUNS_AT_A_TIME = 64
 
 
 class Batches(ABC):
-    """Draws row numbers for a stack of runs.
+    """Draws row numbers for a stack of runs, many steps ahead.
 
     Parameters
     ----------
@@ -43,25 +43,72 @@ class Batches(ABC):
     ) -> None:
         self.n_samples, self.batch_size, self.rngs = n_samples, batch_size, list(rngs)
         self.order: Order = order
+        self._drawn: Indices = np.empty((len(self.rngs), 0), np.intp)
+        self._position = 0
+        self._before = [rng.bit_generator.state for rng in self.rngs]
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """Row numbers in a round: batches are cut from it, of which the last may be short."""
 
     @abstractmethod
+    def draw_rounds(self, rng: np.random.Generator, out: Indices) -> None:
+        """Draw into `out`, of shape (rounds, n_rows) and contiguous, one round after the other.
+
+        What is drawn must not depend on how many rounds are drawn at a time.
+        """
+
     def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
         """Yield an ndarray (runs, batch) for each of the next `n_steps` steps.
 
         `n_later` more may be asked for afterwards, which it may be cheaper to draw now.
         """
+        per_round = steps_per_epoch(self.n_rows, self.batch_size)
+        for step in range(n_steps):
+            if self._position == self._drawn.shape[1]:
+                most = max(_NUMBERS_AT_A_TIME // self.n_rows, 1)
+                self._draw_ahead(min(-(-(n_steps - step + n_later) // per_round), most))
+            start = self._position
+            end_of_round = (start // self.n_rows + 1) * self.n_rows
+            self._position = min(start + self.batch_size, end_of_round)
+            rows = self._drawn[:, start : self._position]
+            yield rows if self.order == "F" else np.ascontiguousarray(rows)
 
-    @abstractmethod
+    def _draw_ahead(self, n_rounds: int) -> None:
+        """Draw so many rounds as a block, and note how the generators stood before."""
+        self._position = 0
+        self._before = [rng.bit_generator.state for rng in self.rngs]
+        n_runs, size = len(self.rngs), n_rounds * self.n_rows
+        self._drawn = np.empty((n_runs, size), np.intp, self.order)
+        # Room for one more number, so that no power of two lies between those of one run and of the
+        # next: a cache keeps few things that far apart.
+        by_run = np.empty((min(n_runs, _RUNS_AT_A_TIME), size + 1), np.intp)[:, :size]
+        for first in range(0, n_runs, _RUNS_AT_A_TIME):
+            target = self._drawn[first : first + _RUNS_AT_A_TIME]
+            drawn = target if self.order == "C" else by_run[: len(target)]
+            for rng, out in zip(self.rngs[first : first + len(drawn)], drawn, strict=True):
+                self.draw_rounds(rng, out.reshape(n_rounds, self.n_rows))
+            if drawn is not target:
+                target[...] = drawn  # turned around: a step of all runs is what is asked for
+
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone, positions among those that are left by now."""
+        self.rngs = [self.rngs[row] for row in rows]
+        self._before = [self._before[row] for row in rows]
+        self._drawn = np.array(self._drawn[rows], order=self.order)
 
-    @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Return arrays and numbers from which `restore` goes on."""
+        """Return the generators' states before the present block, and the place in it."""
+        return {"rngs": list(self._before), "position": self._position}
 
-    @abstractmethod
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state` returned."""
+        for rng, saved in zip(self.rngs, state["rngs"], strict=True):
+            rng.bit_generator.state = saved
+        position = int(state["position"])
+        self._draw_ahead(-(-position // self.n_rows))
+        self._position = position
 
 
 def steps_per_epoch(n_samples: int, batch_size: int) -> int:
@@ -72,108 +119,27 @@ def steps_per_epoch(n_samples: int, batch_size: int) -> int:
 class WithReplacement(Batches):
     """Each batch is drawn with replacement from all rows, as in the tutorial."""
 
-    def __init__(
-        self,
-        n_samples: int,
-        batch_size: int,
-        rngs: Sequence[np.random.Generator],
-        order: Order = "C",
-    ) -> None:
-        super().__init__(n_samples, batch_size, rngs, order)
-        self._rows = self._empty(0, len(self.rngs))
-        self._position = 0
-        self._before = [rng.bit_generator.state for rng in self.rngs]
+    @property
+    def n_rows(self) -> int:
+        return self.batch_size
 
-    def _draw_ahead(self, n_steps: int) -> None:
-        """Draw so many steps as a block, and note how the generators stood before."""
-        self._position = 0
-        self._before = [rng.bit_generator.state for rng in self.rngs]
-        n_runs = len(self.rngs)
-        self._rows = self._empty(n_steps, n_runs)
-        # Room for one more step, so that no power of two lies between a step of one run and that
-        # of the next: a cache keeps few things that far apart.
-        n_drawn = min(n_runs, _RUNS_AT_A_TIME)
-        drawn = np.empty((n_drawn, n_steps + 1, self.batch_size), np.intp)[:, :n_steps]
-        for first in range(0, n_runs, _RUNS_AT_A_TIME):
-            some = slice(first, min(first + _RUNS_AT_A_TIME, n_runs))
-            for run, rng in enumerate(self.rngs[some]):
-                # 64-bit numbers: narrower ones discard unused bits at the end of each call, so that
-                # it would matter how many are drawn at a time.
-                drawn[run] = rng.integers(self.n_samples, size=(n_steps, self.batch_size))
-            # Turned around: a step of all runs is what is asked for.
-            self._rows[:, some] = drawn[: some.stop - first].swapaxes(0, 1)
-
-    def _empty(self, n_steps: int, n_runs: int) -> Indices:
-        """Make an array (steps, runs, batch) of which each step lies in memory as asked for."""
-        if self.order == "C":
-            return np.empty((n_steps, n_runs, self.batch_size), np.intp)
-        return np.empty((n_steps, self.batch_size, n_runs), np.intp).swapaxes(1, 2)
-
-    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
-        most = max(_NUMBERS_AT_A_TIME // self.batch_size, 1)
-        for step in range(n_steps):
-            if self._position == len(self._rows):
-                self._draw_ahead(min(n_steps - step + n_later, most))
-            self._position += 1
-            yield self._rows[self._position - 1]
-
-    def keep(self, rows: Indices) -> None:
-        self.rngs = [self.rngs[row] for row in rows]
-        self._before = [self._before[row] for row in rows]
-        kept = self._empty(len(self._rows), len(rows))
-        kept[:] = self._rows[:, rows]
-        self._rows = kept
-
-    def state(self) -> dict[str, Any]:
-        """Return the generators' states before the present block, and the place in it."""
-        return {"rngs": list(self._before), "position": self._position}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        for rng, saved in zip(self.rngs, state["rngs"], strict=True):
-            rng.bit_generator.state = saved
-        self._draw_ahead(int(state["position"]))
-        self._position = len(self._rows)
+    def draw_rounds(self, rng: np.random.Generator, out: Indices) -> None:
+        # 64-bit numbers: narrower ones discard unused bits at the end of each call, so that it
+        # would matter how many are drawn at a time.
+        out[...] = rng.integers(self.n_samples, size=out.shape)
 
 
 class Shuffled(Batches):
     """Every epoch sees each row once, in a new order; the last batch may be short."""
 
-    def __init__(
-        self,
-        n_samples: int,
-        batch_size: int,
-        rngs: Sequence[np.random.Generator],
-        order: Order = "C",
-    ) -> None:
-        super().__init__(n_samples, batch_size, rngs, order)
-        self._permutations = np.empty((len(self.rngs), n_samples), np.intp)
-        self._position = n_samples
+    @property
+    def n_rows(self) -> int:
+        return self.n_samples
 
-    def draw(self, n_steps: int, n_later: int = 0) -> Iterator[Indices]:
-        for _ in range(n_steps):
-            if self._position >= self.n_samples:
-                for run, rng in enumerate(self.rngs):
-                    self._permutations[run] = rng.permutation(self.n_samples)
-                self._position = 0
-            start, self._position = self._position, self._position + self.batch_size
-            yield np.array(self._permutations[:, start : self._position], order=self.order)
-
-    def keep(self, rows: Indices) -> None:
-        self.rngs = [self.rngs[row] for row in rows]
-        self._permutations = self._permutations[rows]
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "rngs": [rng.bit_generator.state for rng in self.rngs],
-            "order": self._permutations.copy(),
-            "position": self._position,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        for rng, saved in zip(self.rngs, state["rngs"], strict=True):
-            rng.bit_generator.state = saved
-        self._permutations = np.array(state["order"], np.intp)
-        self._position = int(state["position"])
+    def draw_rounds(self, rng: np.random.Generator, out: Indices) -> None:
+        # One call for many epochs: for few rows, calling costs more than shuffling.
+        out[...] = np.arange(self.n_samples)
+        rng.permuted(out, axis=1, out=out)
 
 
 SAMPLINGS: dict[str, type[Batches]] = {

@@ -39,13 +39,13 @@ def test_loss_and_its_gradient_equal_pytorchs(n_classes: int, size: float) -> No
     mean.backward()
     loss = SoftmaxCrossEntropy(logits.dtype)
     assert loss.row_losses(logits, y).mean() == pytest.approx(mean.item(), rel=20 * EPS, abs=0)
-    gradient = loss.gradient(logits, one_hot(y, n_classes, logits.dtype))[0]
+    gradient = loss.gradient(logits, one_hot(y, n_classes, logits.dtype)[None])[0]
     np.testing.assert_allclose(gradient, peer.grad.numpy(), rtol=0, atol=EPS)
 
 
 def of_the_layers(network: Network, X: Array, y: Array) -> Array:
     targets = network.loss.targets(y, network.n_outputs)
-    network.backward(network.loss.gradient(network.forward(X[None]), targets))
+    network.backward(network.loss.gradient(network.forward(X[None]), targets[None]))
     return network.parameters.gradients
 
 

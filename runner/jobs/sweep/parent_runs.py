@@ -174,7 +174,10 @@ class _Sweep(Parent):
             self._groups.complete(event.position, self.outcomes)
 
     def recorded(self) -> Mapping[int, Outcome]:
-        return sweep_state(self._store, self.plan).outcomes
+        # What failed in an earlier command has not ended in this one.
+        before = {job.outcome.run_id for job in self._state.recorded.values()}
+        outcomes = sweep_state(self._store, self.plan).outcomes
+        return {p: outcome for p, outcome in outcomes.items() if outcome.run_id not in before}
 
     def saved_stacks(self) -> list[Stack]:
         positions = {job.key: position for position, job in enumerate(self.plan.jobs)}

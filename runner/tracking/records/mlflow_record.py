@@ -200,8 +200,8 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
                 f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "
                 f"got {shorten(run.info.run_id)}."
             )
-        # A job that failed and was run again has two: the one that ended well stands.
+        # Of a job that ran twice, as in `Sweeps.jobs_of`: the latest FINISHED, else the latest.
         key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
-        if key not in jobs or jobs[key].info.status != "FINISHED":
+        if run.info.status == "FINISHED" or key not in jobs or jobs[key].info.status != "FINISHED":
             jobs[key] = run
     return [StoredRun(store, run) for run in jobs.values()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,6 +20,27 @@ _TUTORIAL = """
 1101 0  0101 0  0101 0  1010 1  0110 1  1011 1  0000 0  1110 1
 0011 1  1101 0  0010 1  1000 0  1111 1  0111 1  1001 0  1001 0
 """
+
+
+# Of each bundled table its file and the names of its features, which the file does not have.
+_IRIS = [f"{part} {size} (cm)" for part in ("sepal", "petal") for size in ("length", "width")]
+_WINE = (
+    "alcohol malic_acid ash alcalinity_of_ash magnesium total_phenols flavanoids "
+    "nonflavanoid_phenols proanthocyanins color_intensity hue od280/od315_of_diluted_wines proline"
+)
+_CELL = "radius texture perimeter area smoothness compactness concavity concave_points symmetry"
+_BREAST_CANCER = [
+    form.format(feature.replace("_", " "))
+    for form in ("mean {}", "{} error", "worst {}")
+    for feature in (*_CELL.split(), "fractal_dimension")
+]
+_DIGITS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
+_BUNDLED = {
+    "iris": ("iris.csv", _IRIS),
+    "wine": ("wine_data.csv", _WINE.split()),
+    "breast_cancer": ("breast_cancer.csv", _BREAST_CANCER),
+    "digits": ("digits.csv.gz", _DIGITS),
+}
 
 
 def tutorial_table() -> Dataset:
@@ -42,15 +65,26 @@ def load_bundled(name: Literal["iris", "wine", "breast_cancer", "digits"]) -> Da
     """Load one of the tables that come with scikit-learn; nothing is downloaded.
 
     The classes are sorted by name, as those of any other source: in breast_cancer, benign is 0.
-    """
-    from sklearn import datasets
 
-    bunch = getattr(datasets, f"load_{name}")()
-    y, class_names = index_words([str(bunch.target_names[index]) for index in bunch.target])
+    Notes
+    -----
+    The files of scikit-learn are read, which takes milliseconds; to import its loaders takes more
+    than a second, for all of SciPy comes with them.
+    """
+    package = find_spec("sklearn")
+    folder = Path(str(package and package.origin)).parent / "datasets" / "data"
+    file, feature_names = _BUNDLED[name]
+    if name == "digits":  # it has no line of names
+        table, target_names = np.loadtxt(folder / file, delimiter=","), list(map(str, range(10)))
+    else:
+        with (folder / file).open(encoding="utf-8") as lines:
+            target_names = next(lines).strip().split(",")[2:]
+            table = np.loadtxt(lines, delimiter=",")
+    y, class_names = index_words([target_names[int(target)] for target in table[:, -1]])
     return make_dataset(
         name=name,
-        feature_names=[str(feature) for feature in bunch.feature_names],
-        X=bunch.data,
+        feature_names=feature_names,
+        X=table[:, :-1],
         y=y,
         class_names=class_names,
         source=f"scikit-learn {name}",

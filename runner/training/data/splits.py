@@ -1,6 +1,7 @@
 """Which rows train, which validate, which test: row indices from a seed of the split's own.
 
-Decided by the number of rows and their classes alone.
+Decided by the number of rows and their classes alone. Rows are dealt as scikit-learn's KFold,
+StratifiedKFold and StratifiedShuffleSplit deal them, whose import takes more than a second.
 """
 
 from __future__ import annotations
@@ -112,9 +113,10 @@ def _generator(seed: int, *spawn_key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=spawn_key))
 
 
-def _random_state(seed: int, *spawn_key: int) -> int:
-    """Draw a seed that scikit-learn takes (32 bits) from one of any size."""
-    return int(np.random.SeedSequence(seed, spawn_key=spawn_key).generate_state(1)[0])
+def _random_state(seed: int, *spawn_key: int) -> np.random.RandomState:
+    """Return the generator that scikit-learn uses, which takes 32 bits of a seed of any size."""
+    state = np.random.SeedSequence(seed, spawn_key=spawn_key).generate_state(1)[0]
+    return np.random.RandomState(state)
 
 
 def _sizes(config: OrderedSplit, n_samples: int) -> tuple[int, int, int]:
@@ -159,17 +161,15 @@ def _stratified(
 
 def _kfold(config: KFoldSplit, y: IntArray, class_names: Sequence[str]) -> Split:
     """Take one fold as test, and a share of the other rows as val."""
-    from sklearn.model_selection import KFold, StratifiedKFold
-
     if config.n_folds > len(y):
         raise ConfigError("split.n_folds", f"at most {len(y)}, the number of rows", config.n_folds)
     classes = _Classes(y, class_names)
     if config.stratified:
         why = f"each of split.n_folds={config.n_folds}"
         classes.check_members(np.arange(len(y)), config.n_folds, why)
-    kind = StratifiedKFold if config.stratified else KFold
-    folds = kind(config.n_folds, shuffle=True, random_state=_random_state(config.seed))
-    rest, test = list(folds.split(np.empty((len(y), 0)), y))[config.fold]
+    deal = stratified_folds if config.stratified else plain_folds
+    is_test = deal(y, config.n_folds, _random_state(config.seed)) == config.fold
+    rest, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     n_val = round(Fraction(str(config.val)) * len(rest))
     if config.val and not 0 < n_val < len(rest):
         raise ConfigError.plain(
@@ -184,6 +184,73 @@ def _kfold(config: KFoldSplit, y: IntArray, class_names: Sequence[str]) -> Split
     return Split(train, val, test)
 
 
+def plain_folds(y: IntArray, n_folds: int, rng: np.random.RandomState) -> IntArray:
+    """Return the fold of each row, whatever its class; sizes differ by at most one."""
+    order = np.arange(len(y))
+    rng.shuffle(order)
+    folds = np.empty_like(order)
+    folds[order] = np.sort(np.arange(len(y)) % n_folds)
+    return folds
+
+
+def stratified_folds(y: IntArray, n_folds: int, rng: np.random.RandomState) -> IntArray:
+    """Return the fold of each row, such that each fold has its share of every class."""
+    classes, first_rows, counts = np.unique(y, return_index=True, return_counts=True)
+    folds = np.empty(len(y), np.intp)
+    start = 0
+    # In their order of appearance, a class goes on dealing where the one before it has stopped.
+    for index in np.argsort(first_rows):
+        of_class = np.sort(np.arange(start, start + counts[index]) % n_folds)
+        rng.shuffle(of_class)
+        folds[y == classes[index]] = of_class
+        start += counts[index]
+    return folds
+
+
+def stratified_halves(
+    y: IntArray, n_drawn: int, rng: np.random.RandomState
+) -> tuple[IntArray, IntArray]:
+    """Draw rows with their classes in proportion; return these and the others, in random order.
+
+    At least one row of each class must be left, and one drawn.
+    """
+    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    n_others = _in_proportion(counts, len(y) - n_drawn, rng)
+    # It is all that is left, and draws numbers that those below come after.
+    n_taken = _in_proportion(counts - n_others, n_drawn, rng)
+    others, drawn = [], []
+    for rows, kept, taken in zip(
+        np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1]),
+        n_others,
+        n_taken,
+        strict=True,
+    ):
+        shuffled = rows[rng.permutation(len(rows))]
+        others.append(shuffled[:kept])
+        drawn.append(shuffled[kept : kept + taken])
+    left = rng.permutation(np.concatenate(others))
+    return rng.permutation(np.concatenate(drawn)), left
+
+
+def _in_proportion(counts: IntArray, n_draws: int, rng: np.random.RandomState) -> IntArray:
+    """Return how many of each class to draw: its share, rounded so that the sum is right.
+
+    What is missing after rounding down goes to the largest remainders, among equals by chance.
+    """
+    shares = counts / counts.sum() * n_draws
+    draws: IntArray = np.floor(shares).astype(np.intp)
+    remainders = shares - draws
+    missing = int(n_draws - draws.sum())
+    for remainder in np.unique(remainders)[::-1]:
+        if missing == 0:
+            break
+        equals = np.flatnonzero(remainders == remainder)
+        chosen = rng.choice(equals, size=min(len(equals), missing), replace=False)
+        draws[chosen] += 1
+        missing -= len(chosen)
+    return draws
+
+
 @dataclass(frozen=True)
 class _Classes:
     """The class of each row, to be drawn from in proportion."""
@@ -192,15 +259,13 @@ class _Classes:
     names: Sequence[str]
 
     def draw(
-        self, part: str, size: int, rows: IntArray, random_state: int
+        self, part: str, size: int, rows: IntArray, rng: np.random.RandomState
     ) -> tuple[IntArray, IntArray]:
         """Draw `size` of some rows with their classes in proportion; give these and the others."""
         if size == 0:
             return rows[:0], rows
         if size == len(rows):
             return rows, rows[:0]
-        from sklearn.model_selection import StratifiedShuffleSplit
-
         n_classes = len(np.unique(self.y[rows]))
         if not n_classes <= size <= len(rows) - n_classes:
             raise ConfigError.plain(
@@ -208,10 +273,7 @@ class _Classes:
                 f"other parts, one for each class,\ngot {size} of {len(rows):,} rows."
             )
         self.check_members(rows, 2, f"{part} and for the other parts")
-        splitter = StratifiedShuffleSplit(
-            1, test_size=size, train_size=len(rows) - size, random_state=random_state
-        )
-        others, drawn = next(splitter.split(rows, self.y[rows]))
+        drawn, others = stratified_halves(self.y[rows], size, rng)
         return rows[drawn], rows[others]
 
     def check_members(self, rows: IntArray, n_needed: int, why: str) -> None:

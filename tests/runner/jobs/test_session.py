@@ -1,5 +1,7 @@
 """Sessions: what is checked first, what goes on, how each end is recorded and reported."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from runner.jobs.events import Ended, Event, Finished, Interrupted, Progress, St
 from runner.jobs.executors.local import LocalProcesses
 from runner.jobs.plan import make_plan
 from runner.jobs.session import preview
+from runner.jobs.worker.stack_run import Events, run_stack
+from runner.jobs.worker.task import Task
 from runner.system.errors import ConfigError, StoreError, Terminated
 from runner.tracking import open_store
 from tests.runner.jobs.planned import MISSING, job, run
@@ -190,3 +194,25 @@ def test_a_sweep_that_fails_fast_stops_and_says_so(
     assert finished.was_stopped
     assert [outcome.status for outcome in finished.outcomes.values()] == ["FAILED"]
     assert list(runs_in(store, "sweep").values()) == ["FAILED"]
+
+
+def test_jobs_that_failed_before_are_tried_alone_when_their_worker_dies(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [job(seed=seed) for seed in range(2)]
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("runner.jobs.worker.stack_run.end_run", fail)
+        first = run(jobs)
+    assert [outcome.status for outcome in first.outcomes.values()] == ["FAILED"] * 2
+
+    def die_in_company(task: Task) -> Events:
+        if len(task.jobs) > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run_stack(task)
+
+    again = run(jobs, executor=LocalProcesses(1, die_in_company))
+    assert [outcome.status for outcome in again.outcomes.values()] == ["FINISHED"] * 2

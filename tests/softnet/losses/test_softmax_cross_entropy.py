@@ -55,7 +55,7 @@ def test_shifting_all_logits_of_a_row_changes_no_bit(dtype: str) -> None:
     logits = (rng.integers(-64, 65, (2, 6, 4)) / 16).astype(dtype)
     shifted = logits + rng.integers(-512, 513, (2, 6, 1)).astype(dtype)
     y = rng.integers(4, size=6)
-    targets = one_hot(y, 4, logits.dtype)
+    targets = one_hot(y, 4, logits.dtype)[None]
     loss = SoftmaxCrossEntropy(logits.dtype)
     assert loss.row_losses(logits, y).tobytes() == loss.row_losses(shifted, y).tobytes()
     assert loss.predictions(logits).tobytes() == loss.predictions(shifted).tobytes()
@@ -79,7 +79,9 @@ def test_probabilities_of_a_row_sum_to_one(n_classes: int, dtype: str) -> None:
 
 def test_gradient_of_a_row_sums_to_zero() -> None:
     logits = np.random.default_rng(3).standard_normal((2, 5, 4))
-    gradient = SoftmaxCrossEntropy(FLOAT64).gradient(logits, one_hot(np.arange(5) % 4, 4, FLOAT64))
+    gradient = SoftmaxCrossEntropy(FLOAT64).gradient(
+        logits, one_hot(np.arange(5) % 4, 4, FLOAT64)[None]
+    )
     np.testing.assert_allclose(gradient.sum(axis=-1), 0, atol=1e-16)
 
 
@@ -89,7 +91,7 @@ def test_logits_of_ten_thousand_give_exact_finite_losses(dtype: str) -> None:
     loss = SoftmaxCrossEntropy(logits.dtype)
     with np.errstate(all="raise", under="ignore"):
         losses = loss.row_losses(logits, np.array([1, 1, 0]))
-        gradient = loss.gradient(logits, one_hot(np.array([1, 1, 0]), 2, logits.dtype))
+        gradient = loss.gradient(logits, one_hot(np.array([1, 1, 0]), 2, logits.dtype)[None])
     # exp(-20000) is 0: the first row loses the whole distance, the second nothing, the third ln 2.
     assert losses.tolist() == [[2e4, 0.0, float(np.log(logits.dtype.type(2)))]]
     assert (3 * gradient).tolist() == [[[1.0, -1.0], [0.0, 0.0], [-0.5, 0.5]]]
@@ -134,7 +136,7 @@ def test_results_do_not_change_the_logits() -> None:
     before = logits.copy()
     loss.predictions(logits)
     loss.row_losses(logits, np.array([0, 1, 2]))
-    loss.gradient(logits, one_hot(np.array([0, 1, 2]), 4, FLOAT64))
+    loss.gradient(logits, one_hot(np.array([0, 1, 2]), 4, FLOAT64)[None])
     assert logits.tobytes() == before.tobytes()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -131,6 +131,46 @@ def test_rows_go_on_from_one_block_of_drawing_ahead_to_the_next() -> None:
         resumed = batches("with_replacement", batch_size=100)
         resumed.restore(source.state())
         assert [rows for (rows,) in drawn(resumed, 65 - n_before)] == expected[n_before:]
+
+
+def permutations(seed: int, n_samples: int, n_epochs: int) -> list[list[int]]:
+    """Shuffle as Fisher and Yates do, with 32-bit numbers cut to the bits that the largest needs.
+
+    PCG64 gives 64 bits at a time, of which the lower half is used first.
+    """
+    raw = stream(seed, "batches").bit_generator
+    halves = (half for number in iter(raw.random_raw, None) for half in divmod(number, 2**32)[::-1])
+    epochs = []
+    for _ in range(n_epochs):
+        epochs.append(list(range(n_samples)))
+        for last in range(n_samples - 1, 0, -1):
+            mask = 2 ** last.bit_length() - 1
+            other = next(cut for half in halves if (cut := half & mask) <= last)
+            epochs[-1][last], epochs[-1][other] = epochs[-1][other], epochs[-1][last]
+    return epochs
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("n_samples", "n_epochs"), [(9, 500), (1, 2100), (700, 7), (3000, 2)])
+def test_epochs_drawn_many_at_a_time_are_those_drawn_one_by_one(
+    n_samples: int, n_epochs: int, order: Order
+) -> None:
+    source = batches("shuffled", n_samples, 250, (3,), order)
+    steps = [rows[0].tolist() for rows in source.draw(n_epochs * -(-n_samples // 250))]
+    expected = permutations(3, n_samples, n_epochs)
+    assert list(chain(*steps)) == list(chain(*expected))
+    alone = stream(3, "batches")
+    assert [alone.permutation(n_samples).tolist() for _ in expected] == expected
+
+
+@pytest.mark.parametrize("n_before", [1, 227, 228, 700, 1000])
+def test_a_shuffled_run_goes_on_from_any_step_of_a_block(n_before: int) -> None:
+    # 227 epochs of 9 rows are drawn at a time, 3 steps each.
+    source = batches("shuffled", seeds=(0, 1))
+    drawn(source, n_before)
+    resumed = batches("shuffled", seeds=(5, 5))
+    resumed.restore(source.state())
+    assert drawn(resumed, 700) == drawn(source, 700)
 
 
 def test_a_batch_may_have_more_rows_than_are_drawn_at_a_time() -> None:

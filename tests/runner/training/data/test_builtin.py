@@ -115,6 +115,7 @@ def test_a_table_is_that_of_scikit_learn(name: Name) -> None:
         str(bunch.target_names[label]) for label in bunch.target
     ]
     assert len(dataset.class_names) == len(bunch.target_names)
+    assert dataset.feature_names == tuple(map(str, bunch.feature_names))
     assert dataset.source == f"scikit-learn {name}"
     assert all(type(text) is str for text in dataset.feature_names + dataset.class_names)
 

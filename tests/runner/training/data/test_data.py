@@ -39,11 +39,14 @@ def test_each_kind_of_data_has_the_same_form(settings: dict[str, object]) -> Non
     assert loaded(settings).digest == dataset.digest
 
 
-@pytest.mark.parametrize("data", ["TutorialData(name='tutorial')", "FileData(**FILE)"])
-def test_the_tutorial_and_a_csv_need_numpy_alone(data: str) -> None:
+@pytest.mark.parametrize(
+    "data",
+    ["TutorialData(name='tutorial')", "FileData(**FILE)", "BundledData(name='digits')"],
+)
+def test_data_and_splits_need_numpy_alone(data: str) -> None:
     code = f"""
 import sys, tempfile, pathlib
-from runner.config import FileData, OrderedSplit, TutorialData
+from runner.config import BundledData, FileData, KFoldSplit, OrderedSplit, TutorialData
 from runner.training.data import load
 from runner.training.preprocessing import Preprocessing
 from runner.training.data.splits import split_rows
@@ -51,8 +54,11 @@ path = pathlib.Path(tempfile.mkdtemp()) / "t.csv"
 path.write_text("a,label\\n" + "red,0\\nblue,1\\n" * 8)
 FILE = dict(name="file", path=str(path), target="label")
 dataset = load({data})
-split = OrderedSplit(name="contiguous", train=8, val=4, test=4)
-rows = split_rows(split, dataset.y, dataset.class_names)
+for split in (
+    KFoldSplit(name="kfold", n_folds=2, fold=0, val=0.5, stratified=True),
+    OrderedSplit(name="stratified", train=0.5, val=0.25, test=0.25),
+):
+    rows = split_rows(split, dataset.y, dataset.class_names)
 Preprocessing.fit(dataset, rows.train, "standardize").transform(dataset.X)
 print(sorted({{"pandas", "sklearn", "scipy", "pyarrow", "mlflow"}} & set(sys.modules)))
 """

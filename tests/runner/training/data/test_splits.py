@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
 
 from runner.config import SplitConfig
 from runner.system.errors import RunnerError
-from runner.training.data.splits import Split, split_rows
+from runner.training.data.splits import (
+    Split,
+    plain_folds,
+    split_rows,
+    stratified_folds,
+    stratified_halves,
+)
 
 Y = np.repeat([0, 1, 2], [75, 45, 30])
 NAMES = ("ant", "bee", "cow")
@@ -72,6 +79,38 @@ def test_the_rows_of_a_split_stay() -> None:
     # Keys of recorded runs rest on it: a change here gives every recorded run another split.
     digests = ["320a4ff6f1eb", "adb5f894ec6e", "3db016997c27"]
     assert [split(settings).digest[:12] for settings in ALL[:3]] == digests
+
+
+# Members of each class, in an order that the seed shuffles; equal ones tie, and rounding is hard.
+CLASSES = st.lists(st.one_of(st.integers(2, 9), st.just(7), st.integers(2, 400)), min_size=1)
+
+
+def shuffled_classes(counts: list[int], seed: int) -> np.ndarray:
+    labels = np.repeat(np.random.default_rng(seed).permutation(len(counts)), counts)
+    return np.random.default_rng(seed + 1).permutation(labels)
+
+
+@given(counts=CLASSES, seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+def test_stratified_rows_are_those_of_scikit_learn(
+    counts: list[int], seed: int, share: float
+) -> None:
+    y = shuffled_classes(counts, seed)
+    size = round(len(counts) + share * (len(y) - 2 * len(counts)))
+    oracle = StratifiedShuffleSplit(1, test_size=size, train_size=len(y) - size, random_state=seed)
+    others, drawn = next(oracle.split(y, y))
+    found = stratified_halves(y, size, np.random.RandomState(seed))
+    assert [rows.tolist() for rows in found] == [drawn.tolist(), others.tolist()]
+
+
+@given(counts=CLASSES, seed=st.integers(0, 2**32 - 1), n_folds=st.integers(2, 12))
+def test_folds_are_those_of_scikit_learn(counts: list[int], seed: int, n_folds: int) -> None:
+    y = shuffled_classes([count + n_folds for count in counts], seed)
+    for oracle, ours in ((KFold, plain_folds), (StratifiedKFold, stratified_folds)):
+        folds = oracle(n_folds, shuffle=True, random_state=seed).split(y, y)
+        expected = np.empty(len(y))
+        for number, (_, rows) in enumerate(folds):
+            expected[rows] = number
+        assert ours(y, n_folds, np.random.RandomState(seed)).tolist() == expected.tolist()
 
 
 def test_the_digest_tells_where_one_part_ends() -> None:
