@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -187,17 +187,16 @@ class Cluster:
 
 
 @contextmanager
-def served(folder: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run a tracking server on PostgreSQL, or on SQLite where there is none."""
-    if missing_for_postgres():
-        with tracking_server(f"sqlite:///{folder}/mlflow.db", folder, port) as running:
-            yield running
-        return
-    with (
-        postgres(folder / "postgres") as store,
-        tracking_server(store, folder, port) as running,
-    ):
-        yield running
+def served(folder: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
+    """Run a tracking server on PostgreSQL, or on SQLite where there is none.
+
+    Gives its address, its process and the URI of its database.
+    """
+    with ExitStack() as stack:
+        store = f"sqlite:///{folder}/mlflow.db"
+        if not missing_for_postgres():
+            store = stack.enter_context(postgres(folder / "postgres"))
+        yield (*stack.enter_context(tracking_server(store, folder, port)), store)
 
 
 def main() -> None:
@@ -214,7 +213,7 @@ def main() -> None:
             cluster.start_scheduler("--dashboard-address=127.0.0.1:0")
             for number in range(options.workers):
                 cluster.start_worker(f"worker-{number}")
-            with served(folder, free_port()) as (server, _):
+            with served(folder, free_port()) as (server, *_):
                 print(
                     f"Runs are shown at {server}. Try, in another terminal:\n"
                     f"  runner -m executor=dask executor.address={cluster.address} "

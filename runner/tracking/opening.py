@@ -124,7 +124,7 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
 
     A read-only database is refused unless the caller `may_only_read`.
     """
-    if address.is_server:
+    if address.is_server or address.is_database_server:
         check_answers(address)
     uri, database = address.uri, address.database
     if database is not None and may_only_read and sqlite.is_read_only(database):
@@ -156,6 +156,13 @@ def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:
         if address.artifacts is not None:
             folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
             artifacts = (address.artifacts / folder).as_uri()
+        elif address.is_database_server:
+            raise ConfigError.plain(
+                f"{address.origin}: must say where files of runs go, which {address.shown} does "
+                "not. Record through a server before it (mlflow server --backend-store-uri ... "
+                "--artifacts-destination ...),\nor make the experiment first: mlflow experiments "
+                f"create -n {name} --artifact-location PLACE"
+            )
         try:
             return client.create_experiment(name, artifacts)
         except MlflowException as error:

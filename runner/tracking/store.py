@@ -129,7 +129,7 @@ class Store:
     @property
     def is_shared(self) -> bool:
         """Tell whether commands on several machines may record here; `kept` is for them."""
-        return self.address.database is None and self.address.uri != "databricks"
+        return self.address.is_server or self.address.is_database_server
 
     def require_shared_artifacts(self) -> None:
         """Raise `ConfigError` where files of runs go to a folder that other machines lack."""

@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], object], what: str, within_s: float = WIT
 @pytest.fixture(scope="session")
 def serving(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
     """Run a tracking server for all tests."""
     folder = tmp_path_factory.mktemp("server")
     # PostgreSQL has a user of its own, who must come by here.
@@ -63,7 +63,7 @@ def serving(
 
 
 @pytest.fixture(scope="session")
-def server(serving: tuple[str, subprocess.Popen[bytes]]) -> str:
+def server(serving: tuple[str, subprocess.Popen[bytes], str]) -> str:
     """The address of the tracking server."""
     return serving[0]
 

@@ -309,7 +309,7 @@ def test_a_data_file_that_a_worker_has_not_is_named_before_the_first_run(
 def test_a_server_that_is_away_for_a_while_is_waited_for(
     begin: Callable[..., subprocess.Popen[str]],
     words: list[str],
-    serving: tuple[str, subprocess.Popen[bytes]],
+    serving: tuple[str, subprocess.Popen[bytes], str],
     runs: Callable[..., list[Run]],
 ) -> None:
     process = begin(*words, *POINTS, "seed=range(0,30)")

@@ -126,7 +126,7 @@ def test_runs_can_be_ranked_by_what_they_end_with():
             {"\x1b[31m": 1},
             (
                 r"\x1b[31m: must be a setting (name, seed, dtype, data, split, model, optimizer, "
-                r"schedule, training, tracking, sweep), got '\x1b[31m'."
+                r"schedule, training, tracking, sweep, executor), got '\x1b[31m'."
             ),
         ),
         (
