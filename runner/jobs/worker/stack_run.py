@@ -345,9 +345,8 @@ def _load_references(
             continue
         experiment = task.planned(job).experiment
         network = require_fit(experiment, prepared).network
-        digests = job.data_digest, job.split_digest
         try:
-            loaded[job.position] = load_reference(job.reference, experiment, *digests, network)
+            loaded[job.position] = load_reference(job.reference, experiment, network)
         except RecordError as error:
             if task.is_alone:
                 raise

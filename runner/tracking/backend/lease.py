@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXPIRES_AFTER_S = 60.0
 _SIGN_EVERY_S = 5.0
 _LOOK_EVERY_S = 1.0
+_LET_GO_S = 1.0
 
 # A fork while a request is on its way would inherit the locks of libraries that nobody releases.
 _forks = threading.Lock()
@@ -80,7 +81,7 @@ class Lease:
             yield
         finally:
             self._given_up.set()
-            signs.join()
+            signs.join(_LET_GO_S)  # a server that hangs holds up nobody
             # Where the store is what failed, the name expires.
             with suppress(StoreError), store_errors(self._address.uri):
                 if self._is_ours(self._read(self._name)):
