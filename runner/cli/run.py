@@ -15,19 +15,9 @@ from runner.tracking import find_store, open_store, require_shared
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
-    """Train and record the jobs of one command, and print what came of them.
+    """Train and record the jobs of one command, print what came of them, return the exit code.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-        At least one.
-    is_sweep : bool
-        Whether they were asked for as a sweep, be it of a single job.
-
-    Returns
-    -------
-    int
-        The exit code: 0 all well, 1 some runs failed.
+    Asked for as a sweep, a single job is one too. The code is 0 if all is well, 1 if runs failed.
     """
     _refuse_local_store(jobs[0], is_sweep=is_sweep)
     plan = make_plan(jobs)

@@ -51,15 +51,7 @@ class Job(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What jobs must have in common to train as one stack.
-
-    Parameters
-    ----------
-    data_key : str
-        Of their data and split.
-    settings : StackSettings
-        Lengths, sizes and kinds.
-    """
+    """What jobs must have in common to train as one stack: data, split, lengths, sizes, kinds."""
 
     data_key: str
     settings: StackSettings
@@ -67,26 +59,12 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """One job, ready to be run.
+    """One job, ready to be run, or with the problem that keeps it from that.
 
-    Parameters
-    ----------
-    experiment : Experiment
-        What to run.
-    name : str
-        What varied, ``learning_rate=0.1 seed=3``.
-    varied : mapping of str to str
-        The settings by which it differs from the other jobs, by dotted key.
-    key : str
-        The same for whatever must give the same result.
-    data_digest, split_digest : str
-        Of the data when the plan was made; empty where there is a problem with it.
-    shape : Shape or None
-        Jobs of equal shape can train together; None where there is a problem.
-    problem : ConfigError or DataError or None
-        Why it cannot be run.
-    choices : mapping of str to str
-        The option that was chosen of each config group.
+    Its name says what varied, ``learning_rate=0.1 seed=3``: `varied` are the settings by which it
+    differs from the other jobs, by dotted key. The key is the same for whatever must give the same
+    result. Digests and shape are missing where there is a problem with the data. `choices` are the
+    options of the config groups.
     """
 
     experiment: Experiment

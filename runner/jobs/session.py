@@ -49,17 +49,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a session is asked to run.
+    """What a session is asked to run, and what that repeats, if anything.
 
-    Parameters
-    ----------
-    plan : Plan
-        The jobs of the command.
-    is_sweep : bool
-        Whether they are a sweep, be it of a single job. A run of its own gets figures and a
-        loadable model.
-    rerun : RerunRequest or None
-        What the jobs repeat, where they repeat anything.
+    A sweep may be one of a single job. A run of its own gets figures and a loadable model.
     """
 
     plan: Plan
@@ -145,18 +137,9 @@ def _open_parent(
 
 @dataclass(frozen=True)
 class Preview:
-    """What a sweep would do.
+    """What a sweep would do, with the jobs that earlier commands gave it.
 
-    Parameters
-    ----------
-    plan : Plan
-        With the jobs that earlier commands gave it.
-    done : mapping of int to Outcome
-        What is not to be run again, by position.
-    stacks : list of tuple of int
-        Positions of the jobs that would train together.
-    n_workers : int
-        Processes that would share the stacks.
+    `done` is not to be run again, and `stacks` would train together, both by position in the plan.
     """
 
     plan: Plan

@@ -49,28 +49,9 @@ def print_sweep(
 ) -> None:
     """Print what came out of a sweep, the best configuration first.
 
-    Where no configuration has several seeds, its runs are ranked as they are.
-
-    Parameters
-    ----------
-    title : str
-        What the sweep is called; may be empty.
-    outcomes : sequence of Outcome
-        Of all jobs that have one.
-    n_jobs : int
-        How many jobs there are.
-    metric : str
-        By which configurations are ranked.
-    link : str
-        What to open to see the runs, or a command that shows them.
-    duration_s : float, optional
-        Seconds that the sweep took, where they are known.
-    notes : sequence of str
-        Lines to add, such as ``3 points were given twice and run once``.
-    top : int, optional
-        How many rows the table has, 1 or above; by default all of a few, 20 of more than 40.
-    file : text file, optional
-        By default the standard output.
+    Where no configuration has several seeds, its runs are ranked as they are. The `link` is what to
+    open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
+    default all of a few and 20 of more than 40.
     """
     with printing(file) as out:
         if title:

@@ -26,16 +26,9 @@ _PLAN_LIMIT = 1 << 30
 
 @dataclass(frozen=True)
 class SweepState:
-    """What the store has of a sweep.
+    """What the store has of a sweep: its run, and by position in the plan its jobs.
 
-    Parameters
-    ----------
-    sweep : RecordedSweep or None
-        Its run, if it has one.
-    recorded : mapping of int to RecordedJob
-        The jobs that have a run, by position in the plan.
-    done : mapping of int to Outcome
-        The jobs that are not to be run again, by position in the plan.
+    Of the `recorded` ones those are `done` that are not to be run again.
     """
 
     sweep: RecordedSweep | None = None
