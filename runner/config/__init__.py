@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         read_recorded,
     )
     from runner.config.plain import (
+        SECTIONS,
         as_override_text,
         flatten,
         to_json,
@@ -41,7 +42,7 @@ else:
     def __getattr__(name: str) -> object:
         """Import a public name from the module that has it."""
         if name in __all__:
-            for module in ("schema", "data", "fingerprint", "plain", "rules"):
+            for module in ("plain", "fingerprint", "rules", "data", "schema"):
                 members = vars(import_module(f"{__name__}.{module}"))
                 if name in members:
                     return globals().setdefault(name, members[name])
@@ -50,6 +51,7 @@ else:
 
 __all__ = [
     "SCHEMA",
+    "SECTIONS",
     "BlobsData",
     "BundledData",
     "DaskExecutor",

@@ -10,14 +10,17 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.config import Experiment, as_override_text, fingerprint_of, flatten, to_plain
+from runner.config import SECTIONS, as_override_text, fingerprint_of, flatten, to_plain
 from runner.system.errors import ConfigError, DataError
 from runner.system.text import elide, without_passwords
-from runner.training.prepare import Prepared, prepared, require_fit
 from runner.training.statistics import SEED
-from softnet import StackSettings
+
+if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
+    from runner.config import Experiment
+    from runner.training.prepare import Prepared
+    from softnet import StackSettings
 
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
 NOT_OF_A_JOB = ("name", "tracking", "sweep", "executor")
@@ -26,7 +29,7 @@ _NO_SECTIONS = ("experiment", SEED, *NOT_OF_A_JOB)
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep", "executor")
 # A seed among the fields of an experiment counts as the last of all.
-_PLACES = {key: n for n, key in enumerate(("experiment", *Experiment.model_fields, SEED))}
+_PLACES = {key: n for n, key in enumerate(("experiment", *SECTIONS, SEED))}
 _LONGEST_POINT = 200
 
 
@@ -238,6 +241,8 @@ class _SharedData:
         self, experiment: Experiment, data_key: str
     ) -> tuple[Shape | None, ConfigError | DataError | None, tuple[str, str]]:
         """Return an experiment's shape, or what is wrong with it, and the digests of its data."""
+        from runner.training.prepare import Prepared, prepared, require_fit
+
         if data_key != self._data_key:
             self._data_key = data_key
             try:
@@ -386,6 +391,8 @@ def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
 
 def _checked(jobs: Sequence[Job]) -> list[Experiment]:
     """Return the experiments of all jobs; for the first wrong setting, raise with its job."""
+    from runner.config import Experiment
+
     experiments: list[Experiment] = []
     for number, job in enumerate(jobs, start=1):
         try:

@@ -26,7 +26,6 @@ from runner.system.formatting import count, duration, interval, measured
 from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, by_settings
 from runner.training.statistics import Configuration, compare, configurations, ranked
-from softnet import higher_is_better
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep
@@ -121,6 +120,8 @@ def _verdict(
             return None
         return f"{better} and {worse} have too few seeds in common to be compared."
     lead, low, high = comparison.difference, comparison.low, comparison.high
+    from softnet import higher_is_better
+
     if not higher_is_better(metric):
         lead, low, high = -lead, -high, -low
     if not comparison.distinguishable:

@@ -16,7 +16,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 from runner.system.text import elide, printable
-from softnet import higher_is_better
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,6 +110,8 @@ class Printer:
         `what` names it in the plural, `rows` have the best first, and `columns` makes the needed
         and the further columns of the rows shown: by default all of a few, 20 of more than 40.
         """
+        from softnet import higher_is_better
+
         if top is None:
             top = len(rows) if len(rows) <= _MANY else _SHOWN
         shown = rows[:top]
