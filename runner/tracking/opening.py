@@ -49,7 +49,9 @@ def store_at(address: StoreAddress) -> Store:
     if address not in _last:
         resolved, experiment_id = resolve(address.uri), address.experiment_id
         flags = {"is_named": address.is_named, "is_trusted": address.is_trusted}
-        address_of(Store(resolved, connect(resolved), experiment_id, address.experiment, **flags))
+        store = Store(resolved, connect(resolved), experiment_id, address.experiment, **flags)
+        _last.clear()
+        _last[address] = store
     return _last[address]
 
 
@@ -65,11 +67,7 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
 
     `uri` and `experiment` are the settings of ``tracking``. Without them the environment is asked:
     ``MLFLOW_TRACKING_URI``, else the embedded database; ``MLFLOW_EXPERIMENT_NAME``, else `name`.
-
-    Raises
-    ------
-    ConfigError
-        If the URI is of no use, or no server answers there.
+    A `ConfigError` says that the URI is of no use, or that no server answers there.
     """
     address = resolve(uri)
     client = connect(address)

@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from runner.training.prepare import Prepared
 
 
+@dataclass(eq=False, repr=False)
 class Store:
     """An experiment of an MLflow store; `open_store` makes it.
 
@@ -45,24 +47,14 @@ class Store:
         been made by anybody.
     """
 
-    def __init__(
-        self,
-        address: Address,
-        client: MlflowClient,
-        experiment_id: str,
-        experiment: str,
-        *,
-        is_named: bool = False,
-        is_trusted: bool = True,
-    ) -> None:
-        self.address = address
-        self.client = client
-        self.experiment_id = experiment_id
-        self.experiment = experiment
-        self.is_named = is_named
-        self.is_trusted = is_trusted
-        self._guard: ArtifactGuard | None = None
-        self._presence: Presence | None = None
+    address: Address
+    client: MlflowClient
+    experiment_id: str
+    experiment: str
+    is_named: bool = False
+    is_trusted: bool = True
+    _guard: ArtifactGuard | None = field(default=None, init=False)
+    _presence: Presence | None = field(default=None, init=False)
 
     @property
     def sweeps(self) -> Sweeps:
@@ -92,10 +84,7 @@ class Store:
     def settle(self) -> ArtifactGuard:
         """Make sure that results can be recorded, best done before there are any.
 
-        Raises
-        ------
-        RecordError
-            If the store names a location for artifacts that they may not go to.
+        A `RecordError` says that artifacts may not go where the store wants them.
         """
         if self._guard is None:
             if self.address.database is not None:
@@ -119,7 +108,7 @@ class Store:
         start_time_s: float | None = None,
         flush_every_s: float = FLUSH_EVERY_S,
     ) -> RecordedRun:
-        """Create a run, which is RUNNING until it is ended.
+        """Create a run, which is RUNNING until it is ended; see `settle`.
 
         Parameters
         ----------
@@ -131,11 +120,6 @@ class Store:
             Seconds since 1970, of a run that is recorded after it was trained; None for now.
         flush_every_s : float
             Seconds between two batches of metrics.
-
-        Raises
-        ------
-        RecordError
-            If its artifacts may not go where the store says.
         """
         guard, presence = self.settle(), self._own_presence()
         all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)

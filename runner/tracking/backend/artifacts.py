@@ -114,11 +114,8 @@ def local_folder(uri: str) -> Path | None:
 def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
     """Return the content of one artifact of a run.
 
-    Raises
-    ------
-    RecordError
-        If it is missing, has more than `limit` bytes, is no plain file, or is not where the
-        artifacts of the run have to be.
+    A `RecordError` says that it is missing, has more than `limit` bytes, is no plain file, or is
+    not where the artifacts of the run have to be.
     """
     if address.is_server:
         return _read_from_server(client, address, run.info.run_id, name, limit)
@@ -133,9 +130,8 @@ def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, l
     # Above them a person may have put a link to another disk; MLflow puts none here.
     for path in (folder, folder.parent):
         if path.is_symlink():
-            raise RecordError(
-                f"artifacts: must be in a folder of the run, got a link at {printable(path)}."
-            )
+            rule = "must be in a folder of the run"
+            raise RecordError(f"artifacts: {rule}, got a link at {printable(path)}.")
     return read_file(folder, name, limit)
 
 

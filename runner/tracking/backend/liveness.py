@@ -81,7 +81,7 @@ def dead(database: Path) -> Iterator[str]:
     except FileNotFoundError:
         return  # nobody records, or the last process has just removed the folder
     for path in paths:
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or not re.fullmatch(r"[\w.-]+", path.name):
             continue  # not made by a `Presence`
         try:
             with path.open("rb+") as file:

@@ -72,12 +72,8 @@ def matching_runs(
     """Iterate over the runs of some experiments that match a query of MLflow.
 
     They come by their start, the newest first or, with the order ``ASC``, last. `uri` and `label`
-    name the store and any of the runs in messages.
-
-    Raises
-    ------
-    RecordError
-        If MLflow cannot read the row of one, or there are too many.
+    name the store and any of the runs in messages. A `RecordError` says that MLflow cannot read
+    the row of one, or that there are too many.
     """
 
     def fetch(token: str | None) -> Any:  # noqa: ANN401  (MLflow's list has no annotation)

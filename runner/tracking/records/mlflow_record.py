@@ -89,13 +89,7 @@ class StoredRun:
 
 
 def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
-    """Find the run that a person means: an id in the store at `uri`, or an exported folder.
-
-    Raises
-    ------
-    RunnerError
-        If there is no such run, or its record or store is of no use.
-    """
+    """Find the run that a person means: an id in the store at `uri`, or an exported folder."""
     if is_run_id(target):
         return find_run(uri, target)
     if is_folder(target):
@@ -112,14 +106,8 @@ def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
 def find_run(uri: str | None, run_id: str) -> StoredRun:
     """Find a run by its id in the store at a ``tracking.uri``.
 
-    Runs that dead processes left RUNNING are closed, as at any start.
-
-    Raises
-    ------
-    CommandError
-        If it is no id, or there is no such run.
-    RecordError
-        If the run was deleted, or its row in the database makes no sense.
+    Runs that dead processes left RUNNING are closed, as at any start. A `CommandError` says that
+    there is no such run, a `RecordError` that it was deleted or that its row makes no sense.
     """
     if not is_run_id(run_id):
         raise CommandError(
@@ -146,10 +134,8 @@ def find_run(uri: str | None, run_id: str) -> StoredRun:
         if run.info.run_id != run_id:
             raise RecordError(f"run {run_id}: must be what the store gives, got another run.")
         if run.info.lifecycle_stage == "deleted":
-            raise RecordError(
-                f"run {run_id}: was deleted. Bring it back with\n"
-                f"  mlflow runs restore --run-id {run_id}"
-            )
+            command = f"mlflow runs restore --run-id {run_id}"
+            raise RecordError(f"run {run_id}: was deleted. Bring it back with\n  {command}")
         experiment = _experiment_of(client, run)
     experiment_id, is_named = experiment.experiment_id, uri is not None
     store = Store(
@@ -196,10 +182,8 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
     jobs: dict[str, Run] = {}
     for run in rows.matching_runs(*where, query, order="ASC", label=label):
         if not is_run_id(run.info.run_id):
-            raise RecordError(
-                f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "
-                f"got {shorten(run.info.run_id)}."
-            )
+            rule = "must have jobs with the ids of MLflow runs"
+            raise RecordError(f"{parent.label}: {rule}, got {shorten(run.info.run_id)}.")
         # Of a job that ran twice, as in `Sweeps.jobs_of`: the latest FINISHED, else the latest.
         key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
         if run.info.status == "FINISHED" or key not in jobs or jobs[key].info.status != "FINISHED":

@@ -111,24 +111,12 @@ class Record:
         return ours
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
-        """Return the parameters that the run left.
-
-        Raises
-        ------
-        RecordError
-            If they are missing, damaged, or of other names, shapes or type.
-        """
+        """Return the parameters that the run left, if they are whole and of these shapes."""
         content = self.read_files({WEIGHTS: self.weights_limit(shapes)})[WEIGHTS]
         return untrusted.parse_weights(content, shapes, self.experiment.dtype, WEIGHTS)
 
     def weights_limit(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
-        """Return how many bytes the file of the weights can have.
-
-        Raises
-        ------
-        RecordError
-            If this machine has no room for them.
-        """
+        """Return how many bytes the file of the weights can have, if they fit into memory."""
         limit = untrusted.weights_limit(shapes, np.dtype(self.experiment.dtype).itemsize)
         try:
             check_room(WEIGHTS, f"{len(shapes) // 2:,} layers, as config and model say", limit)

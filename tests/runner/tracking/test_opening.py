@@ -74,17 +74,11 @@ def test_many_at_once_make_one_experiment(embedded: Store) -> None:
         assert len(set(pool.map(make, range(8)))) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "folder"),
-    [
-        ("iris", "iris"),
-        ("a+b", "a-b"),
-        ("../../etc", "etc"),
-        ("..", "experiment"),
-        ("x" * 400, "x" * 80),
-        ("Größe 1/2", "Größe-1-2"),
-    ],
-)
+FOLDERS = {"iris": "iris", "a+b": "a-b", "../../etc": "etc", "..": "experiment"}
+FOLDERS |= {"x" * 400: "x" * 80, "Größe 1/2": "Größe-1-2"}
+
+
+@pytest.mark.parametrize(("name", "folder"), FOLDERS.items())
 def test_artifacts_lie_beside_the_database_in_a_folder_of_that_name(
     database: Path, name: str, folder: str
 ) -> None:

@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from runner.tracking.run_writer import dataset_inputs, flattened, legal_name
 from runner.training.data import Dataset
 from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split
+from tests.runner.tracking.conftest import left
 
 
 def history(store: Store, run_id: str, metric: str) -> list[tuple[int, float]]:
@@ -29,9 +29,7 @@ def test_a_finished_run_has_everything(embedded: Store, tmp_path: Path) -> None:
     assert embedded.client.get_run(run.run_id).info.status == "RUNNING"
     for step in (0, 100, 200):
         run.log_metrics(step, {"train/loss": 1 / (step + 1), "val/accuracy": step / 200})
-    (tmp_path / "left").mkdir()
-    (tmp_path / "left" / "config.yaml").write_text("seed: 3\n")
-    run.log_folder(tmp_path / "left")
+    run.log_folder(left(tmp_path))
     run.set_tags({"runner.weights_sha256": "0" * 64})
     run.finish()
 
@@ -44,7 +42,7 @@ def test_a_finished_run_has_everything(embedded: Store, tmp_path: Path) -> None:
     assert found.data.tags["runner.weights_sha256"] == "0" * 64
     assert history(embedded, run.run_id, "train/loss") == [(0, 1.0), (100, 1 / 101), (200, 1 / 201)]
     copied = embedded.client.download_artifacts(run.run_id, "config.yaml", str(tmp_path))
-    assert Path(copied).read_text() == "seed: 3\n"
+    assert Path(copied).read_text() == "seed: 0\n"
 
 
 def test_doubles_keep_every_bit(embedded: Store) -> None:
@@ -111,32 +109,18 @@ def test_what_a_failing_store_refused_is_written_later(embedded: Store, database
 
 def test_an_artifact_that_cannot_be_written_is_named(embedded: Store, tmp_path: Path) -> None:
     run = embedded.start_run("full", {}, {})
-    (tmp_path / "left").mkdir()
-    (tmp_path / "left" / "config.yaml").touch()
     (tmp_path / "artifacts").write_text("a file where a folder has to be")
     with pytest.raises(StoreError, match=r"artifacts.*: cannot be written: not a directory"):
-        run.log_folder(tmp_path / "left")
+        run.log_folder(left(tmp_path))
     run.fail("disk")
 
 
-@pytest.mark.parametrize(
-    ("config", "params"),
-    [
-        ({"a": {"b": {"c": 1}}, "d": 2}, {"a.b.c": "1", "d": "2"}),
-        (
-            {"x": 0.1, "y": 1e-05, "z": True, "n": None},
-            {"x": "0.1", "y": "1e-05", "z": "true", "n": "null"},
-        ),
-        (
-            {"text": "a, b", "none": "", "sizes": [8, 4]},
-            {"text": "a, b", "none": "", "sizes": "[8, 4]"},
-        ),
-        ({"early_stopping": {}}, {"early_stopping": "{}"}),
-        ({"name": "Größe"}, {"name": "Größe"}),
-    ],
-)
-def test_a_config_is_flattened(config: dict[str, Any], params: dict[str, str]) -> None:
-    assert flattened(config) == params
+def test_a_config_is_flattened() -> None:
+    config = {"a": {"b": {"c": 1}}, "x": 0.1, "y": 1e-05, "z": True, "text": "a, b", "none": ""}
+    params = {"a.b.c": "1", "x": "0.1", "y": "1e-05", "z": "true", "text": "a, b", "none": ""}
+    more = {"n": None, "sizes": [8, 4], "early_stopping": {}, "name": "Größe"}
+    flat = {"n": "null", "sizes": "[8, 4]", "early_stopping": "{}", "name": "Größe"}
+    assert flattened(config | more) == params | flat
 
 
 def test_a_long_value_gives_way_to_its_digest(embedded: Store) -> None:
@@ -192,16 +176,10 @@ def test_the_store_lists_each_part_with_its_context(embedded: Store) -> None:
     assert len({found.digest for found in contexts.values()}) == 3
     assert json.loads(contexts["train"].profile) == {"num_rows": 6, "num_columns": 4}
     columns = json.loads(contexts["train"].schema)["mlflow_colspec"]
-    assert [(column["name"], column["type"]) for column in columns] == [
-        ("colour", "string"),
-        ("x1", "double"),
-        ("x2", "double"),
-    ]
-
-
-def test_a_part_without_rows_is_not_listed() -> None:
-    contexts = [found.tags[0].value for found in dataset_inputs(table(), split(n_val=0))]
-    assert contexts == ["train", "test"]
+    types = {column["name"]: column["type"] for column in columns}
+    assert types == {"colour": "string", "x1": "double", "x2": "double"}
+    without_val = [found.tags[0].value for found in dataset_inputs(table(), split(n_val=0))]
+    assert without_val == ["train", "test"]
 
 
 def test_digests_depend_on_data_and_split_and_not_on_the_place() -> None:
