@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from operator import itemgetter
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from softnet.stack.parameters import FlatArrays, Parameters, columns, numbered, 
 from softnet.stack.randomness import Noise
 from softnet.stack.setting_rules import require, require_count
 
-_WEIGHT_NAME = re.compile(r"layers\.([0-9]+)\.weight")
+_WEIGHT_NAME = re.compile(r"layers\.([0-9]+(?:\.[0-9]+)?)\.weight")
 # Shapes do not depend on it.
 _ANY_DTYPE: np.dtype[Any] = np.dtype(np.float64)
 
@@ -173,19 +172,25 @@ def mlp_of(weights: Mapping[str, Array], activation: str = "relu") -> NetworkSet
     ValueError
         If the weights are not those of one network.
     """
+    shapes = {name: array.shape for name, array in weights.items()}
     # By number, since "layers.10" sorts before "layers.2" as text.
-    named = [(_WEIGHT_NAME.fullmatch(name), array) for name, array in weights.items()]
-    numbered = [(int(match[1]), array) for match, array in named if match]
-    matrices = [array for _, array in sorted(numbered, key=itemgetter(0))]
-    if not matrices:
+    named = sorted(
+        ([int(number) for number in match[1].split(".")], shape)
+        for name, shape in shapes.items()
+        if (match := _WEIGHT_NAME.fullmatch(name))
+    )
+    if not named:
         raise ValueError("weights hold no 'layers.0.weight'")
-    if any(matrix.ndim != 2 for matrix in matrices) or any(
-        before.shape[1] != after.shape[0] for before, after in pairwise(matrices)
-    ):
-        shapes = {name: array.shape for name, array in weights.items()}
-        raise ValueError(f"weights have the shapes {shapes}, which do not follow one another")
-    sizes = [matrices[0].shape[0], *(matrix.shape[1] for matrix in matrices)]
-    return mlp(sizes, activation)
+    matrices = [shape for _, shape in named if len(shape) == 2 and 0 not in shape]
+    sizes = [*matrices[0][:1], *(shape[1] for shape in matrices)] if matrices else [1, 1]
+    # The names and shapes tell what else there is; how much is dropped makes no difference here.
+    for normalization, residual, dropout in product(NORMALIZATIONS, (False, True), (0.0, 0.5)):
+        settings = mlp(
+            sizes, activation, dropout=dropout, normalization=normalization, residual=residual
+        )
+        if settings.weight_shapes == shapes:
+            return settings
+    raise ValueError(f"weights have the shapes {shapes}, which are those of no such network")
 
 
 class Network:
