@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         to_yaml,
     )
     from runner.config.rules import without_groups
-    from runner.config.schema import Experiment
+    from runner.config.schema import DaskExecutor, ExecutorConfig, Experiment, LocalExecutor
 else:
 
     def __getattr__(name: str) -> object:
@@ -56,10 +56,13 @@ __all__ = [
     "SECTIONS",
     "BlobsData",
     "BundledData",
+    "DaskExecutor",
     "DataConfig",
+    "ExecutorConfig",
     "Experiment",
     "FileData",
     "KFoldSplit",
+    "LocalExecutor",
     "MoonsData",
     "OrderedSplit",
     "SpiralsData",

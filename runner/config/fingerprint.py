@@ -35,6 +35,10 @@ ADDED: dict[int, dict[str, Any]] = {
         "data[file].header": True,
         "data[file].encoding": "utf-8",
         "data[file].day_first": None,
+        "model.dropout": 0.0,
+        "model.normalization": "none",
+        "model.residual": False,
+        "training.averaging": None,
     },
 }
 

@@ -18,7 +18,7 @@ FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
 # The fields of an `Experiment`, in their order.
 SECTIONS = (
     *("name", "seed", "dtype", "data", "split", "model", "optimizer", "schedule", "training"),
-    *("tracking", "sweep"),
+    *("tracking", "sweep", "executor"),
 )
 
 

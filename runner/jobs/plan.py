@@ -23,11 +23,11 @@ if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
     from softnet import StackSettings
 
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
-NOT_OF_A_JOB = ("name", "tracking", "sweep")
+NOT_OF_A_JOB = ("name", "tracking", "sweep", "executor")
 # What `differences` notes in its own way, or not at all.
 _NO_SECTIONS = ("experiment", SEED, *NOT_OF_A_JOB)
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
-_SHARED = ("tracking", "sweep")
+_SHARED = ("tracking", "sweep", "executor")
 # A seed among the fields of an experiment counts as the last of all.
 _PLACES = {key: n for n, key in enumerate(("experiment", *SECTIONS, SEED))}
 _LONGEST_POINT = 200

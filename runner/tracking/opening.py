@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.system.environment import allow_garbage_collection
-from runner.system.errors import StoreError
+from runner.system.errors import ConfigError, StoreError
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
@@ -53,6 +53,16 @@ def store_at(address: StoreAddress) -> Store:
         _last.clear()
         _last[address] = store
     return _last[address]
+
+
+def require_shared(uri: str | None) -> None:
+    """Raise `ConfigError` where a store, ``tracking.uri``, is a file that other machines lack."""
+    address = resolve(uri)
+    if address.database is not None:
+        raise ConfigError.plain(
+            f"{address.origin}: must be a store that every worker reaches where executor is dask, "
+            f"such as tracking=server, got {address.shown!r}, a file of this machine."
+        )
 
 
 def leave_stores() -> None:
@@ -113,7 +123,7 @@ def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
 
     A read-only database is refused unless the caller `may_only_read`.
     """
-    if address.is_server:
+    if address.is_server or address.is_database_server:
         check_answers(address)
     uri, database = address.uri, address.database
     if database is not None and may_only_read and sqlite.is_read_only(database):
@@ -145,6 +155,13 @@ def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:
         if address.artifacts is not None:
             folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
             artifacts = (address.artifacts / folder).as_uri()
+        elif address.is_database_server:
+            raise ConfigError.plain(
+                f"{address.origin}: must say where files of runs go, which {address.shown} does "
+                "not. Record through a server before it (mlflow server --backend-store-uri ... "
+                "--artifacts-destination ...),\nor make the experiment first: mlflow experiments "
+                f"create -n {name} --artifact-location PLACE"
+            )
         try:
             return client.create_experiment(name, artifacts)
         except MlflowException as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -112,10 +112,32 @@ class Sweeps:
         runs = self._members(sweep, query)
         return {texts_of(run.data.tags).get("runner.key", ""): run.info.run_id for run in runs}
 
-    def close_running(self, sweep: RecordedSweep) -> None:
-        """Mark KILLED what dead processes of this machine left RUNNING of a sweep."""
+    def settle_stack(
+        self, experiment_id: str, sweep_id: str | None, stack: str, keys: Collection[str]
+    ) -> dict[str, Outcome]:
+        """Mark KILLED what is RUNNING of a stack's jobs, and return those that have FINISHED.
+
+        Whoever calls it knows that no worker is at these jobs, or has taken them over. Other jobs
+        of the same stack may be another worker's, and are left alone.
+        """
+        query = f"tags.`runner.stack` = '{stack}' and tags.`runner.sweep` = '{sweep_id}'"
+        finished: dict[str, Outcome] = {}
+        for run in list(matching_runs(self._client, self._uri, [experiment_id], query)):
+            key = texts_of(run.data.tags).get("runner.key", "")
+            if key in keys and run.info.status == "RUNNING":
+                with store_errors(self._uri):
+                    close_unclosed(self._client, run.info.run_id)
+            elif key in keys and run.info.status == "FINISHED":
+                finished[key] = _outcome_of(run)
+        return finished
+
+    def close_running(self, sweep: RecordedSweep, *, everywhere: bool) -> None:
+        """Mark KILLED what dead processes left RUNNING of a sweep.
+
+        They are those of this machine, or `everywhere`: all, where no other command can be at it.
+        """
         for run in list(self._members(sweep, "attributes.status = 'RUNNING'")):
-            if is_gone(texts_of(run.data.tags).get("runner.process", "")):
+            if everywhere or is_gone(texts_of(run.data.tags).get("runner.process", "")):
                 with store_errors(self._uri):
                     close_unclosed(self._client, run.info.run_id)
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 import getpass
 import shlex
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from runner.system.environment import environment
-from runner.system.errors import RecordError
+from runner.system.errors import ConfigError, RecordError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.lease import Lease
 from runner.tracking.backend.liveness import Presence, dead
 from runner.tracking.backend.rows import experiments_of, matching_runs
 from runner.tracking.queries import Sweeps
@@ -98,6 +100,36 @@ class Store:
                 guard.allowed(str(experiment.artifact_location))
             self._guard = guard
         return self._guard
+
+    @contextmanager
+    def kept(self, name: str, on_wait: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+        """Keep a name to this process, among those of all machines that reach the store.
+
+        Gives what raises `StoreError` if it was lost. An embedded database is of one machine, whose
+        own locks are enough; Databricks has no names of that form.
+        """
+        if not self.is_shared:
+            yield lambda: None
+            return
+        lease = Lease(self.address, name)
+        with lease.held(on_wait):
+            yield lease.require
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether commands on several machines may record here; `kept` is for them."""
+        return self.address.is_server or self.address.is_database_server
+
+    def require_shared_artifacts(self) -> None:
+        """Raise `ConfigError` where files of runs go to a folder that other machines lack."""
+        with store_errors(self.address.uri):
+            location = str(self.client.get_experiment(self.experiment_id).artifact_location)
+        if urlsplit(location).scheme in {"", "file"}:
+            raise ConfigError.plain(
+                f"{self.address.origin}: must be a server that takes artifacts itself (mlflow "
+                f"server --artifacts-destination ...) where executor is dask; the experiment "
+                f"{self.experiment!r} keeps them in the folder {location}."
+            )
 
     def start_run(
         self,

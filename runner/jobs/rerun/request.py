@@ -6,13 +6,16 @@ From a person's words to a plan whose data are those that the originals had. Not
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.config import (
+    ExecutorConfig,
     Experiment,
     FileData,
+    LocalExecutor,
     as_override_text,
     flatten,
     job_key,
@@ -27,6 +30,7 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference
 from runner.jobs.rerun.verify import Reference, differences_of
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.system.paths import expanded
+from runner.tracking import require_shared
 from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import members_of
 
@@ -55,7 +59,7 @@ class RerunRequest:
     The `plan` has a job for each of the `originals`; it is None if nothing can be run. `parent` is
     None for a single run, `store` for a folder. Whether results have to be the originals',
     `compares` says. `unfit` runs cannot be repeated, each with its reason. A sample may have been
-    taken of `n_in_all` jobs.
+    taken of `n_in_all` jobs. The `executor` is no record's.
     """
 
     options: Options
@@ -66,6 +70,7 @@ class RerunRequest:
     compares: bool
     unfit: tuple[tuple[StoredRun | ExportedRun, str], ...]
     n_in_all: int
+    executor: ExecutorConfig
 
     @property
     def recording(self) -> Store | None:
@@ -76,6 +81,8 @@ class RerunRequest:
     def references(self) -> tuple[Reference, ...]:
         """The record that each job of the plan repeats, as workers are told of it."""
         uri, is_folder = self.options.uri, self.store is None
+        if self.store is not None and self.executor.name != "local":
+            uri = self.store.address.shown  # whatever a worker's own environment says
         return tuple(
             Reference(self.options.target if is_folder else o.run_id, uri, self.compares)
             for o in self.originals
@@ -175,7 +182,12 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     compares = True
     if found:
         plan, originals, compares = _planned(found, options, is_said=is_said)
-    return RerunRequest(options, parent, store, originals, plan, compares, tuple(unfit), n_in_all)
+    executor = found[0][1].executor if found else LocalExecutor()
+    if store is not None and executor.name != "local":
+        require_shared(store.address.shown)
+    return RerunRequest(
+        options, parent, store, originals, plan, compares, tuple(unfit), n_in_all, executor
+    )
 
 
 def _sources(
@@ -200,7 +212,10 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
         return experiment
     from runner.config.compose.overrides import apply_overrides
 
-    values = apply_overrides(to_plain(experiment), overrides)
+    recorded = to_plain(experiment) | {"executor": {"name": "local"}}
+    # A choice that no file needs to be composed for, since all it means is the name.
+    chosen = (re.sub(r"^executor=(\w+)$", r"executor.name=\1", text) for text in overrides)
+    values = apply_overrides(recorded, list(chosen))
     if values["tracking"] != to_plain(experiment)["tracking"]:
         raise CommandError("tracking: must be left as it is; --uri names the original's store.")
     try:

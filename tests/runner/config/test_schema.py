@@ -196,7 +196,7 @@ def test_wrong_override_is_refused_in_few_lines(line: str, pieces: list[str]):
             {"\x1b[31m": 1},
             (
                 r"\x1b[31m: must be a setting (name, seed, dtype, data, split, model, optimizer, "
-                r"schedule, training, tracking, sweep), got '\x1b[31m'."
+                r"schedule, training, tracking, sweep, executor), got '\x1b[31m'."
             ),
         ),
         (

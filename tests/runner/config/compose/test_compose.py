@@ -45,8 +45,10 @@ def write(folder: Path, name: str, content: str) -> None:
 def test_without_arguments_the_tutorial_is_composed():
     (job,) = jobs()
     assert job.overrides == ()
-    assert job.config == PLAIN == jobs("experiment=tutorial")[0].config
-    assert list(job.config) == ["name", "seed", "dtype", *GROUPS, "sweep"]
+    # Where it runs is no part of an experiment.
+    local = {"executor": {"name": "local"}}
+    assert job.config == PLAIN | local == jobs("experiment=tutorial")[0].config
+    assert list(job.config) == ["name", "seed", "dtype", *GROUPS, "executor", "sweep"]
 
 
 @pytest.mark.parametrize("group", [*GROUPS, "experiment"])
