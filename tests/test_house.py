@@ -15,7 +15,12 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CODE = ("softnet", "runner", "hydra_plugins")
-IMPORTED_AS = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+IMPORTED_AS = {
+    "charset-normalizer": "charset_normalizer",
+    "hydra-core": "hydra",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+}
 PART_OF = {"pydantic_core": "pydantic"}
 # In pieces, so that this file does not break its own rule.
 ADDRESSES = ("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb" + "ian.org")

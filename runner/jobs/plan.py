@@ -18,7 +18,7 @@ from runner.system.text import elide, without_passwords
 from runner.training.statistics import SEED
 
 if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
-    from runner.config import DataConfig, Experiment
+    from runner.config import Experiment, FileData
     from runner.training.prepare import Prepared
     from softnet import StackSettings
 
@@ -241,8 +241,8 @@ class _SharedData:
         self._shapes: dict[Shape, Shape] = {}
 
     @property
-    def settings(self) -> DataConfig | None:
-        """The settings of the data as they were read; None for data that are of no use."""
+    def settings(self) -> FileData | None:
+        """The settings of a person's file as it was read; None for other data."""
         read = self._prepared
         return None if isinstance(read, ConfigError | DataError) else read.data
 

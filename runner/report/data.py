@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.config import FileData
 from runner.report.table import Column, printing
 from runner.system.formatting import count
 from runner.system.text import elide, printable
@@ -35,7 +34,7 @@ def reading_lines(prepared: Prepared) -> list[str]:
     dataset, reading = prepared.dataset, prepared.dataset.reading
     if reading is None:
         return []
-    named = prepared.data.columns or {} if isinstance(prepared.data, FileData) else {}
+    named = (prepared.data and prepared.data.columns) or {}
     left_out = [
         f"{name} ({why})" if (why := prepared.left_out.get(name)) else name
         for name in named.get("out", ())

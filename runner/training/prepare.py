@@ -6,7 +6,7 @@ Whatever can be wrong with the data is said here, before any run exists.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +24,7 @@ from runner.training.tasks import TASKS
 from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, steps_per_epoch
 
 if TYPE_CHECKING:
-    from runner.config import DataConfig, Experiment
+    from runner.config import Experiment
 
 # Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
 # of Adam's and its column arithmetic while training; then those that are kept as the result.
@@ -45,8 +45,9 @@ class Prepared:
         Fitted on the training rows.
     X : ndarray of shape (n_samples, n_features)
         All rows, encoded and scaled, in float64.
-    data : DataConfig
-        The settings of the data, in which nothing is left open: reading by them finds the same.
+    data : FileData or None
+        The settings of a person's file, in which nothing is left open: reading by them finds the
+        same.
     left_out : mapping of str to str
         The columns of a file that say nothing, each with the reason.
     """
@@ -55,8 +56,8 @@ class Prepared:
     split: Split
     preprocessing: Preprocessing
     X: NDArray[np.float64]
-    data: DataConfig
-    left_out: Mapping[str, str]
+    data: FileData | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def examples(self, part: str) -> Examples:
         """Return the rows of ``train``, ``val`` or ``test``."""
@@ -84,7 +85,7 @@ def prepare(experiment: Experiment) -> Prepared:
     split = split_rows(experiment.split, dataset.y, dataset.class_names)
     if not isinstance(data, FileData):
         preprocessing = Preprocessing.fit(dataset, split.train, data.scaling)
-        return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X), data, {})
+        return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
     are_chosen = data.features is not None or data.columns is not None
     left_out = uninformative(dataset, split.train, are_chosen=are_chosen)
     dataset = dataset.without(left_out)

@@ -46,16 +46,16 @@ _NO_HEADER = (ValueError, TypeError, KeyError, SyntaxError, RecursionError, Memo
 _COUNTABLE = 1 << 100
 
 
-def open_npz(path: Path, file: str, config: FileData) -> RawTable:
+def open_npz(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
     """Open an archive of two arrays: ``X``, a table of numbers, and the labels.
 
     The labels are the array that `target` names, or ``y``; with ``y_train``, as Keras writes it,
     the table is ``x_train``. Other arrays are not looked at, and each row of the table may be an
-    image.
+    image. Rows that are to be predicted have no labels.
     """
     target = "y" if config.target is None else config.target
     table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
-    wanted = [(table, _NUMBERS), (target, _LABELS)]
+    wanted = [(table, _NUMBERS), *([(target, _LABELS)] if has_target else [])]
     try:
         with zipfile.ZipFile(path) as archive:
             members = [_member(archive, file, name) for name, _ in wanted]
@@ -66,25 +66,28 @@ def open_npz(path: Path, file: str, config: FileData) -> RawTable:
                     headers.append(read_header(stream, member.file_size, array, kinds))
             _check_table(headers[0], f"{file}, array {table!r}")
             n_samples = headers[0].shape[0]
-            if headers[1].shape not in ((n_samples,), (n_samples, 1)):
-                raise DataError(
-                    f"{file}, array {target!r}: must have the shape ({n_samples},), one label "
-                    f"for each row of {table!r}, got {headers[1].shape}."
-                )
+            for header in headers[1:]:
+                if header.shape not in ((n_samples,), (n_samples, 1)):
+                    raise DataError(
+                        f"{file}, array {target!r}: must have the shape ({n_samples},), one label "
+                        f"for each row of {table!r}, got {header.shape}."
+                    )
             contents = [archive.read(member) for member in members]
             for member, content in zip(members, contents, strict=True):
                 if len(content) != member.file_size:
                     raise EOFError(f"{member.filename!r} ends early")
-            X, y = map(array_of, contents, headers)
+            X, *labels = map(array_of, contents, headers)
     except DAMAGED as error:
         raise DataError(
             f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
         ) from error
     n_features = math.prod(headers[0].shape[1:])
-    return _array_table(file, X.reshape(n_samples, n_features), y.reshape(n_samples), target)
+    X = X.reshape(n_samples, n_features)
+    y = labels[0].reshape(n_samples) if labels else None
+    return _array_table(file, X, y, target if labels else None)
 
 
-def open_npy(path: Path, file: str, config: FileData) -> RawTable:
+def open_npy(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
     """Open a table of numbers, of which `target` counts columns from 0, or from -1 backwards."""
     with path.open("rb") as stream:
         header = read_header(stream, path.stat().st_size, file, _NUMBERS)
@@ -96,8 +99,9 @@ def open_npy(path: Path, file: str, config: FileData) -> RawTable:
         stream.seek(0)
         table = array_of(stream.read(), header)
     n_columns = header.shape[1]
-    is_index = config.target is not None and re.fullmatch(r"-?\d{1,9}", config.target)
-    if not is_index or not -n_columns <= int(config.target or 0) < n_columns:
+    target = config.target or ""
+    is_index = re.fullmatch(r"-?\d{1,9}", target) and -n_columns <= int(target) < n_columns
+    if has_target and not is_index:
         rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
         raise ConfigError("data.target", rule, config.target)
     return _array_table(file, table, None, None)

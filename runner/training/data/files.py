@@ -153,7 +153,7 @@ def load_rows(
     if not isinstance(config, FileData):
         config = FileData(name="file", path=str(path))
     found_out = {"delimiter": "auto", "encoding": None}
-    table = open_table(path, file, config.model_copy(update=found_out))
+    table = open_table(path, file, config.model_copy(update=found_out), has_target=False)
     names = list(table.names)
     if not set(wanted) <= set(names):
         missing = next(name for name in wanted if name not in names)
@@ -179,8 +179,8 @@ def load_rows(
     return {name: column.raw_values() for name, column in zip(wanted, columns, strict=True)}
 
 
-def open_table(path: Path, file: str, config: FileData) -> RawTable:
-    """Open a file with the reader for its kind.
+def open_table(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
+    """Open a file with the reader for its kind; rows that are to be predicted have no target.
 
     Raises
     ------
@@ -213,7 +213,9 @@ def open_table(path: Path, file: str, config: FileData) -> RawTable:
             return open_parquet(path, file)
         from runner.training.data import arrays
 
-        return (arrays.open_npz if kind == _NPZ else arrays.open_npy)(path, file, config)
+        return (arrays.open_npz if kind == _NPZ else arrays.open_npy)(
+            path, file, config, has_target=has_target
+        )
     except OSError as error:
         raise DataError(f"{file}: must be readable, got {error.strerror or error}.") from error
 
