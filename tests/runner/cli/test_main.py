@@ -148,7 +148,7 @@ def test_unknown_command_is_refused_with_those_that_exist(command: Command):
     ended = command("uii")
     assert ended.returncode == 2
     assert ended.stderr == (
-        "uii: must be a command (export, predict, rerun, show, sweeps, ui) or a setting "
+        "uii: must be a command (data, export, predict, rerun, show, sweeps, ui) or a setting "
         "(key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
     )
 
