@@ -18,7 +18,6 @@ from runner.jobs.rerun.request import RerunRequest
 from runner.report.table import LONGEST_NAME, Column, Printer, printing
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide
-from runner.tracking import flattened
 
 # Of a sweep, this many jobs of each kind are printed in full.
 _MOST_JOBS = 20
@@ -107,7 +106,7 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
         settings: list[tuple[str, str, str]] = []
         metrics: list[tuple[str, float | None, float | None]] = []
         if comparison is None:
-            then, now = (flattened(to_plain(run.experiment)) for run in (original, job))
+            then, now = (params_of(to_plain(run.experiment)) for run in (original, job))
             # A file of the same content elsewhere is no setting that somebody changed.
             is_moved = original.source.tags.get("runner.data_digest") == job.data_digest
             settings = [

@@ -36,7 +36,7 @@ from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RunWriter, Store
     from softnet import Record
 
 Events = Generator[WorkerEvent, None, None]
@@ -120,7 +120,7 @@ class _StackRun:
         self._references = references
         self._jobs = [task.planned(job) for job in task.jobs]
         self._training: StackTraining
-        self._open: dict[int, RecordedRun] = {}
+        self._open: dict[int, RunWriter] = {}
         self._is_trained = False
         self._n_logged = 0
         self._saved_s = time.monotonic()

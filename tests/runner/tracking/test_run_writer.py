@@ -12,7 +12,7 @@ from mlflow.entities import Dataset as MlflowDataset
 
 from runner.system.errors import StoreError
 from runner.tracking import Store
-from runner.tracking.run_writer import dataset_inputs, flattened, legal_name
+from runner.tracking.run_writer import dataset_inputs, params_of, legal_name
 from runner.training.data import Dataset
 from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split
@@ -120,7 +120,7 @@ def test_a_config_is_flattened() -> None:
     params = {"a.b.c": "1", "x": "0.1", "y": "1e-05", "z": "true", "text": "a, b", "none": ""}
     more = {"n": None, "sizes": [8, 4], "early_stopping": {}, "name": "Größe"}
     flat = {"n": "null", "sizes": "[8, 4]", "early_stopping": "{}", "name": "Größe"}
-    assert flattened(config | more) == params | flat
+    assert params_of(config | more) == params | flat
 
 
 def test_a_long_value_gives_way_to_its_digest(embedded: Store) -> None:
@@ -130,7 +130,7 @@ def test_a_long_value_gives_way_to_its_digest(embedded: Store) -> None:
     stored = embedded.client.get_run(run.run_id).data.params["data.features"]
     assert stored.startswith("sha256 ")
     assert stored.endswith(f" ({len(json.dumps(long)):,} characters, see config.yaml)")
-    assert flattened({"features": long[:-1]}) != flattened({"features": long})
+    assert params_of({"features": long[:-1]}) != params_of({"features": long})
 
 
 NAMES = st.text(max_size=300) | st.text(alphabet="ab./ -:_", max_size=12)

@@ -18,7 +18,7 @@ from runner.jobs.worker.recording import (
     scratch_folder,
 )
 from runner.system.errors import DataError, StoreError, Terminated
-from runner.tracking import RecordedRun, Store, open_store
+from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare
 from runner.training.train import train
@@ -40,7 +40,7 @@ def status(store: Store) -> tuple[str, str | None]:
     return run.info.status, run.data.tags.get("runner.failure")
 
 
-def begin(store: Store, started_s: float | None = None, **changes: object) -> RecordedRun:
+def begin(store: Store, started_s: float | None = None, **changes: object) -> RunWriter:
     """Begin the run of a job that is alone."""
     one = task(store, plan(changes), is_alone=True)
     return begin_run(store, one, one.jobs[0], started_s=started_s)
