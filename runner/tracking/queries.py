@@ -114,10 +114,15 @@ class Sweeps:
         return sorted(values.items())
 
     def _members(
-        self, sweep: RecordedSweep, tags: Mapping[str, str], **statuses: str | None
+        self,
+        sweep: RecordedSweep,
+        tags: Mapping[str, str],
+        status: str | None = None,
+        other_status: str | None = None,
     ) -> Iterator[Run]:
         tags = {**tags, "runner.sweep": sweep.run_id}
-        return self._backend.runs([sweep.experiment_id], tags, **statuses)
+        where = [sweep.experiment_id]
+        return self._backend.runs(where, tags, status=status, other_status=other_status)
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:

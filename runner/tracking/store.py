@@ -23,7 +23,7 @@ from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import Presence, dead
-from runner.tracking.backend.rows import RunChange, texts_of
+from runner.tracking.backend.rows import Backend, RunChange, texts_of
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import (
     FAILURE,
@@ -215,16 +215,8 @@ class Store:
             from runner.tracking.models.logging import log_model
 
             guard, run_id = self.settle(), run.run_id
-            log_model(
-                self.backend,
-                client,
-                guard,
-                self.experiment_id,
-                run_id,
-                prepared,
-                weights,
-                activation,
-            )
+            where = (self.backend, guard, self.experiment_id, run_id)
+            log_model(*where, prepared, weights, activation)
 
     def close_abandoned_runs(self) -> None:
         """Mark KILLED what processes left RUNNING when they died.

@@ -9,7 +9,7 @@ from sqlite3 import connect
 import pytest
 
 from runner.system.errors import RecordError
-from runner.tracking import RunWriter, RecordedSweep, Store, open_store
+from runner.tracking import RecordedSweep, RunWriter, Store, open_store
 from runner.tracking.backend import rows
 
 Begin = Callable[..., RunWriter]

@@ -12,7 +12,7 @@ from mlflow.entities import Dataset as MlflowDataset
 
 from runner.system.errors import StoreError
 from runner.tracking import Store
-from runner.tracking.run_writer import dataset_inputs, params_of, legal_name
+from runner.tracking.run_writer import dataset_inputs, legal_name, params_of
 from runner.training.data import Dataset
 from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split

@@ -119,9 +119,7 @@ def test_failed_seeds_are_counted_and_not_summed_up(
     assert none.data.metrics == {"n_finished": 0, "n_failed": 3}
 
 
-def test_one_value_has_a_mean_and_no_interval(
-    opened: Store, made: Plan, parent: RunWriter
-) -> None:
+def test_one_value_has_a_mean_and_no_interval(opened: Store, made: Plan, parent: RunWriter) -> None:
     groups = Groups(opened, made, parent.run_id, {})
     groups.begin([0, 2, 4])
     completed(groups, {0: outcome(0, metrics={"val/loss": 0.25}), 2: failed(2), 4: failed(4)})
