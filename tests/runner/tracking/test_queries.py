@@ -10,7 +10,7 @@ import pytest
 
 from runner.system.errors import RecordError
 from runner.tracking import RecordedSweep, RunWriter, Store, open_store
-from runner.tracking.backend import rows
+from runner.tracking.backend import client_store
 
 Begin = Callable[..., RunWriter]
 
@@ -132,7 +132,7 @@ def test_jobs_of_other_sweeps_and_deleted_ones_are_left_out(embedded: Store, beg
 def test_more_jobs_than_a_page_are_all_read_once(
     embedded: Store, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_RUNS_PER_PAGE", 3)
+    monkeypatch.setattr(client_store, "_RUNS_PER_PAGE", 3)
     sweep = begin()
     for number in range(10):  # jobs of a stack start at the same instant
         job(embedded, sweep, str(number)).finish()

@@ -2,17 +2,18 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow.entities import Dataset as MlflowDataset
 
 from runner.system.errors import StoreError
 from runner.tracking import Store
-from runner.tracking.run_writer import dataset_inputs, legal_name, params_of
+from runner.tracking.backend.rows import DatasetPart
+from runner.tracking.run_writer import dataset_parts, legal_name, params_of
 from runner.training.data import Dataset
 from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split
@@ -178,13 +179,13 @@ def test_the_store_lists_each_part_with_its_context(embedded: Store) -> None:
     columns = json.loads(contexts["train"].schema)["mlflow_colspec"]
     types = {column["name"]: column["type"] for column in columns}
     assert types == {"colour": "string", "x1": "double", "x2": "double"}
-    without_val = [found.tags[0].value for found in dataset_inputs(table(), split(n_val=0))]
+    without_val = [part.context for part in dataset_parts(table(), split(n_val=0))]
     assert without_val == ["train", "test"]
 
 
 def test_digests_depend_on_data_and_split_and_not_on_the_place() -> None:
-    def inputs(source: str, n_val: int) -> list[MlflowDataset]:
-        return [found.dataset for found in dataset_inputs(table(source), split(n_val))]
+    def inputs(source: str, n_val: int) -> Sequence[DatasetPart]:
+        return dataset_parts(table(source), split(n_val))
 
     one, moved, other = inputs("/data/a.csv", 1), inputs("/data/b.csv", 1), inputs("/data/a.csv", 2)
     assert [each.digest for each in one] == [each.digest for each in moved]

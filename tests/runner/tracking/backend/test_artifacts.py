@@ -184,11 +184,12 @@ def test_a_real_server_gives_a_file_and_says_what_it_lacks(server: str, tmp_path
     made = store.client.create_run(store.experiment_id)
     (tmp_path / NAME).write_bytes(b"a: 1\n" * 1000)
     store.client.log_artifact(made.info.run_id, str(tmp_path / NAME))
-    run = store.client.get_run(made.info.run_id)
-    assert read_artifact(store.client, store.address, run, NAME, 5000) == b"a: 1\n" * 1000
+    run = store.backend.run(made.info.run_id)
+    assert run is not None
+    assert read_artifact(store.backend, store.address, run, NAME, 5000) == b"a: 1\n" * 1000
     for name, message in ((NAME, "at most 4,999 bytes"), ("weights.npz", "weights.npz: is miss")):
         with pytest.raises(RecordError, match=message):
-            read_artifact(store.client, store.address, run, name, 4999)
+            read_artifact(store.backend, store.address, run, name, 4999)
 
 
 @pytest.mark.parametrize("uri", ["/a b/c", "file:///a%20b/c", "file:/a%20b/c", "FILE:///a%20b/c"])
