@@ -58,6 +58,7 @@ def record(store: Store, *, is_alone: bool = False, **changes: object) -> Outcom
     for event in end_run(run, store, planned, prepared, result, is_alone=is_alone, last_tags={}):
         stored = only(store)
         assert (stored.info.status, event.metrics) == ("RUNNING", stored.data.metrics)
+    run.flush()
     return outcome_of(one.jobs[0], run.run_id, result)
 
 
@@ -178,7 +179,7 @@ def test_a_scratch_disk_of_no_use_is_said_with_its_place(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(StoreError, match=r"gone.*: cannot be written: no such file"):
-        record(opened)
+        record(opened, is_alone=True)
     assert status(opened)[0] != "FINISHED"
 
 
