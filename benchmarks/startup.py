@@ -1,6 +1,6 @@
-"""What one run costs from Enter to exit, beside the sum of the parts that it cannot do without.
+"""How long a person waits, beside `import mlflow`; and what one run costs, part by part.
 
-    python benchmarks/startup.py [--rounds 9]
+    python benchmarks/startup.py [--rounds 9] [--jobs 1000]
 
 Commands are new processes, taken turn by turn so that a busy machine slows them all; medians are
 printed. Figures and the MLflow model are timed inside the very runs that are measured: lines of
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -23,8 +24,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple, ParamSpec, TypeVar
 
-RUN_LIMIT = 1.2
 HELP_LIMIT = 1.15
+BARE = ("tracking.figures=false", "tracking.model=false")
+# What a person waits for, and how long at most, in units of `python -c "import mlflow"`.
+WAITS = {
+    "runner, to its table": 0.45,
+    "runner experiment=iris, to its table": 0.6,
+    "runner experiment=iris without figures and model": 0.7,
+    "runner show": 0.4,
+    "runner sweeps": 0.4,
+}
 RUNNER = str(Path(sys.executable).with_name("runner"))
 EMPTY_APP = """\
 import hydra
@@ -160,6 +169,26 @@ def spent(command: Sequence[str], environment: Mapping[str, str], folder: Path) 
     return now(resource.RUSAGE_CHILDREN) - start, output
 
 
+def until_table(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> tuple[Cost, Cost]:
+    """Return what a run costs until its table has come through a pipe, and until its end."""
+    start = now(resource.RUSAGE_CHILDREN)
+    with subprocess.Popen(
+        command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("test "):
+                break
+        table_s = time.perf_counter() - start.wall_s
+        process.stdout.read()
+    assert process.returncode == 0
+    # The system tells what a process has taken when it is over.
+    return Cost(table_s, math.nan), now(resource.RUSAGE_CHILDREN) - start
+
+
 def one_round(folder: Path, environment: Mapping[str, str]) -> Costs:
     """Measure everything once, each in a new process."""
     python, app, this = sys.executable, str(folder / "app.py"), str(Path(__file__).resolve())
@@ -181,11 +210,20 @@ def one_round(folder: Path, environment: Mapping[str, str]) -> Costs:
         if name.startswith("inside"):
             inside = json.loads(output.splitlines()[-1])
             costs |= {part: Cost(*cost) for part, cost in inside.items()}
+    costs['python -c "import mlflow"'] = costs["import mlflow"]
     costs["import mlflow"] -= costs["bare Python"]
+    iris = "runner experiment=iris"
+    for name, words in (("runner", []), (iris, ["experiment=iris"])):
+        costs[f"{name}, to its table"], _ = until_table([RUNNER, *words], environment, folder)
+    _, costs[f"{iris} without figures and model"] = until_table(
+        [RUNNER, "experiment=iris", *BARE], environment, folder
+    )
+    for name in ("show", "sweeps"):
+        costs[f"runner {name}"], _ = spent([RUNNER, name], environment, folder)
     return costs
 
 
-def measure(n_rounds: int) -> Costs:
+def measure(n_rounds: int, n_jobs: int) -> Costs:
     """Return the medians over several rounds, on a store that exists before the first."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -197,6 +235,8 @@ def measure(n_rounds: int) -> Costs:
         environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
         spent([RUNNER], environment, folder)
+        spent([RUNNER, "experiment=iris", *BARE], environment, folder)
+        spent([RUNNER, "-m", f"seed=range({n_jobs})"], environment, folder)
         # The first round meets cold files.
         rounds = [one_round(folder, environment) for _ in range(n_rounds + 1)][1:]
     return {part: median([costs[part] for costs in rounds]) for part in rounds[0]}
@@ -230,7 +270,13 @@ def report(costs: Costs) -> bool:
     for name in COMPARED:
         print(row(name, costs[name]))
     print()
-    kept = hold("run without figures and model / parts", costs["runner"] - aside, parts, RUN_LIMIT)
+    hold("run without figures and model / parts", costs["runner"] - aside, parts, None)
+    kept = True
+    for name, limit in WAITS.items():
+        kept &= hold(
+            f'{name} / python -c "import mlflow"', costs[name], costs['python -c "import mlflow"'],
+            limit,
+        )  # fmt: skip
     for flags, limit in (("--help", HELP_LIMIT), ("--cfg job", None)):
         ours, bare = costs[f"runner {flags}"], costs[f"bare Hydra app, {flags}"]
         kept &= hold(f"runner {flags} / bare Hydra app", ours, bare, limit)
@@ -241,13 +287,15 @@ def hold(name: str, ours: Cost, floor: Cost, limit: float | None) -> bool:
     """Print a ratio, and tell whether it keeps its limit."""
     wall, cpu = ours.wall_s / floor.wall_s, ours.cpu_s / floor.cpu_s
     asked = "" if limit is None else f"; at most {limit}"
-    print(f"{name}: {wall:.2f} on the clock, {cpu:.2f} of processor time{asked}")
+    taken = "" if math.isnan(cpu) else f", {cpu:.2f} of processor time"
+    print(f"{name}: {wall:.2f} on the clock{taken}{asked}")
     return limit is None or wall <= limit
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--inside", choices=["parts", "run"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside == "parts":
@@ -255,4 +303,4 @@ if __name__ == "__main__":
     elif arguments.inside == "run":
         print(json.dumps(watched_run()))
     else:
-        sys.exit(not report(measure(arguments.rounds)))
+        sys.exit(not report(measure(arguments.rounds, arguments.jobs)))

@@ -34,16 +34,9 @@ _KINDS = (".csv", ".parquet")
 def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
     """Predict the rows of a file, and write class and probabilities of each.
 
-    Parameters
-    ----------
-    run_id : str
-        Of a run that has ended, or an exported folder.
-    file : str
-        Rows with the columns that the run was trained on; others are not looked at.
-    out : str or None
-        A ``.csv`` or ``.parquet``; None prints CSV.
-    uri : str or None
-        The store, as ``tracking.uri``.
+    `run_id` is of a run that has ended, or an exported folder. The file has the columns that the
+    run was trained on; others are not looked at. Without a `.csv` or `.parquet` to write, CSV is
+    printed.
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")

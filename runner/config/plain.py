@@ -13,6 +13,12 @@ from runner.system.text import without_passwords
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
+# The fields of an `Experiment`, in their order.
+SECTIONS = (
+    *("name", "seed", "dtype", "data", "split", "model", "optimizer", "schedule", "training"),
+    *("tracking", "sweep"),
+)
+
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
     """Return the experiment as dicts, lists, text and numbers, as YAML and JSON hold them.

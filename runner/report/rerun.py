@@ -36,22 +36,10 @@ _IN_WORDS = {
 
 @dataclass(frozen=True)
 class RerunLine:
-    """What came of one job.
+    """What came of one job, or of `n_jobs` that cannot be compared for one reason.
 
-    Parameters
-    ----------
-    name : str
-        The original, or several that cannot be compared for one reason.
-    comparison : Comparison or None
-        None where settings were changed, or where the rerun broke off.
-    failure : str or None
-        Why the rerun did not finish.
-    settings : sequence of (str, str, str)
-        Settings that were changed: the key, then and now.
-    metrics : sequence of (str, float or None, float or None)
-        Final metrics of a run whose settings were changed: name, then and now.
-    n_jobs : int
-        How many jobs the line is about.
+    `comparison` is None where settings were changed, or where the rerun broke off. `settings` that
+    were changed come with their values then and now, and so do the final `metrics` then.
     """
 
     name: str
@@ -177,30 +165,11 @@ def print_rerun(
     link: str | None,
     file: TextIO | None = None,
 ) -> None:
-    """Print the verdict on a run, or on the jobs of a sweep.
+    """Print the verdict on a run, or on the jobs of a sweep, to a file or the standard output.
 
-    Parameters
-    ----------
-    lines : sequence of RerunLine
-        The jobs that were run.
-    title : (str, str) or None
-        The name of the sweep and what to add to it; None for a run of its own.
-    n_missing : int
-        Jobs that an interrupt left no time for.
-    differences : sequence of EnvironmentDifference or None
-        Between where the originals ran and here; None where nothing was run.
-    tolerance : float or None
-        Relative differences up to this are admitted.
-    duration_s : float
-        Seconds that it took.
-    notes : sequence of str
-        Lines to add.
-    ids : (str, str)
-        Of the rerun, and of what was repeated.
-    link : str or None
-        What to open to see the runs; None where nothing was recorded.
-    file : text file, optional
-        By default the standard output.
+    `title` is the name of a sweep and what to add to it, `ids` are those of the rerun and of what
+    was repeated. There are no `differences` where nothing was run, and no `link` where nothing was
+    recorded. `n_missing` jobs were left over by an interrupt.
     """
     with printing(file) as out:
         if title is None:

@@ -15,12 +15,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner.system.errors import StoreError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # What a torn, overwritten or encrypted archive of arrays raises, depending on the byte.
 DAMAGED = (
@@ -110,6 +110,8 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     -----
     ``.npz`` carries a checksum of each array, so that a flipped bit is noticed.
     """
+    import numpy as np
+
     arrays: dict[str, NDArray[Any]] = {}
 
     def named(value: object) -> str:
@@ -132,6 +134,8 @@ def read_state(path: Path) -> dict[str, Any]:
     StoreError
         If the file is missing, torn or damaged.
     """
+    import numpy as np
+
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

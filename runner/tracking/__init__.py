@@ -12,6 +12,7 @@ from runner.tracking.opening import (
     find_stores,
     leave_stores,
     open_store,
+    require_shared,
     store_at,
 )
 from runner.tracking.queries import (
@@ -42,6 +43,7 @@ __all__ = [
     "open_store",
     "params_of",
     "read_file",
+    "require_shared",
     "store_at",
     "varied_of",
     "write_together",

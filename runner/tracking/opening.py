@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from runner.system.environment import allow_garbage_collection
-from runner.system.errors import StoreError
+from runner.system.errors import ConfigError, StoreError
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
@@ -63,6 +63,16 @@ def store_at(address: StoreAddress) -> Store:
         _last.clear()
         _last[address] = store
     return _last[address]
+
+
+def require_shared(uri: str | None) -> None:
+    """Raise `ConfigError` where a store, ``tracking.uri``, is a file that other machines lack."""
+    address = resolve(uri)
+    if address.database is not None:
+        raise ConfigError.plain(
+            f"{address.origin}: must be a store that every worker reaches where executor is dask, "
+            f"such as tracking=server, got {address.shown!r}, a file of this machine."
+        )
 
 
 def leave_stores() -> None:
@@ -132,7 +142,7 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
 
     A read-only database is refused unless the caller `may_only_read`.
     """
-    if address.is_server:
+    if address.is_server or address.is_database_server:
         check_answers(address)
     backend = _backend(address, may_only_read=may_only_read, is_durable=is_durable)
     # All that a command imports before it has results is imported now.
@@ -152,13 +162,17 @@ def _backend(address: Address, *, may_only_read: bool, is_durable: bool) -> Back
         revision = sqlite.ensure(database, address.artifacts)
     if revision in KNOWN_REVISIONS:
         return EmbeddedStore(database, uri, is_read_only=is_read_only, is_durable=is_durable)
-    return _client_store(uri, sqlite.reading_uri(database) if is_read_only else None)
+    remark = (
+        f"Recording is slower with this MLflow, whose database has a schema ({revision}) that this "
+        "version does not know: MLflow's client does it."
+    )
+    return _client_store(uri, sqlite.reading_uri(database) if is_read_only else None, remark)
 
 
-def _client_store(uri: str, client_uri: str | None = None) -> Backend:
+def _client_store(uri: str, client_uri: str | None = None, remark: str | None = None) -> Backend:
     from runner.tracking.backend.client_store import ClientStore
 
-    return ClientStore(uri, client_uri)
+    return ClientStore(uri, client_uri, remark)
 
 
 def _experiment_named(backend: Backend, name: str, address: Address) -> Experiment:
@@ -170,6 +184,13 @@ def _experiment_named(backend: Backend, name: str, address: Address) -> Experime
         if address.artifacts is not None:
             folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
             location = (address.artifacts / folder).as_uri()
+        elif address.is_database_server:
+            raise ConfigError.plain(
+                f"{address.origin}: must say where files of runs go, which {address.shown} does "
+                "not. Record through a server before it (mlflow server --backend-store-uri ... "
+                "--artifacts-destination ...),\nor make the experiment first: mlflow experiments "
+                f"create -n {name} --artifact-location PLACE"
+            )
         experiment = backend.create_experiment(name, location)
     if experiment.is_deleted:
         raise StoreError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
@@ -98,10 +98,35 @@ class Sweeps:
         runs = self._members(sweep, {"runner.kind": "group"}, other_status=other)
         return {texts_of(run.tags).get("runner.key", ""): run.run_id for run in runs}
 
-    def close_running(self, sweep: RecordedSweep) -> None:
-        """Mark KILLED what dead processes of this machine left RUNNING of a sweep."""
+    def settle_stack(
+        self, experiment_id: str, sweep_id: str | None, stack: str, keys: Collection[str]
+    ) -> dict[str, Outcome]:
+        """Mark KILLED what is RUNNING of a stack's jobs, and return those that have FINISHED.
+
+        Whoever calls it knows that no worker is at these jobs, or has taken them over. Other jobs
+        of the same stack may be another worker's, and are left alone.
+        """
+        tags = {"runner.stack": stack, "runner.sweep": str(sweep_id)}
+        by_key = [
+            (key, run)
+            for run in self._backend.runs([experiment_id], tags)
+            if (key := texts_of(run.tags).get("runner.key", "")) in keys
+        ]
+        running = [run.run_id for _, run in by_key if run.status == "RUNNING"]
+        close_unclosed(self._backend, running)
+        return {key: _outcome_of(run) for key, run in by_key if run.status == "FINISHED"}
+
+    def close_running(self, sweep: RecordedSweep, *, everywhere: bool) -> None:
+        """Mark KILLED what dead processes left RUNNING of a sweep.
+
+        They are those of this machine, or `everywhere`: all, where no other command can be at it.
+        """
         running = list(self._members(sweep, {}, status="RUNNING"))
-        gone = [r.run_id for r in running if is_gone(texts_of(r.tags).get("runner.process", ""))]
+        gone = [
+            run.run_id
+            for run in running
+            if everywhere or is_gone(texts_of(run.tags).get("runner.process", ""))
+        ]
         close_unclosed(self._backend, gone)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:

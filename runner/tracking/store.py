@@ -10,18 +10,20 @@ import getpass
 import shlex
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from runner.system.environment import environment
-from runner.system.errors import RecordError, StoreError
+from runner.system.errors import ConfigError, RecordError, StoreError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.lease import Lease
 from runner.tracking.backend.liveness import Presence, dead
 from runner.tracking.backend.rows import Backend, RunChange, texts_of
 from runner.tracking.queries import Sweeps
@@ -119,6 +121,36 @@ class Store:
                 guard.allowed("" if experiment is None else experiment.artifact_location)
             self._guard = guard
         return self._guard
+
+    @contextmanager
+    def kept(self, name: str, on_wait: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+        """Keep a name to this process, among those of all machines that reach the store.
+
+        Gives what raises `StoreError` if it was lost. An embedded database is of one machine, whose
+        own locks are enough; Databricks has no names of that form.
+        """
+        if not self.is_shared:
+            yield lambda: None
+            return
+        lease = Lease(self.address, name)
+        with lease.held(on_wait):
+            yield lease.require
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether commands on several machines may record here; `kept` is for them."""
+        return self.address.is_server or self.address.is_database_server
+
+    def require_shared_artifacts(self) -> None:
+        """Raise `ConfigError` where files of runs go to a folder that other machines lack."""
+        experiment = self.backend.experiment(self.experiment_id)
+        location = "" if experiment is None else experiment.artifact_location
+        if urlsplit(location).scheme in {"", "file"}:
+            raise ConfigError.plain(
+                f"{self.address.origin}: must be a server that takes artifacts itself (mlflow "
+                f"server --artifacts-destination ...) where executor is dask; the experiment "
+                f"{self.experiment!r} keeps them in the folder {location}."
+            )
 
     def start_run(
         self,

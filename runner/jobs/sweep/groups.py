@@ -29,16 +29,8 @@ _CLOSED_WITHIN_S = 0.5
 class Groups:
     """The group runs of a sweep; a context manager that ends those that are open.
 
-    Parameters
-    ----------
-    store : Store
-        Where they are.
-    plan : Plan
-        Its jobs: those that share all but the seed make a group.
-    sweep_id : str
-        The run of the sweep.
-    recorded : mapping of str to str
-        Groups of earlier commands: run ids by their keys.
+    Jobs of the plan that share all but the seed make a group. `recorded` are the groups of earlier
+    commands: run ids by their keys.
     """
 
     def __init__(
@@ -74,12 +66,9 @@ class Groups:
                     group.kill()
 
     def begin(self, positions: Sequence[int]) -> dict[int, str]:
-        """Create or reopen the groups of the jobs that are to be run.
+        """Create or reopen the groups of the jobs that are to be run, given by their positions.
 
-        Returns
-        -------
-        dict of int to str
-            The group's run for each job that has one, by position in the plan.
+        Return the group's run for each job that has one, by position in the plan.
         """
         for position in positions:
             if position in self._key_of:

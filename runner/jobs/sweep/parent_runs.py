@@ -100,12 +100,13 @@ class _Sweep(Parent):
         state: SweepState,
         folder: SweepFolder,
         listener: Listener,
+        require_kept: Callable[[], None],
     ) -> None:
         super().__init__(plan, folder.states)
         self.outcomes = dict(state.done)
         self.missing = [position for position in plan.asked if position not in self.outcomes]
         self._store, self._state, self._folder = store, state, folder
-        self._listener = listener
+        self._listener, self._require_kept = listener, require_kept
         self._groups: Groups | None = None
         self._started_s = time.monotonic()
 
@@ -167,6 +168,7 @@ class _Sweep(Parent):
             yield
 
     def take(self, event: Ended) -> None:
+        self._require_kept()
         super().take(event)
         if self._groups is not None:
             self._groups.complete(event.position, self.outcomes)
@@ -261,7 +263,12 @@ def rerun(store: Store | None, plan: Plan, asked: RerunRequest) -> Parent:
 def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
     """Keep a sweep to this process, and read what is there of it from earlier commands."""
     folder = SweepFolder.of(store, plan)
-    with folder.locked(lambda process: listener(Waiting(process))):
+
+    def wait(process: str) -> None:
+        listener(Waiting(process))
+
+    whose = f"{store.experiment_id}-{plan.identity}"
+    with folder.locked(wait), store.kept(whose, wait) as require_kept:
         state = SweepState()
         if not plan.first.sweep.restart:
             plan = with_earlier_jobs(store, plan)
@@ -269,8 +276,8 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
         if state.sweep is not None:
             # What ended while this command waited for the lock.
             store.close_abandoned_runs()
-            store.sweeps.close_running(state.sweep)
-        parent = _Sweep(store, plan, state, folder, listener)
+            store.sweeps.close_running(state.sweep, everywhere=store.is_shared)
+        parent = _Sweep(store, plan, state, folder, listener, require_kept)
         listener(SweepOpened(plan, dict(parent.outcomes), is_new=state.sweep is None))
         yield parent
 

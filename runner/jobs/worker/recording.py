@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.environment import code_digest, environment_digest
-from runner.system.errors import RunnerError
+from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
@@ -32,6 +33,15 @@ from softnet import Network
 
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store
+
+
+# Tells whether a worker is to leave its task: it was given up, or whoever gave it is gone.
+Stop = Callable[[], bool]
+
+
+def never() -> bool:
+    """Tell a worker to go on; what ends it is a signal."""
+    return False
 
 
 def begin_run(
@@ -55,7 +65,7 @@ def begin_run(
         "runner.choices": json.dumps(dict(job.choices)),
     }
     if task.sweep_id is not None:
-        tags["runner.sweep"] = task.sweep_id
+        tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
         tags |= links_to(job.reference.target, store.experiment_id)
     params, parent = task.config(job), job.parent_run_id
@@ -85,11 +95,17 @@ def end_run(
     *,
     is_alone: bool,
     last_tags: Mapping[str, str],
+    stop: Stop = never,
 ) -> Iterator[Measured]:
     """Log all that a trained job leaves, and the end of its run, which the next batch writes.
 
     Its history has been logged already. A run that is alone is told when its metrics are stored,
     and gets the figures and the loadable model that `tracking` asks for.
+
+    Raises
+    ------
+    Terminated
+        If the worker is to `stop`: its job may be another's by now, who is to finish it.
     """
     experiment, tracking = job.experiment, job.experiment.tracking
     for step, metrics in result.last_entries:
@@ -114,6 +130,10 @@ def end_run(
     facts = {name: sha256(content) for name, content in files.items()} | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)
     run.set_tags({RECORD: digests, **last_tags})
+    if run.is_shown:
+        run.flush()
+    if stop():
+        raise Terminated
     run.set_end(result.failure, result.ended_s)
 
 
@@ -163,6 +183,21 @@ def fail(
         run_id = run.run_id
     outcome = Outcome(job.name, run_id or "", "FAILED", job.varied, {}, reason, 0.0)
     return Ended(job.position, outcome)
+
+
+def settled(store: Store, task: Task) -> list[Ended]:
+    """Close what dead workers left RUNNING of a task's jobs, and return the ends of the others.
+
+    A job whose run FINISHED is done, though its worker could not say so any more. One that repeats
+    a record is not: its comparison died with the worker.
+    """
+    jobs = {job.key: job for job in task.jobs}
+    recorded = store.sweeps.settle_stack(store.experiment_id, task.sweep_id, task.stack, jobs)
+    return [
+        Ended(job.position, replace(outcome, name=job.name, varied=job.varied))
+        for key, outcome in recorded.items()
+        if (job := jobs[key]).reference is None and job.is_wanted
+    ]
 
 
 def reason_of(error: Exception) -> str:

@@ -14,22 +14,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runner.config import Experiment, FileData
 from runner.jobs.events import Begun, Ended, Progress, Resumed, WorkerEvent
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.comparison import Comparison, cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.worker.recording import (
+    Stop,
     begin_run,
     close_run,
     end_run,
     fail,
+    never,
     outcome_of,
     reason_of,
+    settled,
 )
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.environment import code_digest, environment_digest
-from runner.system.errors import ConfigError, DataError, RecordError, RunnerError, StoreError
+from runner.system.errors import (
+    ConfigError,
+    DataError,
+    RecordError,
+    RunnerError,
+    StoreError,
+    Terminated,
+)
 from runner.system.files import read_state, write_state
+from runner.system.paths import expanded
 from runner.system.signals import held
 from runner.tracking import FLUSH_EVERY_S, store_at, write_together
 from runner.training.prepare import Prepared, prepared_unchanged, require_fit
@@ -51,7 +63,7 @@ _WRITTEN_EVERY_S, _WRITTEN_BYTES = 1.0, 8_000_000
 _SAVED_EVERY_S = 30.0
 
 
-def run_stack(task: Task) -> Events:
+def run_stack(task: Task, stop: Stop = never) -> Events:
     """Train the jobs of a task as one stack, and record one after the other.
 
     Parameters
@@ -59,6 +71,9 @@ def run_stack(task: Task) -> Events:
     task : Task
         What to do. The store is opened and the data are read here; both stay in memory for further
         tasks that need the same.
+    stop : callable
+        Asked between two records, and before a run is FINISHED: whether to leave the task as it is.
+        For workers that no signal reaches.
 
     Yields
     ------
@@ -69,11 +84,24 @@ def run_stack(task: Task) -> Events:
     ------
     RunnerError
         If the store fails, or the only job of a task that is alone.
+    Terminated
+        If it has to stop; what was open is KILLED.
     """
     store = None if task.store is None else store_at(task.store)
+    if store is not None and task.is_remote:
+        done = settled(store, task)
+        yield from done
+        task = task.only({j.position for j in task.jobs} - {event.position for event in done})
+    if task.jobs:
+        yield from _run_missing(task, store, stop)
+
+
+def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
+    """Run the jobs of a task, none of which has been done."""
     planned = task.planned(task.jobs[0])
     try:
-        prepared = prepared_unchanged(planned.experiment, planned.data_digest)
+        experiment = located(planned.experiment, task.folder)
+        prepared = prepared_unchanged(experiment, planned.data_digest)
     except (ConfigError, DataError) as error:
         for job in task.wanted:
             yield fail(store, task, job, str(error))
@@ -83,7 +111,7 @@ def run_stack(task: Task) -> Events:
     task = task.only({job.position for job in task.jobs} - {event.position for event in unfit})
     if not task.jobs:
         return
-    stack = _StackRun(task, store, prepared, references)
+    stack = _StackRun(task, store, prepared, references, stop)
     try:
         with stack:
             yield from stack.train()
@@ -98,7 +126,7 @@ def run_stack(task: Task) -> Events:
             yield fail(store, task, job, reason_of(error), stack.closed.get(job.position))
             return
         for job in task.wanted:
-            yield from run_stack(task.only({job.position}))
+            yield from run_stack(task.only({job.position}), stop)
 
 
 class _StackRun:
@@ -116,7 +144,9 @@ class _StackRun:
         store: Store | None,
         prepared: Prepared,
         references: dict[int, LoadedReference],
+        stop: Stop,
     ) -> None:
+        self._stop = stop
         self.closed: dict[int, str] = {}
         self._task, self._store, self._prepared = task, store, prepared
         self._references = references
@@ -147,7 +177,7 @@ class _StackRun:
         """End what is open: KILLED by a signal or for another try of its own, else FAILED."""
         if error is None or isinstance(error, Exception):
             self._forget_state()  # all is recorded; or what raised once would raise again
-        if not isinstance(error, StoreError):
+        if not isinstance(error, StoreError) and not self._stop():
             with suppress(StoreError):
                 self._write_runs([job.position for job, _, _ in self._ready])
         for position in list(self._open):
@@ -164,6 +194,8 @@ class _StackRun:
             yield Resumed(n_jobs, training.step)
         done, begun_s = 0.0, time.monotonic()
         for record in training:
+            if self._stop():
+                raise Terminated
             takes_long = time.monotonic() - begun_s > _SHOWN_AFTER_S
             if takes_long and not self._open and n_jobs <= _SHOWN_AT_MOST:
                 self._show()
@@ -183,6 +215,8 @@ class _StackRun:
         for job, planned, result in zip(self._task.jobs, self._jobs, results, strict=True):
             if not job.is_wanted:
                 continue
+            if self._stop():
+                raise Terminated
             try:
                 yield from self._record(job, planned, result)
             except RunnerError:
@@ -207,9 +241,10 @@ class _StackRun:
         if self._store is not None:
             run = self._open.get(job.position)
             if run is None:
-                started_s = result.started_s
-                run = begin_run(self._store, self._task, job, started_s=started_s, is_shown=False)
-                self._open[job.position] = run
+                at_s = result.started_s
+                with held():  # a server has it at once: nobody could close one that is not known
+                    run = begin_run(self._store, self._task, job, started_s=at_s, is_shown=False)
+                    self._open[job.position] = run
                 for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
                     run.log_metrics(step, metrics, at_s)
             yield from end_run(
@@ -220,6 +255,7 @@ class _StackRun:
                 result,
                 is_alone=self._task.is_alone,
                 last_tags={} if comparison is None else comparison.tags,
+                stop=self._stop,
             )
         self._ready.append((job, result, comparison))
 
@@ -337,6 +373,15 @@ class _StackRun:
         """Tell whether a job of a stack that failed has another try, with a run of its own."""
         ours = isinstance(error, Exception) and not isinstance(error, RunnerError)
         return ours and not self._is_trained and not self._task.is_alone and len(self._jobs) > 1
+
+
+def located(experiment: Experiment, folder: str | None) -> Experiment:
+    """Return an experiment whose data file is where it was meant to be, whatever this folder is."""
+    if folder is None or not isinstance(experiment.data, FileData):
+        return experiment
+    path = str(Path(folder, expanded(experiment.data.path)))
+    data = experiment.data.model_copy(update={"path": path})
+    return experiment.model_copy(update={"data": data})
 
 
 def _load_references(

@@ -41,9 +41,9 @@ class ClientStore:
     # A server makes each run by a call of its own.
     runs_at_once = 1
 
-    def __init__(self, uri: str, client_uri: str | None = None) -> None:
+    def __init__(self, uri: str, client_uri: str | None = None, remark: str | None = None) -> None:
         """Connect to a store; the client takes another URI than messages name where it must."""
-        self.uri = uri
+        self.uri, self.remark = uri, remark
         self.client = client_of_database(client_uri or uri)
 
     @property

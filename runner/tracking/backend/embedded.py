@@ -84,6 +84,7 @@ class EmbeddedStore:
     """
 
     runs_at_once = 64
+    remark: str | None = None
 
     def __init__(
         self, database: Path, uri: str, *, is_read_only: bool = False, is_durable: bool = True

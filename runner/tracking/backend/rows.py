@@ -121,10 +121,13 @@ class Backend(Protocol):
         Names the store in messages.
     runs_at_once : int
         How many runs are best written together.
+    remark : str or None
+        What a person who records in it should know.
     """
 
     uri: str
     runs_at_once: int
+    remark: str | None
 
     @property
     def client(self) -> MlflowClient:

@@ -98,6 +98,15 @@ def test_help_alone_does_not_even_load_hydra(command: Command):
     assert "hydra" not in imported(command, "--help")
 
 
+def test_show_and_sweeps_begin_with_no_library(command: Command):
+    code = "import sys, runner.cli.show, runner.tracking; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=command.environment, capture_output=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in ended.stdout.decode().split()}
+    assert loaded & (HEAVY | {"hydra", "softnet"}) == set()
+
+
 def test_wrong_setting_loads_neither_mlflow_nor_readers_of_data(command: Command):
     loaded = imported(command, "seed=-1")
     assert loaded & (HEAVY - {"numpy", "pydantic", "rich"}) == set()

@@ -34,7 +34,13 @@ PLAIN: dict[str, Any] = {
         "evaluate_every": 100,
         "early_stopping": None,
     },
-    "tracking": {"uri": None, "experiment": None, "figures": True, "model": True},
+    "tracking": {
+        "uri": None,
+        "experiment": None,
+        "figures": True,
+        "model": True,
+        "durability": "full",
+    },
     "sweep": {
         "name": None,
         "metric": "val/loss",

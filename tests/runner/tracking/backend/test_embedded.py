@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 from runner.jobs.events import Ended
@@ -21,6 +22,7 @@ from runner.tracking.backend import embedded as writer
 from runner.tracking.backend.client_store import ClientStore
 from runner.tracking.backend.embedded import EmbeddedStore
 from tests.runner.jobs.planned import plan
+from tests.runner.tracking.conftest import Start
 from tests.runner.tracking.test_run_writer import split, table
 
 # What two recordings of the same never share.
@@ -214,6 +216,47 @@ def test_runs_that_are_written_together_are_there_whole_or_not_at_all(
         ends = connection.execute("SELECT status FROM runs").fetchall()
     assert ends == [("FINISHED",)] * 3
     assert len(list(database.parent.rglob("config.json"))) == 3
+
+
+RECORD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from runner.jobs.executors.local import InProcess
+from runner.jobs.events import Noted
+from runner.jobs.session import Request, run
+from runner.tracking import open_store
+from tests.runner.jobs.planned import plan
+store = open_store(sys.argv[2], None, "test")
+run(Request(plan({}, {"seed": 1}), is_sweep=True), store, InProcess(),
+    lambda event: isinstance(event, Noted) and print(event.text))
+print(sorted(r.status for r in store.backend.runs([store.experiment_id], {"runner.kind": "run"})))
+"""
+
+
+def test_a_schema_of_a_later_mlflow_is_left_to_its_client(
+    database: Path, tmp_path: Path, start: Start
+) -> None:
+    """MLflow as it is, with one more migration, and a database that has been through it."""
+    (known,) = writer.KNOWN_REVISIONS
+    later = tmp_path / "later" / "mlflow"
+    versions = "store/db_migrations/versions"
+    for folder in (".", "store", "store/db_migrations", versions):
+        (later / folder).mkdir() if folder != "." else later.mkdir(parents=True)
+        for path in (Path(mlflow.__file__).parent / folder).iterdir():
+            if not f"{versions}/".startswith(f"{Path(folder, path.name)}/"):
+                (later / folder / path.name).symlink_to(path)
+    (later / versions / "ffffffffffff_later.py").write_text(
+        f'revision = "ffffffffffff"\ndown_revision = "{known}"\n\ndef upgrade():\n    pass\n'
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        connection.commit()
+    process = start(RECORD, later.parent, f"sqlite:///{database}")
+    said, failed = process.communicate()
+    assert (process.returncode, failed) == (0, "")
+    remark, ends = said.splitlines()
+    assert remark.startswith("Recording is slower with this MLflow")
+    assert ends == "['FINISHED', 'FINISHED']"
 
 
 def test_an_experiment_that_was_deleted_takes_no_runs(embedded: Store) -> None:
