@@ -54,6 +54,10 @@ PARTS = (
     "training",
 )
 ASIDE = ("figures", "MLflow model")
+PHASES = (
+    *("start", "compose", "plan", "open the store", "begin the record", "train", "evaluate"),
+    *("record", "report", *ASIDE),
+)
 COMPARED = (
     "bare Python",
     "bare Hydra app, --help",
@@ -142,27 +146,61 @@ def inner_parts(uri: str) -> Costs:
     return costs
 
 
+def timed_steps(
+    costs: Costs, name: str, function: Callable[P, Iterator[R]]
+) -> Callable[P, Iterator[R]]:
+    """Return a generator function, which then notes what it costs, and not what its caller does."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        steps, costs[name] = function(*args, **kwargs), Cost(0.0, 0.0)
+        while True:
+            start = now()
+            step = next(steps, None)
+            costs[name] = total([costs[name], now() - start])
+            if step is None:
+                return
+            yield step
+
+    return call
+
+
 def watched_run() -> Costs:
-    """Carry out `runner`, and note what its figures and its model take."""
+    """Carry out `runner`, and note what its parts take."""
     costs: Costs = {}
     import runner.figures
-    from runner.cli.main import main
+    from runner.cli import main, run
+    from runner.config import compose
+    from runner.jobs.worker import stack_run
+    from runner.report import console
     from runner.tracking import Store
+    from runner.training.train import StackTraining
 
+    started_s = float(os.environ["STARTED_S"])
+    costs["start"] = Cost(time.time() - started_s, now().cpu_s)
+    compose.compose = timed(costs, "compose", compose.compose)
+    run.make_plan = timed(costs, "plan", run.make_plan)
+    run.open_store = timed(costs, "open the store", run.open_store)
+    stack_run.begin_run = timed(costs, "begin the record", stack_run.begin_run)
+    StackTraining.__iter__ = timed_steps(costs, "train", StackTraining.__iter__)
+    StackTraining.results = timed(costs, "evaluate", StackTraining.results)
+    stack_run.end_run = timed_steps(costs, "record", stack_run.end_run)
+    console.print_metrics = timed(costs, "report", console.print_metrics)
     runner.figures.draw = timed(costs, "figures", runner.figures.draw)
     Store.log_model = timed(costs, "MLflow model", Store.log_model)
     sys.argv = ["runner"]
     try:
-        main()
+        main.main()
     except SystemExit as end:
         if end.code:
             raise
+    costs["record"] -= total([costs[name] for name in ASIDE])
     return costs
 
 
 def spent(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> tuple[Cost, str]:
     """Return what a command costs, from its start to its end, and what it printed."""
     start = now(resource.RUSAGE_CHILDREN)
+    environment = {**environment, "STARTED_S": str(time.time())}
     output = subprocess.run(
         command, env=environment, cwd=folder, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
@@ -266,6 +304,9 @@ def report(costs: Costs) -> bool:
     for name in ASIDE:
         print(row(f"of it, {name}", costs[name]))
     print(row("**`runner` without these two**", costs["runner"] - aside))
+    print("\n| what it is spent on | s | s of processor |\n|---|---:|---:|")
+    for name in PHASES:
+        print(row(name, costs[name]))
     print("\n| to be compared | s | s of processor |\n|---|---:|---:|")
     for name in COMPARED:
         print(row(name, costs[name]))

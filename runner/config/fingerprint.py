@@ -18,12 +18,19 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
 # The number of today's schema: raised with each setting that is added.
-SCHEMA = 1
+SCHEMA = 2
 
 # The settings, or whole groups, that each schema after the first has added, with the value that
 # stands for what was before: {2: {"model.dropout": 0.0, "data[file].categories": None}}. The name
 # in brackets says which section of a group has the setting, where not all of them do.
-ADDED: dict[int, dict[str, Any]] = {}
+ADDED: dict[int, dict[str, Any]] = {
+    2: {
+        "model.dropout": 0.0,
+        "model.normalization": "none",
+        "model.residual": False,
+        "training.averaging": None,
+    },
+}
 
 # Where a run is recorded, and how others are run beside it: they do not decide its result.
 _UNDECISIVE = ("name", "tracking", "sweep")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # The fields of an `Experiment`, in their order.
 SECTIONS = (
     *("name", "seed", "dtype", "data", "split", "model", "optimizer", "schedule", "training"),
-    *("tracking", "sweep"),
+    *("tracking", "sweep", "executor"),
 )
 
 

@@ -15,6 +15,7 @@ from softnet import (
     ACTIVATIONS,
     INITIALIZERS,
     METRICS,
+    NORMALIZATIONS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     # What the registries hold is known when the program runs; this is what all of it has.
     ActivationName = str
     InitializerName = str
+    NormalizationName = str
     SamplingName = str
     OptimizerConfig = NamedSettings[OptimizerSettings]
     ScheduleConfig = NamedSettings[Schedule]
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 else:
     ActivationName = name_in(sorted(ACTIVATIONS))
     InitializerName = name_in(INITIALIZERS)
+    NormalizationName = name_in(NORMALIZATIONS)
     SamplingName = name_in(SAMPLINGS)
     OptimizerConfig = section_of(OPTIMIZERS)
     ScheduleConfig = section_of(SCHEDULES)
@@ -72,6 +75,9 @@ class ModelConfig(Section):
     activation: ActivationName = "relu"
     initializer: InitializerName = "he"
     initializer_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    normalization: NormalizationName = "none"
+    residual: bool = False
 
 
 class TrainingConfig(Section):
@@ -83,6 +89,7 @@ class TrainingConfig(Section):
     sampling: SamplingName = "shuffled"
     evaluate_every: Count = 1
     early_stopping: EarlyStoppingConfig | None = None
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @property
     def budget(self) -> int:

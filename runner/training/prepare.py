@@ -172,6 +172,7 @@ def stack_settings(
         optimizer=experiment.optimizer.name,
         sampling=training.sampling,
         dtype=experiment.dtype,
+        averaging=training.averaging,
     )
 
 

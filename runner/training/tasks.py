@@ -78,7 +78,13 @@ class Classification(Task):
     def network(self, experiment: Experiment, n_features: int, n_outputs: int) -> NetworkSettings:
         """Return a multilayer perceptron with an output for each class."""
         model = experiment.model
-        return mlp((n_features, *model.hidden_layer_sizes, n_outputs), model.activation)
+        return mlp(
+            (n_features, *model.hidden_layer_sizes, n_outputs),
+            model.activation,
+            dropout=model.dropout,
+            normalization=model.normalization,
+            residual=model.residual,
+        )
 
 
 TASKS: dict[str, Task] = {"classification": Classification()}

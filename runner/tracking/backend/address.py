@@ -182,11 +182,11 @@ def _check_health(uri: str, reasons: list[str]) -> None:
 
 
 def _check_connects(uri: str, reasons: list[str]) -> None:
-    from sqlalchemy import create_engine
+    from sqlalchemy import NullPool, create_engine
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        create_engine(uri).connect().close()
+        create_engine(uri, poolclass=NullPool).connect().close()
         reasons.clear()
     except ImportError as error:
         reasons.append(f"it needs a Python package that is not installed, {error.name}")

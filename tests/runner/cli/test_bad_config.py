@@ -23,7 +23,7 @@ COMMAND_LINES: list[Row] = [
     (f"{SIZES}=[1000000000]", [SIZES, "memory", "GB"]),
     (f"{SIZES}=[{'1,' * 9999}1]", [SIZES, "at most", "got 10,000"]),
     # Names
-    ("optimizer=os.system", ["optimizer", "adam, sgd", "'os.system'"]),
+    ("optimizer=os.system", ["optimizer", "adam, adamw, rmsprop, sgd", "'os.system'"]),
     # Budget
     ("training=epochs training.epochs=0", ["training.epochs", "1 or above", "got 0"]),
     ("training=epochs training.epochs=-1", ["training.epochs", "1 or above", "-1"]),

@@ -66,7 +66,13 @@ def test_help_teaches_on_one_screen(command: Command):
     ended = command("--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(ended.stdout.splitlines()) <= 45
-    for piece in ("experiment=digits", "--multirun", "runner ui", "optimizer: adam, sgd", "143"):
+    for piece in (
+        "experiment=digits",
+        "--multirun",
+        "runner ui",
+        "optimizer: adam, adamw, rmsprop, sgd",
+        "143",
+    ):
         assert piece in ended.stdout
 
 
