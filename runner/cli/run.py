@@ -29,7 +29,12 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
         return 0
     if plan.problem is not None:
         raise plan.problem  # before a store is made for nothing
-    store = open_store(first.tracking.uri, first.tracking.experiment, name)
+    store = open_store(
+        first.tracking.uri,
+        first.tracking.experiment,
+        name,
+        is_durable=first.tracking.durability == "full",
+    )
     executor = executor_of(first.executor, first.sweep.n_workers) if is_sweep else InProcess()
     with Console() as console:
         finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)

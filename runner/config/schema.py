@@ -120,6 +120,8 @@ class TrackingConfig(Section):
     experiment: TextOrNull = None
     figures: bool = True
     model: bool = True
+    # Whether files and rows of a run in a SQLite file are on the disk before it is FINISHED.
+    durability: Literal["full", "fast"] = "full"
 
 
 class LocalExecutor(Section):

@@ -93,6 +93,8 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
     if request.plan.problem is not None:
         raise request.plan.problem
     raise_what_was_swallowed()  # the data have loaded libraries too
+    if store is not None and store.backend.remark is not None:
+        listener(Noted(store.backend.remark))
     started_s = time.monotonic()
     session: _Session | None = None
     _require_sites(request.plan, store, executor)

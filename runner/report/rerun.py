@@ -5,12 +5,13 @@ All text from a record is made safe to print here.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from runner.config import to_plain
+from runner.config import Experiment, flatten, to_plain
 from runner.jobs.events import Finished
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.jobs.rerun.comparison import cannot_compare
@@ -18,7 +19,6 @@ from runner.jobs.rerun.request import RerunRequest
 from runner.report.table import LONGEST_NAME, Column, Printer, printing
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide
-from runner.tracking import flattened
 
 # Of a sweep, this many jobs of each kind are printed in full.
 _MOST_JOBS = 20
@@ -95,7 +95,7 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
         settings: list[tuple[str, str, str]] = []
         metrics: list[tuple[str, float | None, float | None]] = []
         if comparison is None:
-            then, now = (flattened(to_plain(run.experiment)) for run in (original, job))
+            then, now = (_settings(run.experiment) for run in (original, job))
             # A file of the same content elsewhere is no setting that somebody changed.
             is_moved = original.source.tags.get("runner.data_digest") == job.data_digest
             settings = [
@@ -108,6 +108,12 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
             metrics = [(name, before.get(name), after.get(name)) for name in names]
         lines.append(RerunLine(job.name, comparison, outcome.failure, settings, metrics))
     return lines
+
+
+def _settings(experiment: Experiment) -> dict[str, str]:
+    """Return the settings of a run as text."""
+    flat = flatten(to_plain(experiment)).items()
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat}
 
 
 def _unfit_lines(asked: RerunRequest) -> list[RerunLine]:

@@ -20,7 +20,7 @@ from runner.training.outcome import Outcome
 from runner.training.statistics import SEED, summarize
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RunWriter, Store
 
 # A person who presses Ctrl-C waits two seconds at most.
 _CLOSED_WITHIN_S = 0.5
@@ -48,7 +48,7 @@ class Groups:
         self._members = {key: jobs for key, jobs in members.items() if len(jobs) > 1}
         self._key_of = {p: key for key, jobs in self._members.items() for p in jobs}
         self._recorded = dict(recorded)
-        self._open: dict[str, RecordedRun] = {}
+        self._open: dict[str, RunWriter] = {}
         # The jobs of each that are still to end.
         self._awaited: dict[str, set[int]] = {key: set() for key in self._members}
 
@@ -82,7 +82,7 @@ class Groups:
                     self._recorded[key] = self._open[key].run_id
         return {p: self._recorded[key] for p, key in self._key_of.items() if key in self._recorded}
 
-    def _create(self, key: str) -> RecordedRun:
+    def _create(self, key: str) -> RunWriter:
         job = self._plan.jobs[self._members[key][0]]
         params = {name: value for name, value in to_plain(job.experiment).items() if name != SEED}
         common = {name: value for name, value in job.varied.items() if name != SEED}

@@ -28,7 +28,7 @@ from runner.tracking import SUMMED_UP
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RunWriter, Store
 
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
@@ -128,7 +128,7 @@ class _Sweep(Parent):
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))
 
-    def _begin(self) -> RecordedRun:
+    def _begin(self) -> RunWriter:
         tags = {
             "runner.n_jobs": str(len(self.plan.jobs)),
             "runner.metric": self.plan.first.ranking_metric,
@@ -147,7 +147,7 @@ class _Sweep(Parent):
         return {"runner.duration_s": f"{duration_s:.3f}"}
 
     @contextmanager
-    def _grouped(self, run: RecordedRun) -> Iterator[None]:
+    def _grouped(self, run: RunWriter) -> Iterator[None]:
         """Store the plan, and open the groups of the jobs that are missing."""
         run.flush()
         sweep = self._state.sweep
@@ -282,7 +282,7 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
         yield parent
 
 
-def _end(store: Store, run: RecordedRun, n_failed: int, n_jobs: int) -> None:
+def _end(store: Store, run: RunWriter, n_failed: int, n_jobs: int) -> None:
     store.close_abandoned_runs()  # of workers that died
     if n_failed:
         run.fail(f"{n_failed:,} of {n_jobs:,} jobs failed")
@@ -293,9 +293,9 @@ def _end(store: Store, run: RecordedRun, n_failed: int, n_jobs: int) -> None:
 @contextmanager
 def _recorded(
     store: Store,
-    begin: Callable[[], RecordedRun],
+    begin: Callable[[], RunWriter],
     last_tags: Callable[[], Mapping[str, str]],
-) -> Iterator[RecordedRun]:
+) -> Iterator[RunWriter]:
     """Begin the run of a parent; whatever ends the session early ends it in words."""
     run = None
     try:

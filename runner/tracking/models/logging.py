@@ -29,11 +29,11 @@ from runner.tracking.backend.artifacts import send_folder
 from runner.training.run_files import model_settings
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
     from numpy.typing import NDArray
 
     from runner.tracking.backend.artifacts import ArtifactGuard
+    from runner.tracking.backend.rows import Backend
     from runner.training.prepare import Prepared
 
 _SERVED = Path(__file__).with_name("served_model.py")
@@ -42,19 +42,20 @@ _NEEDS = ("mlflow", "numpy", "pandas", "threadpoolctl")
 
 
 def log_model(
-    client: MlflowClient,
+    backend: Backend,
     guard: ArtifactGuard,
     experiment_id: str,
     run_id: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
     activation: str,
-) -> str:
-    """Give a run its model, and return the model's URI, ``models:/...``.
+) -> None:
+    """Give a run its model.
 
     These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
     and without reading back the history of every metric.
     """
+    client = backend.client
     # A fixed name, so that runs:/<run id>/model names it too.
     logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
     location = guard.allowed(str(logged.artifact_location))
@@ -62,10 +63,9 @@ def log_model(
         folder = Path(scratch, "model")
         _save(folder, logged, location, prepared, weights, activation)
         # The client's log_model_artifacts would ask the store again where they go.
-        send_folder(client, folder, location)
+        send_folder(backend, folder, location)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    return f"models:/{logged.model_id}"
 
 
 def _save(

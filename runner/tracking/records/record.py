@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from runner.config import SCHEMA, Experiment, read_recorded
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
-from runner.tracking import flattened, varied_of
+from runner.tracking import params_of, varied_of
 from runner.tracking.records import untrusted
 from runner.tracking.records.recorded_model import RecordedModel
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
@@ -203,6 +203,6 @@ def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
     # A store of plain files keeps no blanks at the ends.
     return not params or all(
         name in params and params[name].strip() == value.strip()
-        for name, value in flattened(values).items()
+        for name, value in params_of(values).items()
         if name.partition(".")[0] not in _OF_TODAY
     )

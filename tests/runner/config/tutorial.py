@@ -38,7 +38,13 @@ PLAIN: dict[str, Any] = {
         "early_stopping": None,
         "averaging": None,
     },
-    "tracking": {"uri": None, "experiment": None, "figures": True, "model": True},
+    "tracking": {
+        "uri": None,
+        "experiment": None,
+        "figures": True,
+        "model": True,
+        "durability": "full",
+    },
     "sweep": {
         "name": None,
         "metric": "val/loss",

@@ -9,29 +9,29 @@ from sqlite3 import connect
 import pytest
 
 from runner.system.errors import RecordError
-from runner.tracking import RecordedRun, RecordedSweep, Store, open_store
-from runner.tracking.backend import rows
+from runner.tracking import RecordedSweep, RunWriter, Store, open_store
+from runner.tracking.backend import client_store
 
-Begin = Callable[..., RecordedRun]
+Begin = Callable[..., RunWriter]
 
 
 @pytest.fixture
 def begin(embedded: Store) -> Begin:
     """Begin a sweep of an identity, at a second since 1970."""
 
-    def begin(identity: str = "abc", at_s: float = 1e9, **tags: str) -> RecordedRun:
+    def begin(identity: str = "abc", at_s: float = 1e9, **tags: str) -> RunWriter:
         tags = {"runner.kind": "sweep", "runner.plan": identity, **tags}
         return embedded.start_run(f"sweep of {identity}", {}, tags, None, at_s)
 
     return begin
 
 
-def job(store: Store, sweep: RecordedRun, key: str, at_s: float = 1e9, **tags: str) -> RecordedRun:
+def job(store: Store, sweep: RunWriter, key: str, at_s: float = 1e9, **tags: str) -> RunWriter:
     tags = {"runner.kind": "run", "runner.sweep": sweep.run_id, "runner.key": key, **tags}
     return store.start_run(f"job {key}", {}, tags, sweep.run_id, at_s)
 
 
-def read(store: Store, sweep: RecordedRun) -> RecordedSweep:
+def read(store: Store, sweep: RunWriter) -> RecordedSweep:
     (only,) = (each for each in store.sweeps.all() if each.run_id == sweep.run_id)
     return only
 
@@ -132,7 +132,7 @@ def test_jobs_of_other_sweeps_and_deleted_ones_are_left_out(embedded: Store, beg
 def test_more_jobs_than_a_page_are_all_read_once(
     embedded: Store, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_RUNS_PER_PAGE", 3)
+    monkeypatch.setattr(client_store, "_RUNS_PER_PAGE", 3)
     sweep = begin()
     for number in range(10):  # jobs of a stack start at the same instant
         job(embedded, sweep, str(number)).finish()

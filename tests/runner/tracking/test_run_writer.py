@@ -2,17 +2,18 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow.entities import Dataset as MlflowDataset
 
 from runner.system.errors import StoreError
 from runner.tracking import Store
-from runner.tracking.run_writer import dataset_inputs, flattened, legal_name
+from runner.tracking.backend.rows import DatasetPart
+from runner.tracking.run_writer import dataset_parts, legal_name, params_of
 from runner.training.data import Dataset
 from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split
@@ -120,7 +121,7 @@ def test_a_config_is_flattened() -> None:
     params = {"a.b.c": "1", "x": "0.1", "y": "1e-05", "z": "true", "text": "a, b", "none": ""}
     more = {"n": None, "sizes": [8, 4], "early_stopping": {}, "name": "Größe"}
     flat = {"n": "null", "sizes": "[8, 4]", "early_stopping": "{}", "name": "Größe"}
-    assert flattened(config | more) == params | flat
+    assert params_of(config | more) == params | flat
 
 
 def test_a_long_value_gives_way_to_its_digest(embedded: Store) -> None:
@@ -130,7 +131,7 @@ def test_a_long_value_gives_way_to_its_digest(embedded: Store) -> None:
     stored = embedded.client.get_run(run.run_id).data.params["data.features"]
     assert stored.startswith("sha256 ")
     assert stored.endswith(f" ({len(json.dumps(long)):,} characters, see config.yaml)")
-    assert flattened({"features": long[:-1]}) != flattened({"features": long})
+    assert params_of({"features": long[:-1]}) != params_of({"features": long})
 
 
 NAMES = st.text(max_size=300) | st.text(alphabet="ab./ -:_", max_size=12)
@@ -178,13 +179,13 @@ def test_the_store_lists_each_part_with_its_context(embedded: Store) -> None:
     columns = json.loads(contexts["train"].schema)["mlflow_colspec"]
     types = {column["name"]: column["type"] for column in columns}
     assert types == {"colour": "string", "x1": "double", "x2": "double"}
-    without_val = [found.tags[0].value for found in dataset_inputs(table(), split(n_val=0))]
+    without_val = [part.context for part in dataset_parts(table(), split(n_val=0))]
     assert without_val == ["train", "test"]
 
 
 def test_digests_depend_on_data_and_split_and_not_on_the_place() -> None:
-    def inputs(source: str, n_val: int) -> list[MlflowDataset]:
-        return [found.dataset for found in dataset_inputs(table(source), split(n_val))]
+    def inputs(source: str, n_val: int) -> Sequence[DatasetPart]:
+        return dataset_parts(table(source), split(n_val))
 
     one, moved, other = inputs("/data/a.csv", 1), inputs("/data/b.csv", 1), inputs("/data/a.csv", 2)
     assert [each.digest for each in one] == [each.digest for each in moved]

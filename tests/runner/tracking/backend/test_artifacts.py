@@ -9,13 +9,13 @@ from pathlib import Path
 from sqlite3 import connect
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run, RunData, RunInfo
 
 from runner.system.errors import RecordError, StoreError
 from runner.tracking import Store, open_store
 from runner.tracking.backend.address import Address
 from runner.tracking.backend.artifacts import local_folder, read_artifact, read_file
+from runner.tracking.backend.client_store import ClientStore
+from runner.tracking.backend.rows import Run
 from runner.tracking.records.mlflow_record import find_run
 from tests.runner.tracking.hostile_server import Answer, HostileServer, run, serving
 
@@ -28,8 +28,7 @@ pytestmark = pytest.mark.usefixtures("few_tries")
 
 def run_at(uri: object) -> Run:
     """A run that says where its artifacts are."""
-    info = RunInfo(RUN_ID, "1", "ada", "FINISHED", 0, 1, "active", artifact_uri=str(uri))
-    return Run(info, RunData())
+    return Run(RUN_ID, "1", "a run", "FINISHED", 0, 1, str(uri))
 
 
 def read(uri: object, limit: int = 100) -> bytes:
@@ -143,8 +142,9 @@ def test_a_location_on_another_server_is_not_asked() -> None:
 
 
 def read_through(server: HostileServer, limit: int = 1000) -> bytes:
-    client = MlflowClient(server.address)
-    return read_artifact(client, Address(server.address), run_at("x"), NAME, limit)
+    return read_artifact(
+        ClientStore(server.address), Address(server.address), run_at("x"), NAME, limit
+    )
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -184,11 +184,12 @@ def test_a_real_server_gives_a_file_and_says_what_it_lacks(server: str, tmp_path
     made = store.client.create_run(store.experiment_id)
     (tmp_path / NAME).write_bytes(b"a: 1\n" * 1000)
     store.client.log_artifact(made.info.run_id, str(tmp_path / NAME))
-    run = store.client.get_run(made.info.run_id)
-    assert read_artifact(store.client, store.address, run, NAME, 5000) == b"a: 1\n" * 1000
+    run = store.backend.run(made.info.run_id)
+    assert run is not None
+    assert read_artifact(store.backend, store.address, run, NAME, 5000) == b"a: 1\n" * 1000
     for name, message in ((NAME, "at most 4,999 bytes"), ("weights.npz", "weights.npz: is miss")):
         with pytest.raises(RecordError, match=message):
-            read_artifact(store.client, store.address, run, name, 4999)
+            read_artifact(store.backend, store.address, run, name, 4999)
 
 
 @pytest.mark.parametrize("uri", ["/a b/c", "file:///a%20b/c", "file:/a%20b/c", "FILE:///a%20b/c"])

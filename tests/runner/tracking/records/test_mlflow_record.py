@@ -9,7 +9,7 @@ import pytest
 
 from runner.system.errors import CommandError, RecordError, RunnerError, StoreError
 from runner.tracking import Store, open_store
-from runner.tracking.backend import rows
+from runner.tracking.backend import client_store
 from runner.tracking.records import ExportedRun, Record, StoredRun, write_folder
 from runner.tracking.records.mlflow_record import find_run, is_run_id, members_of
 from runner.training.run_files import record_digests
@@ -141,7 +141,7 @@ def test_jobs_with_ids_that_are_none_are_refused(job_id: str) -> None:
 def test_a_server_that_always_has_another_page_is_given_up(
     endless: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "MAX_PAGES", 5)
+    monkeypatch.setattr(client_store, "MAX_PAGES", 5)
     sweep = run(RUN_ID, kind="sweep")
     sweep["data"] |= {"metrics": [{"key": "val/loss", "value": 0.5, "timestamp": 0, "step": 0}]}
     with HostileServer() as server:
