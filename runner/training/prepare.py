@@ -116,7 +116,7 @@ def _as_read(data: FileData, dataset: Dataset, left_out: Mapping[str, str]) -> F
 
 
 # What this process prepared last, and from what. Forked processes inherit it.
-_last: tuple[object, Prepared] | None = None
+_last: tuple[object, object, Prepared] | None = None
 
 
 def prepared(experiment: Experiment) -> Prepared:
@@ -126,10 +126,11 @@ def prepared(experiment: Experiment) -> Prepared:
     """
     global _last  # noqa: PLW0603  (one process trains on the same data again and again)
     rest = experiment.split, _stamp(experiment)
-    # A job that has been planned knows what was found out.
-    if _last is None or (experiment.data, rest) not in (_last[0], (_last[1].data, rest)):
-        _last = (experiment.data, rest), prepare(experiment)
-    return _last[1]
+    # A job that has been planned has settings in which nothing is left open.
+    is_last = _last is not None and experiment.data in (_last[0], _last[2].data)
+    if _last is None or not is_last or _last[1] != rest:
+        _last = experiment.data, rest, prepare(experiment)
+    return _last[2]
 
 
 def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
