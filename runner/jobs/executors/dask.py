@@ -327,8 +327,9 @@ class DaskCluster:
                 "dask",
                 "It comes with: pip install 'softnet-runner[cluster]'",
             ) from None
-        # What goes wrong is said here, in a line.
-        for name in ("distributed", "tornado", "asyncio"):
+        # What goes wrong is said here, in a line. Dask gives some loggers a level of their own.
+        own = ("distributed.client", "tornado.application")
+        for name in ("distributed", "tornado", "asyncio", *own):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         where: dict[str, str] = {"address": self._address}
         if "://" not in self._address:
