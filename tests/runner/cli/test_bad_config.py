@@ -70,6 +70,7 @@ COMMAND_LINES: list[Row] = [
     ("seed=1,2", ["seed", "1,2", "add --multirun"]),
     ("-m seed=range(5,5)", ["sweep", "at least one job", "empty"]),
     ("-m seed=1,2,-3", ["seed", "-3", "job 3 of 3"]),
+    ("-m data=file data.path=none.csv data.target=y seed=1,2", ["data.path", "none.csv"]),
     ("+hydra.callbacks.x._target_=os.system", ["hydra.callbacks", "left out"]),
     # References
     ("seed=${missing}", ["seed", "a setting that exists", "${missing}"]),

@@ -142,15 +142,15 @@ def test_overrides_make_a_new_run_beside_the_old_one(shared: Command, finished: 
     assert [row[1:3] for row in loss] == [[f"{then:.4g}", f"{now:.4g}"]]
 
 
-def test_jobs_of_a_stack_of_500_are_identical_alone_and_together(sweeper: Command):
-    points = ["training.steps=10", "training.evaluate_every=10", "seed=range(0,500)"]
+def test_jobs_of_a_large_stack_are_identical_alone_and_together(sweeper: Command):
+    points = ["training.steps=10", "training.evaluate_every=10", "seed=range(0,64)"]
     parent, made = sweep(sweeper, *points, "sweep.n_workers=1")
-    assert len(made) == 500
-    for job in (made[0], made[499]):
+    assert len(made) == 64
+    for job in (made[0], made[63]):
         alone = sweeper("rerun", job.run_id, "--check")
         assert (verdict(alone), alone.returncode) == ("IDENTICAL", 0)
     together = sweeper("rerun", parent.run_id, "--check", "sweep.n_workers=1")
-    assert "500 of 500 identical\n" in together.stdout, together.stdout + together.stderr
+    assert "64 of 64 identical\n" in together.stdout, together.stdout + together.stderr
     assert together.returncode == 0
 
 
