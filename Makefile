@@ -6,7 +6,7 @@
 
 SWEEP = --multirun experiment=tutorial optimizer.learning_rate=0.01,0.04,0.16 'seed=range(0,5)'
 BIN = .venv/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check install -qq
+INSTALL = $(BIN)/python install.py
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock"
 
@@ -64,8 +64,9 @@ conformance: $(READY_FOR_CONFORMANCE) ## compare with PyTorch, which it installs
 benchmarks: $(READY_FOR_BENCHMARKS) ## measure all that is promised, beside peers, which it installs
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
-lock: $(READY_FOR_TESTS) ## choose and pin the dependencies anew
+lock: $(READY) ## choose and pin the dependencies anew
 	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt
+	$(LOCK) --upgrade --group uv --output-file requirements-uv.txt
 	$(LOCK) --upgrade --group build --constraint requirements.txt \
 		--output-file requirements-build.txt
 	$(LOCK) --upgrade --group dev --constraint requirements.txt \
@@ -77,27 +78,29 @@ clean: ## remove everything that was installed or cached; what runs left in outp
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements.txt requirements-build.txt pyproject.toml
+$(READY): requirements.txt requirements-build.txt requirements-uv.txt install.py pyproject.toml
+	@echo "Installing MLflow, Hydra, NumPy and what they need into .venv (700 MB, about a minute) ..."
 	@$(MAKE_VENV)
-	@echo "Installing the dependencies into .venv (about 850 MB, one to three minutes) ..."
-	@$(PIP) --require-hashes -r requirements-build.txt
-	@$(PIP) --require-hashes --no-build-isolation -r requirements.txt
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(INSTALL) "--require-hashes -r requirements-build.txt" \
+		"--require-hashes --no-build-isolation -r requirements.txt" \
+		"--no-deps --no-build-isolation --editable ."
 	@touch $@
 
 $(READY_FOR_TESTS): $(READY) requirements-dev.txt
 	@echo "Installing the test tools into .venv ..."
-	@$(PIP) --require-hashes -r requirements-dev.txt
+	@$(INSTALL) "--require-hashes -r requirements-dev.txt"
 	@touch $@
 
-# Its version is in pyproject.toml; without a hash, for a build is taken that suits the machine.
+# Its version is in pyproject.toml; without a hash, for a build is taken that suits the machine. By
+# pip, which prefers a build in a folder of wheels where a person has one.
 $(READY_FOR_CONFORMANCE): $(READY_FOR_TESTS)
 	@echo "Installing PyTorch into .venv (about 200 MB to download) ..."
-	@$(PIP) --no-build-isolation --editable '.[conformance]'
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --no-build-isolation \
+		--editable '.[conformance]'
 	@touch $@
 
 # PyTorch is one of the peers.
 $(READY_FOR_BENCHMARKS): $(READY_FOR_CONFORMANCE) requirements-peers.txt
 	@echo "Installing JAX and Hydra's joblib launcher into .venv (about 100 MB to download) ..."
-	@$(PIP) --require-hashes -r requirements-peers.txt
+	@$(INSTALL) "--require-hashes -r requirements-peers.txt"
 	@touch $@

@@ -12,7 +12,9 @@ from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, X
 from softnet.layers.linear import Linear
 from softnet.layers.registry import LAYERS
 from softnet.losses.base import Loss, LossSettings
+from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
 from softnet.losses.registry import LOSSES
+from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
 from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
 from softnet.network import Network, NetworkSettings, mlp, mlp_of
@@ -40,14 +42,17 @@ __all__ = [
     "SCHEDULES",
     "SGD",
     "STREAMS",
+    "AbsoluteError",
     "Activation",
     "Adam",
+    "BinaryCrossEntropy",
     "Constant",
     "Cosine",
     "EarlyStopping",
     "Examples",
     "FlatArrays",
     "He",
+    "Huber",
     "Identity",
     "Initializer",
     "Layer",
@@ -70,6 +75,7 @@ __all__ = [
     "Shuffled",
     "Sigmoid",
     "SoftmaxCrossEntropy",
+    "SquaredError",
     "StackSettings",
     "Step",
     "Tanh",

@@ -108,7 +108,7 @@ def check_network(
 
     def total_loss() -> float:
         # The runs share no parameter, so the sum over runs has each run's gradient in its row.
-        return float(network.loss.row_losses(network.forward(X, True), y).mean(axis=-1).sum())
+        return float(network.loss.row_objectives(network.forward(X, True), y).mean(axis=-1).sum())
 
     numeric = central_differences(total_loss, network.parameters.values, h)
     parameters = network.parameters

@@ -19,7 +19,8 @@ IMPORTED_AS = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn
 PART_OF = {"pydantic_core": "pydantic"}
 # In pieces, so that this file does not break its own rule.
 ADDRESSES = ("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb" + "ian.org")
-MACHINE = ("/wo" + "rk/", "/ro" + "ot/", "/opt/" + "wheels", "sha" + "red/", "index-" + "url")
+FLAGS = ("--index-" + "url", "--extra-" + "index-url")
+MACHINE = ("/wo" + "rk/", "/ro" + "ot/", "/opt/" + "wheels", "sha" + "red/", *FLAGS)
 
 Rule = Callable[[Path], Iterator[str]]
 

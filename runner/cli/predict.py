@@ -90,6 +90,9 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
     model = record.model()
     settings = model.network(record.experiment)
     weights = record.weights(settings.weight_shapes)
+    # An edit of what is not needed here counts too.
+    record.metrics()
+    record.environment()
     for edit in record.edits:
         raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
     data = record.experiment.data

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.config.plain import to_plain
-from runner.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -58,15 +57,7 @@ def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:
     """Return values that were recorded with an earlier schema as today's schema has them.
 
     Each setting that was added since gets the value that stands for what was before it.
-
-    Raises
-    ------
-    ConfigError
-        If the schema is a later one.
     """
-    if not 1 <= schema <= SCHEMA:
-        got = f"{schema}: another version of runner recorded it"
-        raise ConfigError.plain(f"the config: must be of schema 1 to {SCHEMA}, got {got}.")
     values = copy.deepcopy(dict(plain))
     for number, settings in ADDED.items():
         for key, before in settings.items():

@@ -21,8 +21,12 @@ from softnet import StackSettings
 
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
 NOT_OF_A_JOB = ("name", "tracking", "sweep")
+# What `differences` notes in its own way, or not at all.
+_NO_SECTIONS = ("experiment", SEED, *NOT_OF_A_JOB)
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep")
+# A seed among the fields of an experiment counts as the last of all.
+_PLACES = {key: n for n, key in enumerate(("experiment", *Experiment.model_fields, SEED))}
 _LONGEST_POINT = 200
 
 
@@ -171,7 +175,9 @@ class Plan:
 
 
 def make_plan(jobs: Sequence[Job]) -> Plan:
-    """Plan the jobs of a command, those that are equal once; see `plan_each`.
+    """Plan the jobs of a command, those that are equal once, named by what differs among them.
+
+    See `plan_each`.
 
     Raises
     ------
@@ -180,21 +186,24 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
         said before anything is run.
     """
     plan = plan_each(jobs)
-    for number, (given, planned) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
-        problem = planned.problem
+    for number, (given, job) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
+        problem = job.problem
         if isinstance(problem, ConfigError) and not problem.key.startswith("data."):
             raise _at_point(problem, given, number, len(jobs))
     distinct: dict[str, PlannedJob] = {}
     for job in plan.jobs:
         distinct.setdefault(job.key, job)
-    n_duplicates = len(plan.jobs) - len(distinct)
-    return replace(plan, jobs=tuple(distinct.values()), n_duplicates=n_duplicates)
+    planned = named(list(distinct.values()))
+    if len(jobs) == 1:
+        varied = _overridden(to_plain(planned[0].experiment), jobs[0])
+        planned = [labelled(planned[0], varied)]
+    return replace(plan, jobs=tuple(planned), n_duplicates=len(jobs) - len(planned))
 
 
 def plan_each(jobs: Sequence[Job]) -> Plan:
     """Check the settings of all jobs, and those against their data.
 
-    Equal jobs are planned each for itself.
+    Equal jobs are planned each for itself, and all are named by their experiments.
 
     Raises
     ------
@@ -206,10 +215,6 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     A job whose *data* is of no use is planned as a problem: it costs itself alone.
     """
     experiments = _checked(jobs)
-    configs = [to_plain(experiment) for experiment in experiments]
-    choices = [job.choices for job in jobs]
-    is_lone = len(jobs) == 1
-    varied = [_overridden(configs[0], jobs[0])] if is_lone else differences(configs, choices)
     data_keys = [e.model_dump_json(include={"data", "split"}) for e in experiments]
     planned: dict[int, PlannedJob] = {}
     data = _SharedData()
@@ -219,17 +224,28 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
         shape, problem, digests = data.check(experiment, data_key)
         planned[number] = PlannedJob(
             experiment=experiment,
-            name=run_name(experiment, varied[number]),
-            varied=varied[number],
+            name=experiment.name,
+            varied={},
             # Data that cannot be read are told apart by where they should be.
-            key=fingerprint_of(configs[number], digests[0] or data_key),
+            key=fingerprint_of(to_plain(experiment), digests[0] or data_key),
             data_digest=digests[0],
             split_digest=digests[1],
             shape=shape,
             problem=problem,
-            choices=choices[number],
+            choices=jobs[number].choices,
         )
     return Plan(tuple(planned[number] for number in range(len(jobs))))
+
+
+def named(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
+    """Return jobs with the settings by which they differ from one another, and named by them."""
+    varied = differences([to_plain(job.experiment) for job in jobs], [job.choices for job in jobs])
+    return [labelled(job, settings) for job, settings in zip(jobs, varied, strict=True)]
+
+
+def labelled(job: PlannedJob, varied: Mapping[str, str]) -> PlannedJob:
+    """Return a job with the settings that tell it from others, and a name made of them."""
+    return replace(job, varied=varied, name=run_name(job.experiment, varied))
 
 
 class _SharedData:
@@ -276,12 +292,13 @@ def differences(
     Returns
     -------
     list of dict of str to str
-        Values by dotted key, as an override would write them; the seed comes last.
+        Values by dotted key, as an override would write them; see `in_order`.
 
     Notes
     -----
-    An option of a group is told by its name, ``optimizer=adam``. What comes with it is not told as
-    well: a setting counts where it differs among jobs that share the options it belongs to.
+    An option of a group is told by its name, ``optimizer=adam``, where the group's settings differ.
+    What comes with it is not told as well: a setting counts where it differs among jobs that share
+    the options it belongs to.
 
     Examples
     --------
@@ -292,19 +309,31 @@ def differences(
     # An experiment chooses of all groups.
     experiment = [options.get("experiment") for options in choices]
     found.note("experiment", experiment)
-    groups: dict[str, list[str | None]] = {}
-    for group in dict.fromkeys(group for options in choices for group in options):
-        if group not in {"experiment", *NOT_OF_A_JOB} and all(group in c for c in choices):
-            groups[group] = [options.get(group) for options in choices]
-            found.note(group, groups[group], experiment)
-    nothing = [None] * len(configs)
-    for section in dict.fromkeys(name for config in configs for name in config):
+    names = (name for each in (*choices, *configs) for name in each)
+    for section in dict.fromkeys(name for name in names if name not in _NO_SECTIONS):
         values = [config.get(section) for config in configs]
-        if section not in {*NOT_OF_A_JOB, SEED} and any(value != values[0] for value in values):
-            options = zip(experiment, groups.get(section, nothing), strict=True)
-            found.note_section(section, values, list(options))
+        # A group of a person's own may set what is in other sections.
+        is_section = any(section in config for config in configs)
+        if is_section and all(value == values[0] for value in values):
+            continue
+        options: list[str | None] = [None] * len(configs)
+        if all(section in chosen for chosen in choices):
+            options = [chosen[section] for chosen in choices]
+            found.note(section, options, experiment)
+        if is_section:
+            found.note_section(section, values, list(zip(experiment, options, strict=True)))
     found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
-    return found.varied
+    return [in_order(settings) for settings in found.varied]
+
+
+def in_order(varied: Mapping[str, str]) -> dict[str, str]:
+    """Return settings in the order of the config: the experiment first, the seed last."""
+
+    def place(item: tuple[str, str]) -> tuple[int, bool]:
+        section, _, name = item[0].partition(".")
+        return _PLACES.get(section, 0), bool(name)  # an option before what is set beside it
+
+    return dict(sorted(varied.items(), key=place))
 
 
 class _Differences:

@@ -41,7 +41,7 @@ class RerunLine:
     Parameters
     ----------
     name : str
-        The original.
+        The original, or several that cannot be compared for one reason.
     comparison : Comparison or None
         None where settings were changed, or where the rerun broke off.
     failure : str or None
@@ -50,6 +50,8 @@ class RerunLine:
         Settings that were changed: the key, then and now.
     metrics : sequence of (str, float or None, float or None)
         Final metrics of a run whose settings were changed: name, then and now.
+    n_jobs : int
+        How many jobs the line is about.
     """
 
     name: str
@@ -57,6 +59,7 @@ class RerunLine:
     failure: str | None = None
     settings: Sequence[tuple[str, str, str]] = ()
     metrics: Sequence[tuple[str, float | None, float | None]] = ()
+    n_jobs: int = 1
 
 
 def report_rerun(asked: RerunRequest, finished: Finished | None) -> None:
@@ -65,7 +68,7 @@ def report_rerun(asked: RerunRequest, finished: Finished | None) -> None:
     n_missing = 0
     if finished and finished.was_interrupted:
         n_missing = len(finished.plan.jobs) - len(lines)
-    lines += [RerunLine(source.name, cannot_compare(why)) for source, why in asked.unfit]
+    lines += _unfit_lines(asked)
     title, ids = None, ("", "")
     if asked.parent is not None:
         sample = asked.options.sample
@@ -119,6 +122,19 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
     return lines
 
 
+def _unfit_lines(asked: RerunRequest) -> list[RerunLine]:
+    """Return a line for each reason why records cannot be repeated."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    for source, why in asked.unfit:
+        reason = why.removeprefix(f"{source.label}: ")
+        by_reason.setdefault(reason, []).append((source.name, why))
+    lines = []
+    for reason, (first, *others) in by_reason.items():
+        name, why = (count(1 + len(others), "job"), reason) if others else first
+        lines.append(RerunLine(name, cannot_compare(why), n_jobs=1 + len(others)))
+    return lines
+
+
 def _notes(
     asked: RerunRequest, finished: Finished | None, n_done: int, n_missing: int
 ) -> list[str]:
@@ -134,8 +150,8 @@ def _notes(
     n_equal = n_taken - len(asked.unfit) - len(asked.originals)
     if n_equal and asked.plan is not None:
         notes.append(
-            f"{count(n_taken, 'job')}, of which {n_equal:,} have become equal to others by the "
-            "change, and were run once."
+            f"{count(n_taken, 'job')}, {n_taken - n_equal:,} distinct with these settings; equal "
+            "ones are run once."
         )
     if asked.store is None and not asked.options.check:
         notes.append("Nothing was recorded: a folder has no store.")
@@ -211,14 +227,14 @@ def _print_single(out: Printer, line: RerunLine, tolerance: float | None) -> Non
 def _print_several(
     out: Printer, lines: Sequence[RerunLine], n_missing: int, tolerance: float | None
 ) -> None:
-    compared = [(line.name, line.comparison) for line in lines if line.comparison]
+    compared = [(line, line.comparison) for line in lines if line.comparison]
     others = [line for line in lines if line.comparison is None]
     for line in [line for line in others if line.failure][:_MOST_JOBS]:
         name = elide(line.name, LONGEST_NAME)
         out.line((f"{name}  FAILED: ", "red"), elide(line.failure, 200))
     not_identical = [(n, c) for n, c in compared if c.verdict is not Verdict.IDENTICAL]
-    for name, comparison in not_identical[:_MOST_JOBS]:
-        _print_verdict(out, name, comparison, tolerance)
+    for line, comparison in not_identical[:_MOST_JOBS]:
+        _print_verdict(out, line.name, comparison, tolerance)
     _print_rest(out, not_identical)
     changed = [line for line in others if line.metrics]
     for line in changed[:_MOST_JOBS]:
@@ -226,7 +242,7 @@ def _print_several(
         _print_changes(out, line)
     _print_rest(out, changed)
     if compared:
-        verdicts = [comparison.verdict for _, comparison in compared]
+        verdicts = [c.verdict for line, c in compared for _ in range(line.n_jobs)]
         out.line((_summary(verdicts, len(others), n_missing), "bold"))
 
 
@@ -248,12 +264,14 @@ def _print_verdict(
     out: Printer, name: str, comparison: Comparison, tolerance: float | None
 ) -> None:
     verdict = comparison.verdict
-    title = f"{elide(name, LONGEST_NAME)}  "
-    out.line((title, "bold"), (str(verdict), _COLOURS.get(verdict, "red")))
+    title = (f"{elide(name, LONGEST_NAME)}  ", "bold")
+    coloured = (str(verdict), _COLOURS.get(verdict, "red"))
+    if verdict is Verdict.CANNOT_COMPARE:
+        out.line(title, coloured, *(f"  {elide(finding, 300)}" for finding in comparison.findings))
+        return
+    out.line(title, coloured)
     for finding in comparison.findings:
         out.line(f"  {elide(finding, 300)}")
-    if verdict is Verdict.CANNOT_COMPARE:
-        return
     compared = (
         f"{count(comparison.n_values, 'value')} of the metrics and "
         f"{count(comparison.n_parameters, 'parameter')}"
@@ -269,7 +287,7 @@ def _print_verdict(
         verb = "stands" if comparison.n_one_sided == 1 else "stand"
         out.line(f"  {values} {verb} on one side alone.")
     _print_first_differences(out, comparison)
-    out.line(f"  The largest difference: {_largest(comparison)}.")
+    out.line(f"  The largest difference{_largest(comparison)}.")
     if not comparison.findings:
         out.line(f"  {_cause(comparison)}")
     if tolerance is not None:
@@ -292,14 +310,16 @@ def _print_first_differences(out: Printer, comparison: Comparison) -> None:
 
 def _largest(comparison: Comparison) -> str:
     if not math.isfinite(comparison.relative):
-        return "beyond any number"
+        return (
+            " cannot be measured: a value is missing, given twice or not finite, or shapes differ"
+        )
     if comparison.relative == 0:
-        return "the sign of a zero"
+        return ": the sign of a zero"
     relative = f"{comparison.relative:.2g} relative"
     if comparison.ulps > _COUNTABLE:
-        return relative
+        return f": {relative}"
     unit = "unit" if comparison.ulps == 1 else "units"
-    return f"{comparison.ulps:,.0f} {unit} in the last place, {relative}"
+    return f": {comparison.ulps:,.0f} {unit} in the last place, {relative}"
 
 
 def _cause(comparison: Comparison) -> str:

@@ -13,6 +13,7 @@ from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
 from runner.tracking.backend.client import prepare, store_errors
+from runner.tracking.backend.rows import experiments_of
 from runner.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Sto
         experiments = (
             [client.get_experiment_by_name(experiment)]
             if experiment is not None
-            else client.search_experiments()
+            else experiments_of(client)
         )
     return {
         e.experiment_id: Store(address, client, e.experiment_id, e.name, is_named=uri is not None)

@@ -75,7 +75,7 @@ class Sweeps:
     def all(self, experiment_ids: Sequence[str] | None = None) -> list[RecordedSweep]:
         """Return the sweeps of some experiments, or of all of them; the newest first."""
         with store_errors(self._uri):
-            ids = experiment_ids or [e.experiment_id for e in self._client.search_experiments()]
+            ids = experiment_ids or [e.experiment_id for e in rows.experiments_of(self._client)]
         runs = matching_runs(self._client, self._uri, ids, "tags.`runner.kind` = 'sweep'")
         return [_sweep_of(run) for run in runs]
 

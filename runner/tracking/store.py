@@ -22,7 +22,7 @@ from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import Presence, dead
-from runner.tracking.backend.rows import matching_runs
+from runner.tracking.backend.rows import experiments_of, matching_runs
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
 
@@ -217,7 +217,7 @@ class Store:
         closed: list[str] = []
         with store_errors(self.address.uri):
             for process in dead(self.address.database):
-                ids = [experiment.experiment_id for experiment in self.client.search_experiments()]
+                ids = [experiment.experiment_id for experiment in experiments_of(self.client)]
                 query = f"attributes.status = 'RUNNING' and tags.`runner.process` = '{process}'"
                 for run in list(matching_runs(self.client, self.address.uri, ids, query)):
                     close_unclosed(self.client, run.info.run_id)

@@ -1,6 +1,6 @@
 """What all losses have: how wrong each row is, and the derivative that training follows.
 
-The loss of a batch is the mean over its rows, one number per run.
+What is minimized is the mean over a batch's rows, one number per run.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Loss(HasSettings, ABC):
 
     @abstractmethod
     def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
-        """Return the loss of each row.
+        """Return the loss of each row: what is reported, the same measure for all of a task.
 
         Parameters
         ----------
@@ -80,9 +80,13 @@ class Loss(HasSettings, ABC):
             A new array.
         """
 
+    def row_objectives(self, outputs: Array, y: NDArray[Any]) -> Array:
+        """Return what is minimized of each row, as `row_losses` does, where it is another thing."""
+        return self.row_losses(outputs, y)
+
     @abstractmethod
     def gradient(self, outputs: Array, targets: Array) -> Array:
-        """Return the derivative of each run's mean loss with respect to its outputs.
+        """Return the derivative of each run's mean objective with respect to its outputs.
 
         Parameters
         ----------

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from softnet.losses.base import Loss
+from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
+from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
-LOSSES: dict[str, type[Loss]] = {"softmax_cross_entropy": SoftmaxCrossEntropy}
+LOSSES: dict[str, type[Loss]] = {
+    "softmax_cross_entropy": SoftmaxCrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from softnet.losses.base import Loss, LossSettings
 from softnet.stack.arrays import Array, Indices, Kept, Ones
+from softnet.stack.setting_rules import require_fraction
 
 _FEW_CLASSES = 4
 
@@ -15,7 +17,8 @@ _FEW_CLASSES = 4
 class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of the softmax of logits, from the logits themselves.
 
-    `y` holds the class of each row; the targets are one-hot rows.
+    `y` holds the class of each row; the targets are one-hot rows. With label smoothing (Szegedy et
+    al. 2016) a share of each row is spread evenly over all classes.
 
     Notes
     -----
@@ -27,6 +30,23 @@ class SoftmaxCrossEntropy(Loss):
     ones: (classes, runs, batch) of few classes, which are taken one after the other, and (runs,
     classes, batch) of many.
     """
+
+    @dataclass(frozen=True)
+    class Settings(LossSettings):
+        """Settings of softmax cross-entropy.
+
+        Parameters
+        ----------
+        label_smoothing : float
+            Share of a row's target that all classes have alike, in [0, 1); it is not reported.
+        """
+
+        label_smoothing: float = 0.0
+
+        def __post_init__(self) -> None:
+            require_fraction("label_smoothing", self.label_smoothing)
+
+    settings: Settings
 
     def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
         super().__init__(dtype, settings)
@@ -62,7 +82,8 @@ class SoftmaxCrossEntropy(Loss):
         return np.divide(z, self._sum(z, logits.shape[-1]), out=z)
 
     def targets(self, y: Indices, n_outputs: int) -> Array:
-        return one_hot(y, n_outputs, self.dtype)
+        rows, share = one_hot(y, n_outputs, self.dtype), self.settings.label_smoothing
+        return rows * (1 - share) + share / n_outputs if share else rows
 
     def predictions(self, outputs: Array) -> Array:
         """Return the probability of each class, of the shape of `outputs`; rows sum to one."""
@@ -78,6 +99,19 @@ class SoftmaxCrossEntropy(Loss):
         np.exp(z, out=z)
         losses: Array = np.log(self._sum(z, n_classes).reshape(n_runs, n_rows))
         return np.subtract(losses, chosen, out=losses)
+
+    def row_objectives(self, outputs: Array, y: Indices) -> Array:
+        losses, share = self.row_losses(outputs, y), self.settings.label_smoothing
+        if not share:
+            return losses
+        # The mean of the losses that the row would have with each of the classes.
+        n_runs, n_rows, n_classes = outputs.shape
+        z = self._shifted(outputs)
+        axis = 0 if n_classes <= _FEW_CLASSES else 1
+        mean: Array = np.add.reduce(z, axis=axis).reshape(n_runs, n_rows) / n_classes
+        np.exp(z, out=z)
+        logs: Array = np.log(self._sum(z, n_classes).reshape(n_runs, n_rows))
+        return (1 - share) * losses + share * (logs - mean)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         d_outputs: Array = self._gradient[outputs.shape]

@@ -58,9 +58,12 @@ class LayerByLayer:
         n_ones = int(network.layers[0].takes_ones)
         ones = np.ones((len(train.X), n_ones), network.dtype)
         targets = network.loss.targets(train.y, network.n_outputs)
-        self._rows = np.concatenate([train.X, ones, targets], axis=1)
-        self._n_inputs = train.X.shape[1] + n_ones
-        self._batches: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
+        columns = [train.X, ones, targets]
+        if train.weights is not None:
+            columns.append(train.weights[:, None].astype(network.dtype))
+        self._rows = np.concatenate(columns, axis=1)
+        self._ends = np.cumsum([train.X.shape[1] + n_ones, targets.shape[1]])
+        self._batches: dict[tuple[int, ...], list[Array]] = {}
 
     @property
     def parameters(self) -> Parameters:
@@ -70,20 +73,22 @@ class LayerByLayer:
     def __call__(self, rows: Indices) -> None:
         """Write `parameters.gradients` for the rows (runs, batch) that each run sees."""
         network = self._network
-        X, targets = self._gather(rows)
+        X, targets, weights = self._gather(rows)
         outputs = network.forward(X, training=True)
-        network.backward(network.loss.gradient(outputs, targets))
+        d_outputs = network.loss.gradient(outputs, targets)
+        if weights.shape[-1]:
+            np.multiply(d_outputs, weights, out=d_outputs)
+        network.backward(d_outputs)
 
-    def _gather(self, rows: Indices) -> tuple[Array, Array]:
-        """Return each run's rows and their targets, until the next of that shape."""
+    def _gather(self, rows: Indices) -> list[Array]:
+        """Return each run's rows, their targets and weights, until the next of that shape."""
         if rows.shape not in self._batches:
             batch = np.empty((*rows.shape, self._rows.shape[1]), self._network.dtype)
-            X, targets = np.split(batch, [self._n_inputs], axis=-1)
-            self._batches[rows.shape] = batch, X, targets
-        batch, X, targets = self._batches[rows.shape]
+            self._batches[rows.shape] = [batch, *np.split(batch, self._ends, axis=-1)]
+        batch, *parts = self._batches[rows.shape]
         # "clip" skips the copy that protects `out` from an index out of range.
         self._rows.take(rows, 0, batch, "clip")
-        return X, targets
+        return parts
 
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone, positions in the present stack."""
@@ -92,5 +97,5 @@ class LayerByLayer:
 
 def gradients_of(network: Network, train: Examples, batch_size: int) -> Gradients:
     """Return what is fastest for a network, with batches of up to so many rows."""
-    fast = small_networks.supports(network, batch_size)
+    fast = train.weights is None and small_networks.supports(network, batch_size)
     return (SideBySide if fast else LayerByLayer)(network, train)

@@ -8,12 +8,13 @@ with the same bits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.metrics import evaluate
+from softnet.metrics import OBJECTIVE, evaluate
 from softnet.network import Network
 from softnet.optimizers.registry import OPTIMIZERS
 from softnet.optimizers.schedules import Schedule
@@ -74,11 +75,13 @@ class Training:
         self.settings, self.runs = settings, tuple(runs)
         dtype: np.dtype[Any] = np.dtype(settings.dtype)
         self.examples = {
-            name: Examples(np.ascontiguousarray(rows.X, dtype), rows.y)
+            name: replace(rows, X=np.ascontiguousarray(rows.X, dtype))
             for name, rows in examples.items()
         }
-        self._metrics = ("loss", *settings.metrics)
-        recorded = [f"{name}/{metric}" for name in examples for metric in self._metrics]
+        every = ("loss", *settings.metrics)
+        of_others = tuple(metric for metric in every if metric != OBJECTIVE)
+        self._metrics = {name: every if name == "train" else of_others for name in examples}
+        recorded = [f"{name}/{each}" for name, of in self._metrics.items() for each in of]
         for rule in {run.early_stopping for run in runs if run.early_stopping}:
             require(rule.metric in recorded, "metric", f"one of {recorded}", rule.metric)
 
@@ -126,7 +129,7 @@ class Training:
                     f"{name}/{metric}": values
                     for name, rows in self.examples.items()
                     for metric, values in evaluate(
-                        self.network, rows.X, rows.y, self._metrics
+                        self.network, rows.X, rows.y, self._metrics[name], rows.shares, rows.weights
                     ).items()
                 }
             self._judge(metrics)

@@ -26,10 +26,17 @@ class Examples:
         Rows.
     y : ndarray of shape (n_samples,) or (n_samples, n)
         What the loss takes: for cross-entropy the class of each row, as a whole number.
+    weights : ndarray of shape (n_samples,) or None
+        Factor on what is minimized of each row; None is 1 of all. Their mean should be 1, since
+        the mean over a batch is that over its rows.
+    shares : ndarray of shape (n_samples,) or None
+        How much each row counts in metrics, which are weighted means; None is 1 of all.
     """
 
     X: Array
     y: NDArray[Any]
+    weights: NDArray[np.float64] | None = None
+    shares: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class StackSettings:
     dtype : str
         ``float32`` or ``float64``.
     metrics : tuple of str
-        Keys of `METRICS`, recorded at every evaluation beside the loss.
+        Keys of `METRICS`, recorded at every evaluation beside the loss; ``objective`` is what is
+        minimized on average, of the training rows alone.
     """
 
     network: NetworkSettings

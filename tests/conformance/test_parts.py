@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from softnet import (
+    ACTIVATIONS,
     SGD,
     Cosine,
     Examples,
@@ -69,7 +70,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "identity"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_equal_pytorchs(activation: str, way: str) -> None:
     import torch
 
@@ -82,7 +83,13 @@ def test_gradients_equal_pytorchs(activation: str, way: str) -> None:
     peers = {
         name: torch.tensor(array, requires_grad=True) for name, array in network.weights().items()
     }
-    apply = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}.get(activation)
+    functions = torch.nn.functional
+    apply = {
+        "identity": None,
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+        "gelu": lambda z: functions.gelu(z, approximate="tanh"),
+    }.get(activation, getattr(functions, activation, None))
     hidden = torch.tensor(X)
     for number in (0, 2, 4):
         hidden = hidden @ peers[f"layers.{number}.weight"] + peers[f"layers.{number}.bias"]

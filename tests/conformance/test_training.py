@@ -12,10 +12,17 @@ import pytest
 from softnet import (
     SAMPLINGS,
     SGD,
+    AbsoluteError,
     Adam,
+    BinaryCrossEntropy,
     Examples,
+    Huber,
+    LossSettings,
+    NetworkSettings,
     OptimizerSettings,
     RunSettings,
+    SoftmaxCrossEntropy,
+    SquaredError,
     StackSettings,
     Training,
     Xavier,
@@ -185,3 +192,47 @@ def test_a_stack_trains_as_pytorch_trains_each_run() -> None:
     network = training.trained_network()
     for run, name in enumerate(names):
         assert distance(network.weights(run), theirs(name, "tanh", initial, 500)) <= 1e-13
+
+
+LOSS_SETTINGS: dict[str, LossSettings] = {
+    "squared": SquaredError.Settings(),
+    "absolute": AbsoluteError.Settings(),
+    "huber": Huber.Settings(delta=0.7),
+    "binary": BinaryCrossEntropy.Settings(),
+    "smoothed": SoftmaxCrossEntropy.Settings(label_smoothing=0.1),
+}
+
+
+@pytest.mark.parametrize("name", LOSS_SETTINGS)
+def test_float64_training_with_each_loss_equals_pytorchs(name: str) -> None:
+    from torch import from_numpy, nn, optim
+
+    peers = {
+        "squared": nn.MSELoss(),
+        "absolute": nn.L1Loss(),
+        "huber": nn.HuberLoss(delta=0.7),
+        "binary": nn.BCEWithLogitsLoss(),
+        "smoothed": nn.CrossEntropyLoss(label_smoothing=0.1),
+    }
+    rng, classified = np.random.default_rng(1), rows()
+    numbers = classified.X[:, :3] ** 2 + 0.3 * rng.standard_normal((N_ROWS, 3))
+    kinds = {"smoothed": classified.y, "binary": (numbers > 0.5).astype(np.float64)}
+    y = kinds.get(name, numbers)
+    network = NetworkSettings(SIZES[0], mlp(SIZES, "tanh").layers, LOSS_SETTINGS[name])
+    stack = StackSettings(network, 1000, BATCH_SIZE, 1000, metrics=())
+    run = RunSettings(SEED, SGD.Settings(0.05), initializer=Xavier())
+    training = Training(stack, [run], {"train": Examples(classified.X, y)})
+    initial = training.network.weights()
+    list(training)
+    model = torch_model(initial, "tanh")
+    optimizer = optim.SGD(model.parameters(), 0.05)
+    X, known = from_numpy(classified.X), from_numpy(y)
+    for drawn in batches(1000):
+        indices = from_numpy(drawn)
+        optimizer.zero_grad()
+        peers[name](model(X[indices]), known[indices]).backward()
+        optimizer.step()
+    theirs = {f"layers.{key}": value.numpy().T for key, value in model.state_dict().items()}
+    trained = training.trained_network().weights()
+    assert distance(trained, initial) > 0.01
+    assert distance(trained, theirs) <= 1e-13

@@ -134,7 +134,7 @@ class WorstRow(Metric):
     def of_rows(self, loss: Loss, outputs: Array, y: Array) -> Array:
         return loss.row_losses(outputs, y)
 
-    def total(self, values: Array, y: Array) -> Array:
+    def total(self, values: Array, y: Array, shares: Array | None = None) -> Array:
         return values.max(axis=-1).astype(np.float64)
 
 

@@ -20,7 +20,7 @@ from runner.config import (
     without_groups,
 )
 from runner.jobs.events import Listener, Progress, Started
-from runner.jobs.plan import Plan, PlannedJob, plan_each, run_name
+from runner.jobs.plan import Plan, PlannedJob, differences, in_order, labelled, plan_each
 from runner.jobs.rerun.comparison import Comparison
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.rerun.environment_diff import EnvironmentDifference
@@ -32,8 +32,6 @@ from runner.tracking.records.mlflow_record import members_of
 
 if TYPE_CHECKING:
     from runner.tracking import Store
-
-_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -276,14 +274,13 @@ def _planned(
     )
     if is_said and others and not options.allow_data_change:
         compares = False  # other data are a change of settings, as any other
+    labels = _labels(found, options, is_said=is_said)
     distinct: dict[str, tuple[PlannedJob, Record]] = {}
     for number, (job, (original, _)) in enumerate(zip(plan.jobs, found, strict=True)):
         if compares:
             planned = replace(job, name=original.name, varied=original.varied)
         else:
-            # Of a sample, or of a run alone, too little varies to name it by.
-            varied = {**original.varied, **_changes(original.experiment, job.experiment, options)}
-            planned = replace(job, name=run_name(job.experiment, varied), varied=varied)
+            planned = labelled(job, labels[number])
         distinct.setdefault(str(number) if compares else job.key, (planned, original))
     if plan.problem is not None:
         raise plan.problem if is_said else _with_hint(plan.problem, plan.first, options)
@@ -293,21 +290,32 @@ def _planned(
     return replace(plan, jobs=planned_jobs), originals, compares
 
 
-def _changes(original: Experiment, changed: Experiment, options: Options) -> dict[str, str]:
-    """Return the settings that were changed, by dotted key."""
-    before, after = flatten(to_plain(original)), flatten(to_plain(changed))
-    keys = {text.partition("=")[0] for text in options.overrides}
-    is_changed = {
-        key: as_override_text(value)
-        for key, value in after.items()
-        if before.get(key, _MISSING) != value
-    }
-    # Where equal data were moved to is no change that somebody asked for.
-    return {
-        key: text
-        for key, text in is_changed.items()
-        if key != "data.path" or not keys.isdisjoint({"data", "data.path"})
-    }
+def _labels(
+    found: Sequence[tuple[Record, Experiment]], options: Options, *, is_said: bool
+) -> list[dict[str, str]]:
+    """Return the settings that name each changed job: those of its original, and the changes.
+
+    Of a sample, or of a run alone, too little varies to name it by that alone.
+    """
+    before = [to_plain(original.experiment) for original, _ in found]
+    after = [to_plain(changed) for _, changed in found]
+    for then, now in zip(before, after, strict=True):
+        if not is_said and "path" in now["data"]:  # where data were moved to, nobody asked for
+            now["data"]["path"] = then["data"].get("path")
+    written = {text.partition("=")[0] for text in options.overrides}
+    # An option of a group is no key of the config; a group that was written anew has none.
+    chosen = [
+        {key: text for key, text in original.varied.items() if key not in flatten(then)}
+        for (original, _), then in zip(found, before, strict=True)
+    ]
+    left = [{key: text for key, text in c.items() if key not in written} for c in chosen]
+    changes = differences([*before, *after], [*chosen, *left])[len(before) :]
+    labels = []
+    for (original, _), now, kept, changed in zip(found, after, left, changes, strict=True):
+        values = kept | {key: as_override_text(value) for key, value in flatten(now).items()}
+        named_by = {key: values[key] for key in original.varied if key in values}
+        labels.append(in_order(named_by | changed))
+    return labels
 
 
 def _with_other_data(

@@ -85,10 +85,11 @@ def _log_model(
         experiment = with_data_from(experiment, None, allowed_folders(here))
     prepared = prepared_unchanged(experiment, job.data_digest)
     shapes = require_fit(experiment, prepared).network.weight_shapes
-    record = Record.read(stored_run(store, job_run_id))
+    # A job that an earlier version ran has no digests to hold its record against.
+    record = Record.read(stored_run(store, job_run_id), admits_earlier=True)
     weights = record.weights(shapes)
     if record.edits:
-        raise RecordError(f"{record.edits[0]}.")
+        raise RecordError(f"{record.source.label}: {record.edits[0]}.")
     store.log_model(run, prepared, weights, experiment.model.activation)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.config import Experiment, to_plain
-from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, run_name
+from runner.config import Experiment
+from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
 from runner.system.errors import ConfigError, MissingError
 from runner.training.outcome import Outcome
@@ -149,13 +149,7 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
     merged = list((jobs | present).values())
     earlier = frozenset(p for p, job in enumerate(merged) if job.key not in present)
     if earlier:
-        varied = differences(
-            [to_plain(job.experiment) for job in merged], [job.choices for job in merged]
-        )
-        merged = [
-            replace(job, varied=settings, name=run_name(job.experiment, settings))
-            for job, settings in zip(merged, varied, strict=True)
-        ]
+        merged = named(merged)
     return replace(plan, jobs=tuple(merged), earlier=earlier)
 
 

@@ -12,7 +12,7 @@ from runner.tracking.backend.client import store_errors, store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Experiment, Metric, Run
 
 # A server can always say that there is one more page: this is for a million runs of a sweep, or
 # 25 million values of a metric.
@@ -52,6 +52,12 @@ def _pages(fetch: Callable[[str | None], Any], what: str) -> Iterator[Any]:
         if not token:
             return
     raise RecordError(f"{what}: must come on at most {MAX_PAGES:,} pages, got more.")
+
+
+def experiments_of(client: MlflowClient) -> list[Experiment]:
+    """Return all experiments of a store that are not deleted; MLflow's call returns a page."""
+    pages = _pages(lambda token: client.search_experiments(page_token=token), "experiments")
+    return [experiment for page in pages for experiment in page]
 
 
 def matching_runs(

@@ -6,10 +6,12 @@ It holds arrays, JSON and source code, but no pickle; whoever uses it needs neit
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
-import shutil
+import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -112,18 +114,35 @@ def _save(
 
 
 def _copy_code(folder: Path) -> None:
-    """Copy what the served model imports, and nothing that Python compiled."""
-    shutil.copy(_SERVED, folder)
-    shutil.copytree(
-        Path(softnet.__file__).parent,
-        folder / "code" / "softnet",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    # Without an __init__.py: where `runner` is installed, all of it goes before these two.
-    for module in (runner.system.errors, runner.training.preprocessing):
-        file = folder.joinpath("code", *module.__name__.split(".")).with_suffix(".py")
-        file.parent.mkdir(parents=True)
-        shutil.copy(str(module.__file__), file)
+    """Copy what the served model imports, as a package that no other version has the name of.
+
+    So models of several versions load in one process, where `softnet` may be there too.
+    """
+    package, sources = _package()
+    (folder / _SERVED.name).write_text(_moved_into(package, _SERVED.read_text("utf-8")), "utf-8")
+    for name, source in sources.items():
+        file = folder / "code" / package / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_moved_into(package, source), "utf-8")
+
+
+@cache
+def _package() -> tuple[str, dict[str, str]]:
+    """Return the name of a model's own package, by its content, and the sources in it by path."""
+    modules = (runner.system.errors, runner.training.preprocessing)
+    files = [
+        *Path(softnet.__file__).parent.rglob("*.py"),
+        *(Path(str(m.__file__)) for m in modules),
+    ]
+    root = Path(softnet.__file__).parents[1]
+    sources = {str(file.relative_to(root)): file.read_text("utf-8") for file in sorted(files)}
+    digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+    return f"model_{digest[:16]}", sources
+
+
+def _moved_into(package: str, source: str) -> str:
+    """Have a module import what is ours from another package."""
+    return re.sub(r"^( *from )(?=(softnet|runner)\b)", rf"\1{package}.", source, flags=re.MULTILINE)
 
 
 def _write_requirements(folder: Path) -> None:

@@ -82,15 +82,15 @@ class Record:
         schema = int(text) if re.fullmatch("[0-9]{1,9}", text := tags["runner.schema"]) else 0
         if not 1 <= schema <= SCHEMA:
             raise RecordError(
-                f"{source.label}: must be of schema 1 to {SCHEMA}, got {shorten(text)}; another "
-                "version of this program recorded it."
+                f"{source.label}: another version of this program recorded it, with the schema "
+                f"{shorten(text)}; repeat it with that version."
             )
-        digests = _digests(tags.get(RECORD, ""))
+        digests = _digests(tags.get(RECORD, ""), source.label)
         contents = {name: source.read(name, CONFIG_LIMIT) for name in (CONFIG, CONFIG_YAML)}
         facts = {**tags, **{name: sha256(content) for name, content in contents.items()}}
         for part in ("config", "data"):
             if run_files.part_digest(part, facts) != digests[part]:
-                raise RecordError(f"{_edit(part)}.")
+                raise RecordError(f"{source.label}: {_edit(part)}.")
         values = untrusted.parse_config(contents[CONFIG], CONFIG)
         record = cls(source, _experiment(values, schema, CONFIG), digests)
         if not _agree(values, source.params):
@@ -190,7 +190,7 @@ def _edit(part: str) -> str:
     return f"{part}: was edited since it was recorded"
 
 
-def _digests(content: str) -> dict[str, str]:
+def _digests(content: str, label: str) -> dict[str, str]:
     """Read the digests of the parts; no others than those that the digest over all covers."""
     try:
         digests = parse_json(content.encode(errors="replace"), RECORD)
@@ -198,7 +198,7 @@ def _digests(content: str) -> dict[str, str]:
         digests = None
     is_whole = isinstance(digests, dict) and digests.keys() == {*PARTS, "all"}
     if not is_whole or digests["all"] != run_files.digest_of_parts(digests):
-        raise RecordError(f"{_edit(RECORD)}.")
+        raise RecordError(f"{label}: {_edit(RECORD)}.")
     return dict(digests)
 
 

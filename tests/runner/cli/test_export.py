@@ -88,7 +88,7 @@ def test_edited_config_cannot_be_compared(folder: Path):
     (folder / "config.json").write_text(text.replace('"seed": 0', '"seed": 1', 1), "utf-8")
     ended = rerun_folder(folder)
     assert ended.returncode == 2
-    assert "config: was edited since it was recorded" in ended.stderr
+    assert f"folder {folder}: config: was edited since it was recorded" in ended.stderr
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "README.md"])
@@ -120,6 +120,6 @@ def test_what_was_edited_is_not_exported(edit: str, says: str, shared: Command):
         assert execute(shared, edit, run.run_id) == 1
     ended = shared("export", run.run_id, "edited")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(says)
+    assert ended.stderr.startswith(f"run {run.run_id}: {says}")
     assert ended.stderr.endswith("; the run is not exported.\n")
     assert not (shared.folder / "edited").exists()

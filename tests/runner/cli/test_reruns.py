@@ -142,6 +142,44 @@ def test_overrides_make_a_new_run_beside_the_old_one(shared: Command, finished: 
     assert [row[1:3] for row in loss] == [[f"{then:.4g}", f"{now:.4g}"]]
 
 
+ADAM = "optimizer={name: adam, learning_rate: 0.01}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "names", "says"),
+    [
+        ([ADAM], [f"optimizer=adam learning_rate=0.01 seed={seed}" for seed in (0, 1)],
+         "4 jobs, 2 distinct with these settings; equal ones are run once."),
+        (["seed=5", "dtype=float32"],
+         ["dtype=float32 learning_rate=0.04 seed=5", "dtype=float32 learning_rate=1e+200 seed=5"],
+         "4 jobs, 2 distinct with these settings; equal ones are run once."),
+    ],
+)  # fmt: skip
+def test_changed_jobs_are_named_by_what_tells_them_apart_and_what_was_changed(
+    changes: list[str], names: list[str], says: str, shared: Command, swept: Swept
+):
+    ended = shared("rerun", swept[0].run_id, "--check", *changes)
+    lines = ended.stdout.splitlines()
+    assert sorted({line.partition("  FAILED")[0] for line in lines if "seed=" in line}) == names
+    assert says in lines
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (ADAM, "optimizer=adam learning_rate=0.01 seed={seed}"),
+        ("optimizer.momentum=0.5", "learning_rate=0.04 momentum=0.5 seed={seed}"),
+        ("seed=9", "learning_rate=0.04 seed=9"),
+    ],
+)
+def test_a_changed_run_is_named_as_a_job_of_a_sweep(
+    change: str, name: str, shared: Command, finished: Recorded
+):
+    ended = shared("rerun", finished.run_id, "--check", change)
+    seed = finished.name.rpartition("seed=")[2]
+    assert ended.stdout.startswith(f"{name.format(seed=seed)}  with other settings\n")
+
+
 def test_jobs_of_a_large_stack_are_identical_alone_and_together(sweeper: Command):
     points = ["training.steps=10", "training.evaluate_every=10", "seed=range(0,64)"]
     parent, made = sweep(sweeper, *points, "sweep.n_workers=1")

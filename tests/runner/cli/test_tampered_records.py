@@ -276,6 +276,7 @@ EDITS: dict[str, tuple[int, Edit]] = {
         5,
         row("tags", "runner.environment", "0" * 16, edited("environment")),
     ),
+    "digest of the code": (5, row("tags", "runner.code", "0" * 16, edited("environment"))),
     "end": (5, both(FAILED, lambda _: (edited("ending"),))),
     "end to none of ours": (
         5,
@@ -346,6 +347,24 @@ def test_an_edit_is_named(name: str, tampered: Tampered, rerun: Rerun):
 def test_what_nobody_edited_is_identical(rerun: Rerun):
     exit_code, said = rerun("nothing")
     assert (exit_code, "IDENTICAL" in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        *(("param", "params"), ("weight", "weights"), ("end", "ending"), ("class names", "model")),
+        *(("metric", "metrics"), ("metric as tables show it", "metrics")),
+        *(("environment", "environment"), ("digest of the code", "environment")),
+        *(("config", "config"), ("data digest", "data")),
+    ],
+)
+def test_nothing_is_predicted_from_an_edited_record(name: str, part: str, tampered: Tampered):
+    (tampered.command.folder / "rows.csv").write_text("feature_1,feature_2\n0.5,0.5\n")
+    run_id = tampered.jobs[name].run_id
+    ended = tampered.command("predict", run_id, "rows.csv")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"run {run_id}: {edited(part)}")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["weight", "metric", "metric deleted at one step", "end"])

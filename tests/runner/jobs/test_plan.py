@@ -224,6 +224,16 @@ def test_only_what_differs_is_said_to_vary() -> None:
         ([{}, {}],
          [{}, {"optimizer": {"name": "adam", "learning_rate": 0.1}}],
          [{"optimizer": "sgd"}, {"optimizer": "adam"}]),
+        # Where its settings are the same whatever was chosen, an option tells nothing.
+        ([{"model": "small"}, {"model": "large"}, {"model": "large"}],
+         [{"seed": 1}, {"seed": 1}, {"seed": 2}], [{"seed": "1"}, {"seed": "2"}]),
+        # All is told in the order of the config, whatever that of the choices.
+        ([{"optimizer": "fast", "model": "small", "split": "a"},
+          {"optimizer": "slow", "model": "large", "split": "b"}],
+         [{"split__train": 39, "optimizer__momentum": 0.0, "dtype": "float32"},
+          {"model__hidden_layer_sizes": [3]}],
+         [{"dtype": "float32", "split": "a", "model": "small", "optimizer": "fast"},
+          {"dtype": "float64", "split": "b", "model": "large", "optimizer": "slow"}]),
         # Settings that differ beside the options are told with them.
         ([{"model": "small"}, {"model": "large"}, {"model": "large"}],
          [{"model__hidden_layer_sizes": [2]},
@@ -245,7 +255,8 @@ def test_what_varies_is_the_difference_of_the_configs(
     choices: list[dict[str, str]], changes: list[dict[str, object]], expected: list[dict[str, str]]
 ) -> None:
     jobs = [job(options, **change) for options, change in zip(choices, changes, strict=True)]
-    assert [one.varied for one in make_plan(jobs).jobs] == expected
+    found = [one.varied for one in make_plan(jobs).jobs]
+    assert [list(each.items()) for each in found] == [list(each.items()) for each in expected]
 
 
 def test_a_job_alone_is_named_by_what_the_command_line_has_set() -> None:

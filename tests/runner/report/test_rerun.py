@@ -1,6 +1,7 @@
 """What a person reads of a rerun: the verdict first, then where, how much, and why."""
 
 import io
+import math
 from dataclasses import replace
 
 import pytest
@@ -85,7 +86,13 @@ def test_a_close_run_names_the_first_place_the_size_and_the_cause() -> None:
         (LARGE, "  The largest difference: 0.5 relative."),
         (LARGE, "  Too much for what differs here to be the cause (BLAS kernel)."),
         (replace(LARGE, causes=("data digest",)), "  Cause: data digest."),
-        (cannot_compare("weights.npz: is missing"), "  weights.npz: is missing"),
+        (
+            replace(LARGE, relative=math.inf),
+            (
+                "  The largest difference cannot be measured: a value is missing, given twice or "
+                "not finite, or shapes differ."
+            ),
+        ),
         (
             replace(SAME, verdict=Verdict.DIFFERENT, findings=("a: was changed",)),
             "  a: was changed",
@@ -100,6 +107,13 @@ def test_a_verdict_says_why(comparison: Comparison, said: str) -> None:
     lines = printed(line(comparison), tolerance=1e-12).splitlines()
     assert lines[0] == f"seed=3  {comparison.verdict}"
     assert said in lines
+
+
+def test_jobs_that_cannot_be_compared_for_one_reason_share_a_line() -> None:
+    one, many = line(cannot_compare("run a: gone")), line(cannot_compare("old"), "9 jobs", n_jobs=9)
+    text = printed(one, many, line(SAME))
+    assert "seed=3  CANNOT COMPARE  run a: gone\n9 jobs  CANNOT COMPARE  old\n" in text
+    assert "1 of 11 identical, 10 not comparable\n" in text
 
 
 def test_other_settings_are_shown_side_by_side() -> None:

@@ -1,14 +1,16 @@
 """A store is found, made where it is missing, or left alone."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from urllib.parse import unquote, urlparse
 
 import pytest
 from mlflow import MlflowClient
 
 from runner.system.errors import StoreError
-from runner.tracking import Store, address_of, find_store, open_store, store_at
+from runner.tracking import Store, address_of, find_store, find_stores, open_store, store_at
 from runner.tracking.opening import experiment_id_of
 
 
@@ -27,6 +29,20 @@ def test_looking_for_a_store_changes_nothing(embedded: Store) -> None:
     assert names == {"Default", "test"}
     assert embedded.client.get_run(run.run_id).info.status == "RUNNING"
     run.finish()
+
+
+def test_experiments_beyond_the_first_page_are_found(embedded: Store) -> None:
+    assert embedded.address.database is not None
+    with closing(connect(embedded.address.database)) as connection:
+        connection.executemany(
+            "INSERT INTO experiments (name, lifecycle_stage) VALUES (?, 'active')",
+            [(f"other {number}",) for number in range(1100)],
+        )
+        connection.commit()
+    sweep = embedded.start_run("sweep", {}, {"runner.kind": "sweep"})
+    assert len(find_stores(embedded.address.uri)) == 1102
+    assert [found.run_id for found in embedded.sweeps.all()] == [sweep.run_id]
+    sweep.finish()
 
 
 def test_a_deleted_experiment_is_not_found_and_not_made_again(embedded: Store) -> None:

@@ -19,20 +19,60 @@ def value(name: str, z: np.ndarray) -> np.ndarray:
     return output
 
 
-def chained(name: str, output: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """Return `gradient` times the derivative where the activation's value is `output`."""
-    result = gradient.copy()
-    ACTIVATIONS[name].Settings().make(1, output.dtype).chain(output, result)
+def chained(name: str, z: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Return `gradient` times the derivative at `z`."""
+    layer, output, result = ACTIVATIONS[name].Settings().make(1, z.dtype), z.copy(), gradient.copy()
+    layer.value(output)
+    layer.chain(output, result)
     return result
 
 
 # tanh(ln 2) = (2 - 1/2) / (2 + 1/2) = 0.6, its derivative 1 - 0.36 = 0.64.
 # sigmoid(ln 3) = 1 / (1 + 1/3) = 3/4, its derivative 3/4 * 1/4 = 3/16.
+# elu(-ln 2) = 1/2 - 1, its derivative 1/2; selu's are those times its factors.
+# softplus(ln 3) = ln 4, softplus(-ln 3) = ln(4/3); its derivative is the sigmoid.
+# silu(ln 3) = 3/4 ln 3, its derivative 3/4 (1 + ln 3 * 1/4).
+# mish(ln 2): softplus is ln 3, tanh of that (9 - 1) / (9 + 1) = 4/5; its derivative is
+# 4/5 + ln 2 * (1 - 16/25) * 2/3. mish(-ln 2): tanh(ln(3/2)) = (9/4 - 1) / (9/4 + 1) = 5/13.
+# gelu at 1: tanh(u) = T, u = sqrt(2 / pi) * 1.044715; derivative
+# (1 + T) / 2 + (1 - T**2) / 2 * sqrt(2 / pi) * (1 + 3 * 0.044715).
+LN2, LN3 = math.log(2), math.log(3)
+SCALE, ALPHA = 1.0507009873554805, 1.6732632423543772
+ROOT = math.sqrt(2 / math.pi)
+T = math.tanh(ROOT * 1.044715)
+GELU_SLOPE = (1 - T * T) / 2 * ROOT * 1.134145
 BY_HAND = [
     ("relu", [-1.5, 0.0, 2.0], [0.0, 0.0, 2.0], [0.0, 0.0, 1.0]),
     ("tanh", [-math.log(2), 0.0, math.log(2)], [-0.6, 0.0, 0.6], [0.64, 1.0, 0.64]),
     ("sigmoid", [-math.log(3), 0.0, math.log(3)], [0.25, 0.5, 0.75], [3 / 16, 1 / 4, 3 / 16]),
     ("identity", [-1.5, 0.0, 2.0], [-1.5, 0.0, 2.0], [1.0, 1.0, 1.0]),
+    ("leaky_relu", [-1.5, 0.0, 2.0], [-0.015, 0.0, 2.0], [0.01, 0.01, 1.0]),
+    ("elu", [-LN2, 0.0, 2.0], [-0.5, 0.0, 2.0], [0.5, 1.0, 1.0]),
+    (
+        "selu",
+        [-LN2, 0.0, 2.0],
+        [-SCALE * ALPHA / 2, 0.0, 2 * SCALE],
+        [SCALE * ALPHA / 2, SCALE * ALPHA, SCALE],
+    ),
+    ("softplus", [-LN3, 0.0, LN3], [math.log(4 / 3), LN2, 2 * LN2], [1 / 4, 1 / 2, 3 / 4]),
+    (
+        "silu",
+        [-LN3, 0.0, LN3],
+        [-LN3 / 4, 0.0, LN3 * 3 / 4],
+        [(1 - LN3 * 3 / 4) / 4, 1 / 2, (1 + LN3 / 4) * 3 / 4],
+    ),
+    (
+        "gelu",
+        [-1.0, 0.0, 1.0],
+        [(T - 1) / 2, 0.0, (T + 1) / 2],
+        [(1 - T) / 2 - GELU_SLOPE, 1 / 2, (1 + T) / 2 + GELU_SLOPE],
+    ),
+    (
+        "mish",
+        [-LN2, 0.0, LN2],
+        [-LN2 * 5 / 13, 0.0, LN2 * 4 / 5],
+        [5 / 13 - LN2 * (1 - 25 / 169) / 3, 3 / 5, 4 / 5 + LN2 * 9 / 25 * 2 / 3],
+    ),
 ]
 
 
@@ -49,7 +89,7 @@ def test_value_and_derivative_equal_those_worked_by_hand(
     np.testing.assert_allclose(output, values, rtol=0, atol=4e-16)
     # The chain multiplies what it is given: a gradient of 3 becomes 3 times the slope.
     np.testing.assert_allclose(
-        chained(name, output, np.full(3, 3.0)), 3 * np.array(slopes), rtol=0, atol=2e-15
+        chained(name, np.array(z), np.full(3, 3.0)), 3 * np.array(slopes), rtol=0, atol=2e-15
     )
 
 
@@ -57,10 +97,10 @@ def test_value_and_derivative_equal_those_worked_by_hand(
 def test_derivative_equals_central_differences(name: str) -> None:
     rng = np.random.default_rng(0)
     z, weights = rng.standard_normal((2, 3, 4, 5))
-    # ReLU has no derivative at 0, and a difference across the kink measures none.
+    # Some have no derivative at 0, and a difference across the kink measures none.
     z[np.abs(z) < 0.01] = 0.5
     numeric = central_differences(lambda: float((value(name, z) * weights).sum()), z)
-    assert relative_error(chained(name, value(name, z), weights), numeric) <= 1e-9
+    assert relative_error(chained(name, z, weights), numeric) <= 1e-9
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -81,7 +121,7 @@ def test_large_inputs_stay_finite_and_keep_the_dtype(name: str, dtype: str) -> N
     z = np.array([-1e30, -1e4, 1e4, 1e30], dtype)
     with np.errstate(all="raise", under="ignore"):
         output = value(name, z)
-        slopes = chained(name, output, np.ones_like(output))
+        slopes = chained(name, z, np.ones_like(z))
     assert np.isfinite(output).all()
     assert np.isfinite(slopes).all()
     assert output.dtype == slopes.dtype == dtype
@@ -107,9 +147,9 @@ def test_alone_equals_in_stack_by_bytes(name: str, dtype: str, shape: tuple[int,
     rng = np.random.default_rng(2)
     z, gradient = (4 * rng.standard_normal((2, 7, *shape))).astype(dtype)
     outputs = value(name, z)
-    slopes = chained(name, outputs, gradient)
+    slopes = chained(name, z, gradient)
     for run in range(7):
         alone = value(name, z[run : run + 1].copy())
         assert alone.tobytes() == outputs[run].tobytes()
-        slope = chained(name, alone, gradient[run : run + 1].copy())
+        slope = chained(name, z[run : run + 1].copy(), gradient[run : run + 1].copy())
         assert slope.tobytes() == slopes[run].tobytes()

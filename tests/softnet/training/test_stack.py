@@ -157,7 +157,7 @@ def cases() -> list[tuple[str, str, str, str, str]]:
     with_adam = product(SHAPES, ["float32", "float64"], ["shuffled"], ["adam"])
     names = list(ACTIVATIONS)
     return [
-        (*case, names[(number + number // 4) % 4])
+        (*case, names[(number + number // 4) % len(names)])
         for number, case in enumerate([*combined, *with_adam])
     ]
 

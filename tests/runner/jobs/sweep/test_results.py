@@ -136,7 +136,21 @@ def test_weights_that_were_swapped_are_no_model_of_the_sweep(opened: Store, tmp_
     assert run.outputs is None or not run.outputs.model_outputs
     (note,) = events
     assert isinstance(note, Noted)
-    assert note.text.startswith("The sweep's run has no model of the best job: weights: was edited")
+    assert note.text == (
+        f"The sweep's run has no model of the best job: run {run_id}: weights: was edited since it "
+        "was recorded."
+    )
+
+
+def test_a_best_job_of_an_earlier_version_gives_the_sweep_its_model(opened: Store) -> None:
+    made = plan({"seed": 1})
+    parent, found = trained(opened, made)
+    for tag in ("runner.schema", "runner.record"):
+        opened.client.delete_tag(found[0].run_id, tag)
+    events: list[Event] = []
+    store_results(parent, opened, made, found, events.append)
+    assert events == []
+    assert opened.client.get_run(parent.run_id).outputs.model_outputs
 
 
 def test_the_data_of_an_earlier_job_are_read_from_allowed_folders_alone(

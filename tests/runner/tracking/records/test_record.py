@@ -113,7 +113,7 @@ def test_a_record_of_unknown_settings_or_data_is_refused(
     part: str, edit: Callable[[EditedFolder], None], edited: EditedFolder
 ) -> None:
     edit(edited)
-    assert refusal(edited) == f"{part}: {EDITED}."
+    assert refusal(edited) == f"folder {edited.path}: {part}: {EDITED}."
 
 
 @pytest.mark.parametrize(("part", "edit"), NAMED, ids=range(len(NAMED)))
@@ -137,7 +137,7 @@ DIGESTS = ["[]", "null", "{}", '{"config": 3}', "[" * 100_000, "9" * 5000, "\ud8
 @pytest.mark.parametrize("content", DIGESTS, ids=range(len(DIGESTS)))
 def test_digests_of_another_form_are_refused(content: str, edited: EditedFolder) -> None:
     in_tag("record", content)(edited)
-    assert refusal(edited) == f"{RECORD}: {EDITED}."
+    assert refusal(edited) == f"folder {edited.path}: {RECORD}: {EDITED}."
 
 
 def test_one_digest_that_was_edited_along_is_found_by_that_over_all(edited: EditedFolder) -> None:
@@ -147,7 +147,7 @@ def test_one_digest_that_was_edited_along_is_found_by_that_over_all(edited: Edit
     after = json.loads(edited.facts["tags"][RECORD])
     assert [part for part in after if after[part] != before[part]] == ["weights", "all"]
     in_tag("record", json.dumps(after | {"all": before["all"]}))(edited)
-    assert refusal(edited) == f"{RECORD}: {EDITED}."
+    assert refusal(edited) == f"folder {edited.path}: {RECORD}: {EDITED}."
 
 
 def test_a_run_that_was_stopped_after_its_last_file_is_no_edit(edited: EditedFolder) -> None:

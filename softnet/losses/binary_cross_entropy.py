@@ -1,0 +1,58 @@
+"""The loss of several labels at once, each of which a row has or has not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softnet.losses.base import Loss, LossSettings
+from softnet.stack.arrays import Array, Kept
+
+
+class BinaryCrossEntropy(Loss):
+    """Cross-entropy of a sigmoid for each output, from the logits themselves.
+
+    `y` holds a 0 or 1 for each output: (n_samples, n_outputs), or (n_samples,) for one.
+
+    Notes
+    -----
+    With z a logit and t its label: ``loss = max(z, 0) - z * t + log(1 + exp(-|z|))``, which does
+    not overflow, as the mean over the outputs; the derivative of the batch mean is
+    ``(sigmoid(z) - t) / (n_outputs * batch)``.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
+        super().__init__(dtype, settings)
+        self._gradient = Kept(dtype)
+
+    def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
+        rows: Array = np.asarray(y).reshape(len(y), n_outputs).astype(self.dtype)
+        return rows
+
+    def predictions(self, outputs: Array) -> Array:
+        """Return the probability of each label, of the shape of `outputs`."""
+        return _sigmoid(outputs, np.empty_like(outputs))
+
+    def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
+        targets = self.targets(y, outputs.shape[-1])
+        tails = np.log1p(np.exp(-np.abs(outputs)))
+        losses = np.maximum(outputs, 0) - outputs * targets + tails
+        total: Array = np.add.reduce(losses, axis=-1)
+        np.divide(total, losses.shape[-1], out=total)
+        return total
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        d_outputs = _sigmoid(outputs, self._gradient[outputs.shape])
+        np.subtract(d_outputs, targets, out=d_outputs)
+        np.divide(d_outputs, outputs.shape[-1] * outputs.shape[-2], out=d_outputs)
+        return d_outputs
+
+
+def _sigmoid(logits: Array, out: Array) -> Array:
+    """Write 1 / (1 + exp(-z)) as (1 + tanh(z / 2)) / 2, whose exponential does not overflow."""
+    np.multiply(logits, 0.5, out=out)
+    np.tanh(out, out=out)
+    np.multiply(out, 0.5, out=out)
+    return np.add(out, 0.5, out=out)

@@ -1,0 +1,121 @@
+"""Losses of quantities: squared, absolute and Huber's.
+
+They are reported as the squared error, whichever is minimized, so that runs can be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softnet.losses.base import Loss, LossSettings
+from softnet.stack.arrays import Array, Kept
+from softnet.stack.setting_rules import require_positive
+
+
+class SquaredError(Loss):
+    """The mean of the squared errors of a row's outputs.
+
+    `y` holds a number for each row, or several: (n_samples, n_outputs).
+
+    Notes
+    -----
+    ``loss = mean((z - y)**2)`` over the outputs; the derivative of the batch mean is
+    ``2 * (z - y) / (n_outputs * batch)``. There is no factor 1/2: it is PyTorch's `MSELoss`.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
+        super().__init__(dtype, settings)
+        self._gradient = Kept(dtype)
+
+    def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
+        rows: Array = np.asarray(y).reshape(len(y), n_outputs).astype(self.dtype)
+        return rows
+
+    def predictions(self, outputs: Array) -> Array:
+        """Return the outputs themselves, of the same shape."""
+        return outputs.copy()
+
+    def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
+        return self._mean(np.square(self._errors(outputs, y)))
+
+    def row_objectives(self, outputs: Array, y: NDArray[Any]) -> Array:
+        return self._mean(self.penalties(self._errors(outputs, y)))
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        errors: Array = np.subtract(outputs, targets, out=self._gradient[outputs.shape])
+        self.slopes(errors)
+        np.divide(errors, outputs.shape[-1] * outputs.shape[-2], out=errors)
+        return errors
+
+    def penalties(self, errors: Array) -> Array:
+        """Return what each error costs, as a new array."""
+        squares: Array = np.square(errors)
+        return squares
+
+    def slopes(self, errors: Array) -> None:
+        """Overwrite errors with the derivative of what they cost."""
+        np.multiply(errors, 2, out=errors)
+
+    def _errors(self, outputs: Array, y: NDArray[Any]) -> Array:
+        errors: Array = np.subtract(outputs, self.targets(y, outputs.shape[-1]))
+        return errors
+
+    def _mean(self, values: Array) -> Array:
+        """Return the mean over the outputs, (runs, batch)."""
+        total: Array = np.add.reduce(values, axis=-1)
+        return np.divide(total, values.shape[-1], out=total)
+
+
+class AbsoluteError(SquaredError):
+    """The mean of the absolute errors: it learns medians, and outliers count less.
+
+    Notes
+    -----
+    The derivative at an error of 0 is 0.
+    """
+
+    def penalties(self, errors: Array) -> Array:
+        return np.abs(errors)
+
+    def slopes(self, errors: Array) -> None:
+        np.sign(errors, out=errors)
+
+
+class Huber(SquaredError):
+    """Squared error of small errors, absolute error of large ones (Huber 1964).
+
+    Notes
+    -----
+    ``e**2 / 2`` where ``|e| <= delta``, else ``delta * (|e| - delta / 2)``; the derivative is the
+    error cut to ``[-delta, delta]``.
+    """
+
+    @dataclass(frozen=True)
+    class Settings(LossSettings):
+        """Settings of Huber's loss.
+
+        Parameters
+        ----------
+        delta : float
+            Where it goes over from square to straight, in the units of the targets, above 0.
+        """
+
+        delta: float = 1.0
+
+        def __post_init__(self) -> None:
+            require_positive("delta", self.delta)
+
+    settings: Settings
+
+    def penalties(self, errors: Array) -> Array:
+        delta, sizes = self.settings.delta, np.abs(errors)
+        straight = delta * (sizes - 0.5 * delta)
+        result: Array = np.where(sizes <= delta, 0.5 * np.square(errors), straight)
+        return result
+
+    def slopes(self, errors: Array) -> None:
+        np.clip(errors, -self.settings.delta, self.settings.delta, out=errors)
