@@ -99,7 +99,7 @@ class TrainingConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where runs are recorded. Which forms of URI can be used, `tracking` says."""
+    """Where runs are recorded, and what a run alone has besides; `tracking` says which URIs do."""
 
     uri: Annotated[
         str | None,
@@ -110,6 +110,8 @@ class TrackingConfig(Section):
         ),
     ] = None
     experiment: TextOrNull = None
+    figures: bool = True
+    model: bool = True
 
 
 class SweepConfig(Section):

@@ -41,6 +41,30 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The run of a job that is alone has its metrics in the store; what takes longer is to come.
+
+    Parameters
+    ----------
+    name : str
+    metrics : mapping of str to float
+        Final values, such as ``val/loss``.
+    n_steps : int
+        Updates that it took.
+    duration_s : float
+        Seconds so far.
+    to_come : tuple of str
+        What is still to be recorded: ``figures``, ``model``.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+    n_steps: int
+    duration_s: float
+    to_come: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Ended:
     """A job has ended, whatever came of it.
 
@@ -167,7 +191,7 @@ class Finished:
     was_interrupted: bool = False
 
 
-WorkerEvent = Begun | Progress | Resumed | Ended
+WorkerEvent = Begun | Progress | Resumed | Measured | Ended
 Event = (
     WorkerEvent
     | Crashed

@@ -19,6 +19,7 @@ from runner.jobs.events import (
     Interrupted,
     JobsEnded,
     Listener,
+    Measured,
     Progress,
     Started,
     WorkerEvent,
@@ -221,6 +222,9 @@ class _Session:
                         return
                 case Crashed():
                     self._recover(event)
+                case Measured():
+                    duration_s = time.monotonic() - self._started_s
+                    self._listener(replace(event, duration_s=duration_s))
                 case Begun():
                     self._begun = event.run_id
                 case _:

@@ -13,6 +13,7 @@ from runner.jobs.events import (
     Finished,
     Interrupted,
     JobsEnded,
+    Measured,
     Noted,
     Progress,
     Resumed,
@@ -28,8 +29,9 @@ from runner.report.announcements import (
 )
 from runner.report.progress import ProgressBar
 from runner.report.rerun import report_rerun
-from runner.report.runs import print_run
+from runner.report.runs import print_metrics, print_run
 from runner.report.sweep import print_sweep
+from runner.system.errors import StoreError
 from runner.system.formatting import count
 from runner.system.terminal import say
 
@@ -55,6 +57,7 @@ class Console:
         self.rerun: RerunRequest | None = None
         self.has_printed = False
         self._is_sweep = False
+        self._output_error: StoreError | None = None
         self._bar: ProgressBar | None = None
         self._per_job = 1.0
         self._left = 0.0
@@ -77,19 +80,13 @@ class Console:
                 self._advance(event)
             case Started():
                 self._start(event)
-            case Resumed():
-                go = "goes" if event.n_jobs == 1 else "go"
-                say(f"{count(event.n_jobs, 'job')} {go} on from step {event.step:,}.")
-            case Waiting():
-                say(
-                    f"Process {event.process} is running this sweep; waiting for it, to go on with "
-                    "what it leaves."
-                )
             case SweepOpened():
                 self._is_sweep = True
                 say_start(event.plan, event.done, is_new=event.is_new)
-            case Noted():
-                say(event.text)
+            case Noted() | Resumed() | Waiting():
+                say(_sentence(event))
+            case Measured():
+                self._print_metrics(event)
             case JobsEnded():
                 self._close_bar()
             case Interrupted():
@@ -98,8 +95,6 @@ class Console:
             case Finished():
                 self._close_bar()
                 self._print_results(event)
-            case _:
-                pass
 
     def _start(self, event: Started) -> None:
         self._close_bar()
@@ -121,6 +116,17 @@ class Console:
             self._bar.close()
             self._bar = None
 
+    def _print_metrics(self, event: Measured) -> None:
+        if self.rerun is not None:
+            return  # they come with the comparison
+        self._close_bar()
+        try:
+            print_metrics(event)
+        except StoreError as error:  # a full disk below the output costs no run
+            self._output_error = error
+        if event.to_come:
+            say(f"Recording {' and '.join(event.to_come)} ...")
+
     def print_rerun(self, event: Finished | None) -> None:
         """Print what came of a rerun; `event` is None where nothing could be run."""
         self._close_bar()
@@ -136,6 +142,8 @@ class Console:
         elif not self._is_sweep:
             for outcome in event.outcomes.values():
                 print_run(outcome, link)
+            if self._output_error is not None:
+                raise self._output_error
         else:
             stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
             print_sweep(
@@ -147,3 +155,16 @@ class Console:
                 duration_s=event.duration_s,
                 notes=[*points_run_once(event.plan), *stopped],
             )
+
+
+def _sentence(event: Noted | Resumed | Waiting) -> str:
+    match event:
+        case Resumed():
+            go = "goes" if event.n_jobs == 1 else "go"
+            return f"{count(event.n_jobs, 'job')} {go} on from step {event.step:,}."
+        case Waiting():
+            return (
+                f"Process {event.process} is running this sweep; waiting for it, to go on with "
+                "what it leaves."
+            )
+    return event.text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TextIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
 
 from runner.report.table import (
     LONGEST_NAME,
@@ -18,14 +18,25 @@ from runner.system.formatting import count, number
 from runner.system.text import elide, on_one_line, printable
 from runner.training.outcome import Outcome, best_first
 
+if TYPE_CHECKING:
+    from runner.jobs.events import Measured
+
 # A column of 0.0 is of no use.
 _SHORTEST_SHOWN_S = 0.05
 # More runs than this that failed for one reason share a line; of more than that, some are named.
 _MANY, _NAMED = 20, 40
 
 
+def print_metrics(event: Measured, file: TextIO | None = None) -> None:
+    """Print at once what one run has measured; the rest of its record is to come."""
+    with printing(file) as out:
+        took = f"{event.n_steps:,} steps, {event.duration_s:.1f} s"
+        out.line((f"{elide(event.name, LONGEST_NAME)}  ", "bold"), took)
+        _print_metrics(out, event.metrics)
+
+
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
-    """Print what came out of one run.
+    """Print what came of one run; of one that is FINISHED, the metrics have been printed.
 
     Parameters
     ----------
@@ -37,21 +48,24 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
     """
     with printing(file) as out:
         took = f"{outcome.duration_s:.1f} s"
-        if outcome.n_steps is not None:
-            took = f"{outcome.n_steps:,} steps, {took}"
-        out.line((f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"), _status(outcome), took)
-        if outcome.failure:
-            out.line((f"  {on_one_line(outcome.failure)}", "red"))
-        _print_metrics(out, outcome)
+        if outcome.status == "FINISHED":
+            out.line(_status(outcome), took)
+        else:
+            if outcome.n_steps is not None:
+                took = f"{outcome.n_steps:,} steps, {took}"
+            out.line((f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"), _status(outcome), took)
+            if outcome.failure:
+                out.line((f"  {on_one_line(outcome.failure)}", "red"))
+            _print_metrics(out, outcome.metrics)
         if outcome.run_id:
             out.line(f"run {printable(outcome.run_id)}")
         out.link(link, "it")
 
 
-def _print_metrics(out: Printer, outcome: Outcome) -> None:
+def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
     by_split: dict[str, dict[str, float]] = {}
     others: list[str] = []
-    for name, value in outcome.metrics.items():
+    for name, value in recorded.items():
         split, _, metric = name.partition("/")
         if split in ("train", "val", "test"):
             by_split.setdefault(split, {})[metric] = value

@@ -1,31 +1,30 @@
 """Settings of this process, and the facts about it that decide the bits of a result.
 
-Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first.
+Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first,
+nor what `runner --help` can do without.
 """
 
 from __future__ import annotations
 
-import ast
 import gc
 import hashlib
 import json
 import math
 import os
-import platform
-import shutil
-import subprocess
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
 from runner.system.errors import RunFailed
 from runner.system.paths import in_checkout
 
-_ROOT = Path(__file__).resolve().parents[2]
+_OURSELVES = Path(__file__).resolve()
+_ROOT = _OURSELVES.parents[2]
 _BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
 # The modules that decide the bits of a result, but for the one below. Those that read data are not
 # among them: data are identified by the digest of their content.
@@ -143,6 +142,8 @@ def environment() -> dict[str, Any]:
     RunFailed
         If BLAS cannot be pinned to one thread.
     """
+    import platform
+
     import numpy as np
 
     verify_blas_pin()
@@ -189,10 +190,28 @@ def digest_of_decisive(decisive: object) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return a short SHA-256 over the code that a result is computed by; see `digest_of_code`."""
+    """Return a short SHA-256 over the code that a result is computed by; see `digest_of_code`.
+
+    To parse the code takes a tenth of a second. So the digest is kept where Python keeps what it
+    has compiled, beside the SHA-256 of the very files that it is of.
+    """
     paths = [_ROOT / name for name in _COMPUTING]
     files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
-    return digest_of_code(file.read_bytes() for file in files - {_ROOT / _NOT_COMPUTING})
+    modules = [file.read_bytes() for file in sorted(files - {_ROOT / _NOT_COMPUTING})]
+    contents = (hashlib.sha256(module).digest() for module in (_OURSELVES.read_bytes(), *modules))
+    key = hashlib.sha256(b"".join(contents)).hexdigest()
+    kept = Path(cache_from_source(str(_ROOT / "softnet" / "code.py"))).with_suffix(".digest")
+    with suppress(OSError, ValueError):
+        if found := re.fullmatch(f"{key} ([0-9a-f]{{16}})", kept.read_text("ascii")):
+            return found[1]
+    digest = digest_of_code(modules)
+    if not sys.dont_write_bytecode:
+        with suppress(OSError):  # a folder that is not ours
+            kept.parent.mkdir(exist_ok=True)
+            unfinished = kept.with_suffix(f".{os.getpid()}")
+            unfinished.write_text(f"{key} {digest}", "ascii")
+            unfinished.replace(kept)
+    return digest
 
 
 def digest_of_code(modules: Iterable[bytes]) -> str:
@@ -201,6 +220,8 @@ def digest_of_code(modules: Iterable[bytes]) -> str:
     Docstrings, comments, imports, and the modules' names and order do not count: code that is
     described in other words or moved to another file is the same code.
     """
+    import ast
+
     was_enabled = gc.isenabled()
     gc.disable()  # trees are tens of thousands of objects, and no garbage
     try:
@@ -221,7 +242,7 @@ def _write_tree(tree: object, words: list[str]) -> None:
 
     `ast.dump` also writes the empty fields that later versions have added.
     """
-    if isinstance(tree, ast.AST):
+    if hasattr(tree, "_fields"):  # a node; `ast` is imported where there is something to parse
         words.append(type(tree).__name__)
         for name in tree._fields:
             value = getattr(tree, name, None)
@@ -231,14 +252,16 @@ def _write_tree(tree: object, words: list[str]) -> None:
         words.append(")")
     elif isinstance(tree, list):
         for item in tree:
-            if not (isinstance(item, ast.stmt) and _computes_nothing(item)):
+            if not _computes_nothing(item):
                 _write_tree(item, words)
     else:
         words.append(repr(tree))
 
 
-def _computes_nothing(statement: ast.stmt) -> bool:
-    match statement:
+def _computes_nothing(item: object) -> bool:
+    import ast
+
+    match item:
         case (
             ast.Import()
             | ast.ImportFrom()
@@ -251,34 +274,45 @@ def _computes_nothing(statement: ast.stmt) -> bool:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata
+
     try:
-        return metadata.version(name)
+        text = metadata.distribution(name).read_text("METADATA") or ""
     except metadata.PackageNotFoundError:
         return None
+    # metadata.version would parse all of it as an e-mail.
+    found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+    return found and found[1]
 
 
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor()
+        lines = []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor())
+    if (model := next(models, None)) is not None:
+        return model
+    import platform
+
+    return platform.processor()
 
 
 def _git() -> dict[str, Any] | None:
+    import shutil
+    import subprocess
+
     git = shutil.which("git")
     if git is None or not in_checkout():
         return None
 
-    def ask(*words: str) -> str:
-        # Without the lock that a person's own git, at the same moment, would stumble over.
-        command = [git, "--no-optional-locks", "-C", str(_ROOT), *words]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-
+    # Without the lock that a person's own git, at the same moment, would stumble over.
+    words = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind")
+    command = [git, "--no-optional-locks", "-C", str(_ROOT), *words]
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "clean": not ask("status", "--porcelain")}
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
+    commit = re.search(r"^# branch\.oid ([0-9a-f]+)$", said.stdout, re.MULTILINE)
+    is_clean = not re.search(r"^[^#]", said.stdout, re.MULTILINE)
+    return {"commit": commit[1], "clean": is_clean} if commit else None

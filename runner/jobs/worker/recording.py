@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from runner.config import SCHEMA
-from runner.jobs.events import Ended
+from runner.jobs.events import Ended, Measured
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
 from runner.jobs.worker.task import Task, TaskJob
@@ -80,33 +80,35 @@ def end_run(
     prepared: Prepared,
     result: Result,
     *,
-    with_pictures: bool,
+    is_alone: bool,
     last_tags: Mapping[str, str],
-) -> None:
+) -> Iterator[Measured]:
     """Store all that a trained job leaves, and the end of its run last of all.
 
-    Its history has been logged already. With pictures there are figures and a loadable model too;
-    the last tags are set when all else is stored.
+    Its history has been logged already. A run that is alone is told when its metrics are stored,
+    and gets the figures and the loadable model that `tracking` asks for; the last tags are set when
+    all else is stored.
     """
-    experiment = job.experiment
+    experiment, tracking = job.experiment, job.experiment.tracking
     for step, metrics in result.last_entries:
         run.log_metrics(step, metrics, result.ended_s)
     tags = {"runner.weights_sha256": result.weights_sha256}
     run.set_tags(tags)
     run.log_datasets(prepared.dataset, prepared.split)
-    with_pictures = with_pictures and not result.failure
+    wanted = {"figures": tracking.figures, "model": tracking.model}
+    is_shown = is_alone and not result.failure
+    to_come = tuple(what for what, is_wanted in wanted.items() if is_shown and is_wanted)
     with scratch_folder() as folder:
         files = write_run_files(folder, experiment, prepared, result.weights)
-        if with_pictures:
-            from runner.figures import draw
-
-            settings = require_fit(experiment, prepared).network
-            network = Network.from_weights(result.weights, settings)
-            pictures = folder / "figures"
-            draw(prepared, result, lambda X: network.predict(X)[0], pictures, job.name)
         run.log_folder(folder)
-        if with_pictures:
-            store.log_model(run, prepared, result.weights, experiment.model.activation)
+    if is_shown:
+        run.flush()
+        took_s = result.ended_s - result.started_s
+        yield Measured(job.name, result.final, result.n_steps, took_s, to_come)
+    if "figures" in to_come:
+        _log_figures(run, job, prepared, result)
+    if "model" in to_come:
+        store.log_model(run, prepared, result.weights, experiment.model.activation)
     # A run with this tag has left all its files, however it ends.
     facts = files | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)
@@ -115,6 +117,16 @@ def end_run(
         run.fail(result.failure, result.ended_s)
     else:
         run.finish(result.ended_s)
+
+
+def _log_figures(run: RecordedRun, job: PlannedJob, prepared: Prepared, result: Result) -> None:
+    from runner.figures import draw
+
+    settings = require_fit(job.experiment, prepared).network
+    network = Network.from_weights(result.weights, settings)
+    with scratch_folder() as folder:
+        draw(prepared, result, lambda X: network.predict(X)[0], folder, job.name)
+        run.log_folder(folder, "figures")
 
 
 def outcome_of(job: TaskJob, run_id: str, result: Result) -> Outcome:

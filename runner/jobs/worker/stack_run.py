@@ -60,7 +60,7 @@ def run_stack(task: Task) -> Events:
 
     Yields
     ------
-    Begun, Progress, Resumed or Ended
+    Begun, Progress, Resumed, Measured or Ended
         One `Ended` for each job that is wanted.
 
     Raises
@@ -199,13 +199,13 @@ class _StackRun:
                     self._open[job.position] = run
                 for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
                     run.log_metrics(step, metrics, at_s)
-            end_run(
+            yield from end_run(
                 run,
                 self._store,
                 planned,
                 self._prepared,
                 result,
-                with_pictures=self._task.is_alone,
+                is_alone=self._task.is_alone,
                 last_tags={} if comparison is None else comparison.tags,
             )
             del self._open[job.position]

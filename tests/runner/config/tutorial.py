@@ -34,7 +34,7 @@ PLAIN: dict[str, Any] = {
         "evaluate_every": 100,
         "early_stopping": None,
     },
-    "tracking": {"uri": None, "experiment": None},
+    "tracking": {"uri": None, "experiment": None, "figures": True, "model": True},
     "sweep": {
         "name": None,
         "metric": "val/loss",

@@ -3,6 +3,7 @@
 import io
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from runner.jobs.events import (
     Finished,
     Interrupted,
     JobsEnded,
+    Measured,
     Noted,
     Progress,
     Resumed,
@@ -23,6 +25,8 @@ from runner.jobs.stacks import stacks
 from runner.report import progress
 from runner.report.announcements import print_plan
 from runner.report.console import Console
+from runner.system import terminal
+from runner.system.errors import StoreError
 from runner.system.terminal import say
 from runner.training.outcome import Outcome, Status
 from tests.runner.jobs.planned import MISSING, plan
@@ -161,15 +165,30 @@ def test_progress_is_counted_in_steps_of_a_run_and_in_jobs_of_many(
 
 
 def test_a_run_ends_with_its_results(capsys: Captured) -> None:
-    made = plan({"seed": 7})
-    Console()(Finished(made, {0: outcome(7, n_steps=60)}, where=STORE))
+    made, console = plan({"seed": 7}), Console()
+    console(Measured("seed=7", {"val/loss": 0.5}, 60, 0.4, ("figures", "model")))
     captured = capsys.readouterr()
-    assert captured.out.startswith("seed=7  FINISHED  60 steps, 1.3 s\n")
+    assert captured.out == "seed=7  60 steps, 0.4 s\n     loss\nval   0.5\n"
+    assert captured.err == "Recording figures and model ...\n"
+    console(Finished(made, {0: outcome(7, n_steps=60)}, where=STORE))
+    captured = capsys.readouterr()
+    assert captured.out.startswith("FINISHED  1.3 s\nrun ")
     assert captured.out.endswith(f"Look at it: {STORE}\n")
     assert captured.err == ""
     # It failed with an error, which is reported in place of results.
     Console()(Finished(made, {}, where=STORE))
     assert capsys.readouterr().out == ""
+
+
+def test_output_that_cannot_be_written_is_said_when_the_run_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, console = plan({"seed": 7}), Console()
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", terminal._lasting(full, full.fileno()))
+        console(Measured("seed=7", {"val/loss": 0.5}, 60, 0.4, ()))
+        with pytest.raises(StoreError, match="the output: cannot be written: no space left"):
+            console(Finished(made, {0: outcome(7, n_steps=60)}, where=STORE))
 
 
 @pytest.mark.parametrize("was_stopped", [True, False])

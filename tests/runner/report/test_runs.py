@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from runner.report.runs import print_failures, print_run, print_runs
+from runner.jobs.events import Measured
+from runner.report.runs import print_failures, print_metrics, print_run, print_runs
 from runner.report.table import printing
 from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import HOSTILE, STORE, failed, outcome, table
@@ -37,15 +38,18 @@ def test_one_run_is_printed_in_full() -> None:
         "train/loss": 0.012345, "train/accuracy": 1.0, "val/loss": 0.5, "val/accuracy": 0.75,
         "test/loss": 0.25, "test/accuracy": 29 / 30, "best/step": 1200.0,
     }  # fmt: skip
-    assert printed(outcome(7, name="tutorial", metrics=metrics, n_steps=4000)) == (
-        "tutorial  FINISHED  4,000 steps, 1.3 s\n"
+    file = io.StringIO()
+    print_metrics(Measured("tutorial", metrics, 4000, 1.3, ("figures",)), file)
+    assert file.getvalue() == (
+        "tutorial  4,000 steps, 1.3 s\n"
         "          loss  accuracy\n"
         "train  0.01235    1.0000\n"
         "val        0.5    0.7500\n"
         "test      0.25    0.9667\n"
         "best/step 1,200\n"
-        "run 00000000000000000000000000000007\n"
-        f"Look at it: {STORE}\n"
+    )
+    assert printed(outcome(7, name="tutorial", metrics=metrics, n_steps=4000)) == (
+        f"FINISHED  1.3 s\nrun 00000000000000000000000000000007\nLook at it: {STORE}\n"
     )
 
 

@@ -46,7 +46,7 @@ def begin(store: Store, started_s: float | None = None, **changes: object) -> Re
     return begin_run(store, one, one.jobs[0], started_s=started_s)
 
 
-def record(store: Store, *, with_pictures: bool = False, **changes: object) -> Outcome:
+def record(store: Store, *, is_alone: bool = False, **changes: object) -> Outcome:
     """Train a job, and record all of it."""
     one = task(store, plan(changes), is_alone=True)
     planned = one.planned(one.jobs[0])
@@ -55,7 +55,9 @@ def record(store: Store, *, with_pictures: bool = False, **changes: object) -> O
     run = begin_run(store, one, one.jobs[0], started_s=result.started_s)
     for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
         run.log_metrics(step, metrics, at_s)
-    end_run(run, store, planned, prepared, result, with_pictures=with_pictures, last_tags={})
+    for event in end_run(run, store, planned, prepared, result, is_alone=is_alone, last_tags={}):
+        stored = only(store)
+        assert (stored.info.status, event.metrics) == ("RUNNING", stored.data.metrics)
     return outcome_of(one.jobs[0], run.run_id, result)
 
 
@@ -113,10 +115,15 @@ def test_a_finished_run_has_its_config_metrics_weights_and_digests(opened: Store
     }  # fmt: skip
 
 
-def test_a_run_with_pictures_has_figures_and_a_model(opened: Store) -> None:
-    record(opened, with_pictures=True)
-    assert "figures" in artifacts(opened)
-    assert len(only(opened).outputs.model_outputs) == 1
+@pytest.mark.parametrize(
+    ("figures", "model"), [(True, True), (False, True), (True, False), (False, False)]
+)
+def test_a_run_alone_has_the_figures_and_the_model_that_are_wanted(
+    opened: Store, figures: bool, model: bool
+) -> None:
+    record(opened, is_alone=True, tracking__figures=figures, tracking__model=model)
+    assert ("figures" in artifacts(opened)) == figures
+    assert len(only(opened).outputs.model_outputs) == model
 
 
 def test_the_best_metrics_stand_at_the_best_step(opened: Store) -> None:
@@ -131,7 +138,7 @@ def test_the_best_metrics_stand_at_the_best_step(opened: Store) -> None:
 
 
 def test_a_diverged_run_is_failed_with_its_reason(opened: Store) -> None:
-    outcome = record(opened, optimizer__learning_rate=1e200, with_pictures=True)
+    outcome = record(opened, optimizer__learning_rate=1e200, is_alone=True)
     assert status(opened) == ("FAILED", "norm of the parameters is not finite at step 5")
     assert (outcome.status, outcome.failure) == status(opened)
     assert "weights.npz" in artifacts(opened)
