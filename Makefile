@@ -17,6 +17,7 @@ TWO_AT_ONCE = --numprocesses 2 --dist loadfile
 READY = .venv/ready
 READY_FOR_TESTS = .venv/ready-for-tests
 READY_FOR_CONFORMANCE = .venv/ready-for-conformance
+READY_FOR_CLUSTER = .venv/ready-for-cluster
 READY_FOR_BENCHMARKS = .venv/ready-for-benchmarks
 
 # Keeps a .venv that works; else makes one with the first interpreter that will do.
@@ -38,10 +39,10 @@ echo "Making .venv with $$($$python --version) ..."; \
 $$python -m venv --clear .venv
 endef
 
-.PHONY: help run test quick lint conformance benchmarks lock clean
+.PHONY: help run test quick lint conformance cluster cluster-tests benchmarks lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY) ## set up, then sweep the tutorial's network; ARGS="..." runs something else
 	@$(BIN)/runner $(or $(ARGS),$(SWEEP))
@@ -61,6 +62,12 @@ lint: $(READY_FOR_TESTS) ## check style, formatting, types and who imports whom
 conformance: $(READY_FOR_CONFORMANCE) ## compare with PyTorch, which it installs, and repeat a hundred runs
 	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
 
+cluster: $(READY_FOR_CLUSTER) ## start a Dask cluster and a tracking server on this machine, until Ctrl-C
+	@$(BIN)/python -m benchmarks.sweeps.cluster $(ARGS)
+
+cluster-tests: $(READY_FOR_CLUSTER) ## run sweeps on a Dask cluster of this machine, whose parts are killed
+	CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
+
 benchmarks: $(READY_FOR_BENCHMARKS) ## measure all that is promised, beside peers, which it installs
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
@@ -71,6 +78,8 @@ lock: $(READY) ## choose and pin the dependencies anew
 		--output-file requirements-build.txt
 	$(LOCK) --upgrade --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
+	$(LOCK) --upgrade --extra cluster --extra postgres --constraint requirements.txt \
+		--constraint requirements-build.txt pyproject.toml --output-file requirements-cluster.txt
 	$(LOCK) --upgrade --group peers --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-peers.txt
 
@@ -97,6 +106,11 @@ $(READY_FOR_CONFORMANCE): $(READY_FOR_TESTS)
 	@echo "Installing PyTorch into .venv (about 200 MB to download) ..."
 	@$(BIN)/python -m pip --disable-pip-version-check install -qq --no-build-isolation \
 		--editable '.[conformance]'
+	@touch $@
+
+$(READY_FOR_CLUSTER): $(READY_FOR_TESTS) requirements-cluster.txt
+	@echo "Installing dask.distributed and psycopg into .venv (about 10 MB to download) ..."
+	@$(INSTALL) "--require-hashes --no-build-isolation -r requirements-cluster.txt"
 	@touch $@
 
 # PyTorch is one of the peers.

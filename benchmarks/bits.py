@@ -181,6 +181,7 @@ def read_runs(database: Path, checkout: Path) -> dict[Settings, Run]:
 
 def compare(ours: dict[Settings, Run], theirs: dict[Settings, Run]) -> Count:
     """Count the runs of both that are equal, and say how others differ."""
+    ours, theirs = _by_common_settings(ours, theirs)
     differences = [
         f"{run.name}: is in {place} alone"
         for place, runs, others in (("this one", ours, theirs), ("the other one", theirs, ours))
@@ -199,6 +200,20 @@ def compare(ours: dict[Settings, Run], theirs: dict[Settings, Run]) -> Count:
             ends = f" {other.status} -> {run.status}" if "status" in parts else ""
             differences.append(f"{run.name}: {', '.join(parts)}{names}{ends}")
     return Count(n_equal, n_values, sorted(differences))
+
+
+def _by_common_settings(*stores: dict[Settings, Run]) -> list[dict[Settings, Run]]:
+    """Tell runs by the settings that all checkouts have: one of them may have added some."""
+    common = set.intersection(
+        *({key for settings in runs for key, _ in settings} for runs in stores)
+    )
+    return [
+        {
+            tuple(pair for pair in settings if pair[0] in common): run
+            for settings, run in runs.items()
+        }
+        for runs in stores
+    ]
 
 
 def run_both(command: str, other: Path, folder: Path) -> Count:

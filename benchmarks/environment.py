@@ -26,7 +26,7 @@ def record_ms(file: Path) -> float:
     started = time.perf_counter()
     environment_digest()
     code_digest()
-    text = run_files._environment()  # noqa: SLF001  (what `write_run_files` itself writes)
+    text = run_files._environment()  # noqa: SLF001  (what `run_files` itself gives)
     file.write_bytes(text.encode())
     run_files.sha256(text.encode())
     return 1e3 * (time.perf_counter() - started)

@@ -1,6 +1,6 @@
-"""What one run costs from Enter to exit, beside the sum of the parts that it cannot do without.
+"""How long a person waits, beside `import mlflow`; and what one run costs, part by part.
 
-    python benchmarks/startup.py [--rounds 9]
+    python benchmarks/startup.py [--rounds 9] [--jobs 1000]
 
 Commands are new processes, taken turn by turn so that a busy machine slows them all; medians are
 printed. Figures and the MLflow model are timed inside the very runs that are measured: lines of
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -23,8 +24,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple, ParamSpec, TypeVar
 
-RUN_LIMIT = 1.2
 HELP_LIMIT = 1.15
+BARE = ("tracking.figures=false", "tracking.model=false")
+# What a person waits for, and how long at most, in units of `python -c "import mlflow"`.
+WAITS = {
+    "runner, to its table": 0.45,
+    "runner experiment=iris, to its table": 0.6,
+    "runner experiment=iris without figures and model": 0.7,
+    "runner show": 0.4,
+    "runner sweeps": 0.4,
+}
 RUNNER = str(Path(sys.executable).with_name("runner"))
 EMPTY_APP = """\
 import hydra
@@ -45,6 +54,10 @@ PARTS = (
     "training",
 )
 ASIDE = ("figures", "MLflow model")
+PHASES = (
+    *("start", "compose", "plan", "open the store", "begin the record", "train", "evaluate"),
+    *("record", "report", *ASIDE),
+)
 COMPARED = (
     "bare Python",
     "bare Hydra app, --help",
@@ -133,31 +146,85 @@ def inner_parts(uri: str) -> Costs:
     return costs
 
 
+def timed_steps(
+    costs: Costs, name: str, function: Callable[P, Iterator[R]]
+) -> Callable[P, Iterator[R]]:
+    """Return a generator function, which then notes what it costs, and not what its caller does."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        steps, costs[name] = function(*args, **kwargs), Cost(0.0, 0.0)
+        while True:
+            start = now()
+            step = next(steps, None)
+            costs[name] = total([costs[name], now() - start])
+            if step is None:
+                return
+            yield step
+
+    return call
+
+
 def watched_run() -> Costs:
-    """Carry out `runner`, and note what its figures and its model take."""
+    """Carry out `runner`, and note what its parts take."""
     costs: Costs = {}
     import runner.figures
-    from runner.cli.main import main
+    from runner.cli import main, run
+    from runner.config import compose
+    from runner.jobs.worker import stack_run
+    from runner.report import console
     from runner.tracking import Store
+    from runner.training.train import StackTraining
 
+    started_s = float(os.environ["STARTED_S"])
+    costs["start"] = Cost(time.time() - started_s, now().cpu_s)
+    compose.compose = timed(costs, "compose", compose.compose)
+    run.make_plan = timed(costs, "plan", run.make_plan)
+    run.open_store = timed(costs, "open the store", run.open_store)
+    stack_run.begin_run = timed(costs, "begin the record", stack_run.begin_run)
+    StackTraining.__iter__ = timed_steps(costs, "train", StackTraining.__iter__)
+    StackTraining.results = timed(costs, "evaluate", StackTraining.results)
+    stack_run.end_run = timed_steps(costs, "record", stack_run.end_run)
+    console.print_metrics = timed(costs, "report", console.print_metrics)
     runner.figures.draw = timed(costs, "figures", runner.figures.draw)
     Store.log_model = timed(costs, "MLflow model", Store.log_model)
     sys.argv = ["runner"]
     try:
-        main()
+        main.main()
     except SystemExit as end:
         if end.code:
             raise
+    costs["record"] -= total([costs[name] for name in ASIDE])
     return costs
 
 
 def spent(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> tuple[Cost, str]:
     """Return what a command costs, from its start to its end, and what it printed."""
     start = now(resource.RUSAGE_CHILDREN)
+    environment = {**environment, "STARTED_S": str(time.time())}
     output = subprocess.run(
         command, env=environment, cwd=folder, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
     return now(resource.RUSAGE_CHILDREN) - start, output
+
+
+def until_table(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> tuple[Cost, Cost]:
+    """Return what a run costs until its table has come through a pipe, and until its end."""
+    start = now(resource.RUSAGE_CHILDREN)
+    with subprocess.Popen(
+        command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("test "):
+                break
+        table_s = time.perf_counter() - start.wall_s
+        process.stdout.read()
+    assert process.returncode == 0
+    # The system tells what a process has taken when it is over.
+    return Cost(table_s, math.nan), now(resource.RUSAGE_CHILDREN) - start
 
 
 def one_round(folder: Path, environment: Mapping[str, str]) -> Costs:
@@ -181,11 +248,20 @@ def one_round(folder: Path, environment: Mapping[str, str]) -> Costs:
         if name.startswith("inside"):
             inside = json.loads(output.splitlines()[-1])
             costs |= {part: Cost(*cost) for part, cost in inside.items()}
+    costs['python -c "import mlflow"'] = costs["import mlflow"]
     costs["import mlflow"] -= costs["bare Python"]
+    iris = "runner experiment=iris"
+    for name, words in (("runner", []), (iris, ["experiment=iris"])):
+        costs[f"{name}, to its table"], _ = until_table([RUNNER, *words], environment, folder)
+    _, costs[f"{iris} without figures and model"] = until_table(
+        [RUNNER, "experiment=iris", *BARE], environment, folder
+    )
+    for name in ("show", "sweeps"):
+        costs[f"runner {name}"], _ = spent([RUNNER, name], environment, folder)
     return costs
 
 
-def measure(n_rounds: int) -> Costs:
+def measure(n_rounds: int, n_jobs: int) -> Costs:
     """Return the medians over several rounds, on a store that exists before the first."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -197,6 +273,8 @@ def measure(n_rounds: int) -> Costs:
         environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
         spent([RUNNER], environment, folder)
+        spent([RUNNER, "experiment=iris", *BARE], environment, folder)
+        spent([RUNNER, "-m", f"seed=range({n_jobs})"], environment, folder)
         # The first round meets cold files.
         rounds = [one_round(folder, environment) for _ in range(n_rounds + 1)][1:]
     return {part: median([costs[part] for costs in rounds]) for part in rounds[0]}
@@ -226,11 +304,20 @@ def report(costs: Costs) -> bool:
     for name in ASIDE:
         print(row(f"of it, {name}", costs[name]))
     print(row("**`runner` without these two**", costs["runner"] - aside))
+    print("\n| what it is spent on | s | s of processor |\n|---|---:|---:|")
+    for name in PHASES:
+        print(row(name, costs[name]))
     print("\n| to be compared | s | s of processor |\n|---|---:|---:|")
     for name in COMPARED:
         print(row(name, costs[name]))
     print()
-    kept = hold("run without figures and model / parts", costs["runner"] - aside, parts, RUN_LIMIT)
+    hold("run without figures and model / parts", costs["runner"] - aside, parts, None)
+    kept = True
+    for name, limit in WAITS.items():
+        kept &= hold(
+            f'{name} / python -c "import mlflow"', costs[name], costs['python -c "import mlflow"'],
+            limit,
+        )  # fmt: skip
     for flags, limit in (("--help", HELP_LIMIT), ("--cfg job", None)):
         ours, bare = costs[f"runner {flags}"], costs[f"bare Hydra app, {flags}"]
         kept &= hold(f"runner {flags} / bare Hydra app", ours, bare, limit)
@@ -241,13 +328,15 @@ def hold(name: str, ours: Cost, floor: Cost, limit: float | None) -> bool:
     """Print a ratio, and tell whether it keeps its limit."""
     wall, cpu = ours.wall_s / floor.wall_s, ours.cpu_s / floor.cpu_s
     asked = "" if limit is None else f"; at most {limit}"
-    print(f"{name}: {wall:.2f} on the clock, {cpu:.2f} of processor time{asked}")
+    taken = "" if math.isnan(cpu) else f", {cpu:.2f} of processor time"
+    print(f"{name}: {wall:.2f} on the clock{taken}{asked}")
     return limit is None or wall <= limit
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--inside", choices=["parts", "run"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside == "parts":
@@ -255,4 +344,4 @@ if __name__ == "__main__":
     elif arguments.inside == "run":
         print(json.dumps(watched_run()))
     else:
-        sys.exit(not report(measure(arguments.rounds)))
+        sys.exit(not report(measure(arguments.rounds, arguments.jobs)))

@@ -8,20 +8,33 @@ registries by name: `LAYERS`, `LOSSES`, `OPTIMIZERS` and the like.
 from softnet.gradcheck import central_differences, check_network, relative_error
 from softnet.layers.activations import ACTIVATIONS, Activation, Identity, ReLU, Sigmoid, Tanh
 from softnet.layers.base import Layer, LayerSettings
+from softnet.layers.dropout import Dropout
 from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, Xavier, Zeros
 from softnet.layers.linear import Linear
+from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.registry import LAYERS
+from softnet.layers.residual import Residual
 from softnet.losses.base import Loss, LossSettings
 from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
 from softnet.losses.registry import LOSSES
 from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
 from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
-from softnet.network import Network, NetworkSettings, mlp, mlp_of
+from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp, mlp_of
 from softnet.optimizers.adam import Adam
+from softnet.optimizers.adamw import AdamW
 from softnet.optimizers.base import Optimizer, OptimizerSettings
 from softnet.optimizers.registry import OPTIMIZERS
-from softnet.optimizers.schedules import SCHEDULES, Constant, Cosine, Schedule, Step
+from softnet.optimizers.rmsprop import RMSProp
+from softnet.optimizers.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    ExponentialDecay,
+    LinearDecay,
+    Schedule,
+    Step,
+)
 from softnet.optimizers.sgd import SGD
 from softnet.stack.parameters import FlatArrays, Parameters
 from softnet.stack.randomness import STREAMS, stream
@@ -37,6 +50,7 @@ __all__ = [
     "LAYERS",
     "LOSSES",
     "METRICS",
+    "NORMALIZATIONS",
     "OPTIMIZERS",
     "SAMPLINGS",
     "SCHEDULES",
@@ -45,19 +59,25 @@ __all__ = [
     "AbsoluteError",
     "Activation",
     "Adam",
+    "AdamW",
+    "BatchNorm",
     "BinaryCrossEntropy",
     "Constant",
     "Cosine",
+    "Dropout",
     "EarlyStopping",
     "Examples",
+    "ExponentialDecay",
     "FlatArrays",
     "He",
     "Huber",
     "Identity",
     "Initializer",
     "Layer",
+    "LayerNorm",
     "LayerSettings",
     "Linear",
+    "LinearDecay",
     "Loss",
     "LossSettings",
     "Metric",
@@ -67,8 +87,10 @@ __all__ = [
     "Optimizer",
     "OptimizerSettings",
     "Parameters",
+    "RMSProp",
     "ReLU",
     "Record",
+    "Residual",
     "RunSettings",
     "Schedule",
     "SettingError",

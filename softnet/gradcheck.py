@@ -99,16 +99,24 @@ def check_network(
     """
     if network.dtype != np.float64:
         raise ValueError(f"a gradient check needs float64, got {network.dtype}")
-    outputs = network.forward(X, training=True)
+    start = network.noise.n_words
+
+    def forward() -> Float64s:
+        # Whatever is drawn at random is drawn again.
+        network.noise.go_to(start)
+        return network.forward(X, training=True)
+
+    outputs = forward()
     targets = network.loss.targets(y, network.n_outputs)
     targets = np.broadcast_to(targets, (len(outputs), *targets.shape))
     network.backward(network.loss.gradient(outputs, targets))
     own = network.parameters.gradients.copy()
+    network.noise.go_to(start)
     trained = _as_in_training(network, X, y)
 
     def total_loss() -> float:
         # The runs share no parameter, so the sum over runs has each run's gradient in its row.
-        return float(network.loss.row_objectives(network.forward(X, True), y).mean(axis=-1).sum())
+        return float(network.loss.row_objectives(forward(), y).mean(axis=-1).sum())
 
     numeric = central_differences(total_loss, network.parameters.values, h)
     parameters = network.parameters

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
-from operator import itemgetter
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,19 @@ from numpy.typing import DTypeLike
 
 from softnet.layers.activations import ACTIVATIONS
 from softnet.layers.base import Layer, LayerSettings
+from softnet.layers.dropout import Dropout
 from softnet.layers.initializers import Initializer
 from softnet.layers.linear import Linear
+from softnet.layers.normalization import BatchNorm, LayerNorm
+from softnet.layers.residual import Residual
 from softnet.losses.base import LossSettings
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from softnet.stack.arrays import Array, Indices
-from softnet.stack.parameters import FlatArrays, Parameters, Shapes, size_of
+from softnet.stack.parameters import FlatArrays, Parameters, columns, numbered, size_of
+from softnet.stack.randomness import Noise
 from softnet.stack.setting_rules import require, require_count
 
-_WEIGHT_NAME = re.compile(r"layers\.([0-9]+)\.weight")
+_WEIGHT_NAME = re.compile(r"layers\.([0-9]+(?:\.[0-9]+)?)\.weight")
 # Shapes do not depend on it.
 _ANY_DTYPE: np.dtype[Any] = np.dtype(np.float64)
 
@@ -71,12 +74,12 @@ class NetworkSettings:
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each parameter of one run by its name, without making any."""
-        return _by_layer([layer.parameter_shapes for layer in self.make_layers(_ANY_DTYPE)])
+        return self._by_layer("parameter_shapes")
 
     @property
     def statistic_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each array of one run that is kept with the weights but not optimized."""
-        return _by_layer([layer.statistic_shapes for layer in self.make_layers(_ANY_DTYPE)])
+        return self._by_layer("statistic_shapes")
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -91,29 +94,45 @@ class NetworkSettings:
     @property
     def n_units(self) -> int:
         """Numbers that memory holds of one row on its way: its features and layers' outputs."""
-        layers = self.make_layers(_ANY_DTYPE)
-        outputs = [layer.out_features for layer in layers if not layer.overwrites_input]
-        return self.in_features + sum(outputs)
+        return self.in_features + sum(layer.n_units for layer in self.make_layers(_ANY_DTYPE))
+
+    def _by_layer(self, kind: str) -> dict[str, tuple[int, ...]]:
+        shapes = numbered([getattr(layer, kind) for layer in self.make_layers(_ANY_DTYPE)])
+        return {f"layers.{name}": shape for name, shape in shapes.items()}
 
 
-def _by_layer(shapes: Sequence[Shapes]) -> dict[str, tuple[int, ...]]:
-    """Name what layers have by their numbers, in the order in which it is laid out."""
-    return {
-        f"layers.{number}.{name}": shape
-        for number, of_layer in enumerate(shapes)
-        for name, shape in of_layer.items()
-    }
+NORMALIZATIONS: dict[str, type[Layer] | None] = {
+    "none": None,
+    "batch": BatchNorm,
+    "layer": LayerNorm,
+}
 
 
-def mlp(layer_sizes: Sequence[int], activation: str = "relu") -> NetworkSettings:
-    """Return the settings of a multilayer perceptron that classifies.
+def mlp(
+    layer_sizes: Sequence[int],
+    activation: str = "relu",
+    *,
+    dropout: float = 0.0,
+    normalization: str = "none",
+    residual: bool = False,
+    loss: LossSettings | None = None,
+) -> NetworkSettings:
+    """Return the settings of a multilayer perceptron, by default one that classifies.
 
     Parameters
     ----------
     layer_sizes : sequence of int
-        Features in, units of each hidden layer, classes out; two numbers make a linear model.
+        Features in, units of each hidden layer, outputs; two numbers make a linear model.
     activation : str
         A key of `ACTIVATIONS`, applied after each hidden layer.
+    dropout : float
+        Share of each hidden layer's outputs that is dropped in training, in [0, 1).
+    normalization : str
+        A key of `NORMALIZATIONS`: what stands between each hidden layer and its activation.
+    residual : bool
+        Whether the input of each hidden layer that is as wide as it is added to its output.
+    loss : LossSettings or None
+        None is softmax cross-entropy.
 
     Examples
     --------
@@ -122,11 +141,19 @@ def mlp(layer_sizes: Sequence[int], activation: str = "relu") -> NetworkSettings
     """
     in_features, *widths = layer_sizes
     layers: list[LayerSettings] = []
-    for width in widths:
-        if layers:
-            layers.append(ACTIVATIONS[activation].Settings())
-        layers.append(Linear.Settings(width))
-    return NetworkSettings(in_features, tuple(layers))
+    normalizing = NORMALIZATIONS[normalization]
+    before = in_features
+    for width in widths[:-1]:
+        block: list[LayerSettings] = [Linear.Settings(width)]
+        if normalizing is not None:
+            block.append(normalizing.Settings())
+        block.append(ACTIVATIONS[activation].Settings())
+        if dropout > 0:
+            block.append(Dropout.Settings(dropout))
+        layers += [Residual.Settings(tuple(block))] if residual and width == before else block
+        before = width
+    layers.append(Linear.Settings(widths[-1]))
+    return NetworkSettings(in_features, tuple(layers), loss or SoftmaxCrossEntropy.Settings())
 
 
 def mlp_of(weights: Mapping[str, Array], activation: str = "relu") -> NetworkSettings:
@@ -145,19 +172,25 @@ def mlp_of(weights: Mapping[str, Array], activation: str = "relu") -> NetworkSet
     ValueError
         If the weights are not those of one network.
     """
+    shapes = {name: array.shape for name, array in weights.items()}
     # By number, since "layers.10" sorts before "layers.2" as text.
-    named = [(_WEIGHT_NAME.fullmatch(name), array) for name, array in weights.items()]
-    numbered = [(int(match[1]), array) for match, array in named if match]
-    matrices = [array for _, array in sorted(numbered, key=itemgetter(0))]
-    if not matrices:
+    named = sorted(
+        ([int(number) for number in match[1].split(".")], shape)
+        for name, shape in shapes.items()
+        if (match := _WEIGHT_NAME.fullmatch(name))
+    )
+    if not named:
         raise ValueError("weights hold no 'layers.0.weight'")
-    if any(matrix.ndim != 2 for matrix in matrices) or any(
-        before.shape[1] != after.shape[0] for before, after in pairwise(matrices)
-    ):
-        shapes = {name: array.shape for name, array in weights.items()}
-        raise ValueError(f"weights have the shapes {shapes}, which do not follow one another")
-    sizes = [matrices[0].shape[0], *(matrix.shape[1] for matrix in matrices)]
-    return mlp(sizes, activation)
+    matrices = [shape for _, shape in named if len(shape) == 2 and 0 not in shape]
+    sizes = [*matrices[0][:1], *(shape[1] for shape in matrices)] if matrices else [1, 1]
+    # The names and shapes tell what else there is; how much is dropped makes no difference here.
+    for normalization, residual, dropout in product(NORMALIZATIONS, (False, True), (0.0, 0.5)):
+        settings = mlp(
+            sizes, activation, dropout=dropout, normalization=normalization, residual=residual
+        )
+        if settings.weight_shapes == shapes:
+            return settings
+    raise ValueError(f"weights have the shapes {shapes}, which are those of no such network")
 
 
 class Network:
@@ -197,6 +230,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.parameters = Parameters(settings.parameter_shapes, n_runs, self.dtype)
         self.statistics = FlatArrays(settings.statistic_shapes, n_runs, self.dtype)
+        self.noise = Noise(range(n_runs))
         self._make_layers()
 
     @classmethod
@@ -229,7 +263,19 @@ class Network:
         """Make layers and loss, and give each layer its columns of the flat buffers."""
         self.layers = self.settings.make_layers(self.dtype)
         self.loss = self.settings.loss.make(self.dtype)
+        self.use_noise(self.noise)
         self.bind()
+
+    def use_noise(self, noise: Noise) -> None:
+        """Let the layers that need chance in training, such as dropout, take it from there."""
+        self.noise = noise
+        for layer in self.layers:
+            layer.use_noise(noise)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether any layer needs chance in training."""
+        return any(layer.is_random for layer in self.layers)
 
     def bind(self) -> None:
         """Give every layer its columns of the flat buffers."""
@@ -237,9 +283,9 @@ class Network:
         statistic_shapes = [layer.statistic_shapes for layer in self.layers]
         for layer, values, gradients, statistics in zip(
             self.layers,
-            _columns(self.parameters.values, parameter_shapes),
-            _columns(self.parameters.gradients, parameter_shapes),
-            _columns(self.statistics.values, statistic_shapes),
+            columns(self.parameters.values, parameter_shapes),
+            columns(self.parameters.gradients, parameter_shapes),
+            columns(self.statistics.values, statistic_shapes),
             strict=True,
         ):
             layer.bind(values, gradients, statistics)
@@ -339,10 +385,5 @@ class Network:
         """
         self.parameters.keep(rows)
         self.statistics.keep(rows)
+        self.noise.keep(rows)
         self._make_layers()
-
-
-def _columns(buffer: Array, shapes: Sequence[Shapes]) -> list[Array]:
-    """Cut a buffer (runs, size) into the columns of each layer."""
-    ends = list(accumulate(map(size_of, shapes)))
-    return np.split(buffer, ends[:-1], axis=1)

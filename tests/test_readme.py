@@ -142,13 +142,13 @@ def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:
     (code,) = re.findall(
         r"^```python\n((?:(?!```).)*^class SignSGD.*?)^```$", README, re.MULTILINE | re.DOTALL
     )
-    (line,) = re.findall(r"^OPTIMIZERS: .*$", README, re.MULTILINE)
+    (line,) = re.findall(r"^    \"\w+\": SignSGD,$", README, re.MULTILINE)
     (settings,) = re.findall(r"^```yaml\n(name: .*?)^```$", README, re.MULTILINE | re.DOTALL)
     (name,) = re.findall(r"^name: (\w+)$", settings, re.MULTILINE)
     optimizers = checkout / "softnet/optimizers"
     (optimizers / f"{name}.py").write_text(code, "utf-8")
     registry = (optimizers / "registry.py").read_text("utf-8")
-    shipped = re.sub(r"^OPTIMIZERS: .*$", line, registry, flags=re.MULTILINE)
+    shipped = registry.replace("\n}\n", f"\n{line}\n}}\n")
     imported = "from softnet.optimizers.sgd import SGD\n"
     named = shipped.replace(imported, f"{imported}from softnet.optimizers.{name} import SignSGD\n")
     (optimizers / "registry.py").write_text(named, "utf-8")

@@ -129,6 +129,22 @@ def _export(arguments: Sequence[str]) -> None:
     export(options.run_id, options.folder, options.uri)
 
 
+def _data(arguments: Sequence[str]) -> None:
+    parser = _Parser("data", "Show how a table would be read, without training on it.")
+    parser.add_argument("file", metavar="FILE", help="CSV and other text, Parquet, NPZ or NPY")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="data.key=value", help="settings, such as data.target=age"
+    )
+    options = parser.parse_args(list(arguments))
+    for override in options.overrides:
+        if not override.startswith("data.") or "=" not in override:
+            parser.error(f"a setting must be data.key=value, got {override!r}")
+
+    from runner.cli.data import show_data
+
+    show_data(options.file, options.overrides)
+
+
 def _ui(arguments: Sequence[str]) -> None:
     parser = _Parser("ui", "Show the runs in a browser, on this machine.")
     parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
@@ -140,6 +156,7 @@ def _ui(arguments: Sequence[str]) -> None:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
+    "data": _data,
     "export": _export,
     "predict": _predict,
     "rerun": _rerun,

@@ -11,17 +11,7 @@ from runner.tracking.records.mlflow_record import find_run
 
 
 def export(run_id: str, folder: str, uri: str | None) -> None:
-    """Write all that is needed to repeat a run.
-
-    Parameters
-    ----------
-    run_id : str
-        MLflow's id.
-    folder : str
-        Must not be there, or be empty.
-    uri : str or None
-        The store, as ``tracking.uri``.
-    """
+    """Write all that is needed to repeat a run to a folder that is new or empty."""
     if not folder.strip():
         raise CommandError(f"FOLDER: must be a new folder, got {folder!r}.")
     target = expanded(folder)

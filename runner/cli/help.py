@@ -17,6 +17,7 @@ Usage
   runner [key=value ...]              one run; with nothing else, the tutorial
   runner --multirun key=1,2 ...       a sweep: a run for each combination of the values; again,
                                       it runs what is missing; --dry-run shows the plan
+  runner data FILE [data.key=value]   how a table would be read: its columns, and what they become
   runner show [SWEEP]                 what came out of a sweep, by default the newest
   runner sweeps                       all sweeps and their state
   runner rerun RUN_ID [key=value ...] a run or sweep again from its id, compared bit by bit
@@ -28,7 +29,7 @@ Examples
   runner experiment=digits
   runner data=iris split=stratified model=mlp optimizer=adam training=epochs
   runner --multirun optimizer.learning_rate=0.01,0.1 'seed=range(0,10)'
-  runner experiment=own_csv data.path=mine.csv data.target=label
+  runner experiment=own data.path=mine.csv data.target=label
 
 Groups (group=option)
 $APP_CONFIG_GROUPS

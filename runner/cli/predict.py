@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import FileData
 from runner.jobs.sweep.spreadsheet import cell
 from runner.system.environment import verify_blas_pin
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
@@ -34,16 +33,9 @@ _KINDS = (".csv", ".parquet")
 def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
     """Predict the rows of a file, and write class and probabilities of each.
 
-    Parameters
-    ----------
-    run_id : str
-        Of a run that has ended, or an exported folder.
-    file : str
-        Rows with the columns that the run was trained on; others are not looked at.
-    out : str or None
-        A ``.csv`` or ``.parquet``; None prints CSV.
-    uri : str or None
-        The store, as ``tracking.uri``.
+    `run_id` is of a run that has ended, or an exported folder. The file has the columns that the
+    run was trained on; others are not looked at. Without a `.csv` or `.parquet` to write, CSV is
+    printed.
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
@@ -95,10 +87,8 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
     record.environment()
     for edit in record.edits:
         raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
-    data = record.experiment.data
-    delimiter = data.delimiter if isinstance(data, FileData) else None
     try:
-        columns = load_rows(file, model.preprocessing.feature_names, delimiter)
+        columns = load_rows(file, model.preprocessing, record.experiment.data)
     except ConfigError as error:
         # What is a setting elsewhere is an argument here.
         raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None

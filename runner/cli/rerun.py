@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from runner.jobs.events import Finished
-from runner.jobs.executors.local import InProcess, LocalProcesses
+from runner.jobs.executors import executor_of
+from runner.jobs.executors.local import InProcess
 from runner.jobs.rerun.comparison import Verdict
 from runner.jobs.rerun.request import Options, RerunRequest, request
 from runner.jobs.session import Request, run
 from runner.report.console import Console
-from runner.system.environment import n_physical_cores
 from runner.system.errors import RecordError, RunnerError, Terminated
 from runner.system.terminal import say
 
@@ -29,8 +29,9 @@ def repeat(options: Options) -> int:
             if asked.plan is None:
                 console.print_rerun(None)
                 return RecordError.exit_code
-            n_workers = asked.plan.first.sweep.n_workers or n_physical_cores()
-            executor = InProcess() if asked.parent is None else LocalProcesses(n_workers)
+            n_workers = asked.plan.first.sweep.n_workers
+            is_alone = asked.parent is None
+            executor = InProcess() if is_alone else executor_of(asked.executor, n_workers)
             finished = run(Request(asked.plan, rerun=asked), asked.recording, executor, console)
         except (KeyboardInterrupt, Terminated):
             if not console.has_printed:

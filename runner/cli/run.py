@@ -4,43 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.jobs.executors.local import InProcess, LocalProcesses
+from runner.jobs.executors import executor_of
+from runner.jobs.executors.local import InProcess
 from runner.jobs.plan import Job, make_plan
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
 from runner.system.environment import n_physical_cores
-from runner.tracking import find_store, open_store
+from runner.tracking import find_store, open_store, require_shared
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
-    """Train and record the jobs of one command, and print what came of them.
+    """Train and record the jobs of one command, print what came of them, return the exit code.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-        At least one.
-    is_sweep : bool
-        Whether they were asked for as a sweep, be it of a single job.
-
-    Returns
-    -------
-    int
-        The exit code: 0 all well, 1 some runs failed.
+    Asked for as a sweep, a single job is one too. The code is 0 if all is well, 1 if runs failed.
     """
+    _refuse_local_store(jobs[0], is_sweep=is_sweep)
     plan = make_plan(jobs)
     first, name = plan.first, plan.experiment_name
-    n_workers = first.sweep.n_workers or n_physical_cores()
     if first.sweep.dry_run:
         existing = find_store(first.tracking.uri, first.tracking.experiment, name)
-        planned = preview(plan, existing, n_workers)
+        planned = preview(plan, existing, first.sweep.n_workers or n_physical_cores())
         print_plan(planned.plan, planned.done, planned.stacks, planned.n_workers)
         return 0
     if plan.problem is not None:
         raise plan.problem  # before a store is made for nothing
-    store = open_store(first.tracking.uri, first.tracking.experiment, name)
-    executor = LocalProcesses(n_workers) if is_sweep else InProcess()
+    store = open_store(
+        first.tracking.uri,
+        first.tracking.experiment,
+        name,
+        is_durable=first.tracking.durability == "full",
+    )
+    executor = executor_of(first.executor, first.sweep.n_workers) if is_sweep else InProcess()
     with Console() as console:
         finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)
     asked = (finished.outcomes.get(position) for position in finished.plan.asked)
     return int(any(outcome is not None and outcome.status != "FINISHED" for outcome in asked))
+
+
+def _refuse_local_store(job: Job, *, is_sweep: bool) -> None:
+    """Refuse a store that a cluster's workers do not reach, before thousands of jobs are planned.
+
+    Other faults of the config are the plan's to find.
+    """
+    sections = [job.config.get(name) for name in ("executor", "tracking")]
+    executor, tracking = (s if isinstance(s, dict) else {} for s in sections)
+    if is_sweep and executor.get("name") == "dask" and isinstance(tracking.get("uri"), str | None):
+        require_shared(tracking.get("uri"))

@@ -26,25 +26,10 @@ if TYPE_CHECKING:
 def show_sweep(
     wanted: str | None, metric: str | None, top: int | None, *, as_csv: bool, uri: str | None
 ) -> None:
-    """Print the report of a sweep.
+    """Print the report of a sweep, or each of its jobs as comma-separated values.
 
-    Parameters
-    ----------
-    wanted : str or None
-        Its name or the id of its run, or how one of these begins; None is the newest.
-    metric : str or None
-        By which configurations are ranked; None takes the sweep's own.
-    top : int or None
-        Rows of the table.
-    as_csv : bool
-        Print every job as comma-separated values instead.
-    uri : str or None
-        The store, as ``tracking.uri``.
-
-    Raises
-    ------
-    CommandError
-        If there is no such sweep, or it has no such metric.
+    `wanted` is its name or the id of its run, or how one of these begins; None is the newest. By
+    default it is ranked by its own metric. A `CommandError` says that there is none, or no metric.
     """
     stores, sweeps = _recorded(uri)
     sweep = _chosen(sweeps, wanted)

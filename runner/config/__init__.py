@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         read_recorded,
     )
     from runner.config.plain import (
+        FOUND_OUT,
+        SECTIONS,
         as_override_text,
         flatten,
         to_json,
@@ -35,13 +37,13 @@ if TYPE_CHECKING:
         to_yaml,
     )
     from runner.config.rules import without_groups
-    from runner.config.schema import Experiment
+    from runner.config.schema import DaskExecutor, ExecutorConfig, Experiment, LocalExecutor
 else:
 
     def __getattr__(name: str) -> object:
         """Import a public name from the module that has it."""
         if name in __all__:
-            for module in ("schema", "data", "fingerprint", "plain", "rules"):
+            for module in ("plain", "fingerprint", "rules", "data", "schema"):
                 members = vars(import_module(f"{__name__}.{module}"))
                 if name in members:
                     return globals().setdefault(name, members[name])
@@ -49,13 +51,18 @@ else:
 
 
 __all__ = [
+    "FOUND_OUT",
     "SCHEMA",
+    "SECTIONS",
     "BlobsData",
     "BundledData",
+    "DaskExecutor",
     "DataConfig",
+    "ExecutorConfig",
     "Experiment",
     "FileData",
     "KFoldSplit",
+    "LocalExecutor",
     "MoonsData",
     "OrderedSplit",
     "SpiralsData",

@@ -45,6 +45,18 @@ def _as_tab(value: object) -> object:
     return "\t" if value == "\\t" else value
 
 
+def _texts(values: object) -> object:
+    """Take numbers for the cells that are written so, as YAML has ``-999``."""
+    if not isinstance(values, list | tuple):
+        return values
+    is_number = [isinstance(v, int | float) and not isinstance(v, bool) for v in values]
+    return tuple(str(v) if number else v for v, number in zip(values, is_number, strict=True))
+
+
+# Not strict: a list, which is what YAML has, becomes a tuple.
+Columns = Annotated[tuple[Column, ...], Field(strict=False, description="a list of columns")]
+
+
 class FileData(_Data):
     """A person's own file."""
 
@@ -52,19 +64,41 @@ class FileData(_Data):
     path: Annotated[
         str, holds(lambda path: bool(path.strip())), Field(description="the path of a file")
     ]
-    target: Annotated[Column | None, Field(description="the name of the label column, or null")] = (
-        None
-    )
-    # Not strict: a list, which is what YAML has, becomes a tuple.
+    target: Annotated[
+        Column | None,
+        Field(description="the name of the column that is predicted, its number, or null"),
+    ] = None
     features: Annotated[
         tuple[Column, ...] | None,
-        Field(strict=False, description="a list of columns, or null for all but the label"),
+        Field(strict=False, description="a list of columns, or null for all but the target"),
     ] = None
+    drop: Columns = ()
+    categories: Columns = ()
+    max_categories: Annotated[int, Field(ge=2)] = 50
+    columns: Annotated[
+        dict[Literal["number", "words", "date", "out"], Columns] | None,
+        Field(description="the columns that are number, words, date or out, or null to find out"),
+    ] = None
+    missing: Literal["fill", "refuse"] = "fill"
+    missing_values: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_texts),
+        Field(strict=False, description="a list of cells that stand for no value"),
+    ] = ()
     delimiter: Annotated[
         str,
         BeforeValidator(_as_tab),
-        Field(pattern=r'^[^"\r\n]$', description="one character, such as ',' ';' '|' '\\t'"),
-    ] = ","
+        Field(
+            pattern=r'^([^"\r\n]|auto)$',
+            description="auto, or one character, such as ',' ';' '|' '\\t'",
+        ),
+    ] = "auto"
+    decimal: Literal["auto", ".", ","] = "auto"
+    header: Annotated[bool | None, Field(description="true, false, or null to find out")] = None
+    encoding: Annotated[
+        str | None, Field(description="an encoding, such as windows-1252, or null to find out")
+    ] = None
+    day_first: Annotated[bool | None, Field(description="true, false, or null to find out")] = None
 
 
 class _Generated(_Data):

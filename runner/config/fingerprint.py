@@ -18,15 +18,34 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
 # The number of today's schema: raised with each setting that is added.
-SCHEMA = 1
+SCHEMA = 2
 
 # The settings, or whole groups, that each schema after the first has added, with the value that
 # stands for what was before: {2: {"model.dropout": 0.0, "data[file].categories": None}}. The name
 # in brackets says which section of a group has the setting, where not all of them do.
-ADDED: dict[int, dict[str, Any]] = {}
+ADDED: dict[int, dict[str, Any]] = {
+    2: {
+        "data[file].drop": [],
+        "data[file].categories": [],
+        "data[file].max_categories": 1_000,
+        "data[file].columns": {},
+        "data[file].missing": "refuse",
+        "data[file].missing_values": [],
+        "data[file].decimal": ".",
+        "data[file].header": True,
+        "data[file].encoding": "utf-8",
+        "data[file].day_first": None,
+        "model.dropout": 0.0,
+        "model.normalization": "none",
+        "model.residual": False,
+        "training.averaging": None,
+    },
+}
 
 # Where a run is recorded, and how others are run beside it: they do not decide its result.
 _UNDECISIVE = ("name", "tracking", "sweep")
+# Of a person's file the content decides, and its digest says what that is.
+_OF_THE_FILE = ("path", "columns")
 
 
 def job_key(experiment: Experiment, data_digest: str) -> str:
@@ -41,7 +60,7 @@ def fingerprint_of(plain: Mapping[str, Any], data_digest: str) -> str:
     """Return the key of a run from plain values, of whatever schema they are."""
     decisive = {key: value for key, value in plain.items() if key not in _UNDECISIVE}
     if isinstance(decisive.get("data"), dict):
-        decisive["data"] = {key: v for key, v in decisive["data"].items() if key != "path"}
+        decisive["data"] = {k: v for k, v in decisive["data"].items() if k not in _OF_THE_FILE}
     if ADDED:
         decisive = _without_added(decisive)
     canonical = _canonical({"data_digest": data_digest, "experiment": decisive})

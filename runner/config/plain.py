@@ -13,6 +13,14 @@ from runner.system.text import without_passwords
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
+# What reading a file finds out, where its settings leave it open. It follows from the content.
+FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
+# The fields of an `Experiment`, in their order.
+SECTIONS = (
+    *("name", "seed", "dtype", "data", "split", "model", "optimizer", "schedule", "training"),
+    *("tracking", "sweep", "executor"),
+)
+
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
     """Return the experiment as dicts, lists, text and numbers, as YAML and JSON hold them.

@@ -6,6 +6,7 @@ field allows: ``<dotted.key>: must be <rule>, got <value!r>.``
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection
 from types import NoneType
@@ -21,6 +22,9 @@ from softnet import SettingError
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+# Else pydantic looks through all installed packages for plugins, with every start.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 _MOST_LINES = 3
 _LONGEST_KEY = 60

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, ValidationError, model_validator
 
 from runner.config.data import DataConfig, SplitConfig
 from runner.config.registries import NamedSettings, Settings, name_in, schema_of, section_of
@@ -14,6 +15,7 @@ from softnet import (
     ACTIVATIONS,
     INITIALIZERS,
     METRICS,
+    NORMALIZATIONS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     # What the registries hold is known when the program runs; this is what all of it has.
     ActivationName = str
     InitializerName = str
+    NormalizationName = str
     SamplingName = str
     OptimizerConfig = NamedSettings[OptimizerSettings]
     ScheduleConfig = NamedSettings[Schedule]
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 else:
     ActivationName = name_in(sorted(ACTIVATIONS))
     InitializerName = name_in(INITIALIZERS)
+    NormalizationName = name_in(NORMALIZATIONS)
     SamplingName = name_in(SAMPLINGS)
     OptimizerConfig = section_of(OPTIMIZERS)
     ScheduleConfig = section_of(SCHEDULES)
@@ -71,6 +75,9 @@ class ModelConfig(Section):
     activation: ActivationName = "relu"
     initializer: InitializerName = "he"
     initializer_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    normalization: NormalizationName = "none"
+    residual: bool = False
 
 
 class TrainingConfig(Section):
@@ -82,6 +89,7 @@ class TrainingConfig(Section):
     sampling: SamplingName = "shuffled"
     evaluate_every: Count = 1
     early_stopping: EarlyStoppingConfig | None = None
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @property
     def budget(self) -> int:
@@ -112,6 +120,34 @@ class TrackingConfig(Section):
     experiment: TextOrNull = None
     figures: bool = True
     model: bool = True
+    # Whether files and rows of a run in a SQLite file are on the disk before it is FINISHED.
+    durability: Literal["full", "fast"] = "full"
+
+
+class LocalExecutor(Section):
+    """Processes of this machine, `sweep.n_workers` of them."""
+
+    name: Literal["local"] = "local"
+
+
+_ADDRESS = "tcp://HOST:PORT, tls://HOST:PORT, or the path of a scheduler file"
+
+
+class DaskExecutor(Section):
+    """The workers of a Dask scheduler."""
+
+    name: Literal["dask"]
+    address: Annotated[
+        str,
+        holds(lambda text: bool(re.fullmatch(r"(tcp|tls)://[^\s:/]+:\d+|[^\s:]+", text))),
+        Field(description=_ADDRESS),
+    ]
+    n_workers: CountOrNull = None
+    retries: Annotated[int, Field(ge=0)] = 2
+    wait_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+
+
+ExecutorConfig = Annotated[LocalExecutor | DaskExecutor, Discriminator("name")]
 
 
 class SweepConfig(Section):
@@ -157,6 +193,8 @@ class Experiment(Section):
     training: TrainingConfig
     tracking: TrackingConfig = TrackingConfig()
     sweep: SweepConfig = SweepConfig()
+    # Where a job runs is no part of it: whatever is made or recorded of a config leaves it out.
+    executor: ExecutorConfig = Field(default=LocalExecutor(), exclude=True)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.jobs.rerun.comparison import Comparison
     from runner.jobs.worker.task import Task
     from runner.training.outcome import Outcome
+    from runner.training.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job has ended, whatever came of it.
+    """A job has ended, whatever came of it; `position` is its place in the plan.
 
-    Parameters
-    ----------
-    position : int
-        Of the job in the plan.
-    outcome : Outcome or None
-        None where nothing was run, because there is nothing to compare with.
-    comparison : Comparison or None
-        With the run that it repeats; None where it repeats none, or broke off.
+    Without an outcome nothing was run, because there is nothing to compare with; without a
+    comparison it repeats no run, or broke off.
     """
 
     position: int
@@ -100,17 +95,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class SweepOpened:
-    """A sweep knows what is left of it to run.
-
-    Parameters
-    ----------
-    plan : Plan
-        With the jobs that earlier commands gave it.
-    done : mapping of int to Outcome
-        By position in the plan.
-    is_new : bool
-        Whether no earlier command has begun it.
-    """
+    """A sweep knows what is left of it to run; what is done comes by position in the plan."""
 
     plan: Plan
     done: Mapping[int, Outcome]
@@ -118,19 +103,17 @@ class SweepOpened:
 
 
 @dataclass(frozen=True)
+class DataRead:
+    """A person's file was read, as the first jobs will have it."""
+
+    prepared: Prepared
+
+
+@dataclass(frozen=True)
 class Started:
     """Work begins whose progress can be shown; `Progress` counts it, in jobs.
 
-    Parameters
-    ----------
-    name : str
-        Of the run or the sweep.
-    n_jobs : int
-        Jobs to run.
-    n_steps : int or None
-        Updates of the only job of a session that is one run; None counts jobs.
-    unit : str
-        What is counted, where it is not steps.
+    `n_steps` are the updates of the only job of a session that is one run; else `unit` is counted.
     """
 
     name: str
@@ -160,25 +143,10 @@ class Interrupted:
 class Finished:
     """The session is over: the last event, also after an interrupt.
 
-    Parameters
-    ----------
-    plan : Plan
-        What was to be run, with what earlier commands gave the sweep.
-    outcomes : mapping of int to Outcome
-        By position in the plan, those of earlier commands included. A run alone that was
-        interrupted is in it as KILLED.
-    comparisons : mapping of int to Comparison
-        In a rerun, by position in the plan.
-    run_id : str or None
-        Of the sweep, or of the rerun of a sweep.
-    where : str or None
-        How a person gets to see the runs; None where nothing is recorded.
-    duration_s : float or None
-        Seconds that it took; None where nothing was left to run.
-    was_stopped : bool
-        Whether the first failure ended it, by `sweep.fail_fast`.
-    was_interrupted : bool
-        Whether a signal ended it.
+    Outcomes and comparisons come by position in the plan, those of earlier commands included; a run
+    alone that was interrupted is KILLED. `run_id` is that of the sweep, or of the rerun of one.
+    `where` a person gets to see the runs is None where nothing is recorded, and the duration in
+    seconds where nothing was left to run. By `sweep.fail_fast` a first failure has stopped it.
     """
 
     plan: Plan
@@ -197,6 +165,7 @@ Event = (
     | Crashed
     | Waiting
     | SweepOpened
+    | DataRead
     | Started
     | JobsEnded
     | Noted

@@ -10,23 +10,26 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.config import Experiment, as_override_text, fingerprint_of, flatten, to_plain
+from runner.config import FOUND_OUT, SECTIONS, as_override_text, fingerprint_of, flatten, to_plain
 from runner.system.errors import ConfigError, DataError
 from runner.system.text import elide, without_passwords
-from runner.training.prepare import Prepared, prepared, require_fit
 from runner.training.statistics import SEED
-from softnet import StackSettings
+
+if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
+    from runner.config import Experiment, FileData
+    from runner.training.prepare import Prepared
+    from softnet import StackSettings
 
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
-NOT_OF_A_JOB = ("name", "tracking", "sweep")
+NOT_OF_A_JOB = ("name", "tracking", "sweep", "executor")
 # What `differences` notes in its own way, or not at all.
 _NO_SECTIONS = ("experiment", SEED, *NOT_OF_A_JOB)
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
-_SHARED = ("tracking", "sweep")
+_SHARED = ("tracking", "sweep", "executor")
 # A seed among the fields of an experiment counts as the last of all.
-_PLACES = {key: n for n, key in enumerate(("experiment", *Experiment.model_fields, SEED))}
+_PLACES = {key: n for n, key in enumerate(("experiment", *SECTIONS, SEED))}
 _LONGEST_POINT = 200
 
 
@@ -51,15 +54,7 @@ class Job(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What jobs must have in common to train as one stack.
-
-    Parameters
-    ----------
-    data_key : str
-        Of their data and split.
-    settings : StackSettings
-        Lengths, sizes and kinds.
-    """
+    """What jobs must have in common to train as one stack: data, split, lengths, sizes, kinds."""
 
     data_key: str
     settings: StackSettings
@@ -67,26 +62,12 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """One job, ready to be run.
+    """One job, ready to be run, or with the problem that keeps it from that.
 
-    Parameters
-    ----------
-    experiment : Experiment
-        What to run.
-    name : str
-        What varied, ``learning_rate=0.1 seed=3``.
-    varied : mapping of str to str
-        The settings by which it differs from the other jobs, by dotted key.
-    key : str
-        The same for whatever must give the same result.
-    data_digest, split_digest : str
-        Of the data when the plan was made; empty where there is a problem with it.
-    shape : Shape or None
-        Jobs of equal shape can train together; None where there is a problem.
-    problem : ConfigError or DataError or None
-        Why it cannot be run.
-    choices : mapping of str to str
-        The option that was chosen of each config group.
+    Its name says what varied, ``learning_rate=0.1 seed=3``: `varied` are the settings by which it
+    differs from the other jobs, by dotted key. The key is the same for whatever must give the same
+    result. Digests and shape are missing where there is a problem with the data. `choices` are the
+    options of the config groups.
     """
 
     experiment: Experiment
@@ -222,6 +203,9 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     for number in sorted(range(len(jobs)), key=data_keys.__getitem__):
         experiment, data_key = experiments[number], data_keys[number]
         shape, problem, digests = data.check(experiment, data_key)
+        if problem is None and data.settings is not None:
+            # What had to be found out stands in the config: a rerun guesses nothing.
+            experiment = experiment.model_copy(update={"data": data.settings})
         planned[number] = PlannedJob(
             experiment=experiment,
             name=experiment.name,
@@ -256,10 +240,18 @@ class _SharedData:
         self._prepared: Prepared | ConfigError | DataError
         self._shapes: dict[Shape, Shape] = {}
 
+    @property
+    def settings(self) -> FileData | None:
+        """The settings of a person's file as it was read; None for other data."""
+        read = self._prepared
+        return None if isinstance(read, ConfigError | DataError) else read.data
+
     def check(
         self, experiment: Experiment, data_key: str
     ) -> tuple[Shape | None, ConfigError | DataError | None, tuple[str, str]]:
         """Return an experiment's shape, or what is wrong with it, and the digests of its data."""
+        from runner.training.prepare import Prepared, prepared, require_fit
+
         if data_key != self._data_key:
             self._data_key = data_key
             try:
@@ -311,7 +303,7 @@ def differences(
     found.note("experiment", experiment)
     names = (name for each in (*choices, *configs) for name in each)
     for section in dict.fromkeys(name for name in names if name not in _NO_SECTIONS):
-        values = [config.get(section) for config in configs]
+        values = [_compared(config.get(section)) for config in configs]
         # A group of a person's own may set what is in other sections.
         is_section = any(section in config for config in configs)
         if is_section and all(value == values[0] for value in values):
@@ -334,6 +326,13 @@ def in_order(varied: Mapping[str, str]) -> dict[str, str]:
         return _PLACES.get(section, 0), bool(name)  # an option before what is set beside it
 
     return dict(sorted(varied.items(), key=place))
+
+
+def _compared(section: object) -> object:
+    """Leave out of a section what was found out in reading a file: it follows from the rest."""
+    if not isinstance(section, Mapping) or "columns" not in section:
+        return section
+    return {key: value for key, value in section.items() if key not in FOUND_OUT}
 
 
 class _Differences:
@@ -408,6 +407,8 @@ def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
 
 def _checked(jobs: Sequence[Job]) -> list[Experiment]:
     """Return the experiments of all jobs; for the first wrong setting, raise with its job."""
+    from runner.config import Experiment
+
     experiments: list[Experiment] = []
     for number, job in enumerate(jobs, start=1):
         try:

@@ -6,38 +6,44 @@ A single run, a sweep and a rerun are one path; what differs between them is in 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.config import FileData, to_plain
 from runner.jobs.events import (
     Begun,
     Crashed,
+    DataRead,
     Ended,
     Finished,
     Interrupted,
     JobsEnded,
     Listener,
     Measured,
+    Noted,
     Progress,
     Started,
     WorkerEvent,
 )
-from runner.jobs.executors.interface import Executor
+from runner.jobs.executors.interface import DataFile, Executor
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.comparison import cannot_compare
 from runner.jobs.rerun.request import RerunRequest
 from runner.jobs.stacks import Stack, stacks
 from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
-from runner.jobs.worker.recording import fail
+from runner.jobs.worker.recording import fail, settled
 from runner.jobs.worker.task import Task, make_task
 from runner.system.environment import code_digest
 from runner.system.errors import StoreError, Terminated
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking import address_of
 from runner.training.outcome import Outcome
+from runner.training.prepare import prepared
 
 if TYPE_CHECKING:
     from runner.tracking import Store
@@ -45,17 +51,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a session is asked to run.
+    """What a session is asked to run, and what that repeats, if anything.
 
-    Parameters
-    ----------
-    plan : Plan
-        The jobs of the command.
-    is_sweep : bool
-        Whether they are a sweep, be it of a single job. A run of its own gets figures and a
-        loadable model.
-    rerun : RerunRequest or None
-        What the jobs repeat, where they repeat anything.
+    A sweep may be one of a single job. A run of its own gets figures and a loadable model.
     """
 
     plan: Plan
@@ -95,8 +93,11 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
     if request.plan.problem is not None:
         raise request.plan.problem
     raise_what_was_swallowed()  # the data have loaded libraries too
+    if store is not None and store.backend.remark is not None:
+        listener(Noted(store.backend.remark))
     started_s = time.monotonic()
     session: _Session | None = None
+    _require_sites(request.plan, store, executor)
     try:
         with _open_parent(request, store, listener) as parent:
             session = _Session(request, parent, store, executor, listener, started_s)
@@ -106,6 +107,23 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
             session.end_early(error)
         raise
     return session.finish()
+
+
+def _require_sites(plan: Plan, store: Store | None, executor: Executor) -> None:
+    """Raise `RunnerError` if a job could not be run, or not with the same result, by any worker."""
+    if not executor.is_remote:
+        return
+    if store is not None:
+        store.require_shared_artifacts()
+    folder = str(Path.cwd())
+    files = {
+        job.data_digest: DataFile(to_plain(job.experiment), folder, job.data_digest)
+        for job in (plan.jobs[position] for position in plan.asked)
+        if isinstance(job.experiment.data, FileData) and job.problem is None
+    }
+    for site in executor.sites(list(files.values())):
+        if site.problem is not None:
+            raise site.problem
 
 
 def _open_parent(
@@ -123,18 +141,9 @@ def _open_parent(
 
 @dataclass(frozen=True)
 class Preview:
-    """What a sweep would do.
+    """What a sweep would do, with the jobs that earlier commands gave it.
 
-    Parameters
-    ----------
-    plan : Plan
-        With the jobs that earlier commands gave it.
-    done : mapping of int to Outcome
-        What is not to be run again, by position.
-    stacks : list of tuple of int
-        Positions of the jobs that would train together.
-    n_workers : int
-        Processes that would share the stacks.
+    `done` is not to be run again, and `stacks` would train together, both by position in the plan.
     """
 
     plan: Plan
@@ -179,24 +188,36 @@ class _Session:
         self._left = set(parent.missing)
         self._begun = ""
         self._was_stopped = False
+        # How many workers died at each job, by position.
+        self._deaths: Counter[int] = Counter()
 
     def run_missing(self) -> None:
         """Run all jobs that are missing; without any, there may still be something to sum up."""
         jobs = self._parent.plan.jobs
         with self._parent.at_work():
             if self._left:
+                self._tell_of_file()
                 self._listener(self._start())
             self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
             if self._left and not self._was_stopped:
                 self._execute()
             self._listener(JobsEnded())
 
+    def _tell_of_file(self) -> None:
+        """Report how a person's file is read: by the first job, which often stands for all."""
+        sound = [p for p in sorted(self._left) if self._parent.plan.jobs[p].problem is None]
+        if not sound or self._request.rerun is not None:
+            return
+        data = prepared(self._parent.plan.jobs[sound[0]].experiment)
+        if data.dataset.reading is not None:
+            self._listener(DataRead(data))
+
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""
         plan = self._parent.plan
         saved = [s for s in self._parent.saved_stacks() if self._left.intersection(s)]
         rest = sorted(self._left.difference(*saved))
-        n_workers = self._executor.n_workers
+        n_workers = self._executor.capacity
         code_digest()  # worked out once, for all workers that are forked
         self._executor.add([self._task(s) for s in [*saved, *stacks(plan, rest, n_workers)]])
         try:
@@ -212,7 +233,7 @@ class _Session:
             self._store.close_abandoned_runs()
             self._take_recorded(self._left)
 
-    def _follow(self, events: Iterable[WorkerEvent | Crashed]) -> None:
+    def _follow(self, events: Iterable[WorkerEvent | Crashed | Noted]) -> None:
         """Take what ends, and pass the rest on, until all is done or a failure stops the sweep."""
         for event in events:
             match event:
@@ -277,7 +298,7 @@ class _Session:
         return Started(name, len(parent.missing))
 
     def _task(self, stack: Sequence[int]) -> Task:
-        parent, request = self._parent, self._request
+        parent, request, is_remote = self._parent, self._request, self._executor.is_remote
         return make_task(
             parent.plan,
             stack,
@@ -286,7 +307,9 @@ class _Session:
             parents=parent.group_runs,
             references=request.rerun.references if request.rerun else (),
             sweep_id=parent.run_id,
-            states=None if parent.states is None else str(parent.states),
+            states=None if parent.states is None or is_remote else str(parent.states),
+            folder=str(Path.cwd()) if is_remote else None,
+            is_remote=is_remote,
             is_alone=request.is_alone,
         )
 
@@ -315,19 +338,20 @@ class _Session:
         return has_failed and self._request.is_sweep and self._request.plan.first.sweep.fail_fast
 
     def _recover(self, crash: Crashed) -> None:
-        """Give each job of a dead worker a try of its own; one that was alone has failed."""
-        jobs = [job for job in crash.task.jobs if job.position in self._left]
+        """Give each job of a dead worker another try, alone; one that has killed enough fails."""
         if self._store is not None:
-            self._store.close_abandoned_runs()
             # What it had recorded by then is done, though it could not say so any more.
-            self._take_recorded({job.position for job in jobs})
-        jobs = [job for job in jobs if job.position in self._left]
-        if len(crash.task.jobs) == 1:
-            for job in jobs:
+            for event in settled(self._store, crash.task.only(self._left)):
+                self._take(event)
+        jobs = [job for job in crash.task.jobs if job.position in self._left]
+        self._deaths.update(job.position for job in jobs)
+        was_alone = len(crash.task.jobs) == 1
+        for job in jobs:
+            if was_alone and self._deaths[job.position] >= self._executor.most_deaths:
                 self._take(fail(self._store, crash.task, job, crash.reason))
-        else:
-            # One of them may have killed the worker.
-            self._executor.add([crash.task.only({job.position}) for job in jobs], first=True)
+            else:
+                # One of them may have killed the worker.
+                self._executor.add([crash.task.only({job.position})], first=True)
 
     def _take_recorded(self, positions: set[int]) -> None:
         recorded = self._parent.recorded()

@@ -28,21 +28,9 @@ Stack = tuple[int, ...]
 
 
 def stacks(plan: Plan, positions: Iterable[int], n_workers: int) -> list[Stack]:
-    """Put jobs of equal shape together.
+    """Put jobs of equal shape together, for some workers to share.
 
-    Parameters
-    ----------
-    plan : Plan
-        The sweep.
-    positions : iterable of int
-        Which of its jobs are to be run; none of them has a problem.
-    n_workers : int
-        Processes that will share the stacks.
-
-    Returns
-    -------
-    list of tuple of int
-        Positions in the plan, the largest amount of work first.
+    None of the positions is of a job with a problem. The largest amount of work comes first.
     """
     by_shape: dict[Shape, list[int]] = {}
     n_jobs = 0

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from runner.jobs.events import (
+    DataRead,
     Event,
     Finished,
     Interrupted,
@@ -27,6 +28,7 @@ from runner.report.announcements import (
     say_resume_hint,
     say_start,
 )
+from runner.report.data import reading_lines
 from runner.report.progress import ProgressBar
 from runner.report.rerun import report_rerun
 from runner.report.runs import print_metrics, print_run
@@ -83,7 +85,7 @@ class Console:
             case SweepOpened():
                 self._is_sweep = True
                 say_start(event.plan, event.done, is_new=event.is_new)
-            case Noted() | Resumed() | Waiting():
+            case Noted() | Resumed() | Waiting() | DataRead():
                 say(_sentence(event))
             case Measured():
                 self._print_metrics(event)
@@ -157,8 +159,10 @@ class Console:
             )
 
 
-def _sentence(event: Noted | Resumed | Waiting) -> str:
+def _sentence(event: Noted | Resumed | Waiting | DataRead) -> str:
     match event:
+        case DataRead():
+            return "\n".join(reading_lines(event.prepared))
         case Resumed():
             go = "goes" if event.n_jobs == 1 else "go"
             return f"{count(event.n_jobs, 'job')} {go} on from step {event.step:,}."

@@ -5,12 +5,13 @@ All text from a record is made safe to print here.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from runner.config import to_plain
+from runner.config import Experiment, flatten, to_plain
 from runner.jobs.events import Finished
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.jobs.rerun.comparison import cannot_compare
@@ -18,7 +19,6 @@ from runner.jobs.rerun.request import RerunRequest
 from runner.report.table import LONGEST_NAME, Column, Printer, printing
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide
-from runner.tracking import flattened
 
 # Of a sweep, this many jobs of each kind are printed in full.
 _MOST_JOBS = 20
@@ -36,22 +36,10 @@ _IN_WORDS = {
 
 @dataclass(frozen=True)
 class RerunLine:
-    """What came of one job.
+    """What came of one job, or of `n_jobs` that cannot be compared for one reason.
 
-    Parameters
-    ----------
-    name : str
-        The original, or several that cannot be compared for one reason.
-    comparison : Comparison or None
-        None where settings were changed, or where the rerun broke off.
-    failure : str or None
-        Why the rerun did not finish.
-    settings : sequence of (str, str, str)
-        Settings that were changed: the key, then and now.
-    metrics : sequence of (str, float or None, float or None)
-        Final metrics of a run whose settings were changed: name, then and now.
-    n_jobs : int
-        How many jobs the line is about.
+    `comparison` is None where settings were changed, or where the rerun broke off. `settings` that
+    were changed come with their values then and now, and so do the final `metrics` then.
     """
 
     name: str
@@ -107,7 +95,7 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
         settings: list[tuple[str, str, str]] = []
         metrics: list[tuple[str, float | None, float | None]] = []
         if comparison is None:
-            then, now = (flattened(to_plain(run.experiment)) for run in (original, job))
+            then, now = (_settings(run.experiment) for run in (original, job))
             # A file of the same content elsewhere is no setting that somebody changed.
             is_moved = original.source.tags.get("runner.data_digest") == job.data_digest
             settings = [
@@ -120,6 +108,12 @@ def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
             metrics = [(name, before.get(name), after.get(name)) for name in names]
         lines.append(RerunLine(job.name, comparison, outcome.failure, settings, metrics))
     return lines
+
+
+def _settings(experiment: Experiment) -> dict[str, str]:
+    """Return the settings of a run as text."""
+    flat = flatten(to_plain(experiment)).items()
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat}
 
 
 def _unfit_lines(asked: RerunRequest) -> list[RerunLine]:
@@ -171,30 +165,11 @@ def print_rerun(
     link: str | None,
     file: TextIO | None = None,
 ) -> None:
-    """Print the verdict on a run, or on the jobs of a sweep.
+    """Print the verdict on a run, or on the jobs of a sweep, to a file or the standard output.
 
-    Parameters
-    ----------
-    lines : sequence of RerunLine
-        The jobs that were run.
-    title : (str, str) or None
-        The name of the sweep and what to add to it; None for a run of its own.
-    n_missing : int
-        Jobs that an interrupt left no time for.
-    differences : sequence of EnvironmentDifference or None
-        Between where the originals ran and here; None where nothing was run.
-    tolerance : float or None
-        Relative differences up to this are admitted.
-    duration_s : float
-        Seconds that it took.
-    notes : sequence of str
-        Lines to add.
-    ids : (str, str)
-        Of the rerun, and of what was repeated.
-    link : str or None
-        What to open to see the runs; None where nothing was recorded.
-    file : text file, optional
-        By default the standard output.
+    `title` is the name of a sweep and what to add to it, `ids` are those of the rerun and of what
+    was repeated. There are no `differences` where nothing was run, and no `link` where nothing was
+    recorded. `n_missing` jobs were left over by an interrupt.
     """
     with printing(file) as out:
         if title is None:

@@ -26,7 +26,6 @@ from runner.system.formatting import count, duration, interval, measured
 from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, by_settings
 from runner.training.statistics import Configuration, compare, configurations, ranked
-from softnet import higher_is_better
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep
@@ -49,28 +48,9 @@ def print_sweep(
 ) -> None:
     """Print what came out of a sweep, the best configuration first.
 
-    Where no configuration has several seeds, its runs are ranked as they are.
-
-    Parameters
-    ----------
-    title : str
-        What the sweep is called; may be empty.
-    outcomes : sequence of Outcome
-        Of all jobs that have one.
-    n_jobs : int
-        How many jobs there are.
-    metric : str
-        By which configurations are ranked.
-    link : str
-        What to open to see the runs, or a command that shows them.
-    duration_s : float, optional
-        Seconds that the sweep took, where they are known.
-    notes : sequence of str
-        Lines to add, such as ``3 points were given twice and run once``.
-    top : int, optional
-        How many rows the table has, 1 or above; by default all of a few, 20 of more than 40.
-    file : text file, optional
-        By default the standard output.
+    Where no configuration has several seeds, its runs are ranked as they are. The `link` is what to
+    open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
+    default all of a few and 20 of more than 40.
     """
     with printing(file) as out:
         if title:
@@ -140,6 +120,8 @@ def _verdict(
             return None
         return f"{better} and {worse} have too few seeds in common to be compared."
     lead, low, high = comparison.difference, comparison.low, comparison.high
+    from softnet import higher_is_better
+
     if not higher_is_better(metric):
         lead, low, high = -lead, -high, -low
     if not comparison.distinguishable:

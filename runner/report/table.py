@@ -16,7 +16,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 from runner.system.text import elide, printable
-from softnet import higher_is_better
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,19 +107,11 @@ class Printer:
     ) -> None:
         """Print the best of what is ranked: a heading, the first rows, how many more there are.
 
-        Parameters
-        ----------
-        what : str
-            What is ranked, in the plural.
-        metric : str
-            By which it is ranked.
-        rows : sequence
-            The best first.
-        columns : callable
-            Makes the needed and the further columns of the rows that are shown.
-        top : int, optional
-            How many rows are shown, 1 or above; by default all of a few, 20 of more than 40.
+        `what` names it in the plural, `rows` have the best first, and `columns` makes the needed
+        and the further columns of the rows shown: by default all of a few, 20 of more than 40.
         """
+        from softnet import higher_is_better
+
         if top is None:
             top = len(rows) if len(rows) <= _MANY else _SHOWN
         shown = rows[:top]
@@ -135,12 +126,7 @@ class Printer:
 
 @contextmanager
 def printing(file: TextIO | None = None) -> Iterator[Printer]:
-    """Collect what is printed, and write all of it to the file at the end.
-
-    Parameters
-    ----------
-    file : text file, optional
-        By default the standard output.
+    """Collect what is printed, and write all of it to the file, or standard output, at the end.
 
     Raises
     ------

@@ -7,6 +7,7 @@
     |-- RecordError     2   what is on record of a run: the file or tag, and why it is of no use
     |   `-- MissingError    a file of it is not there
     |-- StoreError      3   the store or the disk: the place, and why
+    |-- ClusterError    3   the cluster that stacks run on, when it is lost: the address, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
     Terminated        143   SIGTERM; like KeyboardInterrupt (130) no Exception, so that nothing
@@ -94,6 +95,12 @@ class MissingError(RecordError):
 
 class StoreError(RunnerError):
     """A tracking store or a disk that cannot be used; the text names the place."""
+
+    exit_code = 3
+
+
+class ClusterError(RunnerError):
+    """A cluster that was lost while stacks ran on it; the text names its scheduler."""
 
     exit_code = 3
 

@@ -5,6 +5,7 @@ A kill at any instant leaves the old file or the new one, never a torn one.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
@@ -14,12 +15,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner.system.errors import StoreError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # What a torn, overwritten or encrypted archive of arrays raises, depending on the byte.
 DAMAGED = (
@@ -75,6 +76,20 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file_system(folder: Path) -> None:
+    """Flush all that was written to the file system of a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None:  # not Linux
+            os.sync()
+        elif syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, as UTF-8."""
     with atomic_file(path) as file:
@@ -95,6 +110,8 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     -----
     ``.npz`` carries a checksum of each array, so that a flipped bit is noticed.
     """
+    import numpy as np
+
     arrays: dict[str, NDArray[Any]] = {}
 
     def named(value: object) -> str:
@@ -117,6 +134,8 @@ def read_state(path: Path) -> dict[str, Any]:
     StoreError
         If the file is missing, torn or damaged.
     """
+    import numpy as np
+
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

@@ -12,6 +12,7 @@ from runner.tracking.opening import (
     find_stores,
     leave_stores,
     open_store,
+    require_shared,
     store_at,
 )
 from runner.tracking.queries import (
@@ -22,15 +23,15 @@ from runner.tracking.queries import (
     final_metrics,
     varied_of,
 )
-from runner.tracking.run_writer import FLUSH_EVERY_S, RecordedRun, flattened
+from runner.tracking.run_writer import FLUSH_EVERY_S, RunWriter, params_of, write_together
 from runner.tracking.store import Store
 
 __all__ = [
     "FLUSH_EVERY_S",
     "SUMMED_UP",
     "RecordedJob",
-    "RecordedRun",
     "RecordedSweep",
+    "RunWriter",
     "Store",
     "StoreAddress",
     "Sweeps",
@@ -38,10 +39,12 @@ __all__ = [
     "final_metrics",
     "find_store",
     "find_stores",
-    "flattened",
     "leave_stores",
     "open_store",
+    "params_of",
     "read_file",
+    "require_shared",
     "store_at",
     "varied_of",
+    "write_together",
 ]

@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.system.environment import allow_garbage_collection
-from runner.system.errors import StoreError
+from runner.system.errors import ConfigError, StoreError
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
-from runner.tracking.backend.client import prepare, store_errors
-from runner.tracking.backend.rows import experiments_of
+from runner.tracking.backend.embedded import KNOWN_REVISIONS, EmbeddedStore
+from runner.tracking.backend.rows import Backend, Experiment
 from runner.tracking.store import Store
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -29,6 +25,7 @@ class StoreAddress:
     experiment: str
     is_named: bool
     is_trusted: bool
+    is_durable: bool
 
 
 # The store that this process used last; a fork inherits it, with the password in its address.
@@ -37,8 +34,14 @@ _last: dict[StoreAddress, Store] = {}
 
 def address_of(store: Store) -> StoreAddress:
     """Return the address of a store, which this process and its forks keep for `store_at`."""
-    shown, experiment_id = store.address.shown, store.experiment_id
-    address = StoreAddress(shown, experiment_id, store.experiment, store.is_named, store.is_trusted)
+    address = StoreAddress(
+        store.address.shown,
+        store.experiment_id,
+        store.experiment,
+        store.is_named,
+        store.is_trusted,
+        store.is_durable,
+    )
     _last.clear()
     _last[address] = store
     return address
@@ -47,10 +50,29 @@ def address_of(store: Store) -> StoreAddress:
 def store_at(address: StoreAddress) -> Store:
     """Return the store at an address, opened unless this process has it already."""
     if address not in _last:
-        resolved, experiment_id = resolve(address.uri), address.experiment_id
-        flags = {"is_named": address.is_named, "is_trusted": address.is_trusted}
-        address_of(Store(resolved, connect(resolved), experiment_id, address.experiment, **flags))
+        resolved = resolve(address.uri)
+        store = Store(
+            resolved,
+            connect(resolved, is_durable=address.is_durable),
+            address.experiment_id,
+            address.experiment,
+            is_named=address.is_named,
+            is_trusted=address.is_trusted,
+            is_durable=address.is_durable,
+        )
+        _last.clear()
+        _last[address] = store
     return _last[address]
+
+
+def require_shared(uri: str | None) -> None:
+    """Raise `ConfigError` where a store, ``tracking.uri``, is a file that other machines lack."""
+    address = resolve(uri)
+    if address.database is not None:
+        raise ConfigError.plain(
+            f"{address.origin}: must be a store that every worker reaches where executor is dask, "
+            f"such as tracking=server, got {address.shown!r}, a file of this machine."
+        )
 
 
 def leave_stores() -> None:
@@ -60,11 +82,14 @@ def leave_stores() -> None:
     _last.clear()
 
 
-def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
+def open_store(
+    uri: str | None, experiment: str | None, name: str, *, is_durable: bool = True
+) -> Store:
     """Connect to a store; make it, and the experiment, where they are missing.
 
     `uri` and `experiment` are the settings of ``tracking``. Without them the environment is asked:
     ``MLFLOW_TRACKING_URI``, else the embedded database; ``MLFLOW_EXPERIMENT_NAME``, else `name`.
+    `is_durable` is that of `EmbeddedStore`.
 
     Raises
     ------
@@ -72,11 +97,16 @@ def open_store(uri: str | None, experiment: str | None, name: str) -> Store:
         If the URI is of no use, or no server answers there.
     """
     address = resolve(uri)
-    client = connect(address)
-    chosen = _choose(experiment, name)
-    with store_errors(address.uri):
-        experiment_id = experiment_id_of(client, chosen, address)
-    store = Store(address, client, experiment_id, chosen, is_named=uri is not None)
+    backend = connect(address, is_durable=is_durable)
+    found = _experiment_named(backend, _choose(experiment, name), address)
+    store = Store(
+        address,
+        backend,
+        found.experiment_id,
+        found.name,
+        is_named=uri is not None,
+        is_durable=is_durable,
+    )
     store.close_abandoned_runs()
     store.settle()
     return store
@@ -92,17 +122,14 @@ def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Sto
     address = resolve(uri)
     if address.database is not None and not address.database.exists():
         return {}
-    client = connect(address, may_only_read=True)
-    with store_errors(address.uri):
-        experiments = (
-            [client.get_experiment_by_name(experiment)]
-            if experiment is not None
-            else experiments_of(client)
-        )
+    backend = connect(address, may_only_read=True)
+    experiments = (
+        [backend.experiment_named(experiment)] if experiment is not None else backend.experiments()
+    )
     return {
-        e.experiment_id: Store(address, client, e.experiment_id, e.name, is_named=uri is not None)
+        e.experiment_id: Store(address, backend, e.experiment_id, e.name, is_named=uri is not None)
         for e in experiments
-        if e is not None and e.lifecycle_stage != "deleted"
+        if e is not None and not e.is_deleted
     }
 
 
@@ -110,54 +137,65 @@ def _choose(experiment: str | None, name: str) -> str:
     return experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
 
 
-def connect(address: Address, *, may_only_read: bool = False) -> MlflowClient:
-    """Return a client of a store, whose database is made where it is missing.
+def connect(address: Address, *, may_only_read: bool = False, is_durable: bool = True) -> Backend:
+    """Return the backend of a store, whose database is made where it is missing.
 
     A read-only database is refused unless the caller `may_only_read`.
     """
-    if address.is_server:
+    if address.is_server or address.is_database_server:
         check_answers(address)
-    uri, database = address.uri, address.database
-    if database is not None and may_only_read and sqlite.is_read_only(database):
-        uri = sqlite.reading_uri(database)
-    elif database is not None and address.artifacts is not None:
-        sqlite.ensure(database, address.artifacts)
-    prepare()
-    from mlflow import MlflowClient
-
-    with store_errors(address.uri):
-        client = MlflowClient(uri)
-        engine = sqlite.engine_of(client)
-        if engine is not None:
-            sqlite.tune(engine)
+    backend = _backend(address, may_only_read=may_only_read, is_durable=is_durable)
     # All that a command imports before it has results is imported now.
     allow_garbage_collection()
     raise_what_was_swallowed()
-    return client
+    return backend
 
 
-def experiment_id_of(client: MlflowClient, name: str, address: Address) -> str:
-    """Return the id of an experiment; make it where it is missing, even if others do so too."""
-    from mlflow.exceptions import MlflowException
+def _backend(address: Address, *, may_only_read: bool, is_durable: bool) -> Backend:
+    uri, database = address.uri, address.database
+    if database is None or address.artifacts is None:
+        return _client_store(uri)
+    is_read_only = may_only_read and sqlite.is_read_only(database)
+    if is_read_only:
+        revision = sqlite.check_readable(database)
+    else:
+        revision = sqlite.ensure(database, address.artifacts)
+    if revision in KNOWN_REVISIONS:
+        return EmbeddedStore(database, uri, is_read_only=is_read_only, is_durable=is_durable)
+    remark = (
+        f"Recording is slower with this MLflow, whose database has a schema ({revision}) that this "
+        "version does not know: MLflow's client does it."
+    )
+    return _client_store(uri, sqlite.reading_uri(database) if is_read_only else None, remark)
 
-    experiment = client.get_experiment_by_name(name)
+
+def _client_store(uri: str, client_uri: str | None = None, remark: str | None = None) -> Backend:
+    from runner.tracking.backend.client_store import ClientStore
+
+    return ClientStore(uri, client_uri, remark)
+
+
+def _experiment_named(backend: Backend, name: str, address: Address) -> Experiment:
+    """Return an experiment; make it where it is missing, even if others do so too."""
+    experiment = backend.experiment_named(name)
     if experiment is None:
         # MLflow itself would choose a folder below the one that the command is started in.
-        artifacts = None
+        location = None
         if address.artifacts is not None:
             folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
-            artifacts = (address.artifacts / folder).as_uri()
-        try:
-            return client.create_experiment(name, artifacts)
-        except MlflowException as error:
-            experiment = client.get_experiment_by_name(name)
-            # Else another process was faster.
-            if error.error_code != "RESOURCE_ALREADY_EXISTS" or experiment is None:
-                raise
-    if experiment.lifecycle_stage == "deleted":
+            location = (address.artifacts / folder).as_uri()
+        elif address.is_database_server:
+            raise ConfigError.plain(
+                f"{address.origin}: must say where files of runs go, which {address.shown} does "
+                "not. Record through a server before it (mlflow server --backend-store-uri ... "
+                "--artifacts-destination ...),\nor make the experiment first: mlflow experiments "
+                f"create -n {name} --artifact-location PLACE"
+            )
+        experiment = backend.create_experiment(name, location)
+    if experiment.is_deleted:
         raise StoreError(
             f"{address.shown}: the experiment {name!r} was deleted. Bring it back with"
             f"\n  mlflow experiments restore --experiment-id {experiment.experiment_id}"
             "\nor set tracking.experiment to another name."
         )
-    return str(experiment.experiment_id)
+    return experiment

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from runner.system.errors import RecordError
 from runner.tracking.backend import rows
-from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.rows import matching_runs, numbers_of, texts_of
+from runner.tracking.backend.rows import Backend, Run, numbers_of, texts_of
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.training.outcome import Outcome, Status
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
@@ -66,24 +61,20 @@ class RecordedJob:
 
 
 class Sweeps:
-    """The sweeps of a store; `uri` names the store in messages."""
+    """The sweeps of a store."""
 
-    def __init__(self, client: MlflowClient, uri: str) -> None:
-        self._client = client
-        self._uri = uri
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
     def all(self, experiment_ids: Sequence[str] | None = None) -> list[RecordedSweep]:
         """Return the sweeps of some experiments, or of all of them; the newest first."""
-        with store_errors(self._uri):
-            ids = experiment_ids or [e.experiment_id for e in rows.experiments_of(self._client)]
-        runs = matching_runs(self._client, self._uri, ids, "tags.`runner.kind` = 'sweep'")
-        return [_sweep_of(run) for run in runs]
+        ids = experiment_ids or [e.experiment_id for e in self._backend.experiments()]
+        return [_sweep_of(run) for run in self._backend.runs(ids, {"runner.kind": "sweep"})]
 
     def newest_of(self, experiment_id: str, identity: str) -> RecordedSweep | None:
         """Return the latest sweep of an identity, if there is one."""
-        query = f"tags.`runner.kind` = 'sweep' and tags.`runner.plan` = '{identity}'"
-        runs = matching_runs(self._client, self._uri, [experiment_id], query)
-        return next(map(_sweep_of, runs), None)
+        tags = {"runner.kind": "sweep", "runner.plan": identity}
+        return next(map(_sweep_of, self._backend.runs([experiment_id], tags)), None)
 
     def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:
         """Return the jobs of a sweep that have a run, in the order of their start.
@@ -91,13 +82,10 @@ class Sweeps:
         Of a job that ran twice, a run that is FINISHED counts, else the latest one.
         """
         jobs: dict[str, RecordedJob] = {}
-        for run in self._members(sweep, "tags.`runner.kind` = 'run'"):
-            tags = texts_of(run.data.tags)
-            key, parent = (
-                tags.get("runner.key", run.info.run_id),
-                tags.get("mlflow.parentRunId", ""),
-            )
-            params, choices = texts_of(run.data.params), _texts_in(tags, "runner.choices")
+        for run in self._members(sweep, {"runner.kind": "run"}):
+            tags = texts_of(run.tags)
+            key, parent = tags.get("runner.key", run.run_id), tags.get("mlflow.parentRunId", "")
+            params, choices = texts_of(run.params), _texts_in(tags, "runner.choices")
             job = RecordedJob(key, _outcome_of(run), parent, params, choices)
             earlier = jobs.setdefault(key, job)
             if earlier.outcome.status != "FINISHED" and job.outcome.status == "FINISHED":
@@ -106,32 +94,60 @@ class Sweeps:
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
         """Return the ids of a sweep's group runs, or of its `unfinished` ones, by their keys."""
-        query = "tags.`runner.kind` = 'group'"
-        if unfinished:
-            query += " and attributes.status != 'FINISHED'"
-        runs = self._members(sweep, query)
-        return {texts_of(run.data.tags).get("runner.key", ""): run.info.run_id for run in runs}
+        other = "FINISHED" if unfinished else None
+        runs = self._members(sweep, {"runner.kind": "group"}, other_status=other)
+        return {texts_of(run.tags).get("runner.key", ""): run.run_id for run in runs}
 
-    def close_running(self, sweep: RecordedSweep) -> None:
-        """Mark KILLED what dead processes of this machine left RUNNING of a sweep."""
-        for run in list(self._members(sweep, "attributes.status = 'RUNNING'")):
-            if is_gone(texts_of(run.data.tags).get("runner.process", "")):
-                with store_errors(self._uri):
-                    close_unclosed(self._client, run.info.run_id)
+    def settle_stack(
+        self, experiment_id: str, sweep_id: str | None, stack: str, keys: Collection[str]
+    ) -> dict[str, Outcome]:
+        """Mark KILLED what is RUNNING of a stack's jobs, and return those that have FINISHED.
+
+        Whoever calls it knows that no worker is at these jobs, or has taken them over. Other jobs
+        of the same stack may be another worker's, and are left alone.
+        """
+        tags = {"runner.stack": stack, "runner.sweep": str(sweep_id)}
+        by_key = [
+            (key, run)
+            for run in self._backend.runs([experiment_id], tags)
+            if (key := texts_of(run.tags).get("runner.key", "")) in keys
+        ]
+        running = [run.run_id for _, run in by_key if run.status == "RUNNING"]
+        close_unclosed(self._backend, running)
+        return {key: _outcome_of(run) for key, run in by_key if run.status == "FINISHED"}
+
+    def close_running(self, sweep: RecordedSweep, *, everywhere: bool) -> None:
+        """Mark KILLED what dead processes left RUNNING of a sweep.
+
+        They are those of this machine, or `everywhere`: all, where no other command can be at it.
+        """
+        running = list(self._members(sweep, {}, status="RUNNING"))
+        gone = [
+            run.run_id
+            for run in running
+            if everywhere or is_gone(texts_of(run.tags).get("runner.process", ""))
+        ]
+        close_unclosed(self._backend, gone)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step; rows that hold no number are left out."""
         values: dict[int, float] = {}
-        with store_errors(self._uri):
-            for entry in rows.metric_history(self._client, run_id, metric):
-                with suppress(RecordError):
-                    _, step, value = rows.metric_of(metric, entry.step, entry.value)
-                    values[step] = value
+        for step, value in self._backend.metric_history(run_id, metric):
+            with suppress(RecordError):
+                _, number, checked = rows.metric_of(metric, step, value)
+                values[number] = checked
         return sorted(values.items())
 
-    def _members(self, sweep: RecordedSweep, query: str) -> Iterator[Run]:
-        query += f" and tags.`runner.sweep` = '{sweep.run_id}'"
-        return matching_runs(self._client, self._uri, [sweep.experiment_id], query)
+    def _members(
+        self,
+        sweep: RecordedSweep,
+        tags: Mapping[str, str],
+        status: str | None = None,
+        other_status: str | None = None,
+    ) -> Iterator[Run]:
+        tags = {**tags, "runner.sweep": sweep.run_id}
+        where = [sweep.experiment_id]
+        return self._backend.runs(where, tags, status=status, other_status=other_status)
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -160,17 +176,17 @@ def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
 
 
 def _sweep_of(run: Run) -> RecordedSweep:
-    tags, metrics = texts_of(run.data.tags), numbers_of(run.data.metrics)
+    tags, metrics = texts_of(run.tags), numbers_of(run.metrics)
     is_summed_up = tags.get(SUMMED_UP) == "true"
     return RecordedSweep(
-        run_id=run.info.run_id,
-        name=str(run.info.run_name or ""),
+        run_id=run.run_id,
+        name=run.name,
         identity=tags.get("runner.plan", ""),
-        status=run.info.status,
-        experiment_id=run.info.experiment_id,
+        status=run.status,
+        experiment_id=run.experiment_id,
         metric=tags.get("runner.metric", "val/loss"),
         n_jobs=int(_number(tags.get("runner.n_jobs"))),
-        started_s=_number(run.info.start_time) / 1000,
+        started_s=_number(run.started_ms) / 1000,
         duration_s=_number(tags.get("runner.duration_s")),
         n_finished=int(_number(metrics.get("n_finished"))) if is_summed_up else None,
         n_failed=int(_number(metrics.get("n_failed"))) if is_summed_up else None,
@@ -178,16 +194,16 @@ def _sweep_of(run: Run) -> RecordedSweep:
 
 
 def _outcome_of(run: Run) -> Outcome:
-    started_ms = _number(run.info.start_time)
-    ended_ms = _number(run.info.end_time) or started_ms
-    status, tags = run.info.status, texts_of(run.data.tags)
+    started_ms = _number(run.started_ms)
+    ended_ms = _number(run.ended_ms) or started_ms
+    status, tags = run.status, texts_of(run.tags)
     return Outcome(
-        name=str(run.info.run_name or ""),
-        run_id=run.info.run_id,
+        name=run.name,
+        run_id=run.run_id,
         # A run that is still RUNNING has no outcome yet, and may never have one.
         status=cast("Status", status) if status in {"FINISHED", "FAILED"} else "KILLED",
         varied=varied_of(tags),
-        metrics=final_metrics(numbers_of(run.data.metrics)),
+        metrics=final_metrics(numbers_of(run.metrics)),
         failure=tags.get(FAILURE),
         duration_s=(ended_ms - started_ms) / 1000,
     )

@@ -10,21 +10,19 @@ import json
 import posixpath
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.config import flatten
 from runner.system.signals import held
 from runner.tracking.backend.artifacts import send_folder
-from runner.tracking.backend.bulk_insert import LoggedMetric, write_batch
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import Presence
+from runner.tracking.backend.rows import Backend, DatasetPart, LoggedMetric, RunChange
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Run
-
     from runner.training.data import Dataset
     from runner.training.data.splits import Split
 
@@ -37,33 +35,42 @@ _NAME_CHARACTERS, _PARAM_CHARACTERS, _TAG_CHARACTERS = 250, 6000, 8000
 _DATASET_NAME_CHARACTERS, _DIGEST_CHARACTERS, _SCHEMA_CHARACTERS = 500, 32, 1_000_000
 
 
-class RecordedRun:
-    """One run as it is being recorded; `Store.start_run` and `Store.reopen_run` make it."""
+class RunWriter:
+    """Writes one run; `Store.start_run` and `Store.reopen_run` make it.
+
+    What is logged waits for the next batch. A run that is not shown has one batch alone, with its
+    end: it is in the store whole or not at all.
+    """
 
     def __init__(
         self,
-        client: MlflowClient,
-        run: Run,
-        artifacts: str,
-        params: Mapping[str, object],
-        store_uri: str,
+        backend: Backend,
+        change: RunChange,
         presence: Presence,
+        written_tags: Mapping[str, str],
         flush_every_s: float = FLUSH_EVERY_S,
     ) -> None:
-        self.run_id: str = run.info.run_id
-        self._client = client
-        self._artifacts = artifacts
-        self._store_uri = store_uri
+        self.run_id: str = change.run_id
+        self.backend = backend
+        self.change = change
         self._presence = presence
-        self._params = flattened(params)
-        self._metrics: list[LoggedMetric] = []
-        self._is_empty = not (run.data.params or run.data.metrics)
-        self._tags: dict[str, str] = {}
-        self._written_tags: dict[str, str] = dict(run.data.tags)
+        self._written_tags = dict(written_tags)
         self._flush_every_s = flush_every_s
         self._next_flush = time.monotonic() + flush_every_s
         self._ended = False
-        presence.open_runs.add(self.run_id)  # or it would be closed as abandoned
+        if self.is_shown:
+            presence.open_runs.add(self.run_id)  # or it would be closed as abandoned
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the store has it."""
+        return self.change.new is None
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much of memory is waiting to be written."""
+        files = sum(map(len, self.change.files.values()))
+        return files + 200 * len(self.change.metrics)
 
     def log_metrics(
         self, step: int, metrics: Mapping[str, float], at_s: float | None = None
@@ -74,114 +81,132 @@ class RecordedRun:
         `at_s` in seconds since 1970.
         """
         at_ms = int(1000 * (time.time() if at_s is None else at_s))
-        self._metrics += [
-            (legal_name(name), float(value), at_ms, step) for name, value in metrics.items()
+        self.change.metrics += [
+            LoggedMetric(legal_name(name), float(value), at_ms, step)
+            for name, value in metrics.items()
         ]
-        if time.monotonic() >= self._next_flush:
+        if self.is_shown and time.monotonic() >= self._next_flush:
             self.flush()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, which are written with the next batch unless they are stored already."""
-        self._tags |= {
-            key: value for key, value in tags.items() if self._written_tags.get(key) != cut(value)
-        }
-
-    def flush(self) -> None:
-        """Write what was logged in one batch; the first one carries the params.
-
-        If the store fails, all of it is kept for the next try, which MLflow accepts even where the
-        first one had half succeeded.
-        """
-        metrics = list(self._metrics)
-        tags = {key: cut(value) for key, value in self._tags.items()}
-        # A batch that failed may be half written, so no later one is the first.
-        is_first = self._is_empty and not tags.keys() & self._written_tags.keys()
-        self._is_empty = False
-        with store_errors(self._store_uri):
-            write_batch(self._client, self.run_id, metrics, self._params, tags, is_first=is_first)
-        del self._metrics[: len(metrics)]
-        self._params = {}
-        self._written_tags |= tags
-        self._tags = {}
-        self._next_flush = time.monotonic() + self._flush_every_s
+        for key, value in tags.items():
+            if self._written_tags.get(key) != (text := cut(value)):
+                self.change.tags[key] = text
 
     def log_datasets(self, dataset: Dataset, split: Split) -> None:
         """Record the digests of the rows that the run trains, validates and tests on."""
-        from mlflow.exceptions import MlflowException
+        self.change.datasets = dataset_parts(dataset, split)
 
-        inputs = dataset_inputs(dataset, split)
-        with store_errors(self._store_uri):
-            try:
-                self._client.log_inputs(self.run_id, datasets=inputs)
-            except MlflowException as error:
-                # MLflow looks for a dataset, then adds it; another process may add the same one in
-                # between. The second time MLflow finds it.
-                if "unique" not in str(error).lower():
-                    raise
-                self._client.log_inputs(self.run_id, datasets=inputs)
+    def log_files(self, files: Mapping[str, bytes]) -> None:
+        """Give the run artifacts, which are written with the next batch, before all else."""
+        self.change.files |= files
 
     def log_folder(self, folder: Path, under: str | None = None) -> None:
         """Copy the files of a folder to the run's artifacts, or to a folder `under` them."""
-        with store_errors(self._store_uri):
-            send_folder(self._client, folder, self._artifacts, under)
+        with store_errors(self.backend.uri):
+            send_folder(self.backend, folder, self.change.artifact_uri, under)
+
+    def flush(self) -> None:
+        """Write what was logged; if the store fails, all of it is kept for the next try."""
+        write_together([self])
+
+    def set_end(self, failure: str | None = None, ended_s: float | None = None) -> None:
+        """Have the run end with the next batch: FINISHED, or FAILED with a reason.
+
+        It ends now, or at `ended_s` in seconds since 1970.
+        """
+        self._set_end("FAILED" if failure else "FINISHED", failure, ended_s)
 
     def finish(self, ended_s: float | None = None) -> None:
         """Write the rest and mark the run FINISHED, now or as of `ended_s` since 1970."""
-        self._end("FINISHED", ended_s)
+        self._end("FINISHED", None, ended_s)
 
     def fail(self, reason: str, ended_s: float | None = None) -> None:
         """Write the rest and mark the run FAILED, with the reason in the tag ``runner.failure``."""
-        self.set_tags({FAILURE: reason})
-        self._end("FAILED", ended_s)
+        self._end("FAILED", reason, ended_s)
 
     def kill(self, reason: str = "interrupted") -> None:
-        """Write the rest and mark the run KILLED, with the reason in the tag ``runner.failure``."""
-        self.set_tags({FAILURE: reason})
-        self._end("KILLED")
+        """Write the rest and mark the run KILLED, with the reason in the tag ``runner.failure``.
 
-    def _end(self, status: str, ended_s: float | None = None) -> None:
+        Of a run that is not shown nothing is written.
+        """
+        if self.is_shown:
+            self._end("KILLED", reason)
+
+    def _end(self, status: str, failure: str | None, ended_s: float | None = None) -> None:
         """End the run; one that has ended stays as it is, whatever interrupts what follows."""
-        if self._ended:
-            return
-        self.flush()
-        with held(), store_errors(self._store_uri):
-            ended_ms = None if ended_s is None else int(1000 * ended_s)
-            self._client.set_terminated(self.run_id, status, ended_ms)
+        if not self._ended:
+            self._set_end(status, failure, ended_s)
+            self.flush()
+
+    def _set_end(self, status: str, failure: str | None, ended_s: float | None) -> None:
+        if failure is not None:
+            self.set_tags({FAILURE: failure})
+        self.change.status = status
+        self.change.ended_ms = int(1000 * (time.time() if ended_s is None else ended_s))
+
+    def take_note(self) -> None:
+        """Go on from a batch that was written."""
+        written, self.change = self.change, RunChange(self.run_id, self.change.artifact_uri)
+        self._written_tags |= written.tags
+        self._next_flush = time.monotonic() + self._flush_every_s
+        if written.status is None:
+            self._presence.open_runs.add(self.run_id)
+        else:
             self._ended = True
-        self._presence.open_runs.discard(self.run_id)
+            self._presence.open_runs.discard(self.run_id)
 
 
-def close_unclosed(client: MlflowClient, run_id: str) -> None:
-    """Mark a run KILLED whose process ended without doing so."""
-    client.set_tag(run_id, FAILURE, "the process ended without closing the run")
-    client.set_terminated(run_id, "KILLED")
+def write_together(runs: Sequence[RunWriter]) -> None:
+    """Write what waits of some runs of one store; a database takes all of it or nothing."""
+    if runs:
+        with held():  # what is in the store is known to be
+            runs[0].backend.write([run.change for run in runs])
+            for run in runs:
+                run.take_note()
 
 
-def dataset_inputs(dataset: Dataset, split: Split) -> list[DatasetInput]:
+def close_unclosed(backend: Backend, run_ids: Iterable[str]) -> None:
+    """Mark runs KILLED whose process ended without doing so."""
+    tags, now_ms = {FAILURE: "the process ended without closing the run"}, int(1000 * time.time())
+    changes = [RunChange(i, tags=tags, status="KILLED", ended_ms=now_ms) for i in run_ids]
+    if changes:
+        backend.write(changes)
+
+
+def dataset_parts(dataset: Dataset, split: Split) -> Sequence[DatasetPart]:
     """Describe each part of a split that has rows, with the part's name as its context.
 
     MLflow's own dataset classes make a DataFrame of everything first, which costs more than
     recording the whole run.
     """
-    from mlflow.entities import Dataset as MlflowDataset
-    from mlflow.entities import DatasetInput, InputTag
+    key = (dataset.name, dataset.source, dataset.digest, split.digest)
+    if key not in _parts:  # jobs of a stack share them
+        _parts.clear()
+        _parts[key] = _dataset_parts(dataset, split)
+    return _parts[key]
 
+
+_parts: dict[tuple[str, ...], Sequence[DatasetPart]] = {}
+
+
+def _dataset_parts(dataset: Dataset, split: Split) -> list[DatasetPart]:
     source_type, source = "code", json.dumps({"tags": {"mlflow.source.name": dataset.source}})
     if dataset.source.startswith("/"):
         source_type, source = "local", json.dumps({"uri": dataset.source})
     name, schema = dataset.name[:_DATASET_NAME_CHARACTERS], _schema(dataset)
-    inputs = []
+    parts = []
     for context in ("train", "val", "test"):
         n_rows = len(getattr(split, context))
         if n_rows == 0:
             continue
         # MLflow tells datasets apart by name and digest alone.
-        parts = f"{dataset.digest}\n{split.digest}\n{context}"
-        digest = hashlib.sha256(parts.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        content = f"{dataset.digest}\n{split.digest}\n{context}"
+        digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGEST_CHARACTERS]
         profile = json.dumps({"num_rows": n_rows, "num_columns": dataset.X.shape[1] + 1})
-        described = MlflowDataset(name, digest, source_type, source, schema, profile)
-        inputs.append(DatasetInput(described, [InputTag("mlflow.data.context", context)]))
-    return inputs
+        parts.append(DatasetPart(name, digest, source_type, source, schema, profile, context))
+    return parts
 
 
 def _schema(dataset: Dataset) -> str | None:
@@ -194,27 +219,25 @@ def _schema(dataset: Dataset) -> str | None:
     return text if len(text) <= _SCHEMA_CHARACTERS else None
 
 
-def flattened(config: Mapping[str, object]) -> dict[str, str]:
-    """Flatten a config to MLflow's params: dotted names, values as JSON, text without its quotes.
+def params_of(config: Mapping[str, object]) -> dict[str, str]:
+    """Return a config as MLflow's params: dotted names, values as JSON, text without its quotes.
 
     A value too long for MLflow is replaced by its digest and a pointer to config.yaml.
 
     Examples
     --------
-    >>> flattened({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "uri": None})
+    >>> params_of({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "uri": None})
     {'seed': '0', 'model.hidden_layer_sizes': '[8, 4]', 'uri': 'null'}
     """
-    flat: dict[str, str] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= {legal_name(f"{key}.{name}"): text for name, text in flattened(value).items()}
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            if len(text) > _PARAM_CHARACTERS:
-                digest = hashlib.sha256(text.encode()).hexdigest()
-                text = f"sha256 {digest} ({len(text):,} characters, see config.yaml)"
-            flat[legal_name(key)] = text
-    return flat
+    return {legal_name(key): _param(value) for key, value in flatten(config).items()}
+
+
+def _param(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) > _PARAM_CHARACTERS:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return f"sha256 {digest} ({len(text):,} characters, see config.yaml)"
+    return text
 
 
 @cache

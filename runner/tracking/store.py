@@ -1,7 +1,7 @@
 """One experiment of an MLflow store, in which runs are started, reopened and closed.
 
-That goes through `MlflowClient` and explicit ids, never through the fluent API's active run, so
-that `MLFLOW_RUN_ID` and the like cannot disturb.
+That goes through explicit ids, never through the fluent API's active run, so that `MLFLOW_RUN_ID`
+and the like cannot disturb.
 """
 
 from __future__ import annotations
@@ -9,22 +9,32 @@ from __future__ import annotations
 import getpass
 import shlex
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from runner.system.environment import environment
-from runner.system.errors import RecordError
+from runner.system.errors import ConfigError, RecordError, StoreError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.lease import Lease
 from runner.tracking.backend.liveness import Presence, dead
-from runner.tracking.backend.rows import experiments_of, matching_runs
+from runner.tracking.backend.rows import Backend, RunChange, texts_of
 from runner.tracking.queries import Sweeps
-from runner.tracking.run_writer import FAILURE, FLUSH_EVERY_S, RecordedRun, close_unclosed, cut
+from runner.tracking.run_writer import (
+    FAILURE,
+    FLUSH_EVERY_S,
+    RunWriter,
+    close_unclosed,
+    cut,
+    params_of,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,31 +53,37 @@ class Store:
     is_trusted : bool
         Whether the person chose it to record in; else it was opened to look a run up, and may have
         been made by anybody.
+    is_durable : bool
+        Whether a run that has ended outlives a power cut.
     """
 
     def __init__(
         self,
         address: Address,
-        client: MlflowClient,
+        backend: Backend,
         experiment_id: str,
         experiment: str,
         *,
         is_named: bool = False,
         is_trusted: bool = True,
+        is_durable: bool = True,
     ) -> None:
         self.address = address
-        self.client = client
-        self.experiment_id = experiment_id
-        self.experiment = experiment
-        self.is_named = is_named
-        self.is_trusted = is_trusted
+        self.backend = backend
+        self.experiment_id, self.experiment = experiment_id, experiment
+        self.is_named, self.is_trusted, self.is_durable = is_named, is_trusted, is_durable
         self._guard: ArtifactGuard | None = None
         self._presence: Presence | None = None
 
     @property
+    def client(self) -> MlflowClient:
+        """MLflow's client of the store."""
+        return self.backend.client
+
+    @property
     def sweeps(self) -> Sweeps:
         """The sweeps that are in it."""
-        return Sweeps(self.client, self.address.uri)
+        return Sweeps(self.backend)
 
     @property
     def folder(self) -> Path:
@@ -92,23 +108,49 @@ class Store:
     def settle(self) -> ArtifactGuard:
         """Make sure that results can be recorded, best done before there are any.
 
-        Raises
-        ------
-        RecordError
-            If the store names a location for artifacts that they may not go to.
+        A `RecordError` says that artifacts may not go where the store wants them.
         """
         if self._guard is None:
             if self.address.database is not None:
                 sqlite.require_writable(self.address.database)
             guard = ArtifactGuard(
-                self.client, self.address, self.experiment, is_trusted=self.is_trusted
+                self.backend, self.address, self.experiment, is_trusted=self.is_trusted
             )
             if not self.is_trusted:
-                with store_errors(self.address.uri):
-                    experiment = self.client.get_experiment(self.experiment_id)
-                guard.allowed(str(experiment.artifact_location))
+                experiment = self.backend.experiment(self.experiment_id)
+                guard.allowed("" if experiment is None else experiment.artifact_location)
             self._guard = guard
         return self._guard
+
+    @contextmanager
+    def kept(self, name: str, on_wait: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+        """Keep a name to this process, among those of all machines that reach the store.
+
+        Gives what raises `StoreError` if it was lost. An embedded database is of one machine, whose
+        own locks are enough; Databricks has no names of that form.
+        """
+        if not self.is_shared:
+            yield lambda: None
+            return
+        lease = Lease(self.address, name)
+        with lease.held(on_wait):
+            yield lease.require
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether commands on several machines may record here; `kept` is for them."""
+        return self.address.is_server or self.address.is_database_server
+
+    def require_shared_artifacts(self) -> None:
+        """Raise `ConfigError` where files of runs go to a folder that other machines lack."""
+        experiment = self.backend.experiment(self.experiment_id)
+        location = "" if experiment is None else experiment.artifact_location
+        if urlsplit(location).scheme in {"", "file"}:
+            raise ConfigError.plain(
+                f"{self.address.origin}: must be a server that takes artifacts itself (mlflow "
+                f"server --artifacts-destination ...) where executor is dask; the experiment "
+                f"{self.experiment!r} keeps them in the folder {location}."
+            )
 
     def start_run(
         self,
@@ -118,19 +160,23 @@ class Store:
         parent_run_id: str | None = None,
         start_time_s: float | None = None,
         flush_every_s: float = FLUSH_EVERY_S,
-    ) -> RecordedRun:
-        """Create a run, which is RUNNING until it is ended.
+        *,
+        is_shown: bool = True,
+    ) -> RunWriter:
+        """Begin a run, which is RUNNING until it is ended.
 
         Parameters
         ----------
         params : mapping of str to object
-            The config, nested or flat; written with the first batch.
+            The config, nested or flat.
         tags : mapping of str to str
             Our own tags; MLflow's, of user, program and commit, are added.
         start_time_s : float or None
             Seconds since 1970, of a run that is recorded after it was trained; None for now.
         flush_every_s : float
             Seconds between two batches of metrics.
+        is_shown : bool
+            Whether a database has it at once, and not only when it is first written.
 
         Raises
         ------
@@ -141,40 +187,40 @@ class Store:
         all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
-        with store_errors(self.address.uri):
-            run = self.client.create_run(
-                self.experiment_id,
-                start_time=None if start_time_s is None else int(start_time_s * 1000),
-                tags={key: cut(value) for key, value in all_tags.items()},
-                run_name=name,
-            )
-            try:
-                artifacts = guard.allowed(str(run.info.artifact_uri))
-            except RecordError as error:
-                self.client.set_tag(run.info.run_id, FAILURE, cut(str(error)))
-                self.client.set_terminated(run.info.run_id, "FAILED")
-                raise
-        return RecordedRun(
-            self.client, run, artifacts, params, self.address.uri, presence, flush_every_s
-        )
+        started_s = time.time() if start_time_s is None else start_time_s
+        all_tags = {key: cut(value) for key, value in all_tags.items()}
+        change = self.backend.begin(self.experiment_id, name, all_tags, int(started_s * 1000))
+        try:
+            guard.allowed(change.artifact_uri)
+        except RecordError as error:
+            if change.new is None:
+                tags = {FAILURE: cut(str(error))}
+                self.backend.write([RunChange(change.run_id, tags=tags, status="FAILED")])
+            raise
+        change.params |= params_of(params)
+        run = RunWriter(self.backend, change, presence, all_tags, flush_every_s)
+        if is_shown and change.new is not None:
+            run.flush()
+        return run
 
-    def reopen_run(self, run_id: str) -> RecordedRun:
+    def reopen_run(self, run_id: str) -> RunWriter:
         """Set a run that has ended to RUNNING again, recorded by this process."""
         guard, presence = self.settle(), self._own_presence()
-        with store_errors(self.address.uri):
-            run = self.client.get_run(run_id)
-            artifacts = guard.allowed(str(run.info.artifact_uri))
-            self.client.set_tag(run_id, "runner.process", presence.name)
-            self.client.update_run(run_id, "RUNNING")
-            if run.data.tags.pop(FAILURE, None) is not None:
-                self.client.delete_tag(run_id, FAILURE)
-        return RecordedRun(self.client, run, artifacts, {}, self.address.uri, presence)
+        run = self.backend.run(run_id)
+        if run is None:
+            raise StoreError(f"{self.address.shown}: has no run {run_id} any more")
+        uri, tags = guard.allowed(run.artifact_uri), {"runner.process": presence.name}
+        removed = FAILURE if FAILURE in run.tags else None
+        self.backend.write(
+            [RunChange(run_id, uri, tags=tags, removed_tag=removed, status="RUNNING")]
+        )
+        written = {key: value for key, value in texts_of(run.tags).items() if key != FAILURE}
+        return RunWriter(self.backend, RunChange(run_id, uri), presence, written | tags)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Put tags on a run, whatever its state."""
-        with store_errors(self.address.uri):
-            for key, value in tags.items():
-                self.client.set_tag(run_id, key, cut(value))
+        texts = {key: cut(value) for key, value in tags.items()}
+        self.backend.write([RunChange(run_id, tags=texts)])
 
     def _own_presence(self) -> Presence:
         """Return the presence of this process; a fork needs one of its own."""
@@ -187,42 +233,36 @@ class Store:
         """Close the connections, and end the presence of this process."""
         if self._presence is not None:
             self._presence.leave()
-        engine = sqlite.engine_of(self.client)
-        if engine is not None:
-            engine.dispose()
+        self.backend.close()
 
     def log_model(
         self,
-        run: RecordedRun,
+        run: RunWriter,
         prepared: Prepared,
         weights: Mapping[str, NDArray[Any]],
         activation: str,
-    ) -> str:
-        """Give a RUNNING run a model for `mlflow.pyfunc.load_model`, and return the model's URI."""
+    ) -> None:
+        """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`."""
         with store_errors(self.address.uri):
             from runner.tracking.models.logging import log_model
 
             guard, run_id = self.settle(), run.run_id
-            return log_model(
-                self.client, guard, self.experiment_id, run_id, prepared, weights, activation
-            )
+            where = (self.backend, guard, self.experiment_id, run_id)
+            log_model(*where, prepared, weights, activation)
 
-    def close_abandoned_runs(self) -> list[str]:
-        """Mark KILLED what processes left RUNNING when they died, and return the ids of those runs.
+    def close_abandoned_runs(self) -> None:
+        """Mark KILLED what processes left RUNNING when they died.
 
         Nothing is closed on a server, where nobody can tell.
         """
         if self.address.database is None or self.is_read_only:
-            return []
-        closed: list[str] = []
+            return
         with store_errors(self.address.uri):
             for process in dead(self.address.database):
-                ids = [experiment.experiment_id for experiment in experiments_of(self.client)]
-                query = f"attributes.status = 'RUNNING' and tags.`runner.process` = '{process}'"
-                for run in list(matching_runs(self.client, self.address.uri, ids, query)):
-                    close_unclosed(self.client, run.info.run_id)
-                    closed.append(run.info.run_id)
-        return closed
+                ids = [experiment.experiment_id for experiment in self.backend.experiments()]
+                tags = {"runner.process": process}
+                runs = self.backend.runs(ids, tags, status="RUNNING")
+                close_unclosed(self.backend, [run.run_id for run in runs])
 
 
 def _process_tags() -> dict[str, str]:

@@ -35,13 +35,6 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
     """Serve the runs of a store on loopback until Ctrl-C, and announce the address.
 
     If the store is a tracking server, its address is announced and nothing is started.
-
-    Raises
-    ------
-    CommandError
-        If the port is taken.
-    ConfigError
-        If the URI is of no use, or no server answers there.
     """
     address = resolve(uri)
     if address.is_server:

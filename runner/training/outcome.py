@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from softnet import higher_is_better
-
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 T = TypeVar("T")
 
@@ -83,6 +81,8 @@ def best_first(
 def _rank(metric: str, value: float | None) -> tuple[bool, float]:
     if value is None or math.isnan(value):
         return True, 0.0
+    from softnet import higher_is_better  # which takes NumPy
+
     return False, -value if higher_is_better(metric) else value
 
 

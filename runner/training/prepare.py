@@ -5,17 +5,20 @@ Whatever can be wrong with the data is said here, before any run exists.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.system.errors import ConfigError, DataError
+from runner.config import FileData
+from runner.system.errors import ConfigError, DataError, shorten
 from runner.system.paths import expanded
 from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
+from runner.training.data.uninformative import uninformative
 from runner.training.preprocessing import Preprocessing
 from runner.training.tasks import TASKS
 from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, steps_per_epoch
@@ -42,12 +45,19 @@ class Prepared:
         Fitted on the training rows.
     X : ndarray of shape (n_samples, n_features)
         All rows, encoded and scaled, in float64.
+    data : FileData or None
+        The settings of a person's file, in which nothing is left open: reading by them finds the
+        same.
+    left_out : mapping of str to str
+        The columns of a file that say nothing, each with the reason.
     """
 
     dataset: Dataset
     split: Split
     preprocessing: Preprocessing
     X: NDArray[np.float64]
+    data: FileData | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def examples(self, part: str) -> Examples:
         """Return the rows of ``train``, ``val`` or ``test``."""
@@ -70,14 +80,43 @@ def prepare(experiment: Experiment) -> Prepared:
     ConfigError
         If the split does not fit the data.
     """
-    dataset = load(experiment.data)
+    data = experiment.data
+    dataset = load(data)
     split = split_rows(experiment.split, dataset.y, dataset.class_names)
-    preprocessing = Preprocessing.fit(dataset, split.train, experiment.data.scaling)
-    return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
+    if not isinstance(data, FileData):
+        preprocessing = Preprocessing.fit(dataset, split.train, data.scaling)
+        return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
+    are_chosen = data.features is not None or data.columns is not None
+    left_out = uninformative(dataset, split.train, are_chosen=are_chosen)
+    dataset = dataset.without(left_out)
+    if not dataset.feature_names:
+        raise DataError(
+            f"{dataset.source}: must have a feature that says anything, got "
+            f"{', '.join(f'{shorten(name, 40)} ({why})' for name, why in left_out.items())}. "
+            "data.features takes columns as they are."
+        )
+    preprocessing = Preprocessing.fit(
+        dataset, split.train, data.scaling, data.max_categories, fills=data.missing == "fill"
+    )
+    X = preprocessing.transform(dataset.X)
+    return Prepared(dataset, split, preprocessing, X, _as_read(data, dataset, left_out), left_out)
+
+
+def _as_read(data: FileData, dataset: Dataset, left_out: Mapping[str, str]) -> FileData:
+    """Return the settings of a file with what was found out in reading it."""
+    reading = dataset.reading
+    if reading is None or data.columns is not None:
+        return data.model_copy(update=reading.settings) if reading else data
+    kinds = {name: "out" if name in left_out else kind for name, kind in reading.kinds.items()}
+    columns = {
+        kind: tuple(name for name in kinds if kinds[name] == kind)
+        for kind in sorted({*kinds.values()})
+    }
+    return data.model_copy(update={**reading.settings, "columns": columns})
 
 
 # What this process prepared last, and from what. Forked processes inherit it.
-_last: tuple[object, Prepared] | None = None
+_last: tuple[object, object, Prepared] | None = None
 
 
 def prepared(experiment: Experiment) -> Prepared:
@@ -86,10 +125,12 @@ def prepared(experiment: Experiment) -> Prepared:
     A file that somebody has written to since is read again.
     """
     global _last  # noqa: PLW0603  (one process trains on the same data again and again)
-    identity = experiment.data, experiment.split, _stamp(experiment)
-    if _last is None or _last[0] != identity:
-        _last = identity, prepare(experiment)
-    return _last[1]
+    rest = experiment.split, _stamp(experiment)
+    # A job that has been planned has settings in which nothing is left open.
+    is_last = _last is not None and experiment.data in (_last[0], _last[2].data)
+    if _last is None or not is_last or _last[1] != rest:
+        _last = experiment.data, rest, prepare(experiment)
+    return _last[2]
 
 
 def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
@@ -172,6 +213,7 @@ def stack_settings(
         optimizer=experiment.optimizer.name,
         sampling=training.sampling,
         dtype=experiment.dtype,
+        averaging=training.averaging,
     )
 
 

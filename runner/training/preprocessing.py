@@ -6,8 +6,9 @@ plain data that JSON can hold.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 Scaling = Literal["none", "standardize", "minmax"]
+
+ISO = "ISO 8601"
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class Preprocessing:
     shift, scale : tuple of float
         A column of numbers becomes ``(x - shift) / scale``. One of each per raw column; text
         columns have 0 and 1, for a one-hot feature stays 0 or 1.
+    fill : tuple of float
+        What a missing number of each column becomes; empty where none may be missing.
+    flagged : tuple of str
+        The columns that have a further feature, 1 where the number is missing.
+    pooled : tuple of str
+        The text columns with a further feature, 1 for a word that has none of its own.
+    dates : mapping of str to str
+        How the dates of a raw column are written, by its name: a `datetime.strptime` format, or
+        ISO 8601. In X each is a column of days since 1970, month, weekday and hour, as far as
+        `feature_names` has them.
 
     Notes
     -----
@@ -61,12 +75,22 @@ class Preprocessing:
     scaling: Scaling
     shift: tuple[float, ...]
     scale: tuple[float, ...]
+    fill: tuple[float, ...] = ()
+    flagged: tuple[str, ...] = ()
+    pooled: tuple[str, ...] = ()
+    dates: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def fit(
-        cls, dataset: Dataset, rows: NDArray[np.intp], scaling: Scaling = "none"
+        cls,
+        dataset: Dataset,
+        rows: NDArray[np.intp],
+        scaling: Scaling = "none",
+        max_categories: int | None = None,
+        *,
+        fills: bool = False,
     ) -> Preprocessing:
-        """Learn categories, shift and scale from the training rows; no other row is looked at.
+        """Learn categories, medians, shift and scale from the training rows alone.
 
         Parameters
         ----------
@@ -75,13 +99,33 @@ class Preprocessing:
             Indices of the training rows.
         scaling : str
             ``none``, ``standardize`` or ``minmax``.
+        max_categories : int or None
+            The most features that a text column becomes: its rarer words share one.
+        fills : bool
+            Whether numbers may be missing; the median of the others then stands for them.
         """
         X = dataset.X[rows]
+        missing = np.isnan(X)
+        fill = np.zeros(X.shape[1])
+        if fills:
+            for column in range(X.shape[1]):
+                if dataset.feature_names[column] not in dataset.categories:
+                    present = X[~missing[:, column], column]
+                    fill[column] = np.median(present) if present.size else 0.0
+        flagged = tuple(np.array(dataset.feature_names)[missing.any(axis=0)].tolist())
+        if flagged:
+            X = np.where(missing, fill, X)
         shift, scale = _shift_and_scale(X, scaling)
         fitted: dict[str, tuple[int, ...]] = {}
+        pooled = []
         for column, name in enumerate(dataset.feature_names):
             if name in dataset.categories:
-                fitted[name] = tuple(int(code) for code in np.unique(X[:, column]))
+                codes, counts = np.unique(X[:, column], return_counts=True)
+                if max_categories is not None and len(codes) > max_categories:
+                    common = np.argsort(-counts, kind="stable")[: max_categories - 1]
+                    codes = codes[np.sort(common)]
+                    pooled.append(name)
+                fitted[name] = tuple(int(code) for code in codes)
                 shift[column], scale[column] = 0.0, 1.0
             elif not (np.isfinite(shift[column]) and np.isfinite(scale[column])):
                 largest = float(np.abs(X[:, column]).max())
@@ -96,15 +140,33 @@ class Preprocessing:
             scaling=scaling,
             shift=tuple(shift.tolist()),
             scale=tuple(scale.tolist()),
+            fill=tuple(fill.tolist()) if fills else (),
+            flagged=flagged,
+            pooled=tuple(pooled),
+            dates={
+                name: form
+                for name, form in dataset.dates.items()
+                if any(part in dataset.feature_names for part in date_columns(name))
+            },
         )
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """The columns of a person's table that are read, a date as one."""
+        parts = {part: name for name in self.dates for part in date_columns(name)}
+        return tuple(dict.fromkeys(parts.get(name, name) for name in self.feature_names))
 
     @property
     def encoded_feature_names(self) -> tuple[str, ...]:
         """The features that the network sees: ``petal``, ``colour=red``, ``colour=blue``."""
-        return tuple(
-            name if code is None else f"{name}={self.categories[name][code]}"
-            for name in self.feature_names
-            for code in self.fitted.get(name, (None,))
+        return (
+            *(
+                name if code is None else f"{name}={self.categories[name][code] or '(missing)'}"
+                for name in self.feature_names
+                for code in self.fitted.get(name, (None,))
+            ),
+            *(f"{name} is missing" for name in self.flagged),
+            *(f"{name}=(other)" for name in self.pooled),
         )
 
     def transform(self, X: FloatArray) -> FloatArray:
@@ -113,7 +175,8 @@ class Preprocessing:
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_columns)
-            Raw columns, text as codes. A code that the training rows did not have gives zeros.
+            Raw columns, text as codes, NaN where a number is missing. A code that the training
+            rows did not have gives zeros, or the feature of the rarer words.
 
         Returns
         -------
@@ -122,6 +185,11 @@ class Preprocessing:
         """
         sources = self._sources()
         columns = [column for column, _ in sources]
+        names = list(self.feature_names)
+        extra = [np.isnan(X[:, names.index(name)]) for name in self.flagged]
+        extra += [~np.isin(X[:, names.index(name)], self.fitted[name]) for name in self.pooled]
+        if self.fill:
+            X = np.where(np.isnan(X), self.fill, X)
         features: FloatArray = X[:, columns] if self.categories else X.copy()
         # A row far outside the training rows may overflow: the network then says so by its loss.
         with np.errstate(over="ignore"):
@@ -130,7 +198,7 @@ class Preprocessing:
         for feature, (column, code) in enumerate(sources):
             if code is not None:
                 features[:, feature] = X[:, column] == code
-        return features
+        return np.column_stack([features, *extra]) if extra else features
 
     def _sources(self) -> list[tuple[int, int | None]]:
         """Give the raw column of each feature and, if it is one-hot, the code it stands for."""
@@ -146,38 +214,61 @@ class Preprocessing:
         Parameters
         ----------
         columns : mapping of str to array_like of shape (n_samples,)
-            Each raw column by its name; a pandas DataFrame serves. Others are not looked at.
+            Each of `raw_names`; a pandas DataFrame serves. Others are not looked at.
 
         Returns
         -------
         ndarray of shape (n_samples, n_columns)
-            Numbers as they are, text as codes, -1 for text that was in no row of the dataset.
+            Numbers as they are, NaN where one is missing; text as codes, -1 for text that was in no
+            row of the dataset.
 
         Raises
         ------
         DataError
             If a column is missing, has another length, or holds something else than numbers.
         """
-        encoded: list[FloatArray] = []
-        for name in self.feature_names:
+        for name in self.raw_names:
             if name not in columns:
                 hint = nearest(name, [str(other) for other in columns])
                 raise DataError(
                     f"column {shorten(name, 60)}: must be there, got none. {hint}".rstrip()
                 )
-        for name in self.feature_names:
+        encoded: dict[str, FloatArray] = {}
+        n_rows = np.size(columns[self.raw_names[0]])
+        for name in self.raw_names:
             cells = np.asarray(columns[name])
-            if name in self.categories:
-                values = _codes(cells, self.categories[name])
-            else:
-                values = _numbers(cells, name)
-            encoded.append(values)
-            if values.shape != encoded[0].shape or values.ndim != 1:
+            if cells.shape != (n_rows,):
                 raise DataError(
-                    f"column {shorten(name, 60)}: must have {encoded[0].size} values as the first "
-                    f"column has, got the shape {values.shape}."
+                    f"column {shorten(name, 60)}: must have {n_rows} values as the first column "
+                    f"has, got the shape {cells.shape}."
                 )
-        return np.column_stack(encoded)
+            if name in self.categories:
+                encoded[name] = _codes(cells, self.categories[name])
+            elif name in self.dates:
+                days = _days(cells, name, self.dates[name])
+                encoded |= zip(date_columns(name), date_parts(days), strict=True)
+            else:
+                encoded[name] = _numbers(cells, name, may_be_missing=bool(self.fill))
+        return np.column_stack([encoded[name] for name in self.feature_names])
+
+    def decode_rows(self, X: FloatArray) -> dict[str, list[Any]]:
+        """Turn rows of the matrix that `encode_rows` makes back into raw columns.
+
+        A missing number or date is None, a missing word ''.
+        """
+        raw: dict[str, list[Any]] = {}
+        by_name = dict(zip(self.feature_names, X.T, strict=True))
+        for name in self.raw_names:
+            if name in self.categories:
+                raw[name] = [self.categories[name][int(code)] for code in by_name[name]]
+            elif name in self.dates:
+                days, _, _, hours = (
+                    by_name.get(part, np.zeros(len(X))) for part in date_columns(name)
+                )
+                raw[name] = [_date_text(d, self.dates[name]) for d in days + hours / 24]
+            else:
+                raw[name] = [None if np.isnan(value) else float(value) for value in by_name[name]]
+        return raw
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can hold; its floats keep every bit."""
@@ -193,6 +284,10 @@ class Preprocessing:
             scaling=content["scaling"],
             shift=tuple(content["shift"]),
             scale=tuple(content["scale"]),
+            fill=tuple(content.get("fill", ())),
+            flagged=tuple(content.get("flagged", ())),
+            pooled=tuple(content.get("pooled", ())),
+            dates=dict(content.get("dates", {})),
         )
 
 
@@ -214,14 +309,18 @@ def _shift_and_scale(X: FloatArray, scaling: Scaling) -> tuple[FloatArray, Float
     return shift, scale
 
 
-def _numbers(cells: NDArray[Any], name: str) -> FloatArray:
+def _numbers(cells: NDArray[Any], name: str, *, may_be_missing: bool) -> FloatArray:
     try:
         numbers = cells.astype(np.float64)
     except (TypeError, ValueError):
-        numbers = np.array([_number(cell) for cell in cells.flat])
-    if not np.isfinite(numbers).all():
-        row = int(np.argmin(np.isfinite(numbers)))
-        cell = cells.flat[row]
+        is_missing = np.array([may_be_missing and _is_missing(cell) for cell in cells])
+        numbers = np.array([_number(cell) for cell in cells])
+    else:
+        is_missing = np.isnan(numbers) if may_be_missing else np.zeros(len(numbers), bool)
+    is_bad = ~np.isfinite(numbers) & ~is_missing
+    if is_bad.any():
+        row = int(np.argmax(is_bad))
+        cell = cells[row]
         # Out of NumPy's type, so that a message shows 3 and not np.int64(3).
         plain = cell.item() if isinstance(cell, np.generic) else cell
         raise DataError(
@@ -229,6 +328,11 @@ def _numbers(cells: NDArray[Any], name: str) -> FloatArray:
             f"got {shorten(plain, 60)}."
         )
     return numbers
+
+
+def _is_missing(cell: object) -> bool:
+    """Tell whether a cell of a data frame holds nothing: None, NaN, NaT or no text."""
+    return cell is None or cell != cell or cell == ""  # noqa: PLR0124  (NaN differs from itself)
 
 
 def _number(cell: object) -> float:
@@ -241,4 +345,60 @@ def _number(cell: object) -> float:
 
 def _codes(cells: NDArray[Any], words: Sequence[str]) -> FloatArray:
     code = {word: float(position) for position, word in enumerate(words)}
-    return np.array([code.get(str(cell), -1.0) for cell in cells])
+    return np.array([code.get("" if _is_missing(c) else str(c).strip(), -1.0) for c in cells])
+
+
+def _days(cells: NDArray[Any], name: str, form: str) -> FloatArray:
+    """Read dates as days since 1970; NaN for a missing one."""
+    if cells.dtype.kind == "M":
+        microseconds = cells.astype("datetime64[us]").astype(np.float64)
+        return np.where(np.isnat(cells), np.nan, microseconds / 86_400e6)
+    days = np.full(len(cells), np.nan)
+    for row, cell in enumerate(cells):
+        try:
+            if not _is_missing(cell):
+                days[row] = days_of(str(cell), form)
+        except ValueError:
+            rule = "a date in ISO 8601" if form == ISO else f"a date written as {form}"
+            raise DataError(
+                f"row {row} (the first is 0), column {shorten(name, 60)}: must be {rule}, "
+                f"got {shorten(cell, 60)}."
+            ) from None
+    return days
+
+
+def _date_text(days: float, form: str) -> str | None:
+    if np.isnan(days):
+        return None
+    moment = _EPOCH + dt.timedelta(seconds=round(days * 86_400))
+    if form != ISO:
+        return moment.strftime(form)
+    return moment.isoformat() if days % 1 else moment.date().isoformat()
+
+
+def days_of(text: str, form: str) -> float:
+    """Read a date as days since 1970.
+
+    Raises
+    ------
+    ValueError
+        If it is not written in this form.
+    """
+    parse = dt.datetime.strptime  # dates have no zone
+    moment = dt.datetime.fromisoformat(text) if form == ISO else parse(text, form)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    return (moment - _EPOCH) / dt.timedelta(days=1)
+
+
+def date_columns(name: str) -> tuple[str, ...]:
+    """Return what the columns of a date are called."""
+    return tuple(f"{name}.{part}" for part in ("days", "month", "weekday", "hour"))
+
+
+def date_parts(days: FloatArray) -> list[FloatArray]:
+    """Return whole days since 1970, month (1 to 12), weekday (Monday is 0) and hour of dates."""
+    whole = np.floor(days)
+    months = np.nan_to_num(whole).astype("datetime64[D]").astype("datetime64[M]").astype(int)
+    month = np.where(np.isnan(days), np.nan, months % 12 + 1.0)
+    return [whole, month, (whole + 3) % 7, (days - whole) * 24]

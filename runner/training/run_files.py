@@ -6,12 +6,12 @@ Whoever records, exports or repeats a run uses the names in here.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,36 +49,25 @@ Metrics = Mapping[tuple[str, int], tuple[float, ...]]
 _LARGEST = 1.7976931348623157e308
 
 
-def write_run_files(
-    folder: Path,
-    experiment: Experiment,
-    prepared: Prepared,
-    weights: Mapping[str, NDArray[Any]],
-) -> dict[str, str]:
-    """Write the files of a run into a folder that is there already.
-
-    Returns
-    -------
-    dict of str to str
-        SHA-256 in hexadecimal of each file by its name.
-
-    Raises
-    ------
-    OSError
-        If the disk is full.
-    """
+def run_files(
+    experiment: Experiment, prepared: Prepared, weights: Mapping[str, NDArray[Any]]
+) -> dict[str, bytes]:
+    """Return the content of the files of a run by their names."""
     model = json.dumps(model_settings(prepared, experiment.model.activation), indent=1)
-    texts = {
-        CONFIG: to_json(experiment),
-        CONFIG_YAML: to_yaml(experiment),
+    return {
+        CONFIG: to_json(experiment).encode(),
+        CONFIG_YAML: to_yaml(experiment).encode(),
         ENVIRONMENT: _environment(),
-        MODEL: model + "\n",
+        MODEL: f"{model}\n".encode(),
+        WEIGHTS: archive(weights),
     }
-    for name, text in texts.items():
-        (folder / name).write_bytes(text.encode())
-    np.savez(folder / WEIGHTS, allow_pickle=False, **weights)
-    digests = {name: sha256(text.encode()) for name, text in texts.items()}
-    return digests | {WEIGHTS: sha256((folder / WEIGHTS).read_bytes())}
+
+
+def archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays as the content of a file that `numpy.load` reads."""
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    return content.getvalue()
 
 
 def record_digests(facts: Mapping[str, str], metrics: Metrics, failure: str | None) -> str:
@@ -164,5 +153,5 @@ def sha256(content: bytes) -> str:
 
 
 @cache
-def _environment() -> str:
-    return json.dumps(environment(), indent=2)
+def _environment() -> bytes:
+    return json.dumps(environment(), indent=2).encode()

@@ -53,11 +53,13 @@ class Classification(Task):
 
     def encode(self, labels: Column) -> tuple[IntArray, tuple[str, ...]]:
         """Return the index of each row's class, and the label of each class."""
-        origin = labels.origin
-        if isinstance(labels.values, list):
-            y, class_names = labels.indexed_words()
+        origin, numbers = labels.origin, labels.values
+        unique, y = np.unique(numbers, return_inverse=True)
+        if labels.kind == "date":
+            raise origin.error(0, "a class", "a date", "\ndata.target names another column.")
+        if labels.kind == "words" or labels.words:
+            class_names = tuple(labels.words[int(code)] for code in unique)
         else:
-            numbers = labels.values
             whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)
             if not whole.all():
                 row = int(np.argmin(whole))
@@ -66,7 +68,6 @@ class Classification(Task):
                 rule = "a class, which is a word or a whole number below 2**53 in size"
                 hint = "\nQuantities cannot be learned here, only classes."
                 raise origin.error(row, rule, got, hint)
-            unique, y = np.unique(numbers, return_inverse=True)
             class_names = tuple(str(int(number)) for number in unique)
         if len(class_names) < 2:
             raise DataError(
@@ -78,7 +79,13 @@ class Classification(Task):
     def network(self, experiment: Experiment, n_features: int, n_outputs: int) -> NetworkSettings:
         """Return a multilayer perceptron with an output for each class."""
         model = experiment.model
-        return mlp((n_features, *model.hidden_layer_sizes, n_outputs), model.activation)
+        return mlp(
+            (n_features, *model.hidden_layer_sizes, n_outputs),
+            model.activation,
+            dropout=model.dropout,
+            normalization=model.normalization,
+            residual=model.residual,
+        )
 
 
 TASKS: dict[str, Task] = {"classification": Classification()}

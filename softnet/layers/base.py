@@ -16,6 +16,7 @@ import numpy as np
 from softnet.layers.initializers import Initializer
 from softnet.stack.arrays import Array
 from softnet.stack.parameters import Shapes, cut
+from softnet.stack.randomness import Noise
 from softnet.stack.settings import HasSettings
 
 
@@ -62,6 +63,9 @@ class Layer(HasSettings, ABC):
     takes_ones: ClassVar[bool] = False
     # Whether `forward` writes its output over its input.
     overwrites_input: ClassVar[bool] = False
+    # Whether it needs random numbers in training, which `noise` has.
+    is_random: bool = False
+    noise: Noise
 
     def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
         self.settings = settings
@@ -83,6 +87,15 @@ class Layer(HasSettings, ABC):
         self.values = cut(values, self.parameter_shapes)
         self.gradients = cut(gradients, self.parameter_shapes)
         self.statistics = cut(statistics, self.statistic_shapes)
+
+    def use_noise(self, noise: Noise) -> None:
+        """Take random numbers from there."""
+        self.noise = noise
+
+    @property
+    def n_units(self) -> int:
+        """Numbers that memory holds of what it puts out for a row."""
+        return 0 if self.overwrites_input else self.out_features
 
     def initialize(
         self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]

@@ -86,9 +86,59 @@ class He(Initializer):
         return rng.standard_normal((in_features, out_features)) * math.sqrt(2.0 / in_features)
 
 
+class XavierNormal(Initializer):
+    """Draw from a normal distribution with variance 2 / (in + out) (Glorot, Bengio 2010)."""
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        deviation = math.sqrt(2.0 / (in_features + out_features))
+        return rng.standard_normal((in_features, out_features)) * deviation
+
+
+class HeUniform(Initializer):
+    """Draw uniformly with variance 2 / in: for ReLU (He et al. 2015)."""
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        limit = math.sqrt(6.0 / in_features)
+        return rng.uniform(-limit, limit, (in_features, out_features))
+
+
+class Uniform(Initializer):
+    """Draw uniformly from -1 / sqrt(in) to 1 / sqrt(in), as PyTorch's linear layer does."""
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        limit = 1.0 / math.sqrt(in_features)
+        return rng.uniform(-limit, limit, (in_features, out_features))
+
+
+class Orthogonal(Initializer):
+    """Draw rows or columns, whichever are fewer, of length 1 at right angles (Saxe et al. 2014).
+
+    They are the first factor of the QR decomposition of normal numbers whose second has a positive
+    diagonal, so that every such matrix is as likely.
+    """
+
+    def draw(
+        self, rng: np.random.Generator, in_features: int, out_features: int
+    ) -> NDArray[np.float64]:
+        n_most, n_least = max(in_features, out_features), min(in_features, out_features)
+        Q, R = np.linalg.qr(rng.standard_normal((n_most, n_least)))
+        Q *= np.where(np.diag(R) < 0, -1.0, 1.0)
+        return Q if in_features >= out_features else Q.T
+
+
 INITIALIZERS: dict[str, type[Initializer]] = {
     "zeros": Zeros,
     "normal": Normal,
     "xavier": Xavier,
     "he": He,
+    "xavier_normal": XavierNormal,
+    "he_uniform": HeUniform,
+    "uniform": Uniform,
+    "orthogonal": Orthogonal,
 }

@@ -7,7 +7,17 @@ from collections.abc import MutableMapping
 
 from softnet.layers.activations import ACTIVATIONS
 from softnet.layers.base import Layer
+from softnet.layers.dropout import Dropout
 from softnet.layers.linear import Linear
+from softnet.layers.normalization import BatchNorm, LayerNorm
+from softnet.layers.residual import Residual
 
+_LAYERS: dict[str, type[Layer]] = {
+    "linear": Linear,
+    "dropout": Dropout,
+    "batch_norm": BatchNorm,
+    "layer_norm": LayerNorm,
+    "residual": Residual,
+}
 # Every activation is a layer too.
-LAYERS: MutableMapping[str, type[Layer]] = ChainMap({"linear": Linear}, ACTIVATIONS)
+LAYERS: MutableMapping[str, type[Layer]] = ChainMap(_LAYERS, ACTIVATIONS)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from softnet.optimizers.adam import Adam
+from softnet.optimizers.adamw import AdamW
 from softnet.optimizers.base import Optimizer
+from softnet.optimizers.rmsprop import RMSProp
 from softnet.optimizers.sgd import SGD
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSProp,
+}

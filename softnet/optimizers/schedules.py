@@ -109,10 +109,74 @@ class Cosine:
     def __call__(self, step: int, n_steps: int) -> float:
         if step < self.warmup_steps:
             return _warmup(step, self.warmup_steps)
-        span = max(n_steps - self.warmup_steps, 1)
-        progress = (step - self.warmup_steps) / span
+        progress = _progress(step, n_steps, self.warmup_steps)
         cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
         return self.final_factor + (1.0 - self.final_factor) * cosine
+
+
+@dataclass(frozen=True)
+class LinearDecay:
+    """The rate falls in a straight line from 1 to `final_factor`, after the warm-up.
+
+    Parameters
+    ----------
+    final_factor : float
+        Factor that the last step would reach, 0 or above.
+    warmup_steps : int
+        Number of first steps over which the rate rises to its full value.
+
+    Examples
+    --------
+    >>> [LinearDecay()(step, n_steps=4) for step in range(4)]
+    [1.0, 0.75, 0.5, 0.25]
+    """
+
+    final_factor: float = 0.0
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        require_not_negative("final_factor", self.final_factor)
+        require_count("warmup_steps", self.warmup_steps, 0)
+
+    def __call__(self, step: int, n_steps: int) -> float:
+        if step < self.warmup_steps:
+            return _warmup(step, self.warmup_steps)
+        return 1.0 - (1.0 - self.final_factor) * _progress(step, n_steps, self.warmup_steps)
+
+
+@dataclass(frozen=True)
+class ExponentialDecay:
+    """The rate falls by the same factor at each step, from 1 to `final_factor` after the warm-up.
+
+    Parameters
+    ----------
+    final_factor : float
+        Factor that the last step would reach, above 0.
+    warmup_steps : int
+        Number of first steps over which the rate rises to its full value.
+
+    Examples
+    --------
+    >>> [ExponentialDecay(final_factor=0.0625)(step, n_steps=4) for step in range(4)]
+    [1.0, 0.5, 0.25, 0.125]
+    """
+
+    final_factor: float = 0.01
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        require_positive("final_factor", self.final_factor)
+        require_count("warmup_steps", self.warmup_steps, 0)
+
+    def __call__(self, step: int, n_steps: int) -> float:
+        if step < self.warmup_steps:
+            return _warmup(step, self.warmup_steps)
+        return float(self.final_factor ** _progress(step, n_steps, self.warmup_steps))
+
+
+def _progress(step: int, n_steps: int, warmup_steps: int) -> float:
+    """Return the share of the steps after the warm-up that lies behind."""
+    return (step - warmup_steps) / max(n_steps - warmup_steps, 1)
 
 
 def _warmup(step: int, warmup_steps: int) -> float:
@@ -124,4 +188,6 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "step": Step,
     "cosine": Cosine,
+    "linear": LinearDecay,
+    "exponential": ExponentialDecay,
 }

@@ -6,7 +6,8 @@ the depth of the network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -32,6 +33,21 @@ def cut(buffer: Array, shapes: Shapes) -> dict[str, Array]:
         views[name] = buffer[:, start:stop].reshape(len(buffer), *shape)
         start = stop
     return views
+
+
+def columns(buffer: Array, shapes: Sequence[Shapes]) -> list[Array]:
+    """Cut a buffer (runs, size) into the columns of each layer."""
+    ends = list(accumulate(map(size_of, shapes)))
+    return np.split(buffer, ends[:-1], axis=1)
+
+
+def numbered(shapes: Sequence[Shapes]) -> dict[str, tuple[int, ...]]:
+    """Name what layers have by their numbers, in the order in which it is laid out."""
+    return {
+        f"{number}.{name}": shape
+        for number, of_layer in enumerate(shapes)
+        for name, shape in of_layer.items()
+    }
 
 
 class FlatArrays:

@@ -19,7 +19,7 @@ from softnet.network import Network
 from softnet.optimizers.registry import OPTIMIZERS
 from softnet.optimizers.schedules import Schedule
 from softnet.stack.arrays import Indices
-from softnet.stack.randomness import stream
+from softnet.stack.randomness import Noise, stream
 from softnet.stack.setting_rules import require
 from softnet.training.backpropagation import gradients_of
 from softnet.training.batches import SAMPLINGS
@@ -89,6 +89,7 @@ class Training:
         self.network.initialize(
             [stream(run.seed, "init") for run in runs], [run.initializer for run in runs]
         )
+        self.network.use_noise(Noise([run.seed for run in runs]))
         train = self.examples["train"]
         self._gradients = gradients_of(self.network, train, settings.batch_size)
         trained = self._gradients.parameters
@@ -109,6 +110,8 @@ class Training:
         self.best_steps = np.full(n_runs, -1, np.intp)
         self._best = np.array([r.early_stopping.worst if r.early_stopping else 0.0 for r in runs])
         self._waited = np.zeros(n_runs, np.intp)
+        # Where weights are averaged the network has the average, but for the steps of training.
+        self._unaveraged = None if settings.averaging is None else self.values.copy()
         self._take_schedules()
 
     def __iter__(self) -> Iterator[Record]:
@@ -140,15 +143,25 @@ class Training:
         network, gradients, optimizer = self.network, self._gradients, self.optimizer
         n_later = self.settings.n_steps - until
         # The network's own parameters, or a copy that lies in memory in another way.
-        trained = gradients.parameters
-        trained.values[:] = network.parameters.values
+        trained, share = gradients.parameters, self.settings.averaging
+        average = network.parameters.values
+        if share is not None:
+            average = np.array(average, order=trained.order)
+            scratch = np.empty_like(average)
+        trained.values[:] = average if self._unaveraged is None else self._unaveraged
         with np.errstate(all="ignore"):
             for rows in self.batches.draw(until - self.step, n_later):
                 gradients(rows)
                 rates = self._learning_rates()
                 self.step += 1
                 optimizer.step(rates, self.step)
-        network.parameters.values[:] = trained.values
+                if share is not None:
+                    np.multiply(average, share, out=average)
+                    np.multiply(trained.values, 1 - share, out=scratch)
+                    np.add(average, scratch, out=average)
+        if self._unaveraged is not None:
+            self._unaveraged[:] = trained.values
+        network.parameters.values[:] = trained.values if share is None else average
 
     def _take_schedules(self) -> None:
         """Note which schedules the active runs have, each distinct one once."""
@@ -224,6 +237,8 @@ class Training:
         self._gradients.keep(rows)
         self.optimizer.keep(rows)
         self.batches.keep(rows)
+        if self._unaveraged is not None:
+            self._unaveraged = self._unaveraged[rows]
         self._take_schedules()
 
     def state(self) -> dict[str, Any]:
@@ -233,6 +248,8 @@ class Training:
             "active": self.active.copy(),
             "parameters": self.network.parameters.values.copy(),
             "statistics": self.network.statistics.values.copy(),
+            "unaveraged": None if self._unaveraged is None else self._unaveraged.copy(),
+            "noise": self.network.noise.n_words,
             "optimizer": {name: array.copy() for name, array in self.optimizer.state.items()},
             "batches": self.batches.state(),
             "values": self.values.copy(),
@@ -260,6 +277,9 @@ class Training:
         self.step = int(state["step"])
         self.network.parameters.values[:] = state["parameters"]
         self.network.statistics.values[:] = state["statistics"]
+        if self._unaveraged is not None:
+            self._unaveraged[:] = state["unaveraged"]
+        self.network.noise.go_to(int(state["noise"]))
         for name, array in state["optimizer"].items():
             self.optimizer.state[name][:] = array
         self.batches.restore(state["batches"])

@@ -13,6 +13,7 @@ from softnet.network import NetworkSettings
 from softnet.optimizers.base import OptimizerSettings
 from softnet.optimizers.schedules import Constant, Schedule
 from softnet.stack.arrays import Array, Indices
+from softnet.stack.setting_rules import require
 from softnet.training.early_stopping import EarlyStopping
 
 
@@ -70,6 +71,12 @@ class StackSettings:
     sampling: str = "shuffled"
     dtype: str = "float64"
     metrics: tuple[str, ...] = ("accuracy",)
+    averaging: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.averaging is not None:
+            inside = 0 < self.averaging < 1
+            require(inside, "averaging", "a number between 0 and 1, or null", self.averaging)
 
 
 @dataclass(frozen=True)

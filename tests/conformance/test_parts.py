@@ -13,6 +13,8 @@ from softnet import (
     SGD,
     Cosine,
     Examples,
+    ExponentialDecay,
+    LinearDecay,
     Network,
     Parameters,
     SoftmaxCrossEntropy,
@@ -156,3 +158,18 @@ def test_warm_up_equals_pytorchs() -> None:
     )
     ours = [Cosine(final_factor=1.0, warmup_steps=10)(step, 20) for step in range(20)]
     assert ours == pytest.approx(theirs, abs=100 * EPS)
+
+
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_linear_equals_pytorchs(final: float) -> None:
+    theirs = torch_factors(
+        lambda peer, optimizer: peer.LinearLR(optimizer, 1.0, final, total_iters=50), 50
+    )
+    ours = [LinearDecay(final_factor=final)(step, 50) for step in range(50)]
+    assert ours == pytest.approx(theirs, abs=100 * EPS)
+
+
+def test_exponential_equals_pytorchs() -> None:
+    theirs = torch_factors(lambda peer, optimizer: peer.ExponentialLR(optimizer, 0.01**0.02), 50)
+    ours = [ExponentialDecay(final_factor=0.01)(step, 50) for step in range(50)]
+    assert ours == pytest.approx(theirs, rel=100 * EPS)

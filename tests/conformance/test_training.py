@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 
 from softnet import (
+    OPTIMIZERS,
     SAMPLINGS,
     SGD,
     AbsoluteError,
     Adam,
+    AdamW,
     BinaryCrossEntropy,
     Examples,
     Huber,
     LossSettings,
     NetworkSettings,
     OptimizerSettings,
+    RMSProp,
     RunSettings,
     SoftmaxCrossEntropy,
     SquaredError,
@@ -45,8 +48,12 @@ SETTINGS: dict[str, OptimizerSettings] = {
     # Made of the parts above: fewer steps are enough.
     "adam with weight decay": Adam.Settings(0.002, weight_decay=0.01),
     "clipping": SGD.Settings(0.05, clip_norm=0.3),
+    "adamw": AdamW.Settings(0.002, weight_decay=0.3),
+    "rmsprop": RMSProp.Settings(0.002, rho=0.9, weight_decay=0.01),
+    "rmsprop with momentum": RMSProp.Settings(0.0005, momentum=0.8),
 }
-N_STEPS = dict.fromkeys(SETTINGS, 5000) | {"adam with weight decay": 1000, "clipping": 1000}
+FEW = ("adam with weight decay", "clipping", "adamw", "rmsprop", "rmsprop with momentum")
+N_STEPS = dict.fromkeys(SETTINGS, 5000) | dict.fromkeys(FEW, 1000)
 
 
 def rows() -> Examples:
@@ -59,7 +66,9 @@ def rows() -> Examples:
 
 def ours(name: str, activation: str, dtype: str, n_steps: int) -> tuple[Training, dict]:
     """Return a training that has not begun, and a copy of its initial weights."""
-    optimizer = "adam" if isinstance(SETTINGS[name], Adam.Settings) else "sgd"
+    optimizer = next(
+        key for key, kind in OPTIMIZERS.items() if type(SETTINGS[name]) is kind.Settings
+    )
     settings = StackSettings(
         mlp(SIZES, activation), n_steps, BATCH_SIZE, n_steps, optimizer, "shuffled", dtype
     )
@@ -90,6 +99,21 @@ def torch_optimizer(name: str, model: torch.nn.Module) -> torch.optim.Optimizer:
 
     settings = SETTINGS[name]
     parameters, decay = model.parameters(), settings.weight_decay
+    if isinstance(settings, RMSProp.Settings):
+        return optim.RMSprop(
+            parameters,
+            settings.learning_rate,
+            settings.rho,
+            settings.epsilon,
+            decay,
+            settings.momentum,
+        )
+    if isinstance(settings, AdamW.Settings):
+        groups = [
+            {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": decay},
+            {"params": [p for p in model.parameters() if p.dim() == 1], "weight_decay": 0.0},
+        ]
+        return optim.AdamW(groups, settings.learning_rate)
     if isinstance(settings, Adam.Settings):
         betas = (settings.beta1, settings.beta2)
         return optim.Adam(parameters, settings.learning_rate, betas, settings.epsilon, decay)
@@ -236,3 +260,68 @@ def test_float64_training_with_each_loss_equals_pytorchs(name: str) -> None:
     trained = training.trained_network().weights()
     assert distance(trained, initial) > 0.01
     assert distance(trained, theirs) <= 1e-13
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+def test_float64_training_with_normalization_and_averages_equals_pytorchs(kind: str) -> None:
+    import torch
+    from torch import from_numpy, nn, optim
+
+    network = mlp((6, 8, 8, 3), "gelu", normalization=kind, residual=True)
+    stack = StackSettings(network, 1000, BATCH_SIZE, 1000, averaging=0.99)
+    run = RunSettings(SEED, SGD.Settings(0.02), initializer=Xavier())
+    training = Training(stack, [run], {"train": rows()})
+    ours = training.network.weights()
+
+    class Block(nn.Module):
+        def __init__(self, n_in: int, n_out: int) -> None:
+            super().__init__()
+            norm = nn.BatchNorm1d if kind == "batch" else nn.LayerNorm
+            self.linear, self.norm = nn.Linear(n_in, n_out), norm(n_out)
+
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            hidden = nn.functional.gelu(self.norm(self.linear(X)), approximate="tanh")
+            return X + hidden if X.shape == hidden.shape else hidden
+
+    model = nn.Sequential(Block(6, 8), Block(8, 8), nn.Linear(8, 3)).double()
+    # Under our names: of the first block, of the residual block, of the last layer.
+    places = {
+        "layers.0.": model[0].linear,
+        "layers.1.": model[0].norm,
+        "layers.3.0.": model[1].linear,
+        "layers.3.1.": model[1].norm,
+        "layers.4.": model[2],
+    }
+    for name, place in places.items():
+        place.weight.data = from_numpy(np.ascontiguousarray(ours[f"{name}weight"].T))
+        place.bias.data = from_numpy(ours[f"{name}bias"])
+    list(training)
+    optimizer, examples = optim.SGD(model.parameters(), 0.02), rows()
+    averaged = torch.optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
+    )
+    averaged.update_parameters(model)  # the first call takes the initial weights as they are
+    X, y = from_numpy(examples.X), from_numpy(examples.y)
+    for drawn in batches(1000):
+        indices = from_numpy(drawn)
+        if len(drawn) == 1:
+            continue
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(X[indices]), y[indices]).backward()
+        optimizer.step()
+        averaged.update_parameters(model)
+    trained, kept = training.trained_network().weights(), averaged.module
+    for name, place in zip(
+        places, (kept[0].linear, kept[0].norm, kept[1].linear, kept[1].norm, kept[2]), strict=True
+    ):
+        for part, peer in (("weight", place.weight), ("bias", place.bias)):
+            mine, theirs = trained[f"{name}{part}"], peer.detach().numpy().T
+            # The bias before a batch norm has no effect, and stays where it began but for rounding.
+            np.testing.assert_allclose(
+                mine, theirs, rtol=0, atol=1e-13 * max(np.abs(mine).max(), 1)
+            )
+    if kind == "batch":
+        running = model[1].norm
+        for name, peer in (("mean", running.running_mean), ("variance", running.running_var)):
+            mine = trained[f"layers.3.1.{name}"]
+            np.testing.assert_allclose(mine, peer.numpy(), rtol=1e-12, atol=1e-13)

@@ -147,6 +147,22 @@ def test_parameters_are_counted_without_being_made(sizes: list[int]) -> None:
     assert mlp([64, 64, 32, 10]).n_parameters == 6570
 
 
+@pytest.mark.parametrize("sizes", [[3, 2], [3, 4, 2], [4, 4, 4, 2], [3, 5, 5, 4, 2]], ids=str)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
+def test_weights_alone_tell_the_network_that_predicts_from_them(
+    normalization: str, residual: bool, dropout: float, sizes: list[int]
+) -> None:
+    settings = mlp(sizes, "tanh", dropout=dropout, normalization=normalization, residual=residual)
+    network, rng = Network(settings), np.random.default_rng(0)
+    network.parameters.values[:] = rng.standard_normal(network.parameters.values.shape)
+    network.statistics.values[:] = rng.uniform(0.5, 2, network.statistics.values.shape)
+    weights, rows = network.weights(), rng.standard_normal((6, sizes[0]))
+    rebuilt = Network.from_weights(weights, mlp_of(weights, "tanh"))
+    assert rebuilt.predict(rows).tobytes() == network.predict(rows).tobytes()
+
+
 def test_layers_alternate_and_the_last_is_linear() -> None:
     kinds = [isinstance(layer, Linear) for layer in Network(mlp([4, 3, 3, 2])).layers]
     assert kinds == [True, False, True, False, True]

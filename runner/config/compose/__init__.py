@@ -43,20 +43,9 @@ def compose(
 ) -> list[Job] | None:
     """Carry out a Hydra command line up to the point where jobs would run.
 
-    Parameters
-    ----------
-    arguments : sequence of str
-        The command line without the program.
-    help_template : str
-        What ``--help`` shows, with Hydra's placeholders.
-    on_sweep : callable
-        Called with the number of jobs of a sweep before they are composed.
-
-    Returns
-    -------
-    list of Job or None
-        None where Hydra was asked to show something (``--cfg``, ``--info``, ...), and has;
-        ``--help`` and its like raise `SystemExit`.
+    `help_template` is what ``--help`` shows, with Hydra's placeholders; it and its like raise
+    `SystemExit`. `on_sweep` is called with the number of jobs of a sweep before they are composed.
+    The result is None where Hydra was asked to show something (``--cfg``, ``--info``), and has.
     """
     flags = _parse(arguments)
     # Whoever sets it wants to see Hydra's traceback, and not what is made of it here.

@@ -41,7 +41,8 @@ def job_of(config: DictConfig) -> Job:
     choices = {
         group: chosen if isinstance(chosen, str) else ",".join(map(str, chosen))
         for group, chosen in settings.runtime.choices.items()
-        if not group.startswith("hydra/") and chosen is not None
+        # Where a job runs is no part of it.
+        if not group.startswith("hydra/") and group != "executor" and chosen is not None
     }
     return Job(resolved(config), tuple(cast("list[str]", typed)), choices)
 

@@ -45,17 +45,7 @@ class Variations:
         return Job(config, mine, template.choices)
 
     def learn(self, texts: Sequence[str], job: Job, returned: JobReturn) -> None:
-        """Let a job stand for its kind, if it can.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            The overrides of the job.
-        job : Job
-            Made of what Hydra composed.
-        returned : JobReturn
-            What Hydra returned for it.
-        """
+        """Let a job stand for its kind, if it can: it was made of what Hydra returned for texts."""
         config = cast("DictConfig", returned.cfg)
         hydra = cast("DictConfig", returned.hydra_cfg).hydra
         self._groups.update(hydra.runtime.choices)

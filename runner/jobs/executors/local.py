@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from runner.jobs.events import Crashed
+from runner.jobs.executors.interface import DataFile, Site
 from runner.jobs.worker.stack_run import run_stack
 from runner.system.errors import StoreError, Terminated
 from runner.system.signals import held, raise_on_sigterm
@@ -32,7 +33,9 @@ _GRACE_S = 1.0
 class InProcess:
     """Runs tasks one after the other in this process; what fails in one is raised."""
 
-    n_workers = 1
+    is_remote = False
+    most_deaths = 1
+    capacity = 1
 
     def __init__(self, work: Callable[[Any], Generator[Any, None, None]] = run_stack) -> None:
         self.late: list[Any] = []
@@ -47,9 +50,13 @@ class InProcess:
         if self._running is not None:
             self._running.close()
 
+    def sites(self, files: Sequence[DataFile] = ()) -> list[Site]:  # noqa: ARG002  (of the protocol)
+        """Return no site: what runs is this process, or a fork of it."""
+        return []
+
     def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
         """Put tasks behind those that wait, or before them."""
-        _add(self._waiting, tasks, first=first)
+        put(self._waiting, tasks, first=first)
 
     def events(self) -> Generator[Any, None, None]:
         """Go through what the tasks yield."""
@@ -82,10 +89,14 @@ class LocalProcesses:
         Called in them with each task; gives a generator of events.
     """
 
+    is_remote = False
+    # A job that was alone when its worker died has killed it.
+    most_deaths = 1
+
     def __init__(
         self, n_workers: int, work: Callable[[Any], Generator[Any, None, None]] = run_stack
     ) -> None:
-        self.n_workers = n_workers
+        self.capacity = n_workers
         self.late: list[Any] = []
         self._work = work
         self._waiting: deque[Any] = deque()
@@ -110,9 +121,13 @@ class LocalProcesses:
             for worker in self._workers:
                 worker.process.join(_GRACE_S)  # what it left can be closed when it is gone
 
+    def sites(self, files: Sequence[DataFile] = ()) -> list[Site]:  # noqa: ARG002  (of the protocol)
+        """Return no site: what runs is this process, or a fork of it."""
+        return []
+
     def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
         """Put tasks behind those that wait, or before them."""
-        _add(self._waiting, tasks, first=first)
+        put(self._waiting, tasks, first=first)
 
     def events(self) -> Generator[Any, None, None]:
         """Go through what the tasks yield, as it comes, and through each `Crashed`.
@@ -144,7 +159,7 @@ class LocalProcesses:
 
     def _distribute(self) -> None:
         idle = [worker for worker in self._workers if worker.task is None]
-        while self._waiting and (idle or len(self._workers) < self.n_workers):
+        while self._waiting and (idle or len(self._workers) < self.capacity):
             worker = idle.pop() if idle else self._start()
             task = self._waiting[0]
             try:
@@ -225,7 +240,8 @@ def _serve(
         leave_stores()
 
 
-def _add(waiting: deque[Any], tasks: Sequence[Any], *, first: bool) -> None:
+def put(waiting: deque[Any], tasks: Sequence[Any], *, first: bool) -> None:
+    """Put tasks behind those that wait, or before them."""
     if first:
         waiting.extendleft(reversed(tasks))
     else:

@@ -45,20 +45,17 @@ class Comparison:
 
     Parameters
     ----------
-    n_values, n_parameters : int
-        Values of metrics, and parameters, that both have.
+    n_values, n_parameters, n_one_sided : int
+        Values of metrics, and parameters, that both have; values that only one of them has.
     causes : tuple of str
         What can have changed bits: another processor or library, other code, other data.
     findings : tuple of str
         What is wrong with the record itself, such as an edited part; for CANNOT COMPARE the reason.
-    n_one_sided : int
-        Values of metrics that only one of the two has.
     metric, weight : Difference or None
         The first metric by step, and the first parameter by layer, that differ.
-    ulps : float
-        The largest difference in units in the last place; inf where there is no such number.
-    relative : float
-        The largest difference relative to the largest value of its metric or array.
+    ulps, relative : float
+        The largest difference: in units in the last place, inf where there is no such number, and
+        relative to the largest value of its metric or array.
     """
 
     verdict: Verdict

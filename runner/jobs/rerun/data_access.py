@@ -51,10 +51,8 @@ def with_data_from(
 
     Raises
     ------
-    CommandError
-        If a file is given, and the data are none; or if it has no name.
     RecordError
-        If none is given, and the recorded path is not to be followed.
+        If the recorded path must not be followed, or leads to no file.
     """
     data = experiment.data
     if not isinstance(data, FileData):

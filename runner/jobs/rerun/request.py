@@ -6,13 +6,16 @@ From a person's words to a plan whose data are those that the originals had. Not
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.config import (
+    ExecutorConfig,
     Experiment,
     FileData,
+    LocalExecutor,
     as_override_text,
     flatten,
     job_key,
@@ -27,6 +30,7 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference
 from runner.jobs.rerun.verify import Reference, differences_of
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.system.paths import expanded
+from runner.tracking import require_shared
 from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import members_of
 
@@ -36,27 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What a person asks for.
-
-    Parameters
-    ----------
-    target : str
-        Id of a run, a sweep or a group of seeds; or an exported folder.
-    overrides : tuple of str
-        Settings to change.
-    check : bool
-        Compare, and leave no run in the store.
-    tolerance : float or None
-        Relative differences up to this are admitted.
-    sample : int or None
-        How many jobs of a sweep to take; None for all.
-    data : str or None
-        Where the data file is now.
-    allow_data_change : bool
-        Whether other content is accepted.
-    uri : str or None
-        The store, as ``tracking.uri``.
-    """
+    """What a person asks for, as `runner rerun --help` says it; `uri` is as ``tracking.uri``."""
 
     target: str
     overrides: tuple[str, ...] = ()
@@ -72,24 +56,10 @@ class Options:
 class RerunRequest:
     """What is to be repeated, ready to be run.
 
-    Parameters
-    ----------
-    options : Options
-        What the person asked for.
-    parent : StoredRun or None
-        The sweep or group whose jobs these are; None for a single run.
-    store : Store or None
-        Where the originals are on record; None for a folder.
-    originals : tuple of Record
-        One for each job of the plan.
-    plan : Plan or None
-        None if there is nothing that can be run.
-    compares : bool
-        Whether results have to be the originals'.
-    unfit : tuple of (StoredRun | ExportedRun, str)
-        Runs that cannot be repeated, and why.
-    n_in_all : int
-        Jobs that there are, of which a sample may have been taken.
+    The `plan` has a job for each of the `originals`; it is None if nothing can be run. `parent` is
+    None for a single run, `store` for a folder. Whether results have to be the originals',
+    `compares` says. `unfit` runs cannot be repeated, each with its reason. A sample may have been
+    taken of `n_in_all` jobs. The `executor` is no record's.
     """
 
     options: Options
@@ -100,6 +70,7 @@ class RerunRequest:
     compares: bool
     unfit: tuple[tuple[StoredRun | ExportedRun, str], ...]
     n_in_all: int
+    executor: ExecutorConfig
 
     @property
     def recording(self) -> Store | None:
@@ -110,6 +81,8 @@ class RerunRequest:
     def references(self) -> tuple[Reference, ...]:
         """The record that each job of the plan repeats, as workers are told of it."""
         uri, is_folder = self.options.uri, self.store is None
+        if self.store is not None and self.executor.name != "local":
+            uri = self.store.address.shown  # whatever a worker's own environment says
         return tuple(
             Reference(self.options.target if is_folder else o.run_id, uri, self.compares)
             for o in self.originals
@@ -120,43 +93,32 @@ class RerunRequest:
     ) -> list[EnvironmentDifference]:
         """Return all that differs between here and where any of the originals ran, each fact once.
 
-        Parameters
-        ----------
-        comparisons : mapping of int to Comparison
-            By position in the plan, as far as there are any.
+        Comparisons come by position in the plan, as far as there are any.
         """
         if self.plan is None:
             return []
         seen: set[tuple[object, ...]] = set()
         differences: dict[EnvironmentDifference, None] = {}
+        names = ("environment", "data_digest", "split_digest")
         for position, (original, job) in enumerate(
             zip(self.originals, self.plan.jobs, strict=True)
         ):
-            tags = original.tags
-            names = ("environment", "data_digest", "split_digest")
-            place: tuple[object, ...] = tuple(tags.get(f"runner.{name}", "") for name in names)
-            place += (job.data_digest,)
             comparison = comparisons.get(position)
-            if comparison is not None and comparison.findings:
-                place += (position,)  # its environment may not be the one that its tag says
-            if place not in seen:
-                seen.add(place)
-                rows = differences_of(original, job.data_digest, job.split_digest)
-                differences |= dict.fromkeys(_by_fold(rows, job) if self.parent else rows)
+            # The environment of an edited record may not be the one that its tag says.
+            is_edited = comparison is not None and bool(comparison.findings)
+            ran_in = (
+                *(original.tags.get(f"runner.{name}", "") for name in names),
+                *(job.data_digest, position if is_edited else None),
+            )
+            if ran_in in seen:
+                continue
+            seen.add(ran_in)
+            split = job.experiment.split
+            for row in differences_of(original, job.data_digest, job.split_digest):
+                if self.parent and split.name == "kfold" and row.what == "split digest":
+                    row = replace(row, what=f"{row.what}, fold {split.fold}")  # noqa: PLW2901  (the same, of a fold)
+                differences[row] = None
         return list(differences)
-
-
-def _by_fold(
-    differences: Sequence[EnvironmentDifference], job: PlannedJob
-) -> list[EnvironmentDifference]:
-    """Say of which fold a split is, where there may be several."""
-    split = job.experiment.split
-    if split.name != "kfold":
-        return list(differences)
-    return [
-        replace(row, what=f"{row.what}, fold {split.fold}") if row.what == "split digest" else row
-        for row in differences
-    ]
 
 
 @dataclass(frozen=True)
@@ -220,7 +182,12 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     compares = True
     if found:
         plan, originals, compares = _planned(found, options, is_said=is_said)
-    return RerunRequest(options, parent, store, originals, plan, compares, tuple(unfit), n_in_all)
+    executor = found[0][1].executor if found else LocalExecutor()
+    if store is not None and executor.name != "local":
+        require_shared(store.address.shown)
+    return RerunRequest(
+        options, parent, store, originals, plan, compares, tuple(unfit), n_in_all, executor
+    )
 
 
 def _sources(
@@ -245,7 +212,10 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
         return experiment
     from runner.config.compose.overrides import apply_overrides
 
-    values = apply_overrides(to_plain(experiment), overrides)
+    recorded = to_plain(experiment) | {"executor": {"name": "local"}}
+    # A choice that no file needs to be composed for, since all it means is the name.
+    chosen = (re.sub(r"^executor=(\w+)$", r"executor.name=\1", text) for text in overrides)
+    values = apply_overrides(recorded, list(chosen))
     if values["tracking"] != to_plain(experiment)["tracking"]:
         raise CommandError("tracking: must be left as it is; --uri names the original's store.")
     try:
@@ -257,18 +227,18 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
 def _planned(
     found: Sequence[tuple[Record, Experiment]], options: Options, *, is_said: bool
 ) -> tuple[Plan, tuple[Record, ...], bool]:
-    """Plan a job for each original; those that have become equal by changes are one.
+    """Plan a job for each original, and one for those that have become equal by changes.
 
-    Returns
-    -------
-    plan : Plan
-    originals : tuple of Record
-        One for each job.
-    compares : bool
-        Whether results have to be the originals'.
+    Returns the original of each job too, and whether results have to be the originals'.
     """
     plan = plan_each([_RecordedJob(to_plain(experiment)) for _, experiment in found])
-    others = _with_other_data(plan, found)
+    others = [
+        (original, job)
+        for job, (original, _) in zip(plan.jobs, found, strict=True)
+        if job.problem is None
+        and not _other_data(original.experiment, job.experiment)
+        and job.data_digest != original.tags.get("runner.data_digest", "")
+    ]
     compares = all(
         job_key(original.experiment, "") == job_key(changed, "") for original, changed in found
     )
@@ -316,19 +286,6 @@ def _labels(
         named_by = {key: values[key] for key in original.varied if key in values}
         labels.append(in_order(named_by | changed))
     return labels
-
-
-def _with_other_data(
-    plan: Plan, found: Sequence[tuple[Record, Experiment]]
-) -> list[tuple[Record, PlannedJob]]:
-    """Return the jobs whose data are others than they had, by no setting but the path."""
-    return [
-        (original, job)
-        for job, (original, _) in zip(plan.jobs, found, strict=True)
-        if job.problem is None
-        and not _other_data(original.experiment, job.experiment)
-        and job.data_digest != original.tags.get("runner.data_digest", "")
-    ]
 
 
 def _other_content(original: Record, job: PlannedJob) -> DataError:

@@ -54,7 +54,6 @@ class LoadedReference:
 
     record: Record
     experiment: Experiment
-    digests: tuple[str, str]
     metrics: Metrics
     weights: Mapping[str, NDArray[Any]]
     model: RecordedModel | None
@@ -62,14 +61,12 @@ class LoadedReference:
 
     def compare(self, result: Result, prepared: Prepared) -> Comparison:
         """Compare the result of a job, and what its data became, with the record."""
-        differences = differences_of(self.record, *self.digests)
+        dataset, split = prepared.dataset, prepared.split
+        differences = differences_of(self.record, dataset.digest, split.digest)
         causes = [difference.what for difference in differences if difference.decides]
         findings = [*self.findings, *self.record.edits]
-        model = RecordedModel(
-            self.experiment.model.activation,
-            tuple(prepared.dataset.class_names),
-            prepared.preprocessing,
-        )
+        activation, class_names = self.experiment.model.activation, tuple(dataset.class_names)
+        model = RecordedModel(activation, class_names, prepared.preprocessing)
         if not causes and not findings and model != self.model:
             findings.append(f"{MODEL}: is not what the same data and settings give")
         comparison = compare(
@@ -89,18 +86,11 @@ class LoadedReference:
 
 
 def load_reference(
-    reference: Reference,
-    experiment: Experiment,
-    data_digest: str,
-    split_digest: str,
-    network: NetworkSettings,
+    reference: Reference, experiment: Experiment, network: NetworkSettings
 ) -> LoadedReference:
-    """Read what a recorded run left, to be compared with a job of these settings, rows and network.
+    """Read what a recorded run left, to be compared with a job of these settings and network.
 
-    Raises
-    ------
-    RecordError
-        If nothing can be compared with it.
+    A `RecordError` says why nothing can be compared with it.
     """
     record = Record.read(_source_of(reference))
     model: RecordedModel | None = None
@@ -113,8 +103,7 @@ def load_reference(
     if model is not None and not record.edits:
         network = model.network(record.experiment)
     weights, metrics = record.weights(network.weight_shapes), record.metrics()
-    digests = data_digest, split_digest
-    return LoadedReference(record, experiment, digests, metrics, weights, model, findings)
+    return LoadedReference(record, experiment, metrics, weights, model, findings)
 
 
 def _source_of(reference: Reference) -> StoredRun | ExportedRun:

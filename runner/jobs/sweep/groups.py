@@ -20,7 +20,7 @@ from runner.training.outcome import Outcome
 from runner.training.statistics import SEED, summarize
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RunWriter, Store
 
 # A person who presses Ctrl-C waits two seconds at most.
 _CLOSED_WITHIN_S = 0.5
@@ -29,16 +29,8 @@ _CLOSED_WITHIN_S = 0.5
 class Groups:
     """The group runs of a sweep; a context manager that ends those that are open.
 
-    Parameters
-    ----------
-    store : Store
-        Where they are.
-    plan : Plan
-        Its jobs: those that share all but the seed make a group.
-    sweep_id : str
-        The run of the sweep.
-    recorded : mapping of str to str
-        Groups of earlier commands: run ids by their keys.
+    Jobs of the plan that share all but the seed make a group. `recorded` are the groups of earlier
+    commands: run ids by their keys.
     """
 
     def __init__(
@@ -56,7 +48,7 @@ class Groups:
         self._members = {key: jobs for key, jobs in members.items() if len(jobs) > 1}
         self._key_of = {p: key for key, jobs in self._members.items() for p in jobs}
         self._recorded = dict(recorded)
-        self._open: dict[str, RecordedRun] = {}
+        self._open: dict[str, RunWriter] = {}
         # The jobs of each that are still to end.
         self._awaited: dict[str, set[int]] = {key: set() for key in self._members}
 
@@ -74,12 +66,9 @@ class Groups:
                     group.kill()
 
     def begin(self, positions: Sequence[int]) -> dict[int, str]:
-        """Create or reopen the groups of the jobs that are to be run.
+        """Create or reopen the groups of the jobs that are to be run, given by their positions.
 
-        Returns
-        -------
-        dict of int to str
-            The group's run for each job that has one, by position in the plan.
+        Return the group's run for each job that has one, by position in the plan.
         """
         for position in positions:
             if position in self._key_of:
@@ -93,7 +82,7 @@ class Groups:
                     self._recorded[key] = self._open[key].run_id
         return {p: self._recorded[key] for p, key in self._key_of.items() if key in self._recorded}
 
-    def _create(self, key: str) -> RecordedRun:
+    def _create(self, key: str) -> RunWriter:
         job = self._plan.jobs[self._members[key][0]]
         params = {name: value for name, value in to_plain(job.experiment).items() if name != SEED}
         common = {name: value for name, value in job.varied.items() if name != SEED}

@@ -28,7 +28,7 @@ from runner.tracking import SUMMED_UP
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RunWriter, Store
 
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
@@ -100,12 +100,13 @@ class _Sweep(Parent):
         state: SweepState,
         folder: SweepFolder,
         listener: Listener,
+        require_kept: Callable[[], None],
     ) -> None:
         super().__init__(plan, folder.states)
         self.outcomes = dict(state.done)
         self.missing = [position for position in plan.asked if position not in self.outcomes]
         self._store, self._state, self._folder = store, state, folder
-        self._listener = listener
+        self._listener, self._require_kept = listener, require_kept
         self._groups: Groups | None = None
         self._started_s = time.monotonic()
 
@@ -127,7 +128,7 @@ class _Sweep(Parent):
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))
 
-    def _begin(self) -> RecordedRun:
+    def _begin(self) -> RunWriter:
         tags = {
             "runner.n_jobs": str(len(self.plan.jobs)),
             "runner.metric": self.plan.first.ranking_metric,
@@ -146,7 +147,7 @@ class _Sweep(Parent):
         return {"runner.duration_s": f"{duration_s:.3f}"}
 
     @contextmanager
-    def _grouped(self, run: RecordedRun) -> Iterator[None]:
+    def _grouped(self, run: RunWriter) -> Iterator[None]:
         """Store the plan, and open the groups of the jobs that are missing."""
         run.flush()
         sweep = self._state.sweep
@@ -167,6 +168,7 @@ class _Sweep(Parent):
             yield
 
     def take(self, event: Ended) -> None:
+        self._require_kept()
         super().take(event)
         if self._groups is not None:
             self._groups.complete(event.position, self.outcomes)
@@ -261,7 +263,12 @@ def rerun(store: Store | None, plan: Plan, asked: RerunRequest) -> Parent:
 def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
     """Keep a sweep to this process, and read what is there of it from earlier commands."""
     folder = SweepFolder.of(store, plan)
-    with folder.locked(lambda process: listener(Waiting(process))):
+
+    def wait(process: str) -> None:
+        listener(Waiting(process))
+
+    whose = f"{store.experiment_id}-{plan.identity}"
+    with folder.locked(wait), store.kept(whose, wait) as require_kept:
         state = SweepState()
         if not plan.first.sweep.restart:
             plan = with_earlier_jobs(store, plan)
@@ -269,13 +276,13 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
         if state.sweep is not None:
             # What ended while this command waited for the lock.
             store.close_abandoned_runs()
-            store.sweeps.close_running(state.sweep)
-        parent = _Sweep(store, plan, state, folder, listener)
+            store.sweeps.close_running(state.sweep, everywhere=store.is_shared)
+        parent = _Sweep(store, plan, state, folder, listener, require_kept)
         listener(SweepOpened(plan, dict(parent.outcomes), is_new=state.sweep is None))
         yield parent
 
 
-def _end(store: Store, run: RecordedRun, n_failed: int, n_jobs: int) -> None:
+def _end(store: Store, run: RunWriter, n_failed: int, n_jobs: int) -> None:
     store.close_abandoned_runs()  # of workers that died
     if n_failed:
         run.fail(f"{n_failed:,} of {n_jobs:,} jobs failed")
@@ -286,9 +293,9 @@ def _end(store: Store, run: RecordedRun, n_failed: int, n_jobs: int) -> None:
 @contextmanager
 def _recorded(
     store: Store,
-    begin: Callable[[], RecordedRun],
+    begin: Callable[[], RunWriter],
     last_tags: Callable[[], Mapping[str, str]],
-) -> Iterator[RecordedRun]:
+) -> Iterator[RunWriter]:
     """Begin the run of a parent; whatever ends the session early ends it in words."""
     run = None
     try:

@@ -20,14 +20,14 @@ from runner.training.prepare import prepared_unchanged, require_fit
 from runner.training.statistics import Configuration, configurations, ranked
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store, Sweeps
+    from runner.tracking import RunWriter, Store, Sweeps
 
 # Enough for a picture; each curve is a question to the store.
 _CONFIGURATIONS_DRAWN, _SEEDS_DRAWN = 5, 100
 
 
 def store_results(
-    run: RecordedRun,
+    run: RunWriter,
     store: Store,
     plan: Plan,
     outcomes: Mapping[int, Outcome],
@@ -64,9 +64,7 @@ def store_results(
             listener(Noted(f"The sweep's run has no model of the best job: {error}"))
 
 
-def _log_model(
-    run: RecordedRun, store: Store, plan: Plan, job: PlannedJob, job_run_id: str
-) -> None:
+def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_run_id: str) -> None:
     """Log the model of a job, whose record and data may have been changed by anybody since.
 
     Raises

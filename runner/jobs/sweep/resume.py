@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.config import Experiment
 from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
 from runner.system.errors import ConfigError, MissingError
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
+    from runner.config import Experiment
     from runner.tracking import RecordedJob, RecordedSweep, Store
 
 # Some hundred thousand jobs.
@@ -26,16 +26,9 @@ _PLAN_LIMIT = 1 << 30
 
 @dataclass(frozen=True)
 class SweepState:
-    """What the store has of a sweep.
+    """What the store has of a sweep: its run, and by position in the plan its jobs.
 
-    Parameters
-    ----------
-    sweep : RecordedSweep or None
-        Its run, if it has one.
-    recorded : mapping of int to RecordedJob
-        The jobs that have a run, by position in the plan.
-    done : mapping of int to Outcome
-        The jobs that are not to be run again, by position in the plan.
+    Of the `recorded` ones those are `done` that are not to be run again.
     """
 
     sweep: RecordedSweep | None = None
@@ -166,6 +159,8 @@ def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
 
 def _recorded_job(line: str, first: Experiment) -> PlannedJob | None:
     """Read a line of a plan, which anybody may have edited; None for what is no job."""
+    from runner.config import Experiment
+
     try:
         values: Mapping[str, Any] = json.loads(line)
         experiment = Experiment.from_dict(values["config"])

@@ -18,14 +18,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.A
 class Columns:
     """All outcomes as columns of equal length, by their headers, in the order that they have.
 
-    Parameters
-    ----------
-    before : mapping of str to list of str
-        Name and status.
-    settings : mapping of str to list
-        What was varied, as it was written; None where a job did not say it.
-    after : mapping of str to list
-        Final metrics, numbers or None; why a job failed; its duration; the id of its run.
+    `before` are name and status. Settings are what was varied, as it was written, and None where a
+    job did not say it. `after` are final metrics, the failure, the duration and the run's id.
     """
 
     before: Mapping[str, list[str]]

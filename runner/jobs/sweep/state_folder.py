@@ -27,13 +27,7 @@ PLAN_FOLDER, PLAN = "plan", "plan.jsonl"
 
 
 class SweepFolder:
-    """Where a sweep keeps what it needs to go on.
-
-    Parameters
-    ----------
-    path : Path
-        Need not exist; `locked` makes it.
-    """
+    """Where a sweep keeps what it needs to go on; `locked` makes it where it is missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,18 +47,7 @@ class SweepFolder:
     def locked(self, on_wait: Callable[[str], None]) -> Iterator[None]:
         """Keep the sweep to this process.
 
-        Parameters
-        ----------
-        on_wait : callable
-            Called with the number of the process that has it, before waiting for that one.
-
-        Raises
-        ------
-        StoreError
-            If the folder cannot be written.
-
-        Notes
-        -----
+        `on_wait` is called with the number of the process that has it, before waiting for that one.
         The kernel lets go of the lock when the process ends, however it ends, and its workers.
         """
         try:
@@ -81,13 +64,7 @@ class SweepFolder:
             yield
 
     def write_plan(self, plan: Plan) -> Path:
-        """Write the plan, all jobs with their keys, and return the folder that it is in.
-
-        Raises
-        ------
-        StoreError
-            If the disk is full.
-        """
+        """Write the plan, all jobs with their keys, and return the folder that it is in."""
         folder = self.path / PLAN_FOLDER
         write_text(folder / PLAN, plan.lines())
         return folder

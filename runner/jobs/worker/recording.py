@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -19,18 +20,28 @@ from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.environment import code_digest, environment_digest
-from runner.system.errors import RunnerError
+from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
+from runner.tracking import FLUSH_EVERY_S
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, require_fit
-from runner.training.run_files import RECORD, metrics_of, record_digests, write_run_files
+from runner.training.run_files import RECORD, metrics_of, record_digests, run_files, sha256
 from runner.training.train import Result
 from softnet import Network
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RunWriter, Store
+
+
+# Tells whether a worker is to leave its task: it was given up, or whoever gave it is gone.
+Stop = Callable[[], bool]
+
+
+def never() -> bool:
+    """Tell a worker to go on; what ends it is a signal."""
+    return False
 
 
 def begin_run(
@@ -39,12 +50,13 @@ def begin_run(
     job: TaskJob,
     *,
     started_s: float | None = None,
-    flush_every_s: float | None = None,
-) -> RecordedRun:
-    """Create the run of a job, with all that is known before it is trained.
+    flush_every_s: float = FLUSH_EVERY_S,
+    is_shown: bool = True,
+) -> RunWriter:
+    """Begin the run of a job, with all that is known before it is trained.
 
     Its training began at `started_s`, in seconds since 1970 (by default now), and its metrics are
-    written every `flush_every_s` seconds.
+    written every `flush_every_s` seconds, unless it is not shown before its end.
     """
     tags = {
         "runner.kind": "run",
@@ -53,12 +65,13 @@ def begin_run(
         "runner.choices": json.dumps(dict(job.choices)),
     }
     if task.sweep_id is not None:
-        tags["runner.sweep"] = task.sweep_id
+        tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
         tags |= links_to(job.reference.target, store.experiment_id)
-    more = {} if flush_every_s is None else {"flush_every_s": flush_every_s}
-    params = task.config(job)
-    return store.start_run(job.name, params, tags, job.parent_run_id, started_s, **more)
+    params, parent = task.config(job), job.parent_run_id
+    return store.start_run(
+        job.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
+    )
 
 
 def _identity_tags(job: TaskJob | PlannedJob) -> dict[str, str]:
@@ -74,7 +87,7 @@ def _identity_tags(job: TaskJob | PlannedJob) -> dict[str, str]:
 
 
 def end_run(
-    run: RecordedRun,
+    run: RunWriter,
     store: Store,
     job: PlannedJob,
     prepared: Prepared,
@@ -82,12 +95,17 @@ def end_run(
     *,
     is_alone: bool,
     last_tags: Mapping[str, str],
+    stop: Stop = never,
 ) -> Iterator[Measured]:
-    """Store all that a trained job leaves, and the end of its run last of all.
+    """Log all that a trained job leaves, and the end of its run, which the next batch writes.
 
     Its history has been logged already. A run that is alone is told when its metrics are stored,
-    and gets the figures and the loadable model that `tracking` asks for; the last tags are set when
-    all else is stored.
+    and gets the figures and the loadable model that `tracking` asks for.
+
+    Raises
+    ------
+    Terminated
+        If the worker is to `stop`: its job may be another's by now, who is to finish it.
     """
     experiment, tracking = job.experiment, job.experiment.tracking
     for step, metrics in result.last_entries:
@@ -95,12 +113,11 @@ def end_run(
     tags = {"runner.weights_sha256": result.weights_sha256}
     run.set_tags(tags)
     run.log_datasets(prepared.dataset, prepared.split)
+    files = run_files(experiment, prepared, result.weights)
+    run.log_files(files)
     wanted = {"figures": tracking.figures, "model": tracking.model}
     is_shown = is_alone and not result.failure
     to_come = tuple(what for what, is_wanted in wanted.items() if is_shown and is_wanted)
-    with scratch_folder() as folder:
-        files = write_run_files(folder, experiment, prepared, result.weights)
-        run.log_folder(folder)
     if is_shown:
         run.flush()
         took_s = result.ended_s - result.started_s
@@ -110,16 +127,17 @@ def end_run(
     if "model" in to_come:
         store.log_model(run, prepared, result.weights, experiment.model.activation)
     # A run with this tag has left all its files, however it ends.
-    facts = files | _identity_tags(job) | tags
+    facts = {name: sha256(content) for name, content in files.items()} | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)
     run.set_tags({RECORD: digests, **last_tags})
-    if result.failure:
-        run.fail(result.failure, result.ended_s)
-    else:
-        run.finish(result.ended_s)
+    if run.is_shown:
+        run.flush()
+    if stop():
+        raise Terminated
+    run.set_end(result.failure, result.ended_s)
 
 
-def _log_figures(run: RecordedRun, job: PlannedJob, prepared: Prepared, result: Result) -> None:
+def _log_figures(run: RunWriter, job: PlannedJob, prepared: Prepared, result: Result) -> None:
     from runner.figures import draw
 
     settings = require_fit(job.experiment, prepared).network
@@ -143,7 +161,7 @@ def outcome_of(job: TaskJob, run_id: str, result: Result) -> Outcome:
     )
 
 
-def close_run(run: RecordedRun, error: BaseException) -> None:
+def close_run(run: RunWriter, error: BaseException) -> None:
     """End a run as what ended it says: FAILED by an error, KILLED by a signal."""
     if isinstance(error, Exception):
         run.fail(reason_of(error))
@@ -160,11 +178,26 @@ def fail(
     """
     if run_id is None and store is not None:
         with held():  # a run that nobody knows of could not be closed
-            run = begin_run(store, task, job)
+            run = begin_run(store, task, job, is_shown=False)
             run.fail(reason)
         run_id = run.run_id
     outcome = Outcome(job.name, run_id or "", "FAILED", job.varied, {}, reason, 0.0)
     return Ended(job.position, outcome)
+
+
+def settled(store: Store, task: Task) -> list[Ended]:
+    """Close what dead workers left RUNNING of a task's jobs, and return the ends of the others.
+
+    A job whose run FINISHED is done, though its worker could not say so any more. One that repeats
+    a record is not: its comparison died with the worker.
+    """
+    jobs = {job.key: job for job in task.jobs}
+    recorded = store.sweeps.settle_stack(store.experiment_id, task.sweep_id, task.stack, jobs)
+    return [
+        Ended(job.position, replace(outcome, name=job.name, varied=job.varied))
+        for key, outcome in recorded.items()
+        if (job := jobs[key]).reference is None and job.is_wanted
+    ]
 
 
 def reason_of(error: Exception) -> str:

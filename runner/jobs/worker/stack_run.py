@@ -8,35 +8,47 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runner.config import Experiment, FileData
 from runner.jobs.events import Begun, Ended, Progress, Resumed, WorkerEvent
 from runner.jobs.plan import PlannedJob
-from runner.jobs.rerun.comparison import cannot_compare
+from runner.jobs.rerun.comparison import Comparison, cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.worker.recording import (
+    Stop,
     begin_run,
     close_run,
     end_run,
     fail,
+    never,
     outcome_of,
     reason_of,
+    settled,
 )
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.environment import code_digest, environment_digest
-from runner.system.errors import ConfigError, DataError, RecordError, RunnerError, StoreError
+from runner.system.errors import (
+    ConfigError,
+    DataError,
+    RecordError,
+    RunnerError,
+    StoreError,
+    Terminated,
+)
 from runner.system.files import read_state, write_state
+from runner.system.paths import expanded
 from runner.system.signals import held
-from runner.tracking import FLUSH_EVERY_S, store_at
+from runner.tracking import FLUSH_EVERY_S, store_at, write_together
 from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedRun, Store
+    from runner.tracking import RunWriter, Store
     from softnet import Record
 
 Events = Generator[WorkerEvent, None, None]
@@ -45,11 +57,13 @@ Events = Generator[WorkerEvent, None, None]
 # few enough of them that showing them does not take longer than training them.
 _SHOWN_AFTER_S = 5.0
 _SHOWN_AT_MOST = 32
+# However few they are by then, so that a kill costs little and memory holds little of large ones.
+_WRITTEN_EVERY_S, _WRITTEN_BYTES = 1.0, 8_000_000
 # A run longer than a minute outlives a kill.
 _SAVED_EVERY_S = 30.0
 
 
-def run_stack(task: Task) -> Events:
+def run_stack(task: Task, stop: Stop = never) -> Events:
     """Train the jobs of a task as one stack, and record one after the other.
 
     Parameters
@@ -57,6 +71,9 @@ def run_stack(task: Task) -> Events:
     task : Task
         What to do. The store is opened and the data are read here; both stay in memory for further
         tasks that need the same.
+    stop : callable
+        Asked between two records, and before a run is FINISHED: whether to leave the task as it is.
+        For workers that no signal reaches.
 
     Yields
     ------
@@ -67,11 +84,24 @@ def run_stack(task: Task) -> Events:
     ------
     RunnerError
         If the store fails, or the only job of a task that is alone.
+    Terminated
+        If it has to stop; what was open is KILLED.
     """
     store = None if task.store is None else store_at(task.store)
+    if store is not None and task.is_remote:
+        done = settled(store, task)
+        yield from done
+        task = task.only({j.position for j in task.jobs} - {event.position for event in done})
+    if task.jobs:
+        yield from _run_missing(task, store, stop)
+
+
+def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
+    """Run the jobs of a task, none of which has been done."""
     planned = task.planned(task.jobs[0])
     try:
-        prepared = prepared_unchanged(planned.experiment, planned.data_digest)
+        experiment = located(planned.experiment, task.folder)
+        prepared = prepared_unchanged(experiment, planned.data_digest)
     except (ConfigError, DataError) as error:
         for job in task.wanted:
             yield fail(store, task, job, str(error))
@@ -81,7 +111,7 @@ def run_stack(task: Task) -> Events:
     task = task.only({job.position for job in task.jobs} - {event.position for event in unfit})
     if not task.jobs:
         return
-    stack = _StackRun(task, store, prepared, references)
+    stack = _StackRun(task, store, prepared, references, stop)
     try:
         with stack:
             yield from stack.train()
@@ -96,7 +126,7 @@ def run_stack(task: Task) -> Events:
             yield fail(store, task, job, reason_of(error), stack.closed.get(job.position))
             return
         for job in task.wanted:
-            yield from run_stack(task.only({job.position}))
+            yield from run_stack(task.only({job.position}), stop)
 
 
 class _StackRun:
@@ -114,13 +144,16 @@ class _StackRun:
         store: Store | None,
         prepared: Prepared,
         references: dict[int, LoadedReference],
+        stop: Stop,
     ) -> None:
+        self._stop = stop
         self.closed: dict[int, str] = {}
         self._task, self._store, self._prepared = task, store, prepared
         self._references = references
         self._jobs = [task.planned(job) for job in task.jobs]
         self._training: StackTraining
-        self._open: dict[int, RecordedRun] = {}
+        self._open: dict[int, RunWriter] = {}
+        self._ready: list[tuple[TaskJob, Result, Comparison | None]] = []
         self._is_trained = False
         self._n_logged = 0
         self._saved_s = time.monotonic()
@@ -144,6 +177,9 @@ class _StackRun:
         """End what is open: KILLED by a signal or for another try of its own, else FAILED."""
         if error is None or isinstance(error, Exception):
             self._forget_state()  # all is recorded; or what raised once would raise again
+        if not isinstance(error, StoreError) and not self._stop():
+            with suppress(StoreError):
+                self._write_runs([job.position for job, _, _ in self._ready])
         for position in list(self._open):
             self._close(position, error)
 
@@ -158,6 +194,8 @@ class _StackRun:
             yield Resumed(n_jobs, training.step)
         done, begun_s = 0.0, time.monotonic()
         for record in training:
+            if self._stop():
+                raise Terminated
             takes_long = time.monotonic() - begun_s > _SHOWN_AFTER_S
             if takes_long and not self._open and n_jobs <= _SHOWN_AT_MOST:
                 self._show()
@@ -169,12 +207,16 @@ class _StackRun:
         yield Progress((1.0 - done) * n_jobs / 2)
 
     def record(self) -> Events:
-        """Record the jobs that are wanted, one after the other."""
+        """Record the jobs that are wanted, as many at a time as the store takes best."""
         results = self._training.results()
         self._is_trained = True
+        at_once = 1 if self._store is None else self._store.backend.runs_at_once
+        n_bytes, ready_s = 0, time.monotonic()
         for job, planned, result in zip(self._task.jobs, self._jobs, results, strict=True):
             if not job.is_wanted:
                 continue
+            if self._stop():
+                raise Terminated
             try:
                 yield from self._record(job, planned, result)
             except RunnerError:
@@ -182,20 +224,26 @@ class _StackRun:
             except Exception as error:
                 if self._task.is_alone:
                     raise
-                self._close(job.position, error)
-                run_id = self.closed.get(job.position)
-                yield fail(self._store, self._task, job, reason_of(error), run_id)
+                yield self._fail(job, error)
+                continue
+            run = self._open.get(job.position)
+            n_bytes += 0 if run is None else run.n_bytes
+            is_late = time.monotonic() - ready_s > _WRITTEN_EVERY_S or n_bytes > _WRITTEN_BYTES
+            if len(self._ready) >= at_once or is_late:
+                yield from self._write()
+                n_bytes, ready_s = 0, time.monotonic()
+        yield from self._write()
 
     def _record(self, job: TaskJob, planned: PlannedJob, result: Result) -> Events:
-        """Record one job, compared with its reference where it has one."""
+        """Make a job ready to be written, compared with its reference where it has one."""
         reference = self._references.get(job.position)
         comparison = None if reference is None else reference.compare(result, self._prepared)
-        run_id = ""
         if self._store is not None:
             run = self._open.get(job.position)
             if run is None:
-                with held():  # a run that nobody knows of could not be closed
-                    run = begin_run(self._store, self._task, job, started_s=result.started_s)
+                at_s = result.started_s
+                with held():  # a server has it at once: nobody could close one that is not known
+                    run = begin_run(self._store, self._task, job, started_s=at_s, is_shown=False)
                     self._open[job.position] = run
                 for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
                     run.log_metrics(step, metrics, at_s)
@@ -207,11 +255,46 @@ class _StackRun:
                 result,
                 is_alone=self._task.is_alone,
                 last_tags={} if comparison is None else comparison.tags,
+                stop=self._stop,
             )
-            del self._open[job.position]
-            run_id = run.run_id
-        yield Progress(0.5, result.final.get("train/loss"))
-        yield Ended(job.position, outcome_of(job, run_id, result), comparison)
+        self._ready.append((job, result, comparison))
+
+    def _write(self) -> Events:
+        """Write the runs that are ready, and tell of their ends."""
+        ready, self._ready = self._ready, []
+        try:
+            run_ids = self._write_runs([job.position for job, _, _ in ready])
+        except RunnerError:
+            raise
+        except Exception as error:
+            if self._task.is_alone:
+                raise
+            if len(ready) == 1:
+                yield self._fail(ready[0][0], error)
+                return
+            for one in ready:
+                self._ready = [one]
+                yield from self._write()
+            return
+        for job, result, comparison in ready:
+            yield Progress(0.5, result.final.get("train/loss"))
+            yield Ended(
+                job.position, outcome_of(job, run_ids.get(job.position, ""), result), comparison
+            )
+
+    def _write_runs(self, positions: Sequence[int]) -> dict[int, str]:
+        """Write the runs of some jobs, where there is a store; return their ids."""
+        runs = {p: self._open[p] for p in positions if p in self._open}
+        write_together(list(runs.values()))
+        for position in runs:
+            del self._open[position]
+        return {position: run.run_id for position, run in runs.items()}
+
+    def _fail(self, job: TaskJob, error: Exception) -> Ended:
+        """End the run of a job that could not be recorded."""
+        self._close(job.position, error)
+        run_id = self.closed.get(job.position)
+        return fail(self._store, self._task, job, reason_of(error), run_id)
 
     def _show(self) -> None:
         """Create the runs before they are trained."""
@@ -276,6 +359,8 @@ class _StackRun:
         run = self._open.pop(position, None)
         if run is None:
             return
+        if not run.is_shown and (self._is_tried_again(error) or not _is_of_a_job(error)):
+            return  # the store knows nothing of it
         # Where the store itself is what failed, the next start closes the run.
         with suppress(StoreError):
             if self._is_tried_again(error):
@@ -290,6 +375,15 @@ class _StackRun:
         return ours and not self._is_trained and not self._task.is_alone and len(self._jobs) > 1
 
 
+def located(experiment: Experiment, folder: str | None) -> Experiment:
+    """Return an experiment whose data file is where it was meant to be, whatever this folder is."""
+    if folder is None or not isinstance(experiment.data, FileData):
+        return experiment
+    path = str(Path(folder, expanded(experiment.data.path)))
+    data = experiment.data.model_copy(update={"path": path})
+    return experiment.model_copy(update={"data": data})
+
+
 def _load_references(
     task: Task, prepared: Prepared
 ) -> tuple[dict[int, LoadedReference], list[Ended]]:
@@ -301,14 +395,18 @@ def _load_references(
             continue
         experiment = task.planned(job).experiment
         network = require_fit(experiment, prepared).network
-        digests = job.data_digest, job.split_digest
         try:
-            loaded[job.position] = load_reference(job.reference, experiment, *digests, network)
+            loaded[job.position] = load_reference(job.reference, experiment, network)
         except RecordError as error:
             if task.is_alone:
                 raise
             unfit.append(Ended(job.position, None, cannot_compare(str(error))))
     return loaded, unfit
+
+
+def _is_of_a_job(error: BaseException | None) -> bool:
+    """Tell whether an error is that of a job, and not a signal or one of the store."""
+    return isinstance(error, Exception) and not isinstance(error, StoreError)
 
 
 def _environment() -> str:

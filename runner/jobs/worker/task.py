@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -63,6 +64,13 @@ class Task:
         The run of the sweep, or of the rerun of one.
     states : str or None
         The folder for states of long trainings; None saves none.
+    stack : str
+        What the runs of a stack have in common, however often parts of it are tried again; the tag
+        ``runner.stack``. Empty for a run of its own.
+    folder : str or None
+        Where relative paths of data start, for a worker that is elsewhere; None for its own folder.
+    is_remote : bool
+        Whether an earlier try of the same jobs may have left runs that nobody else closes.
     is_alone : bool
         Whether it is a run of its own: shown from its first step, with figures and a loadable
         model, and what fails in it is raised. Of others, a job that fails costs itself alone.
@@ -73,6 +81,9 @@ class Task:
     store: StoreAddress | None
     sweep_id: str | None = None
     states: str | None = None
+    stack: str = ""
+    folder: str | None = None
+    is_remote: bool = False
     is_alone: bool = False
 
     @property
@@ -112,6 +123,8 @@ def make_task(
     references: Sequence[Reference] = (),
     sweep_id: str | None = None,
     states: str | None = None,
+    folder: str | None = None,
+    is_remote: bool = False,
     is_alone: bool = False,
 ) -> Task:
     """Make the task of a stack.
@@ -127,7 +140,7 @@ def make_task(
         The runs that jobs are listed under, by position; others are listed under the sweep.
     references : sequence of Reference
         The record that each job of the plan repeats; empty where they repeat none.
-    store, sweep_id, states, is_alone
+    store, sweep_id, states, folder, is_remote, is_alone
         As in `Task`.
     """
     base = to_plain(plan.jobs[stack[0]].experiment)
@@ -150,4 +163,6 @@ def make_task(
                 reference=references[position] if references else None,
             )
         )
-    return Task(base, tuple(jobs), store, sweep_id, states, is_alone)
+    keys = "\n".join(job.key for job in jobs)
+    name = "" if is_alone else hashlib.sha256(keys.encode()).hexdigest()[:16]
+    return Task(base, tuple(jobs), store, sweep_id, states, name, folder, is_remote, is_alone)

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from runner.system.errors import ConfigError
 from runner.system.paths import outputs_folder
-from runner.system.text import without_passwords
+from runner.system.text import without_passwords, without_passwords_of
 
 ALLOWED = (
     "sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or postgresql, mysql or mssql "
@@ -50,6 +50,11 @@ class Address:
     def is_server(self) -> bool:
         """Tell whether it is a tracking server over HTTP."""
         return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def is_database_server(self) -> bool:
+        """Tell whether it is a database that is no file, to which each process connects itself."""
+        return self.uri.startswith(("postgresql", "mysql", "mssql"))
 
     @property
     def artifacts(self) -> Path | None:
@@ -128,18 +133,21 @@ def _sqlite(path: str, origin: str) -> Address:
 
 
 def check_answers(address: Address) -> None:
-    """Raise `ConfigError` unless a tracking server answers within `ANSWER_WITHIN_S` seconds.
+    """Raise `ConfigError` unless a server or database answers within `ANSWER_WITHIN_S` seconds.
 
     MLflow itself would try for minutes.
     """
     reasons = [_why(TimeoutError())]
+    check, what = _check_health, "MLflow server"
+    if not address.is_server:
+        check, what = _check_connects, "database"
     # In a thread, since a name lookup takes no timeout and a slow server may drip bytes.
-    thread = threading.Thread(target=_check_health, args=(address.uri, reasons), daemon=True)
+    thread = threading.Thread(target=check, args=(address.uri, reasons), daemon=True)
     thread.start()
     thread.join(ANSWER_WITHIN_S)
     if reasons:
         raise ConfigError.plain(
-            f"{address.origin}: no MLflow server answers at {address.shown}: {reasons[-1]}."
+            f"{address.origin}: no {what} answers at {address.shown}: {reasons[-1]}."
         )
 
 
@@ -171,6 +179,21 @@ def _check_health(uri: str, reasons: list[str]) -> None:
         reasons.append(_why(error.reason))
     except (OSError, http.client.HTTPException) as error:
         reasons.append(_why(error))
+
+
+def _check_connects(uri: str, reasons: list[str]) -> None:
+    from sqlalchemy import NullPool, create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        create_engine(uri, poolclass=NullPool).connect().close()
+        reasons.clear()
+    except ImportError as error:
+        reasons.append(f"it needs a Python package that is not installed, {error.name}")
+    except SQLAlchemyError as error:
+        lines = (line for text in error.args for line in str(text).splitlines() if line.strip())
+        reason = next((line.partition("Error) ")[2] or line for line in lines), "unknown")
+        reasons.append(without_passwords_of(uri, reason.strip().rstrip(".")))
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -8,34 +8,97 @@ a limit, from the run's own folder or the tracking server itself, through no lin
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from runner.system.errors import MissingError, RecordError, StoreError, shorten
+from runner.system.files import sync_file_system
 from runner.system.text import printable, without_passwords
 from runner.tracking.backend.client import store_errors, store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
     from runner.tracking.backend.address import Address
+    from runner.tracking.backend.rows import Backend, Run
 
 _CHUNK_BYTES = 1 << 16
 
 
-def send_folder(client: MlflowClient, folder: Path, uri: str, under: str | None = None) -> None:
+def send_folder(backend: Backend, folder: Path, uri: str, under: str | None = None) -> None:
     """Copy the files of a folder to an artifact location, or to a folder `under` it.
 
-    The client's own call would read the whole run again to find the location: a sixth of the cost
-    of recording a run.
+    Each is whole or absent in a folder of this machine. Elsewhere MLflow sends them; the client's
+    own call would read the whole run again to find the location.
     """
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    target = local_folder(uri)
+    if target is None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    repository: Any = get_artifact_repository(uri, tracking_uri=client.tracking_uri)
-    repository.log_artifacts(str(folder), under)
+        repository: Any = get_artifact_repository(uri, tracking_uri=backend.client.tracking_uri)
+        repository.log_artifacts(str(folder), under)
+        return
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            copy = target / (under or "") / file.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = copy.with_name(f".{copy.name}.part")
+            shutil.copyfile(file, unfinished)
+            unfinished.replace(copy)
+
+
+def write_files(backend: Backend, uri: str, files: Mapping[str, bytes]) -> None:
+    """Write files to the artifact location of a run that nobody reads before it has ended."""
+    if not files:
+        return
+    folder = local_folder(uri)
+    if folder is None:
+        with TemporaryDirectory(prefix="runner-") as scratch:
+            for name, content in files.items():
+                Path(scratch, name).write_bytes(content)
+            send_folder(backend, Path(scratch), uri)
+        return
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103  (this and open cost half of what Path does)
+    for name, content in files.items():
+        path = f"{folder}/{name}"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            try:
+                while content := content[os.write(descriptor, content) :]:
+                    pass
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            error.filename = path  # a write has none
+            raise
+
+
+def remove_files(uri: str, files: Iterable[str]) -> None:
+    """Remove what `write_files` wrote of a run that the store does not have, as far as it can."""
+    folder = local_folder(uri)
+    if folder is None:
+        return
+    with suppress(OSError):
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
+def sync_files(uris: Iterable[str]) -> None:
+    """Have the disk of some artifact locations write all that it was given.
+
+    That is one call for the files of many runs; one for each takes ten times as long.
+    """
+    folders = [folder for folder in map(local_folder, uris) if folder is not None]
+    for folder in {os.stat(folder).st_dev: folder for folder in folders}.values():  # noqa: PTH116
+        sync_file_system(folder)
 
 
 class ArtifactGuard:
@@ -46,7 +109,7 @@ class ArtifactGuard:
     """
 
     def __init__(
-        self, client: MlflowClient, address: Address, experiment: str, *, is_trusted: bool
+        self, backend: Backend, address: Address, experiment: str, *, is_trusted: bool
     ) -> None:
         self._address = address
         self._experiment = experiment
@@ -58,7 +121,7 @@ class ArtifactGuard:
             # MLflow would otherwise send large files to whatever address the server names.
             os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
             return
-        default = local_folder(str(getattr(store_of(client), "artifact_root_uri", "")))
+        default = local_folder(backend.default_artifacts)
         beside = address.database.parent if address.database else None
         self._folders = [folder for folder in (beside, default) if folder is not None]
 
@@ -111,18 +174,15 @@ def local_folder(uri: str) -> Path | None:
     return None if ".." in path.parts or "\0" in str(path) else path
 
 
-def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, limit: int) -> bytes:
+def read_artifact(backend: Backend, address: Address, run: Run, name: str, limit: int) -> bytes:
     """Return the content of one artifact of a run.
 
-    Raises
-    ------
-    RecordError
-        If it is missing, has more than `limit` bytes, is no plain file, or is not where the
-        artifacts of the run have to be.
+    A `RecordError` says that it is missing, has more than `limit` bytes, is no plain file, or is
+    not where the artifacts of the run have to be.
     """
     if address.is_server:
-        return _read_from_server(client, address, run.info.run_id, name, limit)
-    uri, run_id = str(run.info.artifact_uri), run.info.run_id
+        return _read_from_server(backend.client, address, run.run_id, name, limit)
+    uri, run_id = run.artifact_uri, run.run_id
     folder = local_folder(uri)
     # As MLflow lays them out: any other folder is not this run's.
     if folder is None or folder.parts[-2:] != (run_id, "artifacts"):
@@ -133,9 +193,8 @@ def read_artifact(client: MlflowClient, address: Address, run: Run, name: str, l
     # Above them a person may have put a link to another disk; MLflow puts none here.
     for path in (folder, folder.parent):
         if path.is_symlink():
-            raise RecordError(
-                f"artifacts: must be in a folder of the run, got a link at {printable(path)}."
-            )
+            rule = "must be in a folder of the run"
+            raise RecordError(f"artifacts: {rule}, got a link at {printable(path)}.")
     return read_file(folder, name, limit)
 
 

@@ -57,9 +57,6 @@ def store_errors(location: str | Path) -> Iterator[None]:
 
     `location`, the store's URI or the file in question, is named without its password.
     """
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     shown = without_passwords(location)
     try:
         yield
@@ -73,7 +70,11 @@ def store_errors(location: str | Path) -> Iterator[None]:
         raise StoreError(
             f"{shown}: needs a Python package that is not installed: {error.name}."
         ) from error
-    except (MlflowException, SQLAlchemyError) as error:
+    except Exception as error:
+        # Which takes no import of theirs.
+        packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+        if not packages & {"mlflow", "sqlalchemy", "sqlite3"}:
+            raise
         raise StoreError(f"{shown}: {_one_line(error, location)}") from error
 
 

@@ -33,6 +33,11 @@ def is_gone(process: str) -> bool:
     return False
 
 
+def process_name() -> str:
+    """Return a name of this process, by which `is_gone` knows it: host, number and the time."""
+    return f"{_host()}-{os.getpid()}-{time.time_ns()}"
+
+
 def _host() -> str:
     return re.sub(r"[^\w.-]", "_", platform.node()) or "host"
 
@@ -45,7 +50,7 @@ class Presence:
     """
 
     def __init__(self, database: Path | None) -> None:
-        self.name = f"{_host()}-{os.getpid()}-{time.time_ns()}"
+        self.name = process_name()
         self.open_runs: set[str] = set()
         self._pid = os.getpid()
         self._file: BinaryIO | None = None
@@ -81,7 +86,7 @@ def dead(database: Path) -> Iterator[str]:
     except FileNotFoundError:
         return  # nobody records, or the last process has just removed the folder
     for path in paths:
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or not re.fullmatch(r"[\w.-]+", path.name):
             continue  # not made by a `Presence`
         try:
             with path.open("rb+") as file:

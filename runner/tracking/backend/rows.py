@@ -1,116 +1,202 @@
-"""Runs and metrics that anybody may have written: a bounded number of them, their types checked."""
+"""What a store has of experiments and runs, and what is written of a run: plain values.
+
+Anybody may have written what is read, so a value is of any type until it was checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeGuard
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
-from runner.tracking.backend.client import store_errors, store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Metric, Run
 
-# A server can always say that there is one more page: this is for a million runs of a sweep, or
-# 25 million values of a metric.
-MAX_PAGES = 1000
-_RUNS_PER_PAGE, _VALUES_PER_PAGE = 1000, 25_000
+# The tag in which MLflow keeps the name of a run.
+RUN_NAME = "mlflow.runName"
 
 
-@contextmanager
-def in_record(label: str, uri: str) -> Iterator[None]:
-    """Turn what MLflow raises about a row that it cannot read into a `RecordError`.
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment of a store."""
 
-    `label` names the run in the message; other failures of the store become a `StoreError`.
-    """
-    with store_errors(uri):
-        from mlflow.exceptions import MlflowException
-
-        try:
-            yield
-        except MlflowException as error:
-            # INTERNAL_ERROR is MLflow's word for what fails after the database has answered.
-            is_of_a_row = error.error_code == "INTERNAL_ERROR" or (
-                "Could not decode to UTF-8" in str(error)
-            )
-            if uri.startswith("http") or not is_of_a_row:
-                raise
-            reason = str(error).strip().partition("\n")[0]
-            raise RecordError(f"{label}: is no sound record: {elide(reason, 100)}.") from None
+    experiment_id: str
+    name: str
+    artifact_location: str
+    is_deleted: bool = False
 
 
-def _pages(fetch: Callable[[str | None], Any], what: str) -> Iterator[Any]:
-    """Iterate over the pages that MLflow returns, given the token of each."""
-    token: str | None = None
-    for _ in range(MAX_PAGES):
-        page = fetch(token)
-        yield page
-        token = page.token
-        if not token:
-            return
-    raise RecordError(f"{what}: must come on at most {MAX_PAGES:,} pages, got more.")
+@dataclass(frozen=True)
+class Run:
+    """A run of a store; times are in milliseconds since 1970.
 
-
-def experiments_of(client: MlflowClient) -> list[Experiment]:
-    """Return all experiments of a store that are not deleted; MLflow's call returns a page."""
-    pages = _pages(lambda token: client.search_experiments(page_token=token), "experiments")
-    return [experiment for page in pages for experiment in page]
-
-
-def matching_runs(
-    client: MlflowClient,
-    uri: str,
-    experiment_ids: Sequence[str],
-    query: str,
-    *,
-    order: str = "DESC",
-    label: str = "a run of the store",
-) -> Iterator[Run]:
-    """Iterate over the runs of some experiments that match a query of MLflow.
-
-    They come by their start, the newest first or, with the order ``ASC``, last. `uri` and `label`
-    name the store and any of the runs in messages.
-
-    Raises
-    ------
-    RecordError
-        If MLflow cannot read the row of one, or there are too many.
+    Of tags, params and metrics, those of another type than text and numbers are among them.
     """
 
-    def fetch(token: str | None) -> Any:  # noqa: ANN401  (MLflow's list has no annotation)
-        by_start = [f"attributes.start_time {order}"]
-        with in_record(label, uri):
-            return client.search_runs(
-                list(experiment_ids), query, 1, _RUNS_PER_PAGE, by_start, token
-            )
-
-    for page in _pages(fetch, "runs"):
-        yield from page
-
-
-def metric_history(client: MlflowClient, run_id: str, metric: str) -> Iterator[Metric]:
-    """Iterate over the values of a metric; MLflow's own call follows a server's pages forever."""
-    store = store_of(client)
-    for page in _pages(
-        lambda token: store.get_metric_history(run_id, metric, _VALUES_PER_PAGE, token),
-        f"metrics, {shorten(metric)}",
-    ):
-        yield from page
+    run_id: str
+    experiment_id: str
+    name: str
+    status: str
+    started_ms: object
+    ended_ms: object
+    artifact_uri: str
+    is_deleted: bool = False
+    tags: Mapping[Any, Any] = field(default_factory=dict)
+    params: Mapping[Any, Any] = field(default_factory=dict)
+    metrics: Mapping[Any, Any] = field(default_factory=dict)
 
 
-def metric_names(client: MlflowClient, run_id: str) -> list[str]:
-    """Return the metrics of which a database has any value; none of a server, which tells less."""
-    from mlflow.store.tracking.dbmodels.models import SqlMetric
+class LoggedMetric(NamedTuple):
+    """One value of a metric; its name is one that MLflow takes."""
 
-    store = store_of(client)
-    if not hasattr(store, "ManagedSessionMaker"):
-        return []
-    with store.ManagedSessionMaker() as session:
-        rows = session.query(SqlMetric.key).filter_by(run_uuid=run_id).distinct()
-        return [key for (key,) in rows]
+    name: str
+    value: float
+    at_ms: int
+    step: int
+
+
+class DatasetPart(NamedTuple):
+    """A part of a data set that a run was given: what MLflow lists as a dataset."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str | None
+    profile: str
+    context: str
+
+
+@dataclass
+class RunChange:
+    """What is to be written of a run; all of it or nothing, in a database.
+
+    Parameters
+    ----------
+    run_id : str
+    artifact_uri : str
+        Where its files go.
+    new : Run or None
+        The run itself, while the store does not have it; it has neither tags nor params of its own.
+    tags, params : dict of str to str
+        As MLflow takes them.
+    metrics : list of LoggedMetric
+        In the order of their measurement.
+    datasets : sequence of DatasetPart
+    files : dict of str to bytes
+        Its artifacts, written before all else.
+    removed_tag : str or None
+        A tag that it does not have any more.
+    status : str or None
+        What it becomes; None for what it is.
+    ended_ms : int or None
+        When it ended.
+    """
+
+    run_id: str
+    artifact_uri: str = ""
+    new: Run | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: list[LoggedMetric] = field(default_factory=list)
+    datasets: Sequence[DatasetPart] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
+    removed_tag: str | None = None
+    status: str | None = None
+    ended_ms: int | None = None
+
+
+class Backend(Protocol):
+    """Where a store keeps experiments and runs.
+
+    Every call raises a `StoreError` where the store or the disk fails, and one that reads a
+    `RecordError` where a row makes no sense.
+
+    Attributes
+    ----------
+    uri : str
+        Names the store in messages.
+    runs_at_once : int
+        How many runs are best written together.
+    remark : str or None
+        What a person who records in it should know.
+    """
+
+    uri: str
+    runs_at_once: int
+    remark: str | None
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's client of the store, for what nothing else can do."""
+        ...
+
+    @property
+    def default_artifacts(self) -> str:
+        """Where the artifacts of an experiment go that names no location."""
+        ...
+
+    def experiments(self) -> list[Experiment]:
+        """Return all experiments that are not deleted."""
+        ...
+
+    def experiment(self, experiment_id: str) -> Experiment | None:
+        """Return an experiment by its id."""
+        ...
+
+    def experiment_named(self, name: str) -> Experiment | None:
+        """Return an experiment by its name, be it deleted."""
+        ...
+
+    def create_experiment(self, name: str, location: str | None) -> Experiment:
+        """Make an experiment, or return the one that another process has just made."""
+        ...
+
+    def begin(
+        self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
+    ) -> RunChange:
+        """Begin a run; a database has it when the change is written, a server at once."""
+        ...
+
+    def write(self, changes: Sequence[RunChange]) -> None:
+        """Write what is to be written of some runs; in a database in one transaction."""
+        ...
+
+    def run(self, run_id: str) -> Run | None:
+        """Return a run by its id, be it deleted."""
+        ...
+
+    def runs(
+        self,
+        experiment_ids: Sequence[str],
+        tags: Mapping[str, str],
+        *,
+        status: str | None = None,
+        other_status: str | None = None,
+        newest_first: bool = True,
+        label: str = "a run of the store",
+    ) -> Iterator[Run]:
+        """Iterate over the runs of some experiments that have these tags, by their start.
+
+        They have the `status`, if it is given, and another than `other_status`. `label` names any
+        of them in messages.
+        """
+        ...
+
+    def metric_history(self, run_id: str, metric: str) -> Iterator[tuple[object, object]]:
+        """Iterate over step and value of a metric."""
+        ...
+
+    def metric_names(self, run_id: str) -> list[str]:
+        """Return the metrics of which a database has any value; none of a server."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        ...
 
 
 def tags_of(tags: Mapping[Any, Any]) -> dict[str, str]:

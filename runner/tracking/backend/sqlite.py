@@ -32,11 +32,13 @@ LOCKED_FOR_S = 20
 # Processes share the log through memory, so SQLite forbids it on a disk that several machines write
 # to. A file system that is not listed is taken for such a disk.
 _LOCAL_FILE_SYSTEMS = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"}
+# How SQLite opens a file that cannot be written.
+READ_ONLY = "mode=ro&immutable=1"
 _ADVICE = " Move it away, or set tracking.uri to another file."
 
 
-def ensure(database: Path, artifacts: Path) -> None:
-    """Make the database if there is none; else check that this MLflow can use it.
+def ensure(database: Path, artifacts: Path) -> str:
+    """Make the database if there is none, else check that MLflow can use it; return its revision.
 
     Many processes may do it at once, and a kill at any instant leaves nothing or a whole database.
     One that exists keeps its journal mode: its owner may share it with other machines, or copy it
@@ -52,7 +54,7 @@ def ensure(database: Path, artifacts: Path) -> None:
         except OSError as error:
             raise disk_error(database, error) from error
     require_writable(database)
-    _check(database, "mode=rw")
+    return _check(database, "mode=rw")
 
 
 def is_read_only(database: Path) -> bool:
@@ -67,19 +69,22 @@ def require_writable(database: Path) -> None:
         raise StoreError(f"{database}: cannot be written: it, or its folder, is read-only")
 
 
-def reading_uri(database: Path) -> str:
-    """Return the URI with which SQLAlchemy reads a read-only database that has no log."""
+def check_readable(database: Path) -> str:
+    """Check a read-only database, which can have no log, and return its revision."""
     log = Path(f"{database}-wal")
     if log.exists() and log.stat().st_size > 0:
         raise StoreError(
             f"{database}: is read-only, and its latest changes are in {log.name}, which SQLite "
             "reads only where it can write. Copy both to another folder."
         )
-    query = "mode=ro&immutable=1"
-    _check(database, query)
+    return _check(database, READ_ONLY)
+
+
+def reading_uri(database: Path) -> str:
+    """Return the URI with which SQLAlchemy reads a read-only database."""
     # Quoted twice, since SQLAlchemy unquotes the path; and with the driver's name, since MLflow
     # makes the folders of what begins with "sqlite:///".
-    return f"sqlite+pysqlite:///{database.as_uri().replace('%', '%25')}?{query}&uri=true"
+    return f"sqlite+pysqlite:///{database.as_uri().replace('%', '%25')}?{READ_ONLY}&uri=true"
 
 
 def _make(database: Path, artifacts: Path) -> None:
@@ -143,8 +148,8 @@ def file_system_of(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> st
     return kind
 
 
-def _check(database: Path, query: str) -> None:
-    """Read the schema's number; SQLite itself notices text, truncation and damage."""
+def _check(database: Path, query: str) -> str:
+    """Return the schema's revision; SQLite itself notices text, truncation and damage."""
     try:
         # To SQLite a file of zero bytes is a fine database; to us it is what a full disk left.
         size = database.stat().st_size
@@ -167,7 +172,9 @@ def _check(database: Path, query: str) -> None:
                 f"{database}: stayed locked by another program for {LOCKED_FOR_S} s"
             ) from error
         raise StoreError(f"{database}: cannot be read: {error}.{_ADVICE}") from error
-    _check_version(database, versions[0][0] if len(versions) == 1 else "unknown")
+    version = str(versions[0][0]) if len(versions) == 1 else "unknown"
+    _check_version(database, version)
+    return version
 
 
 def _check_version(database: Path, version: str) -> None:

@@ -29,12 +29,11 @@ from runner.tracking.backend.artifacts import send_folder
 from runner.training.run_files import model_settings
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
     from numpy.typing import NDArray
 
     from runner.tracking.backend.artifacts import ArtifactGuard
-    from runner.training.data import Dataset
+    from runner.tracking.backend.rows import Backend
     from runner.training.prepare import Prepared
 
 _SERVED = Path(__file__).with_name("served_model.py")
@@ -43,19 +42,20 @@ _NEEDS = ("mlflow", "numpy", "pandas", "threadpoolctl")
 
 
 def log_model(
-    client: MlflowClient,
+    backend: Backend,
     guard: ArtifactGuard,
     experiment_id: str,
     run_id: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
     activation: str,
-) -> str:
-    """Give a run its model, and return the model's URI, ``models:/...``.
+) -> None:
+    """Give a run its model.
 
     These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
     and without reading back the history of every metric.
     """
+    client = backend.client
     # A fixed name, so that runs:/<run id>/model names it too.
     logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
     location = guard.allowed(str(logged.artifact_location))
@@ -63,10 +63,9 @@ def log_model(
         folder = Path(scratch, "model")
         _save(folder, logged, location, prepared, weights, activation)
         # The client's log_model_artifacts would ask the store again where they go.
-        send_folder(client, folder, location)
+        send_folder(backend, folder, location)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    return f"models:/{logged.model_id}"
 
 
 def _save(
@@ -92,8 +91,8 @@ def _save(
         run_id=logged.source_run_id,
         model_uuid=logged.model_id,
         model_id=logged.model_id,
-        signature=_signature(prepared.dataset, weights),
-        saved_input_example_info=_write_example(folder, prepared.dataset),
+        signature=_signature(prepared, weights),
+        saved_input_example_info=_write_example(folder, prepared),
     )
     model.add_flavor(
         "python_function",
@@ -165,16 +164,10 @@ def _write_requirements(folder: Path) -> None:
     _write_json(folder / "conda.yaml", conda)
 
 
-def _write_example(folder: Path, dataset: Dataset) -> dict[str, str]:
+def _write_example(folder: Path, prepared: Prepared) -> dict[str, str]:
     """Write the first raw rows, with words instead of codes; return MLflow's entry for them."""
-    rows = [
-        [
-            words[int(value)] if (words := dataset.categories.get(name)) else float(value)
-            for name, value in zip(dataset.feature_names, row, strict=True)
-        ]
-        for row in dataset.X[:_EXAMPLE_ROWS]
-    ]
-    table = {"columns": list(dataset.feature_names), "data": rows}
+    raw = prepared.preprocessing.decode_rows(prepared.dataset.X[:_EXAMPLE_ROWS])
+    table = {"columns": list(raw), "data": list(zip(*raw.values(), strict=True))}
     _write_json(folder / "input_example.json", table)
     _write_json(folder / "serving_input_example.json", {"dataframe_split": table})
     return {
@@ -189,17 +182,24 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _signature(dataset: Dataset, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
+def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
     """Return the raw columns and the classes as a signature.
 
     MLflow's double refuses whole numbers, which pandas reads from many a CSV, and its long refuses
     the rest. So the signature takes values of any kind, and the model checks them itself.
     """
     number = AnyType()  # type: ignore[no-untyped-call]  # MLflow has no annotation
-    kinds = dict.fromkeys(dataset.categories, DataType.string)
+    dataset, preprocessing = prepared.dataset, prepared.preprocessing
+    kinds = dict.fromkeys((*dataset.categories, *preprocessing.dates), DataType.string)
+    may_be_missing = bool(preprocessing.fill)
     single = all(array.dtype == np.float32 for array in weights.values())
     probability = DataType.float if single else DataType.double
     return ModelSignature(
-        Schema([ColSpec(kinds.get(name, number), name) for name in dataset.feature_names]),
+        Schema(
+            [
+                ColSpec(kinds.get(name, number), name, required=not may_be_missing)
+                for name in preprocessing.raw_names
+            ]
+        ),
         Schema([ColSpec(probability, name) for name in dataset.class_names]),
     )

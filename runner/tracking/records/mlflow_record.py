@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.system.environment import allow_garbage_collection
-from runner.system.errors import CommandError, RecordError, shorten
+from runner.system.errors import CommandError, RecordError, StoreError, shorten
 from runner.system.paths import expanded, is_folder
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
-from runner.tracking.backend.client import follow_no_redirects, store_errors
+from runner.tracking.backend.client import follow_no_redirects
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.rows import in_record, numbers_of, texts_of
+from runner.tracking.backend.rows import Run, numbers_of, texts_of
 from runner.tracking.opening import connect
 from runner.tracking.queries import final_metrics
 from runner.tracking.records.export_folder import ExportedRun
@@ -24,9 +24,6 @@ from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.tracking.store import Store
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
-
     from runner.training.run_files import Metrics
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -48,22 +45,22 @@ class StoredRun:
     def __init__(self, store: Store, run: Run) -> None:
         self.store = store
         self.run = run
-        self.run_id = str(run.info.run_id)
-        self.name = str(run.info.run_name or "")
+        self.run_id = run.run_id
+        self.name = run.name
         self.label = f"run {self.run_id}"
-        self.status = str(run.info.status)
-        self.failure = texts_of(run.data.tags).get(FAILURE)
-        self.params: Mapping[str, str] = texts_of(run.data.params)
-        self.final: Mapping[str, float] = final_metrics(numbers_of(run.data.metrics))
+        self.status = run.status
+        self.failure = texts_of(run.tags).get(FAILURE)
+        self.params: Mapping[str, str] = texts_of(run.params)
+        self.final: Mapping[str, float] = final_metrics(numbers_of(run.metrics))
 
     @cached_property
     def tags(self) -> Mapping[str, str]:
         """Its tags; a RecordError if one of ours is no text."""
-        return rows.tags_of(self.run.data.tags)
+        return rows.tags_of(self.run.tags)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of one of its files, of at most `limit` bytes."""
-        return read_artifact(self.store.client, self.store.address, self.run, name, limit)
+        return read_artifact(self.store.backend, self.store.address, self.run, name, limit)
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -73,29 +70,22 @@ class StoredRun:
         of a metric counts as a value of its last step.
         """
         values: dict[tuple[str, int], dict[str, float]] = {}
-        client, shown = self.store.client, self.run.data.metrics
-        with in_record(self.label, self.store.address.uri):
-            # Tables show those that have a last value; the record of another may be there alone.
-            for key in dict.fromkeys([*shown, *rows.metric_names(client, self.run_id)]):
-                history = rows.metric_history(client, self.run_id, key)
-                entries = [rows.metric_of(key, entry.step, entry.value) for entry in history]
-                if key in shown:
-                    last = max((step for _, step, _ in entries), default=0)
-                    entries.append(rows.metric_of(key, max(last, 0), shown[key]))
-                for name, step, value in entries:
-                    # By its text, since one NaN is as good as another.
-                    values.setdefault((name, step), {})[repr(value)] = value
+        backend, shown = self.store.backend, self.run.metrics
+        # Tables show those that have a last value; the record of another may be there alone.
+        for key in dict.fromkeys([*shown, *backend.metric_names(self.run_id)]):
+            history = backend.metric_history(self.run_id, key)
+            entries = [rows.metric_of(key, step, value) for step, value in history]
+            if key in shown:
+                last = max((step for _, step, _ in entries), default=0)
+                entries.append(rows.metric_of(key, max(last, 0), shown[key]))
+            for name, number, checked in entries:
+                # By its text, since one NaN is as good as another.
+                values.setdefault((name, number), {})[repr(checked)] = checked
         return {at: tuple(distinct.values()) for at, distinct in values.items()}
 
 
 def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
-    """Find the run that a person means: an id in the store at `uri`, or an exported folder.
-
-    Raises
-    ------
-    RunnerError
-        If there is no such run, or its record or store is of no use.
-    """
+    """Find the run that a person means: an id in the store at `uri`, or an exported folder."""
     if is_run_id(target):
         return find_run(uri, target)
     if is_folder(target):
@@ -112,14 +102,8 @@ def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
 def find_run(uri: str | None, run_id: str) -> StoredRun:
     """Find a run by its id in the store at a ``tracking.uri``.
 
-    Runs that dead processes left RUNNING are closed, as at any start.
-
-    Raises
-    ------
-    CommandError
-        If it is no id, or there is no such run.
-    RecordError
-        If the run was deleted, or its row in the database makes no sense.
+    Runs that dead processes left RUNNING are closed, as at any start. A `CommandError` says that
+    there is no such run, a `RecordError` that it was deleted or that its row makes no sense.
     """
     if not is_run_id(run_id):
         raise CommandError(
@@ -133,56 +117,40 @@ def find_run(uri: str | None, run_id: str) -> StoredRun:
     if address.database is not None and not address.database.exists():
         raise unknown
     follow_no_redirects()
-    client = connect(address, may_only_read=True)
-    with in_record(f"run {run_id}", address.uri):
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise unknown from None
-            raise
-        if run.info.run_id != run_id:
-            raise RecordError(f"run {run_id}: must be what the store gives, got another run.")
-        if run.info.lifecycle_stage == "deleted":
-            raise RecordError(
-                f"run {run_id}: was deleted. Bring it back with\n"
-                f"  mlflow runs restore --run-id {run_id}"
-            )
-        experiment = _experiment_of(client, run)
+    backend = connect(address, may_only_read=True)
+    run = backend.run(run_id)
+    if run is None:
+        raise unknown
+    if run.run_id != run_id:
+        raise RecordError(f"run {run_id}: must be what the store gives, got another run.")
+    if run.is_deleted:
+        command = f"mlflow runs restore --run-id {run_id}"
+        raise RecordError(f"run {run_id}: was deleted. Bring it back with\n  {command}")
+    experiment = backend.experiment(run.experiment_id)
+    if experiment is None:
+        raise RecordError(
+            f"run {run_id}: must be in an experiment of the store, "
+            f"got {shorten(run.experiment_id)}."
+        )
     experiment_id, is_named = experiment.experiment_id, uri is not None
     store = Store(
-        address, client, experiment_id, experiment.name, is_named=is_named, is_trusted=False
+        address, backend, experiment_id, experiment.name, is_named=is_named, is_trusted=False
     )
     store.close_abandoned_runs()
-    if run.info.status == "RUNNING":
-        process = texts_of(run.data.tags).get("runner.process", "")
-        with store_errors(address.uri):
-            if is_gone(process) and not store.is_read_only:
-                close_unclosed(client, run_id)
-            run = client.get_run(run_id)
+    if run.status == "RUNNING":
+        process = texts_of(run.tags).get("runner.process", "")
+        if is_gone(process) and not store.is_read_only:
+            close_unclosed(backend, [run_id])
+        run = backend.run(run_id) or run
     return StoredRun(store, run)
-
-
-def _experiment_of(client: MlflowClient, run: Run) -> Experiment:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_experiment(run.info.experiment_id)
-    except MlflowException as error:
-        if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-            raise
-        raise RecordError(
-            f"run {run.info.run_id}: must be in an experiment of the store, "
-            f"got {shorten(run.info.experiment_id)}."
-        ) from None
 
 
 def stored_run(store: Store, run_id: str) -> StoredRun:
     """Return a run of a store that is open, by its id."""
-    with in_record(f"run {run_id}", store.address.uri):
-        return StoredRun(store, store.client.get_run(run_id))
+    run = store.backend.run(run_id)
+    if run is None:
+        raise StoreError(f"{store.address.shown}: has no run {run_id} any more")
+    return StoredRun(store, run)
 
 
 def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
@@ -191,17 +159,15 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
     if tag is None:
         return None
     store, label = parent.store, f"a job of {parent.label}"
-    query = f"tags.`runner.kind` = 'run' and tags.`{tag}` = '{parent.run_id}'"
-    where = (store.client, store.address.uri, [store.experiment_id])
+    tags = {"runner.kind": "run", tag: parent.run_id}
+    runs = store.backend.runs([store.experiment_id], tags, newest_first=False, label=label)
     jobs: dict[str, Run] = {}
-    for run in rows.matching_runs(*where, query, order="ASC", label=label):
-        if not is_run_id(run.info.run_id):
-            raise RecordError(
-                f"run {parent.run_id}: must have jobs with the ids of MLflow runs, "
-                f"got {shorten(run.info.run_id)}."
-            )
+    for run in runs:
+        if not is_run_id(run.run_id):
+            rule = "must have jobs with the ids of MLflow runs"
+            raise RecordError(f"{parent.label}: {rule}, got {shorten(run.run_id)}.")
         # Of a job that ran twice, as in `Sweeps.jobs_of`: the latest FINISHED, else the latest.
-        key = texts_of(run.data.tags).get("runner.key", run.info.run_id)
-        if run.info.status == "FINISHED" or key not in jobs or jobs[key].info.status != "FINISHED":
+        key = texts_of(run.tags).get("runner.key", run.run_id)
+        if run.status == "FINISHED" or key not in jobs or jobs[key].status != "FINISHED":
             jobs[key] = run
     return [StoredRun(store, run) for run in jobs.values()]

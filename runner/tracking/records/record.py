@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from runner.config import SCHEMA, Experiment, read_recorded
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
-from runner.tracking import flattened, varied_of
+from runner.tracking import params_of, varied_of
 from runner.tracking.records import untrusted
 from runner.tracking.records.recorded_model import RecordedModel
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
@@ -111,24 +111,12 @@ class Record:
         return ours
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
-        """Return the parameters that the run left.
-
-        Raises
-        ------
-        RecordError
-            If they are missing, damaged, or of other names, shapes or type.
-        """
+        """Return the parameters that the run left, if they are whole and of these shapes."""
         content = self.read_files({WEIGHTS: self.weights_limit(shapes)})[WEIGHTS]
         return untrusted.parse_weights(content, shapes, self.experiment.dtype, WEIGHTS)
 
     def weights_limit(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
-        """Return how many bytes the file of the weights can have.
-
-        Raises
-        ------
-        RecordError
-            If this machine has no room for them.
-        """
+        """Return how many bytes the file of the weights can have, if they fit into memory."""
         limit = untrusted.weights_limit(shapes, np.dtype(self.experiment.dtype).itemsize)
         try:
             check_room(WEIGHTS, f"{len(shapes) // 2:,} layers, as config and model say", limit)
@@ -215,6 +203,6 @@ def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
     # A store of plain files keeps no blanks at the ends.
     return not params or all(
         name in params and params[name].strip() == value.strip()
-        for name, value in flattened(values).items()
+        for name, value in params_of(values).items()
         if name.partition(".")[0] not in _OF_TODAY
     )

@@ -32,6 +32,10 @@ class _Preprocessing(_Part):
     scaling: Literal["none", "standardize", "minmax"]
     shift: tuple[float, ...]
     scale: tuple[float, ...]
+    fill: tuple[float, ...] = ()
+    flagged: _Words = ()
+    pooled: _Words = ()
+    dates: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -46,6 +50,10 @@ class _Preprocessing(_Part):
                 raise ValueError("categories must differ")
             if not codes or list(codes) != sorted({c for c in codes if 0 <= c < len(words)}):
                 raise ValueError("fitted must hold places in categories, in their order")
+        if len(self.fill) not in (0, len(names)):
+            raise ValueError("fill must have a number for each feature name")
+        if not {*self.flagged} <= set(names) or not {*self.pooled} <= self.fitted.keys():
+            raise ValueError("flagged and pooled must be feature names")
         if 0.0 in self.scale:
             raise ValueError("scale must not hold 0")
         return self

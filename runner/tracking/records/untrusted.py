@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from math import prod
@@ -30,6 +31,8 @@ YAML_LIMIT = 1 << 16
 _MAX_DEPTH = 16
 # Settings are whole numbers of up to 63 bits, as stores and JSON keep them.
 _MAX_BITS = 64
+# Hydra would follow a reference, and no file's name has null characters or halves of others.
+_NOT_PLAIN = re.compile(r"\$\{|[\0\ud800-\udfff]")
 # What a member of an archive needs beside its array: headers of the zip and of the array.
 _MEMBER_OVERHEAD = 1024
 
@@ -67,34 +70,26 @@ def _settings(values: object, name: str) -> dict[str, Any]:
 
 
 def _require_plain(value: object, name: str, key: str) -> None:
+    if isinstance(value, dict):
+        for inner, held in value.items():
+            _require_plain(held, name, f"{key}.{inner}".lstrip("."))
+    elif isinstance(value, list):
+        for number, held in enumerate(value):
+            _require_plain(held, name, f"{key}[{number}]")
+    elif not _is_plain(value):
+        raise RecordError(f"{name}: {elide(key, 60)}: must be a plain value, got {shorten(value)}.")
+
+
+def _is_plain(value: object) -> bool:
     match value:
-        case dict():
-            for inner, held in value.items():
-                _require_plain(held, name, f"{key}.{inner}".lstrip("."))
-        case list():
-            for number, held in enumerate(value):
-                _require_plain(held, name, f"{key}[{number}]")
-        # Hydra would follow a reference when it changes the config.
-        case str() if "${" not in value and _is_unicode(value):
-            return
-        case bool() | None:
-            return
-        case float() if math.isfinite(value):
-            return
-        case int() if value.bit_length() <= _MAX_BITS:
-            return
+        case str():
+            return _NOT_PLAIN.search(value) is None
+        case float():
+            return math.isfinite(value)
+        case int():
+            return value.bit_length() <= _MAX_BITS
         case _:
-            raise RecordError(
-                f"{name}: {elide(key, 60)}: must be a plain value, got {shorten(value)}."
-            )
-
-
-def _is_unicode(text: str) -> bool:
-    """Tell whether a text can be written: no file's name has surrogates or null characters."""
-    try:
-        return b"\0" not in text.encode()
-    except UnicodeEncodeError:
-        return False
+            return value is None
 
 
 def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSON holds)
@@ -105,10 +100,6 @@ def parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  (whatever JSO
         )
     except RecursionError:
         raise _too_deep(name) from None
-    except UnicodeDecodeError as error:
-        raise RecordError(
-            f"{name}: must be JSON, got no UTF-8 at byte {error.start + 1}."
-        ) from None
     except ValueError as error:
         raise RecordError(f"{name}: must be JSON, got {shorten(str(error))}.") from None
     level = [values]

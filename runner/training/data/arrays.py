@@ -12,7 +12,7 @@ import sys
 import tokenize
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -23,9 +23,16 @@ from numpy.typing import NDArray
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import elide
-from runner.training.data.columns import Column, ColumnBuilder, Origin, numeric_column
+from runner.training.data.columns import (
+    Column,
+    Origin,
+    Rules,
+    numeric_column,
+    strings,
+    text_column,
+)
 from runner.training.data.dataset import check_room
-from runner.training.data.tables import RowsWanted, choose_features, listed
+from runner.training.data.tables import RawTable, listed
 
 if TYPE_CHECKING:
     from runner.config import FileData
@@ -39,15 +46,16 @@ _NO_HEADER = (ValueError, TypeError, KeyError, SyntaxError, RecursionError, Memo
 _COUNTABLE = 1 << 100
 
 
-def read_npz(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
-    """Read the array ``X``, a table of numbers, and last the labels, where they are wanted.
+def open_npz(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
+    """Open an archive of two arrays: ``X``, a table of numbers, and the labels.
 
-    These are the array that `target` names, or ``y``. Other arrays are not looked at.
+    The labels are the array that `target` names, or ``y``; with ``y_train``, as Keras writes it,
+    the table is ``x_train``. Other arrays are not looked at, and each row of the table may be an
+    image. Rows that are to be predicted have no labels.
     """
     target = "y" if config.target is None else config.target
-    wanted = [("X", _NUMBERS)]
-    if not isinstance(config, RowsWanted):
-        wanted.append((target, _LABELS))
+    table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
+    wanted = [(table, _NUMBERS), *([(target, _LABELS)] if has_target else [])]
     try:
         with zipfile.ZipFile(path) as archive:
             members = [_member(archive, file, name) for name, _ in wanted]
@@ -56,13 +64,13 @@ def read_npz(path: Path, file: str, config: FileData | RowsWanted) -> list[Colum
                 with archive.open(member) as stream:
                     array = f"{file}, array {name!r}"
                     headers.append(read_header(stream, member.file_size, array, kinds))
-            _check_table(headers[0], f"{file}, array 'X'")
+            _check_table(headers[0], f"{file}, array {table!r}")
             n_samples = headers[0].shape[0]
             for header in headers[1:]:
-                if header.shape != (n_samples,):
+                if header.shape not in ((n_samples,), (n_samples, 1)):
                     raise DataError(
                         f"{file}, array {target!r}: must have the shape ({n_samples},), one label "
-                        f"for each row of 'X', got {header.shape}."
+                        f"for each row of {table!r}, got {header.shape}."
                     )
             contents = [archive.read(member) for member in members]
             for member, content in zip(members, contents, strict=True):
@@ -73,36 +81,49 @@ def read_npz(path: Path, file: str, config: FileData | RowsWanted) -> list[Colum
         raise DataError(
             f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
         ) from error
-    if isinstance(config, RowsWanted):
-        return _rows(file, X, config)
-    features = _features(file, X, range(X.shape[1]), target, config)
-    return [*features, *(_labels(file, y, target) for y in labels)]
+    n_features = math.prod(headers[0].shape[1:])
+    X = X.reshape(n_samples, n_features)
+    y = labels[0].reshape(n_samples) if labels else None
+    return _array_table(file, X, y, target if labels else None)
 
 
-def read_npy(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
-    """Read a table of numbers: its features and last the labels, where they are wanted.
-
-    `target` counts columns from 0, or from -1 backwards.
-    """
+def open_npy(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
+    """Open a table of numbers, of which `target` counts columns from 0, or from -1 backwards."""
     with path.open("rb") as stream:
         header = read_header(stream, path.stat().st_size, file, _NUMBERS)
         _check_table(header, file)
-        if isinstance(config, RowsWanted):
-            stream.seek(0)
-            return _rows(file, array_of(stream.read(), header), config)
-        n_columns = header.shape[1]
-        rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
-        if config.target is None or not re.fullmatch(r"-?\d{1,9}", config.target):
-            raise ConfigError("data.target", rule, config.target)
-        target = int(config.target)
-        if not -n_columns <= target < n_columns:
-            raise ConfigError("data.target", rule, target)
+        if len(header.shape) != 2:
+            raise DataError(
+                f"{file}: must have the shape (n_samples, n_features), got {header.shape}."
+            )
         stream.seek(0)
         table = array_of(stream.read(), header)
-    label = _feature_name(target % n_columns)
-    others = [column for column in range(n_columns) if column != target % n_columns]
-    features = _features(file, table, others, label, config)
-    return [*features, _labels(file, table[:, target], label)]
+    n_columns = header.shape[1]
+    target = config.target or ""
+    is_index = re.fullmatch(r"-?\d{1,9}", target) and -n_columns <= int(target) < n_columns
+    if has_target and not is_index:
+        rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
+        raise ConfigError("data.target", rule, config.target)
+    return _array_table(file, table, None, None)
+
+
+def _array_table(
+    file: str, X: NDArray[Any], y: NDArray[Any] | None, target: str | None
+) -> RawTable:
+    """Name the columns of an array, with its labels as the last one."""
+    names = [_feature_name(column) for column in range(X.shape[1])]
+
+    def read(positions: Sequence[int], rules: Rules) -> list[Column]:
+        return [
+            _labels(file, y, target or "", rules)
+            if position == len(names) and y is not None
+            else numeric_column(
+                names[position], X[:, position], Origin(file, f"column {names[position]!r}"), rules
+            )
+            for position in positions
+        ]
+
+    return RawTable(file, names if target is None else [*names, target], read, target=target)
 
 
 def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
@@ -117,7 +138,7 @@ def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
 
 
 def _check_table(header: Header, array: str) -> None:
-    if len(header.shape) != 2 or header.shape[1] == 0:
+    if len(header.shape) < 2 or math.prod(header.shape[1:]) == 0:
         raise DataError(
             f"{array}: must have the shape (n_samples, n_features), got {header.shape}."
         )
@@ -128,49 +149,18 @@ def _feature_name(column: int) -> str:
     return f"feature_{column + 1}"
 
 
-def _rows(file: str, table: NDArray[Any], config: RowsWanted) -> list[Column]:
-    """Take the wanted columns by their number in the name or, of a table with names, in order."""
-    present = [_feature_name(column) for column in range(table.shape[1])]
-    n_wanted = len(config.features)
-    if set(config.features) <= set(present):
-        columns = [present.index(name) for name in config.features]
-    elif table.shape[1] == n_wanted:
-        columns = list(range(n_wanted))
-    else:
-        raise DataError(
-            f"{file}: must have {n_wanted:,} columns, those that the network was trained on "
-            f"({listed(config.features)}), got {table.shape[1]:,}."
-        )
-    return [
-        numeric_column(name, table[:, column], Origin(file, f"column {name!r}"))
-        for name, column in zip(config.features, columns, strict=True)
-    ]
-
-
-def _features(
-    file: str, table: NDArray[Any], columns: Iterable[int], label: str, config: FileData
-) -> list[Column]:
-    by_name = {_feature_name(column): table[:, column] for column in columns}
-    names = list(by_name)
-    chosen = [names[index] for index in choose_features(file, names, label, config.features)]
-    return [
-        numeric_column(name, by_name[name], Origin(file, f"column {name!r}")) for name in chosen
-    ]
-
-
-def _labels(file: str, values: NDArray[Any], name: str) -> Column:
+def _labels(file: str, values: NDArray[Any], name: str, rules: Rules) -> Column:
     origin = Origin(file, f"labels {name!r}")
     if values.dtype.kind in "iuf":
-        return numeric_column(name, values, origin)
+        return numeric_column(name, values, origin, rules)
     if values.dtype.kind == "U":
         points = values.view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
         beyond = (points.reshape(len(values), -1) > sys.maxunicode).any(axis=1)
         if beyond.any():  # Python fails inside on a character that does not exist
             row = int(np.argmax(beyond))
             raise origin.error(row, "text", values[row : row + 1].tobytes())
-    builder = ColumnBuilder(name, origin)
-    builder.extend([str(value) for value in values.tolist()])
-    return builder.finish()
+    cells = [str(value) for value in values.tolist()]
+    return text_column(name, strings(cells), origin, rules)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.system.errors import ConfigError
-from runner.training.data.columns import index_words
 from runner.training.data.dataset import Dataset, FloatArray, check_room, make_dataset
 
 if TYPE_CHECKING:
@@ -80,13 +79,15 @@ def load_bundled(name: Literal["iris", "wine", "breast_cancer", "digits"]) -> Da
         with (folder / file).open(encoding="utf-8") as lines:
             target_names = next(lines).strip().split(",")[2:]
             table = np.loadtxt(lines, delimiter=",")
-    y, class_names = index_words([target_names[int(target)] for target in table[:, -1]])
+    class_names, y = np.unique(
+        np.array(target_names)[table[:, -1].astype(int)], return_inverse=True
+    )
     return make_dataset(
         name=name,
         feature_names=feature_names,
         X=table[:, :-1],
         y=y,
-        class_names=class_names,
+        class_names=class_names.tolist(),
         source=f"scikit-learn {name}",
     )
 

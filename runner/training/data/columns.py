@@ -1,16 +1,47 @@
-"""Cells to columns: all numbers or all words, never a mixture, and nothing missing."""
+"""Cells to columns: numbers, words or dates, with what is missing.
+
+What a column holds is a decision about all of its cells, made on the distinct ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.system.errors import DataError, shorten
+from runner.system.errors import ConfigError, DataError, shorten
 from runner.training.data.dataset import FloatArray, IntArray
+from runner.training.preprocessing import ISO, days_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Cells that stand for no number; among words only an empty cell does.
+NO_NUMBER = frozenset(
+    ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "none", "?")
+)  # fmt: skip
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# A number as it is written with a comma: grouped in thousands, as a decimal, or as either.
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
+_COMMAS = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?", re.ASCII)
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_POINT = re.compile(r"[+-]?(\d*\.\d{1,2}|\d*\.\d{4,}|0?\.\d{3}|\d+\.\d+[eE][+-]?\d+)", re.ASCII)
+_CODE = r"^[+-]?0\d+$"
+_CURRENCY = "$€£¥"
+_TRUTH = {"true": 1.0, "false": 0.0}
+# Dates that are not ISO 8601, each with or without a time of day.
+_DATE = re.compile(r"\w[\w ,./-]{4,18}\w( \d{1,2}:\d{2}(:\d{2})?)?")
+_DATES = (
+    "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
+    "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
+    "%B %d, %Y",
+)  # fmt: skip
+_FORMS = [ISO, *(date + time for date in _DATES for time in ("", " %H:%M", " %H:%M:%S"))]
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -39,141 +70,383 @@ class Origin:
 
 @dataclass(frozen=True)
 class Column:
-    """A column that has been checked: finite numbers (float64), or words."""
+    """A column whose cells are all of one kind.
 
-    name: str
-    values: FloatArray | list[str]
-    origin: Origin
-
-    def indexed_words(self) -> tuple[IntArray, tuple[str, ...]]:
-        """Give the index of each word of a column of words, and the sorted distinct ones."""
-        return index_words(cast("list[str]", self.values))
-
-
-def numeric_column(name: str, values: NDArray[np.generic], origin: Origin) -> Column:
-    """Take an array as it is, if every value is finite."""
-    with np.errstate(over="ignore"):  # a wider float that overflows is reported below, as inf
-        numbers = values.astype(np.float64)
-    finite = np.isfinite(numbers)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        raise origin.error(row, "a finite number", float(numbers[row]))
-    return Column(name, numbers, origin)
-
-
-class ColumnBuilder:
-    """Make a column of text cells, block by block, so that a large file is never held as text.
-
-    Examples
-    --------
-    >>> builder = ColumnBuilder("a", Origin("t.csv", "column 'a'", lambda row: f"line {row + 2}"))
-    >>> builder.extend(["1", "2.5"])
-    >>> builder.finish().values
-    array([1. , 2.5])
+    Parameters
+    ----------
+    name : str
+    kind : str
+        ``number``, ``words`` or ``date``.
+    values : ndarray of shape (n_rows,)
+        Numbers; days since 1970; or the index of each word. What is missing is NaN, or the word ''.
+    origin : Origin
+    words : tuple of str
+        The sorted distinct words; of truth values, how they are written.
+    form : str
+        How its dates are written: `ISO`, or a format of `datetime.strptime`.
+    notes : tuple of str
+        What a person might not expect.
     """
 
-    def __init__(self, name: str, origin: Origin) -> None:
-        self._name = name
-        self._origin = origin
-        self._n_rows = 0
-        self._blocks: list[FloatArray] = []
-        self._words: list[str] = []
-        self._seen: set[str] = set()
-        self._example: str | None = None  # a number of this column, for the message
-        self._first_word: tuple[int, str] | None = None
+    name: str
+    kind: str
+    values: FloatArray
+    origin: Origin
+    words: tuple[str, ...] = ()
+    form: str = ""
+    notes: tuple[str, ...] = ()
 
-    def extend(self, cells: Sequence[str]) -> None:
-        """Add cells that follow those seen so far."""
-        if not cells:
-            return
-        start = self._n_rows
-        self._n_rows += len(cells)
+    @property
+    def is_missing(self) -> NDArray[np.bool_]:
+        """Which rows have no value, of shape (n_rows,)."""
+        if self.kind != "words":
+            return np.isnan(self.values)
+        missing: NDArray[np.bool_] = self.values == (0 if self.words[:1] == ("",) else -1)
+        return missing
+
+    def raw_values(self) -> NDArray[Any]:
+        """Return the values as a data frame would hold them: numbers, words or dates."""
+        if self.kind == "words":
+            return np.array(self.words, object)[self.values.astype(np.intp)]
+        if self.kind == "date":
+            microseconds = np.round(np.nan_to_num(self.values) * 86_400e6)
+            dates = microseconds.astype(np.int64).astype("datetime64[us]")
+            dates[np.isnan(self.values)] = np.datetime64("NaT")
+            return dates
+        return self.values
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is known of the cells of a file before they are looked at.
+
+    Parameters
+    ----------
+    decimal : str
+        The decimal mark, a point or a comma.
+    missing_values : frozenset of str
+        Further texts that stand for no value.
+    refuses_missing : bool
+        Whether a cell without a value is an error.
+    day_first : bool or None
+        Whether a date such as 3/4/2020 is in April; None where the dates must tell.
+    kinds : mapping of str to str
+        The kind of some columns, by name.
+    date_forms : mapping of str to str
+        How the dates of some columns are written, by name.
+    """
+
+    decimal: str = "."
+    missing_values: frozenset[str] = frozenset()
+    refuses_missing: bool = False
+    day_first: bool | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    date_forms: Mapping[str, str] = field(default_factory=dict)
+
+
+def numeric_column(
+    name: str, values: NDArray[np.generic], origin: Origin, rules: Rules = Rules()
+) -> Column:
+    """Take an array of numbers; NaN is a missing one."""
+    with np.errstate(over="ignore"):  # a wider float that overflows is reported below, as inf
+        numbers = values.astype(np.float64)
+    return _finite(Column(name, "number", numbers, origin), rules)
+
+
+def strings(texts: Sequence[str]) -> pa.Array:
+    """Make a pyarrow array of strings; `pyarrow.array` would import pandas."""
+    import pyarrow as pa
+
+    content = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, content)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(content))]
+    return pa.Array.from_buffers(pa.large_string(), len(content), buffers)
+
+
+def floats(values: pa.Array) -> FloatArray:
+    """Return a pyarrow array of doubles, NaN for its nulls; its `to_numpy` would import pandas."""
+    validity, content = values.buffers()
+    start, stop = values.offset, values.offset + len(values)
+    numbers = np.frombuffer(content, np.float64)[start:stop]
+    if not values.null_count:
+        return numbers
+    is_there = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[start:stop]
+    return np.where(is_there, numbers, np.nan)
+
+
+def text_column(
+    name: str, cells: pa.ChunkedArray | pa.Array, origin: Origin, rules: Rules
+) -> Column:
+    """Find out what a column of text holds.
+
+    Parameters
+    ----------
+    name : str
+    cells : pyarrow array of strings
+        Null and empty cells are missing.
+    origin : Origin
+    rules : Rules
+
+    Raises
+    ------
+    DataError
+        If most cells are numbers and some are not, or one of them is not finite.
+    ConfigError
+        If its dates may be day or month first.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    cells = cells.cast(pa.large_string())
+    cells = pc.utf8_trim_whitespace(cells.fill_null("") if cells.null_count else cells)
+    kind = rules.kinds.get(name)
+    if kind in (None, "number") and rules.decimal == ".":
+        # The quick way, for what the parser of pyarrow takes: it gives the bits of Python's.
+        no_number = strings(sorted(NO_NUMBER | rules.missing_values))
+        missing = pc.is_in(cells, no_number)
         try:
-            if "_" in "".join(cells):
-                raise ValueError("_")  # noqa: TRY301 - the same as a cell that float() refuses
-            numbers = np.fromiter(map(float, cells), np.float64, len(cells))
-        except ValueError:
-            self._add_words(cells, start)
-            return
-        finite = np.isfinite(numbers)
-        if not finite.all():
-            row = int(np.argmin(finite))
-            raise self._origin.error(start + row, "a finite number", cells[row])
-        self._add_example(cells[0])
-        self._blocks.append(numbers)
+            numbers = floats(
+                pc.cast(pc.if_else(missing, pa.nulls(len(cells), cells.type), cells), pa.float64())
+            )
+        except pa.ArrowInvalid:
+            pass
+        else:
+            if kind == "number" or not (pc.all(missing).as_py() or _are_codes(cells, numbers)):
+                return _finite(Column(name, "number", numbers, origin), rules, cells)
+    return Distinct.of(cells).column(name, kind, origin, rules)
 
-    def _add_words(self, cells: Sequence[str], start: int) -> None:
-        self._words.extend(cells)
-        for row, cell in enumerate(cells, start):
-            if cell in self._seen:
-                continue
-            self._seen.add(cell)
-            if not cell.strip():
-                raise self._origin.error(row, "a number or a word", cell, " The cell is empty.")
-            if not is_utf8(cell):
-                raw = cell.encode("utf-8", "surrogateescape")
-                raise self._origin.error(row, "UTF-8 text", raw)
-            if not _is_number(cell):
-                self._first_word = self._first_word or (row, cell)
-                self._check_mixture()
-            elif np.isfinite(float(cell)):
-                self._add_example(cell)
+
+def _are_codes(cells: pa.Array, numbers: FloatArray) -> bool:
+    """Tell whether numbers are codes, such as 00501, which lose their zeros as quantities."""
+    import pyarrow.compute as pc
+
+    with np.errstate(invalid="ignore"):
+        some_are_whole = bool((np.floor(numbers) == numbers).any())
+    return some_are_whole and bool(pc.any(pc.match_substring_regex(cells, _CODE)).as_py())
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """The distinct cells of a column of text.
+
+    Parameters
+    ----------
+    texts : list of str
+    codes : ndarray of shape (n_rows,)
+        The index of each row's text.
+    counts : ndarray of shape (n_texts,)
+        How many rows have each text.
+    """
+
+    texts: list[str]
+    codes: IntArray
+    counts: IntArray
+
+    @classmethod
+    def of(cls, cells: pa.ChunkedArray | pa.Array) -> Distinct:
+        """Find the distinct cells of an array of strings without nulls."""
+        import pyarrow as pa
+
+        if isinstance(cells, pa.ChunkedArray):
+            cells = cells.combine_chunks()
+        encoded = cells.dictionary_encode()
+        codes = np.frombuffer(encoded.indices.buffers()[1], np.int32)[: len(encoded)].astype(
+            np.intp
+        )
+        texts = encoded.dictionary.to_pylist()
+        return cls(texts, codes, np.bincount(codes, minlength=len(texts)))
+
+    def column(self, name: str, kind: str | None, origin: Origin, rules: Rules) -> Column:
+        """Decide what the cells are, where the kind is not given, and convert them."""
+        present = [text for text in self.texts if text and text not in rules.missing_values]
+        if kind in (None, "number"):
+            column = self._numbers(name, present, origin, rules, must=kind == "number")
+            if column is not None:
+                return column
+        if kind == "date" or (kind is None and present):
+            column = self._dates(name, present, origin, rules, must=kind == "date")
+            if column is not None:
+                return column
+        return self._words(name, origin, rules)
+
+    def _numbers(
+        self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
+    ) -> Column | None:
+        """Read numbers, where at least half of the cells that hold anything are numbers."""
+        present = [text for text in present if text not in NO_NUMBER]
+        truth = {text.lower() for text in present}
+        if truth and truth <= _TRUTH.keys():
+            truths = self._spread([_TRUTH.get(text.lower(), np.nan) for text in self.texts])
+            words = tuple({_TRUTH[text.lower()]: text for text in sorted(present)}.values())
+            return _finite(Column(name, "number", truths, origin, words=words), rules)
+        if not must and any(re.match(_CODE, text) for text in present):
+            return None
+        notes, bare = _without_unit(present)
+        numbers = {text: number_of(plain, rules.decimal) for text, plain in bare.items()}
+        count = dict(zip(self.texts, self.counts.tolist(), strict=True))
+        n_numbers = sum(count[text] for text, number in numbers.items() if number is not None)
+        n_present = sum(count[text] for text in present)
+        if not must and (not n_present or 2 * n_numbers < n_present):
+            return None
+        others = [text for text, number in numbers.items() if number is None]
+        if others:
+            rows = sorted(self._row(text) for text in others)
+            cells = ", ".join(
+                f"{origin.row_name(row)} {shorten(self.texts[self.codes[row]], 40)}"
+                for row in rows[:_SHOWN]
+            )
+            n_others = n_present - n_numbers
+            example = shorten(next((t for t, v in numbers.items() if v is not None), ""), 40)
+            raise DataError(
+                f"{origin.file}, {origin.column}: must hold numbers, such as {example}, got "
+                f"{n_others:,} of {n_present:,} that are none: {cells}"
+                f"{' ...' if len(rows) > _SHOWN else ''}.\nIf they stand for nothing, name them in "
+                f"data.missing_values; if all are words, name the column in data.categories."
+            )
+        values = self._spread([_or_nan(numbers.get(text)) for text in self.texts])
+        return _finite(Column(name, "number", values, origin, notes=notes), rules)
+
+    def _dates(
+        self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
+    ) -> Column | None:
+        """Read dates, where all cells that hold anything are written in one form of them."""
+        form = rules.date_forms.get(name) or _date_form(present, origin, rules.day_first)
+        if must:
+            forms = _FORMS if form is None else [form]
+            for text in present:
+                if not any(_are_dates([text], form) for form in forms):
+                    rule = "a date" if len(forms) > 1 else f"a date written as {form}"
+                    raise origin.error(self._row(text), rule, text)
+        if form is None:
+            return None
+        days = {text: days_of(text, form) for text in present}
+        values = self._spread([days.get(text, np.nan) for text in self.texts])
+        return _finite(Column(name, "date", values, origin, form=form), rules)
+
+    def _words(self, name: str, origin: Origin, rules: Rules) -> Column:
+        texts = ["" if text in rules.missing_values else text for text in self.texts]
+        words = tuple(sorted(set(texts)))
+        index = {word: position for position, word in enumerate(words)}
+        values = self._spread([float(index[text]) for text in texts])
+        odd = [word for word in words if word in NO_NUMBER and word]
+        note = f"{', '.join(odd)} in {origin.column.removeprefix('column ')} are words"
+        notes = (f"{note}; if they are missing, name them in data.missing_values",) if odd else ()
+        return _finite(Column(name, "words", values, origin, words=words, notes=notes), rules)
+
+    def _spread(self, values: Sequence[float]) -> FloatArray:
+        """Give each row the value of its text."""
+        return np.array(values, np.float64)[self.codes]
+
+    def _row(self, text: str) -> int:
+        return int(np.argmax(self.codes == self.texts.index(text)))
+
+
+def _finite(column: Column, rules: Rules, cells: pa.Array | None = None) -> Column:
+    """Take away the numbers that stand for nothing; refuse infinite ones and, if asked, missing."""
+    if column.kind == "number" and rules.missing_values:
+        codes = [float(text) for text in rules.missing_values if _NUMBER.fullmatch(text)]
+        values = np.where(np.isin(column.values, codes), np.nan, column.values)
+        column = replace(column, values=values)
+    infinite = np.isinf(column.values)
+    if infinite.any():
+        row = int(np.argmax(infinite))
+        got = float(column.values[row]) if cells is None else cells[row].as_py()
+        raise column.origin.error(row, "a finite number", got)
+    if rules.refuses_missing and (missing := column.is_missing).any():
+        hint = "\ndata.missing=fill takes a table with missing cells."
+        what = "a word" if column.kind == "words" else f"a {column.kind}"
+        raise column.origin.error(int(np.argmax(missing)), what, "", hint)
+    return column
+
+
+def _or_nan(number: float | None) -> float:
+    return np.nan if number is None else number
+
+
+def number_of(text: str, decimal: str) -> float | None:
+    """Read a number with its decimal mark, and with the other mark between thousands."""
+    if decimal == ",":
+        text = text.translate({ord(","): ".", ord("."): ","})
+    if "," in text:
+        if not _GROUPED.fullmatch(text):
+            return None
+        text = text.replace(",", "")
+    if _NUMBER.fullmatch(text) or text.lower() in ("inf", "-inf", "+inf", "infinity", "-infinity"):
+        return float(text)
+    return None
+
+
+def _without_unit(texts: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Take away the percent or currency sign that all cells have."""
+    signs = {_unit(text) for text in texts}
+    if len(signs) != 1 or (sign := signs.pop()) is None:
+        return (), {text: text for text in texts}
+    return (f"the sign {sign} was left out",), {t: t.replace(sign, "").strip() for t in texts}
+
+
+def _unit(text: str) -> str | None:
+    unsigned = text.lstrip("+-")
+    for sign in (text[-1:], unsigned[:1]):
+        if sign and sign in _CURRENCY:
+            return sign
+    return "%" if text.endswith("%") else None
+
+
+def decimal_mark(file: str, columns: Mapping[str, Distinct]) -> str:
+    """Decide by the cells of a whole file whether commas are decimal marks.
+
+    Raises
+    ------
+    ConfigError
+        If they may stand between thousands as well, or some are one and some the other.
+    """
+    comma = grouped = either = point = None
+    for name, distinct in columns.items():
+        texts = [text for text in distinct.texts if text not in NO_NUMBER]
+        texts = list(_without_unit(texts)[1].values())
+        with_comma = [t for t in texts if _COMMAS.fullmatch(t) or _GROUPED.fullmatch(t)]
+        if 2 * len(with_comma) + 2 * sum(bool(_NUMBER.fullmatch(t)) for t in texts) < len(texts):
+            continue
+        for text in with_comma:
+            cell = f"{text} in column {shorten(name, 40)}"
+            if _EITHER.fullmatch(text):
+                either = either or cell
+            elif _GROUPED.fullmatch(text) and not text.lstrip("+-").startswith("0,"):
+                grouped = grouped or cell
             else:
-                raise self._origin.error(row, "a finite number or a word", cell)
-
-    def _add_example(self, cell: str) -> None:
-        self._example = self._example or cell
-        self._check_mixture()
-
-    def _check_mixture(self) -> None:
-        if self._first_word is None or self._example is None:
-            return
-        row, word = self._first_word
-        number = shorten(self._example, 40)
-        hint = f"\nThis column has numbers, such as {number}; a column of words has none."
-        if "," in word and _is_number(word.replace(",", ".")):
-            hint = "\nDecimals are written with a point."
-        raise self._origin.error(row, "a number", word, hint)
-
-    def finish(self) -> Column:
-        """Give the column, once all cells are in."""
-        if self._words:
-            _check_spaces(self._words, self._origin)
-            return Column(self._name, self._words, self._origin)
-        numbers = np.concatenate(self._blocks) if self._blocks else np.empty(0)
-        return Column(self._name, numbers, self._origin)
+                comma = comma or cell
+        for text in texts:
+            if _POINT.fullmatch(text):
+                point = point or f"{text} in column {shorten(name, 40)}"
+    proof = grouped or point
+    if (comma and proof) or (either and not comma and not proof):
+        cells = f"{comma} and {proof}" if comma else str(either)
+        rule = "'.' or ',', since the file does not tell the decimal mark"
+        raise ConfigError.plain(f"data.decimal: must be {rule}: {shorten(file)} has {cells}.")
+    return "," if comma else "."
 
 
-def _is_number(cell: str) -> bool:
+def _date_form(texts: Sequence[str], origin: Origin, day_first: bool | None) -> str | None:
+    """Find the one form in which all texts are dates; None where there is none."""
+    if not texts or not (_DATE.fullmatch(texts[0]) or re.match(r"\d{4}-\d\d-\d\d", texts[0])):
+        return None
+    forms = [form for form in _FORMS if _are_dates(texts, form)]
+    if len(forms) < 2 or not forms[0].startswith("%d"):
+        return forms[0] if forms else None
+    if day_first is None:
+        raise ConfigError.plain(
+            f"data.day_first: must be true or false: the dates in {origin.column} of "
+            f"{shorten(origin.file)}, such as {shorten(texts[0], 40)}, may be both."
+        )
+    return next(form for form in forms if form.startswith("%d") == day_first)
+
+
+def _are_dates(texts: Sequence[str], form: str) -> bool:
     try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # Python reads 1_000 as a thousand, no other program does
-
-
-def is_utf8(cell: str) -> bool:
-    """Tell whether text that was read with surrogateescape has only bytes of UTF-8."""
-    try:
-        cell.encode()
-    except UnicodeEncodeError:
+        for text in texts:
+            days_of(text, form)
+    except (ValueError, OverflowError):
         return False
     return True
-
-
-def _check_spaces(words: list[str], origin: Origin) -> None:
-    """Refuse ``'setosa'`` beside ``'setosa '``: one name that would become two."""
-    seen: dict[str, str] = {}
-    for word in dict.fromkeys(words):
-        other = seen.setdefault(word.strip(), word)
-        if other != word:
-            rule = f"written as {shorten(other, 40)} is elsewhere (they differ only in spaces)"
-            raise origin.error(words.index(word), rule, word)
-
-
-def index_words(words: Sequence[str]) -> tuple[IntArray, tuple[str, ...]]:
-    """Give the index of each word among the sorted distinct ones, and these."""
-    names = tuple(sorted(set(words)))
-    index = {name: position for position, name in enumerate(names)}
-    codes = np.fromiter(map(index.__getitem__, words), np.intp, len(words))
-    return codes, names

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,31 @@ from runner.system.errors import DataError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file was read, as far as that had to be found out from the file.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+        The settings of the `data` group that were left open, as they turned out.
+    kinds : mapping of str to str
+        What each raw feature is: ``number``, ``words`` or ``date``.
+    missing : mapping of str to int
+        Rows without a value, by raw feature; those that have all are absent.
+    n_without_target : int
+        Rows that were left out, because they have no target.
+    notes : tuple of str
+        Sentences about what a person might not expect.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, int] = field(default_factory=dict)
+    n_without_target: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +56,21 @@ class Dataset:
     name : str
         A short name: ``iris``, or a file's name without its ending.
     feature_names : tuple of str
-        The columns, before text is encoded.
+        The columns, before words are encoded.
     X : ndarray of shape (n_samples, n_columns)
-        float64. A text column holds the index of its category.
+        float64. A column of words holds the index of its category; NaN is a missing number.
     categories : mapping of str to tuple of str
-        The sorted values of each text column; a column of numbers is absent.
+        The sorted values of each column of words; '' stands for a missing word.
     y : ndarray of shape (n_samples,)
         The index of each row's class, 0 to n_classes - 1.
     class_names : tuple of str
         The label of each class as text; sorted, numbers by their value.
     source : str
         What a person recognises: an absolute path, ``scikit-learn iris``.
-    digest : str
-        SHA-256 over the names, the categories, X and y: the content, never the path.
+    dates : mapping of str to str
+        How the dates of a raw column are written, by its name. In X a date is several columns.
+    reading : Reading or None
+        How it was read from a person's file.
 
     Examples
     --------
@@ -58,7 +87,36 @@ class Dataset:
     y: IntArray
     class_names: tuple[str, ...]
     source: str
-    digest: str
+    dates: Mapping[str, str] = field(default_factory=dict)
+    reading: Reading | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the names, the categories, X and y: the content, never the path."""
+        names = {
+            "feature_names": list(self.feature_names),
+            "categories": dict(self.categories),
+            "class_names": list(self.class_names),
+            "shape": self.X.shape,
+        }
+        digest = hashlib.sha256(json.dumps(names, sort_keys=True).encode())
+        digest.update(self.X.astype("<f8", copy=False).data)
+        digest.update(self.y.astype("<i8", copy=False).data)
+        return digest.hexdigest()
+
+    def without(self, left_out: Collection[str]) -> Dataset:
+        """Return the same rows without some of the columns."""
+        if not left_out:
+            return self
+        kept = [i for i, name in enumerate(self.feature_names) if name not in left_out]
+        X = np.ascontiguousarray(self.X[:, kept])
+        X.flags.writeable = False
+        return replace(
+            self,
+            feature_names=tuple(self.feature_names[i] for i in kept),
+            X=X,
+            categories={n: words for n, words in self.categories.items() if n not in left_out},
+        )
 
 
 def make_dataset(
@@ -70,25 +128,25 @@ def make_dataset(
     class_names: Sequence[str],
     source: str,
     categories: Mapping[str, tuple[str, ...]] | None = None,
+    dates: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
 ) -> Dataset:
-    """Freeze the arrays and take their digest."""
+    """Freeze the arrays."""
     X = np.ascontiguousarray(X, dtype=np.float64)
     y = np.ascontiguousarray(y, dtype=np.intp)
     # Every run of a sweep sees the same arrays: one that writes into them is a defect.
     X.flags.writeable = False
     y.flags.writeable = False
-    categories = dict(categories or {})
-    names = {
-        "feature_names": list(feature_names),
-        "categories": categories,
-        "class_names": list(class_names),
-        "shape": X.shape,
-    }
-    digest = hashlib.sha256(json.dumps(names, sort_keys=True).encode())
-    digest.update(X.astype("<f8", copy=False).data)
-    digest.update(y.astype("<i8", copy=False).data)
     return Dataset(
-        name, tuple(feature_names), X, categories, y, tuple(class_names), source, digest.hexdigest()
+        name,
+        tuple(feature_names),
+        X,
+        dict(categories or {}),
+        y,
+        tuple(class_names),
+        source,
+        dict(dates or {}),
+        reading,
     )
 
 

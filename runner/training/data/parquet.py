@@ -2,79 +2,98 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.system.errors import DataError, shorten
 from runner.system.text import elide
-from runner.training.data.columns import Column, ColumnBuilder, Origin, numeric_column
+from runner.training.data.columns import (
+    Column,
+    Origin,
+    Rules,
+    floats,
+    numeric_column,
+    text_column,
+)
 from runner.training.data.dataset import check_room
-from runner.training.data.tables import RowsWanted, choose_columns
+from runner.training.data.tables import RawTable
+from runner.training.preprocessing import ISO
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runner.config import FileData
 
-# pandas keeps a filtered table's row numbers in a column of this name.
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
-
-
-def read_parquet(path: Path, file: str, config: FileData | RowsWanted) -> list[Column]:
-    """Read the feature columns and, last, the label column, where one is wanted."""
+def open_parquet(path: Path, file: str) -> RawTable:
+    """Open a Parquet file, whose columns are numbers, booleans, text, dates or times."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def damaged(error: Exception) -> DataError:
+        return DataError(
+            f"{file}: must be a whole Parquet file, got a damaged one ({elide(error, 120)})."
+        )
+
     try:
         with pq.ParquetFile(path) as source:
-            names = [name for name in source.schema_arrow.names if not _PANDAS_INDEX.match(name)]
-            wanted = [names[index] for index in choose_columns(file, names, config)]
-            n_rows, n_columns = source.metadata.num_rows, len(wanted)
-            check_room(file, f"{n_rows:,} rows x {n_columns:,} columns", n_rows * n_columns * 8)
-            kinds = [_kind(file, name, source.schema_arrow.field(name).type) for name in wanted]
-            table = source.read(columns=wanted, use_threads=False)
-        return [
-            _column(file, name, kind, table.column(name))
-            for name, kind in zip(wanted, kinds, strict=True)
-        ]
+            schema, n_rows = source.schema_arrow, source.metadata.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{file}: must be a whole Parquet file, got a damaged one ({elide(error, 120)})."
-        ) from error
+        raise damaged(error) from error
+
+    def read(positions: Sequence[int], rules: Rules) -> list[Column]:
+        names = [schema.names[position] for position in positions]
+        check_room(file, f"{n_rows:,} rows x {len(names):,} columns", n_rows * len(names) * 8)
+        kinds = [_kind(file, name, schema.field(name).type) for name in names]
+        try:
+            with pq.ParquetFile(path) as source:
+                table = source.read(columns=names, use_threads=False)
+            return [
+                _column(file, name, kind, table.column(name), rules)
+                for name, kind in zip(names, kinds, strict=True)
+            ]
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise damaged(error) from error
+
+    return RawTable(file, schema.names, read)
 
 
 def _kind(file: str, name: str, type_: pa.DataType) -> str:
-    """Return what a column of this type holds: ``numbers``, ``booleans`` or ``text``."""
+    """Return what a column of this type holds: ``numbers``, ``dates`` or ``text``."""
     from pyarrow import types
 
     inner = type_.value_type if types.is_dictionary(type_) else type_
     kinds = {
-        "numbers": (types.is_integer, types.is_floating, types.is_decimal),
-        "booleans": (types.is_boolean,),
+        "numbers": (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean),
+        "dates": (types.is_date, types.is_timestamp),
         "text": (types.is_string, types.is_large_string, types.is_string_view, types.is_null),
     }
     for kind, tests in kinds.items():
         if any(test(inner) for test in tests):
             return kind
     raise DataError(
-        f"{file}, column {shorten(name, 60)}: must hold numbers, booleans or text, "
+        f"{file}, column {shorten(name, 60)}: must hold numbers, booleans, text or dates, "
         f"got {elide(type_, 60)}."
     )
 
 
-def _column(file: str, name: str, kind: str, values: pa.ChunkedArray) -> Column:
+def _column(
+    file: str, name: str, kind: str, values: pa.ChunkedArray | pa.Array, rules: Rules
+) -> Column:
+    import pyarrow as pa
     import pyarrow.compute as pc
-    from pyarrow import float64, types
+    from pyarrow import types
 
     origin = Origin(file, f"column {shorten(name, 60)}")
-    if values.null_count:
-        raise origin.error(pc.index(pc.is_null(values), True).as_py(), "a value", None)
+    values = values.combine_chunks()
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    if kind == "numbers":
-        return numeric_column(name, values.cast(float64(), safe=False).to_numpy(), origin)
-    builder = ColumnBuilder(name, origin)
-    cells = values.to_pylist()
-    builder.extend([str(cell) for cell in cells] if kind == "booleans" else cells)
-    return builder.finish()
+    if kind == "dates":
+        microseconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
+        days = floats(microseconds.cast(pa.float64(), safe=False)) / 86_400e6
+        return Column(name, "date", days, origin, form=ISO)
+    if kind == "text" or rules.kinds.get(name) == "words":
+        return text_column(name, values.cast(pa.string()), origin, rules)
+    numbers = floats(values.cast(pa.float64(), safe=False))
+    column = numeric_column(name, numbers, origin, rules)
+    return replace(column, words=("False", "True")) if types.is_boolean(values.type) else column

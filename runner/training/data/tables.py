@@ -1,36 +1,64 @@
-"""A table's columns to a Dataset: which column is the label, which are features.
+"""A table's columns to a Dataset: which column is the target, which are features.
 
 The same for every kind of file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
-from runner.training.data.columns import Column
-from runner.training.data.dataset import Dataset, FloatArray, make_dataset
+from runner.training.data.columns import Column, Rules
+from runner.training.data.dataset import (
+    Dataset,
+    FloatArray,
+    IntArray,
+    Reading,
+    make_dataset,
+)
+from runner.training.preprocessing import date_columns, date_parts
 from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from runner.config import FileData
 
-# One-hot columns are dense. A column of names or keys would give each row a feature of its own.
-_LARGEST_CATEGORY_COUNT = 1_000
 _LISTED = 12
 
 
 @dataclass(frozen=True)
-class RowsWanted:
-    """The raw columns that are read without any labels: rows that are to be predicted."""
+class RawTable:
+    """A file that has been opened: the names of its columns, and how to read some of them.
 
-    features: tuple[str, ...]
-    delimiter: str = ","
-    target: None = None
+    Parameters
+    ----------
+    file : str
+        The file, as messages name it.
+    names : sequence of str
+        All its columns.
+    read : callable
+        From positions of columns and `Rules` to the `Column` of each.
+    header : str
+        Where the names stand in the file, such as ``, line 1``.
+    target : str or None
+        The column that is the target, where the kind of file has one of its own.
+    settings : mapping of str to object
+        The settings of the `data` group that were left open, as they turned out.
+    notes : tuple of str
+        What a person might not expect.
+    """
+
+    file: str
+    names: Sequence[str]
+    read: Callable[[Sequence[int], Rules], list[Column]]
+    header: str = ""
+    target: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def listed(names: Sequence[str]) -> str:
@@ -39,134 +67,158 @@ def listed(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else "")
 
 
-def choose_columns(
-    file: str,
-    names: Sequence[str],
-    config: FileData | RowsWanted,
-    *,
-    header: str = "",
-    hint: str = "",
-) -> list[int]:
-    """Return the positions of the features and, last, of the label, where one is wanted.
+def rules_of(config: FileData) -> Rules:
+    """Return what the settings say of the cells of a file."""
+    kinds: dict[str, str] = {
+        n: kind for kind, names in (config.columns or {}).items() for n in names
+    }
+    kinds |= dict.fromkeys(config.categories, "words")
+    return Rules(
+        decimal="." if config.decimal == "auto" else config.decimal,
+        missing_values=frozenset(config.missing_values),
+        refuses_missing=config.missing == "refuse",
+        day_first=config.day_first,
+        kinds={name: kind for name, kind in kinds.items() if kind != "out"},
+    )
 
-    Parameters
-    ----------
-    file : str
-        The file, as it was given.
-    names : sequence of str
-        All its columns.
-    config : FileData or RowsWanted
-        Its `target` and `features`; without `features`, all columns but the label are features.
-    header : str
-        Where the names stand in the file, such as ``, line 1``.
-    hint : str
-        A last line for the message, if the label is not among them.
+
+def load_table(table: RawTable, name: str, source: str, config: FileData) -> Dataset:
+    """Read the features and the target of a table.
+
+    Rows without a target are left out.
     """
-    if isinstance(config, RowsWanted):
-        return [_named(f"{file}{header}", names, name, hint) for name in config.features]
-    of_file = f"a column of {shorten(file)}"
-    known = f"Its columns are {listed(names)}.{hint}"
-    if config.target is None:
-        raise ConfigError("data.target", f"{of_file}, the one with the labels", None, known)
-    target = config.target
-    if target not in names:
-        raise ConfigError(
-            "data.target", of_file, target, f"{nearest(target, names)} {known}".lstrip()
-        )
-    features = choose_features(file, names, target, config.features, header)
-    return [*features, _only(f"{file}{header}", names, target)]
-
-
-def choose_features(
-    file: str, names: Sequence[str], target: str, wanted: Sequence[str] | None, header: str = ""
-) -> list[int]:
-    """Find the feature columns: those that are named, or all but the label."""
-    if wanted is None:
-        wanted = [name for name in names if name != target]
-        if not wanted:
-            raise DataError(
-                f"{file}: must have at least one feature column beside the label, "
-                f"got only {shorten(target)}."
-            )
-    rule = f"a list of columns of {shorten(file)} without the label"
-    if not wanted:
-        raise ConfigError("data.features", rule, list(wanted))
-    for name in wanted:
-        if name == target:
-            raise ConfigError("data.features", rule, name, "It is the label (data.target).")
-        if name not in names:
-            known = f"{nearest(name, names)} Its columns are {listed(names)}."
-            raise ConfigError("data.features", rule, name, known.lstrip())
-        if wanted.count(name) > 1 and names.count(name) == 1:
-            raise ConfigError("data.features", rule, name, "It is there twice.")
-    return [_only(f"{file}{header}", names, name) for name in wanted]
-
-
-def _named(where: str, names: Sequence[str], name: str, hint: str) -> int:
-    if name not in names:
+    target = target_of(table, config)
+    features = _features(table, target, config)
+    *columns, labels = table.read([*features, target], rules_of(config))
+    has_target = ~labels.is_missing
+    n_rows = int(has_target.sum())
+    if not n_rows and len(has_target):
         raise DataError(
-            f"{where}: must have the column {shorten(name, 60)}, which the network was trained on."
-            f"{f' {near}' if (near := nearest(name, names)) else ''} Its columns are "
-            f"{listed(names)}.{hint}"
+            f"{table.file}, {labels.origin.column}: must hold the target, got {len(has_target):,} "
+            "rows without one."
         )
-    return _only(where, names, name)
-
-
-def _only(where: str, names: Sequence[str], name: str) -> int:
-    """Find a column that must be there once, and must have a name to be found by."""
-    first = names.index(name)
-    if names.count(name) > 1:
-        second = names.index(name, first + 1)
-        raise DataError(
-            f"{where}, columns {first + 1} and {second + 1}: must have names of their own, "
-            f"got {shorten(name, 60)} for both."
+    if n_rows < 2:
+        raise DataError(f"{table.file}: must have at least 2 rows of data, got {n_rows}.")
+    if n_rows < len(has_target):
+        *columns, labels = (
+            replace(column, values=column.values[has_target]) for column in (*columns, labels)
         )
-    if not name:
-        raise DataError(
-            f"{where}, column {first + 1}: must have a name in the header, got none.\n"
-            "Such a column often holds row numbers; data.features can name the columns to use."
-        )
-    return first
-
-
-def dataset_from_columns(
-    name: str, source: str, features: Iterable[Column], labels: Column
-) -> Dataset:
-    """Join feature columns and labels into a Dataset.
-
-    The words true and false, however they are capitalised, become 1 and 0.
-    """
-    file = labels.origin.file
-    if len(labels.values) < 2:
-        raise DataError(f"{file}: must have at least 2 rows of data, got {len(labels.values)}.")
     y, class_names = TASKS["classification"].encode(labels)
-    names: list[str] = []
-    arrays: list[FloatArray] = []
-    categories: dict[str, tuple[str, ...]] = {}
-    for column in features:
-        names.append(column.name)
-        if not isinstance(column.values, list):
-            arrays.append(column.values)
-            continue
-        codes, words = column.indexed_words()
-        lower = [word.lower() for word in words]
-        if set(lower) <= {"true", "false"}:
-            arrays.append(np.array([word == "true" for word in lower], np.float64)[codes])
-            continue
-        if len(words) > _LARGEST_CATEGORY_COUNT:
-            raise DataError(
-                f"{file}, {column.origin.column}: must have at most {_LARGEST_CATEGORY_COUNT:,} "
-                f"different words to be one-hot encoded, got {len(words):,}.\n"
-                "To leave it out, name the other columns in data.features."
-            )
-        arrays.append(codes.astype(np.float64))
-        categories[column.name] = words
+    reading = Reading(
+        dict(table.settings),
+        {column.name: column.kind for column in columns},
+        {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
+        len(has_target) - n_rows,
+        (*table.notes, *(note for column in (*columns, labels) for note in column.notes)),
+    )
+    return dataset_of(name, source, columns, y, class_names, reading)
+
+
+def dataset_of(
+    name: str,
+    source: str,
+    columns: Sequence[Column],
+    y: IntArray | None = None,
+    class_names: Sequence[str] = (),
+    reading: Reading | None = None,
+) -> Dataset:
+    """Join feature columns into a Dataset; without targets, of a single class."""
+    arrays = dict(part for column in columns for part in parts_of(column))
+    X = np.column_stack(list(arrays.values()))
     return make_dataset(
         name=name,
-        feature_names=names,
-        X=np.column_stack(arrays),
-        y=y,
+        feature_names=tuple(arrays),
+        X=X,
+        y=np.zeros(len(X), np.intp) if y is None else y,
         class_names=class_names,
         source=source,
-        categories=categories,
+        categories={column.name: column.words for column in columns if column.kind == "words"},
+        dates={column.name: column.form for column in columns if column.kind == "date"},
+        reading=reading,
     )
+
+
+def parts_of(column: Column) -> list[tuple[str, FloatArray]]:
+    """Return the columns of numbers that a column becomes: of a date, its `date_parts`."""
+    if column.kind != "date":
+        return [(column.name, column.values)]
+    return list(zip(date_columns(column.name), date_parts(column.values), strict=True))
+
+
+def target_of(table: RawTable, config: FileData) -> int:
+    """Return the position of the column that is predicted."""
+    name = table.target if config.target is None else config.target
+    of_file = f"a column of {shorten(table.file)}"
+    known = f"Its columns are {listed(table.names)}."
+    if name is None:
+        raise ConfigError("data.target", f"{of_file}, the one to be predicted", None, known)
+    position = _position(table.names, name)
+    if position is None:
+        if len(table.names) == 1:
+            known += " Does data.delimiter separate them?"
+        if len(table.names) == 1:
+            known += " Does data.delimiter separate them?"
+        hint = f"{nearest(name, table.names)} {known}".lstrip()
+        raise ConfigError("data.target", of_file, name, hint)
+    return only(table, position)
+
+
+def _features(table: RawTable, target: int, config: FileData) -> list[int]:
+    """Find the feature columns: those that are named, or all but the target and `data.drop`."""
+    dropped = {_known(table, name, "data.drop") for name in config.drop}
+    dropped |= {
+        _known(table, name, "data.columns") for name in (config.columns or {}).get("out", ())
+    }
+    for name in config.categories:
+        _known(table, name, "data.categories")
+    if config.features is None:
+        chosen = [p for p in range(len(table.names)) if p != target and p not in dropped]
+        if not chosen:
+            raise DataError(
+                f"{table.file}: must have at least one feature column beside the target, "
+                f"got only {shorten(table.names[target])}."
+            )
+        return [only(table, position) for position in chosen]
+    rule = f"a list of columns of {shorten(table.file)} without the target"
+    if not config.features:
+        raise ConfigError("data.features", rule, [])
+    positions: list[int] = []
+    for name in config.features:
+        position = _known(table, name, "data.features", rule)
+        if position == target:
+            raise ConfigError("data.features", rule, name, "It is the target (data.target).")
+        if position in positions:
+            raise ConfigError("data.features", rule, name, "It is there twice.")
+        positions.append(only(table, position))
+    return [position for position in positions if position not in dropped]
+
+
+def _known(table: RawTable, name: str, key: str, rule: str | None = None) -> int:
+    """Return the position of a column that a setting names."""
+    position = _position(table.names, name)
+    if position is None:
+        rule = rule or f"a list of columns of {shorten(table.file)}"
+        known = f"{nearest(name, table.names)} Its columns are {listed(table.names)}.".lstrip()
+        raise ConfigError(key, rule, name, known)
+    return position
+
+
+def _position(names: Sequence[str], name: str) -> int | None:
+    """Find a column by its name or, where none has this name, by its number from 0 or from -1."""
+    if name in names:
+        return names.index(name)
+    if re.fullmatch(r"-?\d{1,9}", name) and -len(names) <= int(name) < len(names):
+        return int(name) % len(names)
+    return None
+
+
+def only(table: RawTable, position: int) -> int:
+    """Return the position of a column that is used, if no other one has its name."""
+    name = table.names[position]
+    others = [other for other, same in enumerate(table.names) if same == name]
+    if len(others) > 1:
+        raise DataError(
+            f"{table.file}{table.header}, columns {others[0] + 1} and {others[1] + 1}: must have "
+            f"names of their own, got {shorten(name, 60)} for both."
+        )
+    return position

@@ -115,6 +115,9 @@ for name in {ENDED!r}:
 """
 
 
+# Else a worker writes all jobs of a small stack before it tells of one.
+ONE_AT_A_TIME = "replace('runner.tracking.backend.embedded.EmbeddedStore.runs_at_once', 1)\n"
+
 # With the former: workers are not ended before one of them stands still.
 ENDED_UNHEARD = f"""
 def wait_and_end(end):

@@ -17,42 +17,18 @@ Row = tuple[str, list[str]]
 COMMAND_LINES: list[Row] = [
     # Numbers
     (f"{RATE}=abc", [RATE, "a number", "'abc'"]),
-    (f"{RATE}=0", [RATE, "above 0", "got 0"]),
-    (f"{RATE}=-0.1", [RATE, "above 0", "-0.1"]),
-    (f"{RATE}=nan", [RATE, "finite", "nan"]),
-    (f"{RATE}=inf", [RATE, "finite", "inf"]),
-    (f"{RATE}=1e999", [RATE, "finite", "inf"]),
-    (f"{RATE}=true", [RATE, "a number", "True"]),
-    (f"{RATE}=null", [RATE, "a number", "None"]),
     (f"{RATE}=???", [RATE, "given", "???"]),
     # Layers
-    (f"{SIZES}=[0]", [f"{SIZES}[0]", "1 or above", "got 0"]),
-    (f"{SIZES}=[-1]", [f"{SIZES}[0]", "1 or above", "-1"]),
-    (f"{SIZES}=[8.5]", [f"{SIZES}[0]", "whole number", "8.5"]),
     (f"{SIZES}=8", [SIZES, "a list", "got 8", "Did you mean [8]?"]),
-    (f"{SIZES}=[8,null]", [f"{SIZES}[1]", "whole number", "None"]),
-    (f'{SIZES}="[8]"', [SIZES, "a list", "'[8]'", "Did you mean [8]"]),
-    (f"{SIZES}=[true]", [f"{SIZES}[0]", "whole number", "True"]),
     (f"{SIZES}=[1000000000]", [SIZES, "memory", "GB"]),
     (f"{SIZES}=[{'1,' * 9999}1]", [SIZES, "at most", "got 10,000"]),
     # Names
-    ("model.activation=swish", ["model.activation", "identity, relu, sigmoid, tanh", "swish"]),
-    ("model.activation=ReLU", ["model.activation", "'ReLU'", "Did you mean 'relu'?"]),
-    ("optimizer=os.system", ["optimizer", "adam, sgd", "'os.system'"]),
+    ("optimizer=os.system", ["optimizer", "adam, adamw, rmsprop, sgd", "'os.system'"]),
     # Budget
     ("training=epochs training.epochs=0", ["training.epochs", "1 or above", "got 0"]),
     ("training=epochs training.epochs=-1", ["training.epochs", "1 or above", "-1"]),
     ("training=epochs training.epochs=1.5", ["training.epochs", "whole number", "1.5"]),
-    ("training.epochs=3", ["training.epochs", "null where training.steps", "got 3"]),
-    ("training.steps=null", ["training.epochs", "given", "training.steps is null"]),
-    ("training.batch_size=0", ["training.batch_size", "1 or above", "got 0"]),
-    ("training.batch_size=-1", ["training.batch_size", "1 or above", "-1"]),
     ("training.batch_size=9", ["training.batch_size", "at most 8", "got 9"]),
-    # Seeds
-    ("seed=-1", ["seed", "from 0 to 9223372036854775807", "-1"]),
-    ("seed=1.5", ["seed", "whole number", "1.5"]),
-    ("seed=null", ["seed", "whole number", "None"]),
-    (f"seed={2**70}", ["seed", "from 0 to 9223372036854775807", str(2**70)]),
     # Splits
     (
         "split=shuffled split.train=0.7 split.val=0.2 split.test=0.2",
@@ -68,6 +44,11 @@ COMMAND_LINES: list[Row] = [
     ("experiment=digit", ["experiment", "tutorial", "Did you mean 'digits'?"]),
     # The command line itself
     ("seed=1,2", ["seed", "1,2", "add --multirun"]),
+    ("-m seed=1,range(0,3)", ["seed: must be choices of plain values (0.1,0.2), one range"]),
+    ("-m seed=range(0,3),7", ["got range(0,3),7."]),
+    (f"-m {RATE}=interval(0,1)", ["got interval(0,1)."]),
+    ("-m hydra.launcher=joblib", ["must be hydra/launcher=joblib, with a slash."]),
+    ("-m model=glob(x*)", ["got a glob that finds nothing"]),
     ("-m seed=range(5,5)", ["sweep", "at least one job", "empty"]),
     ("-m seed=1,2,-3", ["seed", "-3", "job 3 of 3"]),
     ("-m data=file data.path=none.csv data.target=y seed=1,2", ["data.path", "none.csv"]),
@@ -82,40 +63,14 @@ COMMAND_LINES: list[Row] = [
     ("tracking.uri=sqlite://x.db", ["tracking.uri", "sqlite:///x.db"]),
     ("tracking.uri=http://127.0.0.1:9", ["tracking.uri", "127.0.0.1:9", "answers"]),
     # Metrics
-    ("sweep.metric=val/los", ["sweep.metric", "val/loss, val/accuracy", "'val/los'"]),
     (
         "training=early_stopping training.early_stopping.metric=foo",
         ["training.early_stopping.metric", "train/loss, train/accuracy, val/loss", "'foo'"],
     ),
     # Numbers
-    (f"{RATE}=-inf", [RATE, "finite", "-inf"]),
-    (f"{RATE}=[0.1]", [RATE, "a number", "[0.1]"]),
-    (f"{RATE}=", [RATE, "a number", "''"]),
-    ("optimizer.momentum=1", ["optimizer.momentum", "1"]),
-    ("optimizer.momentum=-0.5", ["optimizer.momentum", "-0.5"]),
-    ("optimizer.nesterov=1", ["optimizer.nesterov", "true or false", "got 1"]),
-    ("optimizer.weight_decay=-1", ["optimizer.weight_decay", "0 or above", "-1"]),
-    ("optimizer.clip_norm=0", ["optimizer.clip_norm", "above 0", "got 0"]),
     ("optimizer=adam optimizer.beta2=1", ["optimizer.beta2", "1"]),
-    ("schedule.warmup_steps=-1", ["schedule.warmup_steps", "0 or above", "-1"]),
     ("schedule=step schedule.every=0", ["schedule.every", "1 or above", "got 0"]),
     ("schedule=cosine schedule.final_factor=nan", ["schedule.final_factor", "finite", "nan"]),
-    # Layers
-    (f"{SIZES}=[[8]]", [f"{SIZES}[0]", "whole number", "[8]"]),
-    (f"{SIZES}=null", [SIZES, "a list", "None"]),
-    ("model.initializer_scale=0", ["model.initializer_scale", "above 0", "got 0"]),
-    # Names
-    ("model.initializer=xaver", ["model.initializer", "Did you mean 'xavier'?"]),
-    ("optimizer.name=os.system", ["optimizer.name", "sgd, adam", "'os.system'"]),
-    ("optimizer.name=adam", ["optimizer.momentum", "setting of optimizer", "optimizer=..."]),
-    ("data.scaling=std", ["data.scaling", "none, standardize, minmax", "'std'"]),
-    ("training.sampling=random", ["training.sampling", "shuffled", "'random'"]),
-    ("dtype=float16", ["dtype", "float32, float64", "Did you mean 'float64'?"]),
-    ("name=null", ["name", "text", "None"]),
-    # Budget
-    ("training.evaluate_every=0", ["training.evaluate_every", "1 or above", "got 0"]),
-    # Seeds
-    ("split.seed=-1", ["split.seed", "from 0", "-1"]),
     # Splits
     ("split=shuffled split.val=2", ["split.val", "share", "got 2"]),
     ("split=kfold split.fold=5", ["split.fold", "0 to 4", "got 5"]),
@@ -141,11 +96,7 @@ COMMAND_LINES: list[Row] = [
     # References
     ("name=${oc.env:NO_SUCH_VARIABLE}", ["name", "NO_SUCH_VARIABLE", "${oc.env"]),
     ("name=${nothing:1}", ["name", "resolver", "${nothing:1}"]),
-    # Tracking
-    ("tracking.uri=3", ["tracking.uri", "got 3"]),
-    ("tracking.experiment=[]", ["tracking.experiment", "text", "[]"]),
     # Metrics
-    ("split.val=0 sweep.metric=val/accuracy", ["sweep.metric", "test/loss", "val/accuracy"]),
     (
         "training=early_stopping training.early_stopping.patience=0",
         ["training.early_stopping.patience", "1 or above", "got 0"],

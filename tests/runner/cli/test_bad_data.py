@@ -50,11 +50,3 @@ def test_a_bad_split_leaves_nothing_behind(
     overrides = Fault(name, "t.csv", content, says).overrides(command.folder)
     overrides += [f"split={name}", *(f"split.{size}" for size in sizes.split())]
     check_refused(command, checkout, overrides, says)
-
-
-def test_the_suggested_delimiter_works(command: Command) -> None:
-    text = faults_of_text.GOOD.replace(",", ";")
-    overrides = Fault("", "t.csv", text, ()).overrides(command.folder)
-    suggested = command(*overrides).stderr.split('"')[1]
-    # The file is read now, and found too short for the default split.
-    assert "at most the 2 rows" in command(*overrides, suggested).stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.runner.cli.instants import ENDED_UNHEARD, workers_stand_still
+from tests.runner.cli.instants import ENDED_UNHEARD, ONE_AT_A_TIME, workers_stand_still
 from tests.runner.cli.sweeping import Recorded, end, jobs, of_kind, recorded, start, table
 from tests.runner.conftest import Command, Ended
 
@@ -88,7 +88,7 @@ def test_fail_fast_stops_at_the_first_failure(sweeper: Command):
 def test_what_workers_had_recorded_at_the_stop_is_counted(sweeper: Command):
     points = ["optimizer.learning_rate=0.01,1e200", "seed=range(0,40)", "training.steps=200"]
     # However late the first failure is heard of: each worker goes as far as its second one.
-    before = workers_stand_still(2, "FAILED") + ENDED_UNHEARD
+    before = ONE_AT_A_TIME + workers_stand_still(2, "FAILED") + ENDED_UNHEARD
     sweep = ["-m", *points, "sweep.fail_fast=true", "sweep.n_workers=2"]
     ended = end(start(sweeper, *sweep, before=before))
     assert ended.returncode == 1, ended.stderr

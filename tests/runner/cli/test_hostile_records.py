@@ -46,8 +46,7 @@ def data(path: str) -> Spoil:
 
 def no_result(folder: EditedFolder) -> None:
     folder.tell(status="KILLED", failure=ESCAPE)
-    tags = folder.facts["tags"]
-    folder.tell(tags={name: tags[name] for name in tags if name != RECORD})
+    folder.untag(RECORD)
 
 
 def linked(name: str) -> Spoil:
@@ -70,7 +69,6 @@ def failure(folder: EditedFolder) -> None:
     folder.match()
 
 
-SGD = {"name": "sgd", "learning_rate": 0.5, "momentum": 0.5}
 # What is refused, and words of the refusal; each is the record of somebody who knows how digests
 # are taken.
 REFUSED: dict[str, tuple[Spoil, str]] = {

@@ -14,6 +14,7 @@ from tests.runner.cli.instants import (
     JOBS_DONE,
     KILL_ALL,
     KILL_WORKER,
+    ONE_AT_A_TIME,
     PLANNED,
     SHOWN_AT_ONCE,
     at_call,
@@ -115,7 +116,7 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
         prepared = "" if instant is None else at_call(*instants[instant], number)
         if instant in {"when there is a job", "after some more"}:
             # Else they would have all jobs done before the parent gets to its turn, now and then.
-            prepared += workers_stand_still(10, "FINISHED")
+            prepared += ONE_AT_A_TIME + workers_stand_still(10, "FINISHED")
         process = start(sweeper, *POINTS, "sweep.n_workers=2", before=prepared)
         ended = end(process)
         assert workers_left(process) == []

@@ -45,7 +45,13 @@ def test_help_teaches_on_one_screen(command: Command):
     ended = command("--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(ended.stdout.splitlines()) <= 45
-    for piece in ("experiment=digits", "--multirun", "runner ui", "optimizer: adam, sgd", "143"):
+    for piece in (
+        "experiment=digits",
+        "--multirun",
+        "runner ui",
+        "optimizer: adam, adamw, rmsprop, sgd",
+        "143",
+    ):
         assert piece in ended.stdout
 
 
@@ -75,6 +81,15 @@ def test_nothing_but_hydra_is_loaded(arguments: list[str], command: Command):
 
 def test_help_alone_does_not_even_load_hydra(command: Command):
     assert "hydra" not in imported(command, "--help")
+
+
+def test_show_and_sweeps_begin_with_no_library(command: Command):
+    code = "import sys, runner.cli.show, runner.tracking; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=command.environment, capture_output=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in ended.stdout.decode().split()}
+    assert loaded & (HEAVY | {"hydra", "softnet"}) == set()
 
 
 def test_wrong_setting_loads_neither_mlflow_nor_readers_of_data(command: Command):
@@ -112,7 +127,7 @@ def test_unknown_command_is_refused_with_those_that_exist(command: Command):
     ended = command("uii")
     assert ended.returncode == 2
     assert ended.stderr == (
-        "uii: must be a command (export, predict, rerun, show, sweeps, ui) or a setting "
+        "uii: must be a command (data, export, predict, rerun, show, sweeps, ui) or a setting "
         "(key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
     )
 

@@ -77,6 +77,10 @@ DIGITS = {
 }
 
 
+# The schema after today's, in which tests add a setting.
+NEXT = module.SCHEMA + 1
+
+
 @pytest.mark.parametrize(
     ("plain", "key"),
     [
@@ -92,7 +96,7 @@ def test_key_stays_what_it_was(plain: dict[str, Any], key: str):
 @pytest.mark.parametrize(
     ("setting", "before", "now"),
     [
-        ("model.dropout", 0.0, 0.5),
+        ("model.momentum", 0.0, 0.5),
         ("seed_of_dropout", None, 0),
         ("regularization", {"dropout": 0.0, "of": [1]}, {"dropout": 0.0, "of": [2]}),
         ("optimizer[sgd].dampening", False, 0),
@@ -103,8 +107,8 @@ def test_added_setting_is_in_a_key_where_it_is_not_what_was_before(
 ):
     old = to_plain(experiment())
     key = fingerprint_of(old, DIGEST)
-    monkeypatch.setattr(module, "SCHEMA", 2)
-    monkeypatch.setitem(module.ADDED, 2, {setting: before})
+    monkeypatch.setattr(module, "SCHEMA", NEXT)
+    monkeypatch.setitem(module.ADDED, NEXT, {setting: before})
     read = read_recorded(old, 1)
     section, _, name = setting.rpartition(".")
     place = read[section.partition("[")[0]] if section else read
@@ -119,17 +123,36 @@ def test_added_setting_is_in_a_key_where_it_is_not_what_was_before(
 def test_setting_is_added_only_where_the_schema_has_its_section(
     setting: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "SCHEMA", 2)
-    monkeypatch.setitem(module.ADDED, 2, {setting: 1})
+    monkeypatch.setattr(module, "SCHEMA", NEXT)
+    monkeypatch.setitem(module.ADDED, NEXT, {setting: 1})
     plain = to_plain(experiment())
     assert read_recorded(plain, 1) == plain
     assert fingerprint_of(plain, DIGEST) == job_key(experiment(), DIGEST)
 
 
 def test_record_of_todays_schema_is_read_as_it_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "SCHEMA", 2)
-    monkeypatch.setitem(module.ADDED, 2, {"model.dropout": 0.0})
-    assert read_recorded({"model": {}}, 2) == {"model": {}}
+    monkeypatch.setattr(module, "SCHEMA", NEXT)
+    monkeypatch.setitem(module.ADDED, NEXT, {"model.momentum": 0.0})
+    assert read_recorded({"model": {}}, NEXT) == {"model": {}}
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("model", "dropout", 0.1),
+        ("model", "normalization", "batch"),
+        ("model", "residual", True),
+        ("training", "averaging", 0.9),
+    ],
+)
+def test_settings_of_schema_two_are_in_a_key_where_they_are_used(
+    section: str, name: str, value: object
+) -> None:
+    recorded = to_plain(experiment())
+    old = {**recorded, section: {k: v for k, v in recorded[section].items() if k != name}}
+    used = {**recorded, section: {**recorded[section], name: value}}
+    assert fingerprint_of(old, DIGEST) == fingerprint_of(recorded, DIGEST)
+    assert fingerprint_of(used, DIGEST) != fingerprint_of(recorded, DIGEST)
 
 
 def test_key_of_recorded_values_is_that_of_the_run_and_knows_no_schema() -> None:

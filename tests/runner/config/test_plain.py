@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from runner.config import (
+    SECTIONS,
     Experiment,
     as_override_text,
     flatten,
@@ -18,6 +19,10 @@ from runner.config import (
     to_yaml,
 )
 from tests.runner.config.tutorial import experiment
+
+
+def test_the_sections_are_the_fields_of_an_experiment():
+    assert tuple(Experiment.model_fields) == SECTIONS
 
 
 @given(

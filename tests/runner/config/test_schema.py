@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from runner.config import Experiment, to_plain
+from runner.config.compose.overrides import apply_overrides
 from runner.system.errors import ConfigError
 from softnet import OPTIMIZERS, SCHEDULES, EarlyStopping
 from tests.runner.config.tutorial import PLAIN, changed, experiment
@@ -101,6 +102,75 @@ def test_runs_can_be_ranked_by_what_they_end_with():
 
 # What is refused.
 
+SIZES = "model.hidden_layer_sizes"
+RATE = "optimizer.learning_rate"
+# Overrides of the tutorial; then what the message must hold, each piece somewhere in it.
+OVERRIDES = [
+    (f"{RATE}=0", [RATE, "above 0", "got 0"]),
+    (f"{RATE}=-0.1", [RATE, "above 0", "-0.1"]),
+    (f"{RATE}=nan", [RATE, "finite", "nan"]),
+    (f"{RATE}=inf", [RATE, "finite", "inf"]),
+    (f"{RATE}=1e999", [RATE, "finite", "inf"]),
+    (f"{RATE}=true", [RATE, "a number", "True"]),
+    (f"{RATE}=null", [RATE, "a number", "None"]),
+    (f"{SIZES}=[0]", [f"{SIZES}[0]", "1 or above", "got 0"]),
+    (f"{SIZES}=[-1]", [f"{SIZES}[0]", "1 or above", "-1"]),
+    (f"{SIZES}=[8.5]", [f"{SIZES}[0]", "whole number", "8.5"]),
+    (f"{SIZES}=[8,null]", [f"{SIZES}[1]", "whole number", "None"]),
+    (f'{SIZES}="[8]"', [SIZES, "a list", "'[8]'", "Did you mean [8]"]),
+    (f"{SIZES}=[true]", [f"{SIZES}[0]", "whole number", "True"]),
+    (
+        "model.activation=swish",
+        ["model.activation", "must be one of elu, gelu, identity, leaky_relu", "swish"],
+    ),
+    ("model.activation=ReLU", ["model.activation", "'ReLU'", "Did you mean 'relu'?"]),
+    ("training.epochs=3", ["training.epochs", "null where training.steps", "got 3"]),
+    ("training.steps=null", ["training.epochs", "given", "training.steps is null"]),
+    ("training.batch_size=0", ["training.batch_size", "1 or above", "got 0"]),
+    ("training.batch_size=-1", ["training.batch_size", "1 or above", "-1"]),
+    ("seed=-1", ["seed", "from 0 to 9223372036854775807", "-1"]),
+    ("seed=1.5", ["seed", "whole number", "1.5"]),
+    ("seed=null", ["seed", "whole number", "None"]),
+    (f"seed={2**70}", ["seed", "from 0 to 9223372036854775807", str(2**70)]),
+    ("sweep.metric=val/los", ["sweep.metric", "val/loss, val/accuracy", "'val/los'"]),
+    (f"{RATE}=-inf", [RATE, "finite", "-inf"]),
+    (f"{RATE}=[0.1]", [RATE, "a number", "[0.1]"]),
+    (f"{RATE}=", [RATE, "a number", "''"]),
+    ("optimizer.momentum=1", ["optimizer.momentum", "1"]),
+    ("optimizer.momentum=-0.5", ["optimizer.momentum", "-0.5"]),
+    ("optimizer.nesterov=1", ["optimizer.nesterov", "true or false", "got 1"]),
+    ("optimizer.weight_decay=-1", ["optimizer.weight_decay", "0 or above", "-1"]),
+    ("optimizer.clip_norm=0", ["optimizer.clip_norm", "above 0", "got 0"]),
+    ("schedule.warmup_steps=-1", ["schedule.warmup_steps", "0 or above", "-1"]),
+    (f"{SIZES}=[[8]]", [f"{SIZES}[0]", "whole number", "[8]"]),
+    (f"{SIZES}=null", [SIZES, "a list", "None"]),
+    ("model.initializer_scale=0", ["model.initializer_scale", "above 0", "got 0"]),
+    ("model.initializer=xaver", ["model.initializer", "Did you mean 'xavier'?"]),
+    ("optimizer.name=os.system", ["optimizer.name", "sgd, adam", "'os.system'"]),
+    ("optimizer.name=adam", ["optimizer.momentum", "setting of optimizer", "optimizer=..."]),
+    ("data.scaling=std", ["data.scaling", "none, standardize, minmax", "'std'"]),
+    ("training.sampling=random", ["training.sampling", "shuffled", "'random'"]),
+    ("dtype=float16", ["dtype", "float32, float64", "Did you mean 'float64'?"]),
+    ("name=null", ["name", "text", "None"]),
+    ("training.evaluate_every=0", ["training.evaluate_every", "1 or above", "got 0"]),
+    ("split.seed=-1", ["split.seed", "from 0", "-1"]),
+    ("tracking.uri=3", ["tracking.uri", "got 3"]),
+    ("tracking.experiment=[]", ["tracking.experiment", "text", "[]"]),
+    ("split.val=0 sweep.metric=val/accuracy", ["sweep.metric", "test/loss", "val/accuracy"]),
+]
+
+
+@pytest.mark.parametrize(("line", "pieces"), OVERRIDES, ids=[row[0] for row in OVERRIDES])
+def test_wrong_override_is_refused_in_few_lines(line: str, pieces: list[str]):
+    values = apply_overrides(PLAIN, line.split())
+    with pytest.raises(ConfigError) as refused:
+        Experiment.from_dict(values)
+    assert refused.value.exit_code == 2
+    said = str(refused.value)
+    assert len(said.splitlines()) <= 3
+    for piece in pieces:
+        assert piece in said
+
 
 @pytest.mark.parametrize(
     ("settings", "message"),
@@ -126,7 +196,7 @@ def test_runs_can_be_ranked_by_what_they_end_with():
             {"\x1b[31m": 1},
             (
                 r"\x1b[31m: must be a setting (name, seed, dtype, data, split, model, optimizer, "
-                r"schedule, training, tracking, sweep), got '\x1b[31m'."
+                r"schedule, training, tracking, sweep, executor), got '\x1b[31m'."
             ),
         ),
         (

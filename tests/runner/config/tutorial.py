@@ -16,6 +16,9 @@ PLAIN: dict[str, Any] = {
         "activation": "relu",
         "initializer": "normal",
         "initializer_scale": 1.0,
+        "dropout": 0.0,
+        "normalization": "none",
+        "residual": False,
     },
     "optimizer": {
         "name": "sgd",
@@ -33,8 +36,15 @@ PLAIN: dict[str, Any] = {
         "sampling": "with_replacement",
         "evaluate_every": 100,
         "early_stopping": None,
+        "averaging": None,
     },
-    "tracking": {"uri": None, "experiment": None, "figures": True, "model": True},
+    "tracking": {
+        "uri": None,
+        "experiment": None,
+        "figures": True,
+        "model": True,
+        "durability": "full",
+    },
     "sweep": {
         "name": None,
         "metric": "val/loss",

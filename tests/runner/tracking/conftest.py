@@ -38,6 +38,12 @@ def embedded(database: Path) -> Store:
 
 
 @pytest.fixture
+def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a server that fails only once."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@pytest.fixture
 def start() -> Iterator[Start]:
     """Start processes that import the checkout; what still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
@@ -59,6 +65,13 @@ def start() -> Iterator[Start]:
                     os.kill(child, signal.SIGKILL)
         process.kill()
         process.communicate()
+
+
+def left(folder: Path) -> Path:
+    """A folder with the file that a run has left, to be sent to a store."""
+    (folder / "left").mkdir()
+    (folder / "left" / "config.yaml").write_text("seed: 0\n")
+    return folder / "left"
 
 
 def read_line(process: subprocess.Popen[str]) -> str:

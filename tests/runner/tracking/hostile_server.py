@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 Answer = tuple[int, bytes]
 
@@ -14,14 +15,7 @@ Answer = tuple[int, bytes]
 class HostileServer:
     """Answers every question alike, or as a function of the path says.
 
-    Parameters
-    ----------
-    status, body
-        Of the answer.
-    endless : bool
-        Send zeros until the other side hangs up.
-    answer : callable or None
-        Path to status and body.
+    An endless one sends zeros until the other side hangs up.
     """
 
     def __init__(
@@ -96,3 +90,30 @@ def _handler(server: HostileServer) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
     return Handler
+
+
+def run(run_id: object, uri: str = "mlflow-artifacts:/x", **tags: str) -> dict[str, Any]:
+    """Describe a run as a tracking server does; of a tag `kind` that is ``runner.kind``."""
+    info = {"run_id": run_id, "run_uuid": run_id, "run_name": "x", "experiment_id": "1"}
+    info |= {"status": "FINISHED", "start_time": 0, "end_time": 1, "lifecycle_stage": "active"}
+    named = [{"key": f"runner.{name}", "value": value} for name, value in tags.items()]
+    return {"info": info | {"artifact_uri": uri}, "data": {"tags": named}}
+
+
+def serving(answers: dict[str, object], location: str = "") -> Callable[[str], Answer]:
+    """Answer what an MLflow client asks, by the last part of the path.
+
+    The artifacts of the only experiment go to the location.
+    """
+    experiment = {"experiment_id": "1", "name": "x", "lifecycle_stage": "active"}
+    experiment["artifact_location"] = location
+    all_answers = {"health": {}, "experiments/get": {"experiment": experiment}, **answers}
+
+    def answer(path: str) -> Answer:
+        asked = path.partition("?")[0]
+        for name, content in all_answers.items():
+            if asked.endswith(name):
+                return 200, content if isinstance(content, bytes) else json.dumps(content).encode()
+        return 404, b"{}"
+
+    return answer

@@ -7,11 +7,9 @@ from sqlite3 import connect
 from urllib.parse import unquote, urlparse
 
 import pytest
-from mlflow import MlflowClient
 
 from runner.system.errors import StoreError
 from runner.tracking import Store, address_of, find_store, find_stores, open_store, store_at
-from runner.tracking.opening import experiment_id_of
 
 
 def test_a_missing_database_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
@@ -68,23 +66,17 @@ def test_the_experiment_is_chosen_by_config_then_variable_then_name(
 
 def test_many_at_once_make_one_experiment(embedded: Store) -> None:
     def make(_: int) -> str:
-        return experiment_id_of(MlflowClient(embedded.address.uri), "raced", embedded.address)
+        return open_store(embedded.address.uri, None, "raced").experiment_id
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(make, range(8)))) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "folder"),
-    [
-        ("iris", "iris"),
-        ("a+b", "a-b"),
-        ("../../etc", "etc"),
-        ("..", "experiment"),
-        ("x" * 400, "x" * 80),
-        ("Größe 1/2", "Größe-1-2"),
-    ],
-)
+FOLDERS = {"iris": "iris", "a+b": "a-b", "../../etc": "etc", "..": "experiment"}
+FOLDERS |= {"x" * 400: "x" * 80, "Größe 1/2": "Größe-1-2"}
+
+
+@pytest.mark.parametrize(("name", "folder"), FOLDERS.items())
 def test_artifacts_lie_beside_the_database_in_a_folder_of_that_name(
     database: Path, name: str, folder: str
 ) -> None:

@@ -2,21 +2,22 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow.entities import Dataset as MlflowDataset
 
 from runner.system.errors import StoreError
 from runner.tracking import Store
-from runner.tracking.run_writer import dataset_inputs, flattened, legal_name
+from runner.tracking.backend.rows import DatasetPart
+from runner.tracking.run_writer import dataset_parts, legal_name, params_of
 from runner.training.data import Dataset
 from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split
+from tests.runner.tracking.conftest import left
 
 
 def history(store: Store, run_id: str, metric: str) -> list[tuple[int, float]]:
@@ -29,9 +30,7 @@ def test_a_finished_run_has_everything(embedded: Store, tmp_path: Path) -> None:
     assert embedded.client.get_run(run.run_id).info.status == "RUNNING"
     for step in (0, 100, 200):
         run.log_metrics(step, {"train/loss": 1 / (step + 1), "val/accuracy": step / 200})
-    (tmp_path / "left").mkdir()
-    (tmp_path / "left" / "config.yaml").write_text("seed: 3\n")
-    run.log_folder(tmp_path / "left")
+    run.log_folder(left(tmp_path))
     run.set_tags({"runner.weights_sha256": "0" * 64})
     run.finish()
 
@@ -44,7 +43,7 @@ def test_a_finished_run_has_everything(embedded: Store, tmp_path: Path) -> None:
     assert found.data.tags["runner.weights_sha256"] == "0" * 64
     assert history(embedded, run.run_id, "train/loss") == [(0, 1.0), (100, 1 / 101), (200, 1 / 201)]
     copied = embedded.client.download_artifacts(run.run_id, "config.yaml", str(tmp_path))
-    assert Path(copied).read_text() == "seed: 3\n"
+    assert Path(copied).read_text() == "seed: 0\n"
 
 
 def test_doubles_keep_every_bit(embedded: Store) -> None:
@@ -111,32 +110,18 @@ def test_what_a_failing_store_refused_is_written_later(embedded: Store, database
 
 def test_an_artifact_that_cannot_be_written_is_named(embedded: Store, tmp_path: Path) -> None:
     run = embedded.start_run("full", {}, {})
-    (tmp_path / "left").mkdir()
-    (tmp_path / "left" / "config.yaml").touch()
     (tmp_path / "artifacts").write_text("a file where a folder has to be")
     with pytest.raises(StoreError, match=r"artifacts.*: cannot be written: not a directory"):
-        run.log_folder(tmp_path / "left")
+        run.log_folder(left(tmp_path))
     run.fail("disk")
 
 
-@pytest.mark.parametrize(
-    ("config", "params"),
-    [
-        ({"a": {"b": {"c": 1}}, "d": 2}, {"a.b.c": "1", "d": "2"}),
-        (
-            {"x": 0.1, "y": 1e-05, "z": True, "n": None},
-            {"x": "0.1", "y": "1e-05", "z": "true", "n": "null"},
-        ),
-        (
-            {"text": "a, b", "none": "", "sizes": [8, 4]},
-            {"text": "a, b", "none": "", "sizes": "[8, 4]"},
-        ),
-        ({"early_stopping": {}}, {"early_stopping": "{}"}),
-        ({"name": "Größe"}, {"name": "Größe"}),
-    ],
-)
-def test_a_config_is_flattened(config: dict[str, Any], params: dict[str, str]) -> None:
-    assert flattened(config) == params
+def test_a_config_is_flattened() -> None:
+    config = {"a": {"b": {"c": 1}}, "x": 0.1, "y": 1e-05, "z": True, "text": "a, b", "none": ""}
+    params = {"a.b.c": "1", "x": "0.1", "y": "1e-05", "z": "true", "text": "a, b", "none": ""}
+    more = {"n": None, "sizes": [8, 4], "early_stopping": {}, "name": "Größe"}
+    flat = {"n": "null", "sizes": "[8, 4]", "early_stopping": "{}", "name": "Größe"}
+    assert params_of(config | more) == params | flat
 
 
 def test_a_long_value_gives_way_to_its_digest(embedded: Store) -> None:
@@ -146,7 +131,7 @@ def test_a_long_value_gives_way_to_its_digest(embedded: Store) -> None:
     stored = embedded.client.get_run(run.run_id).data.params["data.features"]
     assert stored.startswith("sha256 ")
     assert stored.endswith(f" ({len(json.dumps(long)):,} characters, see config.yaml)")
-    assert flattened({"features": long[:-1]}) != flattened({"features": long})
+    assert params_of({"features": long[:-1]}) != params_of({"features": long})
 
 
 NAMES = st.text(max_size=300) | st.text(alphabet="ab./ -:_", max_size=12)
@@ -192,21 +177,15 @@ def test_the_store_lists_each_part_with_its_context(embedded: Store) -> None:
     assert len({found.digest for found in contexts.values()}) == 3
     assert json.loads(contexts["train"].profile) == {"num_rows": 6, "num_columns": 4}
     columns = json.loads(contexts["train"].schema)["mlflow_colspec"]
-    assert [(column["name"], column["type"]) for column in columns] == [
-        ("colour", "string"),
-        ("x1", "double"),
-        ("x2", "double"),
-    ]
-
-
-def test_a_part_without_rows_is_not_listed() -> None:
-    contexts = [found.tags[0].value for found in dataset_inputs(table(), split(n_val=0))]
-    assert contexts == ["train", "test"]
+    types = {column["name"]: column["type"] for column in columns}
+    assert types == {"colour": "string", "x1": "double", "x2": "double"}
+    without_val = [part.context for part in dataset_parts(table(), split(n_val=0))]
+    assert without_val == ["train", "test"]
 
 
 def test_digests_depend_on_data_and_split_and_not_on_the_place() -> None:
-    def inputs(source: str, n_val: int) -> list[MlflowDataset]:
-        return [found.dataset for found in dataset_inputs(table(source), split(n_val))]
+    def inputs(source: str, n_val: int) -> Sequence[DatasetPart]:
+        return dataset_parts(table(source), split(n_val))
 
     one, moved, other = inputs("/data/a.csv", 1), inputs("/data/b.csv", 1), inputs("/data/a.csv", 2)
     assert [each.digest for each in one] == [each.digest for each in moved]

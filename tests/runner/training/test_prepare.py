@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.config import Experiment
+from runner.config import Experiment, FileData
 from runner.system.errors import ConfigError, DataError
 from runner.training.prepare import prepare, prepared, prepared_unchanged, require_fit
 from softnet import mlp
@@ -98,3 +98,64 @@ def test_data_that_changed_since_they_were_planned_are_refused(table: Path) -> N
     table.write_text(table.read_text().replace("5,1", "6,1"))
     with pytest.raises(DataError, match=r"rows\.csv: has changed since the sweep was planned"):
         prepared_unchanged(reading(table), digest)
+
+
+ROWS = """id,age,colour,when,weight,label
+1,30,red,2020-01-01,1,x
+2,,blue,2020-02-02,1,y
+3,50,,2021-03-03,1,x
+4,40,red,2022-04-04,1,y
+5,20,green,2023-05-05,1,x
+6,10,red,,1,y
+"""
+
+
+def of_rows(folder: Path, **settings: object) -> Experiment:
+    (folder / "t.csv").write_text(ROWS)
+    data = {"name": "file", "path": str(folder / "t.csv"), "target": "label", **settings}
+    split = {"name": "contiguous", "train": 4, "val": 1, "test": 1}
+    return experiment(data=data, split=split, training__batch_size=4)
+
+
+def test_what_is_missing_is_filled_by_what_the_training_rows_have(tmp_path: Path) -> None:
+    data = prepare(of_rows(tmp_path))
+    assert data.left_out == {"id": "identifier", "weight": "constant", "when.hour": "constant"}
+    names = data.preprocessing.encoded_feature_names
+    X = dict(zip(names, data.X.T.tolist(), strict=True))
+    assert list(X) == [
+        *("age", "colour=(missing)", "colour=blue", "colour=red"),
+        *("when.days", "when.month", "when.weekday", "age is missing"),
+    ]
+    # The median of 30, 50 and 40 stands for the missing age; a date beyond the training rows is
+    # missing without a feature that says so, and green is no word of theirs.
+    assert X["age"] == [30, 40, 50, 40, 20, 10]
+    assert X["age is missing"] == [0, 1, 0, 0, 0, 0]
+    assert X["colour=(missing)"] == [0, 0, 1, 0, 0, 0]
+    assert X["colour=red"] == [1, 0, 0, 1, 0, 1]
+    assert X["when.month"] == [1, 2, 3, 4, 5, 2.5]
+
+
+def test_reading_by_what_was_found_out_guesses_nothing_and_finds_the_same(tmp_path: Path) -> None:
+    found = prepare(one := of_rows(tmp_path))
+    assert isinstance(found.data, FileData)
+    assert found.data.columns == {
+        "date": ("when",),
+        "number": ("age",),
+        "out": ("id", "weight"),
+        "words": ("colour",),
+    }
+    again = prepare(one.model_copy(update={"data": found.data}))
+    assert again.data == found.data
+    assert again.dataset.digest == found.dataset.digest
+    assert again.X.tobytes() == found.X.tobytes()
+
+
+def test_rarer_words_and_new_ones_share_a_feature(tmp_path: Path) -> None:
+    data = prepare(of_rows(tmp_path, max_categories=2, features=["colour"]))
+    assert data.preprocessing.encoded_feature_names == ("colour=red", "colour=(other)")
+    assert data.X.tolist() == [[1, 0], [0, 1], [0, 1], [1, 0], [0, 1], [1, 0]]
+
+
+def test_a_table_of_which_nothing_can_be_learned_says_why(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'id' \(identifier\), 'weight' \(constant\)"):
+        prepare(of_rows(tmp_path, drop=["age", "colour", "when"]))

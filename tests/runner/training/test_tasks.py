@@ -1,9 +1,10 @@
 """Labels become targets; their texts are kept, sorted, and gaps are closed."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from runner.training.data.columns import Column, Origin
+from runner.training.data.columns import Origin, Rules, numeric_column, text_column
 from runner.training.data.dataset import FloatArray
 from runner.training.tasks import TASKS
 from softnet import SoftmaxCrossEntropy
@@ -17,6 +18,7 @@ ORIGIN = Origin("t.csv", "column 'label'", lambda row: f"line {row + 2}")
     [
         (["y", "x", "y"], [1, 0, 1], ("x", "y")),
         (["True", "False"], [1, 0], ("False", "True")),
+        (["true", "true", "FALSE"], [1, 1, 0], ("FALSE", "true")),
         (np.array([0.0, 2.0, 0.0]), [0, 1, 0], ("0", "2")),
         (np.array([10.0, 9.0, -1.0]), [2, 1, 0], ("-1", "9", "10")),
         (np.array([-0.0, 0.0, 1.0]), [0, 0, 1], ("0", "1")),
@@ -26,7 +28,11 @@ ORIGIN = Origin("t.csv", "column 'label'", lambda row: f"line {row + 2}")
 def test_labels_are_numbered_in_order(
     values: FloatArray | list[str], y: list[int], class_names: tuple[str, ...]
 ) -> None:
-    codes, names = TASKS["classification"].encode(Column("label", values, ORIGIN))
+    if isinstance(values, list):
+        column = text_column("label", pa.array(values), ORIGIN, Rules())
+    else:
+        column = numeric_column("label", values, ORIGIN)
+    codes, names = TASKS["classification"].encode(column)
     assert codes.tolist() == y
     assert names == class_names
 

@@ -16,10 +16,29 @@ FIRST_WEIGHTS = {
     "normal": [1.4436909546981256, -0.8959459763857414, 0.735955670177038, 0.005877040405094311],
     "xavier": [0.9704275571203618, -0.40238513845638635, 0.4871282051904058, -0.8202625422753936],
     "he": [1.178768728427304, -0.731536826414911, 0.6009052884139248, 0.004798583396733603],
+    # normal's times sqrt(2/5); xavier's times sqrt(5/3), and times sqrt(5/18).
+    "xavier_normal": [
+        0.9130703308458085,
+        -0.5666459891684753,
+        0.46545923493501906,
+        0.003716966716187332,
+    ],
+    "he_uniform": [
+        1.2528165891426364,
+        -0.5194769800009833,
+        0.6288798087234506,
+        -1.0589543885834525,
+    ],
+    "uniform": [
+        0.511460230782249,
+        -0.21207558902073181,
+        0.2567391068185898,
+        -0.43231631881839977,
+    ],
 }
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", FIRST_WEIGHTS)
 def test_first_weights_are_those_that_were_always_drawn(name: str) -> None:
     weight = INITIALIZERS[name]()(stream(0, "init"), 3, 2)
     assert weight.shape == (3, 2)
@@ -34,6 +53,9 @@ def test_first_weights_are_those_that_were_always_drawn(name: str) -> None:
         ("normal", 1.0, 2.0),
         ("xavier", 2 / 800, 0.8),
         ("he", 2 / 300, 2.0),
+        ("xavier_normal", 2 / 800, 2.0),
+        ("he_uniform", 2 / 300, 0.8),
+        ("uniform", 1 / 900, 0.8),
     ],
 )
 def test_variance_is_what_the_formula_says(name: str, variance: float, excess: float) -> None:
@@ -82,3 +104,17 @@ def test_biases_start_at_zero() -> None:
     network.initialize([stream(0, "init")], [INITIALIZERS["normal"]()])
     assert not network.parameters["layers.0.bias"].any()
     assert not network.parameters["layers.2.bias"].any()
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(5, 3), (3, 5), (4, 4), (1, 3)])
+def test_orthogonal_weights_are_those_of_gram_and_schmidt(n_in: int, n_out: int) -> None:
+    drawn = stream(0, "init").standard_normal((max(n_in, n_out), min(n_in, n_out)))
+    found: list[np.ndarray] = []
+    for column in drawn.T:
+        rest = column - sum((column @ other) * other for other in found)
+        found.append(rest / np.linalg.norm(rest))
+    expected = np.array(found) if n_in < n_out else np.array(found).T
+    weight = INITIALIZERS["orthogonal"]()(stream(0, "init"), n_in, n_out)
+    # Both round a few times; the columns are far from parallel.
+    np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-13)
+    assert set(INITIALIZERS) == {*FIRST_WEIGHTS, "orthogonal"}

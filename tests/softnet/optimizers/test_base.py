@@ -8,7 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from softnet import OPTIMIZERS, SGD, Adam, Optimizer, OptimizerSettings, Parameters
+from softnet import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    Optimizer,
+    OptimizerSettings,
+    Parameters,
+    RMSProp,
+)
 from softnet.stack.arrays import Order
 
 DTYPES = ["float32", "float64"]
@@ -85,6 +94,30 @@ def test_first_steps_of_adam_equal_those_worked_by_hand() -> None:
     assert second[0, 0] == pytest.approx(-4 / 5 + 2 / (math.sqrt(76 / 7) + 0.5), rel=1e-14)
 
 
+def test_adamw_takes_a_share_off_weights_and_not_off_biases() -> None:
+    # A gradient of 0 moves nothing else: 8 * (1 - 0.5 * 0.25) = 7, then 7 * 7/8.
+    parameters = Parameters({"weight": (1, 2), "bias": (2,)}, 1, np.float64)
+    parameters.values[:] = 8.0
+    optimizer = OPTIMIZERS["adamw"]([AdamW.Settings(0.5, weight_decay=0.25)], parameters)
+    assert stepped(optimizer, 0.0, 0.0).tolist() == [[6.125, 6.125, 8.0, 8.0]]
+
+
+def test_adamw_without_decay_is_adam_by_bytes() -> None:
+    gradients = np.random.default_rng(0).standard_normal((5, 1, 3))
+    adam = stepped(at([[1.0, 2.0, 3.0]], "adam", Adam.Settings(0.1)), *gradients)
+    own = AdamW.Settings(0.1, weight_decay=0.0)
+    assert stepped(at([[1.0, 2.0, 3.0]], "adamw", own), *gradients).tobytes() == adam.tobytes()
+
+
+def test_first_steps_of_rmsprop_equal_those_worked_by_hand() -> None:
+    # rho = 3/4, momentum 1/2, epsilon = 1/2, rate 1. Gradient 2: square 1, direction
+    # 2 / (1 + 1/2) = 4/3 = velocity. Gradient 0: square 3/4, direction 0, velocity 2/3.
+    settings = RMSProp.Settings(1.0, rho=0.75, momentum=0.5, epsilon=0.5)
+    assert stepped(at([[0.0]], "rmsprop", settings), 2.0)[0, 0] == pytest.approx(-4 / 3, rel=1e-15)
+    both = stepped(at([[0.0]], "rmsprop", settings), 2.0, 0.0)
+    assert both[0, 0] == pytest.approx(-2, rel=1e-15)
+
+
 def test_adams_first_step_is_the_rate_whatever_the_gradients_size() -> None:
     start = np.zeros((1, 3))
     moved = stepped(at(start, "adam", Adam.Settings(0.25)), [[1e-3, -1.0, 1e6]])
@@ -128,7 +161,26 @@ ADAM_MIXTURE = [
     Adam.Settings(0.4, beta1=0.95, weight_decay=0.1, clip_norm=2.0),
     Adam.Settings(0.1, epsilon=1e-12, clip_norm=1e9),
 ]
-MIXTURES = {"sgd": SGD_MIXTURE, "adam": ADAM_MIXTURE}
+MIXTURES = {
+    "sgd": SGD_MIXTURE,
+    "adam": ADAM_MIXTURE,
+    "adamw": [
+        AdamW.Settings(0.1, weight_decay=0.0),
+        AdamW.Settings(0.3, beta1=0.5),
+        AdamW.Settings(0.05, clip_norm=0.7, weight_decay=0.5),
+        AdamW.Settings(0.4, beta1=0.0, weight_decay=0.1),
+        AdamW.Settings(0.1, epsilon=1e-4, clip_norm=1e9),
+        AdamW.Settings(0.2, beta2=0.9, weight_decay=0.0, clip_norm=2.0),
+    ],
+    "rmsprop": [
+        RMSProp.Settings(0.1),
+        RMSProp.Settings(0.1, momentum=0.9),
+        RMSProp.Settings(0.2, rho=0.5, weight_decay=0.01, epsilon=1e-4),
+        RMSProp.Settings(0.05, clip_norm=0.7, momentum=0.5, rho=0.0),
+        RMSProp.Settings(0.01, rho=0.9),
+        RMSProp.Settings(0.3, momentum=0.1, weight_decay=0.1, clip_norm=2.0),
+    ],
+}
 
 
 def odd_gradients(n_runs: int, n_steps: int, dtype: str) -> np.ndarray:
@@ -238,7 +290,9 @@ def test_state_is_all_that_is_remembered(optimizer: str) -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_changed_rate_takes_effect_at_once(optimizer: str) -> None:
-    one = at([[0.0], [0.0]], optimizer, *[OPTIMIZERS[optimizer].Settings(1.0)] * 2)
+    # RMSProp's mean of squares begins at 0: without memory it is that of this gradient.
+    further = {"rho": 0.0} if optimizer == "rmsprop" else {}
+    one = at([[0.0], [0.0]], optimizer, *[OPTIMIZERS[optimizer].Settings(1.0, **further)] * 2)
     one.parameters.gradients[:] = 1.0
     one.step([0.5, 0.25], 1)
     first = one.parameters.values.copy()

@@ -7,7 +7,15 @@ from itertools import pairwise
 
 import pytest
 
-from softnet import SCHEDULES, Constant, Cosine, Schedule, Step
+from softnet import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    ExponentialDecay,
+    LinearDecay,
+    Schedule,
+    Step,
+)
 
 
 def factors(schedule: Schedule, n_steps: int) -> list[float]:
@@ -48,7 +56,21 @@ def test_cosine_falls_to_its_final_factor_after_the_warm_up() -> None:
     assert schedule(6, 6) == pytest.approx(0.2, abs=1e-15)
 
 
-@pytest.mark.parametrize("schedule", [Cosine(), Cosine(0.3), Step(5, 0.5), Step(1, 0.99)], ids=str)
+def test_linear_falls_in_a_line_after_the_warm_up() -> None:
+    schedule = LinearDecay(final_factor=0.5, warmup_steps=2)
+    assert factors(schedule, 6) == [0.5, 1.0, 1.0, 0.875, 0.75, 0.625]
+
+
+def test_exponential_falls_by_the_same_factor_each_step() -> None:
+    schedule = ExponentialDecay(final_factor=1 / 16, warmup_steps=1)
+    assert factors(schedule, 5) == [1.0, 1.0, 0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [LinearDecay(), ExponentialDecay(), Cosine(), Cosine(0.3), Step(5, 0.5), Step(1, 0.99)],
+    ids=str,
+)
 def test_without_warm_up_the_factor_never_rises_nor_leaves_zero_to_one(schedule: Schedule) -> None:
     values = factors(schedule, 50)
     assert values[0] == 1.0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from softnet import STREAMS, stream
+from softnet.stack.randomness import Noise
 
 # The first two draws of seeds 0, 12345 and one beyond 64 bits. These numbers are part of every
 # result ever recorded: if this test fails, recorded runs can no longer be repeated.
@@ -16,6 +17,10 @@ FIRST_DRAWS = {
     "batches": {
         0: [6246038554070098266, 2241157181836120544],
         12345: [3477906780984928438, 6359953358406655182],
+    },
+    "dropout": {
+        0: [7731686665370224177, 772221737696659868],
+        12345: [1303624608265980290, 1947681106205598056],
     },
 }
 
@@ -49,8 +54,35 @@ def test_drawing_leaves_the_global_generator_alone() -> None:
 
 
 def test_an_unknown_stream_is_refused_by_name() -> None:
-    with pytest.raises(KeyError, match="dropout"):
-        stream(0, "dropout")
+    with pytest.raises(KeyError, match="weather"):
+        stream(0, "weather")
+
+
+def words(seed: int, n: int) -> np.ndarray:
+    """Return four 16-bit numbers of each 64-bit word, the lowest first."""
+    raw = stream(seed, "dropout").bit_generator.random_raw(n)
+    return np.array([[int(word) >> shift & 0xFFFF for shift in (0, 16, 32, 48)] for word in raw])
+
+
+def test_noise_cuts_each_runs_stream_into_numbers_whatever_is_asked_for_at_a_time() -> None:
+    noise, expected = Noise([3, 4]), [words(3, 4000), words(4, 4000)]
+    position = 0
+    for n in (1, 4, 5, 2100, 9000, 3):
+        numbers = noise.numbers(n)
+        for run in range(2):
+            taken = expected[run][position:].ravel()[:n]
+            assert numbers[run].tolist() == taken.tolist()
+        position += -(-n // 4)  # what is left of a word is not used
+        assert noise.n_words == position
+
+
+def test_noise_goes_on_from_any_word_with_the_runs_that_are_left() -> None:
+    noise = Noise([3, 4, 5])
+    noise.numbers(10)
+    noise.keep(np.array([0, 2]))
+    later = Noise([3, 5])
+    later.go_to(noise.n_words)
+    assert noise.numbers(99).tolist() == later.numbers(99).tolist()
 
 
 def test_a_negative_seed_is_refused() -> None:

@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 
 from softnet import (
+    NORMALIZATIONS,
     OPTIMIZERS,
     SAMPLINGS,
     SGD,
     Adam,
+    AdamW,
     Constant,
     Cosine,
     EarlyStopping,
     Examples,
+    NetworkSettings,
     OptimizerSettings,
     Record,
+    RMSProp,
     RunSettings,
     StackSettings,
     Training,
@@ -47,6 +51,18 @@ SETTINGS: dict[str, list[OptimizerSettings]] = {
         Adam.Settings(0.02, beta1=0.5),
         Adam.Settings(0.05, weight_decay=0.01, clip_norm=0.5),
     ],
+    "adamw": [
+        AdamW.Settings(0.05),
+        AdamW.Settings(1e200),
+        AdamW.Settings(0.02, weight_decay=0.0),
+        AdamW.Settings(0.05, weight_decay=0.5, clip_norm=0.5),
+    ],
+    "rmsprop": [
+        RMSProp.Settings(0.02),
+        RMSProp.Settings(1e200),
+        RMSProp.Settings(0.02, momentum=0.5),
+        RMSProp.Settings(0.01, weight_decay=0.01, clip_norm=0.5),
+    ],
 }
 
 
@@ -57,17 +73,20 @@ def training(
     dtype: str = "float64",
     n_steps: int = 42,
     evaluate_every: int = 4,
+    network: NetworkSettings | None = None,
+    averaging: float | None = None,
 ) -> Training:
     """Make four runs, of which one diverges at once, one stops early, and two go on."""
     # 11 rows in batches of 4: three steps an epoch, so states are taken at all its places.
     settings = StackSettings(
-        mlp(SIZES),
+        network or mlp(SIZES),
         n_steps,
         batch_size=4,
         evaluate_every=evaluate_every,
         optimizer=optimizer,
         sampling=sampling,
         dtype=dtype,
+        averaging=averaging,
     )
     rules = [EarlyStopping("train/accuracy", patience=2), None, None, EarlyStopping(patience=50)]
     schedules = [Constant(), Constant(), Cosine(warmup_steps=9), Constant(5)]
@@ -110,19 +129,41 @@ def written_and_read(state: dict[str, Any]) -> dict[str, Any]:
 def test_resumed_at_any_record_equals_uninterrupted(
     optimizer: str, sampling: str, dtype: str, learnable: Learnable, stories: Tell
 ) -> None:
-    whole = training(learnable, optimizer, sampling, dtype)
+    require_resumable(lambda: training(learnable, optimizer, sampling, dtype), stories)
+
+
+def require_resumable(make: Callable[[], Training], stories: Tell) -> None:
+    """Resume a training from each of its records, at its end too, and compare all that it left."""
+    whole = make()
     states, records = [whole.state()], []
     for record in whole:
         records.append(record)
         states.append(whole.state())
     expected = stories(whole, records)
-    # Restored at the end of a training, too, where nothing is left to do.
     for n_before, state in enumerate(states):
-        resumed = training(learnable, optimizer, sampling, dtype)
-        resumed.restore(state)
+        resumed = make()
+        resumed.restore(written_and_read(state))
         later = list(resumed)
         assert len(later) == len(records) - n_before
         assert stories(resumed, [*records[:n_before], *later]) == expected
+        assert resumed.statistics.tobytes() == whole.statistics.tobytes()
+
+
+@pytest.mark.parametrize("averaging", [None, 0.9])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_resumed_with_chance_statistics_and_averages_equals_uninterrupted(
+    dropout: float,
+    normalization: str,
+    averaging: float | None,
+    learnable: Learnable,
+    stories: Tell,
+) -> None:
+    network = mlp((4, 5, 5, 3), dropout=dropout, normalization=normalization, residual=True)
+    require_resumable(
+        lambda: training(learnable, network=network, averaging=averaging, evaluate_every=9),
+        stories,
+    )
 
 
 def test_the_training_that_is_resumed_has_runs_that_are_gone(learnable: Learnable) -> None:

@@ -18,13 +18,17 @@ from softnet import (
     INITIALIZERS,
     SGD,
     Adam,
+    AdamW,
     Constant,
     Cosine,
     EarlyStopping,
     Examples,
+    ExponentialDecay,
+    LinearDecay,
     Network,
     OptimizerSettings,
     Record,
+    RMSProp,
     RunSettings,
     Schedule,
     StackSettings,
@@ -84,13 +88,33 @@ ADAMS = [
     Adam.Settings(0.05, beta2=0.0, clip_norm=0.2),
     Adam.Settings(0.01, beta1=0.99, beta2=0.9999, weight_decay=0.01, clip_norm=0.5),
 ]
-OPTIMIZER_SETTINGS: dict[str, Sequence[OptimizerSettings]] = {"sgd": SGDS, "adam": ADAMS}
+ADAMWS = [
+    AdamW.Settings(0.02, weight_decay=0.0),
+    AdamW.Settings(0.05, beta2=0.9),
+    AdamW.Settings(1e200),
+    AdamW.Settings(0.02, weight_decay=0.5, clip_norm=0.5),
+]
+RMSPROPS = [
+    RMSProp.Settings(0.01),
+    RMSProp.Settings(0.02, momentum=0.9),
+    RMSProp.Settings(1e200),
+    RMSProp.Settings(0.01, rho=0.5, weight_decay=0.02),
+    RMSProp.Settings(0.02, momentum=0.5, epsilon=1e-3, clip_norm=0.2),
+]
+OPTIMIZER_SETTINGS: dict[str, Sequence[OptimizerSettings]] = {
+    "sgd": SGDS,
+    "adam": ADAMS,
+    "adamw": ADAMWS,
+    "rmsprop": RMSPROPS,
+}
 STEPS: list[Schedule] = [
     Constant(),
     Cosine(final_factor=0.1, warmup_steps=5),
     Constant(warmup_steps=7),
     Step(every=9, factor=0.5),
     Cosine(),
+    LinearDecay(0.1, warmup_steps=3),
+    ExponentialDecay(),
 ]
 RULES = [
     None,
@@ -105,7 +129,7 @@ RULES = [
 def scenario(optimizer: str) -> list[RunSettings]:
     """Return sixteen runs that have nothing in common but their shape."""
     settings = OPTIMIZER_SETTINGS[optimizer]
-    names = ["he", "normal", "xavier", "he", "xavier", "normal", "he", "zeros"]
+    names = ["he", "normal", "xavier", "he", "xavier", "normal", "he", "zeros", *INITIALIZERS]
     assert set(names) == set(INITIALIZERS)
     return [
         RunSettings(
@@ -154,7 +178,11 @@ class Case:
 def cases() -> list[tuple[str, str, str, str, str]]:
     """Combine shapes, types, samplings and optimizers; activations take turns."""
     combined = product(SHAPES, ["float32", "float64"], ["shuffled", "with_replacement"], ["sgd"])
-    with_adam = product(SHAPES, ["float32", "float64"], ["shuffled"], ["adam"])
+    others = ("one hidden unit", "small odd sizes", "odd sizes", "wide")
+    with_adam = [
+        *product(SHAPES, ["float32", "float64"], ["shuffled"], ["adam"]),
+        *product(others, ["float32", "float64"], ["shuffled"], ["adamw", "rmsprop"]),
+    ]
     names = list(ACTIVATIONS)
     return [
         (*case, names[(number + number // 4) % len(names)])

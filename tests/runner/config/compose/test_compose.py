@@ -9,18 +9,11 @@ import pytest
 
 from runner.config import Experiment
 from runner.config.compose import Job, compose
-from runner.system.errors import CommandError, ConfigError
+from runner.system.errors import ConfigError
 from runner.system.paths import config_folder
 from tests.runner.config.tutorial import PLAIN
 
 GROUPS = ("data", "split", "model", "optimizer", "schedule", "training", "tracking")
-OPTIONS = [
-    f"{file.parent.name}={file.stem}"
-    for group in (*GROUPS, "experiment")
-    for file in sorted((config_folder() / group).glob("*.yaml"))
-]
-# What an option cannot do without.
-NEEDED = {"data=file": ["data.path=mine.csv"]}
 
 
 @pytest.fixture(autouse=True)
@@ -52,20 +45,26 @@ def write(folder: Path, name: str, content: str) -> None:
 def test_without_arguments_the_tutorial_is_composed():
     (job,) = jobs()
     assert job.overrides == ()
-    assert job.config == PLAIN == jobs("experiment=tutorial")[0].config
-    assert list(job.config) == ["name", "seed", "dtype", *GROUPS, "sweep"]
+    # Where it runs is no part of an experiment.
+    local = {"executor": {"name": "local"}}
+    assert job.config == PLAIN | local == jobs("experiment=tutorial")[0].config
+    assert list(job.config) == ["name", "seed", "dtype", *GROUPS, "executor", "sweep"]
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_is_complete(option: str):
-    (job,) = jobs(option, *NEEDED.get(option, []))
-    experiment = Experiment.from_dict(job.config)
-    group, _, name = option.partition("=")
-    if group == "experiment":
-        assert experiment.name == name
-    for section in GROUPS:
-        # What is not in the YAML could not be overridden without a plus.
-        assert set(job.config[section]) == set(type(getattr(experiment, section)).model_fields)
+@pytest.mark.parametrize("group", [*GROUPS, "experiment"])
+def test_every_option_is_complete(group: str):
+    options = sorted(file.stem for file in (config_folder() / group).glob("*.yaml"))
+    found = jobs("-m", f"{group}={','.join(option for option in options if option != 'file')}")
+    if group == "data":  # a file cannot do without its path
+        (file,) = jobs("data=file", "data.path=mine.csv")
+        found.insert(options.index("file"), file)
+    assert [job.choices[group] for job in found] == options
+    for option, job in zip(options, found, strict=True):
+        experiment = Experiment.from_dict(job.config)
+        assert group != "experiment" or experiment.name == option
+        for section in GROUPS:
+            # What is not in the YAML could not be overridden without a plus.
+            assert set(job.config[section]) == set(type(getattr(experiment, section)).model_fields)
 
 
 def test_csv_of_own_csv_ships_and_gives_way_to_a_file_of_ones_own():
@@ -111,14 +110,6 @@ def test_references_are_resolved(here: Path, monkeypatch: pytest.MonkeyPatch):
 # Hydra's command line.
 
 
-def test_sweep_gives_all_jobs_in_hydras_order():
-    found = jobs("-m", "optimizer.learning_rate=0.1,0.2", "seed=range(0,3)")
-    assert [(j.config["optimizer"]["learning_rate"], j.config["seed"]) for j in found] == [
-        (rate, seed) for rate in (0.1, 0.2) for seed in range(3)
-    ]
-    assert found[4].overrides == ("optimizer.learning_rate=0.2", "seed=1")
-
-
 def test_sweep_over_groups_and_experiments():
     # Flags may stand between overrides.
     found = jobs("experiment=iris,wine", "--multirun", "model=glob(*)")
@@ -128,18 +119,6 @@ def test_sweep_over_groups_and_experiments():
         ("wine", "model=linear"),
         ("wine", "model=mlp"),
     ]
-
-
-def test_sweep_written_in_yaml(here: Path):
-    content = "defaults: [config, _self_]\nhydra: {sweeper: {params: {seed: 'range(0,4)'}}}\n"
-    write(here, "mine", content)
-    found = jobs("--config-dir", ".", "--config-name", "mine", "-m")
-    assert [job.config["seed"] for job in found] == [0, 1, 2, 3]
-
-
-def test_overrides_are_kept_as_they_were_typed():
-    typed = ("seed=7", "name='a, b'", "split.seed=${seed}", "+optimizer.new=1", "~tracking")
-    assert jobs(*typed)[0].overrides == typed
 
 
 def test_a_job_says_which_option_of_each_group_was_chosen():
@@ -158,22 +137,6 @@ def test_a_job_says_which_option_of_each_group_was_chosen():
     found = jobs("-m", "seed=1,2", "model=linear,mlp")
     assert [job.choices["model"] for job in found] == ["linear", "mlp"] * 2
     assert "experiment" not in found[0].choices
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("seed=1,range(0,3)", "seed: must be choices of plain values (0.1,0.2), one range"),
-        ("seed=range(0,3),7", "got range(0,3),7."),
-        ("optimizer.learning_rate=interval(0,1)", "got interval(0,1)."),
-        ("hydra.launcher=joblib", "must be hydra/launcher=joblib, with a slash."),
-        ("model=glob(x*)", "got a glob that finds nothing"),
-    ],
-)
-def test_sweep_that_hydra_has_not_is_explained(override: str, message: str):
-    with pytest.raises(CommandError) as refused:
-        jobs("-m", override)
-    assert message in str(refused.value)
 
 
 def test_shown_config_is_no_job(capsys: pytest.CaptureFixture[str]):
@@ -198,40 +161,6 @@ def test_nothing_of_the_process_is_changed():
     with pytest.raises(ConfigError):
         jobs("nonsense=1")
     assert (list(sys.argv), dict(os.environ), Path.cwd()) == before
-
-
-# What a config may not do.
-
-
-@pytest.mark.parametrize("where", ["command line", "file"])
-def test_callbacks_are_refused_before_anything_is_called(where: str, here: Path):
-    arguments = [
-        "+hydra.callbacks.x._target_=pathlib.Path.touch",
-        "+hydra.callbacks.x._args_=[canary]",
-    ]
-    if where == "file":
-        target = "{x: {_target_: pathlib.Path.touch, _args_: [canary]}}"
-        content = f"# @package _global_\nhydra: {{callbacks: {target}}}\n"
-        write(here, "experiment/mine", content)
-        arguments = ["--config-dir", ".", "experiment=mine"]
-    with pytest.raises(ConfigError, match=r"hydra\.callbacks"):
-        jobs(*arguments)
-    assert not (here / "canary").exists()
-
-
-def test_pickle_is_never_read(here: Path):
-    (here / "job.pickle").write_bytes(b"cposix\nsystem\n(S'touch canary'\ntR.")
-    with pytest.raises(CommandError, match="unpickles"):
-        jobs("--experimental-rerun", "job.pickle")
-    assert not (here / "canary").exists()
-
-
-def test_tag_in_a_file_makes_no_object(here: Path):
-    content = "# @package _global_\nseed: !!python/object/apply:os.system ['touch canary']\n"
-    write(here, "experiment/mine", content)
-    with pytest.raises(ConfigError, match="line 2, column 7"):
-        jobs("--config-dir", ".", "experiment=mine")
-    assert not (here / "canary").exists()
 
 
 # Whoever asks for Hydra's own errors gets them.

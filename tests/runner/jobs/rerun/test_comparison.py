@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runner.jobs.rerun import Comparison, Verdict
-from runner.jobs.rerun.comparison import Weights, cannot_compare, compare
+from runner.jobs.rerun.comparison import Difference, Weights, cannot_compare, compare
 from runner.training.run_files import Metrics
 
 METRICS: Metrics = {
@@ -51,53 +51,40 @@ def test_one_unit_in_the_last_place_is_found_and_measured(dtype: str, unit: floa
     comparison = compared(left=left)
     # 4 is the largest weight, and the next float after it is 4 units of 1 away.
     assert (comparison.ulps, comparison.relative) == (1, pytest.approx(unit))
-    assert comparison.weight is not None
-    assert comparison.weight.location == "layers.0.weight[1, 1]"
-    assert comparison.weight.original == "4.0"
-    assert comparison.weight.rerun == str(left["layers.0.weight"][1, 1])
+    now = str(left["layers.0.weight"][1, 1])
+    assert comparison.weight == Difference("layers.0.weight[1, 1]", "4.0", now)
     assert comparison.metric is None
 
 
-def test_without_a_cause_one_unit_is_different_and_with_one_close() -> None:
+def test_a_cause_excuses_one_unit_and_no_large_difference() -> None:
     left = weights()
     next_up(left["layers.0.bias"], 0)
     assert compared(left=left).verdict is Verdict.DIFFERENT
     close = compared(left=left, causes=["BLAS kernel"])
-    assert close.verdict is Verdict.CLOSE
-    assert close.causes == ("BLAS kernel",)
-
-
-def test_a_cause_does_not_excuse_a_large_difference() -> None:
-    left = weights()
+    assert (close.verdict, close.causes) == (Verdict.CLOSE, ("BLAS kernel",))
     left["layers.0.bias"][0] += 1e-5
     assert compared(left=left, causes=["SIMD"]).verdict is Verdict.DIFFERENT
 
 
+VAL = ("val/loss", 10)
+
+
 def test_the_first_metric_is_the_one_of_the_earliest_step() -> None:
-    metrics = {**METRICS, ("val/loss", 10): (0.3,), ("train/loss", 20): (0.1,)}
-    difference = compared(metrics).metric
-    assert difference is not None
-    assert (difference.location, difference.original, difference.rerun) == (
-        "val/loss at step 10", "0.25", "0.3"
-    )  # fmt: skip
+    metric = compared({**METRICS, VAL: (0.3,), ("train/loss", 20): (0.1,)}).metric
+    assert metric == Difference("val/loss at step 10", "0.25", "0.3")
 
 
-def test_a_metric_that_is_missing_on_one_side_is_different() -> None:
-    fewer = {at: values for at, values in METRICS.items() if at != ("val/loss", 10)}
-    comparison = compared(fewer, causes=["CPU"])
+@pytest.mark.parametrize(
+    ("now", "shown", "counts"), [((), "nothing", (3, 1)), ((0.25, 0.2), "0.25 and 0.2", (4, 0))]
+)
+def test_no_value_or_a_second_one_at_a_step_is_different(
+    now: tuple[float, ...], shown: str, counts: tuple[int, int]
+) -> None:
+    metrics = {at: values for at, values in {**METRICS, VAL: now}.items() if values}
+    comparison = compared(metrics, causes=["CPU"])
     assert comparison.verdict is Verdict.DIFFERENT
-    assert comparison.metric is not None
-    assert (comparison.metric.original, comparison.metric.rerun) == ("0.25", "nothing")
-    assert (comparison.n_values, comparison.n_one_sided) == (3, 1)
-
-
-def test_a_second_value_at_a_step_is_different() -> None:
-    comparison = compare(
-        ({**METRICS, ("val/loss", 10): (0.25, 0.2)}, weights()), (METRICS, weights())
-    )
-    assert comparison.verdict is Verdict.DIFFERENT
-    assert comparison.metric is not None
-    assert comparison.metric.original == "0.25 and 0.2"
+    assert comparison.metric == Difference("val/loss at step 10", "0.25", shown)
+    assert (comparison.n_values, comparison.n_one_sided) == counts
 
 
 def test_nan_beside_a_number_is_beyond_any_tolerance() -> None:
@@ -112,8 +99,7 @@ def test_the_sign_of_zero_is_a_bit() -> None:
     left["layers.0.weight"][1, 0] = -0.0
     comparison = compared(left=left)
     assert comparison.verdict is Verdict.DIFFERENT
-    assert comparison.weight is not None
-    assert (comparison.weight.original, comparison.weight.rerun) == ("0.0", "-0.0")
+    assert comparison.weight == Difference("layers.0.weight[1, 0]", "0.0", "-0.0")
 
 
 def test_units_are_counted_through_zero() -> None:
@@ -126,8 +112,7 @@ def test_other_shapes_are_different_and_named() -> None:
     left = {**weights(), "layers.0.bias": np.array([0.5, 0.25, 0.0])}
     comparison = compared(left=left, causes=["data digest"])
     assert comparison.verdict is Verdict.DIFFERENT
-    assert comparison.weight is not None
-    assert (comparison.weight.original, comparison.weight.rerun) == ("shape (2,)", "shape (3,)")
+    assert comparison.weight == Difference("layers.0.bias", "shape (2,)", "shape (3,)")
     assert comparison.n_parameters == 4  # what has one shape can be compared
 
 

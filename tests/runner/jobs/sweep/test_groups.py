@@ -9,7 +9,7 @@ from mlflow.entities import Run
 
 from runner.jobs.plan import Plan
 from runner.jobs.sweep.groups import Groups
-from runner.tracking import RecordedRun, Store, open_store
+from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
 from tests.runner.jobs.planned import plan
 from tests.runner.report.outcomes import failed, outcome
@@ -32,7 +32,7 @@ def made() -> Plan:
 
 
 @pytest.fixture
-def parent(opened: Store) -> RecordedRun:
+def parent(opened: Store) -> RunWriter:
     return opened.start_run("sweep", {}, {"runner.kind": "sweep"})
 
 
@@ -50,7 +50,7 @@ def completed(groups: Groups, outcomes: dict[int, Outcome]) -> None:
 
 
 def test_a_group_stands_between_the_sweep_and_its_jobs(
-    opened: Store, made: Plan, parent: RecordedRun
+    opened: Store, made: Plan, parent: RunWriter
 ) -> None:
     parents = Groups(opened, made, parent.run_id, {}).begin(range(6))
     found = groups_in(opened)
@@ -65,7 +65,7 @@ def test_a_group_stands_between_the_sweep_and_its_jobs(
 
 
 def test_mean_deviation_and_interval_are_those_worked_by_hand(
-    opened: Store, made: Plan, parent: RecordedRun
+    opened: Store, made: Plan, parent: RunWriter
 ) -> None:
     groups = Groups(opened, made, parent.run_id, {})
     groups.begin(range(6))
@@ -89,7 +89,7 @@ def test_mean_deviation_and_interval_are_those_worked_by_hand(
     )
 
 
-def test_the_interval_is_that_of_scipy(opened: Store, parent: RecordedRun) -> None:
+def test_the_interval_is_that_of_scipy(opened: Store, parent: RunWriter) -> None:
     values = [0.31, 0.27, 0.44, 0.29, 0.38, 0.35, 0.9]
     made = plan(*({"seed": seed} for seed in range(len(values))))
     groups = Groups(opened, made, parent.run_id, {})
@@ -104,7 +104,7 @@ def test_the_interval_is_that_of_scipy(opened: Store, parent: RecordedRun) -> No
 
 
 def test_failed_seeds_are_counted_and_not_summed_up(
-    opened: Store, made: Plan, parent: RecordedRun
+    opened: Store, made: Plan, parent: RunWriter
 ) -> None:
     groups = Groups(opened, made, parent.run_id, {})
     groups.begin(range(6))
@@ -119,9 +119,7 @@ def test_failed_seeds_are_counted_and_not_summed_up(
     assert none.data.metrics == {"n_finished": 0, "n_failed": 3}
 
 
-def test_one_value_has_a_mean_and_no_interval(
-    opened: Store, made: Plan, parent: RecordedRun
-) -> None:
+def test_one_value_has_a_mean_and_no_interval(opened: Store, made: Plan, parent: RunWriter) -> None:
     groups = Groups(opened, made, parent.run_id, {})
     groups.begin([0, 2, 4])
     completed(groups, {0: outcome(0, metrics={"val/loss": 0.25}), 2: failed(2), 4: failed(4)})
@@ -132,7 +130,7 @@ def test_one_value_has_a_mean_and_no_interval(
 
 
 def test_a_group_ends_with_the_last_of_its_jobs(
-    opened: Store, made: Plan, parent: RecordedRun
+    opened: Store, made: Plan, parent: RunWriter
 ) -> None:
     groups = Groups(opened, made, parent.run_id, {})
     groups.begin(range(6))
@@ -144,7 +142,7 @@ def test_a_group_ends_with_the_last_of_its_jobs(
     assert [found[f"learning_rate={r}"].info.status for r in RATES] == ["FINISHED", "KILLED"]
 
 
-def test_a_configuration_with_one_seed_is_no_group(opened: Store, parent: RecordedRun) -> None:
+def test_a_configuration_with_one_seed_is_no_group(opened: Store, parent: RunWriter) -> None:
     made = plan({"seed": 1, "dtype": "float32"}, {"seed": 1, "dtype": "float64"})
     groups = Groups(opened, made, parent.run_id, {})
     assert groups.begin([0, 1]) == {}
@@ -153,7 +151,7 @@ def test_a_configuration_with_one_seed_is_no_group(opened: Store, parent: Record
 
 
 def test_groups_of_an_earlier_attempt_go_on_as_they_were(
-    opened: Store, made: Plan, parent: RecordedRun
+    opened: Store, made: Plan, parent: RunWriter
 ) -> None:
     first = Groups(opened, made, parent.run_id, {})
     parents = first.begin(range(6))
@@ -175,7 +173,7 @@ def test_groups_of_an_earlier_attempt_go_on_as_they_were(
 
 
 def test_groups_that_lack_nothing_but_their_sum_are_summed_up(
-    opened: Store, made: Plan, parent: RecordedRun
+    opened: Store, made: Plan, parent: RunWriter
 ) -> None:
     first = Groups(opened, made, parent.run_id, {})
     parents = first.begin(range(6))

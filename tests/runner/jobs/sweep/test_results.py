@@ -14,7 +14,7 @@ from runner.config import Experiment
 from runner.jobs.events import Event, Noted
 from runner.jobs.plan import Plan
 from runner.jobs.sweep.results import store_results
-from runner.tracking import RecordedRun, Store, open_store
+from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare
 from softnet import Network, mlp_of
@@ -30,13 +30,13 @@ def opened(store: Path) -> Store:
     return open_store(f"sqlite:///{store}", None, "test")
 
 
-def trained(store: Store, made: Plan) -> tuple[RecordedRun, dict[int, Outcome]]:
+def trained(store: Store, made: Plan) -> tuple[RunWriter, dict[int, Outcome]]:
     parent = store.start_run("sweep", {}, {"runner.kind": "sweep"})
     everyone = tuple(range(len(made.jobs)))
     return parent, outcomes(work(store, made, everyone, sweep_id=parent.run_id))
 
 
-def left_by(store: Store, parent: RecordedRun, folder: Path) -> tuple[Run, Path]:
+def left_by(store: Store, parent: RunWriter, folder: Path) -> tuple[Run, Path]:
     """Return the parent as it is stored, and the folder that its artifacts are copied to."""
     parent.finish()
     store.client.download_artifacts(parent.run_id, "", str(folder))

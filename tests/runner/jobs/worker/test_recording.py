@@ -18,7 +18,7 @@ from runner.jobs.worker.recording import (
     scratch_folder,
 )
 from runner.system.errors import DataError, StoreError, Terminated
-from runner.tracking import RecordedRun, Store, open_store
+from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare
 from runner.training.train import train
@@ -40,7 +40,7 @@ def status(store: Store) -> tuple[str, str | None]:
     return run.info.status, run.data.tags.get("runner.failure")
 
 
-def begin(store: Store, started_s: float | None = None, **changes: object) -> RecordedRun:
+def begin(store: Store, started_s: float | None = None, **changes: object) -> RunWriter:
     """Begin the run of a job that is alone."""
     one = task(store, plan(changes), is_alone=True)
     return begin_run(store, one, one.jobs[0], started_s=started_s)
@@ -58,6 +58,7 @@ def record(store: Store, *, is_alone: bool = False, **changes: object) -> Outcom
     for event in end_run(run, store, planned, prepared, result, is_alone=is_alone, last_tags={}):
         stored = only(store)
         assert (stored.info.status, event.metrics) == ("RUNNING", stored.data.metrics)
+    run.flush()
     return outcome_of(one.jobs[0], run.run_id, result)
 
 
@@ -178,7 +179,7 @@ def test_a_scratch_disk_of_no_use_is_said_with_its_place(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(StoreError, match=r"gone.*: cannot be written: no such file"):
-        record(opened)
+        record(opened, is_alone=True)
     assert status(opened)[0] != "FINISHED"
 
 

@@ -3,11 +3,9 @@
 import math
 
 import pytest
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
-from runner.system.errors import RecordError, StoreError
-from runner.tracking.backend.rows import in_record, metric_of, numbers_of, tags_of, texts_of
+from runner.system.errors import RecordError
+from runner.tracking.backend.rows import metric_of, numbers_of, tags_of, texts_of
 
 BYTES = b"\xfe\0"
 
@@ -47,20 +45,3 @@ def test_anything_else_is_named(told: tuple[object, object, object], says: str) 
     with pytest.raises(RecordError, match=says) as caught:
         metric_of(*told)
     assert str(caught.value).isprintable()
-
-
-@pytest.mark.parametrize(
-    ("uri", "code", "text", "error"),
-    [
-        ("sqlite:////x.db", INTERNAL_ERROR, "no start", RecordError),
-        ("sqlite:////x.db", TEMPORARILY_UNAVAILABLE, "Could not decode to UTF-8 'a'", RecordError),
-        ("sqlite:////x.db", TEMPORARILY_UNAVAILABLE, "stayed locked", StoreError),
-        ("http://127.0.0.1:1", INTERNAL_ERROR, "no start", StoreError),
-    ],
-)
-def test_a_row_is_told_from_its_store(
-    uri: str, code: int, text: str, error: type[Exception]
-) -> None:
-    start = "run x: is no sound record" if error is RecordError else uri
-    with pytest.raises(error, match=rf"^{start}: {text}"), in_record("run x", uri):
-        raise MlflowException(text, error_code=code)

@@ -189,7 +189,7 @@ def test_a_read_only_database_is_read_and_not_written(
 def test_a_read_only_database_with_changes_in_a_log_is_refused(database: Path) -> None:
     Path(f"{database}-wal").write_bytes(b"changes")
     with pytest.raises(StoreError, match=r"its latest changes are in mlflow\.db-wal"):
-        sqlite.reading_uri(database)
+        sqlite.check_readable(database)
 
 
 MOUNTS = """\

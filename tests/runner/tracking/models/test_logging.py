@@ -45,9 +45,14 @@ def weights() -> Weights:
 
 def log(store: Store, prepared: Prepared, weights: Weights) -> tuple[str, str]:
     run = store.start_run("x", {}, {})
-    uri = store.log_model(run, prepared, weights, "tanh")
+    store.log_model(run, prepared, weights, "tanh")
     run.finish()
-    return run.run_id, uri
+    (output,) = store.client.get_run(run.run_id).outputs.model_outputs
+    return run.run_id, f"models:/{output.model_id}"
+
+
+def probabilities(weights: Weights, X: NDArray[Any]) -> NDArray[Any]:
+    return Network.from_weights(weights, mlp_of(weights, "tanh")).predict(X)[0]
 
 
 @pytest.fixture
@@ -78,7 +83,7 @@ def test_a_loaded_model_gives_the_networks_own_probabilities(
     )
     rows = dict(zip(iris.dataset.feature_names, iris.dataset.X.T, strict=True))
     found = model.predict(rows)
-    own = Network.from_weights(weights, mlp_of(weights, "tanh")).predict(iris.X)[0]
+    own = probabilities(weights, iris.X)
     assert list(found.columns) == ["setosa", "versicolor", "virginica"]
     assert found.to_numpy().dtype == dtype
     assert model.metadata.get_output_schema().numpy_types() == [dtype] * 3
@@ -87,9 +92,7 @@ def test_a_loaded_model_gives_the_networks_own_probabilities(
 
 def test_the_run_shows_its_model(embedded: Store, iris: Prepared, weights: Weights) -> None:
     run_id, uri = log(embedded, iris, weights)
-    (output,) = embedded.client.get_run(run_id).outputs.model_outputs
-    assert uri == f"models:/{output.model_id}"
-    model = embedded.client.get_logged_model(output.model_id)
+    model = embedded.client.get_logged_model(uri.removeprefix("models:/"))
     assert (model.name, model.status, model.source_run_id) == ("model", "READY", run_id)
 
 
@@ -157,8 +160,7 @@ def test_it_loads_where_nothing_of_ours_is_installed(
     process = start(ELSEWHERE, moved, isolated=True)
     said, complaint = process.communicate()
     assert process.returncode == 0, complaint
-    own = Network.from_weights(weights, mlp_of(weights, "tanh")).predict(iris.X[:3])[0]
-    assert json.loads(said) == own.tolist()
+    assert json.loads(said) == probabilities(weights, iris.X[:3]).tolist()
 
 
 def test_models_of_two_versions_load_in_one_process(
@@ -190,5 +192,5 @@ def test_a_server_keeps_models_too(
     _, uri = log(store, iris, weights)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
-    own = Network.from_weights(weights, mlp_of(weights, "tanh")).predict(iris.X[:3])[0]
-    assert model.predict(model.input_example).to_numpy().tobytes() == own.tobytes()
+    found = model.predict(model.input_example).to_numpy()
+    assert found.tobytes() == probabilities(weights, iris.X[:3]).tobytes()

@@ -30,6 +30,11 @@ class EditedFolder:
         """Change what run.json says."""
         (self.path / RUN).write_text(json.dumps(self.facts | facts))
 
+    def untag(self, *names: str) -> None:
+        """Delete tags."""
+        tags = self.facts["tags"]
+        self.tell(tags={name: tags[name] for name in tags if name not in names})
+
     def tag(self, **tags: str) -> None:
         """Change tags; of `data_digest` that is ``runner.data_digest``."""
         named = {f"runner.{name}": value for name, value in tags.items()}

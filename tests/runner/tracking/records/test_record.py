@@ -14,14 +14,7 @@ from runner.system.environment import environment
 from runner.system.errors import RecordError
 from runner.tracking.records import ExportedRun, Record
 from runner.tracking.records.export_folder import METRICS
-from runner.training.run_files import (
-    CONFIG,
-    CONFIG_YAML,
-    ENVIRONMENT,
-    MODEL,
-    RECORD,
-    WEIGHTS,
-)
+from runner.training.run_files import CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, RECORD, WEIGHTS
 from softnet import mlp
 from tests.runner.tracking.records.edited_folder import EditedFolder
 
@@ -69,10 +62,6 @@ def in_tag(name: str, value: str) -> Callable[[EditedFolder], None]:
     return edit
 
 
-def in_facts(**facts: object) -> Callable[[EditedFolder], None]:
-    return lambda edited: edited.tell(**facts)
-
-
 def one_weight(edited: EditedFolder) -> None:
     with np.load(edited.path / WEIGHTS) as archive:
         arrays = dict(archive)
@@ -80,40 +69,18 @@ def one_weight(edited: EditedFolder) -> None:
     np.savez(edited.path / WEIGHTS, allow_pickle=False, **arrays)
 
 
-# Nobody knows what was run, so nothing is.
-REFUSED = [
-    ("config", in_file(CONFIG, '"learning_rate": 0.5', '"learning_rate": 0.25')),
-    ("config", in_file(CONFIG, "{", "{ ")),
-    ("config", in_file(CONFIG, "{", "[")),
-    ("config", in_file(CONFIG_YAML, "learning_rate: 0.5", "learning_rate: 0.25")),
-    ("config", in_tag("key", "0" * 64)),
-    ("data", in_tag("data_digest", "0" * 64)),
-    ("data", in_tag("split_digest", "")),
-    (RECORD, in_tag("record", "")),
-]
-# Can still be compared.
+# Edits that are not in the table of tampered records, which a store can hold too.
 NAMED = [
     ("metrics", in_file(METRICS, "train/loss,60,", "train/loss,60,1")),
     ("metrics", in_file(METRICS, "metric,step,value\n", "metric,step,value\ntrain/x,1,nan\n")),
-    ("weights", one_weight),
-    ("weights", in_tag("weights_sha256", "0" * 64)),
-    ("model", in_file(MODEL, '"0"', '"zero"')),
-    ("environment", in_file(ENVIRONMENT, '"threads": 1', '"threads": 2')),
-    ("environment", in_tag("environment", "0" * 16)),
     ("environment", in_tag("code", "0" * 16)),
-    ("ending", in_facts(status="FAILED", failure="no room")),
-    ("ending", in_facts(status="FAILED")),
-    ("ending", in_facts(failure="no room")),
-    ("ending", in_facts(status="ZZZ")),
+    ("ending", lambda edited: edited.tell(status="ZZZ")),
 ]
 
 
-@pytest.mark.parametrize(("part", "edit"), REFUSED, ids=range(len(REFUSED)))
-def test_a_record_of_unknown_settings_or_data_is_refused(
-    part: str, edit: Callable[[EditedFolder], None], edited: EditedFolder
-) -> None:
-    edit(edited)
-    assert refusal(edited) == f"folder {edited.path}: {part}: {EDITED}."
+def test_a_config_with_another_blank_is_refused(edited: EditedFolder) -> None:
+    in_file(CONFIG, "{", "{ ")(edited)
+    assert refusal(edited) == f"folder {edited.path}: config: {EDITED}."
 
 
 @pytest.mark.parametrize(("part", "edit"), NAMED, ids=range(len(NAMED)))
@@ -122,13 +89,6 @@ def test_an_edited_part_is_named(
 ) -> None:
     edit(edited)
     assert read_all(edited).edits == (f"{part}: {EDITED}",)
-
-
-def test_a_missing_environment_is_named_and_is_none(edited: EditedFolder) -> None:
-    (edited.path / ENVIRONMENT).unlink()
-    record = edited.read()
-    assert record.environment() is None
-    assert record.edits[0].startswith("environment.json: is missing")
 
 
 DIGESTS = ["[]", "null", "{}", '{"config": 3}', "[" * 100_000, "9" * 5000, "\ud800"]
@@ -155,7 +115,7 @@ def test_a_run_that_was_stopped_after_its_last_file_is_no_edit(edited: EditedFol
     assert edited.read().edits == ()
 
 
-@pytest.mark.parametrize("name", [MODEL, WEIGHTS, CONFIG, CONFIG_YAML])
+@pytest.mark.parametrize("name", [MODEL, CONFIG_YAML])
 def test_a_missing_file_is_named(name: str, edited: EditedFolder) -> None:
     (edited.path / name).unlink()
     assert refusal(edited).startswith(f"{name}: is missing")
@@ -166,19 +126,9 @@ def test_a_config_of_five_megabytes_is_not_read(edited: EditedFolder) -> None:
     assert "config.json: must have at most" in refusal(edited)
 
 
-@pytest.mark.parametrize(
-    "sections",
-    [
-        {"tracking": {"uri": "http://127.0.0.1:9/", "experiment": "theirs"}},
-        {"sweep": {"name": "theirs", "n_workers": 10_000, "restart": True}},
-        {"tracking": {"_target_": "os.system"}, "sweep": ["x"]},
-    ],
-)
-def test_where_a_record_says_to_go_is_left_out(
-    sections: dict[str, object], edited: EditedFolder
-) -> None:
+def test_where_a_record_says_to_go_is_left_out(edited: EditedFolder) -> None:
     honest = edited.read().experiment
-    edited.change(**sections)
+    edited.change(tracking={"_target_": "os.system", "uri": "http://127.0.0.1:9/"}, sweep=["x"])
     assert edited.read().experiment == honest
 
 
@@ -217,50 +167,29 @@ def test_weights_beyond_this_machines_memory_are_not_asked_for(edited: EditedFol
         edited.read().weights(mlp([2, 10**9, 10**9, 2]).weight_shapes)
 
 
-ENDS: list[tuple[str, bool, str | None]] = [
-    ("RUNNING", True, "is still RUNNING"),
-    ("FAILED", False, r"ended FAILED \('\\x1b\[2J"),
-    ("KILLED", False, "ended KILLED"),
-    ("SCHEDULED", False, "ended SCHEDULED"),
-    ("\x1b[2J", False, "left no result"),
-    ("FAILED", True, None),  # it diverged, and left all that a finished one leaves
-    ("FINISHED", True, None),
-]
-
-
-@pytest.mark.parametrize(("status", "has_digests", "says"), ENDS, ids=range(len(ENDS)))
-def test_a_run_without_a_result_says_why(
-    status: str, has_digests: bool, says: str | None, edited: EditedFolder
-) -> None:
+@pytest.mark.parametrize("status", ["RUNNING", "FAILED", "KILLED", "SCHEDULED", "\x1b[2J"])
+def test_a_run_without_a_result_says_why(status: str, edited: EditedFolder) -> None:
     edited.tell(status=status, failure="\x1b[2J")
-    if not has_digests:
-        tags = edited.facts["tags"]
-        edited.tell(tags={name: tags[name] for name in tags if name != RECORD})
-    if says is None:
-        assert edited.read().status == status
-    else:
-        with pytest.raises(RecordError, match=says):
-            edited.read()
+    edited.untag(RECORD)
+    says = {"RUNNING": "is still RUNNING", "FAILED": r"ended FAILED \('\\x1b\[2J"}
+    with pytest.raises(RecordError, match=says.get(status, r"ended .* left no result")):
+        edited.read()
 
 
 @pytest.fixture
 def earlier(edited: EditedFolder) -> ExportedRun:
     """The folder as earlier versions left it."""
     (edited.path / CONFIG).unlink()
-    tags = edited.facts["tags"]
-    edited.tell(tags={name: tags[name] for name in tags if name not in {RECORD, "runner.schema"}})
+    edited.untag(RECORD, "runner.schema")
     return ExportedRun(edited.path)
 
 
-def test_a_record_of_an_earlier_version_can_be_predicted_from(earlier: ExportedRun) -> None:
+def test_a_record_of_an_earlier_version_can_only_be_predicted_from(earlier: ExportedRun) -> None:
     record = Record.read(earlier, admits_earlier=True)
     assert record.experiment.model.hidden_layer_sizes == (5,)
     assert record.model().network(record.experiment).weight_shapes == SHAPES
     assert record.weights(SHAPES)["layers.0.weight"].shape == (2, 5)
     assert record.edits == ()
-
-
-def test_a_record_of_an_earlier_version_asks_for_that_version(earlier: ExportedRun) -> None:
     with pytest.raises(RecordError) as refused:
         Record.read(earlier)
     assert str(refused.value) == (
@@ -269,7 +198,7 @@ def test_a_record_of_an_earlier_version_asks_for_that_version(earlier: ExportedR
     )
 
 
-@pytest.mark.parametrize("schema", ["2", "0", "", "1.0", "\x1b[2J", "9" * 5000])
+@pytest.mark.parametrize("schema", ["3", "0", "", "1.0", "\x1b[2J", "9" * 5000])
 def test_a_record_of_another_schema_says_so(schema: str, edited: EditedFolder) -> None:
     edited.tag(schema=schema)
     assert "another version of this program recorded it" in refusal(edited)

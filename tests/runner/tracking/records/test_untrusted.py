@@ -26,35 +26,16 @@ def test_a_config_of_ours_reads_back_as_it_was() -> None:
     assert parse_config(to_json(made).encode(), "config.json") == to_plain(made)
 
 
-NO_JSON = [
-    b"",
-    b"{",
-    b"\xff\xfe\xfa",
-    b"{'a': 1}",
-    b"9" * 5000,
-    b"\x80\x04.",
-    b"NaN",
-    b'{"a":1,"a":2}',
-]
-
-
-@pytest.mark.parametrize("content", NO_JSON, ids=range(len(NO_JSON)))
-def test_what_is_no_json_is_refused(content: bytes) -> None:
-    with pytest.raises(RecordError, match=r"^run\.json: must be JSON"):
-        parse_json(content, "run.json")
-
-
-@pytest.mark.parametrize("depth", [17, 900, 100_000])
+# Other texts that are no JSON are in the table of hostile records.
+@pytest.mark.parametrize("depth", [16, 17, 900, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_deep_json_is_refused(depth: int, opening: str, closing: str) -> None:
+def test_json_has_at_most_16_levels(depth: int, opening: str, closing: str) -> None:
     content = f"{opening * depth}1{closing * depth}".encode()
+    if depth <= 16:
+        assert parse_json(content, "run.json") == json.loads(content)
+        return
     with pytest.raises(RecordError, match=r"^run\.json: must have at most 16 levels, got more\.$"):
         parse_json(content, "run.json")
-
-
-@pytest.mark.parametrize("value", [None, 3, "text", [], {}, [{"a": [1.5, True]}]])
-def test_plain_json_is_read(value: object) -> None:
-    assert parse_json(json.dumps(value).encode(), "run.json") == value
 
 
 def test_an_archive_that_numpy_saved_is_read() -> None:

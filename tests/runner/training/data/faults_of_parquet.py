@@ -19,10 +19,10 @@ def parquet(**columns: Values) -> bytes:
     return stream.getvalue()
 
 
-def fault(
-    name: str, content: bytes | Callable[[], bytes], *says: str, target: str = "label"
-) -> Fault:
-    return Fault(name, "t.parquet", content, says, {"target": target}, name in COMMANDED)
+def fault(name: str, content: bytes | Callable[[], bytes], *says: str, **settings: object) -> Fault:
+    return Fault(
+        name, "t.parquet", content, says, {"target": "label"} | settings, name in COMMANDED
+    )
 
 
 def having(values: Values) -> Callable[[], bytes]:
@@ -38,17 +38,19 @@ def scribbled() -> bytes:
 COMMANDED = {"null", "nested", "truncated", "label absent"}
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 FAULTS = [
-    fault("null", having([1, None, 3]), "row 1 (the first is 0), column 'a'", "a value", "None"),
-    fault("all null", having([None] * 3), "row 0 (the first is 0), column 'a'", "a value"),
-    fault("NaN", having([1.0, 2.0, float("nan")]), "row 2", "column 'a'", "finite number", "nan"),
+    fault("null", having([1, None, 3]), "row 1 (the first is 0), column 'a'", missing="refuse"),
+    fault("all null", having([None] * 3), "row 0 (the first is 0), column 'a'", missing="refuse"),
+    fault("NaN", having([1.0, 2.0, float("nan")]), "row 2", "column 'a'", missing="refuse"),
     fault("nested", having([{"q": 1}] * 3), "column 'a'", "numbers", "got struct<q: int64>"),
     fault("lists", having([[1], [2], [3]]), "column 'a'", "numbers", "got list<"),
-    fault("timestamps", having([NOW] * 3), "column 'a'", "numbers", "got timestamp["),
-    fault("dates", having([NOW.date()] * 3), "column 'a'", "numbers", "got date32"),
+    fault("times of day", having([NOW.time()] * 3), "column 'a'", "dates", "got time64"),
+    fault(
+        "dates as the label", lambda: parquet(**(GOOD | {"label": [NOW] * 3})), "a class", "date"
+    ),
     fault("bytes", having([b"a"] * 3), "column 'a'", "numbers", "got binary"),
-    fault("numbers and words", having(["1", "x", "2"]), "row 1", "column 'a'", "number", "'x'"),
-    fault("empty text", having(["r", "", "g"]), "row 1", "column 'a'", "got ''"),
-    fault("null label", lambda: parquet(**(GOOD | {"label": ["x", None, "y"]})), "row 1", "None"),
+    fault("numbers and words", having(["1", "x", "2"]), "row 1", "column 'a'", "numbers", "'x'"),
+    fault("empty text", having(["r", "", "g"]), "row 1", "a word", missing="refuse"),
+    fault("no label", lambda: parquet(**(GOOD | {"label": [None] * 3})), "'label'", "the target"),
     fault("no rows", lambda: parquet(a=[], label=[]), "t.parquet: must have at least 2", "got 0"),
     fault("one class", lambda: parquet(a=[1, 2], label=[7, 7]), "'label'", "got only '7'"),
     fault("label absent", lambda: parquet(**GOOD), "data.target", "'lab'", "'b'", target="lab"),

@@ -1,70 +1,123 @@
-"""Cells become numbers or words, with every number's bits."""
+"""Cells become numbers, words or dates, with every number's bits and all that is missing."""
 
 import struct
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.system.errors import DataError
-from runner.training.data.columns import ColumnBuilder, Origin, index_words
+from runner.training.data.columns import Column, Origin, Rules, text_column
 
 ORIGIN = Origin("t.csv", "column 'a'", lambda row: f"line {row + 2}")
+NAN = np.nan
 
 
-def built(*blocks: list[str]) -> np.ndarray | list[str]:
-    builder = ColumnBuilder("a", ORIGIN)
-    for block in blocks:
-        builder.extend(block)
-    return builder.finish().values
+def column(*cells: str, **rules: object) -> Column:
+    return text_column("a", pa.array(cells, pa.string()), ORIGIN, Rules(**rules))  # type: ignore[arg-type]
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_a_printed_float_is_read_to_the_last_bit(numbers: list[float]) -> None:
-    values = built([repr(number) for number in numbers])
-    assert values.tobytes() == struct.pack(f"={len(numbers)}d", *numbers)
+    expected = struct.pack(f"={len(numbers)}d", *numbers)
+    assert column(*map(repr, numbers)).values.tobytes() == expected
+    with_comma = [repr(number).replace(".", ",") for number in numbers]
+    assert column(*with_comma, decimal=",").values.tobytes() == expected
 
 
-@pytest.mark.parametrize("cell", ["1", "+1", " 1", "1 ", "1.", "1e0", "10e-1", "01", "1.000"])
+@pytest.mark.parametrize("cell", ["1", "+1", " 1", "1 ", "1.", "1e0", "10e-1", "1.000"])
 def test_a_number_may_be_written_in_many_ways(cell: str) -> None:
-    assert built([cell]).tolist() == [1.0]
-
-
-@pytest.mark.parametrize("word", ["1_0", "0x1", "1,0", "1.0.0", "--1", "e", "NA", "1 2", "½"])
-def test_what_is_no_number_is_a_word(word: str) -> None:
-    assert built([word]) == [word]
-
-
-@pytest.mark.parametrize("blocks", [[["red", "blue", "red"]], [["red"], [], ["blue"], ["red"]]])
-def test_words_stay_in_order_over_blocks(blocks: list[list[str]]) -> None:
-    assert built(*blocks) == ["red", "blue", "red"]
+    assert column(cell).values.tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
-    ("blocks", "message"),
+    ("cells", "rules", "expected"),
     [
-        ([["1", "x", ""]], "line 3, column 'a': must be a number, got 'x'"),
-        ([["1", "", "x"]], "line 3, column 'a': must be a number or a word, got ''"),
-        ([["1"], ["2", "x"]], "line 4, column 'a': must be a number, got 'x'"),
-        ([["x", "y"], ["2"]], "line 2, column 'a': must be a number, got 'x'"),
-        ([["x"], ["y", "inf"]], "line 4, column 'a': must be a finite number or a word, got 'inf'"),
+        (["1", "", "NA", "NaN", "?", "null", "None", "N/A"], {}, [1.0, *[NAN] * 7]),
+        (["1", "-999", "2"], {"missing_values": frozenset(["-999"])}, [1.0, NAN, 2.0]),
+        (["1.5", "-999.0"], {"missing_values": frozenset(["-999"])}, [1.5, NAN]),
+        (["7", "gone"], {"missing_values": frozenset(["gone"])}, [7.0, NAN]),
+        (["1,234.5", "7"], {}, [1234.5, 7.0]),
+        (["1.234,5", "7"], {"decimal": ","}, [1234.5, 7.0]),
+        (["12%", "3.5 %", ""], {}, [12.0, 3.5, NAN]),
+        (["$1,200.50", "-$3"], {}, [1200.5, -3.0]),
+        (["10 €", "2,5 €"], {"decimal": ","}, [10.0, 2.5]),
+        (["True", "false", "", "TRUE"], {}, [1.0, 0.0, NAN, 1.0]),
+        (["007", "8"], {"kinds": {"a": "number"}}, [7.0, 8.0]),
     ],
 )
-def test_the_first_bad_cell_is_named(blocks: list[list[str]], message: str) -> None:
-    with pytest.raises(DataError) as caught:
-        built(*blocks)
-    assert message in str(caught.value)
+def test_numbers(cells: list[str], rules: dict[str, object], expected: list[float]) -> None:
+    found = column(*cells, **rules)
+    assert found.kind == "number"
+    np.testing.assert_array_equal(found.values, expected)
+    assert found.is_missing.tolist() == np.isnan(expected).tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "rules", "words", "values"),
+    [
+        (["red", "blue", "Red", "red"], {}, ("Red", "blue", "red"), [2, 1, 0, 2]),
+        (["red", "", "NA"], {}, ("", "NA", "red"), [2, 0, 1]),
+        (["red", "gone"], {"missing_values": frozenset(["gone"])}, ("", "red"), [1, 0]),
+        (["red ", " red"], {}, ("red",), [0, 0]),
+        (["00501", "10001"], {}, ("00501", "10001"), [0, 1]),
+        (["1", "2"], {"kinds": {"a": "words"}}, ("1", "2"), [0, 1]),
+        (["a", "b", "3"], {}, ("3", "a", "b"), [1, 2, 0]),
+        (["yes", "no"], {}, ("no", "yes"), [1, 0]),
+        (["12%", "3"], {"kinds": {"a": "words"}}, ("12%", "3"), [0, 1]),
+        (["1_0", "0x1", "½"], {}, ("0x1", "1_0", "½"), [1, 0, 2]),
+    ],
+)
+def test_words(
+    cells: list[str], rules: dict[str, object], words: tuple[str, ...], values: list[float]
+) -> None:
+    found = column(*cells, **rules)
+    assert (found.kind, found.words, found.values.tolist()) == ("words", words, values)
+    assert found.raw_values().tolist() == [words[int(value)] for value in values]
+
+
+@pytest.mark.parametrize(
+    ("cells", "rules", "days"),
+    [
+        (["1970-01-02", "1969-12-31", ""], {}, [1.0, -1.0, NAN]),
+        (["1970-01-01T12:00:00", "1970-01-02 06:00"], {}, [0.5, 1.25]),
+        (["1970-01-01T01:00+01:00", "1970-01-01T00:00Z"], {}, [0.0, 0.0]),
+        (["1970/01/02", "1970/02/01"], {}, [1.0, 31.0]),
+        (["02.01.1970", "01.02.1970"], {}, [1.0, 31.0]),
+        (["31/01/1970", "02/01/1970"], {}, [30.0, 1.0]),
+        (["01/31/1970", "01/02/1970"], {}, [30.0, 1.0]),
+        (["01/02/1970", "03/02/1970"], {"day_first": True}, [31.0, 33.0]),
+        (["01/02/1970", "03/02/1970"], {"day_first": False}, [1.0, 60.0]),
+        (["2 Jan 1970", "31 Jan 1970"], {}, [1.0, 30.0]),
+        (["January 2, 1970", "February 1, 1970"], {}, [1.0, 31.0]),
+        (["01/02/70 12:00", "31/01/70 00:00"], {}, [31.5, 30.0]),
+    ],
+)
+def test_dates_become_days_since_1970(
+    cells: list[str], rules: dict[str, object], days: list[float]
+) -> None:
+    found = column(*cells, **rules)
+    assert found.kind == "date"
+    np.testing.assert_array_equal(found.values, days)
+    expected = np.array(np.nan_to_num(days) * 86_400_000_000, "datetime64[us]")
+    expected[np.isnan(days)] = np.datetime64("NaT")
+    np.testing.assert_array_equal(found.raw_values(), expected)
+
+
+@pytest.mark.parametrize("cells", [["2020-01-01", "soon"], ["1/2", "3/4"], ["12-34-56", "1-2-3"]])
+def test_what_is_not_always_a_date_is_words(cells: list[str]) -> None:
+    assert column(*cells).kind == "words"
+
+
+def test_words_that_could_be_missing_are_named() -> None:
+    (note,) = column("red", "None", "NA").notes
+    assert note.startswith("NA, None in 'a' are words")
 
 
 def test_a_long_cell_with_terminal_escapes_is_cut_and_shown_as_text() -> None:
     with pytest.raises(DataError) as caught:
-        built(["1", "\x1b[31mred\x07" + "x" * 10_000])
-    assert len(str(caught.value)) < 300
+        column("1", "\x1b[31mred\x07" + "x" * 10_000)
+    assert len(str(caught.value)) < 500
     assert str(caught.value).replace("\n", "").isprintable()
-
-
-def test_words_are_numbered_in_sorted_order() -> None:
-    codes, names = index_words(["red", "blue", "Red", "red"])
-    assert names == ("Red", "blue", "red")
-    assert codes.tolist() == [2, 1, 0, 2]

@@ -1,8 +1,12 @@
 """Delimited text that is fine as it is, and the lines that faults are found on."""
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -29,20 +33,76 @@ PLAIN = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n"
         re.sub(r"(\w+)", r'"\1"', PLAIN),
         PLAIN.replace("2", "2.0").replace("4", "+4").replace("6", "6e0"),
         "\ufeff" + PLAIN.replace("a,", '"a",').replace("\n", "\r\n").rstrip(),
+        PLAIN.encode("utf-16"),
+        "# from the lab\n#\n" + PLAIN,
+        PLAIN.replace("3,4", "# of no use\n3,4"),
+        PLAIN.replace(",", ";").replace("2", "2,0").replace("4", "4,00"),
     ],
     ids=[
         "byte order mark", "CRLF", "CR", "no last newline", "blank lines", "spaces",
-        "quoted", "other numbers", "several at once",
+        "quoted", "other numbers", "several at once", "UTF-16", "comments", "comments between",
+        "comma as a decimal",
     ],
 )  # fmt: skip
-def test_the_way_of_writing_does_not_matter(tmp_path: Path, content: str) -> None:
+def test_the_way_of_writing_does_not_matter(tmp_path: Path, content: str | bytes) -> None:
     assert read(tmp_path, "t.csv", content).digest == read(tmp_path, "t.csv", PLAIN).digest
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t", "|", " ", ":"])
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", " ", "   ", ":"])
 def test_other_delimiters_give_the_same(tmp_path: Path, delimiter: str) -> None:
-    other = read(tmp_path, "t.csv", PLAIN.replace(",", delimiter), delimiter=delimiter)
+    given = {"delimiter": delimiter} if delimiter == ":" else {}
+    other = read(tmp_path, "t.csv", PLAIN.replace(",", delimiter), **given)
     assert other.digest == read(tmp_path, "t.csv", PLAIN).digest
+
+
+@pytest.mark.parametrize("ending", [".csv.gz", ".csv.xz", ".csv.bz2", ".csv.zip", ".zip", ".data"])
+def test_packed_files_give_the_same(tmp_path: Path, ending: str) -> None:
+    content = PLAIN.encode()
+    if ending.endswith(".zip"):
+        with zipfile.ZipFile(stream := io.BytesIO(), "w") as archive:
+            archive.writestr("inside.csv", content)
+        content = stream.getvalue()
+    packers = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}
+    content = packers.get(Path(ending).suffix, bytes)(content)
+    packed = read(tmp_path, f"t{ending}", content)
+    assert (packed.name, packed.digest) == ("t", read(tmp_path, "t.csv", PLAIN).digest)
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.training.data.files.memory_bytes", lambda: 4 << 20)
+    with pytest.raises(DataError, match="must unpack to at most a quarter"):
+        read(tmp_path, "t.csv.gz", gzip.compress(b"a,label\n" + b"1,x\n" * 1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("n,label\n1,caf\xe9\n2,th\xe9\n", "windows-1252"),
+        ("n,label\n1,\u20ac\n2,x\n", "windows-1252"),
+    ],
+)
+def test_an_encoding_that_is_guessed_is_named(tmp_path: Path, text: str, encoding: str) -> None:
+    found = read(tmp_path, "t.csv", text.encode("cp1252"))
+    assert found.class_names == read(tmp_path, "u.csv", text).class_names
+    assert found.reading is not None
+    assert found.reading.settings["encoding"] == encoding
+    assert f"read as {encoding}" in found.reading.notes
+
+
+def test_a_file_without_a_header_has_its_target_by_position(tmp_path: Path) -> None:
+    found = read(tmp_path, "t.data", "5.1,3.5,x\n4.9,3.0,y\n", target=-1)
+    assert found.X.tolist() == [[5.1, 3.5], [4.9, 3.0]]
+    assert found.class_names == ("x", "y")
+    assert found.reading is not None
+    assert found.reading.settings["header"] is False
+
+
+def test_the_names_of_rows_as_r_writes_them_are_a_column(tmp_path: Path) -> None:
+    found = read(tmp_path, "t.txt", '"a" "label"\n"r 1" 1 "x"\n"r 2" 2 "y"\n')
+    assert found.feature_names == ("Unnamed: 0", "a")
+    assert found.categories == {"Unnamed: 0": ("r 1", "r 2")}
 
 
 @pytest.mark.parametrize(("no", "yes"), [("False", "True"), ("false", "true"), ("0", "1")])
@@ -73,7 +133,7 @@ def test_a_fault_is_found_on_its_line_whatever_stands_above(
         writer.writerow([note, "2", "y"])
     line = len(stream.getvalue().replace("\r\n", "\n").split("\n"))
     writer.writerow(["", "abc", "x"])
-    with pytest.raises(DataError, match=rf"t\.csv, line {line}, column 'a'"):
+    with pytest.raises(DataError, match=rf"column 'a': must hold numbers.* line {line} 'abc'"):
         read(tmp_path_factory.mktemp("t"), "t.csv", stream.getvalue(), features=["a"])
 
 

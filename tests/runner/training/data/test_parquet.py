@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from runner.training.data.uninformative import uninformative
 from tests.runner.training.data.faults_of_parquet import GOOD, parquet
 from tests.runner.training.data.reading import read
 
@@ -43,9 +45,20 @@ def test_dots_in_names_are_part_of_them(tmp_path: Path) -> None:
     assert dataset.X.tolist() == [[3.0], [4.0]]
 
 
-def test_row_numbers_that_pandas_keeps_are_no_feature(tmp_path: Path) -> None:
+def test_row_numbers_that_pandas_keeps_say_nothing(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame(GOOD).iloc[[2, 0, 1]].to_parquet(path)
     dataset = read(tmp_path, path.name, path.read_bytes())
-    assert dataset.feature_names == ("a", "b")
-    assert dataset.X[:, 0].tolist() == [3.0, 1.0, 2.0]
+    left_out = uninformative(dataset, np.arange(3), are_chosen=False)
+    assert left_out == {"__index_level_0__": "row numbers"}
+    assert dataset.without(left_out).X[:, 0].tolist() == [3.0, 1.0, 2.0]
+
+
+def test_dates_and_times_of_any_unit_are_days_since_1970(tmp_path: Path) -> None:
+    times = ["1970-01-02T06:00", "1970-02-01T00:00", None]
+    for type_ in (pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("us", "UTC")):
+        when = pa.array(np.array(times, "datetime64[us]")).cast(type_)
+        dataset = read(tmp_path, "t.parquet", parquet(**(GOOD | {"a": when})), features=["a"])
+        assert dataset.feature_names == ("a.days", "a.month", "a.weekday", "a.hour")
+        expected = [[1, 1, 4, 6], [31, 2, 6, 0], [np.nan] * 4]  # the first was a Friday
+        np.testing.assert_array_equal(dataset.X, expected)

@@ -1,0 +1,41 @@
+"""The command `runner data`: how a person's table would be read, and the YAML that pins it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import yaml
+
+from runner.cli.help import HELP
+from runner.config import Experiment, FileData, to_plain
+from runner.config.compose import compose
+from runner.report.data import print_columns
+from runner.training.data.files import describe_file
+
+_PINNED = ("target", "columns", "delimiter", "decimal", "header", "encoding")
+
+
+def show_data(file: str, overrides: Sequence[str]) -> None:
+    """Print a table of the columns of a file, and the settings by which it was read.
+
+    Parameters
+    ----------
+    file : str
+        The path of the file.
+    overrides : sequence of str
+        Settings of the `data` group, as ``data.key=value``.
+    """
+    path = f"data.path={json.dumps(file, ensure_ascii=False)}"
+    given = ["experiment=own", path, "data.target=null", *overrides]
+    (job,) = compose(given, HELP, lambda _: None) or []
+    experiment = Experiment.from_dict(job.config)
+    data = experiment.data
+    if not isinstance(data, FileData):
+        raise TypeError("experiment=own reads a file")
+    described = describe_file(data)
+    print_columns(file, described)
+    plain = to_plain(experiment.model_copy(update={"data": described.settings}))["data"]
+    pinned = {"data": {key: plain[key] for key in _PINNED}}
+    text = yaml.safe_dump(pinned, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    print(text, end="")  # noqa: T201  (the output that was asked for)

@@ -1,0 +1,554 @@
+"""Runs stacks on the workers of a Dask scheduler, which may be other machines.
+
+Dask carries tasks and messages; which worker gets which task is decided here. So a task is tried
+again only by the session, which counts the workers that it has cost: Dask itself would hand the
+task of a dead worker to the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import platform
+import queue
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from runner.config import Experiment
+from runner.jobs.events import Crashed, Noted, Progress
+from runner.jobs.executors.interface import DataFile, Site
+from runner.jobs.executors.local import put
+from runner.jobs.worker.stack_run import located, run_stack
+from runner.system.environment import environment, n_physical_cores
+from runner.system.errors import (
+    ClusterError,
+    ConfigError,
+    DataError,
+    RunnerError,
+    StoreError,
+    Terminated,
+)
+from runner.system.formatting import count
+
+if TYPE_CHECKING:
+    from distributed import Client, Future, Worker
+
+# A person who presses Ctrl-C waits two seconds at most.
+_GRACE_S = 1.5
+# How soon a lost scheduler is noticed.
+_LOOK_EVERY_S = 0.2
+# Progress is put together on its way.
+_SPEAK_EVERY_S = 0.2
+# A worker whose threads did not move for so long was stopped: it asks whether its task is still its
+# own. Schedulers give a worker up after minutes.
+_STOPPED_S = 1.0
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A worker is at the end of a task; `error` is that of the store, which ends the session."""
+
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A task could not be carried out at all, or its worker was told to leave it."""
+
+    reason: str
+
+
+_STOPPED = _Broken("the worker was told to stop")
+
+
+@dataclass
+class _Running:
+    """A task at a worker; `future` is what keeps Dask at it."""
+
+    task: Any
+    worker: str
+    future: Future[Any]
+
+
+class DaskCluster:
+    """Runs tasks on the workers of a scheduler, one at a time on each.
+
+    Parameters
+    ----------
+    address : str
+        ``tcp://HOST:PORT``, ``tls://HOST:PORT``, or the path of a scheduler file.
+    n_workers : int or None
+        How many workers to wait for, and to use at most; None for all that there are.
+    retries : int
+        How often a job is tried again whose worker died.
+    wait_s : float
+        Seconds to wait for the scheduler and its workers.
+    work : callable
+        Called in workers with each task and with what tells it to stop; gives a generator of
+        events.
+    """
+
+    is_remote = True
+
+    def __init__(
+        self,
+        address: str,
+        n_workers: int | None = None,
+        retries: int = 2,
+        wait_s: float = 10.0,
+        work: Callable[..., Generator[Any, None, None]] = run_stack,
+    ) -> None:
+        self.most_deaths = retries + 1
+        self.late: list[Any] = []
+        self._address, self._n_workers, self._wait_s = address, n_workers, wait_s
+        self._work = work
+        self._waiting: deque[Any] = deque()
+        self._running: dict[int, _Running] = {}
+        self._n_begun = 0
+        self._topic = f"runner-{uuid.uuid4().hex}"
+        # What the thread of Dask's client hands over: (number of the task, event), or the address
+        # of a worker that came (None, True, address) or left (None, False, address).
+        self._inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._client: Client | None = None
+        self._files: Sequence[DataFile] = ()
+        self._sites: dict[str, Site] = {}
+
+    def __enter__(self) -> Self:
+        self._connected()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Have workers leave what they are at, and wait until they have closed their runs."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            if self._running and client.status == "running":
+                client.cancel([running.future for running in self._running.values()], force=True)
+                self._hear_out(time.monotonic() + _GRACE_S)
+        finally:
+            with suppress(Exception):  # whatever a lost scheduler makes it raise
+                client.close(timeout=_GRACE_S)
+
+    def sites(self, files: Sequence[DataFile] = ()) -> list[Site]:
+        """Ask every worker what it is, and whether it has the data files."""
+        self._files = files
+        client = self._connected()
+        self._ask(client, list(client.scheduler_info()["workers"]))
+        return list(self._sites.values())
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks run at the same time, as long as no worker joins or leaves."""
+        usable = sum(site.problem is None for site in self._sites.values())
+        return max(min(usable, self._n_workers or usable), 1)
+
+    def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
+        """Put tasks behind those that wait, or before them."""
+        put(self._waiting, tasks, first=first)
+
+    def events(self) -> Generator[Any, None, None]:
+        """Go through what the tasks yield, as it comes, and through each `Crashed`.
+
+        Raises
+        ------
+        StoreError
+            If a worker met one.
+        ClusterError
+            If the scheduler is lost, or its last worker does not come back.
+        """
+        client = self._connected()
+        if not self._sites:
+            self.sites()
+        if client.dashboard_link:
+            yield Noted(f"{count(self.capacity, 'worker')}; dashboard: {client.dashboard_link}")
+        had_workers_s = time.monotonic()
+        while self._waiting or self._running:
+            self._distribute(client)
+            if self._running:
+                had_workers_s = time.monotonic()
+            elif time.monotonic() - had_workers_s > max(self._wait_s, _LOOK_EVERY_S):
+                raise ClusterError(
+                    f"{self._address}: has no worker any more, and none came for "
+                    f"{self._wait_s:g} s. Start workers; the same command goes on."
+                )
+            try:
+                message = self._inbox.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                self._require_scheduler(client)
+                continue
+            yield from self._heard(client, message)
+
+    def _require_scheduler(self, client: Client) -> None:
+        if client.status != "running":
+            raise ClusterError(
+                f"{self._address}: the scheduler is lost. What was recorded is kept; when a "
+                "scheduler answers again, the same command goes on."
+            )
+
+    def _heard(self, client: Client, message: tuple[Any, ...]) -> Generator[Any, None, None]:
+        """Take a message of a worker or of the scheduler, and pass on what a session understands.
+
+        Raises
+        ------
+        StoreError
+            If a worker met one.
+        """
+        number, event, *address = message
+        if number is None:
+            yield from self._joined(client, *address) if event else self._left(*address)
+        elif number not in self._running:
+            return  # it was given up, and its task is another's
+        elif isinstance(event, _Done):
+            self._running.pop(number).future.release()
+            if event.error:
+                raise StoreError(event.error)
+        elif isinstance(event, _Broken):
+            running = self._running.pop(number)
+            running.future.release()
+            yield Crashed(running.task, event.reason)
+        else:
+            yield event
+
+    def _joined(self, client: Client, address: str) -> Generator[Noted, None, None]:
+        if address not in self._sites:
+            self._ask(client, [address])
+            site = self._sites.get(address)
+            if site is not None and site.problem is not None:
+                yield Noted(f"The worker {address} gets no jobs: {site.problem}")
+
+    def _left(self, address: str) -> Generator[Crashed, None, None]:
+        self._sites.pop(address, None)
+        for number, running in list(self._running.items()):
+            if running.worker == address:
+                del self._running[number]
+                # Should it come back, or another take its address: its task is not its own.
+                running.future.cancel(force=True)
+                yield Crashed(running.task, f"the worker {address} died or was lost")
+
+    def _distribute(self, client: Client) -> None:
+        busy = {running.worker for running in self._running.values()}
+        for address, site in self._sites.items():
+            if not self._waiting or len(self._running) >= (self._n_workers or len(self._sites)):
+                return
+            if address in busy or site.problem is not None:
+                continue
+            self._n_begun += 1
+            task = self._waiting.popleft()
+            given = self._work, pickle.dumps(task), self._n_begun, self._topic
+            future = self._submit(client, address, f"task-{self._n_begun}", _carry_out, *given)
+            self._running[self._n_begun] = _Running(task, address, future)
+
+    def _ask(self, client: Client, addresses: Sequence[str]) -> None:
+        """Have workers describe themselves; one that has gone meanwhile is none."""
+        asked = {
+            address: self._submit(client, address, f"ask-{address}", _describe, list(self._files))
+            for address in addresses
+        }
+        while any(not future.done() for future in asked.values()):
+            time.sleep(_LOOK_EVERY_S / 4)
+            self._require_scheduler(client)
+            present = client.scheduler_info()["workers"]
+            asked = {address: future for address, future in asked.items() if address in present}
+        for address, future in asked.items():
+            try:
+                site = future.result()
+            except Exception as error:  # noqa: BLE001  (whatever Python says of a package that is missing)
+                problem: RunnerError | None = ConfigError.plain(
+                    f"executor.address: the worker {address} cannot run jobs: "
+                    f"{type(error).__name__}: {error}. Install there what is installed here."
+                )
+                site = Site(address)
+            else:
+                problem = site.problem or _difference(site)
+            self._sites[address] = replace(site, problem=problem)
+
+    def _submit(
+        self, client: Client, address: str, name: str, function: Callable[..., Any], *given: object
+    ) -> Future[Any]:
+        """Have one worker, and no other, call a function."""
+        return client.submit(
+            function,
+            *given,
+            key=f"{self._topic}-{name}",
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+        )
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            self._client = self._connect()
+            self._client.subscribe_topic(self._topic, self._put_event)
+            self._client.subscribe_topic("all", self._put_news)
+            try:
+                self._client.wait_for_workers(self._n_workers or 1, timeout=self._wait_s)
+            except TimeoutError:
+                n_workers = len(self._client.scheduler_info()["workers"])
+                self._client.close()
+                self._client = None
+                raise ConfigError(
+                    "executor.n_workers",
+                    f"at most the workers that {self._address} has within {self._wait_s:g} s "
+                    f"({n_workers})",
+                    self._n_workers or 1,
+                ) from None
+        return self._client
+
+    def _connect(self) -> Client:
+        """Return a client of the scheduler.
+
+        Raises
+        ------
+        ConfigError
+            If there is no scheduler, or no dask.distributed to ask it with.
+        """
+        try:
+            from distributed import Client
+        except ModuleNotFoundError:
+            raise ConfigError(
+                "executor",
+                "local where dask.distributed is not installed",
+                "dask",
+                "It comes with: pip install 'softnet-runner[cluster]'",
+            ) from None
+        # What goes wrong is said here, in a line.
+        for name in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        where: dict[str, str] = {"address": self._address}
+        if "://" not in self._address:
+            if not Path(self._address).is_file():
+                raise ConfigError(
+                    "executor.address",
+                    "tcp://HOST:PORT, tls://HOST:PORT or a scheduler file that exists",
+                    self._address,
+                )
+            where = {"scheduler_file": self._address}
+        try:
+            return Client(**where, timeout=self._wait_s, set_as_default=False, name="runner")
+        except (OSError, ValueError) as error:  # ValueError: no port, or no scheduler file
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise ConfigError.plain(
+                f"executor.address: no Dask scheduler answers at {self._address} within "
+                f"executor.wait_s={self._wait_s:g} seconds: {reason}."
+            ) from error
+
+    def _put_event(self, event: tuple[float, Any]) -> None:
+        number, content = event[1]
+        self._inbox.put((number, pickle.loads(content)))  # noqa: S301  (from `_Speaker`)
+
+    def _put_news(self, event: tuple[float, Any]) -> None:
+        match event[1]:
+            case {"action": "add-worker" | "remove-worker" as action, "worker": str(address)}:
+                self._inbox.put((None, action == "add-worker", address))
+
+    def _hear_out(self, until_s: float) -> None:
+        """Keep what workers say until each is at the end of its task."""
+        while self._running and (left_s := until_s - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                number, event, *_ = self._inbox.get(timeout=left_s)
+                if isinstance(event, _Done | _Broken):
+                    self._running.pop(number, None)
+                elif number in self._running:
+                    self.late.append(event)
+
+
+# What must be the same for the same bits; the processor may be another, and its runs say so.
+_DECISIVE = {
+    "code": "code",
+    "python": "Python",
+    "numpy": "NumPy",
+    "libc": "the C library",
+    "blas": "BLAS",
+}
+
+
+def _difference(site: Site) -> ConfigError | None:
+    """Return the first thing in which a worker's results would differ from those made here."""
+    there, here = site.decisive or {}, environment()["decisive"]
+    for name, label in _DECISIVE.items():
+        its, ours = (_without_processor(decisive.get(name)) for decisive in (there, here))
+        if its != ours:
+            return ConfigError.plain(
+                f"executor.address: the worker {site.name} has other results: {label} is {its} "
+                f"there, and {ours} here. Install the same softnet-runner and packages there."
+            )
+    return None
+
+
+def _without_processor(fact: object) -> object:
+    """Leave out which of its kernels a library chose for its processor."""
+    if isinstance(fact, list):
+        return ", ".join(f"{blas['library']} {blas['version']}" for blas in fact)
+    return fact
+
+
+def _describe(files: Sequence[DataFile]) -> Site:
+    """Describe the worker that this runs in, and check that it has the data files."""
+    from distributed import get_worker
+
+    from runner.training.data import load
+
+    worker: Any = get_worker()
+    problem: RunnerError | None = None
+    for file in files:
+        try:
+            experiment = located(Experiment.from_dict(file.config), file.folder)
+            dataset = load(experiment.data)
+        except RunnerError as error:
+            problem = DataError(f"on the worker {worker.address}: {error}")
+            break
+        if dataset.digest != file.digest:
+            problem = DataError(
+                f"{dataset.source}: must have the content that it has on this machine, with the "
+                f"digest {file.digest[:12]!r}, got {dataset.digest[:12]!r} on the worker "
+                f"{worker.address}."
+            )
+            break
+    decisive = environment()["decisive"]
+    return Site(worker.address, platform.node(), decisive, n_physical_cores(), problem)
+
+
+def _carry_out(
+    work: Callable[..., Generator[Any, None, None]], content: bytes, number: int, topic: str
+) -> None:
+    """Carry a task out in a worker, and send its events to whoever has given it."""
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    speaker = _Speaker(worker, topic, number)
+    log = logging.getLogger("distributed.worker.runner")
+    end: _Done | _Broken = _Done()
+    try:
+        task = pickle.loads(content)  # noqa: S301  (whoever reaches the scheduler can run anything)
+        jobs = getattr(task, "jobs", ())
+        names = {job.position: job.name for job in jobs}
+        if jobs:
+            log.info("A stack of %d jobs: %s ...", len(jobs), jobs[0].name)
+        stop = _StopFlag(worker, worker.get_current_task())
+        with closing(work(task, stop)) as events:
+            for event in events:
+                speaker.say(event)
+                outcome = getattr(event, "outcome", None)
+                if outcome is not None:
+                    log.info("%s: %s", names.get(event.position), outcome.status)
+                if stop():
+                    end = _STOPPED
+                    break
+    except Terminated:
+        end = _STOPPED
+    except StoreError as error:
+        end = _Done(str(error))
+    except Exception as error:
+        log.exception("A task failed")
+        end = _Broken(f"{type(error).__name__}: {error}")
+    finally:
+        speaker.say(end)
+
+
+class _Speaker:
+    """Sends the events of a task to whoever has given it; progress is put together."""
+
+    def __init__(self, worker: Worker, topic: str, number: int) -> None:
+        self._worker, self._topic, self._number = worker, topic, number
+        self._kept: Progress | None = None
+        self._spoke_s = 0.0
+
+    def say(self, event: object) -> None:
+        """Send an event, after the progress that came before it."""
+        if isinstance(event, Progress):
+            n_jobs = event.n_jobs + (self._kept.n_jobs if self._kept else 0.0)
+            self._kept = Progress(n_jobs, event.loss)
+            if time.monotonic() - self._spoke_s < _SPEAK_EVERY_S:
+                return
+        if self._kept is not None:
+            self._send(self._kept)
+            self._kept = None
+        if not isinstance(event, Progress):
+            self._send(event)
+
+    def _send(self, event: object) -> None:
+        self._worker.log_event(self._topic, (self._number, pickle.dumps(event)))
+        self._spoke_s = time.monotonic()
+
+
+class _StopFlag:
+    """Tells a task, which no signal reaches in its thread, whether it is still to be done.
+
+    It is not when it was cancelled, when whoever gave it is gone, or when the scheduler is. A
+    worker that was stopped for a while, and may have been given up meanwhile, asks the scheduler.
+    """
+
+    def __init__(self, worker: Any, key: object) -> None:  # noqa: ANN401  (Dask's state has no types)
+        self._worker, self._key = worker, key
+        self._pulse = _pulse_of(os.getpid())
+        self._n_pauses = self._pulse.n_pauses
+
+    def __call__(self) -> bool:
+        state = self._worker.state.tasks.get(self._key)
+        if self._worker.status.name != "running" or state is None or state.state != "executing":
+            return True
+        if self._pulse.has_paused_since(self._n_pauses):
+            self._n_pauses = self._pulse.n_pauses
+            return not self._is_ours()
+        return False
+
+    def _is_ours(self) -> bool:
+        """Ask the scheduler whether this worker is still at the task."""
+        from distributed.utils import sync
+
+        worker = self._worker
+        try:
+            answer = sync(worker.loop, worker.scheduler.processing, workers=[worker.address])
+        except Exception:  # noqa: BLE001  (whatever it is, the scheduler did not say yes)
+            return False
+        return str(self._key) in map(str, answer.get(worker.address, ()))
+
+
+class _Pulse(threading.Thread):
+    """Notices when this process was stopped: its own steps come too late then."""
+
+    def __init__(self) -> None:
+        super().__init__(name="runner pulse", daemon=True)
+        self.n_pauses = 0
+        self._last_s = time.monotonic()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            time.sleep(_STOPPED_S / 4)
+            self._beat()
+
+    def _beat(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._last_s > _STOPPED_S:
+            self.n_pauses += 1
+        self._last_s = now_s
+
+    def has_paused_since(self, n_pauses: int) -> bool:
+        """Tell whether the process has been stopped since there were so many pauses."""
+        return self.n_pauses > n_pauses or time.monotonic() - self._last_s > _STOPPED_S
+
+
+_pulses: dict[int, _Pulse] = {}
+
+
+def _pulse_of(process: int) -> _Pulse:
+    if process not in _pulses:
+        _pulses[process] = _Pulse()
+    return _pulses[process]

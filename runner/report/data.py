@@ -1,0 +1,125 @@
+"""How a person's file was read, in words: what its columns are, and what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runner.report.table import Column, printing
+from runner.system.formatting import count
+from runner.system.text import elide, printable
+
+if TYPE_CHECKING:
+    from runner.training.data import columns
+    from runner.training.data.files import Described
+    from runner.training.prepare import Prepared
+
+_KINDS = {
+    "number": ("number", "numbers"),
+    "words": ("column of words", "columns of words"),
+    "date": ("date", "dates"),
+}
+_LONGEST = 300
+_MOST_CLASSES = 6
+
+
+def reading_lines(prepared: Prepared) -> list[str]:
+    """Describe in at most four lines how the file of a run was read.
+
+    Examples
+    --------
+    ``891 rows; 5 numbers, 2 columns of words; left out: PassengerId (identifier)``
+    """
+    dataset, reading = prepared.dataset, prepared.dataset.reading
+    if reading is None:
+        return []
+    named = (prepared.data and prepared.data.columns) or {}
+    left_out = [
+        f"{name} ({why})" if (why := prepared.left_out.get(name)) else name
+        for name in named.get("out", ())
+    ]
+    kinds = [kind for name, kind in reading.kinds.items() if name not in named.get("out", ())]
+    columns = ", ".join(
+        f"{kinds.count(kind):,} {words[kinds.count(kind) > 1]}"
+        for kind, words in _KINDS.items()
+        if kind in kinds
+    )
+    first = f"{dataset.source.rpartition('/')[2]}: {count(len(dataset.y), 'row')}; {columns}"
+    if left_out:
+        first += f"; left out: {', '.join(left_out)}"
+    lines = [first]
+    missing = [
+        f"{n:,} in {name}"
+        for name, n in reading.missing.items()
+        if name not in named.get("out", ())
+    ]
+    if missing:
+        filled = "the median and a feature that says so stand for numbers, '(missing)' for words"
+        lines.append(f"missing: {', '.join(missing)} of {len(dataset.y):,}; {filled}")
+    counts = np.bincount(dataset.y, minlength=len(dataset.class_names))
+    shares = [
+        f"{name} ({100 * n / counts.sum():.0f} %)"
+        for name, n in zip(dataset.class_names, counts.tolist(), strict=True)
+    ]
+    shown = ", ".join(shares[:_MOST_CLASSES])
+    more = len(shares) - _MOST_CLASSES
+    last = f"{len(shares):,} classes: {shown}"
+    last += f" and {more:,} more" if more > 0 else ""
+    if reading.n_without_target:
+        last += f"; {count(reading.n_without_target, 'row')} without a target left out"
+    lines.append(last)
+    if reading.notes:
+        lines.append("; ".join(dict.fromkeys(reading.notes)))
+    return [elide(printable(line), _LONGEST) for line in lines]
+
+
+def print_columns(file: str, described: Described) -> None:
+    """Print a row for each column of a file: what it holds, and what becomes of it."""
+    shown = described.columns
+    rows = [
+        (
+            elide(printable(column.name), 30),
+            column.kind,
+            f"{int(column.is_missing.sum()):,}",
+            f"{len(np.unique(column.values[~column.is_missing])):,}",
+            elide(printable(", ".join(_examples(column))), 40),
+            _becomes(column, described),
+        )
+        for column in shown
+    ]
+    headers = ("column", "kind", "missing", "distinct", "examples", "becomes")
+    with printing() as printer:
+        printer.line(
+            f"{printable(file)}: {count(described.n_rows, 'row')}, {count(len(rows), 'column')}"
+        )
+        printer.table(
+            [
+                Column(header, cells, "right" if header in ("missing", "distinct") else "left")
+                for header, cells in zip(headers, zip(*rows, strict=True), strict=True)
+            ]
+        )
+        for note in dict.fromkeys(described.notes):
+            printer.line(printable(note))
+
+
+def _examples(column: columns.Column) -> list[str]:
+    values = column.raw_values()[~column.is_missing]
+    first = dict.fromkeys(values[:1_000].tolist())
+    texts = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in first]
+    return [text.removesuffix(" 00:00:00") for text in texts[:3]]
+
+
+def _becomes(column: columns.Column, described: Described) -> str:
+    settings = described.settings
+    if column.name not in {name for names in (settings.columns or {}).values() for name in names}:
+        return "the target"
+    if column.name in described.left_out:
+        return f"left out: {described.left_out[column.name]}"
+    n_features = 1
+    if column.kind == "words":
+        n_features = min(len(column.words), settings.max_categories)
+    elif column.kind == "date":
+        return "days, month, weekday, hour"
+    flagged = column.kind == "number" and bool(column.is_missing.any())
+    return count(n_features + flagged, "feature") + (", one for missing" if flagged else "")

@@ -1,0 +1,189 @@
+"""A name that one process at a time holds in a store, on whatever machine it is.
+
+Tags have no compare-and-set, but the store itself keeps the names of registered models unique. The
+holder writes itself into the model's description again and again; by the server's time of that,
+others see that it lives. On a database without a server, that is the time of whoever writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+from runner.system.errors import StoreError
+from runner.tracking.backend.address import Address, request
+from runner.tracking.backend.client import prepare, store_errors
+from runner.tracking.backend.liveness import is_gone, process_name
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import RegisteredModel
+
+# A holder that was not seen for so long has died, or is cut off; twelve of its signs are missing.
+EXPIRES_AFTER_S = 60.0
+_SIGN_EVERY_S = 5.0
+_LOOK_EVERY_S = 1.0
+_LET_GO_S = 1.0
+
+# A fork while a request is on its way would inherit the locks of libraries that nobody releases.
+_forks = threading.Lock()
+os.register_at_fork(
+    before=_forks.acquire, after_in_parent=_forks.release, after_in_child=_forks.release
+)
+
+
+class Lease:
+    """A name in a store, to be held by this process.
+
+    Parameters
+    ----------
+    address : Address
+        Of the store.
+    name : str
+        What only one process may do at a time.
+    """
+
+    def __init__(self, address: Address, name: str) -> None:
+        prepare()
+        from mlflow import MlflowClient
+
+        self._address = address
+        self._client = MlflowClient(address.uri, registry_uri=address.uri)
+        self._name = f"runner-lock-{name}"
+        self._owner = process_name()
+        self._given_up = threading.Event()
+        self._is_lost = False
+
+    @contextmanager
+    def held(self, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Hold the name, as soon as nobody else does.
+
+        Parameters
+        ----------
+        on_wait : callable
+            Called with the process that has it, before waiting for that one.
+        """
+        said = False
+        while (holder := self.try_to_take()) is not None:
+            if not said:
+                on_wait(holder)
+            said = True
+            time.sleep(_LOOK_EVERY_S)
+        signs = threading.Thread(target=self._give_signs, name="runner lease", daemon=True)
+        signs.start()
+        try:
+            yield
+        finally:
+            self._given_up.set()
+            signs.join(_LET_GO_S)  # a server that hangs holds up nobody
+            # Where the store is what failed, the name expires.
+            with suppress(StoreError), store_errors(self._address.uri):
+                if self._is_ours(self._read(self._name)):
+                    self._delete(self._name)
+
+    def require(self) -> None:
+        """Raise `StoreError` if the name is not held any more."""
+        if self._is_lost:
+            raise StoreError(
+                f"{self._address.shown}: this process was out of reach for so long that another "
+                "may run this sweep now. The same command waits for it, and goes on."
+            )
+
+    def try_to_take(self) -> str | None:
+        """Take the name if it is free; else return the process that has it."""
+        with store_errors(self._address.uri):
+            if self._create(self._name):
+                return None
+            model = self._read(self._name)
+            if model is None:
+                return self.try_to_take()
+            if self._is_ours(model) or (self._is_expired(model) and self._take_over(model)):
+                return None
+            return model.description or "unknown"
+
+    def _take_over(self, model: RegisteredModel) -> bool:
+        """Take the name of a holder that is dead; of several that try, one does."""
+        digest = hashlib.sha256((model.description or "").encode()).hexdigest()[:16]
+        marker = f"{self._name}-after-{digest}"
+        if not self._create(marker):
+            other = self._read(marker)
+            if other is not None and self._is_expired(other):
+                self._delete(marker)  # whoever made it died before it could take the name
+            return False
+        try:
+            now = self._read(self._name)
+            if now is None or now.description != model.description or not self._is_expired(now):
+                return False
+            self._client.update_registered_model(self._name, self._owner)
+            return self._is_ours(self._read(self._name))
+        finally:
+            self._delete(marker)
+
+    def _give_signs(self) -> None:
+        """Show that this process lives, until it gives the name up or has lost it."""
+        seen_s = time.monotonic()
+        while not self._given_up.wait(_SIGN_EVERY_S):
+            with suppress(StoreError), _forks, store_errors(self._address.uri):
+                if not self._is_ours(self._read(self._name)):
+                    self._is_lost = True
+                    return
+                self._client.update_registered_model(self._name, self._owner)
+                seen_s = time.monotonic()
+            if time.monotonic() - seen_s > EXPIRES_AFTER_S:
+                self._is_lost = True
+                return
+
+    def _is_ours(self, model: RegisteredModel | None) -> bool:
+        return model is not None and model.description == self._owner
+
+    def _is_expired(self, model: RegisteredModel) -> bool:
+        age_s = self._now_s() - model.last_updated_timestamp / 1000
+        return age_s > EXPIRES_AFTER_S or is_gone(model.description or "")
+
+    def _now_s(self) -> float:
+        """Return the time by the clock that the store's own times are of."""
+        if self._address.is_server:
+            with (
+                suppress(OSError, HTTPException, TypeError, ValueError),
+                request(self._address.uri, "/health") as answer,
+            ):
+                date = getattr(answer, "headers", {})["Date"]
+                return parsedate_to_datetime(date).timestamp()
+        return time.time()
+
+    def _create(self, name: str) -> bool:
+        """Make the name; False where it is there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(name, {"runner.kind": "lock"}, self._owner)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return False
+        return True
+
+    def _read(self, name: str) -> RegisteredModel | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def _delete(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.delete_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise

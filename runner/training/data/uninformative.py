@@ -1,0 +1,63 @@
+"""Columns of a person's table that tell nothing of a new row: counters, identifiers, constants."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runner.training.preprocessing import date_columns
+
+if TYPE_CHECKING:
+    from runner.training.data.dataset import Dataset, FloatArray, IntArray
+
+# What pandas, R and Parquet call the numbers of rows when they write them as a column.
+_COUNTER = re.compile(r"Unnamed: \d+|rownames|X|\.\.\.1|index")
+_INDEX = re.compile(r"__index_level_\d+__")
+_IDENTIFIER = re.compile(r"id|ID|Id|.*(_id|_ID|[a-z0-9]Id|[a-z0-9]ID)")
+# Of words that differ from row to row nothing can be learned; a few rows show no such thing.
+_MOSTLY_DIFFERENT, _ENOUGH_ROWS = 0.9, 50
+
+
+def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict[str, str]:
+    """Return the columns that are to be left out, each with the reason.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    rows : ndarray of shape (n_rows,)
+        Indices of the training rows, on which this is decided.
+    are_chosen : bool
+        Whether somebody has named the columns: then only parts of dates are left out, such as the
+        hour of days.
+    """
+    found: dict[str, str] = {}
+    parts = {part for date in dataset.dates for part in date_columns(date)}
+    for column, name in enumerate(dataset.feature_names):
+        if are_chosen and name not in parts:
+            continue
+        values = dataset.X[:, column]
+        reason = _reason(name, values, values[rows], is_words=name in dataset.categories)
+        if reason:
+            found[name] = reason
+    for name in dataset.dates:
+        if found.keys() >= set(date_columns(name)):  # the same date in all rows
+            found[name] = "constant"
+    return found
+
+
+def _reason(name: str, values: FloatArray, train: FloatArray, *, is_words: bool) -> str:
+    distinct = np.unique(train)
+    if len(distinct) == 1:  # NaN is one value too
+        return "constant"
+    n_distinct = len(distinct)
+    if is_words:
+        differ = n_distinct > _MOSTLY_DIFFERENT * len(train) and len(train) >= _ENOUGH_ROWS
+        return "words that differ from row to row" if differ else ""
+    if _INDEX.fullmatch(name) or (_COUNTER.fullmatch(name) and (np.diff(values) == 1).all()):
+        return "row numbers"
+    is_whole = bool((np.floor(train) == train).all())
+    if _IDENTIFIER.fullmatch(name) and is_whole and n_distinct == len(train):
+        return "identifier"
+    return ""

@@ -1,0 +1,69 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softnet.layers.base import Layer, LayerSettings
+from softnet.stack.arrays import Array, Kept
+from softnet.stack.setting_rules import require_fraction
+
+_NUMBERS = 1 << 16
+
+
+class Dropout(Layer):
+    """Sets a random share of the numbers to 0 in training, and enlarges the others to make up.
+
+    Notes
+    -----
+    A number stays with probability ``1 - rate``, rounded to a 65,536th, and is divided by it: the
+    mean is the same, and evaluation needs nothing done ("inverted" dropout).
+
+    References
+    ----------
+    N. Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
+    overfitting".
+    """
+
+    is_random = True
+
+    @dataclass(frozen=True)
+    class Settings(LayerSettings):
+        """Settings of dropout.
+
+        Parameters
+        ----------
+        rate : float
+            Share that is set to 0, in [0, 1).
+        """
+
+        rate: float = 0.1
+
+        def __post_init__(self) -> None:
+            require_fraction("rate", self.rate)
+
+    def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        self._n_dropped = min(round(settings.rate * _NUMBERS), _NUMBERS - 1)
+        self._factor = np.array(_NUMBERS / (_NUMBERS - self._n_dropped), dtype)
+        self._stays = Kept(np.dtype(bool))
+        self._factors = Kept(dtype)
+        self._output = Kept(dtype)
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        if not training:
+            return X
+        n_rows = X.shape[-2]
+        numbers = self.noise.numbers(n_rows * self.in_features)
+        shape = (len(numbers), n_rows, self.in_features)
+        stays = np.greater_equal(numbers.reshape(shape), self._n_dropped, out=self._stays[shape])
+        self._mask = np.multiply(stays, self._factor, out=self._factors[shape])
+        output: Array = np.multiply(X, self._mask, out=self._output[shape])
+        return output
+
+    def backward(self, d_output: Array) -> Array:
+        np.multiply(d_output, self._mask, out=d_output)
+        return d_output

@@ -1,0 +1,177 @@
+"""Layers that bring numbers to mean 0 and variance 1: over a batch, or over a row's features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softnet.layers.base import Layer, LayerSettings
+from softnet.layers.initializers import Initializer
+from softnet.stack.arrays import Array, Kept, Ones
+from softnet.stack.setting_rules import require_fraction, require_positive
+
+
+class Normalization(Layer):
+    """``normalized(X) * weight + bias``, with a weight and a bias for each feature."""
+
+    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        self.parameter_shapes = {"weight": (in_features,), "bias": (in_features,)}
+        self._ones = Ones(dtype)
+        self.normalized: Array = np.empty(0, dtype)
+        self._normalized, self._scratch, self._output = Kept(dtype), Kept(dtype), Kept(dtype)
+
+    def bind(self, values: Array, gradients: Array, statistics: Array) -> None:
+        super().bind(values, gradients, statistics)
+        # One row (runs, 1, features), so that they broadcast over the batch.
+        self._weight, self._d_weight, self._bias, self._d_bias = (
+            views[name][:, None, :]
+            for name in ("weight", "bias")
+            for views in (self.values, self.gradients)
+        )
+
+    def initialize(
+        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
+    ) -> None:
+        self.values["weight"][:] = 1
+
+    def _affine(self, normalized: Array) -> Array:
+        shape = (len(self._weight), *normalized.shape[1:])
+        output: Array = np.multiply(normalized, self._weight, out=self._output[shape])
+        return np.add(output, self._bias, out=output)
+
+    def _write_gradients(self, d_output: Array) -> None:
+        ones, scratch = self._ones[d_output.shape[-2]], self._scratch[d_output.shape]
+        np.multiply(d_output, self.normalized, out=scratch)
+        np.matmul(ones, scratch, out=self._d_weight)
+        np.matmul(ones, d_output, out=self._d_bias)
+
+
+class BatchNorm(Normalization):
+    """Each feature is brought to mean 0 and variance 1 over the rows of a batch.
+
+    Notes
+    -----
+    In training by the batch's own mean and variance (divided by its rows), through which the
+    gradient goes; in evaluation by their running means, which each run keeps as its statistics.
+    As in PyTorch the running variance is the unbiased one, divided by the rows less one. A batch
+    of one row has no variance: its output is the bias.
+
+    References
+    ----------
+    S. Ioffe, C. Szegedy (2015), "Batch normalization: accelerating deep network training by
+    reducing internal covariate shift".
+    """
+
+    @dataclass(frozen=True)
+    class Settings(LayerSettings):
+        """Settings of batch normalization.
+
+        Parameters
+        ----------
+        momentum : float
+            Share of the batch in the running means, in [0, 1).
+        epsilon : float
+            Added to the variance, above 0.
+        """
+
+        momentum: float = 0.1
+        epsilon: float = 1e-5
+
+        def __post_init__(self) -> None:
+            require_fraction("momentum", self.momentum)
+            require_positive("epsilon", self.epsilon)
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        self.statistic_shapes = {"mean": (in_features,), "variance": (in_features,)}
+
+    def initialize(
+        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
+    ) -> None:
+        super().initialize(rngs, initializers)
+        self.statistics["variance"][:] = 1
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        epsilon = self.settings.epsilon
+        if not training:
+            mean, variance = (self.statistics[name][:, None] for name in ("mean", "variance"))
+            return self._affine((X - mean) / np.sqrt(variance + epsilon))
+        n_rows = X.shape[-2]
+        ones = self._ones[n_rows]
+        mean = np.matmul(ones, X) / n_rows
+        self.normalized = np.subtract(X, mean, out=self._normalized[X.shape])
+        squares = np.square(self.normalized, out=self._scratch[X.shape])
+        variance = np.matmul(ones, squares) / n_rows
+        self._spread = np.sqrt(variance + epsilon)
+        np.divide(self.normalized, self._spread, out=self.normalized)
+        unbiased = variance * (n_rows / max(n_rows - 1, 1))
+        share = self.settings.momentum
+        for name, of_batch in (("mean", mean), ("variance", unbiased)):
+            kept = self.statistics[name]
+            kept[:] = (1 - share) * kept + share * of_batch[:, 0]
+        return self._affine(self.normalized)
+
+    def backward(self, d_output: Array) -> Array:
+        self._write_gradients(d_output)
+        n_rows = d_output.shape[-2]
+        np.multiply(self.normalized, self._d_weight / n_rows, out=self._scratch[d_output.shape])
+        np.subtract(d_output, self._scratch[d_output.shape], out=d_output)
+        np.subtract(d_output, self._d_bias / n_rows, out=d_output)
+        np.multiply(d_output, self._weight / self._spread, out=d_output)
+        return d_output
+
+
+class LayerNorm(Normalization):
+    """Each row is brought to mean 0 and variance 1 over its features.
+
+    References
+    ----------
+    J. L. Ba, J. R. Kiros, G. E. Hinton (2016), "Layer normalization".
+    """
+
+    @dataclass(frozen=True)
+    class Settings(LayerSettings):
+        """Settings of layer normalization.
+
+        Parameters
+        ----------
+        epsilon : float
+            Added to the variance, above 0.
+        """
+
+        epsilon: float = 1e-5
+
+        def __post_init__(self) -> None:
+            require_positive("epsilon", self.epsilon)
+
+    settings: Settings
+
+    def _mean(self, X: Array) -> Array:
+        """Return the mean of each row, (runs, batch, 1)."""
+        total: Array = np.matmul(X, self._ones[self.in_features].T)
+        return np.divide(total, self.in_features, out=total)
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        self.normalized = np.subtract(X, self._mean(X), out=self._normalized[X.shape])
+        squares = np.square(self.normalized, out=self._scratch[X.shape])
+        self._spread = np.sqrt(self._mean(squares) + self.settings.epsilon)
+        np.divide(self.normalized, self._spread, out=self.normalized)
+        return self._affine(self.normalized)
+
+    def backward(self, d_output: Array) -> Array:
+        self._write_gradients(d_output)
+        slopes = d_output
+        np.multiply(slopes, self._weight, out=slopes)
+        along = np.multiply(slopes, self.normalized, out=self._scratch[slopes.shape])
+        np.multiply(self.normalized, self._mean(along), out=along)
+        means = self._mean(slopes)
+        np.subtract(slopes, along, out=slopes)
+        np.subtract(slopes, means, out=slopes)
+        np.divide(slopes, self._spread, out=slopes)
+        return slopes

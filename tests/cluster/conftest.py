@@ -1,0 +1,81 @@
+"""A cluster on this machine, and PostgreSQL behind the tracking server where it can be started.
+
+``CLUSTER=1``, which `make cluster-tests` sets, promises that Dask is installed: without it these
+tests say so and are skipped; where it was promised they fail.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.sweeps.cluster import Cluster, free_port, missing_for_postgres, served
+from tests.runner.conftest import command
+from tests.runner.processes import WITHIN_S
+
+__all__ = ["command"]  # pytest finds fixtures by their names here
+
+HERE = Path(__file__).parent
+ABSENT = "dask.distributed is not installed: no cluster was tested (`make cluster-tests` does)"
+# A scheduler that takes a worker that is stopped for dead after seconds instead of minutes.
+SETTINGS = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "5s"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as skipped, or let it fail, where Dask is missing."""
+    if importlib.util.find_spec("distributed") is None and os.environ.get("CLUSTER") != "1":
+        for item in items:
+            if item.path.is_relative_to(HERE):
+                item.add_marker(pytest.mark.skip(reason=ABSENT))
+
+
+def pytest_report_header() -> str:
+    """Say what is behind the tracking server."""
+    missing = missing_for_postgres()
+    return f"tracking server: on {f'SQLite, since {missing}' if missing else 'PostgreSQL'}"
+
+
+def wait_until(condition: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:
+    """Look again and again, and say what did not come."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def serving(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
+    """Run a tracking server for all tests."""
+    folder = tmp_path_factory.mktemp("server")
+    # PostgreSQL has a user of its own, who must come by here.
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o755)
+    with served(folder, free_port()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(serving: tuple[str, subprocess.Popen[bytes], str]) -> str:
+    """The address of the tracking server."""
+    return serving[0]
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Give a test a scheduler with two workers."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"), free_port(), SETTINGS)
+    made.start_scheduler()
+    made.start_worker("one")
+    made.start_worker("two")
+    try:
+        yield made
+    finally:
+        made.end()

@@ -1,0 +1,340 @@
+"""Sweeps whose stacks run on a Dask cluster and are recorded through a tracking server."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from benchmarks.sweeps.cluster import Cluster, free_port
+from tests.cluster.conftest import wait_until
+from tests.runner.conftest import CHECKOUT, Command
+from tests.runner.processes import WITHIN_S
+
+# Short, and evaluated often, so that there is always something to be interrupted.
+POINTS = ["-m", "training.steps=200", "training.evaluate_every=50"]
+# Stacks that train for longer than any test waits for them.
+LONG = ["-m", "training.steps=4000000", "training.evaluate_every=1000", "seed=0,1"]
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """An experiment of its own for each test."""
+    return re.sub(r"\W+", "-", request.node.name)[:80]
+
+
+@pytest.fixture
+def runs(server: str, name: str) -> Callable[[str], list[Run]]:
+    """List the runs of a kind in the test's experiment."""
+    client = MlflowClient(server)
+
+    def listed(kind: str = "run") -> list[Run]:
+        experiment = client.get_experiment_by_name(name)
+        ids = [experiment.experiment_id] if experiment else []
+        return list(client.search_runs(ids, f"tags.`runner.kind` = '{kind}'")) if ids else []
+
+    return listed
+
+
+@pytest.fixture
+def words(server: str, name: str, cluster: Cluster) -> list[str]:
+    return [
+        *(f"name={name}", f"tracking.uri={server}", "executor=dask"),
+        *(f"executor.address={cluster.address}", "executor.n_workers=2", "executor.wait_s=30"),
+    ]
+
+
+@pytest.fixture
+def begin(command: Command) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command as a process that a test interrupts."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runner", *words],
+            cwd=command.folder,
+            env=command.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def finished_once(runs: list[Run], n_jobs: int) -> None:
+    """Every key is FINISHED exactly once, and no run is left open."""
+    keys = Counter(r.data.tags["runner.key"] for r in runs if r.info.status == "FINISHED")
+    assert len(keys) == n_jobs
+    assert set(keys.values()) == {1}
+    assert not [run for run in runs if run.info.status == "RUNNING"]
+
+
+def weights(runs: list[Run]) -> dict[str, str]:
+    return {run.data.tags["runner.key"]: run.data.tags["runner.weights_sha256"] for run in runs}
+
+
+def test_a_sweep_has_the_bits_that_it_has_locally_and_its_rerun_too(
+    command: Command,
+    words: list[str],
+    runs: Callable[..., list[Run]],
+    server: str,
+    name: str,
+    cluster: Cluster,
+) -> None:
+    points = [*POINTS, "seed=range(0,10)", "optimizer.learning_rate=0.01,0.04"]
+    done = command(*words, *points)
+    assert done.returncode == 0, done.stderr
+    finished_once(runs(), 20)
+    assert {r.info.status for r in [*runs("sweep"), *runs("group")]} == {"FINISHED"}
+    (sweep,) = runs("sweep")
+    remote = weights(runs())
+    local = command(f"name={name}", f"tracking.uri={server}", *points, "sweep.restart=true")
+    assert local.returncode == 0, local.stderr
+    here = [r for r in runs() if r.data.tags["runner.sweep"] != sweep.info.run_id]
+    assert weights(here) == remote
+    # Where a job ran is no part of its record.
+    params = [key for run in runs() for key in run.data.params if key.startswith("executor")]
+    assert params == []
+    again = command(
+        "rerun", sweep.info.run_id, "--uri", server, "executor=dask",
+        f"executor.address={cluster.address}", "executor.wait_s=30",
+    )  # fmt: skip
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "20 of 20" in again.stdout
+    assert "learning_rate=0.04 seed=3: FINISHED" in cluster.log("one") + cluster.log("two")
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_a_worker_that_is_killed_costs_its_stack_alone(
+    k: int,
+    begin: Callable[..., subprocess.Popen[str]],
+    words: list[str],
+    cluster: Cluster,
+    runs: Callable[..., list[Run]],
+) -> None:
+    process = begin(*words, *POINTS, "seed=range(0,40)")
+    wait_until(lambda: len(runs()) >= k, "no run was recorded")
+    cluster.send("one", signal.SIGKILL)
+    _, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0, said
+    finished_once(runs(), 40)
+
+
+def test_a_job_that_costs_three_workers_fails_and_the_others_finish(
+    begin: Callable[..., subprocess.Popen[str]],
+    words: list[str],
+    cluster: Cluster,
+    runs: Callable[..., list[Run]],
+) -> None:
+    points = ["training.steps=200,4000000", "training.evaluate_every=100000", "seed=0"]
+    process = begin(*words, "-m", *points)
+    for number in range(3):
+        # The long job is shown while it trains; whoever trains it dies, as if the job killed it.
+        wait_until(lambda: _at_work(runs()), "the long job is not shown")
+        os.kill(_at_work(runs())[0], signal.SIGKILL)
+        cluster.start_worker(f"another-{number}")
+        wait_until(lambda: not _at_work(runs()) or process.poll() is not None, "it goes on")
+    _, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 1, said
+    failures = [r.data.tags.get("runner.failure") for r in runs() if r.info.status == "FAILED"]
+    assert len(failures) == 1
+    assert re.fullmatch(r"the worker tcp://\S+ died or was lost", failures[0])
+    finished_once(runs(), 1)
+
+
+def _at_work(runs: list[Run]) -> list[int]:
+    """Return the numbers of the processes that have the run of a long job open."""
+    long = [run for run in runs if "steps=4000000" in run.info.run_name]
+    names = [r.data.tags["runner.process"] for r in long if r.info.status == "RUNNING"]
+    return [int(name.split("-")[-2]) for name in names]
+
+
+def test_a_scheduler_that_does_not_answer_is_named_with_its_setting(
+    command: Command, server: str
+) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    done = command(
+        f"tracking.uri={server}", "executor=dask", f"executor.address={address}",
+        "executor.wait_s=0.5", *POINTS, "seed=0,1",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"executor.address: no Dask scheduler answers at {address}")
+    assert "executor.wait_s=0.5" in done.stderr
+
+
+def test_a_scheduler_that_is_lost_is_said_and_the_same_command_goes_on(
+    begin: Callable[..., subprocess.Popen[str]],
+    command: Command,
+    words: list[str],
+    cluster: Cluster,
+    runs: Callable[..., list[Run]],
+) -> None:
+    process = begin(*words, *POINTS, "seed=range(0,40)")
+    wait_until(runs, "no run was recorded")
+    cluster.send("scheduler", signal.SIGKILL)
+    _, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 3, said
+    assert "the scheduler is lost" in said
+    assert "Traceback" not in said
+    cluster.end()
+    cluster.start_scheduler()
+    cluster.start_worker("three")
+    cluster.start_worker("four")
+    done = command(*words, *POINTS, "seed=range(0,40)")
+    assert done.returncode == 0, done.stderr
+    finished_once(runs(), 40)
+
+
+def test_ctrl_c_leaves_idle_workers_and_no_open_run(
+    begin: Callable[..., subprocess.Popen[str]],
+    words: list[str],
+    cluster: Cluster,
+    runs: Callable[..., list[Run]],
+) -> None:
+    process = begin(*words, *LONG)
+    wait_until(lambda: len(runs()) == 2, "the runs are not shown")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 130
+    assert {run.info.status for run in [*runs(), *runs("sweep")]} == {"KILLED"}
+    from distributed import Client
+
+    with Client(cluster.address, set_as_default=False) as client:
+        wait_until(lambda: not any(client.processing().values()), "workers are busy", 2)
+
+
+def test_a_driver_that_is_killed_leaves_no_worker_at_work(
+    begin: Callable[..., subprocess.Popen[str]], words: list[str], runs: Callable[..., list[Run]]
+) -> None:
+    process = begin(*words, *LONG)
+    wait_until(lambda: len(runs()) == 2, "the runs are not shown")
+    process.kill()
+    wait_until(lambda: {r.info.status for r in runs()} == {"KILLED"}, "workers go on")
+
+
+def test_a_worker_that_was_stopped_for_too_long_records_nothing_twice(
+    begin: Callable[..., subprocess.Popen[str]],
+    words: list[str],
+    cluster: Cluster,
+    runs: Callable[..., list[Run]],
+) -> None:
+    process = begin(*words, *POINTS, "seed=range(0,40)")
+    wait_until(lambda: len(runs()) >= 3, "no run was recorded")
+    cluster.send("one", signal.SIGSTOP)
+    wait_until(lambda: process.poll() is not None, "the sweep waits for the stopped one")
+    cluster.send("one", signal.SIGCONT)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    wait_until(lambda: "End worker" in cluster.log("one"), "it goes on")
+    finished_once(runs(), 40)
+
+
+@pytest.mark.parametrize("setting", ["code", "numpy"])
+def test_a_worker_of_another_kind_is_named_before_the_first_run(
+    setting: str,
+    command: Command,
+    words: list[str],
+    cluster: Cluster,
+    tmp_path: Path,
+    runs: Callable[..., list[Run]],
+) -> None:
+    other = tmp_path / "other"
+    for package in ("runner", "softnet", "conf", "hydra_plugins"):
+        shutil.copytree(CHECKOUT / package, other / package)
+    if setting == "code":
+        module = other / "softnet" / "metrics.py"
+        module.write_text(module.read_text() + "\nOTHER = 1\n")
+    else:
+        module = other / "runner" / "__init__.py"
+        module.write_text(module.read_text() + "\nimport numpy\nnumpy.__version__ = '1.0'\n")
+    cluster.start_worker("other", PYTHONPATH=str(other))
+    words = [w.replace("n_workers=2", "n_workers=3") for w in words]
+    done = command(*words, *POINTS, "seed=0,1")
+    assert done.returncode == 2
+    label = {"code": "code is", "numpy": "NumPy is 1.0 there"}[setting]
+    assert re.match(r"executor\.address: the worker tcp://\S+ has other results: ", done.stderr)
+    assert label in done.stderr
+    assert runs() == runs("sweep") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("", "no such file"), ("a,y\n9,0\n8,1\n", "must have the content that it has on this")],
+)
+def test_a_data_file_that_a_worker_has_not_is_named_before_the_first_run(
+    content: str,
+    reason: str,
+    command: Command,
+    words: list[str],
+    cluster: Cluster,
+    runs: Callable[..., list[Run]],
+) -> None:
+    (command.folder / "mine.csv").write_text(
+        "a,y\n" + "".join(f"{number},{number % 2}\n" for number in range(40))
+    )
+    # A disk of its own over the folder, which this worker alone sees.
+    write = f"printf '{content}' > mine.csv;" if content else ""
+    mount = f'mount -t tmpfs none . && cd . && {write} exec "$@"'
+    cluster.start_worker("elsewhere", within=("unshare", "--mount", "sh", "-c", mount, "sh"),
+                         folder=command.folder)  # fmt: skip
+    words = [word.replace("n_workers=2", "n_workers=3") for word in words]
+    data = [
+        "experiment=own_csv",
+        "data.path=mine.csv",
+        "data.target=y",
+        "training.epochs=2",
+        "training.batch_size=8",
+    ]
+    done = command(*words, "-m", *data, "seed=0,1")
+    assert done.returncode == 2
+    assert "the worker tcp://" in done.stderr
+    assert reason in done.stderr.lower()
+    assert runs() == runs("sweep") == []
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(
+    begin: Callable[..., subprocess.Popen[str]],
+    words: list[str],
+    serving: tuple[str, subprocess.Popen[bytes], str],
+    runs: Callable[..., list[Run]],
+) -> None:
+    process = begin(*words, *POINTS, "seed=range(0,30)")
+    wait_until(lambda: len(runs()) >= 2, "no run was recorded")
+    group = serving[1].pid
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        assert process.poll() is None
+    finally:
+        os.killpg(group, signal.SIGCONT)
+    _, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0, said
+    finished_once(runs(), 30)
+
+
+def test_what_only_this_machine_reaches_is_refused_before_planning(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command(
+        f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", "executor=dask",
+        "executor.address=tcp://127.0.0.1:9", *POINTS, "seed=range(0,1000)",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("tracking.uri: must be a store that every worker reaches")
+    assert not (tmp_path / "mlflow.db").exists()

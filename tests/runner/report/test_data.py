@@ -1,0 +1,50 @@
+"""How a file was read, as a person reads it, before training and without."""
+
+from pathlib import Path
+
+from runner.report.data import reading_lines
+from runner.training.prepare import prepare
+from tests.runner.conftest import Command
+from tests.runner.jobs.planned import experiment
+
+TABLE = """PassengerId;age;sex;born;label
+1;30,5;male;2001-01-05;no
+2;;female;2002-02-05;yes
+3;20,0;female;;yes
+4;20,0;None;2004-01-07;
+5;70,5;male;2004-01-07;no
+"""
+
+
+def test_four_lines_say_what_was_done(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    data = {"name": "file", "path": str(tmp_path / "t.csv"), "target": "label"}
+    split = {"name": "contiguous", "train": 3, "val": 1, "test": 0}
+    assert reading_lines(prepare(experiment(data=data, split=split))) == [
+        "t.csv: 4 rows; 1 number, 1 column of words, 1 date; left out: PassengerId (identifier)",
+        (
+            "missing: 1 in age, 1 in born of 4; the median and a feature that says so stand for "
+            "numbers, '(missing)' for words"
+        ),
+        "2 classes: no (50 %), yes (50 %); 1 row without a target left out",
+        (
+            "commas are decimal marks; None in 'sex' are words; if they are missing, name them in "
+            "data.missing_values"
+        ),
+    ]
+
+
+def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Command) -> None:
+    (command.folder / "t.csv").write_text(TABLE)
+    shown = command("data", "t.csv", "data.target=label")
+    table, _, pinned = shown.stdout.partition("data:\n")
+    rows = {line.split()[0]: line for line in table.splitlines()[2:7]}
+    assert rows["PassengerId"].endswith("left out: identifier")
+    assert rows["age"].split()[1:4] == ["number", "1", "3"]
+    assert rows["born"].endswith("days, month, weekday, hour")
+    assert rows["label"].endswith("the target")
+    assert "number: [age]" in pinned
+    assert "delimiter: ;" in pinned
+    refused = command("data", "t.csv", "data.target=lable")
+    assert refused.returncode == 2
+    assert "Did you mean 'label'?" in refused.stderr

@@ -1,0 +1,86 @@
+"""A name in a store: one process at a time has it, whoever dies."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from runner.system.errors import StoreError
+from runner.tracking.backend import lease
+from runner.tracking.backend.address import Address, resolve
+from runner.tracking.backend.lease import Lease
+from tests.runner.tracking.conftest import Start, free_port, server
+
+__all__ = ["free_port", "server"]  # pytest finds fixtures by their names here
+
+# Takes the name again and again; says so in a file, and dies with it now and then.
+CONTENDER = """
+import os, signal, sys
+from runner.tracking.backend import lease
+from runner.tracking.backend.address import resolve
+lease._LOOK_EVERY_S = 0.05
+address, file, times, deaths = resolve(sys.argv[1]), *sys.argv[2:]
+log = os.open(file, os.O_WRONLY | os.O_APPEND)
+for number in range(int(times)):
+    with lease.Lease(address, "race").held(lambda process: None):
+        os.write(log, b"+")
+        if number == int(times) - 1 and deaths == "dies":
+            os.write(log, b"x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.write(log, b"-")
+"""
+
+
+@pytest.fixture
+def address(server: str) -> Address:
+    return resolve(server)
+
+
+def test_of_several_that_want_it_one_has_it_also_after_a_death(
+    server: str, start: Start, tmp_path: Path
+) -> None:
+    file = tmp_path / "log"
+    file.touch()
+    contenders = [start(CONTENDER, server, file, 4, end) for end in ("dies", "dies", "lives")]
+    for process in contenders:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode in {0, -signal.SIGKILL}, said
+    text = file.read_text()
+    # Whoever enters finds it left, or its holder dead.
+    assert text.replace("+-", "").replace("+x", "") == ""
+    assert Counter(text) == {"+": 12, "-": 10, "x": 2}
+
+
+def test_one_that_holds_it_is_named_to_those_that_wait(address: Address) -> None:
+    first, second = (Lease(address, "named") for _ in range(2))
+    with first.held(lambda _: None):
+        holder = second.try_to_take()
+        assert holder is not None
+        assert f"-{os.getpid()}-" in holder
+    assert second.try_to_take() is None
+
+
+def test_a_holder_on_another_machine_is_waited_for_until_it_expires(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "process_name", lambda: "elsewhere-1-1")
+    assert Lease(address, "far").try_to_take() is None
+    monkeypatch.undo()
+    here = Lease(address, "far")
+    assert here.try_to_take() == "elsewhere-1-1"
+    monkeypatch.setattr(lease, "EXPIRES_AFTER_S", -5.0)  # its last sign is older than that
+    assert here.try_to_take() is None
+
+
+def test_who_has_lost_it_is_told(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "_SIGN_EVERY_S", 0.05)
+    held = Lease(address, "lost")
+    with held.held(lambda _: None):
+        held.require()
+        while not held._is_lost:  # a sign of its own may come between
+            held._client.update_registered_model(held._name, "elsewhere-1-1")
+        with pytest.raises(StoreError, match="another may run this sweep now"):
+            held.require()
+    assert Lease(address, "lost").try_to_take() == "elsewhere-1-1"

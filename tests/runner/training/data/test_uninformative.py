@@ -1,0 +1,63 @@
+"""Columns that tell nothing of a new row, and those that only look so."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runner.training.data.uninformative import uninformative
+from tests.runner.training.data.reading import read
+
+N = 60
+COUNT = list(range(1, N + 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("Unnamed: 0", COUNT, "row numbers"),
+        ("", COUNT, "row numbers"),
+        ("rownames", COUNT, "row numbers"),
+        ("X", [c - 1 for c in COUNT], "row numbers"),
+        ("...1", COUNT, "row numbers"),
+        ("X", COUNT[::-1], None),
+        ("year", [2000 + c for c in COUNT], None),
+        ("time", COUNT, None),
+        ("id", COUNT[::-1], "identifier"),
+        ("customer_id", COUNT[::-1], "identifier"),
+        ("PassengerId", COUNT[::-1], "identifier"),
+        ("id", [1, 1, *COUNT[2:]], None),
+        ("id", [c + 0.5 for c in COUNT], None),
+        ("valid", COUNT, None),
+        ("a", [7] * N, "constant"),
+        ("a", ["red"] * N, "constant"),
+        ("a", [None] * N, "constant"),
+        ("a", [7] * (N - 1) + [None], None),
+        ("name", [f"n{c}" for c in COUNT], "words that differ from row to row"),
+        ("name", [f"n{c // 2}" for c in COUNT], None),
+    ],
+)
+def test_a_column_is_left_out_for_a_reason(
+    name: str, values: list[object], reason: str | None, tmp_path: Path
+) -> None:
+    table = pd.DataFrame({name: values, "b": np.arange(N) % 7, "label": ["x", "y"] * (N // 2)})
+    dataset = read(tmp_path, "t.csv", table.to_csv(index=False))
+    known = dataset.feature_names[0]
+    expected = {} if reason is None else {known: reason}
+    assert uninformative(dataset, np.arange(N), are_chosen=False) == expected
+    assert uninformative(dataset, np.arange(N), are_chosen=True) == {}
+
+
+def test_training_rows_alone_decide_what_is_constant(tmp_path: Path) -> None:
+    dataset = read(tmp_path, "t.csv", "a,b,label\n1,1,x\n1,2,y\n2,3,x\n")
+    assert uninformative(dataset, np.array([0, 1]), are_chosen=False) == {"a": "constant"}
+    assert uninformative(dataset, np.array([0, 2]), are_chosen=False) == {}
+
+
+def test_parts_of_dates_that_never_change_are_left_out_whoever_chose(tmp_path: Path) -> None:
+    rows = "when,b,label\n2020-01-01,1,x\n2020-01-02,2,y\n2020-01-03,3,x\n"
+    dataset = read(tmp_path, "t.csv", rows)
+    parts = {"when.month": "constant", "when.hour": "constant"}
+    for are_chosen in (False, True):
+        assert uninformative(dataset, np.arange(3), are_chosen=are_chosen) == parts

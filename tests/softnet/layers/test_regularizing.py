@@ -1,0 +1,235 @@
+"""Dropout, normalizations, residual blocks, and networks that are made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from softnet import (
+    ACTIVATIONS,
+    NORMALIZATIONS,
+    SGD,
+    Adam,
+    BatchNorm,
+    Dropout,
+    Examples,
+    Layer,
+    LayerNorm,
+    LayerSettings,
+    Linear,
+    Network,
+    NetworkSettings,
+    Residual,
+    RunSettings,
+    StackSettings,
+    Tanh,
+    Training,
+    check_network,
+    mlp,
+    stream,
+)
+from softnet.stack.randomness import Noise
+
+DTYPES = ["float32", "float64"]
+Array = np.ndarray
+
+
+def bound(settings: LayerSettings, in_features: int, n_runs: int = 1) -> Layer:
+    """Return a layer that is ready, with the parameters it begins with."""
+    layer = settings.make(in_features, np.dtype("float64"))
+    sizes = [
+        sum(math.prod(shape) for shape in shapes.values())
+        for shapes in (layer.parameter_shapes, layer.statistic_shapes)
+    ]
+    values, statistics = (np.zeros((n_runs, size)) for size in sizes)
+    layer.bind(values, np.zeros_like(values), statistics)
+    layer.use_noise(Noise(range(n_runs)))
+    layer.initialize([], [])
+    return layer
+
+
+def test_batch_norm_equals_that_worked_by_hand() -> None:
+    # One feature, rows 1 and 5: mean 3, variance 4, so -2/2 and 2/2 where epsilon is next to
+    # nothing; times 10, plus 1. Running: 0.5 * 0 + 0.5 * 3 and 0.5 * 1 + 0.5 * (4 * 2 / 1).
+    layer = bound(BatchNorm.Settings(momentum=0.5, epsilon=1e-300), 1)
+    layer.values["weight"][:], layer.values["bias"][:] = 10.0, 1.0
+    assert layer.forward(np.array([[[1.0], [5.0]]]), training=True).tolist() == [[[-9.0], [11.0]]]
+    assert layer.statistics["mean"].tolist() == [[1.5]]
+    assert layer.statistics["variance"].tolist() == [[4.5]]
+    # Two rows of one feature always become -1 and 1: nothing is left to change about them.
+    assert layer.backward(np.array([[[3.0], [4.0]]])).tolist() == [[[0.0], [0.0]]]
+    assert layer.gradients["weight"].tolist() == [[1.0]]  # -1 * 3 + 1 * 4
+    assert layer.gradients["bias"].tolist() == [[7.0]]
+    # In evaluation (x - 1.5) / sqrt(4.5) * 10 + 1, whatever else is in the batch.
+    evaluated = layer.forward(np.array([[[1.5]]]))
+    assert evaluated.tolist() == [[[1.0]]]
+
+
+def test_layer_norm_equals_that_worked_by_hand() -> None:
+    # The row (1, 5) has mean 3 and variance 4, as above, with a weight and a bias for each feature.
+    layer = bound(LayerNorm.Settings(epsilon=1e-300), 2)
+    layer.values["weight"][:], layer.values["bias"][:] = [[10.0, 2.0]], [[1.0, 0.0]]
+    for training in (False, True):
+        assert layer.forward(np.array([[[1.0, 5.0]]]), training).tolist() == [[[-9.0, 2.0]]]
+    assert layer.backward(np.array([[[3.0, 4.0]]])).tolist() == [[[0.0, 0.0]]]
+    assert layer.gradients["weight"].tolist() == [[-3.0, 4.0]]
+    assert layer.gradients["bias"].tolist() == [[3.0, 4.0]]
+
+
+def test_dropout_keeps_what_the_numbers_of_its_stream_say() -> None:
+    # A quarter of 65,536 is 16,384: what is drawn below it goes, the rest is divided by 3/4.
+    raw = stream(0, "dropout").bit_generator.random_raw(2)
+    numbers = [int(word) >> shift & 0xFFFF for word in raw for shift in (0, 16, 32, 48)][:6]
+    expected = [0.0 if number < 16384 else 3.0 / 0.75 for number in numbers]
+    layer = bound(Dropout.Settings(0.25), 3)
+    X = np.full((1, 2, 3), 3.0)
+    np.testing.assert_allclose(layer.forward(X, training=True).ravel(), expected, rtol=1e-15)
+    np.testing.assert_allclose(layer.backward(X.copy()).ravel(), expected, rtol=1e-15)
+
+
+def test_dropout_is_off_in_evaluation_and_takes_no_number_there() -> None:
+    layer, X = bound(Dropout.Settings(0.5), 3), np.ones((1, 2, 3))
+    assert layer.forward(X) is X
+    assert layer.noise.n_words == 0
+
+
+@pytest.mark.parametrize("rate", [0.15, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
+    output = bound(Dropout.Settings(rate), 1000).forward(np.ones((1, 100, 1000)), training=True)
+    # Of 100,000 numbers the share that is dropped has a deviation of at most 0.0016.
+    assert abs(float((output == 0).mean()) - rate) < 5 * math.sqrt(rate * (1 - rate) / 1e5)
+    assert float(output.mean()) == pytest.approx(1, abs=5 * math.sqrt(rate / (1 - rate) / 1e5))
+
+
+def test_a_residual_block_adds_its_input() -> None:
+    # weight 2, bias 1: x + tanh(2 x + 1); its derivative 1 + 2 (1 - tanh**2).
+    layer = bound(Residual.Settings((Linear.Settings(1), Tanh.Settings())), 1)
+    layer.values["0.weight"][:], layer.values["0.bias"][:] = 2.0, 1.0
+    X, slope = np.array([[[0.5]]]), 1 - math.tanh(2) ** 2
+    assert layer.forward(X, training=True).tolist() == [[[0.5 + math.tanh(2)]]]
+    d_input = layer.backward(np.array([[[3.0]]]))
+    assert d_input[0, 0, 0] == pytest.approx(3 + 3 * 2 * slope, rel=1e-14)
+    assert layer.gradients["0.weight"][0, 0, 0] == pytest.approx(3 * 0.5 * slope, rel=1e-14)
+    assert X.tolist() == [[[0.5]]]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dropout.Settings(1.0), r"rate: must be a number from 0 up to, but not, 1, got 1"),
+        (lambda: BatchNorm.Settings(epsilon=0.0), "epsilon: must be a finite number above 0"),
+        (lambda: Residual.Settings(()), "layers: must be at least one layer"),
+        (
+            lambda: Residual.Settings((Linear.Settings(3),)).make(2, np.dtype("float64")),
+            "layers: must be of 2 outputs, as inputs, got 3",
+        ),
+        (lambda: StackSettings(mlp([1, 2]), 1, 1, 1, averaging=1.0), "averaging: must be a number"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_multilayer_perceptron_is_made_of_what_is_set() -> None:
+    settings = mlp([3, 4, 4, 2], "tanh", dropout=0.2, normalization="layer", residual=True)
+    block = (Linear.Settings(4), LayerNorm.Settings(), Tanh.Settings(), Dropout.Settings(0.2))
+    assert settings.layers == (*block, Residual.Settings(block), Linear.Settings(2))
+    assert mlp([3, 4, 2]).layers == mlp([3, 4, 2], residual=True).layers
+
+
+# First layers, nested blocks, activations that keep their input, and all at once.
+NETWORKS: dict[str, NetworkSettings] = {
+    "dropout": mlp([4, 6, 3], dropout=0.3),
+    "first dropout": NetworkSettings(4, (Dropout.Settings(0.3), Linear.Settings(3))),
+    "batch norm": mlp([4, 6, 3], "tanh", normalization="batch"),
+    "first batch norm": NetworkSettings(4, (BatchNorm.Settings(), Linear.Settings(3))),
+    "layer norm": mlp([4, 6, 3], "gelu", normalization="layer"),
+    "first layer norm": NetworkSettings(4, (LayerNorm.Settings(), Linear.Settings(3))),
+    "residual": mlp([4, 4, 4, 3], "silu", residual=True),
+    "nested": NetworkSettings(
+        4,
+        (
+            Residual.Settings((Tanh.Settings(), Residual.Settings((Linear.Settings(4),)))),
+            Linear.Settings(3),
+        ),
+    ),
+    "all": mlp([4, 6, 6, 3], "mish", dropout=0.2, normalization="batch", residual=True),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_gradients_equal_central_differences(network: str) -> None:
+    one, rng = Network(NETWORKS[network], n_runs=2), np.random.default_rng(0)
+    one.parameters.values[:] = rng.standard_normal(one.parameters.values.shape)
+    X, y = rng.standard_normal((2, 7, 4)), rng.integers(3, size=7)
+    errors = check_network(one, X, y)
+    # The bias before a batch norm has no effect: nothing but rounding on both sides.
+    idle = [name for name in errors if "batch" in network and name == "layers.0.bias"]
+    if network == "all":
+        idle = ["layers.0.bias", "layers.4.0.bias"]
+    assert max(error for name, error in errors.items() if name not in idle) < 1e-7
+
+
+def trained(network: str, dtype: str, n_runs: int, averaging: float | None = None) -> Training:
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((23, 4)), rng.integers(3, size=23)
+    stack = StackSettings(
+        NETWORKS[network], 40, 5, 10, optimizer="adam", dtype=dtype, averaging=averaging
+    )
+    runs = [RunSettings(seed, Adam.Settings(0.01 * (seed + 1))) for seed in range(n_runs)]
+    training = Training(stack, runs, {"train": Examples(X, y), "val": Examples(X[:9], y[:9])})
+    list(training)
+    return training
+
+
+@pytest.mark.parametrize("averaging", [None, 0.9])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_alone_equals_in_a_stack_by_bytes(
+    network: str, dtype: str, averaging: float | None
+) -> None:
+    alone, stacked = (trained(network, dtype, n_runs, averaging) for n_runs in (1, 3))
+    assert alone.values[0].tobytes() == stacked.values[0].tobytes()
+    assert alone.statistics[0].tobytes() == stacked.statistics[0].tobytes()
+    assert alone.values.dtype == dtype
+    rows = np.random.default_rng(2).standard_normal((5, 4))
+    predicted = alone.trained_network().predict(rows)[0]
+    assert predicted.tobytes() == stacked.trained_network().predict(rows)[0].tobytes()
+    rebuilt = Network.from_weights(alone.trained_network().weights(), NETWORKS[network])
+    assert rebuilt.predict(rows)[0].tobytes() == predicted.tobytes()
+
+
+def test_runs_that_differ_in_their_seed_drop_other_numbers() -> None:
+    both = trained("dropout", "float64", 2)
+    again = trained("dropout", "float64", 2)
+    assert both.values.tobytes() == again.values.tobytes()
+    assert both.values[0].tobytes() != both.values[1].tobytes()
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (4, 40, 2)])  # trained side by side, and by layers
+def test_the_average_of_the_weights_is_evaluated_and_kept(sizes: tuple[int, ...]) -> None:
+    # After each step a share of 3/4 stays: the weights of every step, recorded, give the average.
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((8, sizes[0])), rng.integers(2, size=8)
+    examples, run = {"train": Examples(X, y)}, RunSettings(0, SGD.Settings(0.5))
+    plain = Training(StackSettings(mlp(sizes), 6, 4, 1), [run], examples)
+    averaged = Training(StackSettings(mlp(sizes), 6, 4, 3, averaging=0.75), [run], examples)
+    expected = plain.values.copy()
+    for _ in plain:
+        expected = 0.75 * expected + 0.25 * plain.network.parameters.values
+    records = list(averaged)
+    np.testing.assert_allclose(averaged.values, expected, rtol=1e-13)
+    network = averaged.trained_network()
+    loss = network.loss.row_losses(network.forward(X[None]), y).mean()
+    assert records[-1].metrics["train/loss"][0] == pytest.approx(loss, rel=1e-13)
+
+
+def test_every_normalization_and_activation_makes_a_network() -> None:
+    for normalization in NORMALIZATIONS:
+        for activation in ACTIVATIONS:
+            network = Network(mlp([3, 4, 2], activation, normalization=normalization))
+            assert network.predict(np.ones((2, 3))).shape == (1, 2, 2)
