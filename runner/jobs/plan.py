@@ -330,9 +330,9 @@ def in_order(varied: Mapping[str, str]) -> dict[str, str]:
 
 def _compared(section: object) -> object:
     """Leave out of a section what was found out in reading a file: it follows from the rest."""
-    if not isinstance(section, Mapping) or "columns" not in section:
+    if not isinstance(section, Mapping) or section.get("name") != "file":
         return section
-    return {key: value for key, value in section.items() if key not in FOUND_OUT}
+    return {k: value for k, value in section.items() if k.partition(".")[0] not in FOUND_OUT}
 
 
 class _Differences:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from runner.config import FOUND_OUT
 from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
 from runner.system.errors import ConfigError, MissingError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from runner.config import Experiment
     from runner.tracking import RecordedJob, RecordedSweep, Store
 
+# Params that say nothing of what a person has set for a job.
+_NOT_SET = (*NOT_OF_A_JOB, *(f"data.{name}" for name in FOUND_OUT))
 # Some hundred thousand jobs.
 _PLAN_LIMIT = 1 << 30
 
@@ -79,7 +82,7 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     """
     latest: dict[object, RecordedJob] = {}
     for job in jobs:
-        settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_OF_A_JOB)}
+        settings = {k: v for k, v in job.params.items() if not k.startswith(_NOT_SET)}
         latest[frozenset(settings.items()) or job.key] = job
     jobs = list(latest.values())
     # A run that was killed when it began has no params yet; one of an earlier version no choices.
@@ -185,4 +188,5 @@ def _texts(values: Mapping[object, object]) -> dict[str, str]:
 
 def _settings(experiment: Experiment) -> str:
     """Return what a job is, whatever is in the files that it reads."""
-    return experiment.model_dump_json(exclude={"tracking", "sweep"})
+    found_out = dict.fromkeys(FOUND_OUT, True)
+    return experiment.model_dump_json(exclude={"tracking": True, "sweep": True, "data": found_out})

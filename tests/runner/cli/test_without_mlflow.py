@@ -1,0 +1,46 @@
+"""What needs no MLflow does not wait for it: with a database that exists, it is not imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.runner.cli.rerunning import record, sweep
+from tests.runner.conftest import Command
+
+TINY = ("training.steps=3", "training.evaluate_every=1")
+BARE = ("tracking.figures=false", "tracking.model=false")
+# The whole command in a process of its own, and what it has imported at the end.
+CODE = """
+import sys
+from runner.cli.main import carry_out
+code = carry_out(sys.argv[1:])
+loaded = {"mlflow", "sqlalchemy", "sklearn", "pandas", "matplotlib"} & set(sys.modules)
+print(code, *sorted(loaded), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def run_id(shared: Command) -> str:
+    """Record a run and a sweep of two, and return the id of the run."""
+    sweep(shared, *TINY, "seed=0,1")
+    return record(shared, *TINY, *BARE).run_id
+
+
+@pytest.mark.parametrize("asked", ["a run", "show", "show --csv", "sweeps", "rerun --check"])
+def test_mlflow_is_not_imported(asked: str, run_id: str, shared: Command) -> None:
+    arguments = asked.split()
+    if asked == "a run":
+        arguments = [*TINY, *BARE]
+    elif asked == "rerun --check":
+        arguments = ["rerun", run_id, "--check"]
+    ended = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments],
+        cwd=shared.folder,
+        env=shared.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.stderr.splitlines()[-1] == "0"
