@@ -51,6 +51,7 @@ COMMAND_LINES: list[Row] = [
     ("-m model=glob(x*)", ["got a glob that finds nothing"]),
     ("-m seed=range(5,5)", ["sweep", "at least one job", "empty"]),
     ("-m seed=1,2,-3", ["seed", "-3", "job 3 of 3"]),
+    ("-m data=file data.path=none.csv data.target=y seed=1,2", ["data.path", "none.csv"]),
     ("+hydra.callbacks.x._target_=os.system", ["hydra.callbacks", "left out"]),
     # References
     ("seed=${missing}", ["seed", "a setting that exists", "${missing}"]),

@@ -20,7 +20,9 @@ Sweep = tuple[Ended, list[Recorded]]
 def mixed(shared: Command) -> Sweep:
     (shared.folder / "good.csv").write_text(ROWS)
     (shared.folder / "broken.csv").write_text(BROKEN)
-    return shared(*SWEEP), recorded(shared)
+    ended = shared(*SWEEP)
+    assert list(shared.scratch.iterdir()) == []
+    return ended, recorded(shared)
 
 
 @pytest.fixture(scope="module")

@@ -3,38 +3,17 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
 import pytest
 
-from tests.runner.cli.sweeping import end, start, until
+from tests.runner.cli.sweeping import count, end, recorded, start, until
 from tests.runner.conftest import Command
 from tests.runner.processes import WITHIN_S
 
 HEAVY = {"numpy", "pydantic", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "rich"}
 ENDLESS = ["training.steps=1000000000", "training.evaluate_every=1000000"]
-
-
-def states(command: Command) -> list[str]:
-    """Read how the runs of the store stand."""
-    database = command.store / "mlflow.db"
-    if not database.is_file():
-        return []
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        try:
-            return [status for (status,) in connection.execute("SELECT status FROM runs")]
-        except sqlite3.OperationalError:  # the tables are still being made
-            return []
-
-
-def under_way(command: Command, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command, and wait until a run is under way."""
-    process = start(command, *arguments)
-    until(process, lambda: "RUNNING" in states(command))
-    return process
 
 
 def imported(command: Command, *arguments: str, **variables: str) -> set[str]:
@@ -174,28 +153,17 @@ def test_unusable_store_is_three(command: Command):
     assert len(ended.stderr.splitlines()) <= 3
 
 
-def test_sweep_with_a_failing_job_finishes_the_others_and_is_one(command: Command):
-    ended = command("-m", "training.steps=200", "optimizer.learning_rate=1e200,0.04", "seed=1")
-    assert ended.returncode == 1
-    assert "learning_rate=1e" in ended.stdout + ended.stderr
-    assert "not finite" in ended.stdout + ended.stderr
-    # The third is the run of the sweep.
-    assert sorted(states(command)) == ["FAILED", "FAILED", "FINISHED"]
-    assert "Traceback" not in ended.stderr
-    assert list(command.folder.iterdir()) == []
-    assert list(command.scratch.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
-def test_signal_closes_the_run_as_killed(number: signal.Signals, code: int, command: Command):
-    process = under_way(command, *ENDLESS)
+def test_signal_closes_the_run_as_killed(number: signal.Signals, code: int, sweeper: Command):
+    process = start(sweeper, *ENDLESS)
+    until(process, lambda: count(sweeper, "RUNNING") == 1)
     os.killpg(process.pid, number)
     ended = end(process)
     assert ended.returncode == code
     assert "Traceback" not in ended.stderr
-    assert states(command) == ["KILLED"]
+    assert [run.status for run in recorded(sweeper)] == ["KILLED"]
 
 
 def test_signal_before_any_run_leaves_nothing(command: Command):
@@ -216,15 +184,8 @@ def test_signal_before_any_run_leaves_nothing(command: Command):
     assert command.left() == []
 
 
-def test_reader_that_goes_away_does_not_stop_a_sweep(command: Command):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runner", "-m", "training.steps=200", "seed=1,2"],
-        cwd=command.folder,
-        env=command.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def test_reader_that_goes_away_does_not_stop_a_sweep(sweeper: Command):
+    process = start(sweeper, "-m", "training.steps=200", "seed=1,2")
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
@@ -232,18 +193,19 @@ def test_reader_that_goes_away_does_not_stop_a_sweep(command: Command):
     assert process.wait(WITHIN_S) == 0
     assert "Error" not in errors
     # With the sweep's own, and the one that sums up its seeds.
-    assert states(command) == ["FINISHED"] * 4
+    assert [run.status for run in recorded(sweeper)] == ["FINISHED"] * 4
     process.stderr.close()
 
 
-def test_closed_streams_do_not_stop_a_run(command: Command):
-    script = 'exec "$0" -m runner training.steps=200 <&- >&- 2>&-'
+@pytest.mark.parametrize(("words", "n_runs"), [("", 1), ("-m seed=0,1", 4)])
+def test_closed_streams_stop_nothing(words: str, n_runs: int, sweeper: Command):
+    script = f'exec "$0" -m runner training.steps=200 {words} <&- >&- 2>&-'
     ended = subprocess.run(
         ["/bin/sh", "-c", script, sys.executable],
-        cwd=command.folder,
-        env=command.environment,
+        cwd=sweeper.folder,
+        env=sweeper.environment,
         timeout=WITHIN_S,
         check=False,
     )
     assert ended.returncode == 0
-    assert states(command) == ["FINISHED"]
+    assert [run.status for run in recorded(sweeper)] == ["FINISHED"] * n_runs

@@ -180,15 +180,15 @@ def test_a_changed_run_is_named_as_a_job_of_a_sweep(
     assert ended.stdout.startswith(f"{name.format(seed=seed)}  with other settings\n")
 
 
-def test_jobs_of_a_stack_of_500_are_identical_alone_and_together(sweeper: Command):
-    points = ["training.steps=10", "training.evaluate_every=10", "seed=range(0,500)"]
+def test_jobs_of_a_large_stack_are_identical_alone_and_together(sweeper: Command):
+    points = ["training.steps=10", "training.evaluate_every=10", "seed=range(0,64)"]
     parent, made = sweep(sweeper, *points, "sweep.n_workers=1")
-    assert len(made) == 500
-    for job in (made[0], made[499]):
+    assert len(made) == 64
+    for job in (made[0], made[63]):
         alone = sweeper("rerun", job.run_id, "--check")
         assert (verdict(alone), alone.returncode) == ("IDENTICAL", 0)
     together = sweeper("rerun", parent.run_id, "--check", "sweep.n_workers=1")
-    assert "500 of 500 identical\n" in together.stdout, together.stdout + together.stderr
+    assert "64 of 64 identical\n" in together.stdout, together.stdout + together.stderr
     assert together.returncode == 0
 
 

@@ -3,8 +3,6 @@
 import csv
 import json
 import statistics
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +10,8 @@ import pytest
 
 from runner.training.data.builtin import tutorial_table
 from tests.runner.cli.rerunning import artifacts
-from tests.runner.cli.sweeping import Recorded, jobs, of_kind, recorded, table
+from tests.runner.cli.sweeping import Recorded, of_kind, recorded, table
 from tests.runner.conftest import Command, Ended
-from tests.runner.processes import WITHIN_S
 
 # Six jobs, two of them asked for twice.
 POINTS = ["training.steps=200", "optimizer.learning_rate=0.01,0.04", "seed=0,1,2,0"]
@@ -69,23 +66,6 @@ def test_complete_sweep_trains_nothing_and_prints_its_table_again(history: Histo
     assert "is complete: 6 jobs. sweep.restart=true would run it again." in again.stderr
     assert history.left[1] == history.left[0]
     assert table(again) == table(first)
-
-
-def test_closed_streams_stop_nothing(sweeper: Command):
-    ended = subprocess.run(
-        [
-            "/bin/sh",
-            "-c",
-            'exec "$0" -m runner -m training.steps=200 seed=0,1 <&- >&- 2>&-',
-            sys.executable,
-        ],
-        cwd=sweeper.folder,
-        env=sweeper.environment,
-        timeout=WITHIN_S,
-        check=False,
-    )
-    assert ended.returncode == 0
-    assert len(jobs(sweeper, "FINISHED")) == 2
 
 
 # Bits.

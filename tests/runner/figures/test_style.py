@@ -1,11 +1,12 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
+from runner.figures.curves import draw_learning_curve
 from runner.figures.matrices import draw_confusion_matrix
 from runner.figures.style import house_style, label_lines, new_figure, save
 from tests.runner.figures.pictures import assert_whole, overlap, texts
@@ -49,15 +50,10 @@ def test_names_are_drawn_as_they_are_written(tmp_path: Path) -> None:
 
 
 def test_a_persons_own_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from runner.figures.curves import "
-        "draw_learning_curve as draw; draw([(1, {'train/loss': 1.0})], 1, Path(sys.argv[1]), 'x')"
-    )
-    theirs = tmp_path / "matplotlibrc"
-    theirs.write_text("savefig.bbox: tight\nfont.size: 30\naxes.facecolor: red\n", "utf-8")
-    for name, settings in (("plain.png", {}), ("theirs.png", {"MATPLOTLIBRC": str(theirs)})):
-        command = [sys.executable, "-c", code, tmp_path / name]
-        subprocess.run(command, env={**os.environ, **settings}, cwd=CHECKOUT, check=True)
+    theirs = {"savefig.bbox": "tight", "font.size": 30, "axes.facecolor": "red"}
+    for name, settings in (("plain.png", {}), ("theirs.png", theirs)):
+        with mpl.rc_context(settings):
+            draw_learning_curve([(1, {"train/loss": 1.0})], 1, tmp_path / name, "x")
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "theirs.png").read_bytes()
     assert b"tEXt" not in (tmp_path / "plain.png").read_bytes()  # no date, no version
 

@@ -10,12 +10,9 @@ from mlflow import MlflowClient
 import runner.jobs.worker.stack_run
 from runner.jobs.events import Ended, Event, Finished, Interrupted, Progress, Started, SweepOpened
 from runner.jobs.executors.local import LocalProcesses
-from runner.jobs.plan import make_plan
-from runner.jobs.session import preview
 from runner.jobs.worker.stack_run import Events, run_stack
 from runner.jobs.worker.task import Task
-from runner.system.errors import ConfigError, StoreError, Terminated
-from runner.tracking import open_store
+from runner.system.errors import StoreError, Terminated
 from tests.runner.jobs.planned import MISSING, job, run
 
 # pytest-xdist has a thread of its own, which holds no lock that a worker needs.
@@ -68,62 +65,6 @@ def test_a_sweep_has_the_same_results_in_this_process_and_in_workers(
     assert n_jobs == pytest.approx(4, abs=1e-9)
     alone = run([jobs[1]], is_sweep=False).outcomes[0]
     assert alone.metrics == finished.outcomes[1].metrics
-
-
-def test_the_same_sweep_again_runs_what_is_missing(store: Path) -> None:
-    jobs = [job(seed=seed, sweep__name="mine") for seed in range(2)]
-    first = run(jobs)
-    events: list[Event] = []
-    again = run(jobs, events.append)
-    assert {p: (o.run_id, o.metrics) for p, o in again.outcomes.items()} == {
-        p: (o.run_id, o.metrics) for p, o in first.outcomes.items()
-    }
-    assert again.duration_s is None
-    assert not any(isinstance(event, Ended) for event in events)
-    more = run([job(seed=7, sweep__name="mine")], events.append)
-    assert [o.name for o in more.outcomes.values()] == ["seed=0", "seed=1", "seed=7"]
-    assert more.plan.asked == [2]
-    assert set(runs_in(store)) == {"seed=0", "seed=1", "seed=7"}
-    (group,) = MlflowClient(f"sqlite:///{store}").search_runs(["1"], "tags.`runner.kind` = 'group'")
-    assert group.data.metrics["val/loss/n"] == 3
-
-
-def test_a_job_whose_seeds_have_come_since_is_listed_under_their_group(store: Path) -> None:
-    run([job(seed=0, sweep__name="mine"), job(seed=0, dtype="float32", sweep__name="mine")])
-    run([job(seed=1, sweep__name="mine")])
-    client = MlflowClient(f"sqlite:///{store}")
-    (group,) = client.search_runs(["1"], "tags.`runner.kind` = 'group'")
-    below = client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{group.info.run_id}'")
-    assert sorted(one.data.params["seed"] for one in below) == ["0", "1"]
-
-
-def test_a_job_alone_that_cannot_run_is_an_error_and_leaves_nothing(store: Path) -> None:
-    with pytest.raises(ConfigError, match=r"training\.batch_size: must be at most 40"):
-        run([job(training__batch_size=99)], is_sweep=False)
-    assert runs_in(store) == {}
-
-
-def test_one_illegal_job_is_said_before_any_starts(store: Path) -> None:
-    jobs = [job(seed=0), job(optimizer__learning_rate=-1.0)]
-    with pytest.raises(ConfigError, match="Nothing was run: job 2 of 2 is optimizer"):
-        run(jobs)
-    assert runs_in(store) == runs_in(store, "sweep") == {}
-
-
-@pytest.mark.parametrize("is_sweep", [False, True])
-def test_a_store_that_is_not_there_ends_the_command_before_it_begins(is_sweep: bool) -> None:
-    jobs = [job(seed=seed, tracking__uri="http://127.0.0.1:9") for seed in range(1 + is_sweep)]
-    with pytest.raises(ConfigError, match="no MLflow server answers"):
-        run(jobs, is_sweep=is_sweep)
-
-
-def test_a_preview_says_what_would_be_done(store: Path) -> None:
-    run([job(seed=1, sweep__name="mine")])
-    before = runs_in(store)
-    plan = make_plan([job(seed=seed, sweep__name="mine") for seed in (1, 2, 2)])
-    seen = preview(plan, open_store(None, None, "test"), n_workers=2)
-    assert (sorted(seen.done), seen.stacks, seen.plan.n_duplicates) == ([0], [(1,)], 1)
-    assert runs_in(store) == before
 
 
 @pytest.mark.parametrize("stage", ["StackTraining.__iter__", "end_run"])
@@ -183,17 +124,6 @@ def test_an_interrupted_sweep_reports_what_is_done_and_goes_on(
     assert len([event for event in ended if isinstance(event, Ended)]) == 2
     assert [outcome.status for outcome in again.outcomes.values()] == ["FINISHED"] * 3
     assert list(runs_in(store, "sweep").values()) == ["FINISHED"]
-
-
-def test_a_sweep_that_fails_fast_stops_and_says_so(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("runner.jobs.stacks._MOST_RUNS", 1)
-    bad = job(seed=0, optimizer__learning_rate=1e200, sweep__fail_fast=True)
-    finished = run([bad, *(job(seed=seed, sweep__fail_fast=True) for seed in (1, 2))])
-    assert finished.was_stopped
-    assert [outcome.status for outcome in finished.outcomes.values()] == ["FAILED"]
-    assert list(runs_in(store, "sweep").values()) == ["FAILED"]
 
 
 def test_jobs_that_failed_before_are_tried_alone_when_their_worker_dies(

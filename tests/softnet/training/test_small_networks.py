@@ -15,6 +15,7 @@ from softnet import (
 from softnet.training.small_networks import SideBySide, supports
 
 DTYPES = ["float32", "float64"]
+ALONE = [(run,) for run in range(5)]
 
 
 def small_network(
@@ -101,26 +102,29 @@ def random_case(rng: np.random.Generator) -> tuple[tuple[int, ...], int]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_alone_equals_in_every_stack_by_bytes(activation: str, dtype: str) -> None:
-    rng = np.random.default_rng(6)
-    for _ in range(20):
+    # Shapes of its own for each combination.
+    rng = np.random.default_rng([DTYPES.index(dtype), list(ACTIVATIONS).index(activation)])
+    for _ in range(6):
         sizes, batch_size = random_case(rng)
         train = examples(sizes, 11, dtype)
         rows = drawn(11, batch_size, 70)
-
-        def of(
-            runs: np.ndarray,
-            sizes: tuple[int, ...] = sizes,
-            train: Examples = train,
-            rows: np.ndarray = rows,
-        ) -> list[bytes]:
+        found = {}
+        for runs in (*ALONE, (0, 1), range(3), range(5), range(70), (4, 1, 1)):
             network = small_network(sizes, 70, activation, dtype)
-            network.keep(runs)
-            return [run.tobytes() for run in gradients(network, train, rows[runs])]
+            network.keep(np.array(runs))
+            stacked = gradients(network, train, rows[np.array(runs)])
+            for run, ours in list(zip(runs, stacked, strict=True))[:5]:
+                assert found.setdefault(run, ours.tobytes()) == ours.tobytes()
 
-        alone = [of(np.array([run]))[0] for run in range(5)]
-        for n_runs in (2, 3, 5, 70):
-            assert of(np.arange(n_runs))[:5] == alone[:n_runs]
-        assert of(np.array([4, 1, 1])) == [alone[4], alone[1], alone[1]]
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_first_and_the_last_of_500_runs_have_their_bits_alone(dtype: str) -> None:
+    train, rows = examples((4, 2), 11, dtype), drawn(11, 4, 500)
+    stacked = gradients(small_network((4, 2), 500, "relu", dtype), train, rows)
+    for run in (0, 499):
+        own = small_network((4, 2), 500, "relu", dtype)
+        own.keep(np.array([run]))
+        assert gradients(own, train, rows[[run]])[0].tobytes() == stacked[run].tobytes()
 
 
 def test_sums_with_many_terms_for_one_number_equal_those_in_a_stack_by_bytes() -> None:
