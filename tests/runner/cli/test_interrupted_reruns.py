@@ -5,6 +5,8 @@ import signal
 from contextlib import closing
 from sqlite3 import OperationalError, connect
 
+import pytest
+
 from tests.runner.cli.rerunning import record, sweep
 from tests.runner.cli.sweeping import count, end, jobs, of_kind, recorded, start, until
 from tests.runner.conftest import Command
@@ -21,16 +23,17 @@ def n_links(command: Command) -> int:
     return int(number)
 
 
-def test_a_sweep_says_what_was_compared_by_then(sweeper: Command):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_sweep_says_what_was_compared_by_then(number: int, code: int, sweeper: Command):
     # The long one is at work for seconds when the short one has been compared.
     points = ["training.steps=40,200000", "training.evaluate_every=20000", "sweep.n_workers=2"]
     parent, originals = sweep(sweeper, *points)
     before = {run.run_id: run.bits for run in originals}
     process = start(sweeper, "rerun", parent.run_id)
     until(process, lambda: n_links(sweeper) == 1)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     ended = end(process)
-    assert ended.returncode == 130
+    assert ended.returncode == code
     assert "Traceback" not in ended.stderr
     assert "1 of 2 identical, 1 not run\n" in ended.stdout
     assert "Interrupted: 1 of 2 jobs were compared." in ended.stdout
@@ -44,13 +47,16 @@ def test_a_sweep_says_what_was_compared_by_then(sweeper: Command):
     assert original.tags[f"runner.rerun.{done.run_id}"] == "IDENTICAL"
 
 
-def test_a_run_of_its_own_is_killed_and_says_that_nothing_was_compared(sweeper: Command):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_of_its_own_is_killed_and_says_that_nothing_was_compared(
+    number: int, code: int, sweeper: Command
+):
     original = record(sweeper, "training.steps=40")
     process = start(sweeper, "rerun", original.run_id, "training.steps=1000000000")
     until(process, lambda: count(sweeper, "RUNNING") == 1)
-    os.killpg(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, number)
     ended = end(process)
-    assert (ended.returncode, ended.stdout) == (143, "")
+    assert (ended.returncode, ended.stdout) == (code, "")
     assert "Interrupted before anything was compared. What is on record is as it was.\n" in (
         ended.stderr
     )
