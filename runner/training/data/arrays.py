@@ -37,7 +37,7 @@ from runner.training.data.sources import check_unpacked, read_source
 from runner.training.data.tables import RawTable, listed
 
 if TYPE_CHECKING:
-    from runner.config import FileData
+    from runner.config.data import FileData
 
 # What may be in an array: NumPy's codes for the kinds, and how a person says it.
 _NUMBERS = ("biuf", "numbers or booleans")

@@ -23,7 +23,7 @@ from runner.training.data.tables import RawTable, cells_table, columns_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runner.config import FileData
+    from runner.config.data import FileData
     from runner.training.data.columns import Cells
 
 DELIMITERS = (",", ";", "\t", "|", " ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.system.text import printable
@@ -30,7 +30,7 @@ from runner.training.data.uninformative import uninformative
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from runner.config import DataConfig
+    from runner.config.data import DataConfig
     from runner.training.preprocessing import Preprocessing
 
 

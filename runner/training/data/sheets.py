@@ -18,7 +18,7 @@ from runner.training.data.sources import check_unpacked
 from runner.training.data.tables import RawTable, cells_table
 
 if TYPE_CHECKING:
-    from runner.config import FileData
+    from runner.config.data import FileData
 
 # The largest sheet that Excel knows; a row's number is not believed beyond it.
 _MOST_ROWS = 1 << 20

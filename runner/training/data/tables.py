@@ -31,7 +31,7 @@ from runner.training.preprocessing import date_columns, date_parts
 from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
-    from runner.config import FileData
+    from runner.config.data import FileData
     from runner.training.data.columns import Cells
 
 _LISTED = 12

@@ -9,8 +9,8 @@ import struct
 import numpy as np
 import pytest
 
-from runner.config import to_json, to_yaml
-from runner.system.environment import environment
+from runner.config.plain import to_json, to_yaml
+from runner.training.environment import environment
 from runner.training.prepare import prepare
 from runner.training.preprocessing import Preprocessing
 from runner.training.run_files import Metrics, metrics_sha256, run_files
