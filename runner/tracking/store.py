@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.training.prepare import Prepared
+    from softnet import NetworkSettings
 
 
 class Store:
@@ -240,7 +241,7 @@ class Store:
         run: RunWriter,
         prepared: Prepared,
         weights: Mapping[str, NDArray[Any]],
-        activation: str,
+        network: NetworkSettings,
     ) -> None:
         """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`."""
         with store_errors(self.address.uri):
@@ -248,7 +249,7 @@ class Store:
 
             guard, run_id = self.settle(), run.run_id
             where = (self.backend, guard, self.experiment_id, run_id)
-            log_model(*where, prepared, weights, activation)
+            log_model(*where, prepared, weights, network)
 
     def close_abandoned_runs(self) -> None:
         """Mark KILLED what processes left RUNNING when they died.
