@@ -28,8 +28,11 @@ def draw(
     predict_proba: Callable[[NDArray[np.floating]], NDArray[np.floating]],
     folder: Path,
     title: str = "",
-) -> list[Path]:
+) -> None:
     """Draw every figure that suits a run.
+
+    ``learning_curve.png``, ``confusion_matrix.png``; ``decision_regions.png`` for two columns of
+    numbers; ``weights.png`` for a linear model.
 
     Parameters
     ----------
@@ -44,43 +47,34 @@ def draw(
         Where the files go; made if it is not there.
     title : str
         The name of the run, for the headings.
-
-    Returns
-    -------
-    list of Path
-        ``learning_curve.png``, ``confusion_matrix.png``; ``decision_regions.png`` for two columns
-        of numbers; ``weights.png`` for a linear model.
     """
     from runner.figures.curves import draw_learning_curve
-    from runner.figures.matrices import draw_confusion_matrix, draw_weights
+    from runner.figures.matrices import confusion_counts, draw_confusion_matrix, draw_weights
     from runner.figures.scales import LARGEST, SPLITS
 
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
-    curve, matrix = folder / "learning_curve.png", folder / "confusion_matrix.png"
-    drawn = [curve, matrix]
-    draw_learning_curve(result.history, result.best_step, curve, title)
+    draw_learning_curve(result.history, result.best_step, folder / "learning_curve.png", title)
     part = prepared.parts[-1]  # test, or else the nearest to it
-    shown = prepared.examples(part)
+    shown, names = prepared.examples(part), dataset.class_names
     y_pred = np.asarray(predict_proba(shown.X)).argmax(axis=1)
-    draw_confusion_matrix(shown.y, y_pred, dataset.class_names, matrix, title, SPLITS[part])
+    counts = confusion_counts(shown.y, y_pred, len(names))
+    path = folder / "confusion_matrix.png"
+    draw_confusion_matrix(counts, names, path, title, SPLITS[part])
 
     n_features, largest = dataset.X.shape[1], np.abs(dataset.X).max()
     if n_features == 2 and not dataset.categories and largest < LARGEST:
         from runner.figures.regions import draw_decision_regions
 
-        drawn.append(folder / "decision_regions.png")
-        draw_decision_regions(
-            lambda X: predict_proba(preprocessing.transform(X)), dataset.X, dataset.y,
-            {part: getattr(prepared.split, part) for part in prepared.parts},
-            dataset.feature_names, dataset.class_names, drawn[-1], title,
-        )  # fmt: skip
+        split = {part: getattr(prepared.split, part) for part in prepared.parts}
+        path = folder / "decision_regions.png"
+
+        def predict_raw(X: NDArray[np.float64]) -> NDArray[np.floating]:
+            return predict_proba(preprocessing.transform(X))
+
+        draw_decision_regions(predict_raw, dataset, split, path, title)
 
     matrices = [array for array in result.weights.values() if array.ndim == 2]
     if len(matrices) == 1:
-        drawn.append(folder / "weights.png")
-        draw_weights(
-            matrices[0], preprocessing.encoded_feature_names, dataset.class_names, drawn[-1],
-            title, _STEPS[preprocessing.scaling],
-        )  # fmt: skip
-    return drawn
+        features, path = preprocessing.encoded_feature_names, folder / "weights.png"
+        draw_weights(matrices[0], features, names, path, title, _STEPS[preprocessing.scaling])

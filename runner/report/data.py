@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.report.table import Column, printing
+from runner.report.table import columns_of, printing
 from runner.system.formatting import count
-from runner.system.text import elide, printable
+from runner.system.text import elide
 
 if TYPE_CHECKING:
     from runner.training.data import columns
@@ -71,36 +71,28 @@ def reading_lines(prepared: Prepared) -> list[str]:
     lines.append(last)
     if reading.notes:
         lines.append("; ".join(dict.fromkeys(reading.notes)))
-    return [elide(printable(line), _LONGEST) for line in lines]
+    return [elide(line, _LONGEST) for line in lines]
 
 
 def print_columns(file: str, described: Described) -> None:
     """Print a row for each column of a file: what it holds, and what becomes of it."""
-    shown = described.columns
     rows = [
         (
-            elide(printable(column.name), 30),
+            elide(column.name, 30),
             column.kind,
             f"{int(column.is_missing.sum()):,}",
             f"{len(np.unique(column.values[~column.is_missing])):,}",
-            elide(printable(", ".join(_examples(column))), 40),
+            elide(", ".join(_examples(column)), 40),
             _becomes(column, described),
         )
-        for column in shown
+        for column in described.columns
     ]
     headers = ("column", "kind", "missing", "distinct", "examples", "becomes")
     with printing() as printer:
-        printer.line(
-            f"{printable(file)}: {count(described.n_rows, 'row')}, {count(len(rows), 'column')}"
-        )
-        printer.table(
-            [
-                Column(header, cells, "right" if header in ("missing", "distinct") else "left")
-                for header, cells in zip(headers, zip(*rows, strict=True), strict=True)
-            ]
-        )
+        printer.line(f"{file}: {count(described.n_rows, 'row')}, {count(len(rows), 'column')}")
+        printer.table(columns_of(headers, rows, right=("missing", "distinct")))
         for note in dict.fromkeys(described.notes):
-            printer.line(printable(note))
+            printer.line(note)
 
 
 def _examples(column: columns.Column) -> list[str]:

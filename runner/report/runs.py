@@ -15,7 +15,7 @@ from runner.report.table import (
     varying_settings,
 )
 from runner.system.formatting import count, number
-from runner.system.text import elide, on_one_line, printable
+from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, best_first
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
     """Print what came of one run; of one that is FINISHED, the metrics have been printed.
 
-    Parameters
-    ----------
-    outcome : Outcome
-    link : str
-        What to open to see the run, or a command that shows it.
-    file : text file, optional
-        By default the standard output.
+    The `link` is what to open to see the run, or a command that shows it.
     """
     with printing(file) as out:
         took = f"{outcome.duration_s:.1f} s"
@@ -58,7 +52,7 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
                 out.line((f"  {on_one_line(outcome.failure)}", "red"))
             _print_metrics(out, outcome.metrics)
         if outcome.run_id:
-            out.line(f"run {printable(outcome.run_id)}")
+            out.line(f"run {outcome.run_id}")
         out.link(link, "it")
 
 
@@ -80,7 +74,7 @@ def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
             columns.append(Column(metric, cells, "right"))
         out.table(columns)
     if others:
-        out.line(printable(", ".join(others)))
+        out.line(", ".join(others))
 
 
 def print_runs(
@@ -101,13 +95,13 @@ def print_runs(
 
         needed = setting_columns([outcome.varied for outcome in shown], names)
         if not names:
-            needed.append(Column("name", [elide(outcome.name, LONGEST_NAME) for outcome in shown]))
+            needed.append(Column("name", [outcome.name for outcome in shown]))
         needed.append(metric_column(metric))
         recorded = (name for outcome in shown for name in outcome.metrics)
         further = [metric_column(name) for name in further_metrics(recorded, metric)]
         if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
-        further.append(Column("run", [printable(outcome.run_id) for outcome in shown]))
+        further.append(Column("run", [outcome.run_id for outcome in shown]))
         return needed, further
 
     ranked = best_first(
