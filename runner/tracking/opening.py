@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from runner.system.environment import allow_garbage_collection
 from runner.system.errors import ConfigError, StoreError
-from runner.system.signals import raise_what_was_swallowed
+from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
 from runner.tracking.backend.embedded import KNOWN_REVISIONS, EmbeddedStore
@@ -112,8 +111,7 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
         check_answers(address)
     backend = _backend(address, may_only_read=may_only_read, is_durable=is_durable)
     # All that a command imports before it has results is imported now.
-    allow_garbage_collection()
-    raise_what_was_swallowed()
+    libraries_are_loaded()
     return backend
 
 

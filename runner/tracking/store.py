@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from runner.system.environment import environment
 from runner.system.errors import ConfigError, RecordError, StoreError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import sqlite
@@ -36,6 +35,7 @@ from runner.tracking.run_writer import (
     cut,
     params_of,
 )
+from runner.training.environment import environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

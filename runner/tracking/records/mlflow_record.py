@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.system.environment import allow_garbage_collection
 from runner.system.errors import CommandError, RecordError, StoreError, shorten
 from runner.system.paths import expanded, is_folder
-from runner.system.signals import raise_what_was_swallowed
+from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
@@ -86,8 +85,7 @@ def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
         return find_run(uri, target)
     if is_folder(target):
         # Opening a store does this too.
-        allow_garbage_collection()
-        raise_what_was_swallowed()
+        libraries_are_loaded()
         return ExportedRun(expanded(target))
     raise CommandError(
         "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
