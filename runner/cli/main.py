@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
-from runner.system.environment import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
     TERMINATED,
