@@ -13,14 +13,14 @@ from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, X
 from softnet.layers.linear import Linear
 from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.registry import LAYERS
-from softnet.layers.residual import Residual
+from softnet.layers.sequence import Residual, Sequential
 from softnet.losses.base import Loss, LossSettings
 from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
 from softnet.losses.registry import LOSSES
 from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
 from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
-from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp, mlp_of
+from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp
 from softnet.optimizers.adam import Adam
 from softnet.optimizers.adamw import AdamW
 from softnet.optimizers.base import Optimizer, OptimizerSettings
@@ -93,6 +93,7 @@ __all__ = [
     "Residual",
     "RunSettings",
     "Schedule",
+    "Sequential",
     "SettingError",
     "Shuffled",
     "Sigmoid",
@@ -110,7 +111,6 @@ __all__ = [
     "evaluate",
     "higher_is_better",
     "mlp",
-    "mlp_of",
     "one_hot",
     "relative_error",
     "steps_per_epoch",
