@@ -57,6 +57,15 @@ def _texts(values: object) -> object:
 Columns = Annotated[tuple[Column, ...], Field(strict=False, description="a list of columns")]
 
 
+# A further file with the columns of the first.
+OtherFile = Annotated[
+    str | None,
+    holds(lambda path: path is None or bool(path.strip())),
+    Field(description="the path of a file, or null"),
+]
+ColumnOrNull = Annotated[Column | None, Field(description="the name of a column, or null")]
+
+
 class FileData(_Data):
     """A person's own file."""
 
@@ -64,10 +73,13 @@ class FileData(_Data):
     path: Annotated[
         str, holds(lambda path: bool(path.strip())), Field(description="the path of a file")
     ]
+    test_path: OtherFile = None
+    val_path: OtherFile = None
     target: Annotated[
-        Column | None,
-        Field(description="the name of the column that is predicted, its number, or null"),
+        Column | Columns | None,
+        Field(description="the name of the column that is predicted, its number, a list, or null"),
     ] = None
+    positive: Annotated[Column | None, Field(description="one of two classes, or null")] = None
     features: Annotated[
         tuple[Column, ...] | None,
         Field(strict=False, description="a list of columns, or null for all but the target"),
@@ -79,6 +91,10 @@ class FileData(_Data):
         dict[Literal["number", "words", "date", "out"], Columns] | None,
         Field(description="the columns that are number, words, date or out, or null to find out"),
     ] = None
+    split_column: ColumnOrNull = None
+    group: ColumnOrNull = None
+    time: ColumnOrNull = None
+    weight: ColumnOrNull = None
     missing: Literal["fill", "refuse"] = "fill"
     missing_values: Annotated[
         tuple[str, ...],
@@ -150,7 +166,7 @@ class OrderedSplit(Section):
     one key.
     """
 
-    name: Literal["contiguous", "shuffled", "stratified"]
+    name: Literal["contiguous", "shuffled", "stratified", "time"]
     train: Size
     val: Size
     test: Size

@@ -52,8 +52,9 @@ def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = 
     """Open an archive of a table of numbers and its labels.
 
     The labels are the array that `target` names, or else ``y`` or ``y_train``; the table is ``X``,
-    or ``x_train`` as Keras writes it. Other arrays are not looked at, and each row of the table may
-    be an image. Rows that are to be predicted have no labels.
+    or ``x_train`` as Keras writes it: ``x_test`` and ``y_test`` then are test rows. Other arrays are
+    not looked at, and each row of the table may be an image. Rows that are to be predicted have no
+    labels.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -63,6 +64,8 @@ def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = 
                 target = "y_train" if "y" not in present and "y_train" in present else "y"
             table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
             pairs = [(table, target)]
+            if has_target and target == "y_train" and present >= {"x_test", "y_test"}:
+                pairs.append(("x_test", "y_test"))
             parts = [_pair(archive, file, X, y if has_target else None) for X, y in pairs]
     except DAMAGED as error:
         raise DataError(

@@ -106,6 +106,33 @@ class Column:
         missing: NDArray[np.bool_] = self.values == (0 if self.words[:1] == ("",) else -1)
         return missing
 
+    def take(self, rows: IntArray) -> Column:
+        """Return some of the rows, which keep their names."""
+        row_name = self.origin.row_name
+        origin = replace(self.origin, row_name=lambda row: row_name(int(rows[row])))
+        return replace(self, values=self.values[rows], origin=origin)
+
+    def followed_by(self, other: Column) -> Column:
+        """Return a column of the same kind with the rows of another file after its own."""
+        first, second, words = self.values, other.values, self.words
+        if self.kind == "words":
+            words = tuple(sorted({*self.words, *other.words}))
+            code = {word: float(position) for position, word in enumerate(words)}
+            first, second = (
+                np.array([code[word] for word in column.words])[column.values.astype(np.intp)]
+                for column in (self, other)
+            )
+        mine, others = self.origin, other.origin
+
+        def row_name(row: int) -> str:
+            n_mine = len(first)
+            if row < n_mine:
+                return mine.row_name(row)
+            return f"{others.file}, {others.row_name(row - n_mine)}"
+
+        origin = replace(mine, row_name=row_name)
+        return replace(self, values=np.concatenate([first, second]), origin=origin, words=words)
+
     def raw_values(self) -> NDArray[Any]:
         """Return the values as a data frame would hold them: numbers, words or dates."""
         if self.kind == "words":
@@ -285,7 +312,8 @@ class Distinct:
         truth = {text.lower() for text in present}
         if truth and truth <= _TRUTH.keys():
             truths = self._spread([_TRUTH.get(text.lower(), np.nan) for text in self.texts])
-            words = tuple({_TRUTH[text.lower()]: text for text in sorted(present)}.values())
+            written = {0.0: "False", 1.0: "True"} | {_TRUTH[t.lower()]: t for t in sorted(present)}
+            words = tuple(written.values())
             return _finite(Column(name, "number", truths, origin, words=words), rules)
         if not must and any(re.match(_CODE, text) for text in present):
             return None

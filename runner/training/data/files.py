@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +35,25 @@ if TYPE_CHECKING:
     from runner.training.preprocessing import Preprocessing
 
 
-def load_file(config: FileData) -> Dataset:
-    """Read a person's own table."""
+def load_file(config: FileData, task: str = "auto") -> Dataset:
+    """Read a person's own table, with the files of its validation and test rows."""
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
-    return load_table(table, sources.stem_of(path), str(path.absolute()), config)
+    further = [
+        (part, partial(open_table, expanded(other), printable(other), key=f"data.{part}_path"))
+        for part, other in (("val", config.val_path), ("test", config.test_path))
+        if other is not None
+    ]
+    return load_table(
+        table, sources.stem_of(path), str(path.absolute()), config, task, further
+    )
+
+
+def files_of(config: FileData) -> list[Path]:
+    """Return all files that are read, those of labels included."""
+    given = (config.path, config.val_path, config.test_path)
+    paths = [expanded(path) for path in given if path is not None]
+    return [*paths, *filter(None, map(sources.labels_beside, paths))]
 
 
 @dataclass(frozen=True)
@@ -146,8 +161,12 @@ def load_rows(
     return {name: column.raw_values() for name, column in zip(wanted, columns, strict=True)}
 
 
-def open_table(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
+def open_table(
+    path: Path, file: str, config: FileData, *, has_target: bool = True, key: str = "data.path"
+) -> RawTable:
     """Open a file with the reader for its kind; rows that are to be predicted have no target.
+
+    `key` is the setting that names the file.
 
     Raises
     ------
@@ -156,7 +175,7 @@ def open_table(path: Path, file: str, config: FileData, *, has_target: bool = Tr
     ConfigError
         If there is no such file, or a setting does not fit it.
     """
-    kind, content = sources.read_source(path, file)
+    kind, content = sources.read_source(path, file, key)
     if kind == sources.TEXT:
         from runner.training.data.delimited import open_text
 

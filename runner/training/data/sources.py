@@ -78,7 +78,7 @@ def stem_of(path: Path) -> str:
     return Path(path.stem).stem if path.suffix.lower() in _PACKED else path.stem
 
 
-def read_source(path: Path, file: str) -> tuple[str, bytes]:
+def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, bytes]:
     """Return what a file holds, such as `PARQUET`, and its content unpacked.
 
     Raises
@@ -89,7 +89,7 @@ def read_source(path: Path, file: str) -> tuple[str, bytes]:
     ConfigError
         If there is no such file.
     """
-    is_empty = not _size(path, file)
+    is_empty = not _size(path, file, key)
     packed = path.suffix.lower() if path.suffix.lower() in _PACKED else ""
     name = Path(path.stem if packed else path.name)
     kind = IDX if _IDX.fullmatch(name.name) else _KINDS.get(name.suffix.lower())
@@ -135,7 +135,7 @@ def check_unpacked(file: str, n_bytes: int) -> None:
         )
 
 
-def _size(path: Path, file: str) -> int:
+def _size(path: Path, file: str, key: str) -> int:
     """Return the size of a file that must be there; a pipe is not opened, which would wait."""
     try:
         facts = path.stat()
@@ -145,10 +145,10 @@ def _size(path: Path, file: str) -> int:
         if folder.is_dir():
             names = (entry.name for entry in folder.iterdir())
             hint = nearest(path.name, names) or f"There is no such file in {folder}."
-        raise ConfigError("data.path", "a file", str(path), hint) from None
+        raise ConfigError(key, "a file", str(path), hint) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError("data.path", "a file that can be read", str(path), f"{reason}.") from None
+        raise ConfigError(key, "a file that can be read", str(path), f"{reason}.") from None
     if not stat.S_ISREG(facts.st_mode):
         what = "a folder" if stat.S_ISDIR(facts.st_mode) else "a device or pipe"
         raise DataError(f"{file}: must be a file, got {what}.")

@@ -7,25 +7,26 @@ StratifiedKFold and StratifiedShuffleSplit deal them, whose import takes more th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, shorten
+from runner.training.data.dataset import PARTS, FloatArray
 
 if TYPE_CHECKING:
     from runner.config.data import KFoldSplit, OrderedSplit, SplitConfig
 
 IntArray = NDArray[np.intp]
-_PARTS = ("train", "val", "test")
 # What helps when training does not see a class.
 _HINTS = {
     "contiguous": " split.name=shuffled and split.name=stratified mix the rows first.",
+    "time": " split.train takes more rows.",
     "shuffled": " split.name=stratified gives each part its share of every class.",
     "stratified": "",
     "kfold": " split.stratified=true gives each fold its share of every class.",
@@ -60,7 +61,7 @@ class Split:
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256()
-        for part in _PARTS:
+        for part in PARTS:
             rows = np.sort(getattr(self, part))
             rows.flags.writeable = False
             object.__setattr__(self, part, rows)
@@ -69,7 +70,12 @@ class Split:
         object.__setattr__(self, "digest", digest.hexdigest())
 
 
-def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> Split:
+def split_rows(
+    config: SplitConfig,
+    y: NDArray[Any],
+    class_names: Sequence[str],
+    roles: Mapping[str, FloatArray] = {},
+) -> Split:
     """Divide the rows as the `split` group of an experiment says.
 
     Parameters
@@ -79,7 +85,10 @@ def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> 
     y : ndarray of shape (n_samples,)
         The class of each row.
     class_names : sequence of str
-        The label of each class, for the messages.
+        The label of each class, for the messages; empty where `y` holds no classes.
+
+    roles : mapping of str to ndarray of shape (n_samples,)
+        What `Dataset.roles` says of the rows: their part, group and time.
 
     Raises
     ------
@@ -93,20 +102,93 @@ def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> 
     Shares are laid end to end and each border rounded to the nearest row, so that shares that
     sum to 1 use every row.
     """
-    if config.name == "kfold":
-        split = _kfold(config, y, class_names)
-    else:
-        sizes = _sizes(config, len(y))
-        if config.name == "stratified":
-            split = _stratified(sizes, y, class_names, config.seed)
-        else:
-            order = np.arange(len(y))
-            if config.name == "shuffled":
-                order = _generator(config.seed).permutation(len(y))
-            train, val, test, _ = np.split(order, np.cumsum(sizes))
-            split = Split(train, val, test)
-    _check_classes(split, y, class_names, _HINTS[config.name])
+    rows = np.arange(len(y))
+    given = {name: rows[:0] for name in PARTS}
+    if "part" in roles:
+        part = roles["part"]
+        given = {name: np.flatnonzero(part == code) for code, name in enumerate(PARTS)}
+        rows = np.flatnonzero(np.isnan(part))
+        if not len(rows) and not len(given["val"]):  # the split takes its share of these
+            rows, given["train"] = given["train"], rows
+    drawn = {name: rows[:0] for name in PARTS}
+    if len(rows):
+        of_rows = {role: values[rows] for role, values in roles.items()}
+        fixed = [name for name in ("val", "test") if len(given[name])]
+        if "part" in roles and not len(given["test"]) and not np.isnan(roles["part"]).any():
+            fixed.append("test")  # a column that names no test rows
+        divided = _divide(config, y[rows], class_names, of_rows, fixed)
+        drawn = {name: rows[getattr(divided, name)] for name in PARTS}
+    split = Split(*(np.concatenate([given[name], drawn[name]]) for name in PARTS))
+    if not len(split.train):
+        raise DataError("split: must have training rows, got none.")
+    if class_names:
+        _check_classes(split, y, class_names, _HINTS[config.name])
     return split
+
+
+def _divide(
+    config: SplitConfig,
+    y: NDArray[Any],
+    class_names: Sequence[str],
+    roles: Mapping[str, FloatArray],
+    fixed: Collection[str],
+) -> Split:
+    """Divide rows into the parts that have no rows of their own."""
+    name, groups = config.name, roles.get("group")
+    if name == "time" and "time" not in roles:
+        rule = "the column by which split=time orders the rows"
+        raise ConfigError("data.time", rule, None)
+    if name != "time" and "time" in roles:
+        raise ConfigError("split.name", "time where data.time is given", name, "Say split=time.")
+    if groups is not None and name in {"contiguous", "time"}:
+        rule = "shuffled, stratified or kfold where data.group is given"
+        raise ConfigError("split.name", rule, name)
+    if config.name == "kfold":
+        if fixed:
+            rule = "another kind where validation or test rows are given"
+            raise ConfigError("split.name", rule, name, "Say split=stratified.")
+        return _kfold(config, y, class_names, groups)
+    sizes = _sizes(config, len(y), fixed)
+    if groups is not None:
+        classes = y if name == "stratified" else np.zeros(len(y), np.intp)
+        part = _deal_groups(groups, classes, sizes, _generator(config.seed))
+        return Split(*(np.flatnonzero(part == code) for code in range(3)))
+    if name == "stratified":
+        return _stratified(sizes, y, class_names, config.seed)
+    order = np.arange(len(y))
+    if name == "shuffled":
+        order = _generator(config.seed).permutation(len(y))
+    elif name == "time":
+        order = np.argsort(roles["time"], kind="stable")
+    train, val, test, _ = np.split(order, np.cumsum(sizes))
+    return Split(train, val, test)
+
+
+def _deal_groups(
+    groups: FloatArray, y: IntArray, sizes: Sequence[int], rng: np.random.Generator
+) -> IntArray:
+    """Return the part of each row, where rows of one group stay together.
+
+    Group after group, in random order, goes to the part that lacks most rows of its classes.
+    """
+    codes, n_groups = np.unique(groups, return_inverse=True)[1], len(np.unique(groups))
+    counts = np.zeros((n_groups, int(y.max()) + 1))
+    np.add.at(counts, (codes, y), 1.0)
+    totals = counts.sum(axis=0)
+    lacking = np.outer(sizes, totals / len(y))
+    part_of_group = np.zeros(n_groups, np.intp)
+    for group in rng.permutation(n_groups):
+        part = int(np.argmax(lacking @ (counts[group] / np.maximum(totals, 1.0))))
+        lacking[part] -= counts[group]
+        part_of_group[group] = part
+    for part in np.flatnonzero(sizes):
+        if part not in part_of_group:
+            name = PARTS[part] if len(sizes) == 3 else f"fold {part}"
+            raise DataError(
+                f"split: {name} must get at least one of the {n_groups:,} groups of data.group, "
+                "got none: they are too few or too large for its share."
+            )
+    return part_of_group[codes]
 
 
 def _generator(seed: int, *spawn_key: int) -> np.random.Generator:
@@ -119,14 +201,22 @@ def _random_state(seed: int, *spawn_key: int) -> np.random.RandomState:
     return np.random.RandomState(state)
 
 
-def _sizes(config: OrderedSplit, n_samples: int) -> tuple[int, int, int]:
-    """Turn shares into counts, and hold counts against the rows there are."""
-    wanted = (config.train, config.val, config.test)
-    if all(isinstance(size, int) for size in wanted):
+def _sizes(
+    config: OrderedSplit, n_samples: int, fixed: Collection[str] = ()
+) -> tuple[int, int, int]:
+    """Turn shares into counts, and hold counts against the rows there are.
+
+    Parts that are fixed have rows of their own, and leave their shares to the others.
+    """
+    wanted = tuple(0 if name in fixed else getattr(config, name) for name in PARTS)
+    if all(isinstance(size, int) for size in wanted) and isinstance(config.train, int):
         sizes = tuple(int(size) for size in wanted)
     else:
         # A float's shortest text is what the person wrote: 0.7 + 0.2 + 0.1 is then exactly 1.
         shares = [Fraction(str(size)) for size in wanted]
+        if fixed:
+            every = sum(Fraction(str(getattr(config, name))) for name in PARTS)
+            shares = [share * every / sum(shares) for share in shares]
         borders = [round(sum(shares[:count]) * n_samples) for count in range(4)]
         sizes = tuple(end - start for start, end in pairwise(borders))
     if sum(sizes) > n_samples:
@@ -135,7 +225,7 @@ def _sizes(config: OrderedSplit, n_samples: int) -> tuple[int, int, int]:
             f"split: train + val + test must be at most the {n_samples:,} rows there are, "
             f"got {total} = {sum(sizes)}."
         )
-    for part, size, asked in zip(_PARTS, sizes, wanted, strict=True):
+    for part, size, asked in zip(PARTS, sizes, wanted, strict=True):
         if asked and not size:
             rule = (
                 "at least 1 row" if part == "train" else f"at least 1 row, or 0 for no {part} rows"
@@ -159,11 +249,22 @@ def _stratified(
     return Split(train, val, test)
 
 
-def _kfold(config: KFoldSplit, y: IntArray, class_names: Sequence[str]) -> Split:
+def _kfold(
+    config: KFoldSplit, y: IntArray, class_names: Sequence[str], groups: FloatArray | None
+) -> Split:
     """Take one fold as test, and a share of the other rows as val."""
     if config.n_folds > len(y):
         raise ConfigError("split.n_folds", f"at most {len(y)}, the number of rows", config.n_folds)
     classes = _Classes(y, class_names)
+    dealt = y if config.stratified else np.zeros(len(y), np.intp)
+    if groups is not None:
+        sizes = [1 + len(y) // config.n_folds] * config.n_folds
+        is_test = _deal_groups(groups, dealt, sizes, _generator(config.seed)) == config.fold
+        rest, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+        sizes = [len(rest) - (n_val := round(config.val * len(rest))), n_val, 0]
+        rng = _generator(config.seed, config.fold)
+        part = _deal_groups(groups[rest], dealt[rest], sizes, rng)
+        return Split(rest[part == 0], rest[part == 1], test)
     if config.stratified:
         why = f"each of split.n_folds={config.n_folds}"
         classes.check_members(np.arange(len(y)), config.n_folds, why)

@@ -6,11 +6,12 @@ The same for every kind of file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.training.data.columns import (
@@ -21,14 +22,14 @@ from runner.training.data.columns import (
     text_column,
 )
 from runner.training.data.dataset import (
+    PARTS,
     Dataset,
     FloatArray,
-    IntArray,
     Reading,
     make_dataset,
 )
 from runner.training.preprocessing import date_columns, date_parts
-from runner.training.tasks import TASKS
+from runner.training.tasks import TASKS, task_of
 
 if TYPE_CHECKING:
     from runner.config.data import FileData
@@ -133,43 +134,159 @@ def rules_of(config: FileData) -> Rules:
     )
 
 
-def load_table(table: RawTable, name: str, source: str, config: FileData) -> Dataset:
-    """Read the features and the target of a table.
+def load_table(
+    table: RawTable,
+    name: str,
+    source: str,
+    config: FileData,
+    task: str = "auto",
+    further: Sequence[tuple[str, Callable[[FileData], RawTable]]] = (),
+) -> Dataset:
+    """Read the features and the target of a table, and what its columns say of its rows.
 
     Rows without a target are left out.
+
+    Parameters
+    ----------
+    further : sequence of (str, callable)
+        Of each further file its part, ``val`` or ``test``, and what opens it. It is read as the
+        first one was.
     """
-    target = target_of(table, config)
-    features = _features(table, target, config)
-    *columns, labels = table.read([*features, target], rules_of(config))
-    has_target = ~labels.is_missing
-    n_rows = int(has_target.sum())
-    if not n_rows and len(has_target):
-        raise DataError(
-            f"{table.file}, {labels.origin.column}: must hold the target, got {len(has_target):,} "
-            "rows without one."
-        )
-    if n_rows < 2:
-        raise DataError(f"{table.file}: must have at least 2 rows of data, got {n_rows}.")
-    if n_rows < len(has_target):
-        *columns, labels = (
-            replace(column, values=column.values[has_target]) for column in (*columns, labels)
-        )
-    y, class_names = TASKS["classification"].encode(labels)
+    targets, roles = targets_of(table, config), _roles(table, config)
+    # When a row was taken is a feature too.
+    of_rows = {position for role, position in roles.items() if role != "time"}
+    features = _features(table, {*targets, *of_rows}, config)
+    used = list(dict.fromkeys([*features, *targets, *roles.values()]))
+    rules = rules_of(config)
+    kinds = {"part": "words", "weight": "number"}
+    of_roles = {table.names[p]: kinds[role] for role, p in roles.items() if role in kinds}
+    read = table.read(used, replace(rules, kinds={**rules.kinds, **of_roles}))
+    parts = np.full(len(read[0].values), np.nan)
+    parts[len(parts) - table.n_test :] = PARTS.index("test")
+    for part, opens in further:
+        other = opens(config.model_copy(update={**table.settings, "encoding": None}))
+        columns = _read_alike(other, table, read, config)
+        read = [one.followed_by(two) for one, two in zip(read, columns, strict=True)]
+        n_rows = len(columns[0].values)
+        parts = np.concatenate([parts, np.full(n_rows, float(PARTS.index(part)))])
+    by_position = dict(zip(used, read, strict=True))
+    labels = [by_position[position] for position in targets]
+    has_target = ~np.any([column.is_missing for column in labels], axis=0)
+    kept = np.flatnonzero(has_target)
+    if not len(kept) and len(has_target):
+        where = f"{table.file}, {labels[0].origin.column}"
+        raise DataError(f"{where}: must hold the target, got {len(has_target):,} rows without one.")
+    if len(kept) < 2:
+        raise DataError(f"{table.file}: must have at least 2 rows of data, got {len(kept)}.")
+    if not has_target.all():
+        by_position = {position: column.take(kept) for position, column in by_position.items()}
+    columns, labels = ([by_position[p] for p in of] for of in (features, targets))
+    task = task_of(labels) if task == "auto" else task
+    if (len(labels) > 1) != (task == "multilabel"):
+        rule = f"{'a list of columns' if task == 'multilabel' else 'one column'} for task={task}"
+        raise ConfigError("data.target", rule, config.target)
+    y, class_names = TASKS[task].encode(labels, config.positive)
     reading = Reading(
         dict(table.settings),
         {column.name: column.kind for column in columns},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
-        len(has_target) - n_rows,
-        (*table.notes, *(note for column in (*columns, labels) for note in column.notes)),
+        len(has_target) - len(kept),
+        (*table.notes, *(note for column in (*columns, *labels) for note in column.notes)),
     )
-    return dataset_of(name, source, columns, y, class_names, reading)
+    values = {role: _role(role, by_position[position]) for role, position in roles.items()}
+    if not np.isnan(parts).all():
+        values["part"] = parts[kept]
+    dataset = dataset_of(name, source, columns, y, class_names, reading)
+    return replace(
+        dataset,
+        task=task,
+        targets=tuple(column.name for column in labels),
+        rows=None if has_target.all() else kept,
+        roles=values,
+    )
+
+
+def _roles(table: RawTable, config: FileData) -> dict[str, int]:
+    """Return the columns that say something of rows: their part, group, time and weight."""
+    named = {
+        "part": ("data.split_column", config.split_column),
+        "group": ("data.group", config.group),
+        "time": ("data.time", config.time),
+        "weight": ("data.weight", config.weight),
+    }
+    rule = f"a column of {shorten(table.file)}"
+    roles = {
+        role: only(table, _known(table, name, key, rule))
+        for role, (key, name) in named.items()
+        if name is not None
+    }
+    if "part" in roles and (config.test_path or config.val_path or table.n_test):
+        rule = "null, since files or arrays of their own say which rows validate and test"
+        raise ConfigError("data.split_column", rule, config.split_column)
+    return roles
+
+
+# How people call the parts in a column.
+_PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def _role(role: str, column: Column) -> FloatArray:
+    """Return what a column says of each row, checked."""
+    values, origin = column.values, column.origin
+    rules = {
+        "part": "train, val or test",
+        "group": "a group (data.group)",
+        "time": "a date or a number (data.time)",
+        "weight": "a number of at least 0 (data.weight)",
+    }
+    bad = column.is_missing
+    if role == "time" and column.kind == "words":
+        bad = np.ones(len(values), bool)
+    elif role == "weight":
+        bad |= ~(values >= 0)
+    elif role == "part":
+        parts = [_PART_NAMES.get(word.lower()) for word in column.words]
+        codes = np.array([np.nan if part is None else PARTS.index(part) for part in parts])
+        values = codes[values.astype(np.intp)]
+        bad |= np.isnan(values)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise origin.error(row, rules[role], column.raw_values()[row])
+    return np.unique(values, return_inverse=True)[1].astype(float) if role == "group" else values
+
+
+def _read_alike(
+    other: RawTable, table: RawTable, columns: Sequence[Column], config: FileData
+) -> list[Column]:
+    """Read columns of a further file as those of the first one were read."""
+    is_open = config.features is None and config.columns is None
+    missing = [column.name for column in columns if column.name not in other.names]
+    added = [n for n in other.names if n not in table.names and n not in config.drop and is_open]
+    if missing or added:
+        lacks = f" It lacks {listed(missing)}." if missing else ""
+        has = f" It has {listed(added)}, which that lacks." if added else ""
+        raise DataError(
+            f"{other.file}{other.header}: must have the columns of {table.file}.{lacks}{has}\n"
+            "data.drop leaves columns out; data.features names those that count."
+        )
+    rules = replace(
+        rules_of(config),
+        kinds={column.name: column.kind for column in columns},
+        date_forms={column.name: column.form for column in columns if column.kind == "date"},
+    )
+    positions = [only(other, list(other.names).index(column.name)) for column in columns]
+    return other.read(positions, rules)
 
 
 def dataset_of(
     name: str,
     source: str,
     columns: Sequence[Column],
-    y: IntArray | None = None,
+    y: NDArray[Any] | None = None,
     class_names: Sequence[str] = (),
     reading: Reading | None = None,
 ) -> Dataset:
@@ -196,9 +313,17 @@ def parts_of(column: Column) -> list[tuple[str, FloatArray]]:
     return list(zip(date_columns(column.name), date_parts(column.values), strict=True))
 
 
-def target_of(table: RawTable, config: FileData) -> int:
-    """Return the position of the column that is predicted."""
-    name = table.target if config.target is None else config.target
+def targets_of(table: RawTable, config: FileData) -> list[int]:
+    """Return the positions of the columns that are predicted."""
+    names = config.target if isinstance(config.target, tuple) else (config.target or table.target,)
+    positions = [_target_of(table, name) for name in names]
+    if len(set(positions)) < len(positions) or not positions:
+        rule = "the name of the column that is predicted, or a list of different ones"
+        raise ConfigError("data.target", rule, list(names))
+    return positions
+
+
+def _target_of(table: RawTable, name: str | None) -> int:
     of_file = f"a column of {shorten(table.file)}"
     known = f"Its columns are {listed(table.names)}."
     if name is None:
@@ -212,7 +337,7 @@ def target_of(table: RawTable, config: FileData) -> int:
     return only(table, position)
 
 
-def _features(table: RawTable, target: int, config: FileData) -> list[int]:
+def _features(table: RawTable, targets: Collection[int], config: FileData) -> list[int]:
     """Find the feature columns: those that are named, or all but the target and `data.drop`."""
     dropped = {_known(table, name, "data.drop") for name in config.drop}
     dropped |= {
@@ -221,11 +346,11 @@ def _features(table: RawTable, target: int, config: FileData) -> list[int]:
     for name in config.categories:
         _known(table, name, "data.categories")
     if config.features is None:
-        chosen = [p for p in range(len(table.names)) if p != target and p not in dropped]
+        chosen = [p for p in range(len(table.names)) if p not in targets and p not in dropped]
         if not chosen:
             raise DataError(
                 f"{table.file}: must have at least one feature column beside the target, "
-                f"got only {shorten(table.names[target])}."
+                f"got only {shorten(table.names[min(targets)])}."
             )
         return [only(table, position) for position in chosen]
     rule = f"a list of columns of {shorten(table.file)} without the target"
@@ -234,8 +359,9 @@ def _features(table: RawTable, target: int, config: FileData) -> list[int]:
     positions: list[int] = []
     for name in config.features:
         position = _known(table, name, "data.features", rule)
-        if position == target:
-            raise ConfigError("data.features", rule, name, "It is the target (data.target).")
+        if position in targets:
+            hint = "It is the target, or tells of rows (data.target, .group, .weight, ...)."
+            raise ConfigError("data.features", rule, name, hint)
         if position in positions:
             raise ConfigError("data.features", rule, name, "It is there twice.")
         positions.append(only(table, position))
