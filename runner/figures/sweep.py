@@ -166,7 +166,7 @@ class _Sweep:
             groups = self._settings.groups(others, drawn)
             labels = [self._settings.label(group[0], others) or key for group in groups]
             are_lines = len(groups) <= _MOST_LINES and any(len(group) > 1 for group in groups)
-            has_bars = are_lines and self._has_intervals and drawn.sum() <= _MOST_BARS
+            has_bars = are_lines and self._has_intervals and int(drawn.sum()) <= _MOST_BARS
             notes = [self._seeds + ", bars: its 95 % interval" * has_bars]
             if not drawn.all():
                 notes.append(f"{(~drawn).sum():,} beyond any axis")
