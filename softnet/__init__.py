@@ -9,6 +9,7 @@ from softnet.gradcheck import central_differences, check_network, relative_error
 from softnet.layers.activations import ACTIVATIONS, Activation, Identity, ReLU, Sigmoid, Tanh
 from softnet.layers.base import Layer, LayerSettings
 from softnet.layers.dropout import Dropout
+from softnet.layers.embeddings import Embedding, Periodic, PiecewiseLinear, Scale
 from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, Xavier, Zeros
 from softnet.layers.linear import Linear
 from softnet.layers.normalization import BatchNorm, LayerNorm
@@ -66,6 +67,7 @@ __all__ = [
     "Cosine",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "Examples",
     "ExponentialDecay",
     "FlatArrays",
@@ -87,11 +89,14 @@ __all__ = [
     "Optimizer",
     "OptimizerSettings",
     "Parameters",
+    "Periodic",
+    "PiecewiseLinear",
     "RMSProp",
     "ReLU",
     "Record",
     "Residual",
     "RunSettings",
+    "Scale",
     "Schedule",
     "Sequential",
     "SettingError",
