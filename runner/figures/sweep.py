@@ -17,6 +17,7 @@ from runner.figures.scales import LARGEST, Line, Measure
 from runner.figures.style import Array, number_text
 from runner.figures.trends import draw_trends
 from runner.system.text import elide
+from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
     from runner.training.statistics import Configuration
@@ -77,9 +78,10 @@ class Settings:
 
     def __init__(self, varied: Sequence[Mapping[str, object]]) -> None:
         self._texts = [{key: str(value) for key, value in row.items()} for row in varied]
-        keys = dict.fromkeys(key for row in self._texts for key in row if key != "seed")
         #: Those with at least two values, in order of appearance.
-        self.keys = [key for key in keys if len({row.get(key) for row in self._texts}) > 1]
+        self.keys = [key for key in varying(self._texts) if key != "seed"]
+        #: What each is called.
+        self.names = short_names(self.keys)
         columns = {key: self._numbers(key) for key in self.keys}
         #: For the keys whose values are all numbers: these, of shape (n_configurations,), with
         #: inf for those that no axis can hold.
@@ -100,23 +102,17 @@ class Settings:
             groups.setdefault(values, []).append(position)
         return [np.array(groups[v]) for v in sorted(groups, key=lambda v: [*map(_order, v)])]
 
-    def name(self, key: str) -> str:
-        """Return the last part of a key, or all of it where another key ends alike."""
-        ends = [other.rpartition(".")[2] for other in [*self.keys, "seed"]]
-        end = key.rpartition(".")[2]
-        return end if ends.count(end) == 1 else key
-
     def label(self, position: int, keys: Sequence[str]) -> str:
         """Write what a configuration set, such as ``learning_rate=0.1, momentum=0.9``."""
         row = self._texts[position]
-        pairs = [f"{elide(self.name(k), 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
+        pairs = [f"{elide(self.names[k], 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
         return elide(", ".join(pairs), 64)
 
     def file_names(self) -> dict[str, str]:
         """Give each key a word that is safe in the name of a file, and no other key's."""
         words: dict[str, str] = {}
         for number, key in enumerate(self.keys, start=1):
-            word = re.sub(r"[^A-Za-z0-9_-]+", "_", self.name(key)).strip("_")[:60]
+            word = re.sub(r"[^A-Za-z0-9_-]+", "_", self.names[key]).strip("_")[:60]
             if not word or word.lower() in {taken.lower() for taken in words.values()}:
                 word = f"{word or 'setting'}_{number}"
             words[key] = word
@@ -243,7 +239,7 @@ class _Sweep:
         draw_bands(bands, self._measure, path, self._heading(words), *notes)
 
     def _name(self, key: str) -> str:
-        return elide(self._settings.name(key), 24)
+        return elide(self._settings.names[key], 24)
 
     def _label(self, position: int) -> str:
         label = self._settings.label(position, self._settings.keys)
