@@ -19,7 +19,16 @@ from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
 from softnet.losses.registry import LOSSES
 from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
-from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
+from softnet.metrics import (
+    LABEL_METRICS,
+    METRICS,
+    Metric,
+    Predicted,
+    evaluate,
+    higher_is_better,
+    is_metric,
+    ranking_curve,
+)
 from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp, mlp_of
 from softnet.optimizers.adam import Adam
 from softnet.optimizers.adamw import AdamW
@@ -47,6 +56,7 @@ from softnet.training.settings import Examples, Record, RunSettings, StackSettin
 __all__ = [
     "ACTIVATIONS",
     "INITIALIZERS",
+    "LABEL_METRICS",
     "LAYERS",
     "LOSSES",
     "METRICS",
@@ -87,6 +97,7 @@ __all__ = [
     "Optimizer",
     "OptimizerSettings",
     "Parameters",
+    "Predicted",
     "RMSProp",
     "ReLU",
     "Record",
@@ -109,9 +120,11 @@ __all__ = [
     "check_network",
     "evaluate",
     "higher_is_better",
+    "is_metric",
     "mlp",
     "mlp_of",
     "one_hot",
+    "ranking_curve",
     "relative_error",
     "steps_per_epoch",
     "stream",

@@ -24,9 +24,11 @@ from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 
 import runner.system.errors
 import runner.training.preprocessing
+import runner.training.tasks
 import softnet
 from runner.tracking.backend.artifacts import send_folder
 from runner.training.run_files import model_settings
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -128,7 +130,7 @@ def _copy_code(folder: Path) -> None:
 @cache
 def _package() -> tuple[str, dict[str, str]]:
     """Return the name of a model's own package, by its content, and the sources in it by path."""
-    modules = (runner.system.errors, runner.training.preprocessing)
+    modules = (runner.system.errors, runner.training.preprocessing, runner.training.tasks)
     files = [
         *Path(softnet.__file__).parent.rglob("*.py"),
         *(Path(str(m.__file__)) for m in modules),
@@ -193,7 +195,8 @@ def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> Model
     kinds = dict.fromkeys((*dataset.categories, *preprocessing.dates), DataType.string)
     may_be_missing = bool(preprocessing.fill)
     single = all(array.dtype == np.float32 for array in weights.values())
-    probability = DataType.float if single else DataType.double
+    is_double = TASKS[prepared.target.task].is_double or not single
+    output = DataType.double if is_double else DataType.float
     return ModelSignature(
         Schema(
             [
@@ -201,5 +204,5 @@ def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> Model
                 for name in preprocessing.raw_names
             ]
         ),
-        Schema([ColSpec(probability, name) for name in dataset.class_names]),
+        Schema([ColSpec(output, name) for name in prepared.target.names]),
     )

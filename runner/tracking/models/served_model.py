@@ -1,13 +1,14 @@
-"""The model as MLflow loads it: raw rows in, the probability of each class out.
+"""The model as MLflow loads it: raw rows in; out the probability of each class, or a quantity.
 
-Every logged model carries a copy of this file, of `softnet`, and of the two modules of `runner`
-that preprocessing needs.
+Every logged model carries a copy of this file, of `softnet`, and of the three modules of `runner`
+that it needs.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from runner.training.preprocessing import Preprocessing
+from runner.training.tasks import Target
 from softnet import Network, mlp_of
 
 
@@ -29,9 +31,11 @@ class ServedModel(PythonModel):
         settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         with np.load(context.artifacts["weights"], allow_pickle=False) as weights:
             by_name = dict(weights)
-        self._network = Network.from_weights(by_name, mlp_of(by_name, settings["activation"]))
+        target = Target(**settings["target"])
+        network = replace(mlp_of(by_name, settings["activation"]), loss=target.loss())
+        self._network = Network.from_weights(by_name, network)
         self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])
-        self._class_names: list[str] = settings["class_names"]
+        self._names = list(target.names)
 
     def predict(
         self,
@@ -39,13 +43,13 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: Mapping[str, Any] | None = None,  # noqa: ARG002  (MLflow calls it so)
     ) -> pd.DataFrame:
-        """Return one row of probabilities for each raw row, with a column for each class."""
+        """Return a row for each raw row, with a column for each output of the network."""
         columns = {str(name): values.to_numpy() for name, values in model_input.items()}
         X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
         # Two threads would change the last bits of large products.
         with threadpool_limits(1, user_api="blas"):
-            probabilities = self._network.predict(X)[0]
-        return pd.DataFrame(probabilities, model_input.index, self._class_names)
+            predictions = self._network.predict(X)[0]
+        return pd.DataFrame(predictions, model_input.index, self._names)
 
 
 mlflow.models.set_model(ServedModel())

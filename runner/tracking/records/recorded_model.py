@@ -1,4 +1,4 @@
-"""What a run does with raw rows, read back from its record: encoding, scaling, class names."""
+"""What a run does with raw rows, read back from its record: encoding, scaling, its target."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
+from runner.training.prepare import network_settings
 from runner.training.preprocessing import Preprocessing
-from runner.training.tasks import TASKS
+from runner.training.tasks import TASKS, Target
 from softnet import ACTIVATIONS, NetworkSettings
 
 if TYPE_CHECKING:
@@ -59,19 +60,45 @@ class _Preprocessing(_Part):
         return self
 
 
+class _Target(_Part):
+    """The form of `Target`."""
+
+    task: str
+    names: Annotated[_Words, Field(min_length=1)]
+    shift: float = 0.0
+    scale: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("names must differ")
+        return self
+
+
 class _Model(_Part):
-    """The form of `runner.training.run_files.model_settings`."""
+    """The form of `runner.training.run_files.model_settings`.
+
+    Before there were other tasks than classification it had `class_names` in place of `target`.
+    """
 
     activation: str
-    class_names: Annotated[_Words, Field(min_length=2)]
+    target: _Target
     preprocessing: _Preprocessing
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_classes(cls, values: object) -> object:
+        if not isinstance(values, dict) or "class_names" not in values:
+            return values
+        target = {"task": "classification", "names": values["class_names"]}
+        return {**{k: v for k, v in values.items() if k != "class_names"}, "target": target}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
-        if len(set(self.class_names)) != len(self.class_names):
-            raise ValueError("class_names must differ")
         return self
 
 
@@ -83,7 +110,7 @@ class RecordedModel:
     """
 
     activation: str
-    class_names: tuple[str, ...]
+    target: Target
     preprocessing: Preprocessing
 
     @classmethod
@@ -97,9 +124,9 @@ class RecordedModel:
             problem = detail["msg"].removeprefix("Value error, ")
             raise RecordError(f"{name}: {key}: {shorten(problem)}.") from None
         preprocessing = Preprocessing.from_dict(model.preprocessing.model_dump())
-        return cls(model.activation, model.class_names, preprocessing)
+        return cls(model.activation, Target(**model.target.model_dump()), preprocessing)
 
     def network(self, experiment: Experiment) -> NetworkSettings:
         """Return the settings of the run's network, given its config."""
         n_features = len(self.preprocessing.encoded_feature_names)
-        return TASKS["classification"].network(experiment, n_features, len(self.class_names))
+        return network_settings(experiment, n_features, self.target)

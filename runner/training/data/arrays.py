@@ -54,6 +54,8 @@ def open_npz(path: Path, file: str, config: FileData, *, has_target: bool = True
     image. Rows that are to be predicted have no labels.
     """
     target = "y" if config.target is None else config.target
+    if isinstance(target, tuple):
+        raise ConfigError("data.target", "the name of one array of labels", list(target))
     table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
     wanted = [(table, _NUMBERS), *([(target, _LABELS)] if has_target else [])]
     try:
@@ -99,7 +101,7 @@ def open_npy(path: Path, file: str, config: FileData, *, has_target: bool = True
         stream.seek(0)
         table = array_of(stream.read(), header)
     n_columns = header.shape[1]
-    target = config.target or ""
+    target = config.target if isinstance(config.target, str) else ""
     is_index = re.fullmatch(r"-?\d{1,9}", target) and -n_columns <= int(target) < n_columns
     if has_target and not is_index:
         rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"

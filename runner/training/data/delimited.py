@@ -98,8 +98,9 @@ def read_delimited(content: bytes, file: str, config: FileData) -> Text:
     line, first = sample[0]
     has_header = config.header
     if has_header is None:
-        is_position = config.target is not None and re.fullmatch(r"-?\d+", config.target)
-        has_header = not (is_position and config.target not in first and _looks_like_data(first))
+        target = config.target if isinstance(config.target, str) else ""
+        is_position = re.fullmatch(r"-?\d+", target)
+        has_header = not (is_position and target not in first and _looks_like_data(first))
     names = [name.strip() for name in first] if has_header else [str(n) for n in range(len(first))]
     if has_header and len(sample) > 1 and all(len(r) == len(first) + 1 for _, r in sample[1:]):
         names = ["", *names]  # as R writes a table: the names of its rows have no header
