@@ -5,9 +5,9 @@ matplotlib takes half a second to import, so the modules that draw are imported 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,16 @@ _STEPS = {"none": "unit", "standardize": "standard deviation", "minmax": "range"
 def draw(
     prepared: Prepared,
     result: Result,
-    predict_proba: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    predict: Callable[[NDArray[np.floating]], NDArray[np.floating]],
     folder: Path,
     title: str = "",
-) -> list[Path]:
+) -> None:
     """Draw every figure that suits a run.
+
+    ``learning_curve.png``; of classes ``confusion_matrix.png``, and ``decision_regions.png`` for
+    two columns of numbers; of these and of labels ``roc.png``, ``precision_recall.png`` and
+    ``calibration.png``; of a quantity ``predicted.png`` and ``residuals.png``; ``weights.png`` for
+    a linear model.
 
     Parameters
     ----------
@@ -37,50 +42,95 @@ def draw(
         The data it learned from.
     result : Result
         What it left.
-    predict_proba : callable
-        Its network: encoded and scaled rows (n, n_features) to class probabilities
-        (n, n_classes).
+    predict : callable
+        Its network: encoded and scaled rows (n, n_features) to predictions (n, n_outputs).
     folder : Path
         Where the files go; made if it is not there.
     title : str
         The name of the run, for the headings.
-
-    Returns
-    -------
-    list of Path
-        ``learning_curve.png``, ``confusion_matrix.png``; ``decision_regions.png`` for two columns
-        of numbers; ``weights.png`` for a linear model.
     """
     from runner.figures.curves import draw_learning_curve
-    from runner.figures.matrices import draw_confusion_matrix, draw_weights
-    from runner.figures.scales import LARGEST, SPLITS
+    from runner.figures.matrices import draw_weights
 
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
-    curve, matrix = folder / "learning_curve.png", folder / "confusion_matrix.png"
-    drawn = [curve, matrix]
-    draw_learning_curve(result.history, result.best_step, curve, title)
+    draw_learning_curve(result.history, result.best_step, folder / "learning_curve.png", title)
     part = prepared.parts[-1]  # test, or else the nearest to it
-    shown = prepared.examples(part)
-    y_pred = np.asarray(predict_proba(shown.X)).argmax(axis=1)
-    draw_confusion_matrix(shown.y, y_pred, dataset.class_names, matrix, title, SPLITS[part])
+    shown, names = prepared.examples(part), dataset.class_names
+    predicted = np.asarray(predict(shown.X), np.float64)
+    if np.isfinite(predicted).all():
+        _OF_TASKS[dataset.task](predicted, shown.y, names, part, folder, title)
+    if dataset.task == "classification":
+        _draw_regions(prepared, predict, folder, title)
 
+    matrices = [array for array in result.weights.values() if array.ndim == 2]
+    if len(matrices) == 1:
+        features, path = preprocessing.encoded_feature_names, folder / "weights.png"
+        draw_weights(matrices[0], features, names, path, title, _STEPS[preprocessing.scaling])
+
+
+def _draw_classes(
+    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,
+    title: str,
+) -> None:  # fmt: skip
+    from runner.figures.matrices import confusion_counts, draw_confusion_matrix
+    from runner.figures.scales import SPLITS
+
+    counts = confusion_counts(y, predicted.argmax(axis=1), len(names))
+    draw_confusion_matrix(counts, names, folder / "confusion_matrix.png", title, SPLITS[part])
+    truth = y[:, None] == np.arange(len(names))
+    _draw_labels(predicted, truth, names, part, folder, title)
+
+
+def _draw_labels(
+    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,  # noqa: ARG001  (as the others)
+    title: str,
+) -> None:  # fmt: skip
+    from runner.figures.predictions import draw_calibration, draw_ranking
+
+    truth = y > 0
+    draw_ranking(truth, predicted, names, folder / "roc.png", title, is_roc=True)
+    path = folder / "precision_recall.png"
+    draw_ranking(truth, predicted, names, path, title, is_roc=False)
+    draw_calibration(truth, predicted, names, folder / "calibration.png", title)
+
+
+def _draw_quantities(
+    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,  # noqa: ARG001  (as the others)
+    title: str,
+) -> None:  # fmt: skip
+    from runner.figures.predictions import draw_predicted, draw_residuals
+
+    draw_predicted(y, predicted[:, 0], names[0], folder / "predicted.png", title)
+    draw_residuals(y, predicted[:, 0], names[0], folder / "residuals.png", title)
+
+
+# What is drawn of the predictions, by the task.
+_OF_TASKS: dict[str, Callable[..., None]] = {
+    "classification": _draw_classes,
+    "regression": _draw_quantities,
+    "multilabel": _draw_labels,
+}
+
+
+def _draw_regions(
+    prepared: Prepared,
+    predict: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    folder: Path,
+    title: str,
+) -> None:
+    """Draw which class is said where, for two columns of numbers."""
+    from runner.figures.scales import LARGEST
+
+    dataset, preprocessing = prepared.dataset, prepared.preprocessing
     n_features, largest = dataset.X.shape[1], np.abs(dataset.X).max()
     if n_features == 2 and not dataset.categories and largest < LARGEST:
         from runner.figures.regions import draw_decision_regions
 
-        drawn.append(folder / "decision_regions.png")
-        draw_decision_regions(
-            lambda X: predict_proba(preprocessing.transform(X)), dataset.X, dataset.y,
-            {part: getattr(prepared.split, part) for part in prepared.parts},
-            dataset.feature_names, dataset.class_names, drawn[-1], title,
-        )  # fmt: skip
+        split = {part: getattr(prepared.split, part) for part in prepared.parts}
+        path = folder / "decision_regions.png"
 
-    matrices = [array for array in result.weights.values() if array.ndim == 2]
-    if len(matrices) == 1:
-        drawn.append(folder / "weights.png")
-        draw_weights(
-            matrices[0], preprocessing.encoded_feature_names, dataset.class_names, drawn[-1],
-            title, _STEPS[preprocessing.scaling],
-        )  # fmt: skip
-    return drawn
+        def predict_raw(X: NDArray[np.float64]) -> NDArray[np.floating]:
+            return predict(preprocessing.transform(X))
+
+        draw_decision_regions(predict_raw, dataset, split, path, title)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from runner.figures import scales, style
 from runner.figures.scales import SPLITS, Line, Measure
-from runner.figures.style import MUTED, PALETTE, Array, house_style
+from runner.figures.style import MUTED, PALETTE, Array, Look, house_style
 from runner.system.text import elide
 from runner.training.statistics import half_width
 
@@ -20,7 +19,7 @@ History = Sequence[tuple[int, Mapping[str, float]]]
 Curve = Sequence[tuple[int, float]]
 
 # Validation is broken and lies over training, so that both show where they coincide.
-_LOOKS: dict[str, dict[str, Any]] = {
+_LOOKS: dict[str, Look] = {
     "train": {"color": PALETTE[0], "linewidth": 1.8},
     "val": {"color": PALETTE[1], "linewidth": 1.6, "linestyle": (0, (3.5, 1.2))},
 }
@@ -28,10 +27,6 @@ _LOOKS: dict[str, dict[str, Any]] = {
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (2.5, 1.5)))
 # So few evaluations are shown as points too.
 _FEW = 12
-# The interval of a mean of fewer seeds says little: their smallest and largest value say more.
-FEW_SEEDS = 5
-# Of each curve of a sweep, this share of its steps is in view for certain.
-_IN_VIEW = 0.75
 
 
 @house_style()
@@ -40,55 +35,51 @@ def draw_learning_curve(
 ) -> Figure:
     """Draw the training and validation values of each metric against the step, as a PNG.
 
-    Parameters
-    ----------
-    history : sequence of (step, {"train/loss": value, ...})
-        One entry per evaluation; values may be NaN or infinite, and entries may lack some.
-    best_step : int or None
-        The step whose weights early stopping kept.
-    path : Path
-    title : str
-        The name of the run.
+    `history` has a step and its metrics, such as "train/loss", for each evaluation; values may be
+    NaN or infinite, and entries may lack some. Early stopping kept the weights of `best_step`.
     """
     steps = np.array([step for step, _ in history], dtype=np.float64)
     curves: dict[str, dict[str, Array]] = {}
     for name in dict.fromkeys(name for _, values in history for name in values):
         split, _, metric = name.partition("/")
         if split in _LOOKS:
-            column = [values.get(name, np.nan) for _, values in history]
-            curves.setdefault(metric, {})[split] = np.array(column, dtype=np.float64)
+            column = np.array([values.get(name, np.nan) for _, values in history], dtype=np.float64)
+            curves.setdefault(metric, {})[split] = Measure(metric).in_unit(column)
 
+    heading = f"{elide(title, 40)}: learning curve" if title else "Learning curve"
     figure, panels = style.new_figure(5.5, 1.7, max(1, len(curves)))
-    notes = ["solid: on training rows", "dashed: on validation rows"]
     if not curves:
         panels[0].set_axis_off()
-        notes = ["nothing was evaluated"]
-    if best_step is not None and curves:
-        notes.append(f"dotted: the best step, {best_step:,}, whose weights were kept")
+        return style.save(figure, path, heading, "nothing was evaluated")
+    for axes, (metric, by_split) in zip(panels, curves.items(), strict=True):
+        _draw_metric(axes, steps, by_split, Measure(metric))
+    note = ""
+    if best_step is not None:
+        note = f"dotted: the best step, {best_step:,}, whose weights were kept"
         for axes in panels:
             axes.axvline(best_step, color=MUTED, linewidth=1.0, linestyle=(0, (1, 1.5)))
-    for axes, (metric, by_split) in zip(panels, curves.items(), strict=False):
-        _draw_metric(axes, steps, by_split, Measure(metric))
-    if curves:
-        scales.scale_steps(panels[-1])
-    heading = f"{elide(title, 40)}: learning curve" if title else "Learning curve"
-    return style.save(figure, path, heading, "; ".join(notes))
+    scales.scale_steps(panels[-1])
+    return style.save(figure, path, heading, note)
 
 
 def _draw_metric(axes: Axes, steps: Array, by_split: Mapping[str, Array], measure: Measure) -> None:
-    drawn = {split: measure.in_unit(by_split[split]) for split in _LOOKS if split in by_split}
+    axes.set_title(measure.label, color=MUTED)
+    drawn = {split: by_split[split] for split in _LOOKS if split in by_split}
+    lines = []
     for split, values in drawn.items():
         marker = "o" if np.isfinite(values).sum() <= _FEW else ""
-        axes.plot(steps, values, marker=marker, markersize=3.5, **_LOOKS[split])
-    scales.scale_values(axes, np.concatenate(list(drawn.values())), measure)
-    axes.set_title(measure.label, color=MUTED)
+        lines += axes.plot(steps, values, marker=marker, markersize=3.5, **_LOOKS[split])
+    style.legend_beside(axes, lines, [SPLITS[split] for split in drawn])
+    values = np.stack([*drawn.values()])
+    if np.isfinite(values).any():
+        scales.scale_values(axes, measure.view([values.ravel()], np.inf), measure, log_ratio=30.0)
+    else:
+        axes.set_yticks([])
     # A value that is absent leaves a gap too.
-    broken = np.isnan([*drawn.values()]).any(axis=0)
+    broken = np.isnan(values).any(axis=0)
     if broken.any():
         words = f"not finite at step {int(steps[broken][0]):,}"
         axes.set_title(words, loc="right", color=PALETTE[1])
-    named = {SPLITS[split]: (values, _LOOKS[split]["color"]) for split, values in drawn.items()}
-    style.label_lines(axes, [(name, steps, *rest) for name, rest in named.items()])
 
 
 def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool) -> Line:
@@ -118,53 +109,29 @@ def sum_up(label: str, curves: Sequence[Curve], measure: Measure, interval: bool
 
 @house_style()
 def draw_bands(
-    bands: Sequence[Line], measure: Measure, path: Path, *, title: str = "", subtitle: str = ""
+    bands: Sequence[Line], measure: Measure, path: Path, title: str, *notes: str
 ) -> Figure:
     """Draw mean curves over their bands against the step, as a PNG.
 
-    There are at most five bands, the best first; one of them has a finite value.
+    There are at most five bands, the best first; one of them has a finite value. All curves begin
+    far from where they end: the frame leaves their beginning out where it takes half of the range.
     """
     figure, (axes,) = style.new_figure(5.6, 3.4)
-    means = in_view(bands, measure)
-    ends = np.array([end[-1] for band in bands for end in (band.low, band.high)])
-    visible = scales.with_intervals(means, ends)
-    scales.scale_values(axes, visible, measure, log_ratio=4.0 if (visible > 0.0).all() else np.inf)
-    named = list(zip(bands, PALETTE, _DASHES, strict=False))
-    for band, color, dashes in reversed(named):  # the best lies on top
-        axes.fill_between(band.x, band.low, band.high, color=color, alpha=0.15, linewidth=0)
-        marker = "o" if np.isfinite(band.mean).sum() <= _FEW else ""
-        axes.plot(
-            band.x, band.mean, color=color, linestyle=dashes, linewidth=1.6, marker=marker,
-            markersize=3.5,
-        )  # fmt: skip
-    scales.scale_steps(axes)
     axes.set_title(measure.axis_label)
-    if len(named) > 1:
-        style.label_lines(
-            axes, [(band.label, band.x, band.mean, color) for band, color, _ in named]
-        )
+    view = measure.view([band.mean for band in bands], room=2.0)
+    ends = np.array([end[-1] for band in bands for end in (band.low, band.high)])
+    scales.scale_values(axes, scales.with_intervals(view, ends), measure, log_ratio=4.0)
+    looks = list(zip(bands, PALETTE, _DASHES, strict=False))
+    lines = []
+    for band, color, dashes in reversed(looks):  # the best lies on top
+        axes.fill_between(band.x, band.low, band.high, color=color, alpha=0.15, linewidth=0)
+        look: Look = {"color": color, "linestyle": dashes, "linewidth": 1.6, "markersize": 3.5}
+        marker = "o" if np.isfinite(band.mean).sum() <= _FEW else ""
+        lines += axes.plot(band.x, band.mean, marker=marker, **look)
+    scales.scale_steps(axes)
+    if len(bands) > 1:
+        style.legend_beside(axes, lines[::-1], [band.label for band in bands])
     low, high = axes.get_ylim()
     if any(((band.mean < low) | (band.mean > high)).any() for band in bands):
-        subtitle += "; the frame leaves out steps that would hide the differences"
-    return style.save(figure, path, title, subtitle)
-
-
-def in_view(bands: Sequence[Line], measure: Measure) -> Array:
-    """Choose the means that must be in view, so that the curves can be told apart.
-
-    All curves begin far from where they end, and there they differ. Where the worst quarter of
-    each takes more than half of the range, it may lie beyond the frame.
-    """
-    means = np.concatenate([band.mean for band in bands])
-    everything = means[measure.plottable(means)]
-    better = []
-    for band in bands:
-        finite = np.isfinite(band.mean)
-        if finite.any():
-            steps = band.x[finite]
-            even = np.interp(np.linspace(steps[0], steps[-1], 101), steps, band.mean[finite])
-            ordered = np.sort(-even if measure.higher_is_better else even)
-            better.append(ordered[: round(_IN_VIEW * len(ordered))])
-    chosen = np.concatenate(better) * (-1.0 if measure.higher_is_better else 1.0)
-    chosen = chosen[measure.plottable(chosen)]
-    return chosen if np.ptp(chosen) < np.ptp(everything) / 2 else everything
+        notes += ("the frame leaves out steps that would hide the differences",)
+    return style.save(figure, path, title, *notes)

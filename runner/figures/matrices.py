@@ -9,23 +9,24 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from runner.figures import style
-from runner.figures.scales import DECADE, Measure, needs_log_scale
-from runner.figures.style import Array, house_style, number_text, text_width
+from runner.figures.scales import DECADE, Measure
+from runner.figures.style import Array, Look, house_style, number_text
 from runner.system.text import elide
 
-#: What one side of a table is, and the label of each row or column.
+#: What the rows or the columns of a table are, with the label of each.
 Side = tuple[str, Sequence[str]]
 
-# A label needs this much of the side it stands on, in inches.
-_LABEL_SPACE = 0.115
 # How bright red, green and blue look (ITU-R BT.601).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _LONGEST_NAME = 26
+# Inches, of text of 8 points: the height of a line, and about the width of a letter.
+_LINE, _LETTER = 0.115, 0.075
 # Inches; a smaller cell of a confusion matrix holds no count, or no share below it.
 _COUNT_CELL, _SHARE_CELL = 0.2, 0.5
 # More features are a wall; more numbers are not read.
@@ -33,51 +34,52 @@ _MOST_FEATURES, _MOST_WEIGHTS, _MOST_METRICS = 40, 200, 100
 
 
 def _draw_table(
-    shares: Array, rows: Side, columns: Side, cell: tuple[float, float], colors: str,
-    ticks: Sequence[tuple[float, str]], texts: Sequence[Sequence[str]],
-) -> tuple[Figure, Axes]:  # fmt: skip
-    """Draw cells of (width, height) inches, rows from the top, and a bar that explains the colours.
-
-    `shares` are positions on the colour map from 0 to 1, NaN is grey; `ticks` say what some of
-    them mean; `texts` hold nothing, or what stands in each cell.
-    """
-    n_rows, n_columns = shares.shape
+    values: Array,
+    rows: Side,
+    columns: Side,
+    cell: tuple[float, float],
+    norm: Normalize,
+    colors: str,
+) -> tuple[Figure, Axes]:
+    """Draw cells of (width, height) inches, rows from the top; NaN is grey."""
+    n_rows, n_columns = values.shape
     width, height = n_columns * cell[0], n_rows * cell[1]
     figure, (axes,) = style.new_figure(width, height)
+    edges = "white" if min(cell) >= 0.12 else "face"
     color_map = mpl.colormaps[colors].with_extremes(bad="#E0E0E0")
-    masked = np.ma.masked_invalid(shares)
-    mesh = axes.pcolormesh(
-        masked, cmap=color_map, vmin=0.0, vmax=1.0, linewidth=0.8,
-        edgecolors="white" if min(cell) >= 0.12 else "face",
-    )  # fmt: skip
+    masked = np.ma.masked_invalid(values)
+    mesh = axes.pcolormesh(masked, norm=norm, cmap=color_map, edgecolors=edges, linewidth=0.8)
     axes.set(xlim=(0, n_columns), ylim=(n_rows, 0), xlabel=columns[0])
     axes.annotate(rows[0], (0, 1), (-4, 7), "axes fraction", "offset points", ha="right")
     axes.spines[:].set_visible(False)
 
-    size = min(style.SMALL_PT, max(5.5, min(cell) * 72 * 0.85))
-    upright = text_width(columns[1], size) > cell[0] * 0.92
+    upright = max(map(len, columns[1])) * _LETTER > cell[0]
     for axis, labels, step in (
-        (axes.yaxis, rows[1], math.ceil(_LABEL_SPACE / cell[1])),
-        (axes.xaxis, columns[1], math.ceil(_LABEL_SPACE / cell[0]) if upright else 1),
+        (axes.yaxis, rows[1], math.ceil(_LINE / cell[1])),
+        (axes.xaxis, columns[1], math.ceil(_LINE / cell[0]) if upright else 1),
     ):
-        axis.set_ticks(np.arange(len(labels))[::step] + 0.5, labels[::step], size=size)
+        axis.set_ticks(np.arange(len(labels))[::step] + 0.5, labels[::step])
     axes.tick_params(axis="x", labelrotation=90.0 if upright else 0.0)
 
     bar_height = min(1.1 / height, 1.0)
     bar = axes.inset_axes((1 + 0.25 / width, 1 - bar_height, 0.13 / width, bar_height))
     figure.colorbar(mesh, cax=bar)
-    bar.set_yticks([share for share, _ in ticks], [text for _, text in ticks])
+    bar.minorticks_off()
     bar.spines[:].set_visible(False)
-
-    widest = text_width([line for row in texts for text in row for line in text.split("\n")], 9.0)
-    dark = color_map(masked)[..., :3] @ _LUMINANCE < 0.55
-    for at in np.ndindex(shares.shape if texts else (0, 0)):
-        if text := texts[at[0]][at[1]]:
-            axes.text(
-                at[1] + 0.5, at[0] + 0.5, text, size=min(9.0, 9.0 * cell[0] * 0.86 / widest),
-                color="white" if dark[at] else style.INK, ha="center", va="center", in_layout=False,
-            )  # fmt: skip
     return figure, axes
+
+
+def _write_cells(axes: Axes, texts: NDArray[np.object_], cell_width: float) -> None:
+    """Write a text into each cell of a drawn table, in letters that fit, light on dark colours."""
+    mesh = axes.collections[0]
+    dark = mesh.to_rgba(np.ma.asarray(mesh.get_array()))[..., :3] @ _LUMINANCE < 0.55
+    longest = max(len(line) for text in texts.ravel().tolist() for line in text.split("\n"))
+    size = min(8.0, 8.0 * cell_width / (max(longest, 1) * _LETTER * 1.1))
+    look: Look = {"ha": "center", "va": "center", "in_layout": False, "size": size}
+    for (row, column), text in np.ndenumerate(texts):
+        if text:
+            color = "white" if dark[row, column] else style.INK
+            axes.text(column + 0.5, row + 0.5, text, color=color, **look)
 
 
 def confusion_counts(
@@ -97,54 +99,42 @@ def confusion_counts(
 
 @house_style()
 def draw_confusion_matrix(
-    y_true: NDArray[np.integer], y_pred: NDArray[np.integer], class_names: Sequence[str],
-    path: Path, title: str = "", split: str = "test",
-) -> Figure:  # fmt: skip
+    counts: NDArray[np.intp],
+    class_names: Sequence[str],
+    path: Path,
+    title: str = "",
+    split: str = "",
+) -> Figure:
     """Draw counts, coloured by their share of the true class, as a PNG.
 
-    Parameters
-    ----------
-    y_true, y_pred : ndarray of shape (n_samples,)
-        Class indices.
-    class_names : sequence of str
-        The name of each index; classes without a row stay in the table, in grey.
-    path : Path
-    title : str
-        The name of the run.
-    split : str
-        Which rows these are.
+    `counts`, of shape (n_classes, n_classes), has the true classes in its rows and the predicted
+    ones in its columns; classes without a row stay in the table, in grey. `split` says which rows
+    of the data were counted.
     """
-    n_classes = len(class_names)
-    counts = confusion_counts(y_true, y_pred, n_classes)
-    n_rows = counts.sum(axis=1)
+    n_classes, n_rows, n_right = len(counts), counts.sum(axis=1), int(np.trace(counts))
     with np.errstate(invalid="ignore"):
         shares = counts / n_rows[:, None]
-    cell = min(1.1, max(0.62, 3.0 / n_classes), 9.0 / n_classes)
+    cell = min(1.1, max(0.55, 3.0 / n_classes), 9.0 / n_classes)
     names = [elide(name, _LONGEST_NAME) for name in class_names]
     labels = [f"{name} ({n:,})" for name, n in zip(names, n_rows, strict=True)]
     rows = ("true (rows)", labels)
     if cell < _SHARE_CELL:  # the diagonal's shares have no room in their cells
-        own = map(_percent, np.diagonal(shares))
-        labels = [f"{label}: {share}" for label, share in zip(labels, own, strict=True)]
+        right = map(_percent, np.diagonal(shares))
+        labels = [f"{label}: {share}" for label, share in zip(labels, right, strict=True)]
         rows = ("true (rows): share right", labels)
-    texts = [
-        [_count_text(n, share, cell) for n, share in zip(*row, strict=True)]
-        for row in zip(counts.tolist(), shares.tolist(), strict=True)
-    ]
-    ticks = [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")]
-    figure, _ = _draw_table(shares, rows, ("predicted", names), (cell, cell), "Blues", ticks, texts)
-    n_right = int(np.trace(counts))
-    right = f"{_percent(n_right / max(len(y_true), 1))} of {len(y_true):,} {split} rows right"
+    norm = Normalize(0.0, 1.0)
+    figure, axes = _draw_table(shares, rows, ("predicted", names), (cell, cell), norm, "Blues")
+    axes.child_axes[0].set_yticks([0.0, 0.5, 1.0], ["0 %", "50 %", "100 %"])
+    if cell >= _COUNT_CELL:
+        texts = np.full(counts.shape, "", dtype=object)
+        for at in zip(*counts.nonzero(), strict=True):
+            share = f"\n{_percent(shares[at])}" if cell >= _SHARE_CELL else ""
+            texts[at] = f"{counts[at]:,}{share}"
+        _write_cells(axes, texts, cell)
+    n = int(counts.sum())
+    note = f"{_percent(n_right / max(n, 1))} of {n:,} {split} rows right"
     heading = f"{elide(title, 40)}: confusion matrix" if title else "Confusion matrix"
-    return style.save(figure, path, heading, f"{right}; colour: share of the true class")
-
-
-def _count_text(count: int, share: float, cell: float) -> str:
-    if cell < _COUNT_CELL:
-        return ""
-    if count == 0:
-        return "0" if cell > 0.9 else ""
-    return f"{count:,}\n{_percent(share)}" if cell >= _SHARE_CELL else f"{count:,}"
+    return style.save(figure, path, heading, note, "colour: share of the true class")
 
 
 def _percent(share: float) -> str:
@@ -171,119 +161,88 @@ def centered_weights(weight: NDArray[np.floating]) -> Array:
 
 @house_style()
 def draw_weights(
-    weight: NDArray[np.floating], feature_names: Sequence[str], class_names: Sequence[str],
-    path: Path, title: str = "", per: str = "unit",
-) -> Figure:  # fmt: skip
+    weight: NDArray[np.floating],
+    feature_names: Sequence[str],
+    class_names: Sequence[str],
+    path: Path,
+    title: str = "",
+    per: str = "unit",
+) -> Figure:
     """Draw the weights of a linear model as a heat map, features x classes, as a PNG.
 
-    Parameters
-    ----------
-    weight : ndarray of shape (in_features, out_features)
-    feature_names, class_names : sequence of str
-        The names of the network's inputs and outputs.
-    path : Path
-    title : str
-        The name of the run.
-    per : str
-        What one step of an input is: "unit" of the raw feature, "standard deviation", "range".
+    `weight` has shape (in_features, out_features). One step of an input is "unit" of the raw
+    feature, "standard deviation" or "range": `per`.
     """
     values = centered_weights(weight)
     size = np.abs(np.where(np.isfinite(values), values, 0.0))
     largest = float(size.max()) or 1.0
     shown = np.sort(np.argsort(-size.max(axis=1), kind="stable")[:_MOST_FEATURES])
-    subtitle = "weight less its mean over the classes" if values.shape[1] > 1 else "weight"
-    subtitle += f", per {per} of the feature"
+    note = "weight less its mean over the classes" if values.shape[1] > 1 else "weight"
+    notes = [f"{note}, per {per} of the feature"]
     if len(shown) < len(values):
-        subtitle += f"; the {len(shown)} largest of {len(values):,} features"
+        notes.append(f"the {len(shown)} largest of {len(values):,} features")
     values = values[shown]
     n_rows, n_columns = values.shape
-    cell = (min(0.9, max(0.6, 2.4 / n_columns), 9.0 / n_columns), min(0.34, 9.0 / n_rows))
-    numbered = values.size <= _MOST_WEIGHTS and cell[0] >= 0.4
-    figure, _ = _draw_table(
-        np.clip(values / largest, -1.0, 1.0) / 2 + 0.5,
-        ("feature", [elide(feature_names[row], _LONGEST_NAME) for row in shown]),
-        ("class", [elide(name, _LONGEST_NAME) for name in class_names]),
-        cell, "RdBu_r",
-        [(end / 2 + 0.5, _signed(end * largest, largest)) for end in (-1.0, 0.0, 1.0)],
-        [[_signed(value, largest) for value in row] for row in values.tolist()] * numbered,
-    )  # fmt: skip
-    return style.save(
-        figure, path, f"{elide(title, 40)}: weights" if title else "Weights", subtitle
-    )
+    rows = ("feature", [elide(feature_names[row], _LONGEST_NAME) for row in shown])
+    columns = ("class", [elide(name, _LONGEST_NAME) for name in class_names])
+    cell = min(0.9, max(0.6, 2.4 / n_columns), 9.0 / n_columns), min(0.34, 9.0 / n_rows)
+    norm = Normalize(-largest, largest)
+    clipped = np.clip(values, -largest, largest)
+    figure, axes = _draw_table(clipped, rows, columns, cell, norm, "RdBu_r")
+    ends = [-largest, 0.0, largest]
+    axes.child_axes[0].set_yticks(ends, [_signed(end) for end in ends])
+    if values.size <= _MOST_WEIGHTS and cell[0] >= 0.4:
+        texts = [[_signed(value) for value in row] for row in values.tolist()]
+        _write_cells(axes, np.array(texts, dtype=object), cell[0])
+    heading = f"{elide(title, 40)}: weights" if title else "Weights"
+    return style.save(figure, path, heading, *notes)
 
 
-def _signed(value: float, largest: float) -> str:
-    """Write a value with its sign, and with digits that suit the largest one."""
-    if value == 0.0:
-        return "0"
-    magnitude = math.floor(math.log10(largest))
-    if -4 <= magnitude <= 4:
-        return number_text(value, f"+.{max(0, 2 - max(magnitude, 0) - min(magnitude, 0))}f")
-    return number_text(value, "+.1e")
+def _signed(value: float) -> str:
+    return number_text(value, "+#.3g") if value else "0"
 
 
 @house_style()
 def draw_heat_map(
-    values: Array, ran: NDArray[np.bool_], rows: Side, columns: Side, measure: Measure,
-    path: Path, *, title: str = "", subtitle: str = "",
-) -> Figure:  # fmt: skip
+    values: Array,
+    ran: NDArray[np.bool_],
+    sides: tuple[Side, Side],
+    measure: Measure,
+    path: Path,
+    title: str,
+    *notes: str,
+) -> Figure:
     """Draw a metric for each pair of two numbers as a PNG, the better the brighter.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_columns)
-        In the unit of the metric, rows from the bottom; one at least is finite.
-    ran : ndarray of shape (n_rows, n_columns)
-        Which pairs were run: a NaN elsewhere is no failure.
-    rows, columns : (name, labels)
-        The two numbers and their values.
-    measure : Measure
-    path : Path
-    title, subtitle : str
+    `values`, of shape (n_rows, n_columns), is in the unit of the metric, with rows from the bottom;
+    one at least is finite. `ran`, of the same shape, says which pairs were run: a NaN elsewhere is
+    no failure. `sides` are the two numbers and their values, rows first.
     """
     values, ran = values[::-1], ran[::-1]  # a table is written from the top
+    n_rows, n_columns = values.shape
+    rows = (sides[0][0], sides[0][1][::-1])
+    cell = min(0.9, max(0.55, 3.2 / n_columns), 9.0 / n_columns), min(0.46, 9.0 / n_rows)
+    low, high = measure.view([values.ravel()], room=100.0)
+    is_log = measure.kind != "accuracy" and 0.0 < DECADE * low < high
+    norm = LogNorm(low, high) if is_log else Normalize(low, high)
+    colors = "viridis" if measure.higher_is_better else "viridis_r"
+    figure, axes = _draw_table(np.clip(values, low, high), rows, sides[1], cell, norm, colors)
+    ends = sorted({low, high})
+    axes.child_axes[0].set_yticks(ends, [number_text(end, "#.3g") for end in ends])
+
     failed = ran & np.isnan(values)
     texts = np.where(failed, "\N{MULTIPLICATION SIGN}", "").astype(object)
     if values.size <= _MOST_METRICS:
         for at in zip(*np.nonzero(np.isfinite(values)), strict=True):
             texts[at] = number_text(float(values[at]), "#.3g")
-    n_rows, n_columns = values.shape
-    shares, ticks = _colored(values, measure)
-    figure, axes = _draw_table(
-        shares, (rows[0], rows[1][::-1]), columns,
-        (min(0.9, max(0.55, 3.2 / n_columns), 9.0 / n_columns), min(0.46, 9.0 / n_rows)),
-        "viridis" if measure.higher_is_better else "viridis_r", ticks, texts.tolist(),
-    )  # fmt: skip
-    best = measure.best(values.ravel())
-    if best is not None:
-        row, column = divmod(best, n_columns)
-        for color, width in (("white", 4.5), ("black", 2.0)):
-            frame = Rectangle((column, row), 1.0, 1.0, edgecolor=color, linewidth=width)
-            frame.set(fill=False, zorder=4, clip_on=False)
-            axes.add_patch(frame)
-    notes = [f"{measure.label}, brighter is better, framed: the best", subtitle]
-    notes += ["\N{MULTIPLICATION SIGN}: no finite value"] * bool(failed.any())
-    notes += ["grey: not run"] * bool(not ran.all())
-    return style.save(figure, path, title, "; ".join(filter(None, notes)))
+    _write_cells(axes, texts, cell[0])
+    row, column = divmod(measure.best(values.ravel()) or 0, n_columns)
+    for color, width in (("white", 4.5), ("black", 2.0)):
+        look: Look = {"edgecolor": color, "linewidth": width, "fill": False, "zorder": 4}
+        axes.add_patch(Rectangle((column, row), 1.0, 1.0, clip_on=False, **look))
 
-
-def _colored(values: Array, measure: Measure) -> tuple[Array, list[tuple[float, str]]]:
-    """Return positions on the colour map, and what its ends and its middle mean.
-
-    Outliers take the colour of the worst end.
-    """
-    usual = values[measure.plottable(values)]
-    low, high = float(usual.min()), float(usual.max())
-    if low == high:
-        return np.where(np.isnan(values), np.nan, 0.5), [(0.5, number_text(low, "#.3g"))]
-    middle, shares = low / 2 + high / 2, np.clip(values, low, high)
-    if low > 0.0 and measure.kind != "accuracy" and needs_log_scale(usual, DECADE):
-        middle, shares = math.sqrt(low) * math.sqrt(high), np.log(shares)
-        low_end, high_end = math.log(low), math.log(high)
-    else:
-        low_end, high_end = low, high
-    texts = [number_text(value, "#.3g") for value in (low, middle, high)]
-    best = -1 if measure.higher_is_better else 0
-    texts[best] += " (best)"
-    texts[-1 - best] += " or worse" if np.isfinite(values).sum() > usual.size else ""
-    return (shares - low_end) / (high_end - low_end), list(zip((0, 0.5, 1), texts, strict=True))
+    notes = (f"{measure.label}, brighter is better, framed: the best", *notes)
+    notes += ("darkest: or worse",) * bool(((values < low) | (values > high)).any())
+    notes += ("\N{MULTIPLICATION SIGN}: no finite value",) * bool(failed.any())
+    notes += ("grey: not run",) * (not ran.all())
+    return style.save(figure, path, title, *notes)

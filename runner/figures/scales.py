@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter, StrMethodFormatter
-from numpy.typing import NDArray
 
-from runner.figures.style import DPI, SMALL_PT, Array, number_text, text_width
+from runner.figures.style import Array, number_text
 from runner.system.text import elide
 from softnet import higher_is_better
 
 #: From here on squares overflow; nothing so large has a place on an axis.
 LARGEST = 1e150
+#: The numbers of a sweep are read by their exponents beyond this ratio.
+DECADE = 10.0
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 _UNITS = {"loss": "mean per row", "accuracy": "% of rows"}
-# A value this many times as far from the best as the median would flatten the rest.
-_OUTLIER = 100.0
-# The numbers of a sweep are read by their exponents beyond this ratio.
-DECADE = 10.0
-# More settings do not get a tick each.
-_MOST_TICKS = 12
+# So many settings get a tick each, where they are this share of the axis apart.
+_MOST_TICKS, _TICK_GAP = 9, 0.08
 
 
 @dataclass(frozen=True)
 class Line:
     """A metric along the steps of training or the values of a setting, with its spread.
 
-    Parameters
-    ----------
-    label : str
-    x : ndarray of shape (n,)
-        Ascending.
-    mean, low, high : ndarray of shape (n,)
-        In the unit of the metric; NaN where there is no mean, or no spread.
+    `x`, of shape (n,), ascends; `mean`, `low` and `high` are in the unit of the metric, and NaN
+    where there is none.
     """
 
     label: str
@@ -94,43 +87,51 @@ class Measure:
             return None
         return int(np.nanargmax(values) if self.higher_is_better else np.nanargmin(values))
 
-    def plottable(self, values: Array) -> NDArray[np.bool_]:
-        """Tell which values are finite, and not so much worse than the rest that they flatten it.
+    def view(self, curves: Sequence[Array], room: float) -> tuple[float, float]:
+        """Choose the range of values that a figure shows.
 
-        A learning rate at which the loss grows to a million must not spoil the picture of the
-        others.
+        It has the best three quarters of each curve, and the rest too unless that takes more than
+        `room` times as much: a learning rate at which the loss grows to a million, or the first
+        steps of every run, must not flatten the differences between the others.
+
+        One value at least is finite.
         """
-        finite = np.isfinite(values)
-        if not finite.any():
-            return finite
-        best = values[finite].max() if self.higher_is_better else values[finite].min()
-        with np.errstate(over="ignore", invalid="ignore"):
-            behind = np.abs(values - best)
-            limit = _OUTLIER * float(np.median(behind[finite]))
-            return finite & (behind <= limit) if limit > 0.0 else finite
+        sign = -1.0 if self.higher_is_better else 1.0
+        ordered = [np.sort(sign * curve[np.isfinite(curve)]) for curve in curves]
+        ordered = [curve for curve in ordered if len(curve)]
+        best = min(curve[0] for curve in ordered)
+        usual = max(curve[3 * (len(curve) - 1) // 4] for curve in ordered)
+        worst = max(curve[-1] for curve in ordered)
+        if best < usual and worst - best > room * (usual - best):
+            worst = usual
+        return (best, worst) if sign > 0 else (-worst, -best)
 
 
-def needs_log_scale(values: Array, ratio: float) -> bool:
-    """Tell whether a linear scale would hide the smaller values; none may be negative."""
-    positive = values[values > 0.0]
-    if not positive.size or (values < 0.0).any():
-        return False
-    return bool(positive.max() > ratio * positive.min())
+def with_intervals(view: tuple[float, float], ends: Array) -> tuple[float, float]:
+    """Extend a range to the ends of intervals, at either side by no more than its own length.
 
-
-def scale_values(axes: Axes, values: Array, measure: Measure, log_ratio: float = 30.0) -> None:
-    """Choose limits, scale and ticks of the y axis, so that all finite values are visible.
-
-    The scale is logarithmic where positive values span more than `log_ratio`.
+    A few seeds that disagree wildly have an interval many times as long, down to losses below
+    zero: the frame cuts it.
     """
-    values = values[np.isfinite(values)]
+    low, high = view
+    ends = ends[np.isfinite(ends)]
+    if not len(ends):
+        return view
+    room = (high - low) or np.inf
+    floor = low / 2 if low > 0.0 else -np.inf
+    return max(min(low, ends.min()), low - room, floor), min(max(high, ends.max()), high + room)
+
+
+def scale_values(
+    axes: Axes, view: tuple[float, float], measure: Measure, log_ratio: float = DECADE
+) -> None:
+    """Choose limits, scale and ticks of the y axis for a range of values.
+
+    The scale is logarithmic where the range is positive and spans more than `log_ratio`.
+    """
+    low, high = view
     axes.grid(visible=True, axis="y")
-    if not values.size:
-        axes.set_yticks([])
-        return
-    low, high = float(values.min()), float(values.max())
-    if measure.kind != "accuracy" and needs_log_scale(values, log_ratio):
-        low = float(values[values > 0.0].min())
+    if measure.kind != "accuracy" and 0.0 < log_ratio * low < high:
         axes.set_yscale("log", nonpositive="clip")
         _set_log_ticks(axes.yaxis, low, high)
         axes.set_ylim(low / 1.2, high * 1.2)
@@ -152,24 +153,11 @@ def _set_log_ticks(axis: Axis, low: float, high: float) -> None:
     axis.axes.minorticks_off()
 
 
-def with_intervals(means: Array, ends: Array) -> Array:
-    """Add the ends of intervals to finite means, no further away than the means are apart.
-
-    A few seeds that disagree wildly have an interval many times as long, down to losses below
-    zero: the frame cuts it. An end is NaN where there is no interval.
-    """
-    ends = ends[np.isfinite(ends)]
-    if means.size and ends.size:
-        lowest, highest = float(means.min()), float(means.max())
-        room = (highest - lowest) or np.inf
-        floor = lowest / 2 if lowest > 0.0 else -np.inf
-        ends = np.clip(ends, max(lowest - room, floor), highest + room)
-    return np.concatenate([means, ends])
-
-
 def scale_steps(axes: Axes) -> None:
     """Give the x axis whole steps as its ticks."""
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], integer=True))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1)
+    )
     many = max(map(abs, axes.get_xlim())) >= 1e7
     axes.xaxis.set_major_formatter(ScalarFormatter() if many else StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("step")
@@ -187,16 +175,11 @@ def scale_settings(axes: Axes, settings: Array) -> None:
             _set_log_ticks(axes.xaxis, float(settings[0]), float(settings[-1]))
     scale = axes.xaxis.get_transform()
     positions = scale.transform(settings)
-    margin = (positions[-1] - positions[0]) * 0.05
-    limits = scale.inverted().transform([positions[0] - margin, positions[-1] + margin])
-    axes.set_xlim(*limits)
-    labels = [number_text(value) for value in settings]
-    axes_inches = axes.get_window_extent().width / DPI
-    inches = np.diff(positions) / (positions[-1] - positions[0]) * axes_inches / 1.1
-    if len({*labels}) == len(labels) <= _MOST_TICKS:
-        widths = np.array([text_width([label], SMALL_PT) for label in labels])
-        if (inches > (widths[1:] + widths[:-1]) / 2 + 0.09).all():
-            axes.set_xticks(settings, labels)
+    length = positions[-1] - positions[0]
+    ends = [positions[0] - length * 0.05, positions[-1] + length * 0.05]
+    axes.set_xlim(*scale.inverted().transform(ends))
+    if len(settings) <= _MOST_TICKS and np.diff(positions).min() >= _TICK_GAP * length:
+        axes.set_xticks(settings, [number_text(value) for value in settings])
 
 
 def is_geometric(settings: Array) -> bool:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.figures.curves import FEW_SEEDS, Curve, draw_bands, sum_up
+from runner.figures.curves import Curve, draw_bands, sum_up
 from runner.figures.matrices import draw_heat_map
 from runner.figures.scales import LARGEST, Line, Measure
 from runner.figures.style import Array, number_text
-from runner.figures.trends import draw_trends
+from runner.figures.trends import Trends, draw_trends
 from runner.system.text import elide
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _MOST_LINES, _MOST_CURVES, _MOST_BARS = 6, 5, 60
 # A larger table is not read, and one that is not fuller says little: a random search hardly tries
 # a value twice, and settings that change together lie on a diagonal.
 _MOST_ALONG, _FULL_ENOUGH = 100, 0.5
+# The interval of a mean of fewer seeds says little: their smallest and largest value say more.
+_FEW_SEEDS = 5
 
 
 def draw_sweep(
@@ -36,37 +38,32 @@ def draw_sweep(
     histories: Mapping[int, Sequence[Curve]],
     folder: Path,
     title: str = "",
-) -> list[Path]:
+) -> None:
     """Draw every figure that suits a sweep.
+
+    ``metric_by_<number>.png`` for each number that was swept,
+    ``metric_by_<number>_and_<number>.png`` for the first two where they make a table,
+    ``learning_curves.png``. What would show nothing is not drawn.
 
     Parameters
     ----------
     configurations : sequence of Configuration
-        What was tried, the best first.
+        The best first.
     metric : str
         By which they are ranked.
     histories : mapping of int to sequence of curves
-        For the best configurations, by their position: the metric as (step, value), one curve per
-        seed.
+        The metric as (step, value), one curve per seed, of the best configurations by position.
     folder : Path
         Where the files go; made if it is not there.
     title : str
-        The name of the sweep, for the headings.
-
-    Returns
-    -------
-    list of Path
-        ``metric_by_<number>.png`` for each number that was swept,
-        ``metric_by_<number>_and_<number>.png`` for the first two where they make a table,
-        ``learning_curves.png``. What would show nothing is not drawn.
+        The name of the sweep.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sweep = _Sweep(configurations, Measure(metric), elide(title, 36) if title else "")
-    return [
-        *sweep.draw_trends(folder),
-        *sweep.draw_table(folder),
-        *sweep.draw_curves(histories, folder),
-    ]
+    if not np.isnan(sweep.mean).all():
+        sweep.draw_trends(folder)
+        sweep.draw_table(folder)
+    sweep.draw_curves(histories, folder)
 
 
 class Settings:
@@ -118,11 +115,10 @@ class Settings:
     def file_names(self) -> dict[str, str]:
         """Give each key a word that is safe in the name of a file, and no other key's."""
         words: dict[str, str] = {}
-        for key in self.keys:
-            plain = re.sub(r"[^A-Za-z0-9_-]+", "_", self.name(key)).strip("_")[:60] or "setting"
-            word, number = plain, 2
-            while word.lower() in {taken.lower() for taken in words.values()}:
-                word, number = f"{plain}_{number}", number + 1
+        for number, key in enumerate(self.keys, start=1):
+            word = re.sub(r"[^A-Za-z0-9_-]+", "_", self.name(key)).strip("_")[:60]
+            if not word or word.lower() in {taken.lower() for taken in words.values()}:
+                word = f"{word or 'setting'}_{number}"
             words[key] = word
         return words
 
@@ -155,58 +151,56 @@ class _Sweep:
         summaries = [configuration.summary(measure.metric) for configuration in configurations]
         rows = [(s.mean, s.low, s.high) if s else (np.nan,) * 3 for s in summaries]
         spread = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        self._mean, self._low, self._high = measure.in_unit(spread).T
-        self._n_seeds = [s.n for s in summaries if s]
+        self.mean, self._low, self._high = measure.in_unit(spread).T
+        self._seeds = _over_seeds([s.n for s in summaries if s])
+        self._has_intervals = any(s.n > 1 for s in summaries if s)
 
-    def draw_trends(self, folder: Path) -> Iterator[Path]:
+    def draw_trends(self, folder: Path) -> None:
         """Draw the metric against each number: a line for each combination of the others.
 
         Of many combinations the best at each number are joined, and all are drawn faintly.
         """
         for key, x in self._settings.numbers.items():
-            if np.isnan(self._mean).all():
-                return
             drawn = np.isfinite(x)
             numbers, counts = np.unique(x[drawn], return_counts=True)
-            notes = [_over_seeds(self._n_seeds)]
-            if len(numbers) <= _MOST_BARS and max(self._n_seeds, default=0) > 1:
-                notes[0] += ", bars: its 95 % interval"
+            has_bars = self._has_intervals and len(numbers) <= _MOST_BARS
+            notes = [self._seeds + ", bars: its 95 % interval" * has_bars]
             if not drawn.all():
                 notes.append(f"{(~drawn).sum():,} beyond any axis")
             others = [other for other in self._settings.keys if other != key]
             groups = self._settings.groups(others, drawn)
-            joined, cloud = True, None
             if len(groups) <= _MOST_LINES and any(len(np.unique(x[group])) > 1 for group in groups):
-                labels = [self._settings.label(group[0], others) for group in groups]
+                lines = [
+                    self._line(x, group, self._settings.label(group[0], others), has_bars)
+                    for group in groups
+                ]
+                trends = Trends(elide(key, 48), lines)
             else:
                 notes.append("other settings vary too")
                 joined = bool(counts.mean() >= 2)  # in a random search, hardly a number comes twice
-                groups, labels = [np.flatnonzero(drawn)], ["best combination" if joined else ""]
-                cloud = (x[drawn], self._mean[drawn]) if joined else None
-            words = f"{self._measure.words} by {elide(self._settings.name(key), 24)}"
+                label = "best combination" if joined else ""
+                line = self._line(x, np.flatnonzero(drawn), label, has_bars)
+                cloud = (x[drawn], self.mean[drawn]) if joined else None
+                trends = Trends(elide(key, 48), [line], joined, cloud)
             path = folder / f"metric_by_{self._files[key]}.png"
-            draw_trends(
-                [self._line(x, *pair) for pair in zip(groups, labels, strict=True)], cloud,
-                self._measure, elide(key, 48), path, title=self._heading(words),
-                subtitle="; ".join(notes), joined=joined,
-            )  # fmt: skip
-            yield path
+            title = self._heading(f"{self._measure.words} by {self._name(key)}")
+            draw_trends(trends, self._measure, path, title, *notes)
 
-    def _line(self, x: Array, members: NDArray[np.intp], label: str) -> Line:
+    def _line(self, x: Array, members: NDArray[np.intp], label: str, has_bars: bool) -> Line:
         """Take the best of some configurations at each number that they have."""
         numbers = np.unique(x[members])
         chosen = np.array([self._best(members[x[members] == number]) for number in numbers])
-        mean, low, high = self._mean[chosen], self._low[chosen], self._high[chosen]
-        if len(np.unique(x[np.isfinite(x)])) > _MOST_BARS:
+        low, high = self._low[chosen], self._high[chosen]
+        if not has_bars:
             low = high = np.full(len(chosen), np.nan)
-        return Line(label, numbers, mean, low, high)
+        return Line(label, numbers, self.mean[chosen], low, high)
 
     def _best(self, members: NDArray[np.intp]) -> int:
-        return int(members[self._measure.best(self._mean[members]) or 0])
+        return int(members[self._measure.best(self.mean[members]) or 0])
 
-    def draw_table(self, folder: Path) -> Iterator[Path]:
+    def draw_table(self, folder: Path) -> None:
         """Draw the metric for each pair of the first two numbers, where there are such pairs."""
-        if len(self._settings.numbers) < 2 or np.isnan(self._mean).all():
+        if len(self._settings.numbers) < 2:
             return
         (across, x), (upwards, y) = list(self._settings.numbers.items())[:2]
         drawn = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
@@ -215,29 +209,32 @@ class _Sweep:
             return
         pairs = [drawn[(y[drawn] == b) & (x[drawn] == a)] for b in rows for a in columns]
         ran = np.array([len(pair) > 0 for pair in pairs]).reshape(len(rows), len(columns))
-        best = [self._mean[self._best(pair)] if len(pair) else np.nan for pair in pairs]
+        best = np.array([self.mean[self._best(pair)] if len(pair) else np.nan for pair in pairs])
         if min(ran.shape) < 2 or ran.mean() <= _FULL_ENOUGH or np.isnan(best).all():
             return
-        a, b = (elide(self._settings.name(key), 24) for key in (across, upwards))
         path = folder / f"metric_by_{self._files[across]}_and_{self._files[upwards]}.png"
-        subtitle = _over_seeds(self._n_seeds)
+        a, b = self._name(across), self._name(upwards)
+        notes = [self._seeds]
         if len(self._settings.keys) > 2:
-            subtitle += "; the best of the other settings in each cell"
+            notes.append("the best of the other settings in each cell")
         draw_heat_map(
-            np.reshape(best, ran.shape), ran, (b, [*map(number_text, rows)]),
-            (a, [*map(number_text, columns)]), self._measure, path,
-            title=self._heading(f"{self._measure.words} by {a} and {b}"), subtitle=subtitle,
-        )  # fmt: skip
-        yield path
+            best.reshape(ran.shape),
+            ran,
+            ((b, [*map(number_text, rows)]), (a, [*map(number_text, columns)])),
+            self._measure,
+            path,
+            self._heading(f"{self._measure.words} by {a} and {b}"),
+            *notes,
+        )
 
-    def draw_curves(self, histories: Mapping[int, Sequence[Curve]], folder: Path) -> Iterator[Path]:
+    def draw_curves(self, histories: Mapping[int, Sequence[Curve]], folder: Path) -> None:
         """Draw how the best learned."""
         curves = {
             position: [curve for curve in histories[position] if len(curve)]
             for position in sorted(histories)[:_MOST_CURVES]
         }
         n_seeds = [len(seeds) for seeds in curves.values() if seeds]
-        interval = min((n for n in n_seeds if n > 1), default=0) >= FEW_SEEDS
+        interval = min((n for n in n_seeds if n > 1), default=0) >= _FEW_SEEDS
         bands = [
             sum_up(self._label(position), seeds, self._measure, interval)
             for position, seeds in curves.items()
@@ -251,12 +248,14 @@ class _Sweep:
             notes.append(f"bands: {'its 95 % interval' if interval else 'smallest to largest'}")
         if any(len({curve[-1][0] for curve in seeds}) > 1 for seeds in curves.values()):
             notes.append("seeds that stopped keep their last value")
-        words, n_configurations = self._measure.words, len(self._mean)
-        if n_configurations > 1:
-            words += f", the best {len(bands)} of {n_configurations:,}"
-        path, title = folder / "learning_curves.png", self._heading(words)
-        draw_bands(bands, self._measure, path, title=title, subtitle="; ".join(notes))
-        yield path
+        words = self._measure.words
+        if len(self.mean) > 1:
+            words += f", the best {len(bands)} of {len(self.mean):,}"
+        path = folder / "learning_curves.png"
+        draw_bands(bands, self._measure, path, self._heading(words), *notes)
+
+    def _name(self, key: str) -> str:
+        return elide(self._settings.name(key), 24)
 
     def _label(self, position: int) -> str:
         label = self._settings.label(position, self._settings.keys)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from runner.jobs.plan import Plan
 from runner.jobs.stacks import Stack
+from runner.report.table import printing
 from runner.system.formatting import count
 from runner.system.terminal import say
-from runner.system.text import elide, printable
+from runner.system.text import elide
 from runner.training.outcome import Outcome
 
 _VALUES_SHOWN = 6
@@ -83,8 +84,9 @@ def print_plan(
             f"{count(len(stacks), 'stack')} of up to {count(largest, 'run')}, "
             f"{count(n_workers, 'worker')}"
         )
-    for line in lines:
-        print(printable(line))  # noqa: T201  (the output that was asked for)
+    with printing() as out:
+        for line in lines:
+            out.line(line)
 
 
 def _varying_settings(plan: Plan) -> list[str]:

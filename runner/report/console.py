@@ -5,8 +5,7 @@ Announcements and the bar go to the error stream, results to the standard output
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractContextManager
 
 from runner.jobs.events import (
     DataRead,
@@ -23,14 +22,10 @@ from runner.jobs.events import (
     Waiting,
 )
 from runner.jobs.rerun.request import RerunRequest
-from runner.report.announcements import (
-    points_run_once,
-    say_resume_hint,
-    say_start,
-)
+from runner.report.announcements import points_run_once, say_resume_hint, say_start
 from runner.report.data import reading_lines
 from runner.report.progress import ProgressBar
-from runner.report.rerun import report_rerun
+from runner.report.rerun import print_rerun
 from runner.report.runs import print_metrics, print_run
 from runner.report.sweep import print_sweep
 from runner.system.errors import StoreError
@@ -38,7 +33,7 @@ from runner.system.formatting import count
 from runner.system.terminal import say
 
 
-class Console:
+class Console(AbstractContextManager["Console"]):
     """Shows each event of a session; a context manager that takes its bar away at the end.
 
     Attributes
@@ -64,15 +59,7 @@ class Console:
         self._per_job = 1.0
         self._left = 0.0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close_bar()
 
     def __call__(self, event: Event) -> None:
@@ -85,8 +72,6 @@ class Console:
             case SweepOpened():
                 self._is_sweep = True
                 say_start(event.plan, event.done, is_new=event.is_new)
-            case Noted() | Resumed() | Waiting() | DataRead():
-                say(_sentence(event))
             case Measured():
                 self._print_metrics(event)
             case JobsEnded():
@@ -97,6 +82,8 @@ class Console:
             case Finished():
                 self._close_bar()
                 self._print_results(event)
+            case _:
+                _announce(event)
 
     def _start(self, event: Started) -> None:
         self._close_bar()
@@ -134,7 +121,7 @@ class Console:
         self._close_bar()
         if self.rerun is not None:
             self.has_printed = True
-            report_rerun(self.rerun, event)
+            print_rerun(self.rerun, event)
 
     def _print_results(self, event: Finished) -> None:
         link = event.where or ""
@@ -159,16 +146,17 @@ class Console:
             )
 
 
-def _sentence(event: Noted | Resumed | Waiting | DataRead) -> str:
+def _announce(event: Event) -> None:
     match event:
-        case DataRead():
-            return "\n".join(reading_lines(event.prepared))
+        case Noted():
+            say(event.text)
         case Resumed():
-            go = "goes" if event.n_jobs == 1 else "go"
-            return f"{count(event.n_jobs, 'job')} {go} on from step {event.step:,}."
+            verb = "goes" if event.n_jobs == 1 else "go"
+            say(f"{count(event.n_jobs, 'job')} {verb} on from step {event.step:,}.")
         case Waiting():
-            return (
+            say(
                 f"Process {event.process} is running this sweep; waiting for it, to go on with "
                 "what it leaves."
             )
-    return event.text
+        case DataRead():
+            say("\n".join(reading_lines(event.experiment, event.prepared)))

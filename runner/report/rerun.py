@@ -1,24 +1,22 @@
-"""What a rerun came to: each verdict, where results part, what differs between the machines.
-
-All text from a record is made safe to print here.
-"""
+"""What a rerun came to: each verdict, where results part, what differs between the machines."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TextIO
 
-from runner.config import Experiment, flatten, to_plain
+from runner.config.plain import as_override_text, flatten, to_plain
 from runner.jobs.events import Finished
+from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.jobs.rerun.comparison import cannot_compare
 from runner.jobs.rerun.request import RerunRequest
-from runner.report.table import LONGEST_NAME, Column, Printer, printing
+from runner.report.table import LONGEST_NAME, Printer, columns_of, printing
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide
+from runner.tracking.records import Record
 
 # Of a sweep, this many jobs of each kind are printed in full.
 _MOST_JOBS = 20
@@ -27,99 +25,95 @@ _COUNTABLE = 1e12
 # What can make any difference, however large.
 _WITHOUT_BOUND = {"data digest", "split digest", "code"}
 _COLOURS = {Verdict.IDENTICAL: "green", Verdict.CLOSE: "yellow"}
-_IN_WORDS = {
-    Verdict.CLOSE: "close",
-    Verdict.DIFFERENT: "different",
-    Verdict.CANNOT_COMPARE: "not comparable",
-}
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
 class RerunLine:
     """What came of one job, or of `n_jobs` that cannot be compared for one reason.
 
-    `comparison` is None where settings were changed, or where the rerun broke off. `settings` that
-    were changed come with their values then and now, and so do the final `metrics` then.
+    `comparison` is None where settings were changed, or where the rerun broke off. `settings` and
+    final `metrics` that may differ come by name, each as it was and as it is now.
     """
 
     name: str
     comparison: Comparison | None
     failure: str | None = None
-    settings: Sequence[tuple[str, str, str]] = ()
-    metrics: Sequence[tuple[str, float | None, float | None]] = ()
+    settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    metrics: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     n_jobs: int = 1
 
 
-def report_rerun(asked: RerunRequest, finished: Finished | None) -> None:
+def print_rerun(rerun: RerunRequest, finished: Finished | None, file: TextIO | None = None) -> None:
     """Print what came of a rerun; `finished` is None where no record was of any use."""
-    lines = _lines(asked, finished) if finished else []
+    lines = _lines(rerun, finished) if finished else []
     n_missing = 0
     if finished and finished.was_interrupted:
         n_missing = len(finished.plan.jobs) - len(lines)
-    lines += _unfit_lines(asked)
-    title, ids = None, ("", "")
-    if asked.parent is not None:
-        sample = asked.options.sample
-        is_sample = sample is not None and sample < asked.n_in_all
-        title = (asked.parent.name, f", a sample of {asked.n_in_all:,}" if is_sample else "")
-        ids = (finished and finished.run_id) or "", asked.parent.run_id
-    elif finished:
-        outcome = finished.outcomes.get(0)
-        ids = outcome.run_id if outcome else "", asked.originals[0].source.run_id
-    differences = None
-    if finished and not finished.was_interrupted:
-        differences = asked.environment_differences(finished.comparisons)
-    print_rerun(
-        lines,
-        title=title,
-        n_missing=n_missing,
-        differences=differences,
-        tolerance=asked.options.tolerance,
-        duration_s=(finished and finished.duration_s) or 0.0,
-        notes=_notes(asked, finished, len(lines), n_missing),
-        ids=ids,
-        link=asked.recording.where if asked.recording and finished else None,
-    )
+    notes = _notes(rerun, finished, len(lines), n_missing)
+    lines += _unfit_lines(rerun)
+    options, parent = rerun.options, rerun.parent
+    with printing(file) as out:
+        if parent is None:
+            print_line(out, lines[0], options.tolerance)
+        else:
+            is_sample = options.sample is not None and options.sample < rerun.n_in_all
+            sample = f", a sample of {rerun.n_in_all:,}" if is_sample else ""
+            out.line((elide(parent.name, LONGEST_NAME), "bold"), sample)
+            print_lines(out, lines, n_missing, options.tolerance)
+        if finished and not finished.was_interrupted:
+            print_environment(out, rerun.environment_differences(finished.comparisons))
+        out.line(f"took {duration((finished and finished.duration_s) or 0.0)}")
+        for note in notes:
+            out.line(note)
+        if finished and rerun.recording:
+            single = finished.outcomes.get(0)
+            run_id = finished.run_id if parent else single and single.run_id
+            original_id = (parent or rerun.originals[0].source).run_id
+            out.line(f"run {run_id}, a rerun of {original_id}")
+            out.link(rerun.recording.where, "them" if parent else "it")
 
 
-def _lines(asked: RerunRequest, finished: Finished) -> list[RerunLine]:
+def _lines(rerun: RerunRequest, finished: Finished) -> list[RerunLine]:
     lines = []
-    for position, original in enumerate(asked.originals):
+    for position, original in enumerate(rerun.originals):
         outcome = finished.outcomes.get(position)
         comparison = finished.comparisons.get(position)
+        job = finished.plan.jobs[position]
         if outcome is None:
             if comparison is not None:  # else an interrupt left no time for it
                 lines.append(RerunLine(original.source.name, comparison))
-            continue
-        job = finished.plan.jobs[position]
-        settings: list[tuple[str, str, str]] = []
-        metrics: list[tuple[str, float | None, float | None]] = []
-        if comparison is None:
-            then, now = (_settings(run.experiment) for run in (original, job))
-            # A file of the same content elsewhere is no setting that somebody changed.
-            is_moved = original.source.tags.get("runner.data_digest") == job.data_digest
-            settings = [
-                (key, then.get(key, "-"), now.get(key, "-"))
-                for key in dict.fromkeys([*then, *now])
-                if then.get(key) != now.get(key) and not (is_moved and key == "data.path")
-            ]
-            before, after = original.source.final, outcome.metrics
-            names = dict.fromkeys([*after, *before])
-            metrics = [(name, before.get(name), after.get(name)) for name in names]
-        lines.append(RerunLine(job.name, comparison, outcome.failure, settings, metrics))
+        elif comparison is not None:
+            lines.append(RerunLine(job.name, comparison, outcome.failure))
+        else:
+            then, now = original.source.final, outcome.metrics
+            metrics = {name: (then.get(name), now.get(name)) for name in {**now, **then}}
+            settings = _changed_settings(original, job)
+            lines.append(RerunLine(job.name, None, outcome.failure, settings, metrics))
     return lines
 
 
-def _settings(experiment: Experiment) -> dict[str, str]:
-    """Return the settings of a run as text."""
-    flat = flatten(to_plain(experiment)).items()
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat}
+def _changed_settings(original: Record, job: PlannedJob) -> dict[str, tuple[str, str]]:
+    then, now = (flatten(to_plain(run.experiment)) for run in (original, job))
+    if original.source.tags.get("runner.data_digest") == job.data_digest:
+        # A file of the same content elsewhere is no setting that somebody changed.
+        then.pop("data.path", None)
+        now.pop("data.path", None)
+    return {
+        key: (_as_text(key, then), _as_text(key, now))
+        for key in {**then, **now}
+        if key not in then or key not in now or then[key] != now[key]
+    }
 
 
-def _unfit_lines(asked: RerunRequest) -> list[RerunLine]:
+def _as_text(key: str, settings: Mapping[str, object]) -> str:
+    return as_override_text(settings[key]) if key in settings else "-"
+
+
+def _unfit_lines(rerun: RerunRequest) -> list[RerunLine]:
     """Return a line for each reason why records cannot be repeated."""
     by_reason: dict[str, list[tuple[str, str]]] = {}
-    for source, why in asked.unfit:
+    for source, why in rerun.unfit:
         reason = why.removeprefix(f"{source.label}: ")
         by_reason.setdefault(reason, []).append((source.name, why))
     lines = []
@@ -130,86 +124,54 @@ def _unfit_lines(asked: RerunRequest) -> list[RerunLine]:
 
 
 def _notes(
-    asked: RerunRequest, finished: Finished | None, n_done: int, n_missing: int
+    rerun: RerunRequest, finished: Finished | None, n_done: int, n_missing: int
 ) -> list[str]:
     notes = []
     if finished and finished.was_interrupted:
-        done = "compared" if asked.compares else "run"
+        done = "compared" if rerun.compares else "run"
         notes.append(
             f"Interrupted: {n_done:,} of {count(n_done + n_missing, 'job')} were {done}. What "
             "was on record before is as it was."
         )
-    sample = asked.options.sample
-    n_taken = asked.n_in_all if sample is None else min(sample, asked.n_in_all)
-    n_equal = n_taken - len(asked.unfit) - len(asked.originals)
-    if n_equal and asked.plan is not None:
+    n_taken = min(rerun.options.sample or rerun.n_in_all, rerun.n_in_all)
+    n_equal = n_taken - len(rerun.unfit) - len(rerun.originals)
+    if n_equal and rerun.plan is not None:
         notes.append(
             f"{count(n_taken, 'job')}, {n_taken - n_equal:,} distinct with these settings; equal "
             "ones are run once."
         )
-    if asked.store is None and not asked.options.check:
+    if rerun.store is None and not rerun.options.check:
         notes.append("Nothing was recorded: a folder has no store.")
     return notes
 
 
-def print_rerun(
-    lines: Sequence[RerunLine],
-    *,
-    title: tuple[str, str] | None,
-    n_missing: int = 0,
-    differences: Sequence[EnvironmentDifference] | None,
-    tolerance: float | None = None,
-    duration_s: float,
-    notes: Sequence[str] = (),
-    ids: tuple[str, str],
-    link: str | None,
-    file: TextIO | None = None,
-) -> None:
-    """Print the verdict on a run, or on the jobs of a sweep, to a file or the standard output.
-
-    `title` is the name of a sweep and what to add to it, `ids` are those of the rerun and of what
-    was repeated. There are no `differences` where nothing was run, and no `link` where nothing was
-    recorded. `n_missing` jobs were left over by an interrupt.
-    """
-    with printing(file) as out:
-        if title is None:
-            _print_single(out, lines[0], tolerance)
-        else:
-            name, sample = title
-            out.line((elide(name, LONGEST_NAME), "bold"), sample)
-            _print_several(out, lines, n_missing, tolerance)
-        if differences is not None:
-            _print_environment(out, differences)
-        out.line(f"took {duration(duration_s)}")
-        for note in notes:
-            out.line(note)
-        if link:
-            rerun_id, original_id = (elide(run_id, LONGEST_NAME) for run_id in ids)
-            out.line(f"run {rerun_id}, a rerun of {original_id}")
-            out.link(link, "it" if title is None else "them")
-
-
-def _print_single(out: Printer, line: RerunLine, tolerance: float | None) -> None:
+def print_line(out: Printer, line: RerunLine, tolerance: float | None) -> None:
+    """Print in full what came of a job: its verdict, or its results with other settings."""
+    name = (f"{elide(line.name, LONGEST_NAME)}  ", "bold")
     if line.comparison is not None:
-        _print_verdict(out, line.name, line.comparison, tolerance)
+        _print_verdict(out, name, line.comparison, tolerance)
         return
-    out.line((f"{elide(line.name, LONGEST_NAME)}  ", "bold"), "with other settings")
+    out.line(name, "with other settings")
     if line.failure:
-        out.line((f"  FAILED: {elide(line.failure, 200)}", "red"))
+        out.line((f"  FAILED: {elide(line.failure, _LONGEST_REASON)}", "red"))
     _print_changes(out, line)
 
 
-def _print_several(
+def print_lines(
     out: Printer, lines: Sequence[RerunLine], n_missing: int, tolerance: float | None
 ) -> None:
-    compared = [(line, line.comparison) for line in lines if line.comparison]
+    """Print what came of the jobs of a sweep: the identical ones are counted, others are shown.
+
+    An interrupt left no time for `n_missing` jobs.
+    """
+    compared = [(line, line.comparison.verdict) for line in lines if line.comparison]
     others = [line for line in lines if line.comparison is None]
     for line in [line for line in others if line.failure][:_MOST_JOBS]:
         name = elide(line.name, LONGEST_NAME)
-        out.line((f"{name}  FAILED: ", "red"), elide(line.failure, 200))
-    not_identical = [(n, c) for n, c in compared if c.verdict is not Verdict.IDENTICAL]
-    for line, comparison in not_identical[:_MOST_JOBS]:
-        _print_verdict(out, line.name, comparison, tolerance)
+        out.line((f"{name}  FAILED: ", "red"), elide(line.failure, _LONGEST_REASON))
+    not_identical = [line for line, verdict in compared if verdict is not Verdict.IDENTICAL]
+    for line in not_identical[:_MOST_JOBS]:
+        print_line(out, line, tolerance)
     _print_rest(out, not_identical)
     changed = [line for line in others if line.metrics]
     for line in changed[:_MOST_JOBS]:
@@ -217,8 +179,20 @@ def _print_several(
         _print_changes(out, line)
     _print_rest(out, changed)
     if compared:
-        verdicts = [c.verdict for line, c in compared for _ in range(line.n_jobs)]
-        out.line((_summary(verdicts, len(others), n_missing), "bold"))
+        counts = dict.fromkeys(Verdict, 0)
+        for line, verdict in compared:
+            counts[verdict] += line.n_jobs
+        n_jobs = sum(counts.values()) + len(others) + n_missing
+        words = {
+            "close": counts[Verdict.CLOSE],
+            "different": counts[Verdict.DIFFERENT],
+            "not comparable": counts[Verdict.CANNOT_COMPARE],
+            "broke off": len(others),
+            "not run": n_missing,
+        }
+        parts = [f"{counts[Verdict.IDENTICAL]:,} of {n_jobs:,} identical"]
+        parts += [f"{n:,} {what}" for what, n in words.items() if n]
+        out.line((", ".join(parts), "bold"))
 
 
 def _print_rest(out: Printer, jobs: Sequence[object]) -> None:
@@ -226,61 +200,44 @@ def _print_rest(out: Printer, jobs: Sequence[object]) -> None:
         out.line(f"... and {len(jobs) - _MOST_JOBS:,} more")
 
 
-def _summary(verdicts: Sequence[Verdict], n_broken: int, n_missing: int) -> str:
-    """Sum up the verdicts: ``1,000 of 1,000 identical``."""
-    n_jobs = len(verdicts) + n_broken + n_missing
-    parts = [f"{verdicts.count(Verdict.IDENTICAL):,} of {n_jobs:,} identical"]
-    counts = {words: verdicts.count(verdict) for verdict, words in _IN_WORDS.items()}
-    counts |= {"broke off": n_broken, "not run": n_missing}
-    return ", ".join([*parts, *(f"{n:,} {words}" for words, n in counts.items() if n)])
-
-
 def _print_verdict(
-    out: Printer, name: str, comparison: Comparison, tolerance: float | None
+    out: Printer, name: tuple[str, str], comparison: Comparison, tolerance: float | None
 ) -> None:
     verdict = comparison.verdict
-    title = (f"{elide(name, LONGEST_NAME)}  ", "bold")
     coloured = (str(verdict), _COLOURS.get(verdict, "red"))
+    findings = [f"  {elide(finding, _LONGEST_REASON)}" for finding in comparison.findings]
     if verdict is Verdict.CANNOT_COMPARE:
-        out.line(title, coloured, *(f"  {elide(finding, 300)}" for finding in comparison.findings))
+        out.line(name, coloured, *findings)
         return
-    out.line(title, coloured)
-    for finding in comparison.findings:
-        out.line(f"  {elide(finding, 300)}")
-    compared = (
-        f"{count(comparison.n_values, 'value')} of the metrics and "
-        f"{count(comparison.n_parameters, 'parameter')}"
-    )
-    if comparison.metric is None and comparison.weight is None:
-        out.line(f"  {compared} have the same bits.")
-        if verdict is not Verdict.IDENTICAL and not comparison.findings:
+    out.line(name, coloured)
+    for finding in findings:
+        out.line(finding)
+    values = f"{count(comparison.n_values, 'value')} of the metrics"
+    compared = f"  {values} and {count(comparison.n_parameters, 'parameter')}"
+    firsts = {"metric": comparison.metric, "parameter": comparison.weight}
+    differing = {kind: first for kind, first in firsts.items() if first is not None}
+    if not differing:
+        out.line(f"{compared} have the same bits.")
+        if verdict is not Verdict.IDENTICAL and not findings:
             out.line("  The data are others, so it is not called IDENTICAL.")
         return
-    out.line(f"  {compared} were compared.")
-    if comparison.n_one_sided:
-        values = f"{count(comparison.n_one_sided, 'value')} of the metrics"
-        verb = "stands" if comparison.n_one_sided == 1 else "stand"
-        out.line(f"  {values} {verb} on one side alone.")
-    _print_first_differences(out, comparison)
+    out.line(f"{compared} were compared.")
+    if n := comparison.n_one_sided:
+        verb = "stands" if n == 1 else "stand"
+        out.line(f"  {count(n, 'value')} of the metrics {verb} on one side alone.")
+    for kind in firsts.keys() - differing.keys():
+        out.line(f"  All {kind}s have the same bits.")
+    rows = [
+        (f"the first {kind} that differs", first.location, first.original, first.rerun)
+        for kind, first in differing.items()
+    ]
+    out.table(columns_of(("", "where", "original", "rerun"), rows))
     out.line(f"  The largest difference{_largest(comparison)}.")
-    if not comparison.findings:
+    if not findings:
         out.line(f"  {_cause(comparison)}")
     if tolerance is not None:
         verb = "is" if comparison.is_admitted(tolerance) else "is not"
         out.line(f"  It {verb} admitted by --tolerance {tolerance:g}.")
-
-
-def _print_first_differences(out: Printer, comparison: Comparison) -> None:
-    firsts = {"metric": comparison.metric, "parameter": comparison.weight}
-    for kind, first in firsts.items():
-        if first is None:
-            out.line(f"  All {kind}s have the same bits.")
-    rows = [
-        (f"the first {kind} that differs", first.location, first.original, first.rerun)
-        for kind, first in firsts.items()
-        if first is not None
-    ]
-    out.table(_text_columns(("", "where", "original", "rerun"), rows))
 
 
 def _largest(comparison: Comparison) -> str:
@@ -314,14 +271,15 @@ def _cause(comparison: Comparison) -> str:
 def _print_changes(out: Printer, line: RerunLine) -> None:
     """Print changed settings and results side by side."""
     if line.settings:
-        out.table(_text_columns(("setting", "original", "rerun"), line.settings))
+        rows = [(key, then, now) for key, (then, now) in line.settings.items()]
+        out.table(columns_of(("setting", "original", "rerun"), rows))
     if line.metrics:
-        rows = [
+        results = [
             (name, number(name, then), number(name, now), _signed(name, then, now))
-            for name, then, now in line.metrics
+            for name, (then, now) in line.metrics.items()
         ]
-        names, *numbers = _text_columns(("metric", "original", "rerun", "difference"), rows)
-        out.table([names, *(Column(column.header, column.cells, "right") for column in numbers)])
+        numbers = ("original", "rerun", "difference")
+        out.table(columns_of(("metric", *numbers), results, right=numbers))
 
 
 def _signed(name: str, then: float | None, now: float | None) -> str:
@@ -331,7 +289,8 @@ def _signed(name: str, then: float | None, now: float | None) -> str:
     return text if text.startswith("-") else f"+{text}"
 
 
-def _print_environment(out: Printer, differences: Sequence[EnvironmentDifference]) -> None:
+def print_environment(out: Printer, differences: Sequence[EnvironmentDifference]) -> None:
+    """Print what differs between where a run was trained and here, what decides bits first."""
     if not differences:
         out.line("Nothing differs between where it ran and here.")
         return
@@ -339,13 +298,4 @@ def _print_environment(out: Printer, differences: Sequence[EnvironmentDifference
         (row.what, row.original, row.here, "yes" if row.decides else "no")
         for row in sorted(differences, key=lambda row: not row.decides)
     ]
-    out.table(_text_columns(("what differs", "original", "here", "decides bits"), rows))
-
-
-def _text_columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Column]:
-    """Make columns of texts that anybody may have written."""
-    cells = zip(*rows, strict=True)
-    return [
-        Column(header, [elide(text, LONGEST_NAME) for text in column])
-        for header, column in zip(headers, cells, strict=True)
-    ]
+    out.table(columns_of(("what differs", "original", "here", "decides bits"), rows))

@@ -15,12 +15,15 @@ from runner.report.table import (
     varying_settings,
 )
 from runner.system.formatting import count, number
-from runner.system.text import elide, on_one_line, printable
+from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, best_first
 
 if TYPE_CHECKING:
     from runner.jobs.events import Measured
 
+# The rows of the metrics of one run, and the metrics that are of one class each.
+_ROWS = ("train", "val", "test", "baseline")
+_OF_LABELS, _MOST_LABELS = ("precision_", "recall_"), 12
 # A column of 0.0 is of no use.
 _SHORTEST_SHOWN_S = 0.05
 # More runs than this that failed for one reason share a line; of more than that, some are named.
@@ -38,13 +41,7 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
     """Print what came of one run; of one that is FINISHED, the metrics have been printed.
 
-    Parameters
-    ----------
-    outcome : Outcome
-    link : str
-        What to open to see the run, or a command that shows it.
-    file : text file, optional
-        By default the standard output.
+    The `link` is what to open to see the run, or a command that shows it.
     """
     with printing(file) as out:
         took = f"{outcome.duration_s:.1f} s"
@@ -58,29 +55,42 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
                 out.line((f"  {on_one_line(outcome.failure)}", "red"))
             _print_metrics(out, outcome.metrics)
         if outcome.run_id:
-            out.line(f"run {printable(outcome.run_id)}")
+            out.line(f"run {outcome.run_id}")
         out.link(link, "it")
 
 
 def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
-    by_split: dict[str, dict[str, float]] = {}
+    rows: dict[str, dict[str, float]] = {}
     others: list[str] = []
     for name, value in recorded.items():
-        split, _, metric = name.partition("/")
-        if split in ("train", "val", "test"):
-            by_split.setdefault(split, {})[metric] = value
+        # baseline/test/loss stands in the row of the baseline, which is of the last part.
+        row, metric = name.partition("/")[0], name.rpartition("/")[2]
+        if row in _ROWS:
+            rows.setdefault(row, {})[metric] = value
         else:
             others.append(f"{name} {number(name, value)}")
-    if by_split:
-        metrics = list(dict.fromkeys(metric for values in by_split.values() for metric in values))
-        splits = [split for split in ("train", "val", "test") if split in by_split]
-        columns = [Column("", splits)]
-        for metric in metrics:
-            cells = [number(metric, by_split[split].get(metric)) for split in splits]
-            columns.append(Column(metric, cells, "right"))
-        out.table(columns)
+    shown = [row for row in _ROWS if row in rows]
+    if shown:
+        metrics = dict.fromkeys(metric for row in shown for metric in rows[row])
+        of_labels = {m: m.partition("_") for m in metrics if m.startswith(_OF_LABELS)}
+        columns = [
+            Column(m, [number(m, rows[row].get(m)) for row in shown], "right")
+            for m in metrics
+            if m not in of_labels
+        ]
+        out.table([Column("", shown), *columns[:2]], columns[2:])
+        last = rows[[row for row in shown if row != "baseline"][-1]]
+        labels = list(dict.fromkeys(label for _, _, label in of_labels.values()))[:_MOST_LABELS]
+        if labels:
+            columns = [
+                Column(
+                    kind, [number(kind, last.get(f"{kind}_{label}")) for label in labels], "right"
+                )
+                for kind in dict.fromkeys(kind for kind, _, _ in of_labels.values())
+            ]
+            out.table([Column("class", labels), *columns])
     if others:
-        out.line(printable(", ".join(others)))
+        out.line(", ".join(others))
 
 
 def print_runs(
@@ -101,13 +111,13 @@ def print_runs(
 
         needed = setting_columns([outcome.varied for outcome in shown], names)
         if not names:
-            needed.append(Column("name", [elide(outcome.name, LONGEST_NAME) for outcome in shown]))
+            needed.append(Column("name", [outcome.name for outcome in shown]))
         needed.append(metric_column(metric))
         recorded = (name for outcome in shown for name in outcome.metrics)
         further = [metric_column(name) for name in further_metrics(recorded, metric)]
         if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
-        further.append(Column("run", [printable(outcome.run_id) for outcome in shown]))
+        further.append(Column("run", [outcome.run_id for outcome in shown]))
         return needed, further
 
     ranked = best_first(

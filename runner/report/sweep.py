@@ -16,6 +16,7 @@ from runner.report.table import (
     LONGEST_NAME,
     Column,
     Printer,
+    columns_of,
     configuration_name,
     further_metrics,
     printing,
@@ -158,12 +159,8 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
         )
         for sweep, experiment in sweeps
     ]
-    numbers = {"done", "failed", "jobs", "took"}
     headers = ("sweep", "state", "done", "failed", "jobs", "run", "begun", "took", "experiment")
-    columns = [
-        Column(header, cells, "right" if header in numbers else "left")
-        for header, cells in zip(headers, zip(*rows, strict=True), strict=True)
-    ]
+    columns = columns_of(headers, rows, right=("done", "failed", "jobs", "took"))
     with printing(file) as out:
         out.table(columns[:5], columns[5:])
 

@@ -1,7 +1,8 @@
 """Lines and tables for a terminal, a pipe or a file.
 
-Colours and cuts to the width are for terminals alone. Where a terminal is narrow, a table leaves
-out columns, and says which, before it cuts a number. rich is imported when something is printed.
+All text is made safe to show here, in lines and in cells, whoever wrote it. Colours and cuts to the
+width are for terminals alone. Where one is narrow, a table leaves out columns, and says which,
+before it cuts a number. rich is imported when something is printed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Column:
-    """A header and the cells below it, all of them safe to print."""
+    """A header and the cells below it."""
 
     header: str
     cells: Sequence[str]
@@ -44,15 +45,31 @@ class Column:
     @cached_property
     def width(self) -> int:
         """Width on a terminal, where some letters are two wide."""
-        return max(map(_width, [self.header, *self.cells]))
+        return max(map(_width, self.texts))
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Header and cells, as they are printed."""
+        return [elide(text, LONGEST_NAME) for text in (self.header, *self.cells)]
 
     def lines(self) -> list[str]:
         """Return header and cells, padded to the width."""
         lines = []
-        for text in [self.header, *self.cells]:
+        for text in self.texts:
             space = " " * (self.width - _width(text))
             lines.append(text + space if self.justify == "left" else space + text)
         return lines
+
+
+def columns_of(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
+) -> list[Column]:
+    """Make columns of rows; those whose header is among `right` are justified there."""
+    cells = list(zip(*rows, strict=True)) or [()] * len(headers)
+    return [
+        Column(header, column, "right" if header in right else "left")
+        for header, column in zip(headers, cells, strict=True)
+    ]
 
 
 def _width(text: str) -> int:
@@ -74,11 +91,15 @@ class Printer:
         """
         from rich.text import Text
 
-        self._console.print(Text.assemble(*parts), soft_wrap=True)
+        line = Text()
+        for part in parts:
+            text, style = (part, "") if isinstance(part, str) else part
+            line.append(printable(text), style)
+        self._console.print(line, soft_wrap=True)
 
     def link(self, link: str, what: str) -> None:
         """Print how to look at `what`: something to open, or a command."""
-        self.line(f"Look at {what}: ", (printable(link), "cyan"))
+        self.line(f"Look at {what}: ", (link, "cyan"))
 
     def table(self, needed: Sequence[Column], further: Sequence[Column] = ()) -> None:
         """Print the needed columns, and as many of the further ones as the terminal has room for.
@@ -92,8 +113,8 @@ class Printer:
             (" " * _GAP).join(cells) for cells in zip(*map(Column.lines, columns), strict=True)
         )
         self.line((header, "bold"))
-        if rows:
-            self.line("\n".join(rows))
+        for row in rows:
+            self.line(row)
         if left_out := [column.header for column in [*needed, *further][len(columns) :]]:
             self.line((f"A wider terminal also shows {', '.join(left_out)}.", "dim"))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.training.data import Dataset, load
@@ -33,8 +33,8 @@ from softnet import (
 )
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
     from runner.config.data import SplitConfig
+    from runner.config.schema import Experiment
 
 # The batches of `training.batch_size=auto`, where there are as many training rows.
 _ROWS_OF_A_BATCH = 32

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LARGEST_WHOLE = 2**53
 # More distinct whole numbers than this are quantities, unless `task` says that they are classes.
 _MOST_CLASSES = 20
+_MOST_NAMED = 6
 # Of more labels there are no metrics for each.
 _MOST_MEASURED = 50
 
@@ -140,6 +141,10 @@ class Task(ABC):
         return Target(self.name, tuple(names))
 
     @abstractmethod
+    def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
+        """Say in a line what is learned, and how to have it learned in another way."""
+
+    @abstractmethod
     def constant(self, y: NDArray[Any], target: Target) -> NDArray[np.float64]:
         """Return the outputs (n_outputs,) that know no features: shares, or the mean."""
 
@@ -202,6 +207,15 @@ class Classification(Task):
                 f"got only {shorten(names[0], 60)} in all {len(y):,} rows."
             )
         return _positive_last(y, names, positive) if positive is not None else (y, names)
+
+    def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
+        shares = np.bincount(y, minlength=len(names)) / len(y)
+        named = list(zip(names, shares, strict=True))
+        shown = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in named[:_MOST_NAMED])
+        more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+        numbers = all(re.fullmatch(r"[-+.\deE]+", name) for name in names)
+        other = "; task=regression takes them as quantities" if numbers else ""
+        return f"{len(names):,} classes: {shown}{more}{other}"
 
     def constant(self, y: NDArray[Any], target: Target) -> NDArray[np.float64]:
         counts = np.bincount(y, minlength=len(target.names))
@@ -267,6 +281,12 @@ class Regression(Task):
             )
         return y, (quantity.name,)
 
+    def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
+        numbers = f"from {y.min():.6g} to {y.max():.6g}, {y.mean():.6g} on average"
+        whole = bool((np.floor(y) == y).all())
+        other = "; task=classification takes its values as classes" if whole else ""
+        return f"{names[0]} is a quantity, {numbers}{other}"
+
     def target(self, y: NDArray[Any], names: Sequence[str]) -> Target:
         scale = float(y.std())
         # Equal in the training rows alone, or so close that their squares vanish.
@@ -304,6 +324,11 @@ class MultiLabel(Task):
         # Of two words the second one, sorted, is the 1: no and yes.
         y = [c.values > (c.values.min() if c.kind == "words" else 0) for c in columns]
         return np.column_stack(y).astype(np.intp), tuple(labels.name for labels in columns)
+
+    def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
+        named = zip(names, y.mean(axis=0), strict=True)
+        shown = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in named)
+        return f"{len(names):,} labels, of which a row may have any: {shown}"
 
     def constant(self, y: NDArray[Any], target: Target) -> NDArray[np.float64]:
         shares = np.clip(y.mean(axis=0), 1e-300, 1 - 1e-16)

@@ -20,7 +20,7 @@ from runner.training.tasks import TASKS
 from softnet import Network, Record, Training, evaluate, mlp, steps_per_epoch
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
 
 
 @dataclass(frozen=True)

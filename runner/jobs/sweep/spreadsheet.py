@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -81,7 +82,9 @@ def cell(value: float | str | None) -> str:
     if not isinstance(value, str):
         return repr(float(value))
     shown = printable(value)
-    harmless = not shown.startswith(("=", "+", "-", "@")) or is_number(shown)
+    # Spreadsheets skip blanks, and take letters of full width for those of half.
+    start = unicodedata.normalize("NFKC", value).lstrip()
+    harmless = not start.startswith(("=", "+", "-", "@")) or is_number(shown)
     return shown if harmless else f"'{shown}"
 
 

@@ -15,7 +15,7 @@ from runner.training.tasks import TASKS, Target
 from softnet import ACTIVATIONS, NetworkSettings
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
 
 _Words = tuple[str, ...]
 
@@ -84,19 +84,16 @@ class _Model(_Part):
     """
 
     activation: str
-    target: _Target
+    target: _Target | None = None
+    class_names: Annotated[_Words, Field(min_length=2)] = ("", "")
     preprocessing: _Preprocessing
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_classes(cls, values: object) -> object:
-        if not isinstance(values, dict) or "class_names" not in values:
-            return values
-        target = {"task": "classification", "names": values["class_names"]}
-        return {**{k: v for k, v in values.items() if k != "class_names"}, "target": target}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if (self.target is None) != ("class_names" in self.model_fields_set):
+            raise ValueError("target must be given")
+        if self.target is None and len(set(self.class_names)) != len(self.class_names):
+            raise ValueError("class_names must differ")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
         return self
@@ -124,7 +121,10 @@ class RecordedModel:
             problem = detail["msg"].removeprefix("Value error, ")
             raise RecordError(f"{name}: {key}: {shorten(problem)}.") from None
         preprocessing = Preprocessing.from_dict(model.preprocessing.model_dump())
-        return cls(model.activation, Target(**model.target.model_dump()), preprocessing)
+        target = Target("classification", model.class_names)
+        if model.target is not None:
+            target = Target(**model.target.model_dump())
+        return cls(model.activation, target, preprocessing)
 
     def network(self, experiment: Experiment) -> NetworkSettings:
         """Return the settings of the run's network, given its config."""

@@ -25,7 +25,7 @@ from runner.training.preprocessing import date_columns, date_parts
 from runner.training.tasks import TASKS, task_of
 
 if TYPE_CHECKING:
-    from runner.config import FileData
+    from runner.config.data import FileData
 
 _LISTED = 12
 
@@ -96,10 +96,8 @@ def load_table(
     has_target = ~np.any([column.is_missing for column in labels], axis=0)
     n_rows = int(has_target.sum())
     if not n_rows and len(has_target):
-        raise DataError(
-            f"{table.file}, {labels[0].origin.column}: must hold the target, got {len(has_target):,} "
-            "rows without one."
-        )
+        where = f"{table.file}, {labels[0].origin.column}"
+        raise DataError(f"{where}: must hold the target, got {len(has_target):,} rows without one.")
     if n_rows < 2:
         raise DataError(f"{table.file}: must have at least 2 rows of data, got {n_rows}.")
     if n_rows < len(has_target):

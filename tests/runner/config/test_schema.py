@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from runner.config import Experiment, to_plain
 from runner.config.compose.overrides import apply_overrides
+from runner.config.plain import to_plain
+from runner.config.schema import Experiment
 from runner.system.errors import ConfigError
 from softnet import OPTIMIZERS, SCHEDULES, EarlyStopping
 from tests.runner.config.tutorial import PLAIN, changed, experiment
@@ -198,8 +199,8 @@ def test_wrong_override_is_refused_in_few_lines(line: str, pieces: list[str]):
         (
             {"\x1b[31m": 1},
             (
-                r"\x1b[31m: must be a setting (name, seed, dtype, task, data, split, model, optimizer, "
-                r"schedule, training, tracking, sweep, executor), got '\x1b[31m'."
+                r"\x1b[31m: must be a setting (name, seed, dtype, task, data, split, model, "
+                r"optimizer, schedule, training, tracking, sweep, executor), got '\x1b[31m'."
             ),
         ),
         (

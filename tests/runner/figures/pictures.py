@@ -25,13 +25,8 @@ def texts(artist: Artist) -> list[str]:
 
 
 def line(axes: Axes, color: str) -> list[list[float]]:
-    """Return the x and the y values of the only curve of a colour."""
-    (curve,) = (
-        curve
-        for curve in axes.get_lines()
-        if (curve.get_color(), curve.get_linestyle() != "None") == (color, True)
-        and curve.get_linewidth() > 1
-    )
+    """Return the x and the y values of the first curve of a colour."""
+    curve = next(curve for curve in axes.get_lines() if curve.get_color() == color)
     return [np.asarray(curve.get_xdata()).tolist(), np.asarray(curve.get_ydata()).tolist()]
 
 

@@ -28,9 +28,9 @@ def test_counts_equal_those_of_scikit_learn(n_classes: int) -> None:
 
 
 def test_rows_are_true_classes_with_counts_and_shares(tmp_path: Path) -> None:
-    figure = draw_confusion_matrix(
-        np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), ["no", "yes", "never"], tmp_path / "m.png"
-    )
+    counts = np.array([[2, 1, 0], [0, 1, 0], [0, 0, 0]])
+    names = ["no", "yes", "never"]
+    figure = draw_confusion_matrix(counts, names, tmp_path / "m.png", split="test")
     axes = figure.axes[0]
     cells = {t.get_position(): t.get_text() for t in axes.texts if "\n" in t.get_text()}
     assert cells == {(0.5, 0.5): "2\n66.7 %", (1.5, 0.5): "1\n33.3 %", (1.5, 1.5): "1\n100 %"}
@@ -41,9 +41,9 @@ def test_rows_are_true_classes_with_counts_and_shares(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n_classes", [1, 30])
 def test_any_number_of_classes_is_drawn(n_classes: int, tmp_path: Path) -> None:
-    y = np.arange(n_classes)
-    names = [f"a species with a very long $name$, number {label}" for label in y]
-    figure = draw_confusion_matrix(y, y, names, tmp_path / "matrix.png", "a run", "test")
+    names = [f"a species with a very long $name$, number {n}" for n in range(n_classes)]
+    counts = np.eye(n_classes, dtype=np.intp)
+    figure = draw_confusion_matrix(counts, names, tmp_path / "matrix.png", "a run", "test")
     assert_whole(tmp_path / "matrix.png")
     rows = {label.get_text() for label in figure.axes[0].get_yticklabels()}
     assert not overlap(figure, rows)
@@ -94,10 +94,8 @@ def test_the_best_pair_is_framed_and_rows_are_numbered_upwards(
     metric: str, best: tuple[int, int], tmp_path: Path
 ) -> None:
     values = np.array([[0.1, 0.2], [0.3, 0.4]])
-    figure = draw_heat_map(
-        values, np.full((2, 2), True), ("b", ["1", "2"]), ("a", ["3", "4"]), Measure(metric),
-        tmp_path / "map.png",
-    )  # fmt: skip
+    ran, sides = np.full((2, 2), True), (("b", ["1", "2"]), ("a", ["3", "4"]))
+    figure = draw_heat_map(values, ran, sides, Measure(metric), tmp_path / "map.png", "a sweep")
     axes = figure.axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["2", "1"]
     assert [p.get_xy() for p in axes.patches if isinstance(p, Rectangle)] == [best] * 2
@@ -107,10 +105,8 @@ def test_the_best_pair_is_framed_and_rows_are_numbered_upwards(
 def test_pairs_that_failed_and_pairs_that_were_not_run_are_told_apart(tmp_path: Path) -> None:
     values, ran = np.array([[0.1, NAN], [NAN, 0.4]]), np.array([[True, True], [False, True]])
     sides = ("b", ["1", "2"]), ("a", ["1", "2"])
-    figure = draw_heat_map(values, ran, *sides, Measure("val/loss"), tmp_path / "map.png")
-    assert [t.get_position() for t in figure.axes[0].texts if t.get_text() == "\u00d7"] == [
-        (1.5, 1.5)
-    ]
+    figure = draw_heat_map(values, ran, sides, Measure("val/loss"), tmp_path / "map.png", "")
+    assert texts(figure).count("\N{MULTIPLICATION SIGN}") == 1
     assert any("grey: not run" in text for text in texts(figure))
 
 
@@ -125,6 +121,7 @@ def test_pairs_that_failed_and_pairs_that_were_not_run_are_told_apart(tmp_path: 
     ],
 )
 def test_any_values_are_drawn(values: np.ndarray, tmp_path: Path) -> None:
-    sides = ((name, [*map(str, range(n))]) for name, n in zip("ba", values.shape, strict=True))
-    draw_heat_map(values, ~np.isnan(values), *sides, Measure("val/loss"), tmp_path / "map.png")
+    n_rows, n_columns = values.shape
+    sides = ("b", [*map(str, range(n_rows))]), ("a", [*map(str, range(n_columns))])
+    draw_heat_map(values, ~np.isnan(values), sides, Measure("val/loss"), tmp_path / "map.png", "")
     assert_whole(tmp_path / "map.png")

@@ -1,15 +1,32 @@
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from runner.figures.regions import draw_decision_regions
+from runner.training.data.dataset import Dataset
 from tests.runner.figures.pictures import assert_whole, texts
 
 RNG = np.random.default_rng(0)
 # Raw units, far from scaled ones.
 X = RNG.normal(size=(90, 2)) * [30.0, 1e-5] + [1000.0, 0.0]
-SPLIT = {"train": np.arange(50), "val": np.arange(50, 70), "test": np.arange(70, 90)}
+SPLIT: Mapping[str, NDArray[np.integer]] = {
+    "train": np.arange(50),
+    "val": np.arange(50, 70),
+    "test": np.arange(70, 90),
+}
+
+
+def dataset(X: np.ndarray, names: tuple[str, ...] = ("no", "yes"), **changes: object) -> Dataset:
+    facts: dict[str, Any] = {"feature_names": ("a", "b"), "y": np.zeros(len(X), np.intp), **changes}
+    return Dataset(name="plane", X=X, categories={}, class_names=names, source="", **facts)
+
+
+def uniform(n_classes: int, total: float = 1.0) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda rows: np.full((len(rows), n_classes), total / n_classes)
 
 
 def test_the_plane_is_asked_for_in_raw_units_and_has_the_colours_of_its_classes(
@@ -23,9 +40,7 @@ def test_the_plane_is_asked_for_in_raw_units_and_has_the_colours_of_its_classes(
         return np.column_stack([1.0 - second, second])
 
     y = (X[:, 0] > 1000.0).astype(np.intp)
-    figure = draw_decision_regions(
-        predict, X, y, SPLIT, ["a", "b"], ["no", "yes"], tmp_path / "r.png"
-    )
+    figure = draw_decision_regions(predict, dataset(X, y=y), SPLIT, tmp_path / "r.png")
     (plane,) = asked
     beyond = np.array([X.min(axis=0) - plane.min(axis=0), plane.max(axis=0) - X.max(axis=0)])
     assert (beyond > 0.05 * np.ptp(X, axis=0)).all()
@@ -40,11 +55,10 @@ def test_the_plane_is_asked_for_in_raw_units_and_has_the_colours_of_its_classes(
 
 @pytest.mark.parametrize("n_classes", [1, 30])
 def test_any_number_of_classes_is_drawn(n_classes: int, tmp_path: Path) -> None:
-    draw_decision_regions(
-        lambda rows: np.full((len(rows), n_classes), 1 / n_classes), X,
-        RNG.integers(0, n_classes, len(X)), SPLIT, ["長さ", "\x1b[1m" * 50],
-        [f"a class with a long $name$, number {n}" for n in range(n_classes)], tmp_path / "r.png",
-    )  # fmt: skip
+    names = tuple(f"a class with a long $name$, number {n}" for n in range(n_classes))
+    y, features = RNG.integers(0, n_classes, len(X)), ("\N{GREEK SMALL LETTER PI}", "\x1b[1m" * 50)
+    rows = dataset(X, names, y=y, feature_names=features)
+    draw_decision_regions(uniform(n_classes), rows, SPLIT, tmp_path / "r.png")
     assert_whole(tmp_path / "r.png")
 
 
@@ -55,17 +69,11 @@ def test_any_number_of_classes_is_drawn(n_classes: int, tmp_path: Path) -> None:
 )
 def test_any_plane_is_drawn(rows: np.ndarray, tmp_path: Path) -> None:
     split = {"train": np.arange(len(rows)), "val": np.array([], dtype=np.intp)}
-    draw_decision_regions(
-        lambda plane: np.full((len(plane), 2), np.nan), rows, np.zeros(len(rows), np.intp), split,
-        ["a", "b"], ["no", "yes"], tmp_path / "r.png",
-    )  # fmt: skip
+    draw_decision_regions(uniform(2, np.nan), dataset(rows), split, tmp_path / "r.png")
     assert_whole(tmp_path / "r.png")
 
 
 def test_a_hundred_thousand_rows_are_thinned(tmp_path: Path) -> None:
-    many = RNG.normal(size=(100_000, 2))
-    figure = draw_decision_regions(
-        lambda rows: np.full((len(rows), 2), 0.5), many, np.zeros(len(many), np.intp),
-        {"train": np.arange(len(many))}, ["a", "b"], ["no", "yes"], tmp_path / "r.png",
-    )  # fmt: skip
+    many, split = RNG.normal(size=(100_000, 2)), {"train": np.arange(100_000)}
+    figure = draw_decision_regions(uniform(2), dataset(many), split, tmp_path / "r.png")
     assert "training (2,000 of 100,000)" in texts(figure)

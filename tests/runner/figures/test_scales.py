@@ -30,21 +30,20 @@ def test_values_are_in_the_unit_and_what_cannot_be_drawn_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "values", "plottable"),
+    ("metric", "curves", "view"),
     [
-        # The median is 0.1 behind the best: more than 10 behind is an outlier.
-        ("loss", [0.3, 0.3, 0.2, 0.3, 0.3, 10.1, 10.3], [True] * 6 + [False]),
-        ("loss", [0.3, NAN, INF, 0.4], [True, False, False, True]),
-        ("accuracy", [0.9, 0.9, 0.8, -1e6], [True, True, True, False]),
-        ("loss", [1.0, 1.0, 5.0], [True, True, True]),  # nothing tells what is far
-        ("loss", [-1e299, 0.0, 1e299], [True, True, True]),
-        ("loss", [], []),
+        ("loss", [[0.3, 0.3, 0.2, 0.3, 0.3, 10.1, 1e6]], (0.2, 0.3)),
+        ("loss", [[0.3, NAN, INF, 0.4]], (0.3, 0.4)),
+        ("accuracy", [[90.0, 91.0, 80.0, -1e6]], (80.0, 91.0)),
+        ("loss", [[1.0, 1.0, 5.0]], (1.0, 5.0)),  # nothing tells what is far
+        ("loss", [[1.0, 2.0], [7.0, 8.0]], (1.0, 8.0)),  # each curve is seen
+        ("loss", [[-1e149, 0.0, 1e149], [NAN]], (-1e149, 1e149)),
     ],
 )
-def test_values_that_would_flatten_the_rest_are_outliers(
-    metric: str, values: list[float], plottable: list[bool]
+def test_values_that_would_flatten_the_rest_are_out_of_view(
+    metric: str, curves: list[list[float]], view: tuple[float, float]
 ) -> None:
-    assert Measure(metric).plottable(np.array(values, dtype=np.float64)).tolist() == plottable
+    assert Measure(metric).view([np.array(curve) for curve in curves], room=20.0) == view
 
 
 @pytest.mark.parametrize(
@@ -88,19 +87,27 @@ def test_any_settings_lie_inside_the_axes_and_few_have_a_tick_each(
 
 
 @pytest.mark.parametrize(
-    ("means", "ends", "limits"),
+    ("ends", "expected"),
     [
-        # Margins are 6 % of what is visible.
-        ([10.0, 11.0], [9.5, 11.5], (9.38, 11.62)),
-        # An interval that is far longer than the means are apart is followed by their distance.
-        ([10.0, 11.0], [-1000.0, 1000.0], (8.82, 12.18)),
-        ([10.0, 11.0], [NAN, NAN], (9.94, 11.06)),
-        ([0.0, 1.0], [], (0.0, 1.06)),
+        ([9.5, 11.5], (9.5, 11.5)),
+        # An interval far longer than the means are apart is followed by their distance.
+        ([-1000.0, 1000.0], (9.0, 12.0)),
+        ([NAN, NAN], (10.0, 11.0)),
+        ([], (10.0, 11.0)),
     ],
 )
-def test_a_scale_follows_intervals_as_far_as_means_reach(
-    means: list[float], ends: list[float], limits: tuple[float, float]
+def test_a_view_follows_intervals_as_far_as_means_reach(
+    ends: list[float], expected: tuple[float, float]
 ) -> None:
+    assert with_intervals((10.0, 11.0), np.array(ends)) == expected
+
+
+@pytest.mark.parametrize("view", [(10.0, 11.0), (0.0, 1.0), (1e-9, 1e149), (-1.0, 1.0), (5.0, 5.0)])
+@pytest.mark.parametrize("metric", ["loss", "accuracy"])
+def test_a_view_lies_inside_the_axes(metric: str, view: tuple[float, float]) -> None:
     _, (axes,) = new_figure(5.0, 3.0)
-    scale_values(axes, with_intervals(np.array(means), np.array(ends)), Measure("loss"))
-    assert axes.get_ylim() == pytest.approx(limits)
+    scale_values(axes, view, Measure(metric))
+    bottom, top = axes.get_ylim()
+    assert bottom <= view[0]
+    assert top >= min(view[1], 102.0)
+    assert axes.get_yscale() == ("log" if metric == "loss" and view[0] == 1e-9 else "linear")

@@ -8,8 +8,7 @@ from runner.jobs.events import Measured
 from runner.report.runs import print_failures, print_metrics, print_run, print_runs
 from runner.report.table import printing
 from runner.training.outcome import Outcome
-from tests.runner.report.outcomes import HOSTILE, STORE, failed, outcome, table
-from tests.runner.terminals import ESCAPE, Terminal, plain
+from tests.runner.report.outcomes import STORE, failed, outcome, table
 
 
 def printed(run: Outcome) -> str:
@@ -137,14 +136,3 @@ def test_the_first_forty_failures_are_named() -> None:
     lines = failures([failed(n, f"loss is not finite at step {n}") for n in range(1041)])
     assert lines[-2:] == ["  FAILED  seed=39: loss is not finite at step 39", "  and 1,001 more"]
     assert len(lines) == 1 + 40 + 1
-
-
-def test_text_from_outside_acts_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "300")
-    with Terminal() as terminal:
-        print_run(failed(0, HOSTILE, name=HOSTILE, run_id=HOSTILE), HOSTILE, terminal.file)
-        text = terminal.text()
-    assert all(code.endswith("m") for code in ESCAPE.findall(text))  # colours of ours alone
-    assert plain(text).replace("\n", "").isprintable()
-    assert r"\x1b]0;owned\x07\x1b[31m[red]x[/red] :boom:" in plain(text)

@@ -2,20 +2,27 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
+from runner.jobs.rerun.comparison import Difference
+from runner.report.rerun import RerunLine, print_environment, print_line, print_lines
+from runner.report.runs import print_failures, print_run, print_runs
+from runner.report.sweep import print_sweep, print_sweeps
 from runner.report.table import (
     Column,
+    Printer,
     configuration_name,
     further_metrics,
     printing,
     setting_columns,
     varying_settings,
 )
-from tests.runner.report.outcomes import HOSTILE
-from tests.runner.terminals import Terminal, plain
+from runner.tracking import RecordedSweep
+from tests.runner.report.outcomes import HOSTILE, failed, outcome
+from tests.runner.terminals import ESCAPE, Terminal, plain
 
 LINK = "https://host:5000/#/experiments/1/runs?workflowType=machine_learning"
 NEEDED = [Column("", ["1", "10"], "right"), Column("rate", ["0.1", "0.04"])]
@@ -174,3 +181,54 @@ def test_settings_act_on_nothing_and_stay_short() -> None:
     shown = [*names.values(), *column.cells, configuration_name({HOSTILE * 9: HOSTILE}, names)]
     assert all(text.isprintable() for text in shown)
     assert max(map(len, shown)) <= 60
+
+
+RUN = failed(0, HOSTILE, name=HOSTILE, varied={HOSTILE: HOSTILE}, run_id=HOSTILE)
+FINISHED = outcome(1, name=HOSTILE, varied={HOSTILE: HOSTILE, "seed": "1"}, run_id=HOSTILE)
+SWEEP = RecordedSweep(HOSTILE, HOSTILE, HOSTILE, "KILLED", HOSTILE, HOSTILE, 3, 1e9, 1.0, 1, 1)
+OFF = Comparison(
+    Verdict.CLOSE,
+    findings=(HOSTILE,),
+    causes=(HOSTILE,),
+    metric=Difference(HOSTILE, HOSTILE, HOSTILE),
+    relative=1.0,
+)
+CHANGED = RerunLine(HOSTILE, None, HOSTILE, {HOSTILE: (HOSTILE,) * 2}, {HOSTILE: (1.0, 2.0)})
+
+
+PRINTED: dict[str, Callable[[Printer], None]] = {
+    "line": lambda out: out.line(HOSTILE, (HOSTILE, "bold")),
+    "link": lambda out: out.link(HOSTILE, HOSTILE),
+    "table": lambda out: out.table([Column(HOSTILE, [HOSTILE])], [Column(HOSTILE, [HOSTILE])]),
+    "runs": lambda out: print_runs(out, [RUN, FINISHED], "val/loss"),
+    "failures": lambda out: print_failures(out, [RUN] * 30),
+    "verdict": lambda out: print_line(out, RerunLine(HOSTILE, OFF), 1.0),
+    "verdicts": lambda out: print_lines(out, [CHANGED, RerunLine(HOSTILE, OFF)], 0, None),
+    "environment": lambda out: print_environment(
+        out, [EnvironmentDifference(*[HOSTILE] * 3, decides=True)]
+    ),
+    "run": lambda out: print_run(RUN, HOSTILE, out._console.file),
+    "sweeps": lambda out: print_sweeps([(SWEEP, HOSTILE)], out._console.file),
+    "sweep": lambda out: print_sweep(
+        HOSTILE,
+        [RUN, FINISHED, FINISHED],
+        n_jobs=9,
+        metric="val/loss",
+        link=HOSTILE,
+        notes=[HOSTILE],
+        file=out._console.file,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PRINTED)
+def test_text_from_outside_acts_on_no_terminal(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "300")
+    with Terminal() as terminal:
+        with printing(terminal.file) as out:
+            PRINTED[what](out)
+        text = terminal.text()
+    assert all(code.endswith("m") for code in ESCAPE.findall(text))  # colours of ours alone
+    assert plain(text).replace("\n", "").isprintable()
+    assert "\\x1b]0;owned\\x07\\x1b[31m[red]x" in plain(text)

@@ -57,6 +57,11 @@ def test_pandas_reads_numbers_as_numbers() -> None:
         ("-", "'-"),
         ("-inf", "'-inf"),
         ("-\u0661", "'-\u0661"),  # an Arabic one
+        ("\uff1d1+1", "'\uff1d1+1"),  # of full width
+        ("\uff20A1", "'\uff20A1"),
+        ("  =1+1", "'  =1+1"),
+        ("\u3000=1+1", "'\\u3000=1+1"),
+        (" 5", " 5"),
         ("-0.5", "-0.5"),
         ("+1.5e-3", "+1.5e-3"),
         ("-.5", "-.5"),
@@ -67,7 +72,8 @@ def test_pandas_reads_numbers_as_numbers() -> None:
 def test_no_text_is_taken_for_a_formula(text: str, cell: str) -> None:
     run = failed(0, text, name=text, varied={text: text}, run_id=text)
     (row,) = rows([run])
-    assert [row["name"], row["failure"], row["run_id"], row[cell]] == [cell] * 4
+    assert [row["name"], row["run_id"], row[cell]] == [cell] * 3
+    assert row["failure"].startswith("'") is (cell.startswith("'"))
 
 
 def test_names_of_metrics_are_no_formulas_either() -> None:
