@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
 NOT_OF_A_JOB = ("name", "tracking", "sweep", "executor")
 # What `differences` notes in its own way, or not at all.
-_NO_SECTIONS = ("experiment", SEED, *NOT_OF_A_JOB)
+_NO_SECTIONS = ("experiment", "task", SEED, *NOT_OF_A_JOB)
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep", "executor")
 # A seed among the fields of an experiment counts as the last of all.
@@ -312,6 +312,9 @@ def differences(
             found.note(section, options, experiment)
         if is_section:
             found.note_section(section, values, list(zip(experiment, options, strict=True)))
+    # What the data decide is no difference between jobs of different data.
+    data = [json.dumps(_compared(config.get("data")), sort_keys=True) for config in configs]
+    found.note("task", [str(config.get("task")) for config in configs], data)
     found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
     return [in_order(settings) for settings in found.varied]
 

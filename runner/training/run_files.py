@@ -11,7 +11,6 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +124,7 @@ def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
     """Return what makes, with the weights, predictions from raw rows: plain data for JSON."""
     return {
         "activation": activation,
-        "target": asdict(prepared.target),
+        **prepared.target.to_dict(),
         "preprocessing": prepared.preprocessing.to_dict(),
     }
 

@@ -72,6 +72,18 @@ class Target:
         of_labels = [f"{kind}_{label}" for kind in task.label_metrics for label in self.labels]
         return ("loss", *task.metrics, *of_labels)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give what JSON can hold; of classes their names alone, as before there was more."""
+        more = {"task": self.task, "shift": self.shift, "scale": self.scale}
+        is_new = self.task != "classification"
+        return {"class_names": list(self.names), **(more if is_new else {})}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Target:
+        """Rebuild what `to_dict` gave, which may stand among other things."""
+        more = {key: content[key] for key in ("shift", "scale") if key in content}
+        return cls(content.get("task", "classification"), tuple(content["class_names"]), **more)
+
     def loss(self, name: str | None = None, label_smoothing: float = 0.0) -> LossSettings:
         """Return the loss that is minimized, by default the plain one that is reported.
 

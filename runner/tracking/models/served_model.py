@@ -31,7 +31,7 @@ class ServedModel(PythonModel):
         settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         with np.load(context.artifacts["weights"], allow_pickle=False) as weights:
             by_name = dict(weights)
-        target = Target(**settings["target"])
+        target = Target.from_dict(settings)
         network = replace(mlp_of(by_name, settings["activation"]), loss=target.loss())
         self._network = Network.from_weights(by_name, network)
         self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])

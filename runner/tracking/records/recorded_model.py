@@ -60,42 +60,26 @@ class _Preprocessing(_Part):
         return self
 
 
-class _Target(_Part):
-    """The form of `Target`."""
-
-    task: str
-    names: Annotated[_Words, Field(min_length=1)]
-    shift: float = 0.0
-    scale: Annotated[float, Field(gt=0)] = 1.0
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.task not in TASKS:
-            raise ValueError(f"task must be one of {', '.join(TASKS)}")
-        if len(set(self.names)) != len(self.names):
-            raise ValueError("names must differ")
-        return self
-
-
 class _Model(_Part):
-    """The form of `runner.training.run_files.model_settings`.
-
-    Before there were other tasks than classification it had `class_names` in place of `target`.
-    """
+    """The form of `runner.training.run_files.model_settings`."""
 
     activation: str
-    target: _Target | None = None
-    class_names: Annotated[_Words, Field(min_length=2)] = ("", "")
+    class_names: Annotated[_Words, Field(min_length=1)]
+    task: str = "classification"
+    shift: float = 0.0
+    scale: Annotated[float, Field(gt=0)] = 1.0
     preprocessing: _Preprocessing
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.target is None) != ("class_names" in self.model_fields_set):
-            raise ValueError("target must be given")
-        if self.target is None and len(set(self.class_names)) != len(self.class_names):
-            raise ValueError("class_names must differ")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}")
+        if self.task == "classification" and len(self.class_names) < 2:
+            raise ValueError("class_names must be at least 2")
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ValueError("class_names must differ")
         return self
 
 
@@ -121,10 +105,7 @@ class RecordedModel:
             problem = detail["msg"].removeprefix("Value error, ")
             raise RecordError(f"{name}: {key}: {shorten(problem)}.") from None
         preprocessing = Preprocessing.from_dict(model.preprocessing.model_dump())
-        target = Target("classification", model.class_names)
-        if model.target is not None:
-            target = Target(**model.target.model_dump())
-        return cls(model.activation, target, preprocessing)
+        return cls(model.activation, Target.from_dict(model.model_dump()), preprocessing)
 
     def network(self, experiment: Experiment) -> NetworkSettings:
         """Return the settings of the run's network, given its config."""

@@ -29,8 +29,7 @@ def test_files_hold_what_was_asked_where_it_ran_and_what_it_left() -> None:
     assert json.loads(files["environment.json"].decode()) == environment()
     settings = json.loads(files["model.json"].decode())
     assert settings["activation"] == "tanh"
-    target = {"task": "classification", "names": ["0", "1"], "shift": 0.0, "scale": 1.0}
-    assert settings["target"] == target
+    assert settings["class_names"] == ["0", "1"]
     assert Preprocessing.from_dict(settings["preprocessing"]) == prepared.preprocessing
     with np.load(io.BytesIO(files["weights.npz"]), allow_pickle=False) as weights:
         assert {name: weights[name].tobytes() for name in weights.files} == {
