@@ -13,7 +13,7 @@ from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, X
 from softnet.layers.linear import Linear
 from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.registry import LAYERS
-from softnet.layers.residual import Residual
+from softnet.layers.sequence import Residual, Sequential
 from softnet.losses.base import Loss, LossSettings
 from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
 from softnet.losses.registry import LOSSES
@@ -29,7 +29,7 @@ from softnet.metrics import (
     is_metric,
     ranking_curve,
 )
-from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp, mlp_of
+from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp
 from softnet.optimizers.adam import Adam
 from softnet.optimizers.adamw import AdamW
 from softnet.optimizers.base import Optimizer, OptimizerSettings
@@ -104,6 +104,7 @@ __all__ = [
     "Residual",
     "RunSettings",
     "Schedule",
+    "Sequential",
     "SettingError",
     "Shuffled",
     "Sigmoid",
@@ -122,7 +123,6 @@ __all__ = [
     "higher_is_better",
     "is_metric",
     "mlp",
-    "mlp_of",
     "one_hot",
     "ranking_curve",
     "relative_error",

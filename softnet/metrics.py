@@ -21,6 +21,9 @@ from softnet.stack.arrays import Array
 
 ROWS_PER_BLOCK = 128
 
+PerRun = NDArray[np.float64]
+Shares = NDArray[np.float64] | None
+
 
 @dataclass(frozen=True)
 class Metric(ABC):
@@ -49,9 +52,7 @@ class Metric(ABC):
             A new array.
         """
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         """Return the metric of each run, from `of_rows` of all rows; by default their mean.
 
         `shares` (rows,) says how much each row counts, None that all count alike.
@@ -61,7 +62,7 @@ class Metric(ABC):
         wide = values.astype(np.float64)
         if shares is not None:
             wide *= shares / (np.add.reduce(shares) / len(shares))
-        total: NDArray[np.float64] = np.add.reduce(wide, axis=-1)
+        total: PerRun = np.add.reduce(wide, axis=-1)
         return np.divide(total, values.shape[-1])
 
 
@@ -82,9 +83,7 @@ class Objective(MeanLoss):
     def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
         return loss.row_objectives(outputs, y)
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         # The weights as they are: they are factors in training, too.
         return super().total(values if shares is None else values * shares, y)
 
@@ -92,9 +91,7 @@ class Objective(MeanLoss):
 class RootMeanSquaredError(MeanLoss):
     """The root of the mean squared error, in the units of the target."""
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         root: NDArray[np.float64] = np.sqrt(super().total(values, y, shares))
         return root
 
@@ -111,13 +108,11 @@ class Accuracy(Metric):
         right: NDArray[Any] = np.argmax(outputs, axis=-1) == y
         return right
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         if shares is not None:
             return super().total(values, y, shares)
         # The mean as well: counting takes less time than converting.
-        right: NDArray[np.float64] = np.divide(np.count_nonzero(values, axis=-1), len(y))
+        right: PerRun = np.divide(np.count_nonzero(values, axis=-1), len(y))
         return right
 
 
@@ -134,16 +129,14 @@ class Predicted:
         How much each row counts; None that all count alike.
     """
 
-    def __init__(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> None:
+    def __init__(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> None:
         # Rows in the last axis: sums over it have the same bits for any number of runs.
         self.values = np.ascontiguousarray(values.swapaxes(1, 2), np.float64)
         self.y = y
         self.shares = np.ones(len(y)) if shares is None else shares
         self._areas: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
-    def mean(self, of_rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean(self, of_rows: NDArray[np.float64]) -> PerRun:
         """Return the mean over the rows, the last axis, each by its share."""
         total: NDArray[np.float64] = np.add.reduce(of_rows * self.shares, axis=-1)
         return np.divide(total, np.add.reduce(self.shares))
@@ -229,13 +222,11 @@ class Score(Metric):
     def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
         return loss.predictions(outputs)
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         return self.of(Predicted(values, y, shares))
 
     @abstractmethod
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         """Return the metric of each run."""
 
 
@@ -244,14 +235,14 @@ class MeanAbsoluteError(Score):
 
     higher_is_better = False
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         return predicted.mean(np.abs(predicted.values[:, 0] - predicted.y))
 
 
 class R2(Score):
     """The share of the target's variance that is explained; of equal targets 0, or 1 if right."""
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         y = predicted.y
         left = predicted.mean(np.square(predicted.values[:, 0] - y))
         variance = predicted.mean(np.square(y - predicted.mean(y)))
@@ -267,7 +258,7 @@ class Brier(Score):
 
     higher_is_better = False
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         squares = np.square(predicted.values - predicted.truth)[:, predicted.judged]
         n_means = predicted.n_labels if predicted.y.ndim == 2 else 1
         total: NDArray[np.float64] = np.add.reduce(predicted.mean(squares), axis=-1)
@@ -277,21 +268,21 @@ class Brier(Score):
 class RocAuc(Score):
     """The area under the ROC curve; the mean of one class against the rest where there are more."""
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         return _mean_of([predicted.areas(label)[0] for label in predicted.judged])
 
 
 class AveragePrecision(Score):
     """The area under the precision-recall steps, averaged as `RocAuc` is."""
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         return _mean_of([predicted.areas(label)[1] for label in predicted.judged])
 
 
 class BalancedAccuracy(Score):
     """The mean recall of the classes that the rows have."""
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         found, _, actual = predicted.counts
         there = np.flatnonzero(actual)
         return _mean_of([found[:, label] / actual[label] for label in there])
@@ -300,7 +291,7 @@ class BalancedAccuracy(Score):
 class F1Macro(Score):
     """The mean F1 score of the classes that the rows or the predictions have, or of all labels."""
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         found, said, actual = predicted.counts
         there = said + actual > 0
         scores = np.where(there, 2 * found / np.where(there, said + actual, 1), 0)
@@ -318,7 +309,7 @@ class Precision(Score):
 
     label: int
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         found, said, _ = (counts[..., self.label] for counts in predicted.counts)
         return found / np.where(said > 0, said, 1)
 
@@ -326,12 +317,12 @@ class Precision(Score):
 class Recall(Precision):
     """The share of the rows with a label that are said to have it; 0 where none has it."""
 
-    def of(self, predicted: Predicted) -> NDArray[np.float64]:
+    def of(self, predicted: Predicted) -> PerRun:
         found, _, actual = (counts[..., self.label] for counts in predicted.counts)
         return found / np.where(actual > 0, actual, 1)
 
 
-def _mean_of(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+def _mean_of(values: Sequence[NDArray[np.float64]]) -> PerRun:
     """Return the mean of some values of each run, summed one after the other."""
     mean: NDArray[np.float64] = sum(values[1:], values[0]) / len(values)
     return mean
@@ -384,8 +375,8 @@ def evaluate(
     X: Array,
     y: NDArray[Any],
     names: Sequence[str] = ("loss", "accuracy"),
-    shares: NDArray[np.float64] | None = None,
-    weights: NDArray[np.float64] | None = None,
+    shares: Shares = None,
+    weights: Shares = None,
     labels: Sequence[str] = (),
 ) -> dict[str, NDArray[np.float64]]:
     """Measure each run of a network on the same rows.

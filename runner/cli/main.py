@@ -13,24 +13,25 @@ from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
-from runner.system.environment import postpone_garbage_collection, skip_last_garbage_collection
+from runner.cli.streams import install_robust_streams
+from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
     TERMINATED,
     raise_on_sigterm,
     raise_what_was_swallowed,
 )
-from runner.system.terminal import make_streams_last, say
 
 
 def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
-    make_streams_last()
+    install_robust_streams()
     raise_on_sigterm()
     postpone_garbage_collection()
     try:
-        code = _carried_out(sys.argv[1:])
+        code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
         code = INTERRUPTED
@@ -42,7 +43,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _carried_out(arguments: Sequence[str]) -> int:
+def _exit_code(arguments: Sequence[str]) -> int:
     """Carry out a command line, and say what went wrong; see `carry_out`."""
     try:
         code = carry_out(arguments)

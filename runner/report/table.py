@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
-from runner.system.text import elide, printable
+from runner.system.errors import StoreError
+from runner.system.text import elide, printable, without_passwords
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -170,6 +171,13 @@ def printing(file: TextIO | None = None) -> Iterator[Printer]:
         yield Printer(console)
     target.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     target.flush()
+
+
+def say(text: str) -> None:
+    """Print lines for a person; a stream that cannot be written to is no reason to stop."""
+    with suppress(OSError, ValueError, AttributeError, StoreError):
+        for line in text.splitlines():
+            print(printable(without_passwords(line)), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
 
 
 def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:

@@ -10,7 +10,7 @@ from softnet.layers.base import Layer
 from softnet.layers.dropout import Dropout
 from softnet.layers.linear import Linear
 from softnet.layers.normalization import BatchNorm, LayerNorm
-from softnet.layers.residual import Residual
+from softnet.layers.sequence import Residual
 
 _LAYERS: dict[str, type[Layer]] = {
     "linear": Linear,

@@ -258,14 +258,20 @@ class Training:
             "noise": self.network.noise.n_words,
             "optimizer": {name: array.copy() for name, array in self.optimizer.state.items()},
             "batches": self.batches.state(),
-            "values": self.values.copy(),
-            "kept_statistics": self.statistics.copy(),
-            "n_steps": self.n_steps.copy(),
-            "stopped_early": self.stopped_early.copy(),
             "failures": list(self.failures),
-            "best_steps": self.best_steps.copy(),
-            "best": self._best.copy(),
-            "waited": self._waited.copy(),
+            "kept": {name: array.copy() for name, array in self._kept().items()},
+        }
+
+    def _kept(self) -> dict[str, NDArray[Any]]:
+        """Return what is kept of each run, whether it is still in training or not."""
+        return {
+            "values": self.values,
+            "statistics": self.statistics,
+            "n_steps": self.n_steps,
+            "stopped_early": self.stopped_early,
+            "best_steps": self.best_steps,
+            "best": self._best,
+            "waited": self._waited,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -289,14 +295,9 @@ class Training:
         for name, array in state["optimizer"].items():
             self.optimizer.state[name][:] = array
         self.batches.restore(state["batches"])
-        self.values[:] = state["values"]
-        self.statistics[:] = state["kept_statistics"]
-        self.n_steps[:] = state["n_steps"]
-        self.stopped_early[:] = state["stopped_early"]
+        for name, array in self._kept().items():
+            array[:] = state["kept"][name]
         self.failures = list(state["failures"])
-        self.best_steps[:] = state["best_steps"]
-        self._best[:] = state["best"]
-        self._waited[:] = state["waited"]
 
     def trained_network(self) -> Network:
         """Return a network of all runs with their final weights, `values` and `statistics`."""

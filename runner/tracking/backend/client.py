@@ -46,9 +46,39 @@ def follow_no_redirects() -> None:
     os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
 
 
+def client_of(uri: str) -> MlflowClient:
+    """Return MLflow's client of a store."""
+    prepare()
+    from mlflow import MlflowClient
+
+    with store_errors(uri):
+        return MlflowClient(uri)
+
+
+def disconnect(client: MlflowClient) -> None:
+    """Close a client's connections to a database; it opens others when it needs them."""
+    engine = getattr(store_of(client), "engine", None)
+    if engine is not None:
+        engine.dispose()
+
+
 def store_of(client: MlflowClient) -> Any:  # noqa: ANN401  (MLflow has no annotation for it)
     """Return MLflow's own store object, through which a client reaches a database or a server."""
     return client._tracking_client.store  # noqa: SLF001  (MLflow has no public way to it)
+
+
+class Ignoring:
+    """Suppresses the errors of MLflow that have one of these codes."""
+
+    def __init__(self, *codes: str) -> None:
+        self._codes = codes
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Tell whether the error is suppressed."""
+        return getattr(error, "error_code", None) in self._codes
 
 
 @contextmanager

@@ -24,10 +24,8 @@ from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 
 import runner.system.errors
 import runner.training.preprocessing
-import runner.training.tasks
 import softnet
 from runner.tracking.backend.artifacts import send_folder
-from runner.training.run_files import model_settings
 from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from runner.tracking.backend.artifacts import ArtifactGuard
     from runner.tracking.backend.rows import Backend
     from runner.training.prepare import Prepared
+    from softnet import NetworkSettings
 
 _SERVED = Path(__file__).with_name("served_model.py")
 _EXAMPLE_ROWS = 3
@@ -50,7 +49,7 @@ def log_model(
     run_id: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
-    activation: str,
+    network: NetworkSettings,
 ) -> None:
     """Give a run its model.
 
@@ -63,7 +62,7 @@ def log_model(
     location = guard.allowed(str(logged.artifact_location))
     with TemporaryDirectory(prefix="runner-model-") as scratch:
         folder = Path(scratch, "model")
-        _save(folder, logged, location, prepared, weights, activation)
+        _save(folder, logged, location, prepared, weights, network)
         # The client's log_model_artifacts would ask the store again where they go.
         send_folder(backend, folder, location)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -76,7 +75,7 @@ def _save(
     location: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
-    activation: str,
+    network: NetworkSettings,
 ) -> None:
     """Write the folder of an MLflow model from code.
 
@@ -84,7 +83,12 @@ def _save(
     takes most of a second.
     """
     (folder / "artifacts").mkdir(parents=True)
-    _write_json(folder / "artifacts" / "settings.json", model_settings(prepared, activation))
+    settings = {
+        "network": network.to_dict(),
+        "class_names": prepared.target.names,
+        "preprocessing": prepared.preprocessing.to_dict(),
+    }
+    _write_json(folder / "artifacts" / "settings.json", settings)
     np.savez(folder / "artifacts" / "weights.npz", allow_pickle=False, **weights)
     _copy_code(folder)
     _write_requirements(folder)
@@ -130,7 +134,7 @@ def _copy_code(folder: Path) -> None:
 @cache
 def _package() -> tuple[str, dict[str, str]]:
     """Return the name of a model's own package, by its content, and the sources in it by path."""
-    modules = (runner.system.errors, runner.training.preprocessing, runner.training.tasks)
+    modules = (runner.system.errors, runner.training.preprocessing)
     files = [
         *Path(softnet.__file__).parent.rglob("*.py"),
         *(Path(str(m.__file__)) for m in modules),

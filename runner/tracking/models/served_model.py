@@ -1,14 +1,13 @@
 """The model as MLflow loads it: raw rows in; out the probability of each class, or a quantity.
 
-Every logged model carries a copy of this file, of `softnet`, and of the three modules of `runner`
-that it needs.
+Every logged model carries a copy of this file, of `softnet`, and of the two modules of `runner`
+that preprocessing needs.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from runner.training.preprocessing import Preprocessing
-from runner.training.tasks import Target
-from softnet import Network, mlp_of
+from softnet import Network, NetworkSettings
 
 
 class ServedModel(PythonModel):
@@ -31,11 +29,10 @@ class ServedModel(PythonModel):
         settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         with np.load(context.artifacts["weights"], allow_pickle=False) as weights:
             by_name = dict(weights)
-        target = Target.from_dict(settings)
-        network = replace(mlp_of(by_name, settings["activation"]), loss=target.loss())
+        network = NetworkSettings.from_dict(settings["network"])
         self._network = Network.from_weights(by_name, network)
         self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])
-        self._names = list(target.names)
+        self._names: list[str] = settings["class_names"]
 
     def predict(
         self,
