@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 from runner.system.errors import StoreError
 from runner.system.text import elide, printable, without_passwords
+from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -187,21 +188,9 @@ def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:
 
 
 def varying_settings(varied: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return the keys whose values differ, each with the name to show it by.
-
-    Examples
-    --------
-    >>> varying_settings([{"optimizer.learning_rate": rate, "seed": "0"} for rate in "12"])
-    {'optimizer.learning_rate': 'learning_rate'}
-    """
-    every = dict.fromkeys(key for one in varied for key in one)
-    keys = [key for key in every if len({one.get(key) for one in varied}) > 1]
-    # Runs are grouped over their seeds, so that split.seed must not be shown as seed.
-    ends = [key.rpartition(".")[2] for key in dict.fromkeys([*keys, "seed"])]
-    return {
-        key: elide(end if ends.count(end) == 1 else key, _LONGEST_VALUE)
-        for key, end in zip(keys, ends, strict=False)
-    }
+    """Return the keys whose values differ, each with the name to show it by."""
+    names = short_names(varying(varied))
+    return {key: elide(name, _LONGEST_VALUE) for key, name in names.items()}
 
 
 def setting_columns(shown: Sequence[Mapping[str, str]], names: Mapping[str, str]) -> list[Column]:

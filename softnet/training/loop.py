@@ -89,6 +89,7 @@ class Training:
         self.network.initialize(
             [stream(run.seed, "init") for run in runs], [run.initializer for run in runs]
         )
+        self.network.body.fit(self.examples["train"].X)
         self.network.use_noise(Noise([run.seed for run in runs]))
         train = self.examples["train"]
         self._gradients = gradients_of(self.network, train, settings.batch_size)

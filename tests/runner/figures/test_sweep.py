@@ -111,7 +111,7 @@ def test_settings_leave_out_the_seed_and_what_does_not_vary() -> None:
     assert Settings(rows[:2]).keys == ["a.x"]
     np.testing.assert_array_equal(Settings(rows[:2]).numbers["a.x"], [0.001, 5.0])
     assert Settings(rows).numbers == {}
-    assert Settings(rows).label(2, ["a.x"]) == "x=default"
+    assert Settings([*rows[:2], {}]).label(2, ["a.x"]) == "x=default"
 
 
 def test_groups_come_by_the_size_of_their_numbers() -> None:
@@ -124,7 +124,8 @@ def test_a_key_is_called_by_its_last_part_unless_another_ends_alike() -> None:
     rows = [dict.fromkeys(["data.scale", "model.scale", "optimizer.rate"], n) for n in "12"]
     settings = Settings(rows)
     assert settings.label(1, settings.keys) == "data.scale=2, model.scale=2, rate=2"
-    long = Settings([{"k" * 300: "\x1b[31m" + "v" * 300, "b": "1"}]).label(0, ["k" * 300, "b"])
+    key, value = "k" * 300, "\x1b[31m" + "v" * 300
+    long = Settings([{key: value, "b": "1"}, {}]).label(0, [key, "b"])
     assert long.isprintable()
     assert len(long) <= 64
 
