@@ -56,7 +56,7 @@ def holds(condition: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     """Translate the first three errors that validating `model` has found, a line each."""
     # A value that fits none of several types is reported once for each of them.
     lines = list(dict.fromkeys(str(_line(d, model)) for d in error.errors(include_url=False)))

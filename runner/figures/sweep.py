@@ -67,7 +67,7 @@ def draw_sweep(
     sweep.draw_curves(histories, folder)
 
 
-class Settings:
+class SweptSettings:
     """What varied between configurations, by dotted key, apart from the seed.
 
     Parameters
@@ -142,7 +142,7 @@ class _Sweep:
         self, configurations: Sequence[Configuration], measure: Measure, title: str
     ) -> None:
         self._measure, self._title = measure, title
-        self._settings = Settings([configuration.varied for configuration in configurations])
+        self._settings = SweptSettings([configuration.varied for configuration in configurations])
         self._files = self._settings.file_names()
         summaries = [configuration.summary(measure.metric) for configuration in configurations]
         rows = [(s.mean, s.low, s.high) if s else (np.nan,) * 3 for s in summaries]

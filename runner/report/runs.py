@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from runner.report.table import (
     LONGEST_NAME,
-    Column,
     Printer,
+    TableColumn,
     further_metrics,
     printing,
     setting_columns,
@@ -74,21 +74,21 @@ def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
         metrics = dict.fromkeys(metric for row in shown for metric in rows[row])
         of_labels = {m: m.partition("_") for m in metrics if m.startswith(_OF_LABELS)}
         columns = [
-            Column(m, [number(m, rows[row].get(m)) for row in shown], "right")
+            TableColumn(m, [number(m, rows[row].get(m)) for row in shown], "right")
             for m in metrics
             if m not in of_labels
         ]
-        out.table([Column("", shown), *columns[:2]], columns[2:])
+        out.table([TableColumn("", shown), *columns[:2]], columns[2:])
         last = rows[[row for row in shown if row != "baseline"][-1]]
         labels = list(dict.fromkeys(label for _, _, label in of_labels.values()))[:_MOST_LABELS]
         if labels:
             columns = [
-                Column(
+                TableColumn(
                     kind, [number(kind, last.get(f"{kind}_{label}")) for label in labels], "right"
                 )
                 for kind in dict.fromkeys(kind for kind, _, _ in of_labels.values())
             ]
-            out.table([Column("class", labels), *columns])
+            out.table([TableColumn("class", labels), *columns])
     if others:
         out.line(", ".join(others))
 
@@ -102,22 +102,22 @@ def print_runs(
         return
     names = varying_settings([outcome.varied for outcome in outcomes])
 
-    def columns(shown: Sequence[Outcome]) -> tuple[list[Column], list[Column]]:
-        def column(header: str, cell: Callable[[Outcome], str]) -> Column:
-            return Column(header, [cell(outcome) for outcome in shown], "right")
+    def columns(shown: Sequence[Outcome]) -> tuple[list[TableColumn], list[TableColumn]]:
+        def column(header: str, cell: Callable[[Outcome], str]) -> TableColumn:
+            return TableColumn(header, [cell(outcome) for outcome in shown], "right")
 
-        def metric_column(name: str) -> Column:
+        def metric_column(name: str) -> TableColumn:
             return column(name, lambda outcome: number(name, outcome.metrics.get(name)))
 
         needed = setting_columns([outcome.varied for outcome in shown], names)
         if not names:
-            needed.append(Column("name", [outcome.name for outcome in shown]))
+            needed.append(TableColumn("name", [outcome.name for outcome in shown]))
         needed.append(metric_column(metric))
         recorded = (name for outcome in shown for name in outcome.metrics)
         further = [metric_column(name) for name in further_metrics(recorded, metric)]
         if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
-        further.append(Column("run", [outcome.run_id for outcome in shown]))
+        further.append(TableColumn("run", [outcome.run_id for outcome in shown]))
         return needed, further
 
     ranked = best_first(
