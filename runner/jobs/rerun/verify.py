@@ -13,6 +13,7 @@ from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
 from runner.system.environment import environment
 from runner.system.errors import RecordError
+from runner.tracking.backend.rows import is_run_id
 from runner.tracking.records import (
     ExportedRun,
     Record,
@@ -21,7 +22,7 @@ from runner.tracking.records import (
     ending_in_words,
     find_source,
 )
-from runner.tracking.records.mlflow_record import is_run_id, stored_run
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import NetworkSettings

@@ -10,7 +10,7 @@ from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
 from runner.tracking.backend.artifacts import write_files
 from runner.tracking.backend.client import prepare, store_errors, store_of
-from runner.tracking.backend.rows import DatasetPart, Experiment, Run, RunChange
+from runner.tracking.backend.rows import DatasetPart, Experiment, Run, RunChange, sound_runs
 from runner.tracking.backend.sqlite import engine_of, tune
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # 25 million values of a metric.
 MAX_PAGES = 1000
 _RUNS_PER_PAGE, _VALUES_PER_PAGE = 1000, 25_000
+_QUOTES = set("'\"`\\")
 
 
 def client_of_database(uri: str) -> MlflowClient:
@@ -44,6 +45,7 @@ class ClientStore:
     def __init__(self, uri: str, client_uri: str | None = None, remark: str | None = None) -> None:
         """Connect to a store; the client takes another URI than messages name where it must."""
         self.uri, self.remark = uri, remark
+        self.unfit: dict[str, str] = {}
         self.client = client_of_database(client_uri or uri)
 
     @property
@@ -133,6 +135,8 @@ class ClientStore:
         label: str = "a run of the store",
     ) -> Iterator[Run]:
         """Iterate over the runs of some experiments that have these tags, by their start."""
+        if any(set(value) & _QUOTES for value in tags.values()):
+            return  # MLflow's filter has no way to write such a text, and no tag of ours holds one
         parts = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
         parts += [] if status is None else [f"attributes.status = '{status}'"]
         parts += [] if other_status is None else [f"attributes.status != '{other_status}'"]
@@ -145,7 +149,7 @@ class ClientStore:
                 )
 
         for page in _pages(fetch, "runs"):
-            yield from map(_run, page)
+            yield from sound_runs(map(_run, page), self.unfit)
 
     def metric_history(self, run_id: str, metric: str) -> Iterator[tuple[object, object]]:
         """Iterate over step and value of a metric; MLflow's call follows pages forever."""

@@ -26,7 +26,14 @@ from runner.system.errors import RecordError, StoreError
 from runner.system.text import elide
 from runner.tracking.backend.artifacts import remove_files, sync_files, write_files
 from runner.tracking.backend.client import store_errors
-from runner.tracking.backend.rows import RUN_NAME, DatasetPart, Experiment, Run, RunChange
+from runner.tracking.backend.rows import (
+    RUN_NAME,
+    DatasetPart,
+    Experiment,
+    Run,
+    RunChange,
+    sound_runs,
+)
 from runner.tracking.backend.sqlite import LOCKED_FOR_S, READ_ONLY, engine_of, reading_uri
 
 if TYPE_CHECKING:
@@ -91,6 +98,7 @@ class EmbeddedStore:
     ) -> None:
         self.uri = uri
         self._database, self._is_read_only, self._is_durable = database, is_read_only, is_durable
+        self.unfit: dict[str, str] = {}
         self._open: sqlite3.Connection | None = None
         _open_stores.add(self)
 
@@ -209,9 +217,18 @@ class EmbeddedStore:
         for key, value in tags.items():
             where += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
             values += [key, value]
-        return iter(self._runs(where, values, label, "DESC" if newest_first else "ASC"))
+        order = "DESC" if newest_first else "ASC"
+        return sound_runs(self._runs(where, values, label, order, self.unfit), self.unfit)
 
-    def _runs(self, where: str, values: Sequence[str], label: str, order: str = "ASC") -> list[Run]:
+    def _runs(
+        self,
+        where: str,
+        values: Sequence[str],
+        label: str,
+        order: str = "ASC",
+        unfit: dict[str, str] | None = None,
+    ) -> list[Run]:
+        """Read runs; one that lacks what every run has is noted as `unfit`, or else raised."""
         chosen = f"FROM runs WHERE {where}"
         texts: dict[Any, Any] = {}  # runs of a sweep share most of theirs
         with self._reading(label) as connection:
@@ -232,8 +249,14 @@ class EmbeddedStore:
                     else:
                         value = texts.setdefault(value, value)  # noqa: PLW2901  (the same text)
                     by_run[run_id][texts.setdefault(key, key)] = value
-        for row in runs:
-            _check_row(row, label)
+        for row in list(runs):
+            try:
+                _check_row(row, label)
+            except RecordError as error:
+                if unfit is None:
+                    raise
+                unfit[str(row[0])] = f"run {elide(str(row[0]), 40)}: is left out. {error}"
+                runs.remove(row)
         return [
             Run(
                 run_id=str(run_id),

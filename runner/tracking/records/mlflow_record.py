@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
 from runner.tracking.backend.client import follow_no_redirects
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.rows import Run, numbers_of, texts_of
+from runner.tracking.backend.rows import Run, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
 from runner.tracking.queries import final_metrics
 from runner.tracking.records.export_folder import ExportedRun
@@ -26,14 +25,8 @@ from runner.tracking.store import Store
 if TYPE_CHECKING:
     from runner.training.run_files import Metrics
 
-_ID = re.compile(r"[0-9a-f]{32}")
 # The tag that names the parent of a job, by the kind of the parent.
 _PARENT_TAGS = dict.fromkeys(("sweep", "rerun"), "runner.sweep") | {"group": "mlflow.parentRunId"}
-
-
-def is_run_id(text: str) -> bool:
-    """Tell whether a text can be the id of an MLflow run."""
-    return _ID.fullmatch(text) is not None
 
 
 class StoredRun:
@@ -163,9 +156,6 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
     runs = store.backend.runs([store.experiment_id], tags, newest_first=False, label=label)
     jobs: dict[str, Run] = {}
     for run in runs:
-        if not is_run_id(run.run_id):
-            rule = "must have jobs with the ids of MLflow runs"
-            raise RecordError(f"{parent.label}: {rule}, got {shorten(run.run_id)}.")
         # Of a job that ran twice, as in `Sweeps.jobs_of`: the latest FINISHED, else the latest.
         key = texts_of(run.tags).get("runner.key", run.run_id)
         if run.status == "FINISHED" or key not in jobs or jobs[key].status != "FINISHED":
