@@ -20,8 +20,8 @@ from multiprocessing import get_context
 from typing import Any
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
-from runner.config import Experiment
 from runner.config.compose import compose
+from runner.config.schema import Experiment
 from runner.training.prepare import Prepared, prepare
 from runner.training.train import train
 

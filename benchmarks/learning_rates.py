@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
-from runner.config import Experiment
 from runner.config.compose import compose
+from runner.config.schema import Experiment
 from runner.training.prepare import prepare
 from runner.training.train import Result, train
 

@@ -122,8 +122,8 @@ def inner_parts(uri: str) -> Costs:
         assert client.get_experiment_by_name("tutorial") is not None
 
     from benchmarks.tracking import SIZES, record_by_mlflow, write_files
-    from runner.config import Experiment
     from runner.config.compose import compose
+    from runner.config.schema import Experiment
     from runner.tracking import open_store
     from runner.training.prepare import prepare
     from runner.training.train import train

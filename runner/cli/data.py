@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import yaml
 
 from runner.cli.help import HELP
-from runner.config import Experiment, FileData, to_plain
 from runner.config.compose import compose
+from runner.config.data import FileData
+from runner.config.plain import to_plain
+from runner.config.schema import Experiment
 from runner.report.data import print_columns
 from runner.training.data.files import describe_file
 

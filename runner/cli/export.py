@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import CommandError
 from runner.system.paths import expanded
 from runner.system.terminal import say

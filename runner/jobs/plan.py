@@ -12,13 +12,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.config import FOUND_OUT, SECTIONS, as_override_text, fingerprint_of, flatten, to_plain
+from runner.config.fingerprint import fingerprint_of
+from runner.config.plain import FOUND_OUT, SECTIONS, as_override_text, flatten, to_plain
 from runner.system.errors import ConfigError, DataError
 from runner.system.text import elide, without_passwords
 from runner.training.statistics import SEED
 
 if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
-    from runner.config import Experiment, FileData
+    from runner.config.data import FileData
+    from runner.config.schema import Experiment
     from runner.training.prepare import Prepared
     from softnet import StackSettings
 
@@ -407,7 +409,7 @@ def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
 
 def _checked(jobs: Sequence[Job]) -> list[Experiment]:
     """Return the experiments of all jobs; for the first wrong setting, raise with its job."""
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
 
     experiments: list[Experiment] = []
     for number, job in enumerate(jobs, start=1):

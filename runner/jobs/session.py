@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config import FileData, to_plain
+from runner.config.data import FileData
+from runner.config.plain import to_plain
 from runner.jobs.events import (
     Begun,
     Crashed,

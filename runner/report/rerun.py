@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from runner.config import as_override_text, flatten, to_plain
+from runner.config.plain import as_override_text, flatten, to_plain
 from runner.jobs.events import Finished
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config import flatten
+from runner.config.plain import flatten
 from runner.system.signals import held
 from runner.tracking.backend.artifacts import send_folder
 from runner.tracking.backend.client import store_errors

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import ConfigError, DataError, shorten
 from runner.system.paths import expanded
 from runner.training.data import Dataset, load
@@ -24,7 +24,7 @@ from runner.training.tasks import TASKS
 from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, steps_per_epoch
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
 
 # Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
 # of Adam's and its column arithmetic while training; then those that are kept as the result.

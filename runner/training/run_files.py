@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.config import to_json, to_yaml
+from runner.config.plain import to_json, to_yaml
 from runner.system.environment import environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
     from runner.training.prepare import Prepared
     from runner.training.train import Result
 

@@ -11,7 +11,7 @@ from runner.system.errors import DataError, shorten
 from softnet import NetworkSettings, mlp
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
     from runner.training.data.columns import Column
     from runner.training.data.dataset import IntArray
 

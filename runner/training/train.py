@@ -19,7 +19,7 @@ from runner.training.run_files import weights_sha256
 from softnet import Network, Record, Training, evaluate, steps_per_epoch
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
 
 
 @dataclass(frozen=True)

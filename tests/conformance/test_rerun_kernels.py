@@ -46,7 +46,7 @@ TRAINED = """
 import json, sys
 import numpy as np
 import yaml
-from runner.config import Experiment
+from runner.config.schema import Experiment
 from runner.training.train import train
 from runner.training.prepare import prepare
 from threadpoolctl import threadpool_info

@@ -56,7 +56,7 @@ def compose(
     except Exception as error:
         if untranslated:
             raise
-        raise explain(error, flags.overrides) from error
+        raise explain(error, flags.overrides, flags.config_dir) from error
     except SystemExit as end:
         # Hydra has said what it found wrong, and ends with 1.
         raise SystemExit(CommandError.exit_code if end.code == 1 else end.code) from None

@@ -1,7 +1,8 @@
 """Whatever goes wrong while Hydra composes, in at most three lines for a person.
 
-Each message says where (the dotted key, or the file with line and column), what was got, and what
-is allowed. A person's own files are checked here too, where Hydra would let a mistake pass.
+Common mistakes are explained: where, what was got, what is allowed. Of the rest, the first lines of
+Hydra's own message are shown. A person's own files are checked here too, where Hydra would let a
+mistake pass or not say which file it is in.
 """
 
 from __future__ import annotations
@@ -13,53 +14,42 @@ from pathlib import Path
 
 import yaml
 from hydra.conf import RuntimeConf
-from hydra.errors import (
-    ConfigCompositionException,
-    MissingConfigException,
-    OverrideParseException,
-    SearchPathException,
-)
+from hydra.errors import MissingConfigException, OverrideParseException, SearchPathException
 from omegaconf import DictConfig
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
-    InterpolationKeyError,
     MissingMandatoryValue,
     OmegaConfBaseException,
-    UnsupportedInterpolationType,
 )
-from yaml.reader import ReaderError
 
 from runner.system.errors import CommandError, ConfigError, RunnerError, nearest, shorten
 from runner.system.paths import config_folder
 
 _MOST_LINES = 3
 # Lines of OmegaConf and Hydra that do not help a person.
-_NOISE = ("full_key:", "object_type=", "reference_type=", "See https://", "Error parsing override")
+_NOISE = (
+    *("full_key:", "object_type=", "reference_type=", "See https://", "Error parsing override"),
+    *("LexerNoViableAltException", "^"),
+)
 # A range or a glob among the choices of an override, or an interval: Hydra sweeps over neither.
 _NO_SWEEP = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(|interval\(")
 
 
-def explain(error: Exception, overrides: Sequence[str]) -> RunnerError:
-    """Translate what was raised while a config was composed from these overrides, or resolved."""
+def explain(error: Exception, overrides: Sequence[str], folder: str | None = None) -> RunnerError:
+    """Translate what was raised while a config was composed from these overrides, or resolved.
+
+    `folder` is that of a person's own files, if there is one.
+    """
     if isinstance(error, RunnerError):
         return error
-    for text in overrides:
-        key, _, value = text.partition("=")
-        if _NO_SWEEP.search(value) and re.search(r"Unexpected type|not support sweep", str(error)):
-            return CommandError(
-                f"{key}: must be choices of plain values (0.1,0.2), one range (range(0,10)) or "
-                f"one glob (glob(*)), got {value}."
-            )
-        if found := re.match(r"hydra\.(launcher|sweeper)=(\w+)$", text):
-            return CommandError(f"{text}: must be hydra/{found[1]}={found[2]}, with a slash.")
-    for kind, translate in _TRANSLATIONS:
-        if isinstance(error, kind):
-            return translate(error)
-    return _not_an_option(overrides) or CommandError(
-        _useful_lines(str(error))
-        or f"Hydra: {type(error).__name__}. HYDRA_FULL_ERROR=1 shows where."
-    )
+    if isinstance(error, UnicodeDecodeError) and folder:
+        return _undecodable(error, Path(folder))
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        error = error.__cause__
+    translate = next((make for kind, make in _KINDS if isinstance(error, kind)), None)
+    wrong = _not_a_sweep(overrides, str(error)) or (translate and translate(error))
+    return wrong or _composition(str(error)) or _not_an_option(overrides) or _others(error)
 
 
 def check_files(runtime: RuntimeConf) -> None:
@@ -83,8 +73,7 @@ def _check_file(file: Path) -> None:
     values = yaml.safe_load(text)
     if not isinstance(values, dict):
         got = "an empty file" if values is None else shorten(values)
-        rule = "settings" if values is None else "settings (key: value)"
-        raise ConfigError.plain(f"{file}: must hold {rule}, got {got}.")
+        raise ConfigError.plain(f"{file}: must hold settings (key: value), got {got}.")
 
 
 def _useful_lines(message: str) -> str:
@@ -96,76 +85,45 @@ def _groups() -> list[str]:
     return sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir())
 
 
-# YAML.
-
-
-def _yaml(error: yaml.YAMLError) -> ConfigError:
-    if isinstance(error, ReaderError):
-        place = f"{error.name}, character {error.position + 1}"
-        return ConfigError.plain(f"{place}: must be printable text, got {chr(error.character)!r}.")
-    if not isinstance(error, yaml.MarkedYAMLError):
-        return ConfigError.plain(f"YAML: {error}")
-    mark = error.problem_mark or error.context_mark
+def _yaml(error: yaml.MarkedYAMLError) -> ConfigError:
+    mark, start = error.problem_mark or error.context_mark, error.context_mark
     place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}" if mark else "YAML"
-    return ConfigError.plain(f"{place}: must be {_yaml_fault(error)}.")
+    begun = f", {error.context} from line {start.line + 1}" if start and error.context else ""
+    return ConfigError.plain(f"{place}: must be YAML, got a fault: {error.problem}{begun}.")
 
 
-def _yaml_fault(error: yaml.MarkedYAMLError) -> str:
-    problem = error.problem or ""
-    if tag := re.search(r"constructor for the tag '(.*)'", problem):
-        written = tag[1].replace("tag:yaml.org,2002:", "!!")
-        return f"a number, text, a list or a mapping, got the tag {written!r}"
-    if key := re.search(r"found duplicate key (.*)", problem):
-        return f"a key that is not there yet, got {key[1]!r} again"
-    if r"'\t'" in problem:
-        return "indented with spaces, got a tab"
-    start = error.context_mark if error.context else None
-    begun = (
-        f" ({error.context} from line {start.line + 1}, column {start.column + 1})" if start else ""
-    )
-    return f"YAML, got a fault: {problem}{begun}"
-
-
-def _no_text(error: UnicodeDecodeError) -> ConfigError:
-    got = error.object[error.start : error.start + 1]
-    # The error does not carry the path; Hydra has it in a variable while it reads.
-    trace, path = error.__traceback__, "a YAML file"
-    while trace is not None:
-        path = str(trace.tb_frame.f_locals.get("full_path", path))
-        trace = trace.tb_next
-    return ConfigError.plain(f"{path}, byte {error.start + 1}: must be UTF-8 text, got {got!r}.")
-
-
-def _recursion(error: RecursionError) -> RunnerError:
-    keys = re.findall(r"full_key: (\w[\w.]*)\[", str(error))
-    return ConfigError.plain(
-        f"{keys[-1] if keys else 'the config'}: must not be nested hundreds of levels deep, "
-        "got more than Python can follow."
-    )
-
-
-# The command line.
+def _undecodable(error: UnicodeDecodeError, folder: Path) -> ConfigError:
+    """Find the file: neither the error nor Hydra names it."""
+    for file in sorted(folder.rglob("*.yaml")):
+        try:
+            file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as found:
+            got = found.object[found.start : found.start + 1]
+            rule = f"must be UTF-8 text, got {got!r}"
+            return ConfigError.plain(f"{file}, byte {found.start + 1}: {rule}.")
+    return ConfigError.plain(f"{folder}: must hold UTF-8 text: {error}.")
 
 
 def _bad_override(error: OverrideParseException) -> RunnerError:
-    reasons = _useful_lines(error.message).splitlines()
-    if reasons and reasons[0].startswith("LexerNoViableAltException"):
-        reasons = [f"cannot go on at character {error.message.splitlines()[1].index('^') - 26}"]
-    reason = f" ({reasons[0].partition(' expecting {')[0]})" if reasons else ""
+    reason = _useful_lines(error.message).partition("\n")[0].partition(" expecting {")[0]
     return CommandError(
         f"{error.override or 'an argument'}: must be key=value in Hydra's grammar, got "
-        f"{error.override!r}{reason}.\n"
+        f"{error.override!r}{f' ({reason})' if reason else ''}.\n"
         "A value with special characters takes two pairs of quotes: \"key='a, b'\""
     )
 
 
-def _several_values(found: re.Match[str]) -> RunnerError:
-    key, _, values = found[1].partition("=")
-    # A sweep function, or lists in a list, could not be one list of plain values.
-    one_list = "" if set(values) & set("([") else f" One list is written {key}=[{values}]"
-    return CommandError(
-        f"{key}: must be one value, got {values}; to run each, add --multirun.{one_list}"
-    )
+def _not_a_sweep(overrides: Sequence[str], message: str) -> RunnerError | None:
+    for text in overrides:
+        key, _, value = text.partition("=")
+        if _NO_SWEEP.search(value) and re.search(r"Unexpected type|not support sweep", message):
+            return CommandError(
+                f"{key}: must be choices of plain values (0.1,0.2), one range (range(0,10)) or "
+                f"one glob (glob(*)), got {value}."
+            )
+        if found := re.match(r"hydra\.(launcher|sweeper)=(\w+)$", text):
+            return CommandError(f"{text}: must be hydra/{found[1]}={found[2]}, with a slash.")
+    return None
 
 
 def _not_an_option(overrides: Sequence[str]) -> RunnerError | None:
@@ -180,9 +138,6 @@ def _not_an_option(overrides: Sequence[str]) -> RunnerError | None:
     return None
 
 
-# Groups and their options.
-
-
 def _missing_config(error: MissingConfigException) -> RunnerError:
     name = error.missing_cfg_file
     group, _, option = (name or "").rpartition("/")
@@ -195,83 +150,83 @@ def _missing_config(error: MissingConfigException) -> RunnerError:
     return ConfigError.plain(_useful_lines(str(error)))
 
 
-def _no_group(found: re.Match[str]) -> RunnerError:
-    groups = _groups()
-    rule = f"one of the groups {', '.join(groups)}"
-    return ConfigError(found[1], rule, found[1], nearest(found[1], groups))
-
-
-# Settings.
-
-
-def _composition(error: ConfigCompositionException) -> RunnerError:
-    match error.__cause__:
-        case ConfigAttributeError() | ConfigKeyError() as cause:
-            return _unknown_key(cause)
-        case OmegaConfBaseException() as cause:
-            return _setting(cause)
-    for pattern, message in _COMPOSITIONS.items():
-        if found := re.search(pattern, str(error)):
-            return message(found) if callable(message) else ConfigError.plain(found.expand(message))
-    return ConfigError.plain(_useful_lines(str(error)))
-
-
-def _unknown_key(error: OmegaConfBaseException) -> RunnerError:
-    key, parent = str(error.full_key), error.parent_node
-    keys = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-    if key.startswith("hydra.") and not keys:
-        return ConfigError.plain(f"{key}: must be added with a plus: +{key}=...")
-    if "." not in key:
-        # Hydra's own settings are no settings of an experiment, and groups can be chosen too.
-        keys = [name for name in keys if name != "hydra"] + ["experiment"]
-    return ConfigError.unknown(key, keys)
-
-
 def _setting(error: OmegaConfBaseException) -> RunnerError:
-    key = error.full_key or str(error.key)
+    key, parent = str(error.full_key or error.key), error.parent_node
     if key.startswith("hydra.callbacks"):
-        return ConfigError.plain(_NO_CALLBACKS)
+        return _callbacks()
+    if isinstance(error, ConfigAttributeError | ConfigKeyError):
+        keys = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+        if key.startswith("hydra.") and not keys:
+            return ConfigError.plain(f"{key}: must be added with a plus: +{key}=...")
+        if "." not in key:
+            # Hydra's own settings are no settings of an experiment, and groups can be chosen too.
+            keys = [name for name in keys if name != "hydra"] + ["experiment"]
+        return ConfigError.unknown(key, keys)
     got = error.value
     if got is None and error.child_node is not None:
         got = error.child_node._value()  # noqa: SLF001  (what is written there, unresolved)
+    if isinstance(error, MissingMandatoryValue):
+        return ConfigError(key, "given", got)
     reason = _useful_lines(str(error)).partition("\n")[0]
-    variable = re.search(r"Environment variable '(.*)' not found", reason)
-    match error:
-        case MissingMandatoryValue():
-            rule = "given"
-        case InterpolationKeyError():
-            rule = "a value, or a reference to a setting that exists"
-        case UnsupportedInterpolationType():
-            rule = "a value, or a reference by a resolver that exists, such as oc.env"
-        case _ if "Recursive" in reason:
-            rule = "a value that does not refer back to itself"
-        case _ if variable:
-            rule = f"a value, or a reference to an environment variable that is set ({variable[1]})"
-        case _:
-            return ConfigError.plain(f"{key}: {reason}, got {got!r}.")
-    return ConfigError(key, rule, got)
+    reason = reason.rpartition("resolving interpolation: ")[2].strip('".')
+    return ConfigError.plain(f"{key}: {reason}, got {shorten(got)}.")
 
 
-_NO_CALLBACKS = "hydra.callbacks: must be left out: a config names no Python object."
-_COMPOSITIONS: dict[str, str | Callable[[re.Match[str]], RunnerError]] = {
+def _composition(message: str) -> RunnerError | None:
+    for pattern, make in _COMPOSITIONS.items():
+        if match := re.search(pattern, message):
+            return make(*match.groups())
+    return None
+
+
+def _others(error: Exception) -> RunnerError:
+    unknown = f"Hydra: {type(error).__name__}. HYDRA_FULL_ERROR=1 shows where."
+    return CommandError(_useful_lines(str(error)) or unknown)
+
+
+def _callbacks() -> RunnerError:
+    return ConfigError.plain("hydra.callbacks: must be left out: a config names no Python object.")
+
+
+def _several_values(override: str) -> RunnerError:
+    key, _, values = override.partition("=")
+    # A sweep function, or lists in a list, could not be one list of plain values.
+    one_list = "" if set(values) & set("([") else f" One list is written {key}=[{values}]"
+    return CommandError(
+        f"{key}: must be one value, got {values}; to run each, add --multirun.{one_list}"
+    )
+
+
+def _no_group(name: str) -> RunnerError:
+    groups = _groups()
+    return ConfigError(name, f"one of the groups {', '.join(groups)}", name, nearest(name, groups))
+
+
+def _second_choice(group: str) -> RunnerError:
+    return ConfigError.plain(
+        f"{group}: must be chosen once, got a second choice; write {group}=... without '+' "
+        f"(in a file: - override /{group}: ...)."
+    )
+
+
+def _list_in_place_of_settings(name: str) -> RunnerError:
+    return ConfigError.plain(f"{name}.yaml: must hold settings (key: value), got a list.")
+
+
+_TOO_DEEP = "the config: must not be nested hundreds of levels deep."
+# What Hydra says, and what is made of the parts in parentheses.
+_COMPOSITIONS: dict[str, Callable[..., RunnerError]] = {
     r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'": _several_values,
     r"Could not override '([\w/]+)'\. No match in the defaults": _no_group,
-    r"Multiple values for ([\w/]+)": (
-        r"\1: must be chosen once, got a second choice; write \1=... without '+' "
-        r"(in a file: - override /\1: ...)."
-    ),
-    r"In '(.+)': .*\n?.*Cannot merge DictConfig with ListConfig": (
-        r"\1.yaml: must hold settings (key: value), got a list."
-    ),
-    r"full_key: hydra\.callbacks": _NO_CALLBACKS,
+    r"Multiple values for ([\w/]+)": _second_choice,
+    r"In '(.+)': .*\n?.*Cannot merge DictConfig with ListConfig": _list_in_place_of_settings,
+    r"full_key: hydra\.callbacks": _callbacks,
 }
-_TRANSLATIONS: tuple[tuple[type[Exception], Callable[..., RunnerError]], ...] = (
-    (yaml.YAMLError, _yaml),
-    (UnicodeDecodeError, _no_text),
-    (RecursionError, _recursion),
+_KINDS: tuple[tuple[type[Exception], Callable[..., RunnerError]], ...] = (
+    (yaml.MarkedYAMLError, _yaml),
+    (RecursionError, lambda _: ConfigError.plain(_TOO_DEEP)),
     (SearchPathException, lambda error: CommandError(f"--config-dir: {error}.")),
     (MissingConfigException, _missing_config),
     (OverrideParseException, _bad_override),
     (OmegaConfBaseException, _setting),
-    (ConfigCompositionException, _composition),
 )

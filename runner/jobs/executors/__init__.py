@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.config import DaskExecutor, ExecutorConfig
+from runner.config.schema import DaskExecutor, ExecutorConfig
 from runner.jobs.executors.interface import Executor
 from runner.system.environment import n_physical_cores
 

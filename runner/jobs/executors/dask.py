@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from runner.config import Experiment
+from runner.config.schema import Experiment
 from runner.jobs.events import Crashed, Noted, Progress
 from runner.jobs.executors.interface import DataFile, Site
 from runner.jobs.executors.local import put

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from runner.config import Experiment, FileData
+from runner.config.data import FileData
+from runner.config.schema import Experiment
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError
 from runner.system.paths import expanded, in_checkout, outputs_folder
 from runner.system.text import printable

@@ -11,17 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.config import (
-    ExecutorConfig,
-    Experiment,
-    FileData,
-    LocalExecutor,
-    as_override_text,
-    flatten,
-    job_key,
-    to_plain,
-    without_groups,
-)
+from runner.config.data import FileData
+from runner.config.fingerprint import job_key
+from runner.config.plain import as_override_text, flatten, to_plain
+from runner.config.rules import without_groups
+from runner.config.schema import ExecutorConfig, Experiment, LocalExecutor
 from runner.jobs.events import Listener, Progress, Started
 from runner.jobs.plan import Plan, PlannedJob, differences, in_order, labelled, plan_each
 from runner.jobs.rerun.comparison import Comparison

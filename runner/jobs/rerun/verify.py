@@ -28,7 +28,7 @@ from runner.training.train import Result
 from softnet import NetworkSettings
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
     from runner.tracking import Store
     from runner.training.prepare import Prepared
 

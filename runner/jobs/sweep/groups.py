@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from runner.config import configuration_key, to_plain
+from runner.config.fingerprint import configuration_key
+from runner.config.plain import to_plain
 from runner.jobs.plan import Plan, run_name
 from runner.system.errors import StoreError
 from runner.system.signals import held

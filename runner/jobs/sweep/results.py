@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config import to_yaml
+from runner.config.plain import to_yaml
 from runner.jobs.events import Listener, Noted
 from runner.jobs.plan import Plan, PlannedJob
 from runner.jobs.sweep.spreadsheet import columns, is_number, write_csv

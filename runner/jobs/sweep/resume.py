@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.config import FOUND_OUT
+from runner.config.plain import FOUND_OUT
 from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
 from runner.system.errors import ConfigError, MissingError
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
     from runner.tracking import RecordedJob, RecordedSweep, Store
 
 # Params that say nothing of what a person has set for a job.
@@ -162,7 +162,7 @@ def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
 
 def _recorded_job(line: str, first: Experiment) -> PlannedJob | None:
     """Read a line of a plan, which anybody may have edited; None for what is no job."""
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
 
     try:
         values: Mapping[str, Any] = json.loads(line)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from runner.config import SCHEMA
+from runner.config.fingerprint import SCHEMA
 from runner.jobs.events import Ended, Measured
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from runner.config import Experiment, FileData
+from runner.config.data import FileData
+from runner.config.schema import Experiment
 from runner.jobs.events import Begun, Ended, Progress, Resumed, WorkerEvent
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.comparison import Comparison, cannot_compare

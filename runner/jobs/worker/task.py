@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from runner.config import Experiment, to_plain
+from runner.config.plain import to_plain
+from runner.config.schema import Experiment
 from runner.jobs.plan import Plan, PlannedJob
 
 if TYPE_CHECKING:

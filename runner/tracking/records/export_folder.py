@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import CommandError, MissingError, RecordError, shorten
 from runner.system.files import atomic_file, disk_error
 from runner.system.text import printable

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import SCHEMA, Experiment, read_recorded
+from runner.config.fingerprint import SCHEMA, read_recorded
+from runner.config.schema import Experiment
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
 from runner.tracking import params_of, varied_of

@@ -14,7 +14,7 @@ from runner.training.tasks import TASKS
 from softnet import ACTIVATIONS, NetworkSettings
 
 if TYPE_CHECKING:
-    from runner.config import Experiment
+    from runner.config.schema import Experiment
 
 _Words = tuple[str, ...]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.training.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from runner.config import DataConfig
+    from runner.config.data import DataConfig
 
 __all__ = ["Dataset", "load"]
 

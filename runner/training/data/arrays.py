@@ -35,7 +35,7 @@ from runner.training.data.dataset import check_room
 from runner.training.data.tables import RawTable, listed
 
 if TYPE_CHECKING:
-    from runner.config import FileData
+    from runner.config.data import FileData
 
 # What may be in an array: NumPy's codes for the kinds, and how a person says it.
 _NUMBERS = ("biuf", "numbers or booleans")

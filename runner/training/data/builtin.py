@@ -12,7 +12,7 @@ from runner.system.errors import ConfigError
 from runner.training.data.dataset import Dataset, FloatArray, check_room, make_dataset
 
 if TYPE_CHECKING:
-    from runner.config import BlobsData, MoonsData, SpiralsData
+    from runner.config.data import BlobsData, MoonsData, SpiralsData
 
 # The four features of each row and its label, which equals the third feature.
 _TUTORIAL = """

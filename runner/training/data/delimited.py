@@ -20,7 +20,7 @@ from runner.training.data.columns import NO_NUMBER, strings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runner.config import FileData
+    from runner.config.data import FileData
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 _SAMPLE = 50

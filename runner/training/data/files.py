@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
 from runner.system.paths import expanded
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from runner.config import DataConfig
+    from runner.config.data import DataConfig
     from runner.training.preprocessing import Preprocessing
 
 _TEXT, _PARQUET, _NPZ, _NPY = "delimited text", "a Parquet file", "an NPZ archive", "an NPY array"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from runner.system.errors import ConfigError, DataError, shorten
 
 if TYPE_CHECKING:
-    from runner.config import KFoldSplit, OrderedSplit, SplitConfig
+    from runner.config.data import KFoldSplit, OrderedSplit, SplitConfig
 
 IntArray = NDArray[np.intp]
 _PARTS = ("train", "val", "test")

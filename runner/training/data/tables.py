@@ -25,7 +25,7 @@ from runner.training.preprocessing import date_columns, date_parts
 from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
-    from runner.config import FileData
+    from runner.config.data import FileData
 
 _LISTED = 12
 

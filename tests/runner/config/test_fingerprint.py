@@ -5,13 +5,9 @@ from typing import Any
 import pytest
 
 import runner.config.fingerprint as module
-from runner.config import (
-    Experiment,
-    fingerprint_of,
-    job_key,
-    read_recorded,
-    to_plain,
-)
+from runner.config.fingerprint import fingerprint_of, job_key, read_recorded
+from runner.config.plain import to_plain
+from runner.config.schema import Experiment
 from tests.runner.config.tutorial import PLAIN, experiment
 
 DIGEST = "0" * 64

@@ -9,15 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from runner.config import (
-    SECTIONS,
-    Experiment,
-    as_override_text,
-    flatten,
-    to_json,
-    to_plain,
-    to_yaml,
-)
+from runner.config.plain import SECTIONS, as_override_text, flatten, to_json, to_plain, to_yaml
+from runner.config.schema import Experiment
 from tests.runner.config.tutorial import experiment
 
 

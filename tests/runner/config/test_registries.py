@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, ValidationError
 
-from runner.config import to_plain
+from runner.config.plain import to_plain
 from runner.config.registries import name_in, section_of
 from runner.config.rules import Section, explain
 from softnet import OPTIMIZERS, SCHEDULES, SGD, SettingError

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from runner.config import Experiment, to_plain
 from runner.config.compose.overrides import apply_overrides
+from runner.config.plain import to_plain
+from runner.config.schema import Experiment
 from runner.system.errors import ConfigError
 from softnet import OPTIMIZERS, SCHEDULES, EarlyStopping
 from tests.runner.config.tutorial import PLAIN, changed, experiment

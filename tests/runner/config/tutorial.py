@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from runner.config import Experiment
+from runner.config.schema import Experiment
 
 PLAIN: dict[str, Any] = {
     "name": "tutorial",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from runner.config import Experiment
+from runner.config.schema import Experiment
 from runner.figures import draw
 from runner.training.prepare import prepare
 from runner.training.train import train

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.config import Experiment
 from runner.config.compose import Job
+from runner.config.schema import Experiment
 from runner.jobs import session
 from runner.jobs.events import Ended, Finished, Listener, WorkerEvent
 from runner.jobs.executors.interface import Executor

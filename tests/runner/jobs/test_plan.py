@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import Experiment
 from runner.config.compose import Job
+from runner.config.schema import Experiment
 from runner.jobs.plan import make_plan, run_name
 from runner.system.errors import ConfigError, DataError
 from tests.runner.jobs.planned import CONFIG, MISSING, config, experiment, job, plan

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.config import Experiment, FileData
+from runner.config.data import FileData
+from runner.config.schema import Experiment
 from runner.system.errors import ConfigError, DataError
 from runner.training.prepare import prepare, prepared, prepared_unchanged, require_fit
 from softnet import mlp

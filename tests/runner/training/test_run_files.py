@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 
-from runner.config import to_json, to_yaml
+from runner.config.plain import to_json, to_yaml
 from runner.system.environment import environment
 from runner.training.prepare import prepare
 from runner.training.preprocessing import Preprocessing

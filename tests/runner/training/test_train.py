@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.config import Experiment
+from runner.config.schema import Experiment
 from runner.system.files import read_state, write_state
 from runner.training.prepare import prepare
 from runner.training.train import Result, StackTraining, train

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import Experiment
 from runner.config.compose import Job, compose
+from runner.config.schema import Experiment
 from runner.system.errors import ConfigError
 from runner.system.paths import config_folder
 from tests.runner.config.tutorial import PLAIN

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import Experiment
+from runner.config.schema import Experiment
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.system.errors import CommandError, RecordError
 from runner.training.data import load

@@ -10,7 +10,7 @@ import yaml
 from mlflow.entities import Run
 from pyarrow import parquet
 
-from runner.config import Experiment
+from runner.config.schema import Experiment
 from runner.jobs.events import Event, Noted
 from runner.jobs.plan import Plan
 from runner.jobs.sweep.results import store_results

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import CommandError, RecordError
 from runner.tracking.records import ExportedRun, rerun_command, write_folder
 from runner.tracking.records.export_folder import METRICS, README, RUN, parse_metrics, write_metrics

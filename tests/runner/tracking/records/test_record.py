@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from runner.config import to_plain
+from runner.config.plain import to_plain
 from runner.jobs.rerun.environment_diff import environment_differences
 from runner.system.environment import environment
 from runner.system.errors import RecordError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import to_json, to_plain
+from runner.config.plain import to_json, to_plain
 from runner.system.errors import RecordError
 from runner.tracking.records.untrusted import parse_config, parse_json, parse_weights
 from tests.runner.jobs.planned import experiment

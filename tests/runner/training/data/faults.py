@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.config import FileData
+from runner.config.data import FileData
 
 
 @dataclass(frozen=True)

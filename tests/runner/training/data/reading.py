@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.training.data import Dataset, load
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from runner.config import BlobsData, MoonsData, SpiralsData
+from runner.config.data import BlobsData, MoonsData, SpiralsData
 from runner.system.errors import ConfigError, DataError
 from runner.training.data.builtin import generate, load_bundled, tutorial_table
 

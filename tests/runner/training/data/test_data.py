@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from runner.config import DataConfig
+from runner.config.data import DataConfig
 from runner.training.data import Dataset, load
 
 SETTINGS = [
@@ -46,7 +46,7 @@ def test_each_kind_of_data_has_the_same_form(settings: dict[str, object]) -> Non
 def test_data_and_splits_need_no_large_library(data: str) -> None:
     code = f"""
 import sys, tempfile, pathlib
-from runner.config import BundledData, FileData, KFoldSplit, OrderedSplit, TutorialData
+from runner.config.data import BundledData, FileData, KFoldSplit, OrderedSplit, TutorialData
 from runner.training.data import load
 from runner.training.preprocessing import Preprocessing
 from runner.training.data.splits import split_rows

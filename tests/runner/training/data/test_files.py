@@ -8,7 +8,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from runner.config import FileData
+from runner.config.data import FileData
 from runner.system.errors import RunnerError
 from runner.training.data import load
 from tests.runner.training.data import faults_of_arrays, faults_of_parquet, faults_of_text

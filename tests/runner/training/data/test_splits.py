@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
 
-from runner.config import SplitConfig
+from runner.config.data import SplitConfig
 from runner.system.errors import RunnerError
 from runner.training.data.splits import (
     Split,
