@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from runner.system.environment import code_digest, environment_digest, verify_blas_pin
+from runner.system.process import verify_blas_pin
 from runner.training import run_files
+from runner.training.environment import code_digest, environment_digest
 
 LIMIT_MS = 5.0
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import printed_tutorial as printed
-from runner.system.environment import verify_blas_pin
+from runner.system.process import verify_blas_pin
 from softnet import SGD, Examples, RunSettings, StackSettings, Training, mlp
 
 # At most 30 microseconds where the printed loop takes 66.

@@ -25,13 +25,13 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 # isort: split
 import numpy as np
 
-from runner.system.environment import environment
 from runner.system.errors import ConfigError
 from runner.tracking import Store, open_store
 from runner.tracking.backend.address import Address, check_answers
 from runner.tracking.ui import server_command
 from runner.training.data.builtin import tutorial_table
 from runner.training.data.splits import Split
+from runner.training.environment import environment
 from runner.training.prepare import Prepared
 from runner.training.preprocessing import Preprocessing
 

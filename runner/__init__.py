@@ -6,7 +6,7 @@ give other bits than one.
 
 from pathlib import Path
 
-from runner.system.environment import pin_blas_threads
+from runner.system.process import pin_blas_threads
 
 pin_blas_threads()
 # Models that were recorded earlier import modules by the names that these had then.

@@ -5,23 +5,28 @@ Each command imports what it needs when it is called, so that help and a typing 
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
-from runner.system.environment import postpone_garbage_collection, skip_last_garbage_collection
-from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.errors import CommandError, RunnerError, StoreError, Terminated, nearest
+from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
-    TERMINATED,
     raise_on_sigterm,
     raise_what_was_swallowed,
 )
 from runner.system.terminal import make_streams_last, say
+
+# What the system says where it has no more, or lets nobody in: no fault of the program's.
+_LIMITS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EACCES, errno.EPERM}
+_LIMITS |= {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def main() -> NoReturn:
@@ -34,10 +39,11 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
         code = INTERRUPTED
-    except Terminated:
-        code = TERMINATED
+    except Terminated as end:
+        code = end.exit_code
     finally:
-        sys.stdout.flush()
+        with suppress(RunnerError):  # said before, or nobody is there any more
+            sys.stdout.flush()
         skip_last_garbage_collection()
     sys.exit(code)
 
@@ -52,6 +58,14 @@ def _carried_out(arguments: Sequence[str]) -> int:
         raise_what_was_swallowed()
         say(str(error))
         code = error.exit_code
+    except (OSError, MemoryError) as error:
+        # Not even what a program always needs: files, processes, memory.
+        if getattr(error, "errno", errno.ENOMEM) not in _LIMITS:
+            raise
+        reason = getattr(error, "strerror", None) or "no memory is left"
+        place = getattr(error, "filename", None) or "This machine"
+        say(f"{place}: {reason.lower()}.")
+        code = StoreError.exit_code
     return code
 
 

@@ -10,7 +10,7 @@ from runner.jobs.plan import Job, make_plan
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
-from runner.system.environment import n_physical_cores
+from runner.system.process import n_physical_cores
 from runner.tracking import find_store, open_store, require_shared
 
 

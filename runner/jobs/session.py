@@ -39,10 +39,10 @@ from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import fail, settled
 from runner.jobs.worker.task import Task, make_task
-from runner.system.environment import code_digest
 from runner.system.errors import StoreError, Terminated
 from runner.system.signals import raise_what_was_swallowed
 from runner.tracking import address_of
+from runner.training.environment import code_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepared
 

@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import secrets
+import shutil
 import struct
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner.system.errors import StoreError
+from runner.system.text import on_one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -157,16 +159,22 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def disk_error(path: Path, error: OSError) -> StoreError:
     """Say in one line what the operating system refused, where, and how much room is left."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # A copy of many files failed: what it says of the first will do.
+        _, place, why = error.args[0][0]
+        return StoreError(f"{place}: cannot be written: {on_one_line(str(why))}")
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     return StoreError(f"{path}: cannot be written: {reason}{room_left(path)}")
 
 
 def room_left(path: Path) -> str:
-    """Return `` (1,234 bytes free)`` for the disk of a file that need not exist."""
+    """Return `` (1,234 bytes free)`` for the disk of a file that need not exist, or its inodes."""
     for folder in path.parents:
         try:
             free = os.statvfs(folder)
         except OSError:
             continue
+        if free.f_files and not free.f_favail:
+            return " (no inodes free, which each file needs one of)"
         return f" ({free.f_bavail * free.f_frsize:,} bytes free)"
     return ""

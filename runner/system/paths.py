@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.system.errors import StoreError
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parent
 
@@ -26,6 +28,21 @@ def is_folder(path: str) -> bool:
         return path != "" and expanded(path).is_dir()
     except OSError:  # a name longer than any
         return False
+
+
+def require_targets(path: Path) -> None:
+    """Raise `StoreError` where a link on the way to a file leads nowhere, or nobody may look.
+
+    What is not there is made; what a link means is somewhere else, on a disk that is away.
+    """
+    for place in (*reversed(path.parents), path):
+        try:
+            if place.is_symlink() and not place.exists():
+                target = place.readlink()
+                raise StoreError(f"{place}: is a link to {target}, which is away: nothing was made")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise StoreError(f"{place}: cannot be looked at: {reason}") from error
 
 
 def in_checkout() -> bool:

@@ -6,7 +6,6 @@ call that reads or writes a store raises `StoreError` where the store or the dis
 
 from runner.tracking.backend.artifacts import read_file
 from runner.tracking.opening import (
-    StoreAddress,
     address_of,
     find_store,
     find_stores,
@@ -24,7 +23,7 @@ from runner.tracking.queries import (
     varied_of,
 )
 from runner.tracking.run_writer import FLUSH_EVERY_S, RunWriter, params_of, write_together
-from runner.tracking.store import Store
+from runner.tracking.store import Store, StoreAddress
 
 __all__ = [
     "FLUSH_EVERY_S",

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
-from runner.system.environment import allow_garbage_collection
 from runner.system.errors import ConfigError, StoreError
-from runner.system.signals import raise_what_was_swallowed
+from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
 from runner.tracking.backend.embedded import KNOWN_REVISIONS, EmbeddedStore
 from runner.tracking.backend.rows import Backend, Experiment
-from runner.tracking.store import Store
-
-
-@dataclass(frozen=True)
-class StoreAddress:
-    """A store, without its password, and an experiment in it, as plain data for a worker."""
-
-    uri: str
-    experiment_id: str
-    experiment: str
-    is_named: bool
-    is_trusted: bool
-    is_durable: bool
-
+from runner.tracking.store import Store, StoreAddress
 
 # The store that this process used last; a fork inherits it, with the password in its address.
 _last: dict[StoreAddress, Store] = {}
@@ -34,34 +19,16 @@ _last: dict[StoreAddress, Store] = {}
 
 def address_of(store: Store) -> StoreAddress:
     """Return the address of a store, which this process and its forks keep for `store_at`."""
-    address = StoreAddress(
-        store.address.shown,
-        store.experiment_id,
-        store.experiment,
-        store.is_named,
-        store.is_trusted,
-        store.is_durable,
-    )
     _last.clear()
-    _last[address] = store
-    return address
+    _last[store.place] = store
+    return store.place
 
 
 def store_at(address: StoreAddress) -> Store:
     """Return the store at an address, opened unless this process has it already."""
     if address not in _last:
         resolved = resolve(address.uri)
-        store = Store(
-            resolved,
-            connect(resolved, is_durable=address.is_durable),
-            address.experiment_id,
-            address.experiment,
-            is_named=address.is_named,
-            is_trusted=address.is_trusted,
-            is_durable=address.is_durable,
-        )
-        _last.clear()
-        _last[address] = store
+        address_of(Store(address, resolved, connect(resolved, is_durable=address.is_durable)))
     return _last[address]
 
 
@@ -99,14 +66,10 @@ def open_store(
     address = resolve(uri)
     backend = connect(address, is_durable=is_durable)
     found = _experiment_named(backend, _choose(experiment, name), address)
-    store = Store(
-        address,
-        backend,
-        found.experiment_id,
-        found.name,
-        is_named=uri is not None,
-        is_durable=is_durable,
+    place = StoreAddress(
+        address.shown, found.experiment_id, found.name, uri is not None, is_durable=is_durable
     )
+    store = Store(place, address, backend)
     store.close_abandoned_runs()
     store.settle()
     return store
@@ -127,7 +90,9 @@ def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Sto
         [backend.experiment_named(experiment)] if experiment is not None else backend.experiments()
     )
     return {
-        e.experiment_id: Store(address, backend, e.experiment_id, e.name, is_named=uri is not None)
+        e.experiment_id: Store(
+            StoreAddress(address.shown, e.experiment_id, e.name, uri is not None), address, backend
+        )
         for e in experiments
         if e is not None and not e.is_deleted
     }
@@ -146,8 +111,7 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
         check_answers(address)
     backend = _backend(address, may_only_read=may_only_read, is_durable=is_durable)
     # All that a command imports before it has results is imported now.
-    allow_garbage_collection()
-    raise_what_was_swallowed()
+    libraries_are_loaded()
     return backend
 
 
@@ -162,17 +126,17 @@ def _backend(address: Address, *, may_only_read: bool, is_durable: bool) -> Back
         revision = sqlite.ensure(database, address.artifacts)
     if revision in KNOWN_REVISIONS:
         return EmbeddedStore(database, uri, is_read_only=is_read_only, is_durable=is_durable)
-    remark = (
+    return _client_store(
+        uri,
         f"Recording is slower with this MLflow, whose database has a schema ({revision}) that this "
-        "version does not know: MLflow's client does it."
+        "version does not know: MLflow's client does it.",
     )
-    return _client_store(uri, sqlite.reading_uri(database) if is_read_only else None, remark)
 
 
-def _client_store(uri: str, client_uri: str | None = None, remark: str | None = None) -> Backend:
+def _client_store(uri: str, remark: str | None = None) -> Backend:
     from runner.tracking.backend.client_store import ClientStore
 
-    return ClientStore(uri, client_uri, remark)
+    return ClientStore(uri, remark)
 
 
 def _experiment_named(backend: Backend, name: str, address: Address) -> Experiment:

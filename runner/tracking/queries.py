@@ -6,7 +6,7 @@ Anybody may have edited a store: a value that makes no sense is taken as missing
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
@@ -78,20 +78,9 @@ class Sweeps:
         return next(map(_sweep_of, self._backend.runs([experiment_id], tags)), None)
 
     def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:
-        """Return the jobs of a sweep that have a run, in the order of their start.
-
-        Of a job that ran twice, a run that is FINISHED counts, else the latest one.
-        """
-        jobs: dict[str, RecordedJob] = {}
-        for run in self._members(sweep, {"runner.kind": "run"}):
-            tags = texts_of(run.tags)
-            key, parent = tags.get("runner.key", run.run_id), tags.get("mlflow.parentRunId", "")
-            params, choices = texts_of(run.params), _texts_in(tags, "runner.choices")
-            job = RecordedJob(key, _outcome_of(run), parent, params, choices)
-            earlier = jobs.setdefault(key, job)
-            if earlier.outcome.status != "FINISHED" and job.outcome.status == "FINISHED":
-                jobs[key] = job
-        return list(jobs.values())[::-1]
+        """Return the jobs of a sweep that have a run, in the order of their start."""
+        runs = self._members(sweep, {"runner.kind": "run"}, newest_first=False)
+        return [_job_of(key, run) for key, run in runs_of_jobs(runs).items()]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
         """Return the ids of a sweep's group runs, or of its `unfinished` ones, by their keys."""
@@ -133,9 +122,9 @@ class Sweeps:
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step; rows that hold no number are left out."""
         values: dict[int, float] = {}
-        for step, value in self._backend.metric_history(run_id, metric):
+        for row in self._backend.metric_values(run_id, metric):
             with suppress(RecordError):
-                _, number, checked = rows.metric_of(metric, step, value)
+                _, number, checked = rows.metric_of(*row)
                 values[number] = checked
         return sorted(values.items())
 
@@ -145,10 +134,29 @@ class Sweeps:
         tags: Mapping[str, str],
         status: str | None = None,
         other_status: str | None = None,
+        *,
+        newest_first: bool = True,
     ) -> Iterator[Run]:
-        tags = {**tags, "runner.sweep": sweep.run_id}
-        where = [sweep.experiment_id]
-        return self._backend.runs(where, tags, status=status, other_status=other_status)
+        return self._backend.runs(
+            [sweep.experiment_id],
+            {**tags, "runner.sweep": sweep.run_id},
+            status=status,
+            other_status=other_status,
+            newest_first=newest_first,
+        )
+
+
+def runs_of_jobs(runs: Iterable[Run]) -> dict[str, Run]:
+    """Return the run of each job that counts, by the job's key, given all from the oldest on.
+
+    Of a job that ran twice that is the latest FINISHED one, else the latest.
+    """
+    jobs: dict[str, Run] = {}
+    for run in runs:
+        key = texts_of(run.tags).get("runner.key", run.run_id)
+        if run.status == "FINISHED" or key not in jobs or jobs[key].status != "FINISHED":
+            jobs[key] = run
+    return jobs
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -192,6 +200,12 @@ def _sweep_of(run: Run) -> RecordedSweep:
         n_finished=_count(metrics.get("n_finished")) if is_summed_up else None,
         n_failed=_count(metrics.get("n_failed")) if is_summed_up else None,
     )
+
+
+def _job_of(key: str, run: Run) -> RecordedJob:
+    tags, params = texts_of(run.tags), texts_of(run.params)
+    parent, choices = tags.get("mlflow.parentRunId", ""), _texts_in(tags, "runner.choices")
+    return RecordedJob(key, _outcome_of(run), parent, params, choices)
 
 
 def _outcome_of(run: Run) -> Outcome:

@@ -12,11 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from runner.system.environment import environment
 from runner.system.errors import ConfigError, RecordError, StoreError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import sqlite
@@ -35,6 +35,7 @@ from runner.tracking.run_writer import (
     cut,
     params_of,
 )
+from runner.training.environment import environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
     from runner.training.prepare import Prepared
 
 
-class Store:
-    """An experiment of an MLflow store; `open_store` makes it.
+@dataclass(frozen=True)
+class StoreAddress:
+    """A store, without its password, and an experiment in it, as plain data for a worker.
 
     Parameters
     ----------
+    uri, experiment_id, experiment : str
     is_named : bool
         Whether the config names the store, so that other commands need its URI too.
     is_trusted : bool
@@ -57,21 +60,20 @@ class Store:
         Whether a run that has ended outlives a power cut.
     """
 
-    def __init__(
-        self,
-        address: Address,
-        backend: Backend,
-        experiment_id: str,
-        experiment: str,
-        *,
-        is_named: bool = False,
-        is_trusted: bool = True,
-        is_durable: bool = True,
-    ) -> None:
-        self.address = address
-        self.backend = backend
-        self.experiment_id, self.experiment = experiment_id, experiment
-        self.is_named, self.is_trusted, self.is_durable = is_named, is_trusted, is_durable
+    uri: str
+    experiment_id: str
+    experiment: str
+    is_named: bool
+    is_trusted: bool = True
+    is_durable: bool = True
+
+
+class Store:
+    """An experiment of an MLflow store; `open_store` makes it."""
+
+    def __init__(self, place: StoreAddress, address: Address, backend: Backend) -> None:
+        self.place, self.address, self.backend = place, address, backend
+        self.experiment_id, self.experiment = place.experiment_id, place.experiment
         self._guard: ArtifactGuard | None = None
         self._presence: Presence | None = None
 
@@ -101,7 +103,7 @@ class Store:
         """The link to the runs, or the command that shows them."""
         if self.address.is_server:
             return experiment_link(self.address.shown, self.experiment_id)
-        if self.is_named:
+        if self.place.is_named:
             return f"runner ui --uri {shlex.quote(self.address.shown)}"
         return f"runner ui  ({self.address.shown})"
 
@@ -113,10 +115,11 @@ class Store:
         if self._guard is None:
             if self.address.database is not None:
                 sqlite.require_writable(self.address.database)
+            is_trusted = self.place.is_trusted
             guard = ArtifactGuard(
-                self.backend, self.address, self.experiment, is_trusted=self.is_trusted
+                self.backend, self.address, self.experiment, is_trusted=is_trusted
             )
-            if not self.is_trusted:
+            if not is_trusted:
                 experiment = self.backend.experiment(self.experiment_id)
                 guard.allowed("" if experiment is None else experiment.artifact_location)
             self._guard = guard

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
 
-from runner.system.environment import allow_garbage_collection
 from runner.system.errors import CommandError, StoreError
-from runner.system.signals import held, raise_what_was_swallowed
+from runner.system.process import libraries_are_loaded
+from runner.system.signals import held
 from runner.system.text import without_passwords_of
 from runner.tracking.backend.address import check_answers, experiment_link, request, resolve
 from runner.tracking.backend.client import prepare
@@ -43,8 +43,7 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
         return
     if address.database is not None and address.artifacts is not None:
         ensure(address.database, address.artifacts)
-    allow_garbage_collection()
-    raise_what_was_swallowed()
+    libraries_are_loaded()
     _check_free(port)
     base = f"http://{_HOST}:{port}"
     command, environment = server_command(address.uri, port)

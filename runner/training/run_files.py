@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.config.plain import to_json, to_yaml
-from runner.system.environment import environment
+from runner.training.environment import environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.system.environment import verify_blas_pin
+from runner.system.process import verify_blas_pin
 from runner.training.prepare import Prepared, require_fit, run_settings
 from runner.training.run_files import weights_sha256
 from softnet import Network, Record, Training, evaluate, steps_per_epoch

@@ -7,10 +7,14 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 WITHIN_S = 90  # a shared machine can be ten times slower than a quiet one
 
@@ -73,3 +77,17 @@ def end_group(process: subprocess.Popen[Any]) -> None:
         except subprocess.TimeoutExpired:
             continue
     process.wait()
+
+
+def printed(script: str, folder: Path = CHECKOUT, **variables: str) -> str:
+    """Return what a script prints in a new process, which imports from a folder."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-W", "ignore", "-c", script],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)} | variables,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return done.stdout.strip()

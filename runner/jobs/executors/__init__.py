@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.config.schema import DaskExecutor, ExecutorConfig
 from runner.jobs.executors.interface import Executor
-from runner.system.environment import n_physical_cores
+from runner.system.process import n_physical_cores
 
 
 def executor_of(config: ExecutorConfig, n_workers: int | None) -> Executor:

@@ -28,7 +28,6 @@ from runner.jobs.events import Crashed, Noted, Progress
 from runner.jobs.executors.interface import DataFile, Site
 from runner.jobs.executors.local import put
 from runner.jobs.worker.stack_run import located, run_stack
-from runner.system.environment import environment, n_physical_cores
 from runner.system.errors import (
     ClusterError,
     ConfigError,
@@ -38,6 +37,8 @@ from runner.system.errors import (
     Terminated,
 )
 from runner.system.formatting import count
+from runner.system.process import n_physical_cores
+from runner.training.environment import environment
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Worker

@@ -41,7 +41,7 @@ class Site:
     host : str
         The name of its machine.
     decisive : mapping of str to object
-        What decides the bits of a result there; see `runner.system.environment.environment`.
+        What decides the bits of a result there; see `runner.training.environment.environment`.
     n_cores : int
         Processors that it may use.
     problem : RunnerError or None

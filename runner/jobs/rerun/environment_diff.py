@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from runner.system.environment import digest_of_decisive
 from runner.system.errors import shorten
+from runner.training.environment import digest_of_decisive
 
 # A record may name any number of packages, and of facts that this version does not know.
 _MAX_ROWS = 30

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
-from runner.system.environment import environment
 from runner.system.errors import RecordError
 from runner.tracking.backend.rows import is_run_id
 from runner.tracking.records import (
@@ -23,6 +22,7 @@ from runner.tracking.records import (
     find_source,
 )
 from runner.tracking.records.mlflow_record import stored_run
+from runner.training.environment import environment
 from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
 from softnet import NetworkSettings

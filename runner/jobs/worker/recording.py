@@ -19,12 +19,12 @@ from runner.jobs.events import Ended, Measured
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
 from runner.jobs.worker.task import Task, TaskJob
-from runner.system.environment import code_digest, environment_digest
 from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
 from runner.tracking import FLUSH_EVERY_S
+from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, require_fit
 from runner.training.run_files import RECORD, metrics_of, record_digests, run_files, sha256

@@ -32,7 +32,6 @@ from runner.jobs.worker.recording import (
     settled,
 )
 from runner.jobs.worker.task import Task, TaskJob
-from runner.system.environment import code_digest, environment_digest
 from runner.system.errors import (
     ConfigError,
     DataError,
@@ -45,6 +44,7 @@ from runner.system.files import read_state, write_state
 from runner.system.paths import expanded
 from runner.system.signals import held
 from runner.tracking import FLUSH_EVERY_S, store_at, write_together
+from runner.training.environment import code_digest, environment_digest
 from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
 

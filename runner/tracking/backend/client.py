@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,9 +47,39 @@ def follow_no_redirects() -> None:
     os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
 
 
+def client_of(uri: str) -> MlflowClient:
+    """Return MLflow's client of a store."""
+    prepare()
+    from mlflow import MlflowClient
+
+    with store_errors(uri):
+        return MlflowClient(uri)
+
+
+def disconnect(client: MlflowClient) -> None:
+    """Close a client's connections to a database; it opens others when it needs them."""
+    engine = getattr(store_of(client), "engine", None)
+    if engine is not None:
+        engine.dispose()
+
+
 def store_of(client: MlflowClient) -> Any:  # noqa: ANN401  (MLflow has no annotation for it)
     """Return MLflow's own store object, through which a client reaches a database or a server."""
     return client._tracking_client.store  # noqa: SLF001  (MLflow has no public way to it)
+
+
+class Ignoring:
+    """Suppresses the errors of MLflow that have one of these codes."""
+
+    def __init__(self, *codes: str) -> None:
+        self._codes = codes
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Tell whether the error is suppressed."""
+        return getattr(error, "error_code", None) in self._codes
 
 
 @contextmanager
@@ -62,7 +93,8 @@ def store_errors(location: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         # An error of the disk has a number; a failed request has none.
-        if error.errno is not None:
+        is_of_disk = error.errno is not None or isinstance(error, shutil.Error)
+        if is_of_disk and (error.filename or "://" not in shown.replace("sqlite:///", "")):
             raise disk_error(Path(str(error.filename or _path(location))), error) from error
         raise StoreError(f"{shown}: {_one_line(error, location)}") from error
     except ImportError as error:

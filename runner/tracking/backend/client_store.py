@@ -9,31 +9,28 @@ from typing import TYPE_CHECKING, Any
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
 from runner.tracking.backend.artifacts import write_files
-from runner.tracking.backend.client import prepare, store_errors, store_of
-from runner.tracking.backend.rows import DatasetPart, Experiment, Run, RunChange, sound_runs
-from runner.tracking.backend.sqlite import engine_of, tune
+from runner.tracking.backend.client import (
+    Ignoring,
+    client_of,
+    disconnect,
+    store_errors,
+    store_of,
+)
+from runner.tracking.backend.rows import (
+    DatasetPart,
+    Experiment,
+    Run,
+    RunChange,
+    close_before_forks,
+    sound_runs,
+)
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from mlflow.entities import Experiment as MlflowExperiment
+    from mlflow.entities import Run as MlflowRun
 
-# A server can always say that there is one more page: this is for a million runs of a sweep, or
-# 25 million values of a metric.
-MAX_PAGES = 1000
-_RUNS_PER_PAGE, _VALUES_PER_PAGE = 1000, 25_000
+_RUNS_PER_PAGE = 1000
 _QUOTES = set("'\"`\\")
-
-
-def client_of_database(uri: str) -> MlflowClient:
-    """Return MLflow's client of a database or a server."""
-    prepare()
-    from mlflow import MlflowClient
-
-    with store_errors(uri):
-        client = MlflowClient(uri)
-        engine = engine_of(client)
-        if engine is not None:
-            tune(engine)
-    return client
 
 
 class ClientStore:
@@ -42,11 +39,11 @@ class ClientStore:
     # A server makes each run by a call of its own.
     runs_at_once = 1
 
-    def __init__(self, uri: str, client_uri: str | None = None, remark: str | None = None) -> None:
-        """Connect to a store; the client takes another URI than messages name where it must."""
+    def __init__(self, uri: str, remark: str | None = None) -> None:
         self.uri, self.remark = uri, remark
         self.unfit: dict[str, str] = {}
-        self.client = client_of_database(client_uri or uri)
+        self.client = client_of(uri)
+        close_before_forks(self)
 
     @property
     def default_artifacts(self) -> str:
@@ -54,9 +51,7 @@ class ClientStore:
         return str(getattr(store_of(self.client), "artifact_root_uri", ""))
 
     def close(self) -> None:
-        """Close the connections to a database."""
-        if (engine := engine_of(self.client)) is not None:
-            engine.dispose()
+        disconnect(self.client)
 
     # Reading.
 
@@ -78,51 +73,30 @@ class ClientStore:
                 reason = str(error).strip().partition("\n")[0]
                 raise RecordError(f"{label}: is no sound record: {elide(reason, 100)}.") from None
 
-    def _or_none(self, call: Callable[[], Any], label: str) -> Any:  # noqa: ANN401  (MLflow's own)
-        """Return what a call returns; None where there is no such run or experiment."""
-        from mlflow.exceptions import MlflowException
-
-        with self._reading(label):
-            try:
-                return call()
-            except MlflowException as error:
-                if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                    raise
-                return None
-
     def experiments(self) -> list[Experiment]:
-        """Return all experiments that are not deleted."""
-        pages = _pages(self._experiments_page, "experiments")
-        return [_experiment(experiment) for page in pages for experiment in page]
+        def fetch(token: str | None) -> Any:  # noqa: ANN401  (MLflow's list has no annotation)
+            with store_errors(self.uri):
+                return self.client.search_experiments(page_token=token)
 
-    def _experiments_page(self, token: str | None) -> Any:  # noqa: ANN401  (MLflow's list)
-        with store_errors(self.uri):
-            return self.client.search_experiments(page_token=token)
+        return [_experiment(experiment) for experiment in _pages(fetch)]
 
     def experiment(self, experiment_id: str) -> Experiment | None:
-        """Return an experiment by its id."""
-        label = f"experiment {shorten(experiment_id)}"
-        found = self._or_none(lambda: self.client.get_experiment(experiment_id), label)
-        return None if found is None else _experiment(found)
+        with (
+            self._reading(f"experiment {shorten(experiment_id)}"),
+            Ignoring("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"),
+        ):
+            return _experiment(self.client.get_experiment(experiment_id))
+        return None
 
     def experiment_named(self, name: str) -> Experiment | None:
-        """Return an experiment by its name, be it deleted."""
         with store_errors(self.uri):
             found = self.client.get_experiment_by_name(name)
         return None if found is None else _experiment(found)
 
     def run(self, run_id: str) -> Run | None:
-        """Return a run by its id, be it deleted."""
-        from mlflow.exceptions import MlflowException
-
-        with self._reading(f"run {run_id}"):
-            try:
-                found = self.client.get_run(run_id)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                return None
-        return _run(found)
+        with self._reading(f"run {run_id}"), Ignoring("RESOURCE_DOES_NOT_EXIST"):
+            return _run(self.client.get_run(run_id))
+        return None
 
     def runs(
         self,
@@ -134,63 +108,42 @@ class ClientStore:
         newest_first: bool = True,
         label: str = "a run of the store",
     ) -> Iterator[Run]:
-        """Iterate over the runs of some experiments that have these tags, by their start."""
         if any(set(value) & _QUOTES for value in tags.values()):
-            return  # MLflow's filter has no way to write such a text, and no tag of ours holds one
+            return iter(())  # MLflow's filter cannot write such a text, and no tag of ours has one
         parts = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
         parts += [] if status is None else [f"attributes.status = '{status}'"]
         parts += [] if other_status is None else [f"attributes.status != '{other_status}'"]
         order = [f"attributes.start_time {'DESC' if newest_first else 'ASC'}"]
 
-        def fetch(token: str | None) -> Any:  # noqa: ANN401  (MLflow's list has no annotation)
+        def fetch(token: str | None) -> Any:  # noqa: ANN401  (as above)
             with self._reading(label):
                 return self.client.search_runs(
                     list(experiment_ids), " and ".join(parts), 1, _RUNS_PER_PAGE, order, token
                 )
 
-        for page in _pages(fetch, "runs"):
-            yield from sound_runs(map(_run, page), self.unfit)
+        return sound_runs(map(_run, _pages(fetch)), self.unfit)
 
-    def metric_history(self, run_id: str, metric: str) -> Iterator[tuple[object, object]]:
-        """Iterate over step and value of a metric; MLflow's call follows pages forever."""
-        store = store_of(self.client)
-
-        def fetch(token: str | None) -> Any:  # noqa: ANN401  (as above)
-            with self._reading(f"run {run_id}"):
-                return store.get_metric_history(run_id, metric, _VALUES_PER_PAGE, token)
-
-        for page in _pages(fetch, f"metrics, {shorten(metric)}"):
-            yield from ((entry.step, entry.value) for entry in page)
-
-    def metric_names(self, run_id: str) -> list[str]:
-        """Return the metrics of which a database has any value; none of a server."""
-        from mlflow.store.tracking.dbmodels.models import SqlMetric
-
-        store = store_of(self.client)
-        if not hasattr(store, "ManagedSessionMaker"):
-            return []
-        with self._reading(f"run {run_id}"), store.ManagedSessionMaker() as session:
-            rows = session.query(SqlMetric.key).filter_by(run_uuid=run_id).distinct()
-            return [key for (key,) in rows]
+    def metric_values(
+        self, run_id: str, metric: str | None = None
+    ) -> Iterator[tuple[object, object, object]]:
+        with self._reading(f"run {run_id}"):
+            names = self.client.get_run(run_id).data.metrics if metric is None else [metric]
+            for name in names:
+                for entry in self.client.get_metric_history(run_id, name):
+                    yield name, entry.step, entry.value
 
     # Writing.
 
     def create_experiment(self, name: str, location: str | None) -> Experiment:
-        """Make an experiment, or return the one that another process has just made."""
-        from mlflow.exceptions import MlflowException
-
-        with store_errors(self.uri):
-            try:
-                self.client.create_experiment(name, location)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            return _experiment(self.client.get_experiment_by_name(name))
+        with store_errors(self.uri), Ignoring("RESOURCE_ALREADY_EXISTS"):
+            self.client.create_experiment(name, location)
+        experiment = self.experiment_named(name)
+        assert experiment is not None  # noqa: S101  (for mypy: it was made)
+        return experiment
 
     def begin(
         self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
     ) -> RunChange:
-        """Create a run, whose id the store chooses."""
         with store_errors(self.uri):
             run = self.client.create_run(experiment_id, started_ms, dict(tags), run_name=name)
         return RunChange(run.info.run_id, str(run.info.artifact_uri))
@@ -241,7 +194,7 @@ class ClientStore:
             self.client.log_inputs(run_id, datasets=inputs)
 
 
-def _experiment(experiment: Any) -> Experiment:  # noqa: ANN401  (MLflow's own)
+def _experiment(experiment: MlflowExperiment) -> Experiment:
     return Experiment(
         str(experiment.experiment_id),
         str(experiment.name),
@@ -250,7 +203,7 @@ def _experiment(experiment: Any) -> Experiment:  # noqa: ANN401  (MLflow's own)
     )
 
 
-def _run(run: Any) -> Run:  # noqa: ANN401  (MLflow's own)
+def _run(run: MlflowRun) -> Run:
     info, data = run.info, run.data
     return Run(
         run_id=str(info.run_id),
@@ -267,13 +220,10 @@ def _run(run: Any) -> Run:  # noqa: ANN401  (MLflow's own)
     )
 
 
-def _pages(fetch: Callable[[str | None], Any], what: str) -> Iterator[Any]:
-    """Iterate over the pages that MLflow returns, given the token of each."""
-    token: str | None = None
-    for _ in range(MAX_PAGES):
-        page = fetch(token)
-        yield page
-        token = page.token
-        if not token:
-            return
-    raise RecordError(f"{what}: must come on at most {MAX_PAGES:,} pages, got more.")
+def _pages(fetch: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Iterate over what is on the pages that MLflow returns, given the token of each."""
+    token: str | None = ""
+    while token is not None:
+        page = fetch(token or None)
+        yield from page
+        token = page.token or None

@@ -7,14 +7,11 @@ any other. The rows are those that the client would leave: a test compares them.
 
 from __future__ import annotations
 
-import atexit
 import math
-import os
 import posixpath
 import sqlite3
 import time
 import uuid
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -25,16 +22,17 @@ from urllib.parse import urlsplit
 from runner.system.errors import RecordError, StoreError
 from runner.system.text import elide
 from runner.tracking.backend.artifacts import remove_files, sync_files, write_files
-from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.client import client_of, disconnect, store_errors
 from runner.tracking.backend.rows import (
     RUN_NAME,
     DatasetPart,
     Experiment,
     Run,
     RunChange,
+    close_before_forks,
     sound_runs,
 )
-from runner.tracking.backend.sqlite import LOCKED_FOR_S, READ_ONLY, engine_of, reading_uri
+from runner.tracking.backend.sqlite import LOCKED_FOR_S, READ_ONLY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,8 +71,6 @@ _DATASET = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-_open_stores: weakref.WeakSet[EmbeddedStore] = weakref.WeakSet()
-
 
 class EmbeddedStore:
     """The experiments and runs of a SQLite database of a known revision.
@@ -100,15 +96,12 @@ class EmbeddedStore:
         self._database, self._is_read_only, self._is_durable = database, is_read_only, is_durable
         self.unfit: dict[str, str] = {}
         self._open: sqlite3.Connection | None = None
-        _open_stores.add(self)
+        close_before_forks(self)
 
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's client, for models alone."""
-        from runner.tracking.backend.client_store import client_of_database
-
-        uri = reading_uri(self._database) if self._is_read_only else self.uri
-        return client_of_database(uri)
+        return client_of(self.uri)
 
     @property
     def default_artifacts(self) -> str:
@@ -120,8 +113,8 @@ class EmbeddedStore:
         if self._open is not None:
             self._open.close()
             self._open = None
-        if "client" in self.__dict__ and (engine := engine_of(self.client)) is not None:
-            engine.dispose()
+        if "client" in self.__dict__:
+            disconnect(self.client)
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -169,15 +162,12 @@ class EmbeddedStore:
                 raise RecordError(f"{label}: is no sound record: {reason}.") from None
 
     def experiments(self) -> list[Experiment]:
-        """Return all experiments that are not deleted."""
         return self._experiments("lifecycle_stage = 'active'")
 
     def experiment(self, experiment_id: str) -> Experiment | None:
-        """Return an experiment by its id."""
         return next(iter(self._experiments("experiment_id = ?", experiment_id)), None)
 
     def experiment_named(self, name: str) -> Experiment | None:
-        """Return an experiment by its name, be it deleted."""
         return next(iter(self._experiments("name = ?", name)), None)
 
     def _experiments(self, where: str, *values: str) -> list[Experiment]:
@@ -193,7 +183,6 @@ class EmbeddedStore:
             ]
 
     def run(self, run_id: str) -> Run | None:
-        """Return a run by its id, be it deleted."""
         return next(iter(self._runs("run_uuid = ?", [run_id], f"run {run_id}")), None)
 
     def runs(
@@ -206,7 +195,6 @@ class EmbeddedStore:
         newest_first: bool = True,
         label: str = "a run of the store",
     ) -> Iterator[Run]:
-        """Iterate over the runs of some experiments that have these tags, by their start."""
         where = f"experiment_id IN ({', '.join('?' * len(experiment_ids))})"
         where += " AND lifecycle_stage = 'active'"
         values = [*experiment_ids]
@@ -274,26 +262,19 @@ class EmbeddedStore:
             for run_id, experiment_id, name, _, status, start, end, uri, stage in runs
         ]
 
-    def metric_history(self, run_id: str, metric: str) -> Iterator[tuple[object, object]]:
-        """Iterate over step and value of a metric."""
-        query = (
-            "SELECT step, value, is_nan FROM metrics WHERE run_uuid = ? AND key = ?"
-            " ORDER BY timestamp, step, value"
-        )
+    def metric_values(
+        self, run_id: str, metric: str | None = None
+    ) -> Iterator[tuple[object, object, object]]:
+        query, values = "SELECT key, step, value, is_nan FROM metrics WHERE run_uuid = ?", [run_id]
+        if metric is not None:
+            query, values = f"{query} AND key = ?", [run_id, metric]
         with self._reading(f"run {run_id}") as connection:
-            rows = connection.execute(query, (run_id, metric)).fetchall()
-        return ((step, math.nan if is_nan == 1 else value) for step, value, is_nan in rows)
-
-    def metric_names(self, run_id: str) -> list[str]:
-        """Return the metrics of which there is any value."""
-        query = "SELECT DISTINCT key FROM metrics WHERE run_uuid = ?"
-        with self._reading(f"run {run_id}") as connection:
-            return [key for (key,) in connection.execute(query, (run_id,))]
+            rows = connection.execute(f"{query} ORDER BY timestamp, step, value", values).fetchall()
+        return ((key, step, math.nan if nan == 1 else value) for key, step, value, nan in rows)
 
     # Writing.
 
     def create_experiment(self, name: str, location: str | None) -> Experiment:
-        """Make an experiment, or return the one that another process has just made."""
         if not 0 < len(name) <= _EXPERIMENT_NAME_CHARACTERS:
             raise StoreError(
                 f"{self.uri}: the name of an experiment must have at most "
@@ -314,7 +295,6 @@ class EmbeddedStore:
     def begin(
         self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
     ) -> RunChange:
-        """Begin a run, which the database has when the change is written."""
         experiment = self._experiment_of_runs(experiment_id)
         run_id = uuid.uuid4().hex
         uri = _below(experiment.artifact_location, f"{run_id}/artifacts")
@@ -469,14 +449,3 @@ def _dataset_id(connection: sqlite3.Connection, experiment_id: int, part: Datase
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _close_all() -> None:
-    for store in list(_open_stores):
-        store.close()
-
-
-# A process must not use, or even close, a connection that it inherited; and the last connection to
-# close leaves the database a single file.
-os.register_at_fork(before=_close_all)
-atexit.register(_close_all)

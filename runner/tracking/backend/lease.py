@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from runner.system.errors import StoreError
 from runner.tracking.backend.address import Address, request
-from runner.tracking.backend.client import prepare, store_errors
+from runner.tracking.backend.client import Ignoring, prepare, store_errors
 from runner.tracking.backend.liveness import is_gone, process_name
 
 if TYPE_CHECKING:
@@ -159,31 +159,16 @@ class Lease:
 
     def _create(self, name: str) -> bool:
         """Make the name; False where it is there."""
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with Ignoring("RESOURCE_ALREADY_EXISTS"):
             self._client.create_registered_model(name, {"runner.kind": "lock"}, self._owner)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return False
-        return True
+            return True
+        return False
 
     def _read(self, name: str) -> RegisteredModel | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with Ignoring("RESOURCE_DOES_NOT_EXIST"):
             return self._client.get_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
+        return None
 
     def _delete(self, name: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with Ignoring("RESOURCE_DOES_NOT_EXIST"):
             self._client.delete_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise

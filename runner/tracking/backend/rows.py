@@ -5,10 +5,13 @@ Anybody may have written what is read, so a value is of any type until it was ch
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
+from weakref import WeakSet
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
@@ -140,42 +143,33 @@ class Backend(Protocol):
     @property
     def client(self) -> MlflowClient:
         """MLflow's client of the store, for what nothing else can do."""
-        ...
 
     @property
     def default_artifacts(self) -> str:
         """Where the artifacts of an experiment go that names no location."""
-        ...
 
     def experiments(self) -> list[Experiment]:
         """Return all experiments that are not deleted."""
-        ...
 
     def experiment(self, experiment_id: str) -> Experiment | None:
         """Return an experiment by its id."""
-        ...
 
     def experiment_named(self, name: str) -> Experiment | None:
         """Return an experiment by its name, be it deleted."""
-        ...
 
     def create_experiment(self, name: str, location: str | None) -> Experiment:
         """Make an experiment, or return the one that another process has just made."""
-        ...
 
     def begin(
         self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
     ) -> RunChange:
         """Begin a run; a database has it when the change is written, a server at once."""
-        ...
 
     def write(self, changes: Sequence[RunChange]) -> None:
         """Write what is to be written of some runs; in a database in one transaction."""
-        ...
 
     def run(self, run_id: str) -> Run | None:
         """Return a run by its id, be it deleted."""
-        ...
 
     def runs(
         self,
@@ -192,19 +186,35 @@ class Backend(Protocol):
         They have the `status`, if it is given, and another than `other_status`. `label` names any
         of them in messages. A run that makes no sense is left out, and noted in `unfit`.
         """
-        ...
 
-    def metric_history(self, run_id: str, metric: str) -> Iterator[tuple[object, object]]:
-        """Iterate over step and value of a metric."""
-        ...
-
-    def metric_names(self, run_id: str) -> list[str]:
-        """Return the metrics of which a database has any value; none of a server."""
-        ...
+    def metric_values(
+        self, run_id: str, metric: str | None = None
+    ) -> Iterator[tuple[object, object, object]]:
+        """Iterate over name, step and value of one metric, or of all that a run has."""
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
-        ...
+
+
+_backends: WeakSet[Any] = WeakSet()
+
+
+def close_before_forks(backend: Backend) -> None:
+    """Have a backend closed before each fork, and at the exit.
+
+    A process must not use, or even close, a connection that it inherited; and the last connection
+    to close puts SQLite's log back into the database, which is a single file again.
+    """
+    _backends.add(backend)
+
+
+def _close_all() -> None:
+    for backend in list(_backends):
+        backend.close()
+
+
+os.register_at_fork(before=_close_all)
+atexit.register(_close_all)
 
 
 def is_run_id(text: str) -> bool:

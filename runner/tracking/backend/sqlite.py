@@ -6,34 +6,31 @@ instead of three flushes, and readers do not wait for a writer.
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import os
-import re
 import sqlite3
+import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import cache
+from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.system.errors import StoreError
 from runner.system.files import disk_error, sync_folder
+from runner.system.text import elide, on_one_line
 from runner.tracking.backend.address import sqlite_uri
-from runner.tracking.backend.client import prepare, store_errors, store_of
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from sqlalchemy import Engine
+from runner.tracking.backend.client import prepare, store_errors
 
 # As long as MLflow itself waits for another writer.
 LOCKED_FOR_S = 20
 # Processes share the log through memory, so SQLite forbids it on a disk that several machines write
 # to. A file system that is not listed is taken for such a disk.
-_LOCAL_FILE_SYSTEMS = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"}
+_LOCAL_FILE_SYSTEMS = {"btrfs", "ext2/ext3", "f2fs", "overlayfs", "tmpfs", "xfs", "zfs"}
 # How SQLite opens a file that cannot be written.
 READ_ONLY = "mode=ro&immutable=1"
+# What is asked of any database of MLflow's.
+_TABLES = {"alembic_version", "experiments", "runs", "tags", "params", "metrics", "latest_metrics"}
 _ADVICE = " Move it away, or set tracking.uri to another file."
 
 
@@ -80,13 +77,6 @@ def check_readable(database: Path) -> str:
     return _check(database, READ_ONLY)
 
 
-def reading_uri(database: Path) -> str:
-    """Return the URI with which SQLAlchemy reads a read-only database."""
-    # Quoted twice, since SQLAlchemy unquotes the path; and with the driver's name, since MLflow
-    # makes the folders of what begins with "sqlite:///".
-    return f"sqlite+pysqlite:///{database.as_uri().replace('%', '%25')}?{READ_ONLY}&uri=true"
-
-
 def _make(database: Path, artifacts: Path) -> None:
     prepare()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -130,22 +120,12 @@ def _remove(unfinished: Path) -> None:
         Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
 
 
-def file_system_of(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
-    """Return the kind of file system of a folder by Linux's list of mounts; None if unknown."""
-    try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return None
-    folder = Path(os.path.realpath(folder))
-    depth, kind = -1, None
-    for line in lines:
-        _, point, file_system, *_ = [*line.split(" "), "", ""]
-        # The kernel writes a space as \040.
-        parents = Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point))
-        # A later mount hides an earlier one at the same point.
-        if folder.is_relative_to(parents) and len(parents.parts) >= depth:
-            depth, kind = len(parents.parts), file_system
-    return kind
+def file_system_of(folder: Path) -> str:
+    """Return the kind of file system of a folder, in the words of `stat`; empty if unknown."""
+    command = ["stat", "--file-system", "--format=%T", str(folder)]
+    with suppress(OSError):
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return ""
 
 
 def _check(database: Path, query: str) -> str:
@@ -157,11 +137,13 @@ def _check(database: Path, query: str) -> str:
             raise StoreError(f"{database}: is empty (0 bytes), not an MLflow database.{_ADVICE}")
         uri = f"{database.as_uri()}?{query}"
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCKED_FOR_S)) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            # A view of that name may be a query without end.
+            query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            tables = {name for (name,) in connection.execute(query)}
             # SQLite takes the missing end of a last page for zeros.
             if size % connection.execute("PRAGMA page_size").fetchone()[0]:
                 raise StoreError(f"{database}: is cut short: {size:,} bytes.{_ADVICE}")
-            if "alembic_version" not in tables:
+            if not tables >= _TABLES:
                 raise StoreError(f"{database}: is a database, but not one of MLflow.{_ADVICE}")
             versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except OSError as error:
@@ -171,8 +153,15 @@ def _check(database: Path, query: str) -> str:
             raise StoreError(
                 f"{database}: stayed locked by another program for {LOCKED_FOR_S} s"
             ) from error
-        raise StoreError(f"{database}: cannot be read: {error}.{_ADVICE}") from error
-    version = str(versions[0][0]) if len(versions) == 1 else "unknown"
+        reason = elide(on_one_line(str(error)), 120)
+        raise StoreError(f"{database}: cannot be read: {reason}.{_ADVICE}") from error
+    if len(versions) != 1:
+        shown = ", ".join(elide(version, 20) for (version,) in versions[:3]) or "none"
+        raise StoreError(
+            f"{database}: must have one revision of MLflow's schema, got {shown}: an upgrade"
+            f" was cut off, or it is not MLflow's. Go back to a copy.{_ADVICE}"
+        )
+    version = elide(versions[0][0], 20)
     _check_version(database, version)
     return version
 
@@ -196,34 +185,3 @@ def _check_version(database: Path, version: str) -> None:
             f"{database}: was made by an older MLflow (its schema is {version}). Keep a copy, then"
             f" bring it up to date:\n  mlflow db upgrade '{sqlite_uri(database)}'"
         )
-
-
-def engine_of(client: MlflowClient) -> Engine | None:
-    """Return the SQLAlchemy engine of a client's database; None for a server."""
-    engine: Engine | None = getattr(store_of(client), "engine", None)
-    return engine
-
-
-@cache
-def tune(engine: Engine) -> None:
-    """Make SQLite's connections flush rarely; close any database's before forks and at the exit."""
-    from sqlalchemy import event
-
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _flush_rarely)
-        engine.dispose()  # connections that are open already are opened again
-    # A process must not use, or even close, a connection that it inherited.
-    os.register_at_fork(before=engine.dispose)
-    # The last connection to close puts the log back into the database, which is then a single file
-    # again; MLflow leaves its connections to the garbage collector, which closes none at the exit.
-    atexit.register(engine.dispose)
-
-
-def _flush_rarely(connection: sqlite3.Connection, _record: object) -> None:
-    """Flush a write-ahead log when it goes into the database, not at each commit.
-
-    However a process ends, its commits stay. A power cut may take the latest ones, all from some
-    moment on; without a log it could break the database, so there each commit is flushed.
-    """
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-        connection.execute("PRAGMA synchronous = NORMAL")

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.system.environment import allow_garbage_collection
 from runner.system.errors import CommandError, RecordError, StoreError, shorten
 from runner.system.paths import expanded, is_folder
-from runner.system.signals import raise_what_was_swallowed
+from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
@@ -17,10 +16,10 @@ from runner.tracking.backend.client import follow_no_redirects
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Run, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
-from runner.tracking.queries import final_metrics
+from runner.tracking.queries import final_metrics, runs_of_jobs
 from runner.tracking.records.export_folder import ExportedRun
 from runner.tracking.run_writer import FAILURE, close_unclosed
-from runner.tracking.store import Store
+from runner.tracking.store import Store, StoreAddress
 
 if TYPE_CHECKING:
     from runner.training.run_files import Metrics
@@ -62,18 +61,14 @@ class StoredRun:
         There is more than one where the record holds different ones for a step. What tables show
         of a metric counts as a value of its last step.
         """
+        history = self.store.backend.metric_values(self.run_id)
+        entries = [rows.metric_of(*row) for row in history]
+        last = {name: max(step, 0) for name, step, _ in sorted(entries, key=lambda row: row[1])}
+        entries += [rows.metric_of(k, last.get(k, 0), v) for k, v in self.run.metrics.items()]
         values: dict[tuple[str, int], dict[str, float]] = {}
-        backend, shown = self.store.backend, self.run.metrics
-        # Tables show those that have a last value; the record of another may be there alone.
-        for key in dict.fromkeys([*shown, *backend.metric_names(self.run_id)]):
-            history = backend.metric_history(self.run_id, key)
-            entries = [rows.metric_of(key, step, value) for step, value in history]
-            if key in shown:
-                last = max((step for _, step, _ in entries), default=0)
-                entries.append(rows.metric_of(key, max(last, 0), shown[key]))
-            for name, number, checked in entries:
-                # By its text, since one NaN is as good as another.
-                values.setdefault((name, number), {})[repr(checked)] = checked
+        for name, step, value in entries:
+            # By its text, since one NaN is as good as another.
+            values.setdefault((name, step), {})[repr(value)] = value
         return {at: tuple(distinct.values()) for at, distinct in values.items()}
 
 
@@ -83,8 +78,7 @@ def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
         return find_run(uri, target)
     if is_folder(target):
         # Opening a store does this too.
-        allow_garbage_collection()
-        raise_what_was_swallowed()
+        libraries_are_loaded()
         return ExportedRun(expanded(target))
     raise CommandError(
         "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
@@ -125,10 +119,10 @@ def find_run(uri: str | None, run_id: str) -> StoredRun:
             f"run {run_id}: must be in an experiment of the store, "
             f"got {shorten(run.experiment_id)}."
         )
-    experiment_id, is_named = experiment.experiment_id, uri is not None
-    store = Store(
-        address, backend, experiment_id, experiment.name, is_named=is_named, is_trusted=False
+    place = StoreAddress(
+        address.shown, experiment.experiment_id, experiment.name, uri is not None, is_trusted=False
     )
+    store = Store(place, address, backend)
     store.close_abandoned_runs()
     if run.status == "RUNNING":
         process = texts_of(run.tags).get("runner.process", "")
@@ -154,10 +148,4 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
     store, label = parent.store, f"a job of {parent.label}"
     tags = {"runner.kind": "run", tag: parent.run_id}
     runs = store.backend.runs([store.experiment_id], tags, newest_first=False, label=label)
-    jobs: dict[str, Run] = {}
-    for run in runs:
-        # Of a job that ran twice, as in `Sweeps.jobs_of`: the latest FINISHED, else the latest.
-        key = texts_of(run.tags).get("runner.key", run.run_id)
-        if run.status == "FINISHED" or key not in jobs or jobs[key].status != "FINISHED":
-            jobs[key] = run
-    return [StoredRun(store, run) for run in jobs.values()]
+    return [StoredRun(store, run) for run in runs_of_jobs(runs).values()]

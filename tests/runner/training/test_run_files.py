@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runner.config.plain import to_json, to_yaml
-from runner.system.environment import environment
+from runner.training.environment import environment
 from runner.training.prepare import prepare
 from runner.training.preprocessing import Preprocessing
 from runner.training.run_files import Metrics, metrics_sha256, run_files

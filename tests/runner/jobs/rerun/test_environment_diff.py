@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
-from runner.system.environment import environment, environment_digest
+from runner.training.environment import environment, environment_digest
 
 HERE = environment()
 LOST = object()

@@ -185,10 +185,11 @@ def test_both_read_the_same(embedded: Store) -> None:
             assert repr(kept[0]) == repr(kept[1])  # by its text, since NaN is not NaN
     for found in ours.runs(ids, {}):
         assert repr(ours.run(found.run_id)) == repr(theirs.run(found.run_id))
-        assert sorted(ours.metric_names(found.run_id)) == sorted(theirs.metric_names(found.run_id))
-        for name in ours.metric_names(found.run_id):
-            histories = [list(s.metric_history(found.run_id, name)) for s in (ours, theirs)]
-            assert repr(histories[0]) == repr(histories[1])
+        every = [sorted(map(repr, s.metric_values(found.run_id))) for s in (ours, theirs)]
+        assert every[0] == every[1]
+        for name in found.metrics:
+            one = [list(map(repr, s.metric_values(found.run_id, name))) for s in (ours, theirs)]
+            assert one[0] == one[1]
 
 
 def test_runs_that_are_written_together_are_there_whole_or_not_at_all(

@@ -1,6 +1,5 @@
 """A run of the past is found by its id alone; a store's word is checked before it is used."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
@@ -9,13 +8,12 @@ import pytest
 
 from runner.system.errors import CommandError, RecordError, RunnerError, StoreError
 from runner.tracking import Store, open_store
-from runner.tracking.backend import client_store
 from runner.tracking.backend.rows import is_run_id
 from runner.tracking.records import ExportedRun, Record, StoredRun, write_folder
 from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.run_files import record_digests
 from tests.runner.jobs.planned import outcomes, plan, work
-from tests.runner.tracking.hostile_server import Answer, HostileServer, run, serving
+from tests.runner.tracking.hostile_server import HostileServer, run, serving
 
 RUN_ID = "0123456789abcdef" * 2
 OTHER = "f" * 32
@@ -137,27 +135,6 @@ def test_jobs_with_ids_that_are_none_are_left_out_by_name(job_id: str) -> None:
         assert members_of(sweep) == []
         (reason,) = sweep.store.backend.unfit.values()
     assert "its id must be 32 hexadecimal digits" in reason
-
-
-@pytest.mark.parametrize("endless", ["runs/search", "metrics/get-history"])
-def test_a_server_that_always_has_another_page_is_given_up(
-    endless: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_store, "MAX_PAGES", 5)
-    sweep = run(RUN_ID, kind="sweep")
-    sweep["data"] |= {"metrics": [{"key": "val/loss", "value": 0.5, "timestamp": 0, "step": 0}]}
-    with HostileServer() as server:
-        others = serving({"runs/get": {"run": sweep}})
-
-        def answer(path: str) -> Answer:
-            next_page = {"next_page_token": f"page {len(server.asked)}"}
-            return (200, json.dumps(next_page).encode()) if endless in path else others(path)
-
-        server.answer = answer
-        found = find_run(server.address, RUN_ID)
-        with pytest.raises(RecordError, match="must come on at most 5 pages, got more"):
-            members_of(found) if endless == "runs/search" else found.metrics
-        assert len([path for path in server.asked if endless in path]) == 5
 
 
 def test_a_redirect_of_any_question_is_not_followed() -> None:

@@ -10,10 +10,10 @@ import yaml
 
 from runner.config.plain import to_plain
 from runner.jobs.rerun.environment_diff import environment_differences
-from runner.system.environment import environment
 from runner.system.errors import RecordError
 from runner.tracking.records import ExportedRun, Record
 from runner.tracking.records.export_folder import METRICS
+from runner.training.environment import environment
 from runner.training.run_files import CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, RECORD, WEIGHTS
 from softnet import mlp
 from tests.runner.tracking.records.edited_folder import EditedFolder

@@ -1,7 +1,6 @@
-"""Settings of this process, and the facts about it that decide the bits of a result.
+"""What decides the bits of a result: the code, the libraries, the processor.
 
-Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first,
-nor what `runner --help` can do without.
+It is recorded with each run, and a rerun says what differs.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import math
 import os
 import re
 import sys
@@ -20,15 +18,14 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-from runner.system.errors import RunFailed
 from runner.system.paths import in_checkout
+from runner.system.process import blas_libraries, verify_blas_pin
 
 _OURSELVES = Path(__file__).resolve()
 _ROOT = _OURSELVES.parents[2]
-_BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
-# The modules that decide the bits of a result, but for the one below. Those that read data are not
+#: The modules that decide the bits of a result, but for the one below. Those that read data are not
 # among them: data are identified by the digest of their content.
-_COMPUTING = (
+COMPUTING = (
     "softnet",
     "runner/training/prepare.py",
     "runner/training/preprocessing.py",
@@ -38,90 +35,6 @@ _COMPUTING = (
 )
 _NOT_COMPUTING = "softnet/gradcheck.py"
 _PACKAGES = ("scikit-learn", "scipy", "pyarrow", "hydra-core", "omegaconf", "pydantic", "mlflow")
-
-
-def pin_blas_threads() -> None:
-    """Have BLAS use one thread, in this process and those it starts."""
-    os.environ.update({f"{library}_NUM_THREADS": "1" for library in _BLAS})
-
-
-@cache
-def verify_blas_pin() -> None:
-    """Make sure that the pin holds, for instance where NumPy was loaded before this package.
-
-    Raises
-    ------
-    RunFailed
-        If a BLAS library keeps more than one thread.
-    """
-    import threadpoolctl  # type: ignore[import-untyped]  # ships no types
-
-    if any(library["num_threads"] != 1 for library in _blas()):
-        threadpoolctl.threadpool_limits(1, user_api="blas")
-    for library in _blas():
-        if library["num_threads"] != 1:
-            raise RunFailed(
-                f"BLAS ({library['internal_api']}) uses {library['num_threads']} threads and "
-                "refuses to be pinned to 1, which the bits of a result depend on."
-            )
-
-
-def _blas() -> list[dict[str, Any]]:
-    import numpy as np
-    import threadpoolctl
-
-    loaded = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
-    # SciPy may have loaded one of its own, which none of our products goes through.
-    numpys_own = str(Path(np.__file__).parent)
-    return [lib for lib in loaded if lib["filepath"].startswith(numpys_own)] or loaded
-
-
-def n_physical_cores() -> int:
-    """Count the physical cores that this process may use, by its affinity and its container."""
-    if not hasattr(os, "sched_getaffinity"):  # macOS
-        return os.cpu_count() or 1
-    cores = set[str]()
-    for cpu in os.sched_getaffinity(0):
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        try:
-            cores.add(siblings.read_text())
-        except OSError:
-            cores.add(str(cpu))
-    return max(1, min(len(cores), _cpu_quota()))
-
-
-def _cpu_quota() -> int:
-    """Return how many processors a container's quota amounts to, by cgroups v2 or v1."""
-    v1 = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
-    for names in (("cpu.max",), v1):
-        with suppress(OSError, ValueError):  # ValueError: "max", which is no quota
-            texts = [Path("/sys/fs/cgroup", name).read_text() for name in names]
-            quota, period = map(int, " ".join(texts).split())
-            if quota > 0:
-                return math.ceil(quota / period)
-    return sys.maxsize
-
-
-def postpone_garbage_collection() -> None:
-    """Search for no garbage until `allow_garbage_collection`.
-
-    Hydra, MLflow and what they bring stay in memory to the end. To search them again and again
-    while they load, and once more at the exit, took two of the seven seconds of a run.
-    """
-    gc.disable()
-
-
-def allow_garbage_collection() -> None:
-    """Search for garbage from here on, among what is made from here on, where it was postponed."""
-    if gc.isenabled():
-        return  # a program that opens many stores keeps its objects as they are
-    gc.freeze()
-    gc.enable()
-
-
-def skip_last_garbage_collection() -> None:
-    """Spare the exit its search: what is left goes with the process."""
-    gc.freeze()
 
 
 @cache
@@ -160,7 +73,7 @@ def environment() -> dict[str, Any]:
                     "kernel": library.get("architecture"),
                     "threads": library["num_threads"],
                 }
-                for library in _blas()
+                for library in blas_libraries()
             ],
             "simd": [*simd["baseline"], *simd.get("found", [])],
             "libc": " ".join(platform.libc_ver()).strip(),
@@ -195,7 +108,7 @@ def code_digest() -> str:
     To parse the code takes a tenth of a second. So the digest is kept where Python keeps what it
     has compiled, beside the SHA-256 of the very files that it is of.
     """
-    paths = [_ROOT / name for name in _COMPUTING]
+    paths = [_ROOT / name for name in COMPUTING]
     files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
     modules = [file.read_bytes() for file in sorted(files - {_ROOT / _NOT_COMPUTING})]
     contents = (hashlib.sha256(module).digest() for module in (_OURSELVES.read_bytes(), *modules))

@@ -3,18 +3,16 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
-import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from runner.system.environment import code_digest, digest_of_code, environment, n_physical_cores
+from runner.training.environment import COMPUTING, code_digest, digest_of_code, environment
 from tests.runner.conftest import CHECKOUT
+from tests.runner.processes import printed
 
-DIGEST = "from runner.system.environment import environment_digest; print(environment_digest())"
+DIGEST = "from runner.training.environment import environment_digest; print(environment_digest())"
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +23,6 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(CHECKOUT / name, folder / name)
     shutil.copy(CHECKOUT / "pyproject.toml", folder)
     return folder
-
-
-def printed(script: str, folder: Path = CHECKOUT, **variables: str) -> str:
-    """Return what a script prints in a new process, which imports from a folder."""
-    done = subprocess.run(
-        [sys.executable, "-B", "-W", "ignore", "-c", script],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)} | variables,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout.strip()
 
 
 def digest(before: str = "", **variables: str) -> str:
@@ -110,7 +94,7 @@ def test_the_code_that_computes_is_in_the_digest(copy: Path) -> None:
         path = copy / name
         before = path.read_text("utf-8")
         path.write_text(before + line, "utf-8")
-        ask = "from runner.system.environment import code_digest; print(code_digest())"
+        ask = "from runner.training.environment import code_digest; print(code_digest())"
         digest = printed(ask, copy)
         path.write_text(before, "utf-8")
         return digest
@@ -121,9 +105,18 @@ def test_the_code_that_computes_is_in_the_digest(copy: Path) -> None:
         assert digest_with(name, "STEP = 1\n") != code_digest()
 
 
+def test_every_module_that_trains_is_in_the_digest() -> None:
+    ask = "import sys, runner.training.train; print(*sys.modules)"
+    loaded = {name for name in printed(ask).split() if name.startswith("runner.training.")}
+    computing = {name.removesuffix(".py").replace("/", ".") for name in COMPUTING}
+    # Data are known by their digest, and what was found out of their columns by the config.
+    others = {"data", "data.dataset", "data.uninformative", "environment", "run_files"}
+    assert loaded - computing == {f"runner.training.{name}" for name in others}
+
+
 def test_a_digest_that_was_kept_counts_for_the_very_files_alone(copy: Path) -> None:
     ask = "import sys; sys.dont_write_bytecode = False\n"
-    ask += "from runner.system.environment import code_digest; print(code_digest())"
+    ask += "from runner.training.environment import code_digest; print(code_digest())"
     shutil.rmtree(copy / "softnet" / "__pycache__", ignore_errors=True)
     assert printed(ask, copy) == code_digest()
     (kept,) = copy.glob("softnet/__pycache__/*.digest")
@@ -136,10 +129,6 @@ def test_a_digest_that_was_kept_counts_for_the_very_files_alone(copy: Path) -> N
     module = copy / "softnet" / "network.py"
     module.write_text(module.read_text("utf-8") + "STEP = 1\n", "utf-8")
     assert printed(ask, copy) not in {digest, "0" * 16}
-
-
-def test_physical_cores_are_at_least_one_and_no_more_than_the_process_may_use() -> None:
-    assert 1 <= n_physical_cores() <= len(os.sched_getaffinity(0))
 
 
 # Writes down every process that this one or a fork of it starts.
@@ -171,74 +160,6 @@ def test_git_is_asked_without_touching_the_index_that_a_person_works_with(copy: 
     # Of equal content and another time: what git would note in its index.
     os.utime(copy / "pyproject.toml", (1, 1))
     index = (copy / ".git" / "index").read_bytes()
-    ask = "from runner.system.environment import environment; print(environment()['git'])"
+    ask = "from runner.training.environment import environment; print(environment()['git'])"
     assert "'commit'" in printed(ask, copy)
     assert (copy / ".git" / "index").read_bytes() == index
-
-
-LOSE_A_CYCLE = """\
-import gc, weakref
-from runner.system.environment import *
-class Node: pass
-node = Node()
-node.itself = node
-{before}
-lost = weakref.ref(node)
-del node
-many = [[] for _ in range(100_000)]
-print(lost() is None)
-{after}
-many += [[] for _ in range(100_000)]
-print(lost() is None, gc.get_freeze_count() > 0)
-"""
-
-
-def test_garbage_is_searched_for_except_while_it_is_postponed() -> None:
-    postponed = {"before": "postpone_garbage_collection()", "after": "allow_garbage_collection()"}
-    assert printed(LOSE_A_CYCLE.format(before="", after="")) == "True\nTrue False"
-    # What has been made meanwhile is left alone.
-    assert printed(LOSE_A_CYCLE.format(**postponed)) == "False\nFalse True"
-    # A program that opens many stores keeps its objects as they are.
-    allowed = LOSE_A_CYCLE.format(before="allow_garbage_collection()", after="")
-    assert printed(allowed) == "True\nTrue False"
-
-
-def test_the_exit_searches_nothing_of_what_is_left() -> None:
-    script = "skip_last_garbage_collection()\nprint(len(gc.get_objects()))"
-    assert int(printed(f"import gc\nfrom runner.system.environment import *\n{script}")) < 100
-
-
-COMMANDS = """\
-import gc, io, sys
-from contextlib import redirect_stdout
-from runner.cli.main import carry_out
-from runner.system.environment import postpone_garbage_collection
-for words in {commands}:
-    postpone_garbage_collection()
-    with redirect_stdout(io.StringIO()):
-        carry_out(words)
-    print(gc.isenabled())
-"""
-
-
-def test_every_command_searches_for_garbage_once_it_has_its_store(
-    store: Path, tmp_path: Path
-) -> None:
-    folder, rows = str(tmp_path / "folder"), str(tmp_path / "rows.csv")
-    Path(rows).write_text("feature_1,feature_2,feature_3,feature_4\n1,2,3,4\n", "utf-8")
-    uri = f"sqlite:///{store}"
-    training = ["training.steps=10", "training.evaluate_every=10", f"tracking.uri={uri}"]
-    printed(COMMANDS.format(commands=[training]))
-    with closing(sqlite3.connect(store)) as connection:
-        ((run_id,),) = connection.execute("SELECT run_uuid FROM runs").fetchall()
-    commands = [
-        training,
-        ["-m", "seed=0,1", *training],
-        ["export", run_id, folder, "--uri", uri],
-        ["predict", run_id, rows, "--uri", uri],
-        ["predict", folder, rows],
-        ["rerun", run_id, "--uri", uri],
-        ["rerun", folder],
-        ["sweeps", "--uri", uri],
-    ]
-    assert printed(COMMANDS.format(commands=commands)).split() == ["True"] * len(commands)

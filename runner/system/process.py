@@ -1,0 +1,109 @@
+"""Settings of this process: one BLAS thread, and no search for garbage while it loads.
+
+Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first,
+nor what `runner --help` can do without.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from runner.system.errors import RunFailed
+from runner.system.signals import raise_what_was_swallowed
+
+_BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
+
+
+def pin_blas_threads() -> None:
+    """Have BLAS use one thread, in this process and those it starts."""
+    os.environ.update({f"{library}_NUM_THREADS": "1" for library in _BLAS})
+
+
+@cache
+def verify_blas_pin() -> None:
+    """Make sure that the pin holds, for instance where NumPy was loaded before this package.
+
+    Raises
+    ------
+    RunFailed
+        If a BLAS library keeps more than one thread.
+    """
+    import threadpoolctl  # type: ignore[import-untyped]  # ships no types
+
+    if any(library["num_threads"] != 1 for library in blas_libraries()):
+        threadpoolctl.threadpool_limits(1, user_api="blas")
+    for library in blas_libraries():
+        if library["num_threads"] != 1:
+            raise RunFailed(
+                f"BLAS ({library['internal_api']}) uses {library['num_threads']} threads and "
+                "refuses to be pinned to 1, which the bits of a result depend on."
+            )
+
+
+def blas_libraries() -> list[dict[str, Any]]:
+    """Describe the BLAS libraries that NumPy's products go through."""
+    import numpy as np
+    import threadpoolctl
+
+    loaded = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+    # SciPy may have loaded one of its own, which none of our products goes through.
+    numpys_own = str(Path(np.__file__).parent)
+    return [lib for lib in loaded if lib["filepath"].startswith(numpys_own)] or loaded
+
+
+def n_physical_cores() -> int:
+    """Count the physical cores that this process may use, by its affinity and its container."""
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return os.cpu_count() or 1
+    cores = set[str]()
+    for cpu in os.sched_getaffinity(0):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            cores.add(siblings.read_text())
+        except OSError:
+            cores.add(str(cpu))
+    return max(1, min(len(cores), _cpu_quota()))
+
+
+def _cpu_quota() -> int:
+    """Return how many processors a container's quota amounts to, by cgroups v2 or v1."""
+    v1 = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
+    for names in (("cpu.max",), v1):
+        with suppress(OSError, ValueError):  # ValueError: "max", which is no quota
+            texts = [Path("/sys/fs/cgroup", name).read_text() for name in names]
+            quota, period = map(int, " ".join(texts).split())
+            if quota > 0:
+                return math.ceil(quota / period)
+    return sys.maxsize
+
+
+def postpone_garbage_collection() -> None:
+    """Search for no garbage until the libraries are loaded; see `libraries_are_loaded`.
+
+    Hydra, MLflow and what they bring stay in memory to the end. To search them again and again
+    while they load, and once more at the exit, took two of the seven seconds of a run.
+    """
+    gc.disable()
+
+
+def libraries_are_loaded() -> None:
+    """Search for garbage from here on, where that was postponed, and end where SIGTERM came.
+
+    Libraries have bare ``except:`` clauses around their imports, which swallow `Terminated`.
+    """
+    if not gc.isenabled():  # a program that opens many stores keeps its objects as they are
+        gc.freeze()
+        gc.enable()
+    raise_what_was_swallowed()
+
+
+def skip_last_garbage_collection() -> None:
+    """Spare the exit its search: what is left goes with the process."""
+    gc.freeze()
