@@ -5,7 +5,6 @@ Each command imports what it needs when it is called, so that help and a typing 
 
 from __future__ import annotations
 
-import errno
 import re
 import signal
 import sys
@@ -15,7 +14,9 @@ from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
-from runner.system.errors import CommandError, RunnerError, StoreError, Terminated, nearest
+from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.files import machine_error
+from runner.system.paths import require_working_folder
 from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
@@ -23,10 +24,6 @@ from runner.system.signals import (
     raise_what_was_swallowed,
 )
 from runner.system.terminal import make_streams_last, say
-
-# What the system says where it has no more, or lets nobody in: no fault of the program's.
-_LIMITS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EACCES, errno.EPERM}
-_LIMITS |= {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def main() -> NoReturn:
@@ -59,13 +56,11 @@ def _carried_out(arguments: Sequence[str]) -> int:
         say(str(error))
         code = error.exit_code
     except (OSError, MemoryError) as error:
-        # Not even what a program always needs: files, processes, memory.
-        if getattr(error, "errno", errno.ENOMEM) not in _LIMITS:
+        of_machine = machine_error(error)
+        if of_machine is None:
             raise
-        reason = getattr(error, "strerror", None) or "no memory is left"
-        place = getattr(error, "filename", None) or "This machine"
-        say(f"{place}: {reason.lower()}.")
-        code = StoreError.exit_code
+        say(str(of_machine))
+        code = of_machine.exit_code
     return code
 
 
@@ -87,6 +82,7 @@ def carry_out(arguments: Sequence[str]) -> int:
     RunnerError
         With the exit code of what went wrong.
     """
+    require_working_folder()
     if list(arguments) in (["--help"], ["-h"]):
         print(help_page())  # noqa: T201  (the output that was asked for)
         return 0

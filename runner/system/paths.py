@@ -6,6 +6,7 @@ below the folder it is started from.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runner.system.errors import StoreError
@@ -28,6 +29,16 @@ def is_folder(path: str) -> bool:
         return path != "" and expanded(path).is_dir()
     except OSError:  # a name longer than any
         return False
+
+
+def require_working_folder() -> None:
+    """Raise `StoreError` where the folder that the program was started in is not there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        name = os.environ.get("PWD", "this one")
+        reason = (error.strerror or str(error)).lower()
+        raise StoreError(f"The working folder, {name}: {reason}. cd to another one.") from error
 
 
 def require_targets(path: Path) -> None:

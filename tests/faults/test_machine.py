@@ -14,12 +14,12 @@ from tests.faults.conftest import Survive
 from tests.runner.cli.sweeping import recorded
 from tests.runner.conftest import Command
 
-TRAIN = ["training.steps=20", "training.evaluate_every=10"]
+TRAIN = ["training.steps=20", "training.evaluate_every=10", "tracking.figures=false"]
 SWEEP = ["-m", *TRAIN, "seed=range(0,6)", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=4"]
 # What a limit is on, and the values that are tried.
 LIMITS = {
-    "open files": (resource.RLIMIT_NOFILE, [8, 12, 16, 20, 24, 28, 32, 40]),
-    "bytes of a file": (resource.RLIMIT_FSIZE, [0, 1_000, 100_000, 700_000]),
+    "open files": (resource.RLIMIT_NOFILE, [8, 12, 16, 24]),
+    "bytes of a file": (resource.RLIMIT_FSIZE, [1_000, 100_000, 700_000]),
 }
 
 
@@ -33,7 +33,7 @@ def run(
     return subprocess.run(
         [*prefix, sys.executable, "-m", "runner", *words],
         cwd=command.folder,
-        env=command.environment,
+        env=command.environment | {"HOME": str(command.scratch)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -65,7 +65,7 @@ def test_a_limit_ends_in_a_line(
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root's setpriv")
-@pytest.mark.parametrize("n_processes", [1, 2, 3, 5])
+@pytest.mark.parametrize("n_processes", [1, 2, 3])
 def test_too_few_processes_are_said_and_fewer_workers_do(
     n_processes: int, sweeper: Command, survive: Survive
 ) -> None:
@@ -77,7 +77,7 @@ def test_too_few_processes_are_said_and_fewer_workers_do(
     user = ("setpriv", "--reuid=4999", "--regid=4999", "--clear-groups")
     ended = run(sweeper, SWEEP, limited(resource.RLIMIT_NPROC, n_processes), *user)
     check(ended)
-    assert ended.returncode == 3 or n_processes > 4 or "Going on with" in ended.stderr
+    assert ended.returncode == 3 or "Going on with" in ended.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root's setpriv")
@@ -129,9 +129,9 @@ def test_a_full_folder_for_temporary_files_is_named(
         pytest.skip("a small file system cannot be mounted here: a full disk was NOT tested")
     survive("limits")
     try:
-        ended = sweeper.process("seed=0", *TRAIN, TMPDIR=str(small))
+        ended = sweeper.process("seed=0", *TRAIN[:2], TMPDIR=str(small))
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
     assert ended.returncode == 3, ended.stderr
-    assert str(small) in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"{small}/")
+    assert len(ended.stderr.splitlines()) == 2

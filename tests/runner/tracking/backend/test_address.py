@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.system.errors import ConfigError
+from runner.system.errors import ConfigError, StoreError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import address
 from runner.tracking.backend.address import Address, check_answers, resolve
@@ -135,7 +135,7 @@ def test_a_link_whose_target_is_away_is_named_and_nothing_is_made(at: str, tmp_p
     link = tmp_path / at if at != "mlflow.db" else database
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(tmp_path / "not mounted")
-    with pytest.raises(StoreError, match="is a link to .*not mounted, which is away") as caught:
+    with pytest.raises(StoreError, match=r"is a link to .*not mounted, which is away") as caught:
         resolve(f"sqlite:///{database}")
     assert str(caught.value).startswith(str(link))
     assert not (tmp_path / "not mounted").exists()
