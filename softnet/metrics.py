@@ -20,6 +20,9 @@ from softnet.stack.arrays import Array
 
 ROWS_PER_BLOCK = 128
 
+PerRun = NDArray[np.float64]
+Shares = NDArray[np.float64] | None
+
 
 @dataclass(frozen=True)
 class Metric(ABC):
@@ -48,9 +51,7 @@ class Metric(ABC):
             A new array.
         """
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         """Return the metric of each run, from `of_rows` of all rows; by default their mean.
 
         `shares` (rows,) says how much each row counts, None that all count alike.
@@ -60,7 +61,7 @@ class Metric(ABC):
         wide = values.astype(np.float64)
         if shares is not None:
             wide *= shares / (np.add.reduce(shares) / len(shares))
-        total: NDArray[np.float64] = np.add.reduce(wide, axis=-1)
+        total: PerRun = np.add.reduce(wide, axis=-1)
         return np.divide(total, values.shape[-1])
 
 
@@ -81,9 +82,7 @@ class Objective(MeanLoss):
     def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
         return loss.row_objectives(outputs, y)
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         # The weights as they are: they are factors in training, too.
         return super().total(values if shares is None else values * shares, y)
 
@@ -97,13 +96,11 @@ class Accuracy(Metric):
         right: NDArray[Any] = np.argmax(outputs, axis=-1) == y
         return right
 
-    def total(
-        self, values: NDArray[Any], y: NDArray[Any], shares: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
         if shares is not None:
             return super().total(values, y, shares)
         # The mean as well: counting takes less time than converting.
-        right: NDArray[np.float64] = np.divide(np.count_nonzero(values, axis=-1), len(y))
+        right: PerRun = np.divide(np.count_nonzero(values, axis=-1), len(y))
         return right
 
 
@@ -129,9 +126,9 @@ def evaluate(
     X: Array,
     y: NDArray[Any],
     names: Sequence[str] = ("loss", "accuracy"),
-    shares: NDArray[np.float64] | None = None,
-    weights: NDArray[np.float64] | None = None,
-) -> dict[str, NDArray[np.float64]]:
+    shares: Shares = None,
+    weights: Shares = None,
+) -> dict[str, PerRun]:
     """Measure each run of a network on the same rows.
 
     Parameters

@@ -6,32 +6,29 @@ them at once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from softnet.layers.activations import ACTIVATIONS
-from softnet.layers.base import Layer, LayerSettings
+from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.dropout import Dropout
-from softnet.layers.initializers import Initializer
+from softnet.layers.initializers import Initializers
 from softnet.layers.linear import Linear
 from softnet.layers.normalization import BatchNorm, LayerNorm
-from softnet.layers.residual import Residual
+from softnet.layers.registry import LAYERS
+from softnet.layers.sequence import Residual, Sequential
 from softnet.losses.base import LossSettings
+from softnet.losses.registry import LOSSES
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from softnet.stack.arrays import Array, Indices
-from softnet.stack.parameters import FlatArrays, Parameters, columns, numbered, size_of
+from softnet.stack.parameters import FlatArrays, Parameters, Shapes, size_of
 from softnet.stack.randomness import Noise
 from softnet.stack.setting_rules import require, require_count
-
-_WEIGHT_NAME = re.compile(r"layers\.([0-9]+(?:\.[0-9]+)?)\.weight")
-# Shapes do not depend on it.
-_ANY_DTYPE: np.dtype[Any] = np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -58,47 +55,74 @@ class NetworkSettings:
     layers: tuple[LayerSettings, ...]
     loss: LossSettings = field(default_factory=SoftmaxCrossEntropy.Settings)
 
-    def make_layers(self, dtype: np.dtype[Any]) -> list[Layer]:
-        """Make the layers in their order, not bound to any numbers yet."""
-        layers: list[Layer] = []
-        features = self.in_features
-        for settings in self.layers:
-            layers.append(settings.make(features, dtype))
-            features = layers[-1].out_features
-        return layers
-
     def __post_init__(self) -> None:
         require_count("in_features", self.in_features, 1)
         require(len(self.layers) > 0, "layers", "at least one layer", self.layers)
 
-    @property
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each parameter of one run by its name, without making any."""
-        return self._by_layer("parameter_shapes")
+    def make_body(self, dtype: np.dtype[Any]) -> Sequential:
+        """Make the layers, not bound to any numbers yet."""
+        return Sequential(Sequential.Settings(self.layers), self.in_features, dtype)
+
+    @cached_property
+    def _sizes(self) -> tuple[Shapes, Shapes, int]:
+        body = self.make_body(np.dtype(np.float64))  # on which shapes do not depend
+        shapes = body.parameter_shapes, body.statistic_shapes
+        named = [{f"layers.{name}": shape for name, shape in of.items()} for of in shapes]
+        return named[0], named[1], self.in_features + body.n_units
 
     @property
-    def statistic_shapes(self) -> dict[str, tuple[int, ...]]:
+    def parameter_shapes(self) -> Shapes:
+        """Shape of each parameter of one run by its name, without making any."""
+        return self._sizes[0]
+
+    @property
+    def statistic_shapes(self) -> Shapes:
         """Shape of each array of one run that is kept with the weights but not optimized."""
-        return self._by_layer("statistic_shapes")
+        return self._sizes[1]
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each array in the weights of one run by its name, without making any."""
-        return self.parameter_shapes | self.statistic_shapes
+        return {**self.parameter_shapes, **self.statistic_shapes}
 
     @property
     def n_parameters(self) -> int:
         """Number of parameters of one run."""
         return size_of(self.parameter_shapes)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that JSON can hold, layers and loss by their names in registries."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> NetworkSettings:
+        """Rebuild what `to_dict` returned, also after a way through JSON."""
+        return cls(**{name: _settings(value) for name, value in plain.items()})
+
     @property
     def n_units(self) -> int:
-        """Numbers that memory holds of one row on its way: its features and layers' outputs."""
-        return self.in_features + sum(layer.n_units for layer in self.make_layers(_ANY_DTYPE))
+        """Numbers that memory holds of one row: its features and the layers' outputs."""
+        return self._sizes[2]
 
-    def _by_layer(self, kind: str) -> dict[str, tuple[int, ...]]:
-        shapes = numbered([getattr(layer, kind) for layer in self.make_layers(_ANY_DTYPE)])
-        return {f"layers.{name}": shape for name, shape in shapes.items()}
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  (any field of any settings)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if not isinstance(value, LayerSettings | LossSettings):
+        return value
+    names = {kind.Settings: name for name, kind in (*LAYERS.items(), *LOSSES.items())}
+    settings = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return {"name": names[type(value)], **settings}
+
+
+def _settings(plain: Any) -> Any:  # noqa: ANN401  (what `_plain` returned)
+    if isinstance(plain, list):
+        return tuple(map(_settings, plain))
+    if not isinstance(plain, dict):
+        return plain
+    values = {name: _settings(value) for name, value in plain.items()}
+    name = values.pop("name")
+    return (LAYERS.get(name) or LOSSES[name]).Settings(**values)
 
 
 NORMALIZATIONS: dict[str, type[Layer] | None] = {
@@ -115,6 +139,7 @@ def mlp(
     dropout: float = 0.0,
     normalization: str = "none",
     residual: bool = False,
+    inputs: Sequence[LayerSettings] = (),
     loss: LossSettings | None = None,
 ) -> NetworkSettings:
     """Return the settings of a multilayer perceptron, by default one that classifies.
@@ -131,6 +156,8 @@ def mlp(
         A key of `NORMALIZATIONS`: what stands between each hidden layer and its activation.
     residual : bool
         Whether the input of each hidden layer that is as wide as it is added to its output.
+    inputs : sequence of LayerSettings
+        Layers before the first one, for instance embeddings.
     loss : LossSettings or None
         None is softmax cross-entropy.
 
@@ -140,7 +167,7 @@ def mlp(
     (Linear.Settings(out_features=8), ReLU.Settings(), Linear.Settings(out_features=2))
     """
     in_features, *widths = layer_sizes
-    layers: list[LayerSettings] = []
+    layers = [*inputs]
     normalizing = NORMALIZATIONS[normalization]
     before = in_features
     for width in widths[:-1]:
@@ -154,43 +181,6 @@ def mlp(
         before = width
     layers.append(Linear.Settings(widths[-1]))
     return NetworkSettings(in_features, tuple(layers), loss or SoftmaxCrossEntropy.Settings())
-
-
-def mlp_of(weights: Mapping[str, Array], activation: str = "relu") -> NetworkSettings:
-    """Return the settings of the multilayer perceptron that has these weights.
-
-    Parameters
-    ----------
-    weights : mapping of str to ndarray
-        ``layers.0.weight`` of shape (in_features, out_features), ``layers.0.bias`` of shape
-        (out_features,), ``layers.2.weight`` and so on.
-    activation : str
-        A key of `ACTIVATIONS`.
-
-    Raises
-    ------
-    ValueError
-        If the weights are not those of one network.
-    """
-    shapes = {name: array.shape for name, array in weights.items()}
-    # By number, since "layers.10" sorts before "layers.2" as text.
-    named = sorted(
-        ([int(number) for number in match[1].split(".")], shape)
-        for name, shape in shapes.items()
-        if (match := _WEIGHT_NAME.fullmatch(name))
-    )
-    if not named:
-        raise ValueError("weights hold no 'layers.0.weight'")
-    matrices = [shape for _, shape in named if len(shape) == 2 and 0 not in shape]
-    sizes = [*matrices[0][:1], *(shape[1] for shape in matrices)] if matrices else [1, 1]
-    # The names and shapes tell what else there is; how much is dropped makes no difference here.
-    for normalization, residual, dropout in product(NORMALIZATIONS, (False, True), (0.0, 0.5)):
-        settings = mlp(
-            sizes, activation, dropout=dropout, normalization=normalization, residual=residual
-        )
-        if settings.weight_shapes == shapes:
-            return settings
-    raise ValueError(f"weights have the shapes {shapes}, which are those of no such network")
 
 
 class Network:
@@ -261,7 +251,8 @@ class Network:
 
     def _make_layers(self) -> None:
         """Make layers and loss, and give each layer its columns of the flat buffers."""
-        self.layers = self.settings.make_layers(self.dtype)
+        self.body = self.settings.make_body(self.dtype)
+        self.layers = self.body.layers
         self.loss = self.settings.loss.make(self.dtype)
         self.use_noise(self.noise)
         self.bind()
@@ -269,35 +260,19 @@ class Network:
     def use_noise(self, noise: Noise) -> None:
         """Let the layers that need chance in training, such as dropout, take it from there."""
         self.noise = noise
-        for layer in self.layers:
-            layer.use_noise(noise)
-
-    @property
-    def is_random(self) -> bool:
-        """Whether any layer needs chance in training."""
-        return any(layer.is_random for layer in self.layers)
+        self.body.use_noise(noise)
 
     def bind(self) -> None:
         """Give every layer its columns of the flat buffers."""
-        parameter_shapes = [layer.parameter_shapes for layer in self.layers]
-        statistic_shapes = [layer.statistic_shapes for layer in self.layers]
-        for layer, values, gradients, statistics in zip(
-            self.layers,
-            columns(self.parameters.values, parameter_shapes),
-            columns(self.parameters.gradients, parameter_shapes),
-            columns(self.statistics.values, statistic_shapes),
-            strict=True,
-        ):
-            layer.bind(values, gradients, statistics)
+        parameters = self.parameters
+        self.body.bind(parameters.values, parameters.gradients, self.statistics.values)
 
     @property
     def n_outputs(self) -> int:
         """Outputs for a row, for instance one for each class."""
         return self.layers[-1].out_features
 
-    def initialize(
-        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
-    ) -> None:
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         """Draw each run's weights from its own generator, layer by layer; biases are zero.
 
         Parameters
@@ -307,8 +282,7 @@ class Network:
         """
         self.parameters.values[:] = 0
         self.statistics.values[:] = 0
-        for layer in self.layers:
-            layer.initialize(rngs, initializers)
+        self.body.initialize(rngs, initializers)
 
     def forward(self, X: Array, training: bool = False) -> Array:
         """Return the outputs, of a classifier the logits.
@@ -329,11 +303,7 @@ class Network:
         in_features = self.settings.in_features
         if not training and X.shape[-1] != in_features:
             raise ValueError(f"rows must have {in_features} features, got {X.shape[-1]}")
-        if self.layers[0].overwrites_input:
-            X = X.copy()
-        for layer in self.layers:
-            X = layer.forward(X, training)
-        return X
+        return self.body.forward(X, training)
 
     def backward(self, d_outputs: Array) -> None:
         """Write `parameters.gradients`, layer by layer.
@@ -343,11 +313,7 @@ class Network:
         d_outputs : ndarray of shape (runs, batch, n_outputs)
             The loss's derivative at the last outputs; may be overwritten.
         """
-        d_output = d_outputs
-        for layer in reversed(self.layers[1:]):
-            d_output = layer.backward(d_output)
-        # Nobody asks for the derivative with respect to the data.
-        self.layers[0].backward_parameters(d_output)
+        self.body.backward_parameters(d_outputs)
 
     def predict(self, X: Array) -> Array:
         """Return what the outputs say by the loss: of a classifier, each class's probability.
@@ -374,14 +340,9 @@ class Network:
         }
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone.
+        """Go on with the runs at these positions among those that are left by now.
 
         The layers are made anew: the old ones keep an array for every shape that they ever saw.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_kept,)
-            Positions among the runs that are left by now, not in the stack as it began.
         """
         self.parameters.keep(rows)
         self.statistics.keep(rows)

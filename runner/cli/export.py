@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from runner.config.data import FileData
+from runner.report.table import say
 from runner.system.errors import CommandError
 from runner.system.paths import expanded
-from runner.system.terminal import say
 from runner.tracking.records import Record, rerun_command, write_folder
 from runner.tracking.records.mlflow_record import find_run
 

@@ -14,6 +14,8 @@ from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
+from runner.cli.streams import install_robust_streams
+from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
 from runner.system.files import machine_error
 from runner.system.paths import require_working_folder
@@ -21,18 +23,17 @@ from runner.system.process import postpone_garbage_collection, skip_last_garbage
 from runner.system.signals import (
     INTERRUPTED,
     raise_on_sigterm,
-    raise_what_was_swallowed,
+    raise_pending_sigterm,
 )
-from runner.system.terminal import make_streams_last, say
 
 
 def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
-    make_streams_last()
+    install_robust_streams()
     raise_on_sigterm()
     postpone_garbage_collection()
     try:
-        code = _carried_out(sys.argv[1:])
+        code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
         code = INTERRUPTED
@@ -45,14 +46,14 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _carried_out(arguments: Sequence[str]) -> int:
+def _exit_code(arguments: Sequence[str]) -> int:
     """Carry out a command line, and say what went wrong; see `carry_out`."""
     try:
         code = carry_out(arguments)
         sys.stdout.flush()  # a disk that is full says so here
     except RunnerError as error:
         # Where a library swallowed SIGTERM, it complains of what was left half done.
-        raise_what_was_swallowed()
+        raise_pending_sigterm()
         say(str(error))
         code = error.exit_code
     except (OSError, MemoryError) as error:

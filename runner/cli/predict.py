@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.jobs.sweep.spreadsheet import cell
+from runner.report.table import say
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
 from runner.system.files import atomic_file
 from runner.system.formatting import count
 from runner.system.paths import expanded
 from runner.system.process import verify_blas_pin
-from runner.system.terminal import say
 from runner.system.text import printable
 from runner.tracking.records import Record, find_source
 from runner.training.data.files import load_rows

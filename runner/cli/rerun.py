@@ -9,8 +9,8 @@ from runner.jobs.rerun.comparison import Verdict
 from runner.jobs.rerun.request import Options, RerunRequest, request
 from runner.jobs.session import Request, run
 from runner.report.console import Console
+from runner.report.table import say
 from runner.system.errors import RecordError, RunnerError, Terminated
-from runner.system.terminal import say
 
 
 def repeat(options: Options) -> int:

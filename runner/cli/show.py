@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.sweep import print_sweep, print_sweeps
+from runner.report.table import say
 from runner.system.errors import CommandError, ConfigError, nearest, shorten
-from runner.system.terminal import say
 from runner.system.text import printable
 from runner.training.outcome import best_first, by_settings, is_metric
 from runner.training.statistics import configurations, ranked

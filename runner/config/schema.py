@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, ValidationError, model_validator
 
 from runner.config.data import DataConfig, SplitConfig
-from runner.config.registries import NamedSettings, Settings, name_in, schema_of, section_of
-from runner.config.rules import Count, CountOrNull, Section, Seed, explain, holds
+from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
+from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from softnet import (
     ACTIVATIONS,
     INITIALIZERS,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     SamplingName = str
     OptimizerConfig = NamedSettings[OptimizerSettings]
     ScheduleConfig = NamedSettings[Schedule]
-    EarlyStoppingConfig = Settings[EarlyStopping]
+    EarlyStoppingConfig = SettingsSection[EarlyStopping]
 else:
     ActivationName = name_in(sorted(ACTIVATIONS))
     InitializerName = name_in(INITIALIZERS)
@@ -208,7 +208,7 @@ class Experiment(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise explain(error, cls) from None
+            raise explain_validation(error, cls) from None
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from runner.config.fingerprint import fingerprint_of
 from runner.config.plain import FOUND_OUT, SECTIONS, as_override_text, flatten, to_plain
 from runner.system.errors import ConfigError, DataError
 from runner.system.text import elide, without_passwords
+from runner.training.outcome import short_names
 from runner.training.statistics import SEED
 
 if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
@@ -397,13 +398,8 @@ def _overridden(config: Mapping[str, Any], job: Job) -> dict[str, str]:
 
 def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
     """Name a run by what varied, ``learning_rate=0.1 seed=3``, or else by its experiment."""
-    # A group of seeds does not say its seeds, and its jobs do.
-    words = [key.rpartition(".")[2] for key in {**varied, SEED: ""}]
-    parts = []
-    for key, value in varied.items():
-        word = key.rpartition(".")[2]
-        short = word if words.count(word) == 1 else key  # seed and split.seed
-        parts.append(value if key == "experiment" else f"{short}={value}")
+    names = short_names(varied)
+    parts = [v if k == "experiment" else f"{names[k]}={v}" for k, v in varied.items()]
     return " ".join(parts) or experiment.name
 
 

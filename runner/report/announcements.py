@@ -12,9 +12,8 @@ from pathlib import Path
 
 from runner.jobs.plan import Plan
 from runner.jobs.stacks import Stack
-from runner.report.table import printing
+from runner.report.table import printing, say
 from runner.system.formatting import count
-from runner.system.terminal import say
 from runner.system.text import elide
 from runner.training.outcome import Outcome
 

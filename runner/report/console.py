@@ -28,9 +28,9 @@ from runner.report.progress import ProgressBar
 from runner.report.rerun import print_rerun
 from runner.report.runs import print_metrics, print_run
 from runner.report.sweep import print_sweep
+from runner.report.table import say
 from runner.system.errors import StoreError
 from runner.system.formatting import count
-from runner.system.terminal import say
 
 
 class Console(AbstractContextManager["Console"]):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from runner.report.table import (
     LONGEST_NAME,
-    Column,
     Printer,
+    TableColumn,
     further_metrics,
     printing,
     setting_columns,
@@ -68,10 +68,10 @@ def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
     if by_split:
         metrics = list(dict.fromkeys(metric for values in by_split.values() for metric in values))
         splits = [split for split in ("train", "val", "test") if split in by_split]
-        columns = [Column("", splits)]
+        columns = [TableColumn("", splits)]
         for metric in metrics:
             cells = [number(metric, by_split[split].get(metric)) for split in splits]
-            columns.append(Column(metric, cells, "right"))
+            columns.append(TableColumn(metric, cells, "right"))
         out.table(columns)
     if others:
         out.line(", ".join(others))
@@ -86,22 +86,22 @@ def print_runs(
         return
     names = varying_settings([outcome.varied for outcome in outcomes])
 
-    def columns(shown: Sequence[Outcome]) -> tuple[list[Column], list[Column]]:
-        def column(header: str, cell: Callable[[Outcome], str]) -> Column:
-            return Column(header, [cell(outcome) for outcome in shown], "right")
+    def columns(shown: Sequence[Outcome]) -> tuple[list[TableColumn], list[TableColumn]]:
+        def column(header: str, cell: Callable[[Outcome], str]) -> TableColumn:
+            return TableColumn(header, [cell(outcome) for outcome in shown], "right")
 
-        def metric_column(name: str) -> Column:
+        def metric_column(name: str) -> TableColumn:
             return column(name, lambda outcome: number(name, outcome.metrics.get(name)))
 
         needed = setting_columns([outcome.varied for outcome in shown], names)
         if not names:
-            needed.append(Column("name", [outcome.name for outcome in shown]))
+            needed.append(TableColumn("name", [outcome.name for outcome in shown]))
         needed.append(metric_column(metric))
         recorded = (name for outcome in shown for name in outcome.metrics)
         further = [metric_column(name) for name in further_metrics(recorded, metric)]
         if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
-        further.append(Column("run", [outcome.run_id for outcome in shown]))
+        further.append(TableColumn("run", [outcome.run_id for outcome in shown]))
         return needed, further
 
     ranked = best_first(

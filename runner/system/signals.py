@@ -34,7 +34,7 @@ def leave_terminal_to_parent() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def raise_what_was_swallowed() -> None:
+def raise_pending_sigterm() -> None:
     """Raise `Terminated` if a signal came, and something has kept it from ending the program.
 
     Some libraries have bare ``except:`` clauses around their imports. Call this when they are

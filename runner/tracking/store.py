@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.training.prepare import Prepared
+    from softnet import NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ class Store:
         run: RunWriter,
         prepared: Prepared,
         weights: Mapping[str, NDArray[Any]],
-        activation: str,
+        network: NetworkSettings,
     ) -> None:
         """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`."""
         with store_errors(self.address.uri):
@@ -251,7 +252,7 @@ class Store:
 
             guard, run_id = self.settle(), run.run_id
             where = (self.backend, guard, self.experiment_id, run_id)
-            log_model(*where, prepared, weights, activation)
+            log_model(*where, prepared, weights, network)
 
     def close_abandoned_runs(self) -> None:
         """Mark KILLED what processes left RUNNING when they died.

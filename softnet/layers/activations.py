@@ -25,6 +25,10 @@ class Activation(Layer):
 
     overwrites_input = True
 
+    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        self._kept, self._zeros, self._positive = Kept(dtype), Zeros(dtype), Kept(np.dtype(bool))
+
     @abstractmethod
     def value(self, z: Array) -> None:
         """Overwrite `z` with the function's value at `z`."""
@@ -46,11 +50,6 @@ class Activation(Layer):
 class ReLU(Activation):
     """max(z, 0); derivative 1 where the output is above 0, else 0 (at 0 too)."""
 
-    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
-        super().__init__(settings, in_features, dtype)
-        self._zeros = Zeros(dtype)
-        self._positive = Kept(np.dtype(bool))
-
     def value(self, z: Array) -> None:
         # Of two arrays, NumPy takes the maximum several times faster than of one and a number.
         np.maximum(z, self._zeros[z.shape], out=z)
@@ -63,15 +62,11 @@ class ReLU(Activation):
 class Tanh(Activation):
     """tanh(z); derivative 1 - output**2."""
 
-    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
-        super().__init__(settings, in_features, dtype)
-        self._derivative = Kept(dtype)
-
     def value(self, z: Array) -> None:
         np.tanh(z, out=z)
 
     def chain(self, output: Array, gradient: Array) -> None:
-        derivative = np.square(output, out=self._derivative[output.shape])
+        derivative = np.square(output, out=self._kept[output.shape])
         np.subtract(1, derivative, out=derivative)
         np.multiply(gradient, derivative, out=gradient)
 
@@ -82,10 +77,6 @@ class Sigmoid(Activation):
     Computed as (1 + tanh(z / 2)) / 2, the same function without an exponential that overflows.
     """
 
-    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
-        super().__init__(settings, in_features, dtype)
-        self._derivative = Kept(dtype)
-
     def value(self, z: Array) -> None:
         np.multiply(z, 0.5, out=z)
         np.tanh(z, out=z)
@@ -93,7 +84,7 @@ class Sigmoid(Activation):
         np.add(z, 0.5, out=z)
 
     def chain(self, output: Array, gradient: Array) -> None:
-        derivative = np.subtract(1, output, out=self._derivative[output.shape])
+        derivative = np.subtract(1, output, out=self._kept[output.shape])
         np.multiply(derivative, output, out=derivative)
         np.multiply(gradient, derivative, out=gradient)
 
@@ -167,10 +158,6 @@ class KeepsInput(Activation):
 
     limit: ClassVar[float]
 
-    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
-        super().__init__(settings, in_features, dtype)
-        self._inputs = Kept(dtype)
-
     @abstractmethod
     def gates(self, z: Array) -> Array:
         """Return the gate at inputs that are cut to the limit."""
@@ -180,11 +167,11 @@ class KeepsInput(Activation):
         """Return the derivative of ``z * gate(z)`` at inputs that are cut to the limit."""
 
     def value(self, z: Array) -> None:
-        cut = np.clip(z, -self.limit, self.limit, out=self._inputs[z.shape])
+        cut = np.clip(z, -self.limit, self.limit, out=self._kept[z.shape])
         np.multiply(z, self.gates(cut), out=z)
 
     def chain(self, output: Array, gradient: Array) -> None:
-        np.multiply(gradient, self.slopes(self._inputs[output.shape]), out=gradient)
+        np.multiply(gradient, self.slopes(self._kept[output.shape]), out=gradient)
 
 
 class SiLU(KeepsInput):

@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from softnet.layers.initializers import Initializer
+from softnet.layers.initializers import Initializers
 from softnet.stack.arrays import Array
 from softnet.stack.parameters import Shapes, cut
 from softnet.stack.randomness import Noise
 from softnet.stack.settings import HasSettings
+
+Generators = Sequence[np.random.Generator]
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,7 @@ class Layer(HasSettings, ABC):
         """Numbers that memory holds of what it puts out for a row."""
         return 0 if self.overwrites_input else self.out_features
 
-    def initialize(
-        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
-    ) -> None:
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         """Set the parameters and statistics of each run, which are zero, to their first values.
 
         Parameters
@@ -107,6 +107,9 @@ class Layer(HasSettings, ABC):
         rngs, initializers : sequences of length runs
             Source of random numbers of each run, and how its weights are drawn.
         """
+
+    def fit(self, X: Array) -> None:
+        """Set statistics by the training rows (n_samples, in_features); the first layer alone."""
 
     @abstractmethod
     def forward(self, X: Array, training: bool = False) -> Array:

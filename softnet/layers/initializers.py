@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from softnet.stack.setting_rules import require_positive
@@ -36,84 +38,66 @@ class Initializer(ABC):
     def __post_init__(self) -> None:
         require_positive("scale", self.scale)
 
-    def __call__(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        """Return an ndarray of shape (in_features, out_features)."""
-        return self.draw(rng, in_features, out_features) * self.scale
+    def __call__(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        """Return an array of this shape, (in_features, out_features)."""
+        return self.draw(rng, shape) * self.scale
 
     @abstractmethod
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return what is drawn at a scale of 1."""
 
 
 class Zeros(Initializer):
     """Start at zero: right for a linear model, a dead end for hidden layers."""
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        return np.zeros((in_features, out_features))
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        return np.zeros(shape)
 
 
 class Normal(Initializer):
     """Draw from the standard normal distribution, as the tutorial does."""
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        return rng.standard_normal((in_features, out_features))
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        return rng.standard_normal(shape)
 
 
 class Xavier(Initializer):
     """Draw uniformly with variance 2 / (in + out): for tanh and sigmoid (Glorot, Bengio 2010)."""
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        limit = math.sqrt(6.0 / (in_features + out_features))
-        return rng.uniform(-limit, limit, (in_features, out_features))
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        limit = math.sqrt(6.0 / sum(shape))
+        return rng.uniform(-limit, limit, shape)
 
 
 class He(Initializer):
     """Draw from a normal distribution with variance 2 / in: for ReLU (He et al. 2015)."""
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        return rng.standard_normal((in_features, out_features)) * math.sqrt(2.0 / in_features)
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        return rng.standard_normal(shape) * math.sqrt(2.0 / shape[0])
 
 
 class XavierNormal(Initializer):
     """Draw from a normal distribution with variance 2 / (in + out) (Glorot, Bengio 2010)."""
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        deviation = math.sqrt(2.0 / (in_features + out_features))
-        return rng.standard_normal((in_features, out_features)) * deviation
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        deviation = math.sqrt(2.0 / sum(shape))
+        return rng.standard_normal(shape) * deviation
 
 
 class HeUniform(Initializer):
     """Draw uniformly with variance 2 / in: for ReLU (He et al. 2015)."""
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        limit = math.sqrt(6.0 / in_features)
-        return rng.uniform(-limit, limit, (in_features, out_features))
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        limit = math.sqrt(6.0 / shape[0])
+        return rng.uniform(-limit, limit, shape)
 
 
 class Uniform(Initializer):
     """Draw uniformly from -1 / sqrt(in) to 1 / sqrt(in), as PyTorch's linear layer does."""
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        limit = 1.0 / math.sqrt(in_features)
-        return rng.uniform(-limit, limit, (in_features, out_features))
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        limit = 1.0 / math.sqrt(shape[0])
+        return rng.uniform(-limit, limit, shape)
 
 
 class Orthogonal(Initializer):
@@ -123,14 +107,14 @@ class Orthogonal(Initializer):
     diagonal, so that every such matrix is as likely.
     """
 
-    def draw(
-        self, rng: np.random.Generator, in_features: int, out_features: int
-    ) -> NDArray[np.float64]:
-        n_most, n_least = max(in_features, out_features), min(in_features, out_features)
+    def draw(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        n_most, n_least = max(shape), min(shape)
         Q, R = np.linalg.qr(rng.standard_normal((n_most, n_least)))
         Q *= np.where(np.diag(R) < 0, -1.0, 1.0)
-        return Q if in_features >= out_features else Q.T
+        return Q if shape[0] >= shape[1] else Q.T
 
+
+Initializers = Sequence[Initializer]
 
 INITIALIZERS: dict[str, type[Initializer]] = {
     "zeros": Zeros,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from softnet.layers.base import Layer, LayerSettings
-from softnet.layers.initializers import Initializer
+from softnet.layers.base import Generators, Layer, LayerSettings
+from softnet.layers.initializers import Initializers
 from softnet.stack.arrays import Array, Kept, Ones
 from softnet.stack.setting_rules import require_count
 
@@ -76,11 +75,9 @@ class Linear(Layer):
         # Transposed views are made once: making one is no small part of a small product.
         self._weight_T = self.weight.swapaxes(-1, -2)
 
-    def initialize(
-        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
-    ) -> None:
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         for run, (rng, initializer) in enumerate(zip(rngs, initializers, strict=True)):
-            self.weight[run] = initializer(rng, self.in_features, self.out_features)
+            self.weight[run] = initializer(rng, self.weight.shape[1:])
 
     def forward(self, X: Array, training: bool = False) -> Array:
         # Mostly the very array of the last step, with other numbers in it.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from softnet.layers.base import Layer, LayerSettings
-from softnet.layers.initializers import Initializer
+from softnet.layers.base import Generators, Layer, LayerSettings
+from softnet.layers.initializers import Initializers
 from softnet.stack.arrays import Array, Kept, Ones
 from softnet.stack.setting_rules import require_fraction, require_positive
 
@@ -33,9 +32,7 @@ class Normalization(Layer):
             for views in (self.values, self.gradients)
         )
 
-    def initialize(
-        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
-    ) -> None:
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         self.values["weight"][:] = 1
 
     def _affine(self, normalized: Array) -> Array:
@@ -91,9 +88,7 @@ class BatchNorm(Normalization):
         super().__init__(settings, in_features, dtype)
         self.statistic_shapes = {"mean": (in_features,), "variance": (in_features,)}
 
-    def initialize(
-        self, rngs: Sequence[np.random.Generator], initializers: Sequence[Initializer]
-    ) -> None:
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         super().initialize(rngs, initializers)
         self.statistics["variance"][:] = 1
 

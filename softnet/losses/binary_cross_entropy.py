@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.losses.base import Loss, LossSettings
-from softnet.stack.arrays import Array, Kept
+from softnet.losses.regression import OutputwiseLoss
+from softnet.stack.arrays import Array
 
 
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(OutputwiseLoss):
     """Cross-entropy of a sigmoid for each output, from the logits themselves.
 
     `y` holds a 0 or 1 for each output: (n_samples, n_outputs), or (n_samples,) for one.
@@ -23,14 +23,6 @@ class BinaryCrossEntropy(Loss):
     ``(sigmoid(z) - t) / (n_outputs * batch)``.
     """
 
-    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
-        super().__init__(dtype, settings)
-        self._gradient = Kept(dtype)
-
-    def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
-        rows: Array = np.asarray(y).reshape(len(y), n_outputs).astype(self.dtype)
-        return rows
-
     def predictions(self, outputs: Array) -> Array:
         """Return the probability of each label, of the shape of `outputs`."""
         return _sigmoid(outputs, np.empty_like(outputs))
@@ -38,10 +30,7 @@ class BinaryCrossEntropy(Loss):
     def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
         targets = self.targets(y, outputs.shape[-1])
         tails = np.log1p(np.exp(-np.abs(outputs)))
-        losses = np.maximum(outputs, 0) - outputs * targets + tails
-        total: Array = np.add.reduce(losses, axis=-1)
-        np.divide(total, losses.shape[-1], out=total)
-        return total
+        return self._mean(np.maximum(outputs, 0) - outputs * targets + tails)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         d_outputs = _sigmoid(outputs, self._gradient[outputs.shape])

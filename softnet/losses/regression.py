@@ -16,7 +16,24 @@ from softnet.stack.arrays import Array, Kept
 from softnet.stack.setting_rules import require_positive
 
 
-class SquaredError(Loss):
+class OutputwiseLoss(Loss):
+    """A loss that is the mean over a row's outputs, each of which has a target of its own."""
+
+    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
+        super().__init__(dtype, settings)
+        self._gradient = Kept(dtype)
+
+    def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
+        rows: Array = np.asarray(y).reshape(len(y), n_outputs).astype(self.dtype)
+        return rows
+
+    def _mean(self, values: Array) -> Array:
+        """Return the mean over the outputs, (runs, batch)."""
+        total: Array = np.add.reduce(values, axis=-1)
+        return np.divide(total, values.shape[-1], out=total)
+
+
+class SquaredError(OutputwiseLoss):
     """The mean of the squared errors of a row's outputs.
 
     `y` holds a number for each row, or several: (n_samples, n_outputs).
@@ -26,14 +43,6 @@ class SquaredError(Loss):
     ``loss = mean((z - y)**2)`` over the outputs; the derivative of the batch mean is
     ``2 * (z - y) / (n_outputs * batch)``. There is no factor 1/2: it is PyTorch's `MSELoss`.
     """
-
-    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
-        super().__init__(dtype, settings)
-        self._gradient = Kept(dtype)
-
-    def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
-        rows: Array = np.asarray(y).reshape(len(y), n_outputs).astype(self.dtype)
-        return rows
 
     def predictions(self, outputs: Array) -> Array:
         """Return the outputs themselves, of the same shape."""
@@ -63,11 +72,6 @@ class SquaredError(Loss):
     def _errors(self, outputs: Array, y: NDArray[Any]) -> Array:
         errors: Array = np.subtract(outputs, self.targets(y, outputs.shape[-1]))
         return errors
-
-    def _mean(self, values: Array) -> Array:
-        """Return the mean over the outputs, (runs, batch)."""
-        total: Array = np.add.reduce(values, axis=-1)
-        return np.divide(total, values.shape[-1], out=total)
 
 
 class AbsoluteError(SquaredError):

@@ -92,26 +92,23 @@ class SoftmaxCrossEntropy(Loss):
         return probabilities
 
     def row_losses(self, outputs: Array, y: Indices) -> Array:
-        n_runs, n_rows, n_classes = outputs.shape
-        z = self._shifted(outputs)
-        rows = np.arange(n_rows)
-        chosen = z[y, :, rows].T if n_classes <= _FEW_CLASSES else z[:, y, rows]
-        np.exp(z, out=z)
-        losses: Array = np.log(self._sum(z, n_classes).reshape(n_runs, n_rows))
-        return np.subtract(losses, chosen, out=losses)
+        return self._losses(outputs, y, 0.0)
 
     def row_objectives(self, outputs: Array, y: Indices) -> Array:
-        losses, share = self.row_losses(outputs, y), self.settings.label_smoothing
-        if not share:
-            return losses
-        # The mean of the losses that the row would have with each of the classes.
+        return self._losses(outputs, y, self.settings.label_smoothing)
+
+    def _losses(self, outputs: Array, y: Indices, share: float) -> Array:
+        """Return the loss of each row where all classes alike have this share of its target."""
         n_runs, n_rows, n_classes = outputs.shape
         z = self._shifted(outputs)
-        axis = 0 if n_classes <= _FEW_CLASSES else 1
-        mean: Array = np.add.reduce(z, axis=axis).reshape(n_runs, n_rows) / n_classes
+        is_few, rows = n_classes <= _FEW_CLASSES, np.arange(n_rows)
+        chosen = z[y, :, rows].T if is_few else z[:, y, rows]
+        if share:
+            mean = np.add.reduce(z, axis=0 if is_few else 1).reshape(n_runs, n_rows) / n_classes
         np.exp(z, out=z)
         logs: Array = np.log(self._sum(z, n_classes).reshape(n_runs, n_rows))
-        return (1 - share) * losses + share * (logs - mean)
+        losses: Array = np.subtract(logs, chosen)
+        return (1 - share) * losses + share * (logs - mean) if share else losses
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
         d_outputs: Array = self._gradient[outputs.shape]

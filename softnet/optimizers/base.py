@@ -108,13 +108,7 @@ class Optimizer(ABC):
         """
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone; the parameters have been cut already.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_kept,)
-            Positions among the runs that are left by now, not in the stack as it began.
-        """
+        """Go on with the runs at these positions among those left, as the parameters do."""
         self.state = {
             name: np.array(array[rows], order=self.parameters.order)
             for name, array in self.state.items()

@@ -8,28 +8,15 @@ in a stack must get the very same rate as the run alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 
 from softnet.stack.setting_rules import require_count, require_not_negative, require_positive
 
 
-class Schedule(Protocol):
-    """A function from step to a factor on the learning rate."""
-
-    @property
-    def warmup_steps(self) -> int:
-        """Number of first steps over which the rate rises to its full value."""
-        ...
-
-    def __call__(self, step: int, n_steps: int) -> float:
-        """Return the factor for `step` (from 0) of `n_steps`."""
-        ...
-
-
 @dataclass(frozen=True)
-class Constant:
-    """The same rate throughout, after a linear warm-up.
+class Schedule(ABC):
+    """A function from step to a factor on the learning rate, after a linear warm-up.
 
     Parameters
     ----------
@@ -37,18 +24,34 @@ class Constant:
         Number of first steps over which the rate rises to its full value.
     """
 
-    warmup_steps: int = 0
+    warmup_steps: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         require_count("warmup_steps", self.warmup_steps, 0)
 
     def __call__(self, step: int, n_steps: int) -> float:
-        return _warmup(step, self.warmup_steps)
+        """Return the factor for `step` (from 0) of `n_steps`."""
+        if step < self.warmup_steps:
+            # The first of the steps takes one share of the rate, not none.
+            return (step + 1) / self.warmup_steps
+        n_left = max(n_steps - self.warmup_steps, 1)
+        return self.factor_at((step - self.warmup_steps) / n_left)
+
+    @abstractmethod
+    def factor_at(self, progress: float) -> float:
+        """Return the factor where this share of the steps after the warm-up lies behind."""
+
+
+class Constant(Schedule):
+    """The same rate throughout."""
+
+    def factor_at(self, progress: float) -> float:
+        return 1.0
 
 
 @dataclass(frozen=True)
-class Step:
-    """The rate is multiplied by `factor` after every `every` steps.
+class Step(Schedule):
+    """The rate is multiplied by `factor` after every `every` steps, those of the warm-up too.
 
     Parameters
     ----------
@@ -56,8 +59,6 @@ class Step:
         Steps between two drops.
     factor : float
         What remains at each drop, above 0.
-    warmup_steps : int
-        Number of first steps over which the rate rises to its full value.
 
     Examples
     --------
@@ -67,63 +68,45 @@ class Step:
 
     every: int = 1000
     factor: float = 0.1
-    warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_count("every", self.every, 1)
         require_positive("factor", self.factor)
-        require_count("warmup_steps", self.warmup_steps, 0)
 
     def __call__(self, step: int, n_steps: int) -> float:
-        drops = step // self.every
         try:
-            decay = self.factor**drops
+            decay = self.factor ** (step // self.every)
         except OverflowError:
             decay = math.inf
-        return _warmup(step, self.warmup_steps) * decay
+        return super().__call__(step, n_steps) * decay
+
+    def factor_at(self, progress: float) -> float:
+        return 1.0
 
 
 @dataclass(frozen=True)
-class Cosine:
-    """The rate falls along half a cosine from 1 to `final_factor`, after the warm-up.
+class Decay(Schedule):
+    """The rate falls from 1 to `final_factor`, in a straight line unless a subclass says how.
 
     Parameters
     ----------
     final_factor : float
         Factor that the last step would reach, 0 or above.
-    warmup_steps : int
-        Number of first steps over which the rate rises to its full value.
-
-    References
-    ----------
-    I. Loshchilov, F. Hutter (2017), "SGDR: Stochastic gradient descent with warm restarts".
     """
 
     final_factor: float = 0.0
-    warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_not_negative("final_factor", self.final_factor)
-        require_count("warmup_steps", self.warmup_steps, 0)
 
-    def __call__(self, step: int, n_steps: int) -> float:
-        if step < self.warmup_steps:
-            return _warmup(step, self.warmup_steps)
-        progress = _progress(step, n_steps, self.warmup_steps)
-        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
-        return self.final_factor + (1.0 - self.final_factor) * cosine
+    def factor_at(self, progress: float) -> float:
+        return 1.0 - (1.0 - self.final_factor) * progress
 
 
-@dataclass(frozen=True)
-class LinearDecay:
+class LinearDecay(Decay):
     """The rate falls in a straight line from 1 to `final_factor`, after the warm-up.
-
-    Parameters
-    ----------
-    final_factor : float
-        Factor that the last step would reach, 0 or above.
-    warmup_steps : int
-        Number of first steps over which the rate rises to its full value.
 
     Examples
     --------
@@ -131,29 +114,23 @@ class LinearDecay:
     [1.0, 0.75, 0.5, 0.25]
     """
 
-    final_factor: float = 0.0
-    warmup_steps: int = 0
 
-    def __post_init__(self) -> None:
-        require_not_negative("final_factor", self.final_factor)
-        require_count("warmup_steps", self.warmup_steps, 0)
+class Cosine(Decay):
+    """The rate falls along half a cosine from 1 to `final_factor`, after the warm-up.
 
-    def __call__(self, step: int, n_steps: int) -> float:
-        if step < self.warmup_steps:
-            return _warmup(step, self.warmup_steps)
-        return 1.0 - (1.0 - self.final_factor) * _progress(step, n_steps, self.warmup_steps)
+    References
+    ----------
+    I. Loshchilov, F. Hutter (2017), "SGDR: Stochastic gradient descent with warm restarts".
+    """
+
+    def factor_at(self, progress: float) -> float:
+        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return self.final_factor + (1.0 - self.final_factor) * cosine
 
 
 @dataclass(frozen=True)
-class ExponentialDecay:
-    """The rate falls by the same factor at each step, from 1 to `final_factor` after the warm-up.
-
-    Parameters
-    ----------
-    final_factor : float
-        Factor that the last step would reach, above 0.
-    warmup_steps : int
-        Number of first steps over which the rate rises to its full value.
+class ExponentialDecay(Decay):
+    """The rate falls by the same factor at each step, from 1 to `final_factor` above 0.
 
     Examples
     --------
@@ -162,26 +139,13 @@ class ExponentialDecay:
     """
 
     final_factor: float = 0.01
-    warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive("final_factor", self.final_factor)
-        require_count("warmup_steps", self.warmup_steps, 0)
 
-    def __call__(self, step: int, n_steps: int) -> float:
-        if step < self.warmup_steps:
-            return _warmup(step, self.warmup_steps)
-        return float(self.final_factor ** _progress(step, n_steps, self.warmup_steps))
-
-
-def _progress(step: int, n_steps: int, warmup_steps: int) -> float:
-    """Return the share of the steps after the warm-up that lies behind."""
-    return (step - warmup_steps) / max(n_steps - warmup_steps, 1)
-
-
-def _warmup(step: int, warmup_steps: int) -> float:
-    """Rise linearly: the first of `warmup_steps` steps takes one share of them, not none."""
-    return (step + 1) / warmup_steps if step < warmup_steps else 1.0
+    def factor_at(self, progress: float) -> float:
+        return float(self.final_factor**progress)
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

@@ -95,13 +95,7 @@ class FlatArrays:
         return self.views(self.values)[name]
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone; views that were taken before are void.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_kept,)
-            Positions among the runs that are left by now, not in the stack as it began.
-        """
+        """Go on with the runs at these positions among those left; earlier views are void."""
         self.values = np.array(self.values[rows], order=self.order)
 
 

@@ -24,21 +24,12 @@ class Gradients(Protocol):
     @property
     def parameters(self) -> Parameters:
         """Those that an optimizer is to update; `order` says how they lie in memory."""
-        ...
 
     def __call__(self, rows: Indices) -> None:
         """Write `parameters.gradients` for the rows (runs, batch) that each run sees."""
-        ...
 
     def keep(self, rows: Indices) -> None:
-        """Go on with these runs alone; the network has been cut already.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (n_kept,)
-            Positions among the runs that are left by now, not in the stack as it began.
-        """
-        ...
+        """Go on with the runs at these positions among those left, as the network does."""
 
 
 class LayerByLayer:

@@ -89,6 +89,7 @@ class Training:
         self.network.initialize(
             [stream(run.seed, "init") for run in runs], [run.initializer for run in runs]
         )
+        self.network.body.fit(self.examples["train"].X)
         self.network.use_noise(Noise([run.seed for run in runs]))
         train = self.examples["train"]
         self._gradients = gradients_of(self.network, train, settings.batch_size)
@@ -252,14 +253,20 @@ class Training:
             "noise": self.network.noise.n_words,
             "optimizer": {name: array.copy() for name, array in self.optimizer.state.items()},
             "batches": self.batches.state(),
-            "values": self.values.copy(),
-            "kept_statistics": self.statistics.copy(),
-            "n_steps": self.n_steps.copy(),
-            "stopped_early": self.stopped_early.copy(),
             "failures": list(self.failures),
-            "best_steps": self.best_steps.copy(),
-            "best": self._best.copy(),
-            "waited": self._waited.copy(),
+            "kept": {name: array.copy() for name, array in self._kept().items()},
+        }
+
+    def _kept(self) -> dict[str, NDArray[Any]]:
+        """Return what is kept of each run, whether it is still in training or not."""
+        return {
+            "values": self.values,
+            "statistics": self.statistics,
+            "n_steps": self.n_steps,
+            "stopped_early": self.stopped_early,
+            "best_steps": self.best_steps,
+            "best": self._best,
+            "waited": self._waited,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -283,14 +290,9 @@ class Training:
         for name, array in state["optimizer"].items():
             self.optimizer.state[name][:] = array
         self.batches.restore(state["batches"])
-        self.values[:] = state["values"]
-        self.statistics[:] = state["kept_statistics"]
-        self.n_steps[:] = state["n_steps"]
-        self.stopped_early[:] = state["stopped_early"]
+        for name, array in self._kept().items():
+            array[:] = state["kept"][name]
         self.failures = list(state["failures"])
-        self.best_steps[:] = state["best_steps"]
-        self._best[:] = state["best"]
-        self._waited[:] = state["waited"]
 
     def trained_network(self) -> Network:
         """Return a network of all runs with their final weights, `values` and `statistics`."""

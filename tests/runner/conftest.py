@@ -15,8 +15,8 @@ import pytest
 
 from runner.cli.main import carry_out
 from runner.jobs.rerun import verify
+from runner.report.table import say
 from runner.system.errors import RunnerError
-from runner.system.terminal import say
 from runner.tracking import leave_stores
 from tests.conftest import hydra_as_before
 

@@ -82,13 +82,13 @@ def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_ru
         here = store.folder if store.address.database else None
         experiment = with_data_from(experiment, None, allowed_folders(here))
     prepared = prepared_unchanged(experiment, job.data_digest)
-    shapes = require_fit(experiment, prepared).network.weight_shapes
+    network = require_fit(experiment, prepared).network
     # A job that an earlier version ran has no digests to hold its record against.
     record = Record.read(stored_run(store, job_run_id), admits_earlier=True)
-    weights = record.weights(shapes)
+    weights = record.weights(network.weight_shapes)
     if record.edits:
         raise RecordError(f"{record.source.label}: {record.edits[0]}.")
-    store.log_model(run, prepared, weights, experiment.model.activation)
+    store.log_model(run, prepared, weights, network)
 
 
 def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:

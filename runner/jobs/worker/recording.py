@@ -125,7 +125,7 @@ def end_run(
     if "figures" in to_come:
         _log_figures(run, job, prepared, result)
     if "model" in to_come:
-        store.log_model(run, prepared, result.weights, experiment.model.activation)
+        store.log_model(run, prepared, result.weights, require_fit(experiment, prepared).network)
     # A run with this tag has left all its files, however it ends.
     facts = {name: sha256(content) for name, content in files.items()} | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)

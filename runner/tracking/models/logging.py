@@ -26,7 +26,6 @@ import runner.system.errors
 import runner.training.preprocessing
 import softnet
 from runner.tracking.backend.artifacts import send_folder
-from runner.training.run_files import model_settings
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from runner.tracking.backend.artifacts import ArtifactGuard
     from runner.tracking.backend.rows import Backend
     from runner.training.prepare import Prepared
+    from softnet import NetworkSettings
 
 _SERVED = Path(__file__).with_name("served_model.py")
 _EXAMPLE_ROWS = 3
@@ -48,7 +48,7 @@ def log_model(
     run_id: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
-    activation: str,
+    network: NetworkSettings,
 ) -> None:
     """Give a run its model.
 
@@ -61,7 +61,7 @@ def log_model(
     location = guard.allowed(str(logged.artifact_location))
     with TemporaryDirectory(prefix="runner-model-") as scratch:
         folder = Path(scratch, "model")
-        _save(folder, logged, location, prepared, weights, activation)
+        _save(folder, logged, location, prepared, weights, network)
         # The client's log_model_artifacts would ask the store again where they go.
         send_folder(backend, folder, location)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -74,7 +74,7 @@ def _save(
     location: str,
     prepared: Prepared,
     weights: Mapping[str, NDArray[Any]],
-    activation: str,
+    network: NetworkSettings,
 ) -> None:
     """Write the folder of an MLflow model from code.
 
@@ -82,7 +82,12 @@ def _save(
     takes most of a second.
     """
     (folder / "artifacts").mkdir(parents=True)
-    _write_json(folder / "artifacts" / "settings.json", model_settings(prepared, activation))
+    settings = {
+        "network": network.to_dict(),
+        "class_names": prepared.dataset.class_names,
+        "preprocessing": prepared.preprocessing.to_dict(),
+    }
+    _write_json(folder / "artifacts" / "settings.json", settings)
     np.savez(folder / "artifacts" / "weights.npz", allow_pickle=False, **weights)
     _copy_code(folder)
     _write_requirements(folder)

@@ -18,7 +18,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from runner.training.preprocessing import Preprocessing
-from softnet import Network, mlp_of
+from softnet import Network, NetworkSettings
 
 
 class ServedModel(PythonModel):
@@ -29,7 +29,8 @@ class ServedModel(PythonModel):
         settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         with np.load(context.artifacts["weights"], allow_pickle=False) as weights:
             by_name = dict(weights)
-        self._network = Network.from_weights(by_name, mlp_of(by_name, settings["activation"]))
+        network = NetworkSettings.from_dict(settings["network"])
+        self._network = Network.from_weights(by_name, network)
         self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])
         self._class_names: list[str] = settings["class_names"]
 

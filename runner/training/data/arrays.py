@@ -1,4 +1,4 @@
-"""NPZ and NPY files to columns.
+"""NPZ, NPY and IDX files to columns.
 
 Without NumPy's own loader: a header is believed only as far as the file's size bears it out, and
 an array of Python objects, which would be a pickle, is never opened.
@@ -6,6 +6,7 @@ an array of Python objects, which would be a pickle, is never opened.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import sys
@@ -13,7 +14,7 @@ import tokenize
 import warnings
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
-from runner.system.text import elide
+from runner.system.text import elide, printable
 from runner.training.data.columns import (
     Column,
     Origin,
@@ -32,6 +33,7 @@ from runner.training.data.columns import (
     text_column,
 )
 from runner.training.data.dataset import check_room
+from runner.training.data.sources import check_unpacked, read_source
 from runner.training.data.tables import RawTable, listed
 
 if TYPE_CHECKING:
@@ -46,65 +48,101 @@ _NO_HEADER = (ValueError, TypeError, KeyError, SyntaxError, RecursionError, Memo
 _COUNTABLE = 1 << 100
 
 
-def open_npz(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
-    """Open an archive of two arrays: ``X``, a table of numbers, and the labels.
+def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
+    """Open an archive of a table of numbers and its labels.
 
-    The labels are the array that `target` names, or ``y``; with ``y_train``, as Keras writes it,
-    the table is ``x_train``. Other arrays are not looked at, and each row of the table may be an
-    image. Rows that are to be predicted have no labels.
+    The labels are the array that `target` names, or else ``y`` or ``y_train``; the table is ``X``,
+    or ``x_train`` as Keras writes it. Other arrays are not looked at, and each row of the table may
+    be an image. Rows that are to be predicted have no labels.
     """
-    target = "y" if config.target is None else config.target
-    table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
-    wanted = [(table, _NUMBERS), *([(target, _LABELS)] if has_target else [])]
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [_member(archive, file, name) for name, _ in wanted]
-            headers = []
-            for member, (name, kinds) in zip(members, wanted, strict=True):
-                with archive.open(member) as stream:
-                    array = f"{file}, array {name!r}"
-                    headers.append(read_header(stream, member.file_size, array, kinds))
-            _check_table(headers[0], f"{file}, array {table!r}")
-            n_samples = headers[0].shape[0]
-            for header in headers[1:]:
-                if header.shape not in ((n_samples,), (n_samples, 1)):
-                    raise DataError(
-                        f"{file}, array {target!r}: must have the shape ({n_samples},), one label "
-                        f"for each row of {table!r}, got {header.shape}."
-                    )
-            contents = [archive.read(member) for member in members]
-            for member, content in zip(members, contents, strict=True):
-                if len(content) != member.file_size:
-                    raise EOFError(f"{member.filename!r} ends early")
-            X, *labels = map(array_of, contents, headers)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            present = {name.removesuffix(".npy") for name in archive.namelist()}
+            target = config.target
+            if target is None:
+                target = "y_train" if "y" not in present and "y_train" in present else "y"
+            table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
+            pairs = [(table, target)]
+            parts = [_pair(archive, file, X, y if has_target else None) for X, y in pairs]
     except DAMAGED as error:
         raise DataError(
             f"{file}: must be a whole NPZ archive, got a damaged one ({error})."
         ) from error
-    n_features = math.prod(headers[0].shape[1:])
-    X = X.reshape(n_samples, n_features)
-    y = labels[0].reshape(n_samples) if labels else None
-    return _array_table(file, X, y, target if labels else None)
+    widths = {X.shape[1] for X, _ in parts}
+    if len(widths) > 1:
+        raise DataError(
+            f"{file}, array 'x_test': must have {parts[0][0].shape[1]:,} numbers a row as "
+            f"'x_train' has, got {parts[1][0].shape[1]:,}."
+        )
+    X, y = (
+        np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+        for arrays in zip(*parts, strict=True)
+    )
+    read = _array_table(file, X, y if has_target else None, target if has_target else None)
+    return replace(read, n_test=len(parts[1][0]) if parts[1:] else 0)
 
 
-def open_npy(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
+def _pair(
+    archive: zipfile.ZipFile, file: str, table: str, target: str | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read a table, of shape (n_samples, n_features), and its labels; none without a target."""
+    X = _member(archive, file, table, _NUMBERS)
+    n_samples = len(X)
+    y = np.empty(n_samples)
+    if target is not None:
+        y = _member(archive, file, target, _LABELS, f"({n_samples},)", n_samples)
+    return X.reshape(n_samples, math.prod(X.shape[1:])), y.reshape(n_samples)
+
+
+def open_npy(content: bytes, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
     """Open a table of numbers, of which `target` counts columns from 0, or from -1 backwards."""
-    with path.open("rb") as stream:
-        header = read_header(stream, path.stat().st_size, file, _NUMBERS)
-        _check_table(header, file)
-        if len(header.shape) != 2:
-            raise DataError(
-                f"{file}: must have the shape (n_samples, n_features), got {header.shape}."
-            )
-        stream.seek(0)
-        table = array_of(stream.read(), header)
+    header = read_header(io.BytesIO(content), len(content), file, _NUMBERS)
+    _check_table(header, file)
+    if len(header.shape) != 2:
+        raise DataError(f"{file}: must have the shape (n_samples, n_features), got {header.shape}.")
     n_columns = header.shape[1]
     target = config.target or ""
     is_index = re.fullmatch(r"-?\d{1,9}", target) and -n_columns <= int(target) < n_columns
     if has_target and not is_index:
         rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
         raise ConfigError("data.target", rule, config.target)
-    return _array_table(file, table, None, None)
+    return _array_table(file, array_of(content, header), None, None)
+
+
+def open_idx(content: bytes, file: str, labels: Path | None) -> RawTable:
+    """Open IDX images, as MNIST has them, with the labels in a file of their own."""
+    X = _idx_array(content, file)
+    if X.ndim < 2 or not X[:1].size:
+        raise DataError(f"{file}: must have the shape (n_samples, ...), got {X.shape}.")
+    X = X.reshape(len(X), -1)
+    if labels is None:
+        return _array_table(file, X, None, None)
+    name = printable(labels)
+    y = _idx_array(read_source(labels, name)[1], name)
+    if y.shape != (len(X),):
+        raise DataError(f"{name}: must hold {len(X):,} labels, got the shape {y.shape}.")
+    return _array_table(file, X, y, "label")
+
+
+# The types of numbers of an IDX file, by the third byte.
+_IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+def _idx_array(content: bytes, file: str) -> NDArray[Any]:
+    """Return the array of an IDX file: type, number of axes, their lengths, then the numbers."""
+    start = 4 + 4 * content[3] if len(content) > 3 else 4
+    if len(content) < start or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES:
+        raise DataError(f"{file}: must begin with the header of an IDX file, got none.")
+    dtype = np.dtype(_IDX_TYPES[content[2]])
+    shape = tuple(np.frombuffer(content[4:start], ">u4").tolist())
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed != len(content) - start:
+        raise DataError(
+            f"{file}: must have {claimed:,} bytes, as its header says (shape {shape}), got "
+            f"{len(content) - start:,}."
+        )
+    check_room(file, f"the shape {shape}", math.prod(shape) * 8)
+    return np.frombuffer(content, dtype, offset=start).reshape(shape)
 
 
 def _array_table(
@@ -126,7 +164,15 @@ def _array_table(
     return RawTable(file, names if target is None else [*names, target], read, target=target)
 
 
-def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
+def _member(
+    archive: zipfile.ZipFile,
+    file: str,
+    name: str,
+    kinds: tuple[str, str],
+    rule: str = "",
+    n_samples: int = 0,
+) -> NDArray[Any]:
+    """Read an array of an archive: a table or, with a rule, one label for each of its rows."""
     if f"{name}.npy" not in archive.namelist():
         present = [other.removesuffix(".npy") for other in archive.namelist()]
         hint = nearest(name, present)
@@ -134,7 +180,21 @@ def _member(archive: zipfile.ZipFile, file: str, name: str) -> zipfile.ZipInfo:
             f"{file}: must hold an array {name!r}, got {listed(present) or 'no arrays'}."
             + (f" {hint}" if hint else "")
         )
-    return archive.getinfo(f"{name}.npy")
+    member, array = archive.getinfo(f"{name}.npy"), f"{file}, array {name!r}"
+    with archive.open(member) as stream:
+        header = read_header(stream, member.file_size, array, kinds)
+    if not rule:
+        _check_table(header, array)
+    elif header.shape not in ((n_samples,), (n_samples, 1)):
+        raise DataError(
+            f"{array}: must have the shape {rule}, one label for each row of the table, got "
+            f"{header.shape}."
+        )
+    check_unpacked(file, member.file_size)
+    content = archive.read(member)
+    if len(content) != member.file_size:
+        raise EOFError(f"{member.filename!r} ends early")
+    return array_of(content, header)
 
 
 def _check_table(header: Header, array: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from runner.training.preprocessing import ISO, days_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    Cells: TypeAlias = pa.ChunkedArray | pa.Array
 
 # Cells that stand for no number; among words only an empty cell does.
 NO_NUMBER = frozenset(
@@ -149,7 +151,7 @@ def numeric_column(
 ) -> Column:
     """Take an array of numbers; NaN is a missing one."""
     with np.errstate(over="ignore"):  # a wider float that overflows is reported below, as inf
-        numbers = values.astype(np.float64)
+        numbers = values.astype(np.float64, copy=False)
     return _finite(Column(name, "number", numbers, origin), rules)
 
 
@@ -163,8 +165,12 @@ def strings(texts: Sequence[str]) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(content), buffers)
 
 
-def floats(values: pa.Array) -> FloatArray:
+def floats(values: Cells) -> FloatArray:
     """Return a pyarrow array of doubles, NaN for its nulls; its `to_numpy` would import pandas."""
+    import pyarrow as pa
+
+    if isinstance(values, pa.ChunkedArray):
+        return np.concatenate([np.empty(0), *map(floats, values.chunks)])
     validity, content = values.buffers()
     start, stop = values.offset, values.offset + len(values)
     numbers = np.frombuffer(content, np.float64)[start:stop]
@@ -174,15 +180,13 @@ def floats(values: pa.Array) -> FloatArray:
     return np.where(is_there, numbers, np.nan)
 
 
-def text_column(
-    name: str, cells: pa.ChunkedArray | pa.Array, origin: Origin, rules: Rules
-) -> Column:
+def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column:
     """Find out what a column of text holds.
 
     Parameters
     ----------
     name : str
-    cells : pyarrow array of strings
+    cells : pyarrow array of strings, or of doubles
         Null and empty cells are missing.
     origin : Origin
     rules : Rules
@@ -197,9 +201,11 @@ def text_column(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if cells.type == pa.float64():
+        return numeric_column(name, floats(cells), origin, rules)
+    cells = cells.cast(pa.large_string())
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
-    cells = cells.cast(pa.large_string())
     cells = pc.utf8_trim_whitespace(cells.fill_null("") if cells.null_count else cells)
     kind = rules.kinds.get(name)
     if kind in (None, "number") and rules.decimal == ".":
@@ -245,7 +251,7 @@ class Distinct:
     counts: IntArray
 
     @classmethod
-    def of(cls, cells: pa.ChunkedArray | pa.Array) -> Distinct:
+    def of(cls, cells: Cells) -> Distinct:
         """Find the distinct cells of an array of strings without nulls."""
         import pyarrow as pa
 
@@ -394,7 +400,7 @@ def _unit(text: str) -> str | None:
     return "%" if text.endswith("%") else None
 
 
-def decimal_mark(file: str, columns: Mapping[str, Distinct]) -> str:
+def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     """Decide by the cells of a whole file whether commas are decimal marks.
 
     Raises
@@ -402,9 +408,15 @@ def decimal_mark(file: str, columns: Mapping[str, Distinct]) -> str:
     ConfigError
         If they may stand between thousands as well, or some are one and some the other.
     """
+    import pyarrow.compute as pc
+
+    # Without a comma between digits there is nothing to decide.
+    numeral = r"^\s*\W?\s*[+-]?[\d.]*\d,\d"
+    if not any(pc.any(pc.match_substring_regex(c, numeral)).as_py() for c in columns.values()):
+        return "."
     comma = grouped = either = point = None
-    for name, distinct in columns.items():
-        texts = [text for text in distinct.texts if text not in NO_NUMBER]
+    for name, cells in columns.items():
+        texts = [text for text in Distinct.of(cells).texts if text not in NO_NUMBER]
         texts = list(_without_unit(texts)[1].values())
         with_comma = [t for t in texts if _COMMAS.fullmatch(t) or _GROUPED.fullmatch(t)]
         if 2 * len(with_comma) + 2 * sum(bool(_NUMBER.fullmatch(t)) for t in texts) < len(texts):

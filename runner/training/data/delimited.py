@@ -9,21 +9,26 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runner.system.errors import ConfigError, DataError, shorten
-from runner.training.data.columns import NO_NUMBER, strings
+from runner.training.data.columns import NO_NUMBER, Column, Rules, floats, strings
+from runner.training.data.tables import RawTable, cells_table, columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from runner.config.data import FileData
+    from runner.training.data.columns import Cells
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 _SAMPLE = 50
+_BLOCK = 1 << 18
 # Of fewer letters beyond ASCII no guess can be made.
 _ENOUGH_LETTERS = 50
 _COMMENT = re.compile(rb"(?m)^[ \t]*#[^\r\n]*")
@@ -31,50 +36,8 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*", re.AS
 _CODECS = {"utf_8": "utf-8", "utf_16": "utf-16", "cp1252": "windows-1252", "latin_1": "latin-1"}
 
 
-@dataclass(frozen=True)
-class Text:
-    """A file of delimited text as cells.
-
-    Parameters
-    ----------
-    names : list of str
-        The columns, as the header has them, or by their number.
-    cells : list of pyarrow array of strings
-        A column each.
-    row_name : callable
-        From the index of a row to the name of its line.
-    header : str
-        Where the names stand, such as ``, line 1``.
-    delimiter, encoding : str
-    has_header : bool
-    has_commas : bool
-        Whether cells may hold commas.
-    notes : tuple of str
-        What a person might not expect.
-    """
-
-    names: list[str]
-    cells: list[pa.ChunkedArray | pa.Array]
-    row_name: Callable[[int], str]
-    header: str
-    delimiter: str
-    encoding: str
-    has_header: bool
-    has_commas: bool
-    notes: tuple[str, ...]
-
-
-def read_delimited(content: bytes, file: str, config: FileData) -> Text:
-    """Read the cells of delimited text.
-
-    Parameters
-    ----------
-    content : bytes
-        The file, unpacked.
-    file : str
-        The file, as messages name it.
-    config : FileData
-        Its `delimiter`, `encoding` and `header`, where they are given.
+def open_text(content: bytes, file: str, config: FileData) -> RawTable:
+    """Open delimited text.
 
     Raises
     ------
@@ -96,70 +59,157 @@ def read_delimited(content: bytes, file: str, config: FileData) -> Text:
     if not sample:
         raise DataError(f"{file}: must hold rows, got an empty file.")
     line, first = sample[0]
-    has_header = config.header
-    if has_header is None:
-        is_position = config.target is not None and re.fullmatch(r"-?\d+", config.target)
-        has_header = not (is_position and config.target not in first and _looks_like_data(first))
+    has_header = names_columns(first, config)
     names = [name.strip() for name in first] if has_header else [str(n) for n in range(len(first))]
     if has_header and len(sample) > 1 and all(len(r) == len(first) + 1 for _, r in sample[1:]):
         names = ["", *names]  # as R writes a table: the names of its rows have no header
-    if has_header and sum(map(_is_fraction, names)) > 0 and config.header is None:
+    if has_header and any(map(_is_fraction, names)) and config.header is None:
         raise DataError(
             f"{file}, line {line}: must name the columns, got the number "
             f"{next(filter(_is_fraction, names))}. Without a header, data.header=false and "
             f"data.target=-1 take the last column as the target."
         )
-    cells, row_name = _cells(content, file, delimiter, names, has_header=has_header)
-    return Text(
-        [name or f"Unnamed: {position}" for position, name in enumerate(names)],
-        cells,
-        row_name,
-        f", line {line}" if has_header else "",
-        delimiter,
-        encoding,
-        has_header,
-        b"," in content if delimiter != "," else b'"' in content,
-        notes,
-    )
+    text = _Text(content, file, delimiter, len(names), has_header)
+    names = [name or f"Unnamed: {position}" for position, name in enumerate(names)]
+    settings = {"delimiter": delimiter, "encoding": encoding, "header": has_header}
+    header = f", line {line}" if has_header else ""
+    everything = range(len(names))
+    if b"," in content if delimiter != "," else b'"' in content:  # cells may hold commas
+        cells, row_name = text.read(everything)
+        return cells_table(
+            file, names, cells, row_name, config, header=header, settings=settings, notes=notes
+        )
+    rows = [record for _, record in sample[int(has_header) :]]
+    columns = zip(*rows, strict=True) if {len(names)} == {*map(len, rows)} else ()
+    numbers = {position for position, cells in enumerate(columns) if _are_numbers(cells)}
+    if config.decimal == "," or _has_codes(content, delimiter):
+        numbers = set()
+
+    mark = "." if config.decimal == "auto" else config.decimal
+
+    def read(positions: Sequence[int], rules: Rules) -> list[Column]:
+        rules = replace(rules, decimal=mark)
+        may_be = {p for p in numbers if rules.kinds.get(names[p], "number") == "number"}
+        cells, row_name = text.read(positions, may_be, rules.missing_values)
+        return columns_of(file, names, positions, cells, row_name, rules)
+
+    return RawTable(file, names, read, header, settings=settings | {"decimal": mark}, notes=notes)
 
 
-def _cells(
-    content: bytes, file: str, delimiter: str, names: Sequence[str], *, has_header: bool
-) -> tuple[list[pa.ChunkedArray | pa.Array], Callable[[int], str]]:
-    """Return the cells of each column, and what names the line of a row."""
+def names_columns(first: Sequence[str], config: FileData) -> bool:
+    """Tell whether the first record names the columns.
+
+    It does, unless it looks like data and the target is found by its position.
+    """
+    if config.header is not None:
+        return config.header
+    is_position = config.target is not None and re.fullmatch(r"-?\d+", config.target)
+    return not (is_position and config.target not in first and _looks_like_data(first))
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The cells of delimited text in UTF-8."""
+
+    content: bytes
+    file: str
+    delimiter: str
+    n_columns: int
+    has_header: bool
+
+    def read(
+        self,
+        positions: Sequence[int],
+        numbers: Collection[int] = (),
+        missing_values: Collection[str] = (),
+    ) -> tuple[list[Cells], Callable[[int], str]]:
+        """Return some columns, and the function that names the line of a row.
+
+        Parameters
+        ----------
+        positions : sequence of int
+        numbers : collection of int
+            Columns that come as doubles, null where they are missing, if all their cells are finite
+            numbers or missing: pyarrow parses the bits that Python does. The others are text.
+        missing_values : collection of str
+            Further texts that stand for no number.
+        """
+        import pyarrow as pa
+        from pyarrow import csv as pa_csv
+
+        places = [f"f{position}" for position in range(self.n_columns)]
+        types = {place: pa.string() for place in places}
+        types |= {places[position]: pa.float64() for position in numbers}
+        if b'"' not in self.content and self.delimiter != " " and self.n_columns > 1:
+            skipped = _header_bytes(self.content) * self.has_header
+            try:
+                table = pa_csv.read_csv(
+                    pa.BufferReader(memoryview(self.content)[skipped:]),
+                    pa_csv.ReadOptions(use_threads=False, column_names=places),
+                    pa_csv.ParseOptions(delimiter=self.delimiter, quote_char=False),
+                    pa_csv.ConvertOptions(
+                        include_columns=list(dict.fromkeys(places[p] for p in positions)),
+                        column_types=types,
+                        strings_can_be_null=False,
+                        null_values=sorted({*NO_NUMBER, *missing_values}),
+                    ),
+                )
+            except (pa.ArrowInvalid, pa.ArrowKeyError):  # the reader below names the line
+                table = None
+            if table is not None and not any(map(_has_infinite, table.columns)):
+                columns = [table.column(places[position]) for position in positions]
+                return columns, self._line_name
+            if numbers:
+                return self.read(positions)
+        lines: list[int] = []
+        rows: list[list[str]] = []
+        records = _records(self.content, self.file, self.delimiter)
+        for line, record in islice(records, int(self.has_header), None):
+            if len(record) != self.n_columns:
+                raise DataError(
+                    f"{self.file}, line {line}: must have {self.n_columns} columns as the first "
+                    f"line has, got {len(record)}."
+                )
+            lines.append(line)
+            rows.append(record)
+        every = list(zip(*rows, strict=True)) if rows else [()] * self.n_columns
+        return [
+            strings(every[position]) for position in positions
+        ], lambda row: f"line {lines[row]}"
+
+    def _line_name(self, row: int) -> str:
+        return f"line {_line_of(self.content, row + self.has_header)}"
+
+
+def _has_infinite(column: pa.ChunkedArray) -> bool:
+    """Tell whether a column of doubles has an infinite one, which is named by its text."""
     import pyarrow as pa
-    from pyarrow import csv as pa_csv
 
-    places = [f"f{position}" for position in range(len(names))]
-    if b'"' not in content and delimiter != " " and len(names) > 1:
-        try:
-            table = pa_csv.read_csv(
-                pa.BufferReader(memoryview(content)[_header_bytes(content) * has_header :]),
-                pa_csv.ReadOptions(use_threads=False, column_names=places),
-                pa_csv.ParseOptions(delimiter=delimiter, quote_char=False),
-                pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(places, pa.large_string()),
-                    strings_can_be_null=False,
-                    null_values=[],
-                ),
-            )
-        except pa.ArrowInvalid:
-            pass  # the reader below names the line
-        else:
-            return table.columns, lambda row: f"line {_line_of(content, row + has_header)}"
-    lines: list[int] = []
-    rows: list[list[str]] = []
-    records = _records(content, file, delimiter)
-    for line, record in islice(records, int(has_header), None):
-        if len(record) != len(names):
-            raise DataError(
-                f"{file}, line {line}: must have {len(names)} columns as the first line has, "
-                f"got {len(record)}."
-            )
-        lines.append(line)
-        rows.append(record)
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return [strings(column) for column in columns], lambda row: f"line {lines[row]}"
+    is_number = column.type == pa.float64()
+    return is_number and any(np.isinf(floats(chunk)).any() for chunk in column.chunks)
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    present = [cell for cell in cells if cell not in NO_NUMBER]
+    return bool(present) and all(_NUMBER.fullmatch(cell) for cell in present)
+
+
+def _has_codes(content: bytes, delimiter: str) -> bool:
+    """Tell whether a cell begins with a 0 and another digit, as codes do: 00501."""
+    before = np.zeros(256, bool)
+    before[[*map(ord, (delimiter, "\n", "\r", " "))]] = True
+    signs = (ord("+"), ord("-"))
+    octets = np.frombuffer(content, np.uint8)
+    if re.match(rb"\W{0,2}0\d", content):
+        return True
+    for start in range(0, len(octets), _BLOCK):  # blocks that the processor's cache holds
+        block = octets[max(0, start - 3) : start + _BLOCK]
+        codes = (block[2:-1] == ord("0")) & (block[3:] - np.uint8(ord("0")) <= 9)
+        places = np.flatnonzero(codes) + 2
+        one, two = block[places - 1], block[places - 2]
+        if (before[one] | (np.isin(one, signs) & before[two])).any():
+            return True
+    return False
 
 
 def _header_bytes(content: bytes) -> int:

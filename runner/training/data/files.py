@@ -1,31 +1,21 @@
-"""A person's own file: checks that it is what its name says, then calls the reader for its kind.
-
-A file is hostile until it is read: nothing is unpickled, and nothing is allocated on its word.
-"""
+"""A person's own file to a dataset, to rows that are to be predicted, or to a description."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
-import stat
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runner.config.data import FileData
-from runner.system.errors import ConfigError, DataError, nearest, shorten
-from runner.system.files import DAMAGED
+from runner.system.errors import DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.system.text import printable
-from runner.training.data.columns import Column, Distinct, Origin, Rules, decimal_mark, text_column
-from runner.training.data.dataset import Dataset, memory_bytes
-from runner.training.data.delimited import Text, read_delimited
+from runner.training.data import sources
+from runner.training.data.columns import Column
+from runner.training.data.dataset import Dataset
 from runner.training.data.tables import (
     RawTable,
     dataset_of,
@@ -38,40 +28,17 @@ from runner.training.data.tables import (
 from runner.training.data.uninformative import uninformative
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from runner.config.data import DataConfig
     from runner.training.preprocessing import Preprocessing
-
-_TEXT, _PARQUET, _NPZ, _NPY = "delimited text", "a Parquet file", "an NPZ archive", "an NPY array"
-_KINDS = {
-    **dict.fromkeys((".csv", ".tsv", ".txt", ".data", ".dat"), _TEXT),
-    ".parquet": _PARQUET,
-    ".npz": _NPZ,
-    ".npy": _NPY,
-}
-_PACKED = (".gz", ".xz", ".bz2", ".zip")
-_FIRST_BYTES = {
-    b"PAR1": _PARQUET,
-    b"PK": _NPZ,  # or another zip, which has no arrays in it
-    b"\x93NUMPY": _NPY,
-    b"\x80\x04": "a pickle (never loaded)",
-    b"\x1f\x8b": "a gzip file",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
-    b"\xd0\xcf\x11\xe0": "an old Office file",
-    b"%PDF": "a PDF file",
-}
-_BLOCK = 1 << 22
 
 
 def load_file(config: FileData) -> Dataset:
     """Read a person's own table."""
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
-    name = Path(path.stem).stem if path.suffix.lower() in _PACKED else path.stem
-    return load_table(table, name, str(path.absolute()), config)
+    return load_table(table, sources.stem_of(path), str(path.absolute()), config)
 
 
 @dataclass(frozen=True)
@@ -189,132 +156,23 @@ def open_table(path: Path, file: str, config: FileData, *, has_target: bool = Tr
     ConfigError
         If there is no such file, or a setting does not fit it.
     """
-    head = _head(path, file)
-    packed = path.suffix.lower() if path.suffix.lower() in _PACKED else ""
-    ending = Path(path.stem if packed else path.name).suffix.lower()
-    kind = _KINDS.get(ending, _TEXT if packed == ".zip" and not ending else None)
-    if kind is None or (packed and kind != _TEXT):
-        text = ", ".join(ending for ending, kind in _KINDS.items() if kind == _TEXT)
-        raise DataError(
-            f"{file}: must end in {', '.join(_KINDS)}; text ({text}) may be packed as "
-            f"{', '.join(_PACKED)}; got {shorten(path.suffix or path.name)}."
-        )
-    if not head:
-        raise DataError(f"{file}: must hold {kind}, got an empty file.")
-    try:
-        if kind == _TEXT:
-            content = _unpacked(path, file, packed)
-            _check_kind(content[:4_096], kind, file)
-            return _text_table(read_delimited(content, file, config), file, config)
-        _check_kind(head, kind, file)
-        if kind == _PARQUET:
-            from runner.training.data.parquet import open_parquet
+    kind, content = sources.read_source(path, file)
+    if kind == sources.TEXT:
+        from runner.training.data.delimited import open_text
 
-            return open_parquet(path, file)
-        from runner.training.data import arrays
+        return open_text(content, file, config)
+    if kind in {sources.LINES, sources.EXCEL}:
+        from runner.training.data import sheets
 
-        return (arrays.open_npz if kind == _NPZ else arrays.open_npy)(
-            path, file, config, has_target=has_target
-        )
-    except OSError as error:
-        raise DataError(f"{file}: must be readable, got {error.strerror or error}.") from error
+        opens = sheets.open_lines if kind == sources.LINES else sheets.open_excel
+        return opens(content, file, config)
+    if kind in {sources.PARQUET, sources.FEATHER}:
+        from runner.training.data.parquet import open_arrow
 
+        return open_arrow(content, file, kind)
+    from runner.training.data import arrays
 
-def _text_table(text: Text, file: str, config: FileData) -> RawTable:
-    """Make a table of the cells of a text file; its decimal mark is one for all columns."""
-    mark: str = config.decimal
-    if mark == "auto":
-        cells = dict(zip(text.names, text.cells, strict=True))
-        mark = _decimal_mark(file, cells) if text.has_commas else "."
-
-    def read(positions: Sequence[int], rules: Rules) -> list[Column]:
-        rules = replace(rules, decimal=mark)
-        origins = [Origin(file, f"column {shorten(n, 60)}", text.row_name) for n in text.names]
-        return [text_column(text.names[p], text.cells[p], origins[p], rules) for p in positions]
-
-    settings = {
-        "delimiter": text.delimiter,
-        "encoding": text.encoding,
-        "header": text.has_header,
-        "decimal": mark,
-    }
-    notes = text.notes
-    if (config.decimal, mark) == ("auto", ","):
-        notes += ("commas are decimal marks",)
-    return RawTable(file, text.names, read, text.header, settings=settings, notes=notes)
-
-
-def _decimal_mark(file: str, cells: dict[str, pa.ChunkedArray | pa.Array]) -> str:
-    """Decide by all columns; without a comma between digits there is nothing to decide."""
-    import pyarrow.compute as pc
-
-    numeral = r"^\s*\W?\s*[+-]?[\d.]*\d,\d"
-    if not any(pc.any(pc.match_substring_regex(c, numeral)).as_py() for c in cells.values()):
-        return "."
-    return decimal_mark(file, {name: Distinct.of(column) for name, column in cells.items()})
-
-
-def _unpacked(path: Path, file: str, packed: str) -> bytes:
-    """Read a file, out of the archive it is in; no further than memory allows."""
-    if not packed:
-        return path.read_bytes()
-    limit = memory_bytes() // 4
-    try:
-        if packed == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                members = [m for m in archive.infolist() if not m.is_dir()]
-                if len(members) != 1:
-                    raise DataError(f"{file}: must hold one file, got {len(members):,} in the zip.")
-                with archive.open(members[0]) as stream:
-                    return _bounded(stream, file, limit)
-        openers: dict[str, Callable[[Path], Any]] = {
-            ".gz": gzip.GzipFile,
-            ".xz": lzma.LZMAFile,
-            ".bz2": bz2.BZ2File,
-        }
-        with openers[packed](path) as stream:
-            return _bounded(stream, file, limit)
-    except (*DAMAGED, lzma.LZMAError) as error:
-        raise DataError(f"{file}: must be whole, got a damaged archive ({error}).") from error
-
-
-def _bounded(stream: IO[bytes], file: str, limit: int) -> bytes:
-    content = io.BytesIO()
-    while block := stream.read(_BLOCK):
-        content.write(block)
-        if content.tell() > limit:
-            raise DataError(
-                f"{file}: must unpack to at most a quarter of this machine's memory, "
-                f"{limit / 2**30:,.1f} GiB, got more."
-            )
-    return content.getvalue()
-
-
-def _head(path: Path, file: str) -> bytes:
-    """Read the first bytes of a file that must be there."""
-    try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
-            what = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
-            raise DataError(f"{file}: must be a file, got {what}.")
-        with path.open("rb") as stream:
-            return stream.read(4_096)
-    except FileNotFoundError:
-        folder = path.absolute().parent
-        hint = f"There is no folder {folder}."
-        if folder.is_dir():
-            names = (entry.name for entry in folder.iterdir())
-            hint = nearest(path.name, names) or f"There is no such file in {folder}."
-        raise ConfigError("data.path", "a file", str(path), hint) from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError("data.path", "a file that can be read", str(path), f"{reason}.") from None
-
-
-def _check_kind(head: bytes, kind: str, file: str) -> None:
-    content = next((k for first, k in _FIRST_BYTES.items() if head.startswith(first)), None)
-    if content is None:
-        is_text = b"\0" not in head or head.startswith((b"\xff\xfe", b"\xfe\xff"))
-        content = _TEXT if is_text else "a binary file"
-    if content != kind:
-        raise DataError(f"{file}: must be {kind}, as its name says, got {content}.")
+    if kind == sources.IDX:
+        return arrays.open_idx(content, file, sources.labels_beside(path) if has_target else None)
+    array = arrays.open_npz if kind == sources.NPZ else arrays.open_npy
+    return array(content, file, config, has_target=has_target)

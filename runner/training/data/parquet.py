@@ -1,10 +1,10 @@
-"""Parquet files to columns: numbers, booleans and text, whatever width and encoding they have."""
+"""Parquet and Feather files to columns: numbers, booleans, text and dates of any width."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.system.errors import DataError, shorten
@@ -18,41 +18,51 @@ from runner.training.data.columns import (
     text_column,
 )
 from runner.training.data.dataset import check_room
+from runner.training.data.sources import FEATHER
 from runner.training.data.tables import RawTable
 from runner.training.preprocessing import ISO
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from runner.training.data.columns import Cells
 
-def open_parquet(path: Path, file: str) -> RawTable:
-    """Open a Parquet file, whose columns are numbers, booleans, text, dates or times."""
+
+def open_arrow(content: bytes, file: str, kind: str) -> RawTable:
+    """Open a Parquet or Feather file, whose columns are numbers, booleans, text, dates or times."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    errors = (pa.ArrowException, OSError, UnicodeDecodeError)
+
     def damaged(error: Exception) -> DataError:
         return DataError(
-            f"{file}: must be a whole Parquet file, got a damaged one ({elide(error, 120)})."
+            f"{file}: must be a whole {kind[2:]}, got a damaged one ({elide(error, 120)})."
         )
 
+    select: Callable[[list[str]], pa.Table]
     try:
-        with pq.ParquetFile(path) as source:
+        if kind == FEATHER:
+            whole = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+            schema, n_rows, select = whole.schema, whole.num_rows, whole.select
+        else:
+            source = pq.ParquetFile(pa.BufferReader(content))
             schema, n_rows = source.schema_arrow, source.metadata.num_rows
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            select = partial(source.read, use_threads=False)  # forks have none of them
+    except errors as error:
         raise damaged(error) from error
 
     def read(positions: Sequence[int], rules: Rules) -> list[Column]:
         names = [schema.names[position] for position in positions]
         check_room(file, f"{n_rows:,} rows x {len(names):,} columns", n_rows * len(names) * 8)
-        kinds = [_kind(file, name, schema.field(name).type) for name in names]
+        holds = [_kind(file, name, schema.field(name).type) for name in names]
         try:
-            with pq.ParquetFile(path) as source:
-                table = source.read(columns=names, use_threads=False)
+            table = select(names)
             return [
-                _column(file, name, kind, table.column(name), rules)
-                for name, kind in zip(names, kinds, strict=True)
+                _column(file, name, what, table.column(name), rules)
+                for name, what in zip(names, holds, strict=True)
             ]
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except errors as error:
             raise damaged(error) from error
 
     return RawTable(file, schema.names, read)
@@ -77,23 +87,20 @@ def _kind(file: str, name: str, type_: pa.DataType) -> str:
     )
 
 
-def _column(
-    file: str, name: str, kind: str, values: pa.ChunkedArray | pa.Array, rules: Rules
-) -> Column:
+def _column(file: str, name: str, holds: str, values: Cells, rules: Rules) -> Column:
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import types
 
     origin = Origin(file, f"column {shorten(name, 60)}")
-    values = values.combine_chunks()
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    if kind == "dates":
+    if holds == "dates":
         microseconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
         days = floats(microseconds.cast(pa.float64(), safe=False)) / 86_400e6
         return Column(name, "date", days, origin, form=ISO)
-    if kind == "text" or rules.kinds.get(name) == "words":
-        return text_column(name, values.cast(pa.string()), origin, rules)
+    if holds == "text" or rules.kinds.get(name) == "words":
+        return text_column(name, values.cast(pa.large_string()), origin, rules)
     numbers = floats(values.cast(pa.float64(), safe=False))
     column = numeric_column(name, numbers, origin, rules)
     return replace(column, words=("False", "True")) if types.is_boolean(values.type) else column

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
-from runner.training.data.columns import Column, Rules
+from runner.training.data.columns import (
+    Column,
+    Origin,
+    Rules,
+    decimal_mark,
+    text_column,
+)
 from runner.training.data.dataset import (
     Dataset,
     FloatArray,
@@ -26,6 +32,7 @@ from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from runner.config.data import FileData
+    from runner.training.data.columns import Cells
 
 _LISTED = 12
 
@@ -50,6 +57,8 @@ class RawTable:
         The settings of the `data` group that were left open, as they turned out.
     notes : tuple of str
         What a person might not expect.
+    n_test : int
+        How many of its rows, the last ones, are test rows by the file's own word.
     """
 
     file: str
@@ -59,6 +68,48 @@ class RawTable:
     target: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    n_test: int = 0
+
+
+def cells_table(
+    file: str,
+    names: Sequence[str],
+    cells: Sequence[Cells],
+    row_name: Callable[[int], str],
+    config: FileData,
+    *,
+    header: str = "",
+    settings: Mapping[str, Any] = {},
+    notes: tuple[str, ...] = (),
+) -> RawTable:
+    """Make a table of cells of text; its decimal mark is one for all columns."""
+    mark: str = config.decimal
+    if mark == "auto":
+        mark = decimal_mark(file, dict(zip(names, cells, strict=True)))
+        notes += ("commas are decimal marks",) if mark == "," else ()
+
+    def read(positions: Sequence[int], rules: Rules) -> list[Column]:
+        chosen = [cells[position] for position in positions]
+        return columns_of(file, names, positions, chosen, row_name, replace(rules, decimal=mark))
+
+    return RawTable(file, names, read, header, settings={**settings, "decimal": mark}, notes=notes)
+
+
+def columns_of(
+    file: str,
+    names: Sequence[str],
+    positions: Sequence[int],
+    cells: Sequence[Cells],
+    row_name: Callable[[int], str],
+    rules: Rules,
+) -> list[Column]:
+    """Find out what some columns of text hold."""
+    return [
+        text_column(
+            names[p], column, Origin(file, f"column {shorten(names[p], 60)}", row_name), rules
+        )
+        for p, column in zip(positions, cells, strict=True)
+    ]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -154,8 +205,6 @@ def target_of(table: RawTable, config: FileData) -> int:
         raise ConfigError("data.target", f"{of_file}, the one to be predicted", None, known)
     position = _position(table.names, name)
     if position is None:
-        if len(table.names) == 1:
-            known += " Does data.delimiter separate them?"
         if len(table.names) == 1:
             known += " Does data.delimiter separate them?"
         hint = f"{nearest(name, table.names)} {known}".lstrip()

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import CodeType
 
 from runner.cli import main as cli
+from runner.report.table import say
 from runner.system.errors import RunnerError
-from runner.system.terminal import say
 
 NOTED = ("import", "exec", "compile", "open", "socket.connect", "socket.getaddrinfo", "ctypes.")
 NOTED += ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.rename")

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from runner.config.schema import Experiment
 from runner.figures import draw
-from runner.training.prepare import prepare
+from runner.training.prepare import prepare, require_fit
 from runner.training.train import train
-from softnet import Network, mlp_of
+from softnet import Network
 from tests.runner.figures.pictures import assert_whole
 
 ALWAYS = {"learning_curve.png", "confusion_matrix.png"}
@@ -39,7 +39,7 @@ def experiment(**changes: object) -> Experiment:
 def drawn(chosen: Experiment, folder: Path) -> set[str]:
     prepared = prepare(chosen)
     (result,) = train(prepared, [chosen], lambda _: None)
-    network = Network.from_weights(result.weights, mlp_of(result.weights, chosen.model.activation))
+    network = Network.from_weights(result.weights, require_fit(chosen, prepared).network)
 
     def predict_proba(X: NDArray[np.floating]) -> NDArray[np.floating]:
         return network.predict(X)[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.cli import streams
 from runner.jobs.events import (
     Ended,
     Finished,
@@ -25,9 +26,8 @@ from runner.jobs.stacks import stacks
 from runner.report import progress
 from runner.report.announcements import print_plan
 from runner.report.console import Console
-from runner.system import terminal
+from runner.report.table import say
 from runner.system.errors import StoreError
-from runner.system.terminal import say
 from runner.training.outcome import Outcome, Status
 from tests.runner.jobs.planned import MISSING, plan
 from tests.runner.report.outcomes import STORE, failed, outcome
@@ -185,7 +185,7 @@ def test_output_that_cannot_be_written_is_said_when_the_run_is_recorded(
 ) -> None:
     made, console = plan({"seed": 7}), Console()
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        monkeypatch.setattr(sys, "stdout", terminal._lasting(full, full.fileno()))
+        monkeypatch.setattr(sys, "stdout", streams._robust(full, full.fileno()))
         console(Measured("seed=7", {"val/loss": 0.5}, 60, 0.4, ()))
         with pytest.raises(StoreError, match="the output: cannot be written: no space left"):
             console(Finished(made, {0: outcome(7, n_steps=60)}, where=STORE))

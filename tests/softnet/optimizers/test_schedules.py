@@ -97,5 +97,8 @@ def test_a_factor_that_outgrows_floats_is_infinite_and_one_that_vanishes_is_zero
 
 
 def test_equal_schedules_are_one_to_a_training() -> None:
-    assert Cosine(0.1, 5) == Cosine(0.1, 5)
-    assert len({Cosine(0.1, 5), Cosine(0.1, 5), Cosine(0.1, 6)}) == 2
+    assert Cosine(0.1, warmup_steps=5) == Cosine(0.1, warmup_steps=5)
+    assert (
+        len({Cosine(0.1, warmup_steps=5), Cosine(0.1, warmup_steps=5), Cosine(0.1, warmup_steps=6)})
+        == 2
+    )

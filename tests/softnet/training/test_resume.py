@@ -89,7 +89,7 @@ def training(
         averaging=averaging,
     )
     rules = [EarlyStopping("train/accuracy", patience=2), None, None, EarlyStopping(patience=50)]
-    schedules = [Constant(), Constant(), Cosine(warmup_steps=9), Constant(5)]
+    schedules = [Constant(), Constant(), Cosine(warmup_steps=9), Constant(warmup_steps=5)]
     runs = [
         RunSettings(seed, own, schedule, early_stopping=rule)
         for seed, (own, schedule, rule) in enumerate(

@@ -16,8 +16,8 @@ from runner.jobs.plan import Plan
 from runner.jobs.sweep.results import store_results
 from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
-from runner.training.prepare import prepare
-from softnet import Network, mlp_of
+from runner.training.prepare import prepare, require_fit
+from softnet import Network
 from tests.runner.jobs.planned import outcomes, plan, weights_of, work
 
 # The last one diverges at once; the first learns next to nothing.
@@ -87,7 +87,7 @@ def test_a_sweep_leaves_all_that_sums_it_up(
     prepared = prepare(again)
     raw = dict(zip(prepared.dataset.feature_names, prepared.dataset.X.T, strict=True))
     own = Network.from_weights(
-        weights := weights_of(opened, best.run_id), mlp_of(weights, "tanh")
+        weights_of(opened, best.run_id), require_fit(again, prepared).network
     ).predict(prepared.X)
     assert model.predict(raw).to_numpy().tobytes() == own[0].tobytes()
 

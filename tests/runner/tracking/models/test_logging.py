@@ -17,7 +17,7 @@ from runner.training.data.builtin import load_bundled
 from runner.training.data.splits import Split
 from runner.training.prepare import Prepared
 from runner.training.preprocessing import Preprocessing
-from softnet import Network, mlp_of
+from softnet import Network, mlp
 from tests.runner.tracking.conftest import Start
 
 Weights = dict[str, NDArray[Any]]
@@ -45,14 +45,14 @@ def weights() -> Weights:
 
 def log(store: Store, prepared: Prepared, weights: Weights) -> tuple[str, str]:
     run = store.start_run("x", {}, {})
-    store.log_model(run, prepared, weights, "tanh")
+    store.log_model(run, prepared, weights, mlp([4, 8, 3], "tanh"))
     run.finish()
     (output,) = store.client.get_run(run.run_id).outputs.model_outputs
     return run.run_id, f"models:/{output.model_id}"
 
 
 def probabilities(weights: Weights, X: NDArray[Any]) -> NDArray[Any]:
-    return Network.from_weights(weights, mlp_of(weights, "tanh")).predict(X)[0]
+    return Network.from_weights(weights, mlp([4, 8, 3], "tanh")).predict(X)[0]
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_models_of_two_versions_load_in_one_process(
     for file in later.rglob("*.py"):
         text = file.read_text().replace(package, "model_later")
         file.write_text(re.sub(r"\bpredict\((?=self, X|X\))", "probabilities_of(", text))
-    own = Network.from_weights(weights, mlp_of(weights, "tanh")).predict(iris.X[:3])[0]
+    own = Network.from_weights(weights, mlp([4, 8, 3], "tanh")).predict(iris.X[:3])[0]
     for folder in (saved, later, saved):
         model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
         assert model.predict(model.input_example).to_numpy().tobytes() == own.tobytes()

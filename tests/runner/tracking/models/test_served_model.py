@@ -17,7 +17,7 @@ from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split
 from runner.training.prepare import Prepared
 from runner.training.preprocessing import Preprocessing
-from softnet import Network, mlp_of
+from softnet import Network, mlp
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -56,7 +56,7 @@ def model(
     import mlflow
 
     run = embedded.start_run("x", {}, {})
-    embedded.log_model(run, prepared, weights, "relu")
+    embedded.log_model(run, prepared, weights, mlp([4, 2]))
     run.finish()
     (marker,) = (tmp_path / "artifacts").rglob("MLmodel")
     return mlflow.pyfunc.load_model(str(marker.parent), suppress_warnings=True)
@@ -68,7 +68,7 @@ def test_words_and_numbers_go_in_probabilities_come_out(
     weights: dict[str, Any],
 ) -> None:
     found = model.predict(ROWS.set_index(pd.Index(list("abcd"))))
-    own = Network.from_weights(weights, mlp_of(weights)).predict(prepared.X)[0]
+    own = Network.from_weights(weights, mlp([4, 2])).predict(prepared.X)[0]
     assert list(found.columns) == ["-1", "no name"]
     assert list(found.index) == list("abcd")
     assert found.to_numpy().tobytes() == own.tobytes()

@@ -152,7 +152,7 @@ NPY = [
     in_npy("deep header", raw_header(b"-" * 9_000 + b"\n"), "t.npy", "header of an NPY"),
     in_npy("no such dtype", header((4, 3), "<z9"), "t.npy", "header of an NPY"),
     in_npy("renamed pickle", pickle.dumps(TABLE), "t.npy: must be an NPY array", "a pickle"),
-    in_npy("renamed NPZ", npz(X=X, y=Y), "t.npy: must be an NPY array", "an NPZ archive"),
+    in_npy("renamed NPZ", npz(X=X, y=Y), "t.npy: must be an NPY array", "a zip archive"),
     in_npy("objects", npy(TABLE.astype(object)), "t.npy: must hold numbers", "Python objects"),
     in_npy("1 dimension", npy(Y), "t.npy", "(n_samples, n_features)", "got (4,)"),
     in_npy("only labels", npy(Y[:, None]), "t.npy", "one feature column", "'feature_1'", target=0),

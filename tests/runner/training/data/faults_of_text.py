@@ -19,9 +19,9 @@ PATHS = [
     Fault("a folder", "", None, ("must be a file, got a folder",), commanded=True),
     Fault("null character", "a\0.csv", None, ("data.path", "can be read", "null")),
     Fault("long name", "a" * 300 + ".csv", None, ("data.path", "can be read", "too long")),
-    Fault("unknown ending", "t.xlsx", GOOD, ("t.xlsx: must end in .csv", "got '.xlsx'")),
+    Fault("unknown ending", "t.xls", GOOD, ("t.xls: must end in .csv", "got '.xls'")),
     Fault("a damaged gzip", "t.csv.gz", b"\x1f\x8b", ("t.csv.gz: must be whole", "damaged")),
-    Fault("a packed table", "t.parquet.gz", b"\x1f\x8b", ("t.parquet.gz: must end in", "packed")),
+    Fault("a damaged packed table", "t.parquet.gz", b"\x1f\x8b", ("t.parquet.gz: must be whole",)),
     Fault("no ending", "table", GOOD, ("table: must end in .csv", "got 'table'")),
 ]
 
@@ -33,7 +33,7 @@ CONTENT = [
     battery("one row", "a,b,label\n1,2,x\n", "t.csv: must have at least 2 rows", "got 1"),
     csv("binary", b"\x89PNG\r\n\x1a\n\0\0", "t.csv: must be delimited text", "got a binary file"),
     csv("gzip", b"\x1f\x8b\x08abc", "t.csv: must be delimited text", "got a gzip file"),
-    csv("zip", b"PK\x03\x04abc", "t.csv: must be delimited text", "got an NPZ archive"),
+    csv("zip", b"PK\x03\x04abc", "t.csv: must be delimited text", "got a zip archive"),
     csv("pickle", b"\x80\x04\x95", "t.csv: must be delimited text", "got a pickle"),
     csv(
         "another encoding",
@@ -173,4 +173,21 @@ FEATURES = [
     csv("one twice", GOOD, "data.features", "got 'a'", "twice", features=["a", "a"]),
 ]
 
-FAULTS = [*PATHS, *CONTENT, *STRUCTURE, *CELLS, *LABELS, *FEATURES]
+
+def lines(name: str, content: str, *says: str) -> Fault:
+    return Fault(name, "t.jsonl", content, says)
+
+
+LINES = [
+    lines(
+        "no object", '{"a": 1, "label": "x"}\n[1]\n', "t.jsonl, line 2: must be an object", "['1']"
+    ),
+    lines("torn", '{"a": 1, "label": "x"}\n{"a": \n', "t.jsonl, line 2: must be an object of JSON"),
+    lines("nested", '{"a": [1], "label": "x"}\n', "line 1, column 'a': must be a number", "['1']"),
+    lines("a key twice", '{"a": 1, "a": 2, "label": "x"}\n', "line 1", "a key is there twice"),
+    lines("too deep", "[" * 100_000, "t.jsonl, line 1: must be an object of JSON"),
+    lines("blank", "\n \n", "t.jsonl: must hold rows, got an empty file"),
+    lines("a word", '{"a": 1, "label": 1}\n{"a": "b", "label": 2}\n', "column 'a'", "line 2 'b'"),
+]
+
+FAULTS = [*PATHS, *CONTENT, *STRUCTURE, *CELLS, *LABELS, *FEATURES, *LINES]

@@ -68,14 +68,6 @@ def test_packed_files_give_the_same(tmp_path: Path, ending: str) -> None:
     assert (packed.name, packed.digest) == ("t", read(tmp_path, "t.csv", PLAIN).digest)
 
 
-def test_a_bomb_is_refused_before_it_fills_the_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("runner.training.data.files.memory_bytes", lambda: 4 << 20)
-    with pytest.raises(DataError, match="must unpack to at most a quarter"):
-        read(tmp_path, "t.csv.gz", gzip.compress(b"a,label\n" + b"1,x\n" * 1_000_000))
-
-
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [

@@ -1,11 +1,13 @@
 """Every fault of a file is an error of one to three lines that says where, what and what else."""
 
+import gzip
 import os
 import tracemalloc
 from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 
 from runner.config.data import FileData
@@ -13,6 +15,8 @@ from runner.system.errors import RunnerError
 from runner.training.data import load
 from tests.runner.training.data import faults_of_arrays, faults_of_parquet, faults_of_text
 from tests.runner.training.data.faults import Fault
+from tests.runner.training.data.reading import read
+from tests.runner.training.data.test_sheets import arrow, workbook
 
 FAULTS = [*faults_of_text.FAULTS, *faults_of_arrays.FAULTS, *faults_of_parquet.FAULTS]
 
@@ -58,12 +62,14 @@ def whole(name: str) -> bytes:
         "t.npz": faults_of_arrays.npz(X=faults_of_arrays.X, y=faults_of_arrays.Y.astype(str)),
         "t.npy": faults_of_arrays.npy(faults_of_arrays.TABLE),
         "t.parquet": faults_of_parquet.parquet(**faults_of_parquet.GOOD),
+        "t.feather": arrow(),
+        "t.jsonl": b'{"a": 1.5, "label": "x"}\n{"a": null, "label": "y"}\n',
     }
     return contents[name]
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.npz", "t.npy", "t.parquet"])
-@hypothesis.settings(max_examples=300)
+@pytest.mark.parametrize("name", ["t.csv", "t.npz", "t.npy", "t.parquet", "t.feather", "t.jsonl"])
+@hypothesis.settings(max_examples=150)
 @hypothesis.given(
     places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4))),
     length=st.floats(0.5, 1.5),
@@ -100,6 +106,67 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with pytest.raises(RunnerError, match="must be a file, got a device or pipe"):
         load(FileData(name="file", path=str(pipe), target="label"))
+
+
+BOMBS = {
+    "t.csv.gz": gzip.compress(b"a,label\n" + b"1,x\n" * 1_000_000),
+    "t.zip": faults_of_arrays.zipped(inside=b"a,label\n" + b"1,x\n" * 1_000_000),
+    "t.npz": faults_of_arrays.npz(X=np.zeros((1_000_000, 2), np.int8), y=np.zeros(1_000_000)),
+    "t.xlsx": workbook([["a", "label"], *([n % 7, "x"] for n in range(20_000))]),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_before_it_fills_the_memory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("sources", "dataset"):
+        monkeypatch.setattr(f"runner.training.data.{module}.memory_bytes", lambda: 4 << 20)
+    target = None if name == "t.npz" else "label"
+    with pytest.raises(RunnerError, match=r"must unpack to at most a quarter|must fit into"):
+        read(tmp_path, name, BOMBS[name], target=target)
+
+
+IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
+
+
+def idx(values: np.ndarray, code: int) -> bytes:
+    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+    return bytes((0, 0, code, values.ndim)) + sizes + values.tobytes()
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("dot", ["-", "."])
+@pytest.mark.parametrize(("code", "dtype"), [(8, ">u1"), (11, ">i2"), (14, ">f8")])
+def test_idx_images_have_their_labels_in_the_file_beside(
+    ending: str, dot: str, code: int, dtype: str, tmp_path: Path
+) -> None:
+    pack = gzip.compress if ending else bytes
+    labels = tmp_path / f"train-labels{dot}idx1-ubyte{ending}"
+    labels.write_bytes(pack(idx(np.array([5, 0, 5, 4], np.uint8), 8)))
+    name = f"train-images{dot}idx3-ubyte{ending}"
+    dataset = read(tmp_path, name, pack(idx(IMAGES.astype(dtype), code)), target=None)
+    assert dataset.X.tolist() == IMAGES.reshape(4, 6).tolist()
+    assert [dataset.class_names[code] for code in dataset.y] == ["5", "0", "5", "4"]
+
+
+IDX_FAULTS = [
+    (b"\0\0\x08", "", "must begin with the header of an IDX file"),
+    (idx(IMAGES, 8)[:-1], "", "must have 24 bytes.*got 23"),
+    (idx(IMAGES, 8), "", "data.path: must be a file, got .*labels-idx1"),
+    (idx(IMAGES, 8), idx(np.zeros(3, np.uint8), 8), "labels-idx1: must hold 4 labels"),
+    (idx(IMAGES[:0], 8), "", "must have the shape"),
+]
+
+
+@pytest.mark.parametrize(("images", "labels", "says"), IDX_FAULTS)
+def test_faults_of_idx_files_name_the_file(
+    images: bytes, labels: bytes, says: str, tmp_path: Path
+) -> None:
+    if labels:
+        (tmp_path / "labels-idx1").write_bytes(labels)
+    with pytest.raises(RunnerError, match=says):
+        read(tmp_path, "images-idx3", images, target=None)
 
 
 def test_a_path_of_control_characters_stays_on_its_line(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""Layers one after the other: a network's body, and residual blocks within one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softnet.layers.base import Generators, Layer, LayerSettings
+from softnet.layers.initializers import Initializers
+from softnet.stack.arrays import Array, Kept
+from softnet.stack.parameters import columns, numbered
+from softnet.stack.randomness import Noise
+from softnet.stack.setting_rules import require
+
+
+class Sequential(Layer):
+    """Layers in their order: the output of each is the input of the next."""
+
+    @dataclass(frozen=True)
+    class Settings(LayerSettings):
+        """Settings of layers in a sequence.
+
+        Parameters
+        ----------
+        layers : tuple of LayerSettings
+            In their order.
+        """
+
+        layers: tuple[LayerSettings, ...]
+
+        def __post_init__(self) -> None:
+            require(len(self.layers) > 0, "layers", "at least one layer", self.layers)
+
+    def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        self.layers: list[Layer] = []
+        for inner in settings.layers:
+            self.layers.append(inner.make(self.out_features, dtype))
+            self.out_features = self.layers[-1].out_features
+        self.parameter_shapes = numbered([layer.parameter_shapes for layer in self.layers])
+        self.statistic_shapes = numbered([layer.statistic_shapes for layer in self.layers])
+        self.is_random = any(layer.is_random for layer in self.layers)
+        self._input = Kept(dtype)
+
+    @property
+    def n_units(self) -> int:
+        return sum(layer.n_units for layer in self.layers)
+
+    def use_noise(self, noise: Noise) -> None:
+        for layer in self.layers:
+            layer.use_noise(noise)
+
+    def bind(self, values: Array, gradients: Array, statistics: Array) -> None:
+        super().bind(values, gradients, statistics)
+        parameters = [layer.parameter_shapes for layer in self.layers]
+        kept = [layer.statistic_shapes for layer in self.layers]
+        parts = columns(values, parameters), columns(gradients, parameters)
+        for layer, *own in zip(self.layers, *parts, columns(statistics, kept), strict=True):
+            layer.bind(*own)
+
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
+        for layer in self.layers:
+            layer.initialize(rngs, initializers)
+
+    def fit(self, X: Array) -> None:
+        self.layers[0].fit(X)
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        if self.layers[0].overwrites_input:
+            kept = self._input[X.shape]
+            np.copyto(kept, X)
+            X = kept
+        for layer in self.layers:
+            X = layer.forward(X, training)
+        return X
+
+    def backward(self, d_output: Array) -> Array:
+        for layer in reversed(self.layers):
+            d_output = layer.backward(d_output)
+        return d_output
+
+    def backward_parameters(self, d_output: Array) -> None:
+        for layer in reversed(self.layers[1:]):
+            d_output = layer.backward(d_output)
+        self.layers[0].backward_parameters(d_output)
+
+
+class Residual(Sequential):
+    """``X + layers(X)``: the layers learn what is to be changed about their input.
+
+    The last layer has as many features as the first one takes.
+
+    Notes
+    -----
+    The derivative for the input is that of the layers plus the derivative for the output itself.
+
+    References
+    ----------
+    K. He et al. (2016), "Deep residual learning for image recognition".
+    """
+
+    def __init__(
+        self, settings: Sequential.Settings, in_features: int, dtype: np.dtype[Any]
+    ) -> None:
+        super().__init__(settings, in_features, dtype)
+        n = self.out_features
+        require(n == in_features, "layers", f"of {in_features} outputs, as inputs", n)
+        self._d_inner, self._output = Kept(dtype), Kept(dtype)
+
+    @property
+    def n_units(self) -> int:
+        return self.out_features + super().n_units
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        inner = super().forward(X, training)
+        output: Array = np.add(X, inner, out=self._output[inner.shape])
+        return output
+
+    def backward(self, d_output: Array) -> Array:
+        # The layers may overwrite what they are given.
+        d_inner: Array = self._d_inner[d_output.shape]
+        np.copyto(d_inner, d_output)
+        np.add(d_output, super().backward(d_inner), out=d_output)
+        return d_output
