@@ -209,9 +209,10 @@ class _Session:
         sound = [p for p in sorted(self._left) if self._parent.plan.jobs[p].problem is None]
         if not sound or self._request.rerun is not None:
             return
-        data = prepared(self._parent.plan.jobs[sound[0]].experiment)
-        if data.dataset.reading is not None:
-            self._listener(DataRead(data))
+        experiment = self._parent.plan.jobs[sound[0]].experiment
+        data = prepared(experiment)
+        if data.dataset.reading is not None or experiment.training.class_weight is not None:
+            self._listener(DataRead(experiment, data))
 
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""
