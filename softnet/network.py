@@ -139,6 +139,7 @@ def mlp(
     dropout: float = 0.0,
     normalization: str = "none",
     residual: bool = False,
+    inputs: Sequence[LayerSettings] = (),
     loss: LossSettings | None = None,
 ) -> NetworkSettings:
     """Return the settings of a multilayer perceptron, by default one that classifies.
@@ -155,6 +156,8 @@ def mlp(
         A key of `NORMALIZATIONS`: what stands between each hidden layer and its activation.
     residual : bool
         Whether the input of each hidden layer that is as wide as it is added to its output.
+    inputs : sequence of LayerSettings
+        Layers before the first one, for instance embeddings.
     loss : LossSettings or None
         None is softmax cross-entropy.
 
@@ -164,7 +167,7 @@ def mlp(
     (Linear.Settings(out_features=8), ReLU.Settings(), Linear.Settings(out_features=2))
     """
     in_features, *widths = layer_sizes
-    layers: list[LayerSettings] = []
+    layers = [*inputs]
     normalizing = NORMALIZATIONS[normalization]
     before = in_features
     for width in widths[:-1]:

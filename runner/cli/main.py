@@ -21,7 +21,7 @@ from runner.system.signals import (
     INTERRUPTED,
     TERMINATED,
     raise_on_sigterm,
-    raise_what_was_swallowed,
+    raise_pending_sigterm,
 )
 
 
@@ -50,7 +50,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
         sys.stdout.flush()  # a disk that is full says so here
     except RunnerError as error:
         # Where a library swallowed SIGTERM, it complains of what was left half done.
-        raise_what_was_swallowed()
+        raise_pending_sigterm()
         say(str(error))
         code = error.exit_code
     return code

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
 # The number of today's schema: raised with each setting that is added.
-SCHEMA = 2
+SCHEMA = 3
 
 # The settings, or whole groups, that each schema after the first has added, with the value that
 # stands for what was before: {2: {"model.dropout": 0.0, "data[file].categories": None}}. The name
@@ -39,6 +39,13 @@ ADDED: dict[int, dict[str, Any]] = {
         "model.normalization": "none",
         "model.residual": False,
         "training.averaging": None,
+    },
+    3: {
+        "task": "classification",
+        "data[file].positive": None,
+        "training.loss": None,
+        "training.class_weight": None,
+        "training.label_smoothing": 0.0,
     },
 }
 

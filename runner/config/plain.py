@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
 # The fields of an `Experiment`, in their order.
 SECTIONS = (
-    *("name", "seed", "dtype", "data", "split", "model", "optimizer", "schedule", "training"),
-    *("tracking", "sweep", "executor"),
+    *("name", "seed", "dtype", "task", "data", "split", "model", "optimizer", "schedule"),
+    *("training", "tracking", "sweep", "executor"),
 )
 
 

@@ -5,9 +5,9 @@ matplotlib takes half a second to import, so the modules that draw are imported 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,16 @@ _STEPS = {"none": "unit", "standardize": "standard deviation", "minmax": "range"
 def draw(
     prepared: Prepared,
     result: Result,
-    predict_proba: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    predict: Callable[[NDArray[np.floating]], NDArray[np.floating]],
     folder: Path,
     title: str = "",
 ) -> None:
     """Draw every figure that suits a run.
 
-    ``learning_curve.png``, ``confusion_matrix.png``; ``decision_regions.png`` for two columns of
-    numbers; ``weights.png`` for a linear model.
+    ``learning_curve.png``; of classes ``confusion_matrix.png``, and ``decision_regions.png`` for
+    two columns of numbers; of these and of labels ``roc.png``, ``precision_recall.png`` and
+    ``calibration.png``; of a quantity ``predicted.png`` and ``residuals.png``; ``weights.png`` for
+    a linear model.
 
     Parameters
     ----------
@@ -40,28 +42,87 @@ def draw(
         The data it learned from.
     result : Result
         What it left.
-    predict_proba : callable
-        Its network: encoded and scaled rows (n, n_features) to class probabilities
-        (n, n_classes).
+    predict : callable
+        Its network: encoded and scaled rows (n, n_features) to predictions (n, n_outputs).
     folder : Path
         Where the files go; made if it is not there.
     title : str
         The name of the run, for the headings.
     """
     from runner.figures.curves import draw_learning_curve
-    from runner.figures.matrices import confusion_counts, draw_confusion_matrix, draw_weights
-    from runner.figures.scales import LARGEST, SPLITS
+    from runner.figures.matrices import draw_weights
 
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
     draw_learning_curve(result.history, result.best_step, folder / "learning_curve.png", title)
     part = prepared.parts[-1]  # test, or else the nearest to it
     shown, names = prepared.examples(part), dataset.class_names
-    y_pred = np.asarray(predict_proba(shown.X)).argmax(axis=1)
-    counts = confusion_counts(shown.y, y_pred, len(names))
-    path = folder / "confusion_matrix.png"
-    draw_confusion_matrix(counts, names, path, title, SPLITS[part])
+    predicted = np.asarray(predict(shown.X), np.float64)
+    if np.isfinite(predicted).all():
+        _OF_TASKS[dataset.task](predicted, shown.y, names, part, folder, title)
+    if dataset.task == "classification":
+        _draw_regions(prepared, predict, folder, title)
 
+    matrices = [array for array in result.weights.values() if array.ndim == 2]
+    if len(matrices) == 1:
+        features, path = preprocessing.encoded_feature_names, folder / "weights.png"
+        draw_weights(matrices[0], features, names, path, title, _STEPS[preprocessing.scaling])
+
+
+def _draw_classes(
+    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,
+    title: str,
+) -> None:  # fmt: skip
+    from runner.figures.matrices import confusion_counts, draw_confusion_matrix
+    from runner.figures.scales import SPLITS
+
+    counts = confusion_counts(y, predicted.argmax(axis=1), len(names))
+    draw_confusion_matrix(counts, names, folder / "confusion_matrix.png", title, SPLITS[part])
+    truth = y[:, None] == np.arange(len(names))
+    _draw_labels(predicted, truth, names, part, folder, title)
+
+
+def _draw_labels(
+    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,  # noqa: ARG001  (as the others)
+    title: str,
+) -> None:  # fmt: skip
+    from runner.figures.predictions import draw_calibration, draw_ranking
+
+    truth = y > 0
+    draw_ranking(truth, predicted, names, folder / "roc.png", title, is_roc=True)
+    path = folder / "precision_recall.png"
+    draw_ranking(truth, predicted, names, path, title, is_roc=False)
+    draw_calibration(truth, predicted, names, folder / "calibration.png", title)
+
+
+def _draw_quantities(
+    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,  # noqa: ARG001  (as the others)
+    title: str,
+) -> None:  # fmt: skip
+    from runner.figures.predictions import draw_predicted, draw_residuals
+
+    draw_predicted(y, predicted[:, 0], names[0], folder / "predicted.png", title)
+    draw_residuals(y, predicted[:, 0], names[0], folder / "residuals.png", title)
+
+
+# What is drawn of the predictions, by the task.
+_OF_TASKS: dict[str, Callable[..., None]] = {
+    "classification": _draw_classes,
+    "regression": _draw_quantities,
+    "multilabel": _draw_labels,
+}
+
+
+def _draw_regions(
+    prepared: Prepared,
+    predict: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    folder: Path,
+    title: str,
+) -> None:
+    """Draw which class is said where, for two columns of numbers."""
+    from runner.figures.scales import LARGEST
+
+    dataset, preprocessing = prepared.dataset, prepared.preprocessing
     n_features, largest = dataset.X.shape[1], np.abs(dataset.X).max()
     if n_features == 2 and not dataset.categories and largest < LARGEST:
         from runner.figures.regions import draw_decision_regions
@@ -70,11 +131,6 @@ def draw(
         path = folder / "decision_regions.png"
 
         def predict_raw(X: NDArray[np.float64]) -> NDArray[np.floating]:
-            return predict_proba(preprocessing.transform(X))
+            return predict(preprocessing.transform(X))
 
         draw_decision_regions(predict_raw, dataset, split, path, title)
-
-    matrices = [array for array in result.weights.values() if array.ndim == 2]
-    if len(matrices) == 1:
-        features, path = preprocessing.encoded_feature_names, folder / "weights.png"
-        draw_weights(matrices[0], features, names, path, title, _STEPS[preprocessing.scaling])

@@ -15,8 +15,9 @@ from runner.figures.curves import Curve, draw_bands, sum_up
 from runner.figures.matrices import draw_heat_map
 from runner.figures.scales import LARGEST, Line, Measure
 from runner.figures.style import Array, number_text
-from runner.figures.trends import Trends, draw_trends
+from runner.figures.trends import draw_trends
 from runner.system.text import elide
+from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
     from runner.training.statistics import Configuration
@@ -66,7 +67,7 @@ def draw_sweep(
     sweep.draw_curves(histories, folder)
 
 
-class Settings:
+class SweptSettings:
     """What varied between configurations, by dotted key, apart from the seed.
 
     Parameters
@@ -77,9 +78,10 @@ class Settings:
 
     def __init__(self, varied: Sequence[Mapping[str, object]]) -> None:
         self._texts = [{key: str(value) for key, value in row.items()} for row in varied]
-        keys = dict.fromkeys(key for row in self._texts for key in row if key != "seed")
         #: Those with at least two values, in order of appearance.
-        self.keys = [key for key in keys if len({row.get(key) for row in self._texts}) > 1]
+        self.keys = [key for key in varying(self._texts) if key != "seed"]
+        #: What each is called.
+        self.names = short_names(self.keys)
         columns = {key: self._numbers(key) for key in self.keys}
         #: For the keys whose values are all numbers: these, of shape (n_configurations,), with
         #: inf for those that no axis can hold.
@@ -100,23 +102,17 @@ class Settings:
             groups.setdefault(values, []).append(position)
         return [np.array(groups[v]) for v in sorted(groups, key=lambda v: [*map(_order, v)])]
 
-    def name(self, key: str) -> str:
-        """Return the last part of a key, or all of it where another key ends alike."""
-        ends = [other.rpartition(".")[2] for other in [*self.keys, "seed"]]
-        end = key.rpartition(".")[2]
-        return end if ends.count(end) == 1 else key
-
     def label(self, position: int, keys: Sequence[str]) -> str:
         """Write what a configuration set, such as ``learning_rate=0.1, momentum=0.9``."""
         row = self._texts[position]
-        pairs = [f"{elide(self.name(k), 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
+        pairs = [f"{elide(self.names[k], 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
         return elide(", ".join(pairs), 64)
 
     def file_names(self) -> dict[str, str]:
         """Give each key a word that is safe in the name of a file, and no other key's."""
         words: dict[str, str] = {}
         for number, key in enumerate(self.keys, start=1):
-            word = re.sub(r"[^A-Za-z0-9_-]+", "_", self.name(key)).strip("_")[:60]
+            word = re.sub(r"[^A-Za-z0-9_-]+", "_", self.names[key]).strip("_")[:60]
             if not word or word.lower() in {taken.lower() for taken in words.values()}:
                 word = f"{word or 'setting'}_{number}"
             words[key] = word
@@ -146,7 +142,7 @@ class _Sweep:
         self, configurations: Sequence[Configuration], measure: Measure, title: str
     ) -> None:
         self._measure, self._title = measure, title
-        self._settings = Settings([configuration.varied for configuration in configurations])
+        self._settings = SweptSettings([configuration.varied for configuration in configurations])
         self._files = self._settings.file_names()
         summaries = [configuration.summary(measure.metric) for configuration in configurations]
         rows = [(s.mean, s.low, s.high) if s else (np.nan,) * 3 for s in summaries]
@@ -158,42 +154,30 @@ class _Sweep:
     def draw_trends(self, folder: Path) -> None:
         """Draw the metric against each number: a line for each combination of the others.
 
-        Of many combinations the best at each number are joined, and all are drawn faintly.
+        Many combinations are drawn as points.
         """
         for key, x in self._settings.numbers.items():
             drawn = np.isfinite(x)
-            numbers, counts = np.unique(x[drawn], return_counts=True)
-            has_bars = self._has_intervals and len(numbers) <= _MOST_BARS
+            others = [other for other in self._settings.keys if other != key]
+            groups = self._settings.groups(others, drawn)
+            labels = [self._settings.label(group[0], others) or key for group in groups]
+            are_lines = len(groups) <= _MOST_LINES and any(len(group) > 1 for group in groups)
+            has_bars = are_lines and self._has_intervals and int(drawn.sum()) <= _MOST_BARS
             notes = [self._seeds + ", bars: its 95 % interval" * has_bars]
             if not drawn.all():
                 notes.append(f"{(~drawn).sum():,} beyond any axis")
-            others = [other for other in self._settings.keys if other != key]
-            groups = self._settings.groups(others, drawn)
-            if len(groups) <= _MOST_LINES and any(len(np.unique(x[group])) > 1 for group in groups):
-                lines = [
-                    self._line(x, group, self._settings.label(group[0], others), has_bars)
-                    for group in groups
-                ]
-                trends = Trends(elide(key, 48), lines)
-            else:
+            if not are_lines:
                 notes.append("other settings vary too")
-                joined = bool(counts.mean() >= 2)  # in a random search, hardly a number comes twice
-                label = "best combination" if joined else ""
-                line = self._line(x, np.flatnonzero(drawn), label, has_bars)
-                cloud = (x[drawn], self.mean[drawn]) if joined else None
-                trends = Trends(elide(key, 48), [line], joined, cloud)
+                groups, labels = [np.flatnonzero(drawn)], [""]
+            lines = []
+            for group, label in zip(groups, labels, strict=True):
+                chosen = group[np.argsort(x[group], kind="stable")]
+                ends = np.array([self._low[chosen], self._high[chosen]])
+                low, high = ends if has_bars else np.full_like(ends, np.nan)
+                lines.append(Line(label, x[chosen], self.mean[chosen], low, high))
             path = folder / f"metric_by_{self._files[key]}.png"
             title = self._heading(f"{self._measure.words} by {self._name(key)}")
-            draw_trends(trends, self._measure, path, title, *notes)
-
-    def _line(self, x: Array, members: NDArray[np.intp], label: str, has_bars: bool) -> Line:
-        """Take the best of some configurations at each number that they have."""
-        numbers = np.unique(x[members])
-        chosen = np.array([self._best(members[x[members] == number]) for number in numbers])
-        low, high = self._low[chosen], self._high[chosen]
-        if not has_bars:
-            low = high = np.full(len(chosen), np.nan)
-        return Line(label, numbers, self.mean[chosen], low, high)
+            draw_trends(lines, elide(key, 48), self._measure, path, title, *notes)
 
     def _best(self, members: NDArray[np.intp]) -> int:
         return int(members[self._measure.best(self.mean[members]) or 0])
@@ -255,7 +239,7 @@ class _Sweep:
         draw_bands(bands, self._measure, path, self._heading(words), *notes)
 
     def _name(self, key: str) -> str:
-        return elide(self._settings.name(key), 24)
+        return elide(self._settings.names[key], 24)
 
     def _label(self, position: int) -> str:
         label = self._settings.label(position, self._settings.keys)

@@ -159,4 +159,4 @@ def _announce(event: Event) -> None:
                 "what it leaves."
             )
         case DataRead():
-            say("\n".join(reading_lines(event.prepared)))
+            say("\n".join(reading_lines(event.experiment, event.prepared)))

@@ -118,8 +118,9 @@ def _unfit_lines(rerun: RerunRequest) -> list[RerunLine]:
         by_reason.setdefault(reason, []).append((source.name, why))
     lines = []
     for reason, (first, *others) in by_reason.items():
-        name, why = (count(1 + len(others), "job"), reason) if others else first
-        lines.append(RerunLine(name, cannot_compare(why), n_jobs=1 + len(others)))
+        n_jobs = 1 + len(others)
+        name, why = (count(n_jobs, "job"), reason) if others else first
+        lines.append(RerunLine(name, cannot_compare(why), n_jobs=n_jobs))
     return lines
 
 
@@ -241,17 +242,16 @@ def _print_verdict(
 
 
 def _largest(comparison: Comparison) -> str:
+    relative = f"{comparison.relative:.2g} relative"
     if not math.isfinite(comparison.relative):
         return (
             " cannot be measured: a value is missing, given twice or not finite, or shapes differ"
         )
     if comparison.relative == 0:
         return ": the sign of a zero"
-    relative = f"{comparison.relative:.2g} relative"
     if comparison.ulps > _COUNTABLE:
         return f": {relative}"
-    unit = "unit" if comparison.ulps == 1 else "units"
-    return f": {comparison.ulps:,.0f} {unit} in the last place, {relative}"
+    return f": {count(int(comparison.ulps), 'unit')} in the last place, {relative}"
 
 
 def _cause(comparison: Comparison) -> str:

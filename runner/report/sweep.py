@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 from runner.report.runs import print_failures, print_runs
 from runner.report.table import (
     LONGEST_NAME,
-    Column,
     Printer,
+    TableColumn,
     columns_of,
     configuration_name,
     further_metrics,
@@ -82,7 +82,7 @@ def _print_configurations(
     n_runs = sum(len(configuration.outcomes) for configuration in rows)
     what = f"{count(n_runs, 'run')} of {count(len(rows), 'configuration')}"
 
-    def columns(shown: Sequence[Configuration]) -> tuple[list[Column], list[Column]]:
+    def columns(shown: Sequence[Configuration]) -> tuple[list[TableColumn], list[TableColumn]]:
         settings = setting_columns([configuration.varied for configuration in shown], names)
         runs = (run for configuration in shown for run in configuration.outcomes)
         further = further_metrics((name for run in runs for name in run.metrics), metric)
@@ -94,7 +94,7 @@ def _print_configurations(
         out.line(verdict)
 
 
-def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[Column, Column]:
+def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:
     """Make a column of means, each ``±`` half the width of its interval, and one of their seeds."""
     summaries = [configuration.summary(metric) for configuration in shown]
     parts = [
@@ -107,7 +107,7 @@ def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[Column, 
         for mean, half_width in parts
     ]
     numbers = [f"{summary.n if summary else 0:,}" for summary in summaries]
-    return Column(metric, cells, "right"), Column("n", numbers, "right")
+    return TableColumn(metric, cells, "right"), TableColumn("n", numbers, "right")
 
 
 def _verdict(

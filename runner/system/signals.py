@@ -22,7 +22,7 @@ def raise_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _terminate)
 
 
-def raise_what_was_swallowed() -> None:
+def raise_pending_sigterm() -> None:
     """Raise `Terminated` if SIGTERM came, and something has kept it from ending the program.
 
     Some libraries have bare ``except:`` clauses around their imports. Call this when they are

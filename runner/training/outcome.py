@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -43,6 +43,26 @@ class Outcome:
     failure: str | None
     duration_s: float
     n_steps: int | None = None
+
+
+def varying(varied: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return the keys whose values differ, in order of appearance."""
+    keys = dict.fromkeys(key for one in varied for key in one)
+    return [key for key in keys if len({one.get(key) for one in varied}) > 1]
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Name each setting by the last part of its key, or by all of it where that is another's too.
+
+    Examples
+    --------
+    >>> short_names(["optimizer.learning_rate", "split.seed"])
+    {'optimizer.learning_rate': 'learning_rate', 'split.seed': 'split.seed'}
+    """
+    keys = list(keys)
+    # Runs are grouped over their seeds, so that split.seed must not be shown as seed.
+    ends = [key.rpartition(".")[2] for key in dict.fromkeys([*keys, "seed"])]
+    return {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=False)}
 
 
 def best_first(

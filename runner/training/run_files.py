@@ -73,6 +73,20 @@ def _model_file(prepared: Prepared, activation: str) -> bytes:
     return content
 
 
+def parquet(table: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return columns, texts as objects, as the content of a Parquet file."""
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    columns: list[Any] = [
+        values.tolist() if values.dtype.kind == "O" else np.ascontiguousarray(values)
+        for values in table.values()
+    ]
+    sink = io.BytesIO()
+    write_table(pa.table(dict(zip(table, columns, strict=True))), sink)
+    return sink.getvalue()
+
+
 def archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Return arrays as the content of a file that `numpy.load` reads."""
     content = io.BytesIO()
@@ -120,7 +134,7 @@ def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
     """Return what makes, with the weights, predictions from raw rows: plain data for JSON."""
     return {
         "activation": activation,
-        "class_names": prepared.dataset.class_names,
+        **prepared.target.to_dict(),
         "preprocessing": prepared.preprocessing.to_dict(),
     }
 

@@ -122,8 +122,8 @@ class SignSGD(Optimizer):
 
 
 class Constants(Initializer):
-    def draw(self, rng: np.random.Generator, in_features: int, out_features: int) -> Array:
-        return np.full((in_features, out_features), 0.1)
+    def draw(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+        return np.full(shape, 0.1)
 
 
 class WorstRow(Metric):

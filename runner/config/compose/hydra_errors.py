@@ -36,7 +36,9 @@ _NOISE = (
 _NO_SWEEP = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(|interval\(")
 
 
-def explain(error: Exception, overrides: Sequence[str], folder: str | None = None) -> RunnerError:
+def explain_composition(
+    error: Exception, overrides: Sequence[str], folder: str | None = None
+) -> RunnerError:
     """Translate what was raised while a config was composed from these overrides, or resolved.
 
     `folder` is that of a person's own files, if there is one.

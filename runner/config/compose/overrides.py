@@ -22,7 +22,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException, OverrideParseException
 
-from runner.config.compose.hydra_errors import explain
+from runner.config.compose.hydra_errors import explain_composition
 from runner.system.errors import CommandError, nearest
 
 # Of what Hydra's grammar calls INT and FLOAT, what a sweep writes.
@@ -141,7 +141,9 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
         try:
             override = reader.read(text)
         except HydraException as error:
-            raise explain(OverrideParseException(text, str(error)), overrides) from error
+            raise explain_composition(
+                OverrideParseException(text, str(error)), overrides
+            ) from error
         _require_one_value(override, text)
         *groups, key = path(override)
         _require_known([*groups, key][0], text, config)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from runner.config.data import FileData
 from runner.config.fingerprint import job_key
 from runner.config.plain import as_override_text, flatten, to_plain
-from runner.config.rules import without_groups
 from runner.config.schema import ExecutorConfig, Experiment, LocalExecutor
 from runner.jobs.events import Listener, Progress, Started
 from runner.jobs.plan import Plan, PlannedJob, differences, in_order, labelled, plan_each
@@ -212,10 +211,7 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
     values = apply_overrides(recorded, list(chosen))
     if values["tracking"] != to_plain(experiment)["tracking"]:
         raise CommandError("tracking: must be left as it is; --uri names the original's store.")
-    try:
-        return Experiment.from_dict(values)
-    except ConfigError as error:
-        raise without_groups(error) from None
+    return Experiment.from_dict(values)
 
 
 def _planned(

@@ -65,13 +65,13 @@ class LoadedReference:
         differences = differences_of(self.record, dataset.digest, split.digest)
         causes = [difference.what for difference in differences if difference.decides]
         findings = [*self.findings, *self.record.edits]
-        activation, class_names = self.experiment.model.activation, tuple(dataset.class_names)
-        model = RecordedModel(activation, class_names, prepared.preprocessing)
+        activation = self.experiment.model.activation
+        model = RecordedModel(activation, prepared.target, prepared.preprocessing)
         if not causes and not findings and model != self.model:
             findings.append(f"{MODEL}: is not what the same data and settings give")
         comparison = compare(
             (self.metrics, self.weights),
-            (metrics_of(result), result.weights),
+            (self.record.recorded_alike(metrics_of(result)), result.weights),
             causes=causes,
             findings=findings,
             same_data={"data digest", "split digest"}.isdisjoint(causes),

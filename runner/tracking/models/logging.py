@@ -26,6 +26,7 @@ import runner.system.errors
 import runner.training.preprocessing
 import softnet
 from runner.tracking.backend.artifacts import send_folder
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -84,7 +85,7 @@ def _save(
     (folder / "artifacts").mkdir(parents=True)
     settings = {
         "network": network.to_dict(),
-        "class_names": prepared.dataset.class_names,
+        "class_names": prepared.target.names,
         "preprocessing": prepared.preprocessing.to_dict(),
     }
     _write_json(folder / "artifacts" / "settings.json", settings)
@@ -198,7 +199,8 @@ def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> Model
     kinds = dict.fromkeys((*dataset.categories, *preprocessing.dates), DataType.string)
     may_be_missing = bool(preprocessing.fill)
     single = all(array.dtype == np.float32 for array in weights.values())
-    probability = DataType.float if single else DataType.double
+    is_double = TASKS[prepared.target.task].is_double or not single
+    output = DataType.double if is_double else DataType.float
     return ModelSignature(
         Schema(
             [
@@ -206,5 +208,5 @@ def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> Model
                 for name in preprocessing.raw_names
             ]
         ),
-        Schema([ColSpec(probability, name) for name in dataset.class_names]),
+        Schema([ColSpec(output, name) for name in prepared.target.names]),
     )

@@ -95,10 +95,13 @@ def test_split_without_validation_needs_no_other_ranking_metric():
 
 def test_runs_can_be_ranked_by_what_they_end_with():
     stopping = {"metric": "val/loss", "patience": 3, "min_delta": 0.0}
-    known = experiment(training__early_stopping=stopping, split__test=0).metrics
-    assert "best/val/loss" in known
-    assert "test/loss" not in known
-    assert experiment(sweep__metric="test/accuracy").ranking_metric == "test/accuracy"
+    for metric in ("best/val/f1_macro", "train/recall_yes"):
+        made = experiment(training__early_stopping=stopping, sweep__metric=metric)
+        assert made.ranking_metric == metric
+    for settings in ({"split__test": 0, "metric": "test/loss"}, {"metric": "best/val/loss"}):
+        metric = settings.pop("metric")
+        with pytest.raises(ConfigError, match=r"sweep\.metric: must be a metric of this"):
+            experiment(sweep__metric=metric, **settings)
 
 
 # What is refused.
@@ -196,8 +199,8 @@ def test_wrong_override_is_refused_in_few_lines(line: str, pieces: list[str]):
         (
             {"\x1b[31m": 1},
             (
-                r"\x1b[31m: must be a setting (name, seed, dtype, data, split, model, optimizer, "
-                r"schedule, training, tracking, sweep, executor), got '\x1b[31m'."
+                r"\x1b[31m: must be a setting (name, seed, dtype, task, data, split, model, "
+                r"optimizer, schedule, training, tracking, sweep, executor), got '\x1b[31m'."
             ),
         ),
         (

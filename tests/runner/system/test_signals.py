@@ -91,16 +91,16 @@ def test_a_sigterm_that_a_library_swallows_ends_the_program_later() -> None:
     script = """
 import os, signal
 from runner.system.errors import Terminated
-from runner.system.signals import raise_on_sigterm, raise_what_was_swallowed
+from runner.system.signals import raise_on_sigterm, raise_pending_sigterm
 
 raise_on_sigterm()
-raise_what_was_swallowed()
+raise_pending_sigterm()
 try:
     os.kill(os.getpid(), signal.SIGTERM)
 except:
     pass
 try:
-    raise_what_was_swallowed()
+    raise_pending_sigterm()
 except Terminated:
     print("ended")
 """
