@@ -1,7 +1,7 @@
-"""What `runner --help` says.
+"""The page of `runner --help`.
 
 The page is Hydra's help template too, for `--help` beside other arguments. Alone it is the first
-thing that anybody types: it is filled in here, because Hydra takes the better part of a second.
+thing that people type: it is filled in here, because Hydra takes the better part of a second.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The commands, and how they end: messages, exit codes, signals.
-
-Each command imports what it needs when it is called, so that help and a typing error cost little.
-"""
+"""The entry point: runs a command line; errors and signals become messages and exit codes."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def _writable(out: str, file: str) -> Path:
         raise CommandError(f"--out: must be a file, got {shorten(out)}.") from error
     if target == expanded(file).resolve():
         raise CommandError(f"--out: must be another file than FILE, got {shorten(out)} twice.")
-    if is_other:  # whoever reads from a pipe would wait for ever
+    if is_other:  # writing to a pipe could wait for ever
         what = "a folder" if target.is_dir() else "a device or pipe"
         raise CommandError(f"--out: must be a file, got {what}, {shorten(out)}.")
     if not target.parent.is_dir():
@@ -81,7 +81,7 @@ def _predictions(record: Record, file: Path) -> tuple[NDArray[Any], Target]:
     model = record.model()
     settings = model.network(record.experiment)
     weights = record.weights(settings.weight_shapes)
-    # An edit of what is not needed here counts too.
+    # Edits of parts that are not needed here count too.
     record.metrics()
     record.environment()
     for edit in record.edits:
@@ -89,7 +89,7 @@ def _predictions(record: Record, file: Path) -> tuple[NDArray[Any], Target]:
     try:
         columns = load_rows(file, model.preprocessing, record.experiment.data)
     except ConfigError as error:
-        # What is a setting elsewhere is an argument here.
+        # The path is a setting elsewhere, and an argument here.
         raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
     preprocessing = model.preprocessing
     try:

@@ -15,7 +15,7 @@ from runner.tracking import find_store, open_store, require_shared
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
-    """Train and record the jobs of one command, print what came of them, return the exit code.
+    """Train and record the jobs of one command, print their results, return the exit code.
 
     Asked for as a sweep, a single job is one too. The code is 0 if all is well, 1 if runs failed.
     """

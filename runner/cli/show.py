@@ -46,7 +46,7 @@ def show_sweep(
         return
     print_sweep(
         sweep.name,
-        # What was interrupted has no result, and neither has what is running: both are to come.
+        # Interrupted and running jobs have no result yet.
         [outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
         metric=metric or sweep.metric,

@@ -31,7 +31,7 @@ class _RobustStream(io.TextIOWrapper):
             raise self._full(error) from None
 
     def _full(self, error: OSError) -> StoreError:
-        """Say what the disk said, once: what is still to be written goes nowhere."""
+        """Return the error to raise; further output is discarded."""
         self._discard_the_rest()
         return StoreError(f"the output: cannot be written: {(error.strerror or 'failed').lower()}")
 

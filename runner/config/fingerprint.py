@@ -1,7 +1,7 @@
 """The key of a run: a digest of the settings and the data that decide its result.
 
 A setting that is added later must not give old runs other keys: it enters a key only where it is
-not at the value that means what was before it.
+not at the value that reproduces earlier versions.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from runner.system.text import without_passwords
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
-# What reading a file finds out, where its settings leave it open. It follows from the content.
+# Settings that are found out by reading a file where they are left open.
 FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
 # The fields of an `Experiment`, in their order.
 SECTIONS = (

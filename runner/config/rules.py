@@ -1,4 +1,4 @@
-"""Groups of settings, and what a person reads where one of them is wrong.
+"""Groups of settings, and the messages about wrong ones.
 
 pydantic checks types and ranges. The sentence about a wrong value is made here, from what its
 field allows: ``<dotted.key>: must be <rule>, got <value!r>.``

@@ -37,7 +37,7 @@ _FURTHER = ", ".join(
 )
 
 if TYPE_CHECKING:
-    # What the registries hold is known when the program runs; this is what all of it has.
+    # The registries are filled at run time; these are the common types of their entries.
     ActivationName = str
     InitializerName = str
     NormalizationName = str
@@ -135,7 +135,7 @@ class TrainingConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where runs are recorded, and what a run alone has besides; `tracking` says which URIs do."""
+    """Where runs are recorded, and whether a single run gets figures and a model."""
 
     uri: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Figures of a run as PNG files: how it learned, what it mistakes, what it has learned.
+"""Figures of a run, as PNG files.
 
 matplotlib takes half a second to import, so the modules that draw are imported when first needed.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-# What one step of a scaled feature is.
+# The unit of a scaled feature, in words.
 _STEPS = {"none": "unit", "standardize": "standard deviation", "minmax": "range"}
 
 
@@ -39,11 +39,12 @@ def draw(
     Parameters
     ----------
     prepared : Prepared
-        The data it learned from.
+        The data that the run was trained on.
     result : Result
-        What it left.
+        The run's history and weights.
     predict : callable
-        Its network: encoded and scaled rows (n, n_features) to predictions (n, n_outputs).
+        The trained network: encoded and scaled rows (n, n_features) to predictions
+        (n, n_outputs).
     folder : Path
         Where the files go; made if it is not there.
     title : str

@@ -19,7 +19,7 @@ from runner.figures.scales import DECADE, Measure
 from runner.figures.style import Array, Look, house_style, number_text
 from runner.system.text import elide
 
-#: What the rows or the columns of a table are, with the label of each.
+#: The name of the rows or the columns of a table, and the label of each.
 Side = tuple[str, Sequence[str]]
 
 # How bright red, green and blue look (ITU-R BT.601).

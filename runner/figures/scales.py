@@ -1,4 +1,4 @@
-"""What a metric is called and which of its values are better; the axes that suit numbers."""
+"""Metrics with their names, units and directions; scales and limits of axes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Measure:
 
     @property
     def kind(self) -> str:
-        """What is measured, on whatever rows: ``loss``, ``accuracy``."""
+        """The metric without its split: ``loss``, ``accuracy``."""
         return self.metric.rpartition("/")[2]
 
     @property

@@ -1,4 +1,4 @@
-"""Which figures suit a sweep, and what they show; the modules beside this one draw them."""
+"""Choose the figures of a sweep, and lay out the arrays that they show."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def draw_sweep(
 
     ``metric_by_<number>.png`` for each number that was swept,
     ``metric_by_<number>_and_<number>.png`` for the first two where they make a table,
-    ``learning_curves.png``. What would show nothing is not drawn.
+    ``learning_curves.png``. A figure without a finite value is not drawn.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def draw_sweep(
 
 
 class SweptSettings:
-    """What varied between configurations, by dotted key, apart from the seed.
+    """The settings that differ between configurations, by dotted key; the seed does not count.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class SweptSettings:
         self._texts = [{key: str(value) for key, value in row.items()} for row in varied]
         #: Those with at least two values, in order of appearance.
         self.keys = [key for key in varying(self._texts) if key != "seed"]
-        #: What each is called.
+        #: Their names, by key.
         self.names = short_names(self.keys)
         columns = {key: self._numbers(key) for key in self.keys}
         #: For the keys whose values are all numbers: these, of shape (n_configurations,), with
@@ -103,7 +103,7 @@ class SweptSettings:
         return [np.array(groups[v]) for v in sorted(groups, key=lambda v: [*map(_order, v)])]
 
     def label(self, position: int, keys: Sequence[str]) -> str:
-        """Write what a configuration set, such as ``learning_rate=0.1, momentum=0.9``."""
+        """Write the settings of a configuration, such as ``learning_rate=0.1, momentum=0.9``."""
         row = self._texts[position]
         pairs = [f"{elide(self.names[k], 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
         return elide(", ".join(pairs), 64)
@@ -120,7 +120,7 @@ class SweptSettings:
 
 
 def _number(text: str) -> float:
-    """Read a number; NaN stands for what is none, inf for one that cannot be drawn."""
+    """Read a number: NaN if the text is not one, inf if no axis can show it."""
     try:
         value = float(text)
     except ValueError:
@@ -136,7 +136,7 @@ def _order(text: str) -> tuple[bool, float, str]:
 
 
 class _Sweep:
-    """Configurations as arrays: what they set, and what came out in the unit of the metric."""
+    """Configurations as arrays: their settings, and their results in the unit of the metric."""
 
     def __init__(
         self, configurations: Sequence[Configuration], measure: Measure, title: str

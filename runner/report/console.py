@@ -39,9 +39,9 @@ class Console(AbstractContextManager["Console"]):
     Attributes
     ----------
     rerun : RerunRequest or None
-        What is repeated, once it is known; None for a run or a sweep.
+        The rerun, once it is planned; None for a run or a sweep.
     has_printed : bool
-        Whether what came of a rerun has been printed.
+        Whether the results of the rerun have been printed.
 
     Examples
     --------
@@ -117,7 +117,7 @@ class Console(AbstractContextManager["Console"]):
             say(f"Recording {' and '.join(event.to_come)} ...")
 
     def print_rerun(self, event: Finished | None) -> None:
-        """Print what came of a rerun; `event` is None where nothing could be run."""
+        """Print the results of a rerun; `event` is None where nothing could be run."""
         self._close_bar()
         if self.rerun is not None:
             self.has_printed = True

@@ -19,7 +19,7 @@ from runner.system.text import elide
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# Seconds before the first report, and between two of them. What is done sooner needs none.
+# Seconds before the first report, and between two of them; shorter work shows no bar.
 _BAR_AFTER_S, _BAR_EVERY_S = 0.5, 0.1
 _LINE_EVERY_S = 10.0
 _LONGEST_NAME = 40
@@ -33,9 +33,9 @@ class ProgressBar:
     total : float
         How much there is to do, at most.
     description : str
-        What it is, for instance the name of the run.
+        A name for the work, for instance that of the run.
     unit : str
-        What is counted.
+        The thing that is counted.
     file : text file, optional
         By default the standard error stream.
 

@@ -1,4 +1,4 @@
-"""What came out of one run in full, of several as a table, and why some did not finish."""
+"""Results: one run in full, several as a table, and the reasons why runs did not finish."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
 
 
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
-    """Print what came of one run; of one that is FINISHED, the metrics have been printed.
+    """Print the result of one run; the metrics of a FINISHED one have been printed already.
 
-    The `link` is what to open to see the run, or a command that shows it.
+    The `link` is an address of the run, or a command that shows it.
     """
     with printing(file) as out:
         took = f"{outcome.duration_s:.1f} s"

@@ -1,4 +1,4 @@
-"""What came out of a sweep: its configurations over their seeds, and whether the best is better.
+"""Results of a sweep: configurations over their seeds, and whether the best is better.
 
 And the list of all sweeps of a store.
 """
@@ -47,7 +47,7 @@ def print_sweep(
     top: int | None = None,
     file: TextIO | None = None,
 ) -> None:
-    """Print what came out of a sweep, the best configuration first.
+    """Print the results of a sweep, the best configuration first.
 
     Where no configuration has several seeds, its runs are ranked as they are. The `link` is what to
     open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
@@ -151,7 +151,7 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
             f"{sweep.n_finished or 0:,}",
             f"{sweep.n_failed or 0:,}",
             f"{sweep.n_jobs:,}",
-            # Before what a narrow terminal has no room for: it is what runner rerun takes.
+            # Before the columns that a narrow terminal leaves out: runner rerun takes it.
             sweep.run_id,
             datetime.fromtimestamp(sweep.started_s).astimezone().strftime("%Y-%m-%d %H:%M"),
             duration(_duration_s(sweep)),

@@ -1,6 +1,6 @@
 """Lines and tables for a terminal, a pipe or a file.
 
-All text is made safe to show here, in lines and in cells, whoever wrote it. Colours and cuts to the
+All text is made safe to show here, in lines and in cells. Colours and cuts to the
 width are for terminals alone. Where one is narrow, a table leaves out columns, and says which,
 before it cuts a number. rich is imported when something is printed.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 60
 _LONGEST_VALUE = 32
 _GAP = 2
-# A file has no width: whoever reads it scrolls, or cuts columns.
+# A file has no width: its reader can scroll.
 _NO_LIMIT = 100_000
 # Of more rows than fit on a screen, the best ones are shown.
 _MANY, _SHOWN = 40, 20
@@ -128,7 +128,7 @@ class Printer:
         columns: Callable[[Sequence[T]], tuple[list[TableColumn], list[TableColumn]]],
         top: int | None = None,
     ) -> None:
-        """Print the best of what is ranked: a heading, the first rows, how many more there are.
+        """Print a ranking: a heading, its first rows, how many more there are.
 
         `what` names it in the plural, `rows` have the best first, and `columns` makes the needed
         and the further columns of the rows shown: by default all of a few, 20 of more than 40.
@@ -149,7 +149,7 @@ class Printer:
 
 @contextmanager
 def printing(file: TextIO | None = None) -> Iterator[Printer]:
-    """Collect what is printed, and write all of it to the file, or standard output, at the end.
+    """Collect lines, and write them all to the file, or standard output, at the end.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What can go wrong, as a person reads it: one to three lines, and an exit code.
+"""Errors that a person reads: one to three lines, and an exit code.
 
     RunnerError
     |-- ConfigError     2   a setting: dotted key, rule, what was got
@@ -37,7 +37,7 @@ class ConfigError(RunnerError):
     key : str
         The dotted key, as it is written on the command line.
     rule : str
-        What is allowed, to be read after "must be".
+        The allowed values, to be read after "must be".
     got : object
         The value as it is.
     hint : str
@@ -84,7 +84,7 @@ class CommandError(RunnerError):
 
 
 class RecordError(RunnerError):
-    """What a store or a folder holds of a run, and cannot be used; the text names the part."""
+    """A record of a run that cannot be used; the text names the part."""
 
     exit_code = 2
 

@@ -22,7 +22,7 @@ from runner.system.errors import StoreError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What a torn, overwritten or encrypted archive of arrays raises, depending on the byte.
+# Exceptions that a torn, overwritten or encrypted archive of arrays can raise.
 DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError),
     *(ValueError, TypeError, KeyError, IndexError, OverflowError),

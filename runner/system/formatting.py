@@ -64,7 +64,7 @@ def interval(value: float, low: float, high: float) -> str:
 def _alike(values: list[float], uncertainty: float) -> list[str]:
     """Write values down to the second digit of their uncertainty.
 
-    What would take a row of zeros is written in powers of ten.
+    Numbers with many zeros are written in powers of ten.
     """
     largest = _exponent(max(map(abs, values)))
     # Of two digits, the second: 0.0996 is 0.10, so that two decimals are enough for it.
@@ -82,7 +82,7 @@ def _exponent(value: float) -> int:
 def duration(seconds: float, *, ahead: bool = False) -> str:
     """Write how long something took, or, with `ahead`, how long it is going to take.
 
-    What is ahead is a guess: it is rounded up, to whole seconds.
+    An estimate is rounded up, to whole seconds.
 
     Examples
     --------

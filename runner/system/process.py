@@ -105,5 +105,5 @@ def libraries_are_loaded() -> None:
 
 
 def skip_last_garbage_collection() -> None:
-    """Spare the exit its search: what is left goes with the process."""
+    """Skip the search for garbage at the exit: the process frees its memory anyway."""
     gc.freeze()

@@ -34,7 +34,7 @@ def raise_pending_sigterm() -> None:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     _came.append(_signal)
-    # A group and a supervisor often send it twice: what is being closed now stays undisturbed.
+    # A group and a supervisor often send it twice; the second must not disturb the closing.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 

@@ -216,7 +216,7 @@ def _list_in_place_of_settings(name: str) -> RunnerError:
 
 
 _TOO_DEEP = "the config: must not be nested hundreds of levels deep."
-# What Hydra says, and what is made of the parts in parentheses.
+# Hydra's messages, and the errors that are made of their groups.
 _COMPOSITIONS: dict[str, Callable[..., RunnerError]] = {
     r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'": _several_values,
     r"Could not override '([\w/]+)'\. No match in the defaults": _no_group,

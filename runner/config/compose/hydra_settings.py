@@ -47,7 +47,7 @@ def hydra_settings(help_template: str) -> Iterator[None]:
 
     def scratch_folder() -> str:
         if not scratch:
-            with held():  # a folder that nobody knows of would stay
+            with held():  # or else a signal could leave the folder behind
                 scratch.append(tempfile.mkdtemp(prefix="runner-"))
         return scratch[0]
 
