@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -135,3 +136,9 @@ def _as_number(text: str) -> tuple[float, str]:
     except ValueError:
         return math.inf, text
     return (math.inf, text) if math.isnan(number) else (number, "")
+
+
+def stored(value: float) -> float:
+    """Return a value of a metric as MLflow stores it: an infinity is the largest double."""
+    # NaN passes through.
+    return value if value - value == 0 else min(max(value, -sys.float_info.max), sys.float_info.max)

@@ -33,15 +33,15 @@ from runner.tracking.backend.rows import (
     sound_runs,
 )
 from runner.tracking.backend.sqlite import LOCKED_FOR_S, READ_ONLY
+from runner.training.outcome import stored
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # Revisions of MLflow's schema whose tables are those that are read and written here.
 KNOWN_REVISIONS = {"dc11669786a5"}
-# What MLflow accepts, and how it stores an infinity.
+# What MLflow accepts.
 _EXPERIMENT_NAME_CHARACTERS = 500
-_LARGEST = 1.7976931348623157e308
 
 _RUN_COLUMNS = (
     "run_uuid, experiment_id, name, user_id, status, start_time, end_time, artifact_uri,"
@@ -267,7 +267,8 @@ class EmbeddedStore:
     ) -> Iterator[tuple[object, object, object]]:
         query, values = "SELECT key, step, value, is_nan FROM metrics WHERE run_uuid = ?", [run_id]
         if metric is not None:
-            query, values = f"{query} AND key = ?", [run_id, metric]
+            # With the plus the index of runs is searched, and not that of all values of a metric.
+            query, values = f"{query} AND +key = ?", [run_id, metric]
         with self._reading(f"run {run_id}") as connection:
             rows = connection.execute(f"{query} ORDER BY timestamp, step, value", values).fetchall()
         return ((key, step, math.nan if nan == 1 else value) for key, step, value, nan in rows)
@@ -396,7 +397,7 @@ def _metric_rows(changes: Sequence[RunChange]) -> tuple[list[tuple[Any, ...]], l
         run_id = change.run_id
         for name, number, at_ms, step in change.metrics:
             is_nan = number != number  # noqa: PLR0124  (NaN alone differs from itself)
-            value = 0.0 if is_nan else min(max(number, -_LARGEST), _LARGEST)
+            value = 0.0 if is_nan else stored(number)
             row = (run_id, name, value, at_ms, step, is_nan)
             rows.append(row)
             before = latest.get((run_id, name))
