@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -39,6 +40,9 @@ def house_style() -> Iterator[None]:
 
     A letter that the font lacks is drawn as a box, without a warning.
     """
+    if not any(font.name == "DejaVu Sans" for font in font_manager.fontManager.ttflist):
+        # A list of fonts that was made while files could not be opened is kept, and empty.
+        font_manager.fontManager = font_manager._load_fontmanager(try_read_cache=False)  # type: ignore[attr-defined]  # noqa: SLF001  (no public way)
     with mpl.rc_context(fname=_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         yield
