@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
@@ -13,10 +14,11 @@ from runner.cli.help import HELP, help_page
 from runner.cli.streams import install_robust_streams
 from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.files import machine_error
+from runner.system.paths import require_working_folder
 from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
-    TERMINATED,
     raise_on_sigterm,
     raise_pending_sigterm,
 )
@@ -32,10 +34,11 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
         code = INTERRUPTED
-    except Terminated:
-        code = TERMINATED
+    except Terminated as end:
+        code = end.exit_code
     finally:
-        sys.stdout.flush()
+        with suppress(RunnerError):  # said before, or nobody is there any more
+            sys.stdout.flush()
         skip_last_garbage_collection()
     sys.exit(code)
 
@@ -50,6 +53,12 @@ def _exit_code(arguments: Sequence[str]) -> int:
         raise_pending_sigterm()
         say(str(error))
         code = error.exit_code
+    except (OSError, MemoryError) as error:
+        of_machine = machine_error(error)
+        if of_machine is None:
+            raise
+        say(str(of_machine))
+        code = of_machine.exit_code
     return code
 
 
@@ -71,6 +80,7 @@ def carry_out(arguments: Sequence[str]) -> int:
     RunnerError
         With the exit code of what went wrong.
     """
+    require_working_folder()
     if list(arguments) in (["--help"], ["-h"]):
         print(help_page())  # noqa: T201  (the output that was asked for)
         return 0

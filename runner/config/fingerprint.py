@@ -95,7 +95,7 @@ def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:
 
 def _without_added(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the added settings that are at the value of before."""
-    values = copy.deepcopy(dict(plain))
+    values = dict(json.loads(_canonical(plain)))
     for settings in ADDED.values():
         for key, before in settings.items():
             section, name = _section_of(values, key)
@@ -117,5 +117,4 @@ def _section_of(values: dict[str, Any], key: str) -> tuple[dict[str, Any] | None
     return section, name
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -106,6 +107,17 @@ def _rank(metric: str, value: float | None) -> tuple[bool, float]:
     return False, -value if higher_is_better(metric) else value
 
 
+def is_metric(name: str) -> bool:
+    """Tell whether results can be ranked by a metric: a store may have those of other versions."""
+    from softnet import higher_is_better
+
+    try:
+        higher_is_better(name)
+    except KeyError:
+        return False
+    return True
+
+
 def by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:
     """Return what jobs are put in order by: their settings, numbers as numbers.
 
@@ -124,3 +136,9 @@ def _as_number(text: str) -> tuple[float, str]:
     except ValueError:
         return math.inf, text
     return (math.inf, text) if math.isnan(number) else (number, "")
+
+
+def stored(value: float) -> float:
+    """Return a value of a metric as MLflow stores it: an infinity is the largest double."""
+    # NaN passes through.
+    return value if value - value == 0 else min(max(value, -sys.float_info.max), sys.float_info.max)
