@@ -32,7 +32,7 @@ def main() -> NoReturn:
     try:
         code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third Ctrl-C has nothing to interrupt
         code = INTERRUPTED
     except Terminated as end:
         code = end.exit_code
@@ -49,7 +49,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
         code = carry_out(arguments)
         sys.stdout.flush()  # a disk that is full says so here
     except RunnerError as error:
-        # Where a library swallowed SIGTERM, it complains of what was left half done.
+        # An error may follow from a SIGTERM that a library swallowed.
         raise_pending_sigterm()
         say(str(error))
         code = error.exit_code
@@ -101,7 +101,7 @@ def _named(word: str) -> Callable[[Sequence[str]], int | None]:
 
 
 def _say_many(n_jobs: int) -> None:
-    # To compose and plan so many takes so long that a person wonders.
+    # Composing and planning many jobs takes seconds.
     if n_jobs >= 2_000:
         say(f"Planning {n_jobs:,} jobs.")
 

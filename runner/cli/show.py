@@ -110,7 +110,7 @@ def _recorded(uri: str | None) -> tuple[dict[str, Store], list[RecordedSweep]]:
     stores = find_stores(uri)
     if not stores:
         return {}, []
-    any_store = next(iter(stores.values()))  # they are one store, in which experiments differ
+    any_store = next(iter(stores.values()))  # one store, seen by several experiments
     any_store.close_abandoned_runs()
     return stores, any_store.sweeps.all(list(stores))
 

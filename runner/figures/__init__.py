@@ -55,7 +55,7 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
     draw_learning_curve(result.history, result.best_step, folder / "learning_curve.png", title)
-    part = prepared.parts[-1]  # test, or else the nearest to it
+    part = prepared.parts[-1]  # test rows, or validation or training rows where there are none
     shown, names = prepared.examples(part), dataset.class_names
     predicted = np.asarray(predict(shown.X), np.float64)
     if np.isfinite(predicted).all():
