@@ -20,7 +20,16 @@ from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
 from softnet.losses.registry import LOSSES
 from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
-from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
+from softnet.metrics import (
+    LABEL_METRICS,
+    METRICS,
+    Metric,
+    Predicted,
+    evaluate,
+    higher_is_better,
+    is_metric,
+    ranking_curve,
+)
 from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp
 from softnet.optimizers.adam import Adam
 from softnet.optimizers.adamw import AdamW

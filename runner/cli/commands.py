@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class _Parser(ArgumentParser):
-    """A parser whose complaints are errors of ours."""
+    """A parser that raises `CommandError`."""
 
     def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
         super().__init__(f"runner {command}", description=description, epilog=epilog)
@@ -145,6 +145,16 @@ def _data(arguments: Sequence[str]) -> None:
     show_data(options.file, options.overrides)
 
 
+def _sync(arguments: Sequence[str]) -> None:
+    description = "Record the results that are kept on disk since their server did not answer."
+    options = _Parser("sync", description).parse(arguments)
+
+    from runner.report.table import say
+    from runner.tracking import record_kept
+
+    say(record_kept(options.uri))
+
+
 def _ui(arguments: Sequence[str]) -> None:
     parser = _Parser("ui", "Show the runs in a browser, on this machine.")
     parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
@@ -162,6 +172,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "rerun": _rerun,
     "show": _show,
     "sweeps": _sweeps,
+    "sync": _sync,
     "ui": _ui,
 }
 

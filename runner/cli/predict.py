@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from runner.system.process import verify_blas_pin
 from runner.system.text import printable
 from runner.tracking.records import Record, find_source
 from runner.training.data.files import load_rows
+from runner.training.run_files import parquet
+from runner.training.tasks import TASKS, Target
 from softnet import Network
 
 _KINDS = (".csv", ".parquet")
@@ -43,18 +45,15 @@ def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
         raise CommandError(f"FILE: must be a file, got {file!r}.")
     target = None if out is None else _writable(out, file)
     record = Record.read(find_source(run_id, uri), admits_earlier=True)
-    probabilities, class_names = _probabilities(record, expanded(file))
-    classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
+    predictions, learned = _predictions(record, expanded(file))
+    table = TASKS[learned.task].table(predictions, learned.names)
     if target is None:
-        sys.stdout.write(_csv(classes, probabilities, class_names))
+        sys.stdout.write(_csv(table))
         sys.stdout.flush()
         return
     with atomic_file(target) as stream:
-        if str(out).lower().endswith(".csv"):
-            stream.write(_csv(classes, probabilities, class_names).encode())
-        else:
-            stream.write(_parquet(classes, probabilities, class_names))
-    say(f"{count(len(classes), 'row')} to {out}")
+        stream.write(_csv(table).encode() if str(out).lower().endswith(".csv") else parquet(table))
+    say(f"{count(len(predictions), 'row')} to {out}")
 
 
 def _writable(out: str, file: str) -> Path:
@@ -66,7 +65,7 @@ def _writable(out: str, file: str) -> Path:
         raise CommandError(f"--out: must be a file, got {shorten(out)}.") from error
     if target == expanded(file).resolve():
         raise CommandError(f"--out: must be another file than FILE, got {shorten(out)} twice.")
-    if is_other:  # whoever reads from a pipe would wait for ever
+    if is_other:  # writing to a pipe could wait for ever
         what = "a folder" if target.is_dir() else "a device or pipe"
         raise CommandError(f"--out: must be a file, got {what}, {shorten(out)}.")
     if not target.parent.is_dir():
@@ -77,12 +76,12 @@ def _writable(out: str, file: str) -> Path:
     return target
 
 
-def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _predictions(record: Record, file: Path) -> tuple[NDArray[Any], Target]:
     verify_blas_pin()
     model = record.model()
     settings = model.network(record.experiment)
     weights = record.weights(settings.weight_shapes)
-    # An edit of what is not needed here counts too.
+    # Edits of parts that are not needed here count too.
     record.metrics()
     record.environment()
     for edit in record.edits:
@@ -90,7 +89,7 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
     try:
         columns = load_rows(file, model.preprocessing, record.experiment.data)
     except ConfigError as error:
-        # What is a setting elsewhere is an argument here.
+        # The path is a setting elsewhere, and an argument here.
         raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
     preprocessing = model.preprocessing
     try:
@@ -107,32 +106,16 @@ def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str,
     with np.errstate(all="ignore"):
         X = preprocessing.transform(encoded)
         network = Network.from_weights(weights, settings)
-        return network.predict(X)[0], model.class_names
+        return network.predict(X)[0], model.target
 
 
-def _header(class_names: Sequence[str]) -> list[str]:
-    """Name the columns: the class, then the probability of each; no two alike."""
-    first = "class"
-    while first in class_names:
-        first += "_"
-    return [first, *class_names]
-
-
-def _csv(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> str:
+def _csv(table: Mapping[str, NDArray[Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(cell, _header(names)))
-    for label, row in zip(classes, probabilities.tolist(), strict=True):
-        writer.writerow([cell(label), *map(repr, row)])
+    writer.writerow(map(cell, table))
+    columns = [
+        map(cell if values.dtype.kind == "O" else repr, values.tolist())
+        for values in table.values()
+    ]
+    writer.writerows(zip(*columns, strict=True))
     return text.getvalue()
-
-
-def _parquet(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    columns: list[Any] = [list(classes), *(probabilities[:, n] for n in range(len(names)))]
-    sink = io.BytesIO()
-    table = pa.table(dict(zip(_header(names), columns, strict=True)))
-    parquet.write_table(table, sink)
-    return sink.getvalue()

@@ -65,9 +65,10 @@ class FileData(_Data):
         str, holds(lambda path: bool(path.strip())), Field(description="the path of a file")
     ]
     target: Annotated[
-        Column | None,
-        Field(description="the name of the column that is predicted, its number, or null"),
+        Column | Columns | None,
+        Field(description="the name of the column that is predicted, its number, a list, or null"),
     ] = None
+    positive: Annotated[Column | None, Field(description="one of two classes, or null")] = None
     features: Annotated[
         tuple[Column, ...] | None,
         Field(strict=False, description="a list of columns, or null for all but the target"),

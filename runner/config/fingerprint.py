@@ -1,7 +1,7 @@
 """The key of a run: a digest of the settings and the data that decide its result.
 
 A setting that is added later must not give old runs other keys: it enters a key only where it is
-not at the value that means what was before it.
+not at the value that reproduces earlier versions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
 # The number of today's schema: raised with each setting that is added.
-SCHEMA = 2
+SCHEMA = 3
 
 # The settings, or whole groups, that each schema after the first has added, with the value that
 # stands for what was before: {2: {"model.dropout": 0.0, "data[file].categories": None}}. The name
@@ -39,6 +39,13 @@ ADDED: dict[int, dict[str, Any]] = {
         "model.normalization": "none",
         "model.residual": False,
         "training.averaging": None,
+    },
+    3: {
+        "task": "classification",
+        "data[file].positive": None,
+        "training.loss": None,
+        "training.class_weight": None,
+        "training.label_smoothing": 0.0,
     },
 }
 
@@ -88,7 +95,7 @@ def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:
 
 def _without_added(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the added settings that are at the value of before."""
-    values = copy.deepcopy(dict(plain))
+    values = dict(json.loads(_canonical(plain)))
     for settings in ADDED.values():
         for key, before in settings.items():
             section, name = _section_of(values, key)
@@ -110,5 +117,4 @@ def _section_of(values: dict[str, Any], key: str) -> tuple[dict[str, Any] | None
     return section, name
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode

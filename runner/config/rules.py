@@ -1,4 +1,4 @@
-"""Groups of settings, and what a person reads where one of them is wrong.
+"""Groups of settings, and the messages about wrong ones.
 
 pydantic checks types and ranges. The sentence about a wrong value is made here, from what its
 field allows: ``<dotted.key>: must be <rule>, got <value!r>.``
@@ -56,7 +56,7 @@ def holds(condition: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     """Translate the first three errors that validating `model` has found, a line each."""
     # A value that fits none of several types is reported once for each of them.
     lines = list(dict.fromkeys(str(_line(d, model)) for d in error.errors(include_url=False)))
@@ -114,7 +114,7 @@ def _locate(
             sections = [s for s in sections if part in get_args(s.model_fields["name"].annotation)]
             continue
         elif sections:
-            # A key may come from a record that anybody has written.
+            # Keys of a record are untrusted text.
             key = f"{key}.{elide(part, _LONGEST_KEY)}".removeprefix(".")
             keys = sections[0].model_fields
             field = sections[0].model_fields.get(part)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from runner.config.schema import Experiment
     from runner.jobs.plan import Plan
     from runner.jobs.rerun.comparison import Comparison
     from runner.jobs.worker.task import Task
@@ -104,8 +105,9 @@ class SweepOpened:
 
 @dataclass(frozen=True)
 class DataRead:
-    """A person's file was read, as the first jobs will have it."""
+    """A person's file was read, as the first jobs will have it, of which one is given."""
 
+    experiment: Experiment
     prepared: Prepared
 
 

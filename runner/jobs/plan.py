@@ -16,10 +16,10 @@ from runner.config.fingerprint import fingerprint_of
 from runner.config.plain import FOUND_OUT, SECTIONS, as_override_text, flatten, to_plain
 from runner.system.errors import ConfigError, DataError
 from runner.system.text import elide, without_passwords
+from runner.training.outcome import short_names
 from runner.training.statistics import SEED
 
 if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
-    from runner.config.data import FileData
     from runner.config.schema import Experiment
     from runner.training.prepare import Prepared
     from softnet import StackSettings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
 # They say where a run is recorded and how others run beside it, and so nothing of a job.
 NOT_OF_A_JOB = ("name", "tracking", "sweep", "executor")
 # What `differences` notes in its own way, or not at all.
-_NO_SECTIONS = ("experiment", SEED, *NOT_OF_A_JOB)
+_NO_SECTIONS = ("experiment", "task", SEED, *NOT_OF_A_JOB)
 # What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
 _SHARED = ("tracking", "sweep", "executor")
 # A seed among the fields of an experiment counts as the last of all.
@@ -198,16 +198,15 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     A job whose *data* is of no use is planned as a problem: it costs itself alone.
     """
     experiments = _checked(jobs)
-    data_keys = [e.model_dump_json(include={"data", "split"}) for e in experiments]
+    decisive: Any = {"task": True, "data": True, "split": True, "training": {"class_weight"}}
+    data_keys = [e.model_dump_json(include=decisive) for e in experiments]
     planned: dict[int, PlannedJob] = {}
     data = _SharedData()
     # Those that share their data follow one another, so that each is read once.
     for number in sorted(range(len(jobs)), key=data_keys.__getitem__):
         experiment, data_key = experiments[number], data_keys[number]
-        shape, problem, digests = data.check(experiment, data_key)
-        if problem is None and data.settings is not None:
-            # What had to be found out stands in the config: a rerun guesses nothing.
-            experiment = experiment.model_copy(update={"data": data.settings})
+        # What had to be found out stands in the config: a rerun guesses nothing.
+        experiment, shape, problem, digests = data.check(experiment, data_key)
         planned[number] = PlannedJob(
             experiment=experiment,
             name=experiment.name,
@@ -242,17 +241,14 @@ class _SharedData:
         self._prepared: Prepared | ConfigError | DataError
         self._shapes: dict[Shape, Shape] = {}
 
-    @property
-    def settings(self) -> FileData | None:
-        """The settings of a person's file as it was read; None for other data."""
-        read = self._prepared
-        return None if isinstance(read, ConfigError | DataError) else read.data
-
     def check(
         self, experiment: Experiment, data_key: str
-    ) -> tuple[Shape | None, ConfigError | DataError | None, tuple[str, str]]:
-        """Return an experiment's shape, or what is wrong with it, and the digests of its data."""
-        from runner.training.prepare import Prepared, prepared, require_fit
+    ) -> tuple[Experiment, Shape | None, ConfigError | DataError | None, tuple[str, str]]:
+        """Return what an experiment is with its data, its shape, and the digests of the data.
+
+        Or the experiment as it is, and what is wrong with it.
+        """
+        from runner.training.prepare import Prepared, prepared, require_fit, settled
 
         if data_key != self._data_key:
             self._data_key = data_key
@@ -261,14 +257,15 @@ class _SharedData:
             except (ConfigError, DataError) as error:
                 self._prepared = error
         if not isinstance(self._prepared, Prepared):
-            return None, self._prepared, ("", "")
+            return experiment, None, self._prepared, ("", "")
+        experiment = settled(experiment, self._prepared)
         digests = self._prepared.dataset.digest, self._prepared.split.digest
         try:
             shape = Shape(data_key, require_fit(experiment, self._prepared))
         except ConfigError as error:
-            return None, error, digests
+            return experiment, None, error, digests
         # Thousands of jobs share a handful of shapes.
-        return self._shapes.setdefault(shape, shape), None, digests
+        return experiment, self._shapes.setdefault(shape, shape), None, digests
 
 
 def differences(
@@ -316,6 +313,9 @@ def differences(
             found.note(section, options, experiment)
         if is_section:
             found.note_section(section, values, list(zip(experiment, options, strict=True)))
+    # What the data decide is no difference between jobs of different data.
+    data = [json.dumps(_compared(config.get("data")), sort_keys=True) for config in configs]
+    found.note("task", [str(config.get("task")) for config in configs], data)
     found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
     return [in_order(settings) for settings in found.varied]
 
@@ -397,13 +397,8 @@ def _overridden(config: Mapping[str, Any], job: Job) -> dict[str, str]:
 
 def run_name(experiment: Experiment, varied: Mapping[str, str]) -> str:
     """Name a run by what varied, ``learning_rate=0.1 seed=3``, or else by its experiment."""
-    # A group of seeds does not say its seeds, and its jobs do.
-    words = [key.rpartition(".")[2] for key in {**varied, SEED: ""}]
-    parts = []
-    for key, value in varied.items():
-        word = key.rpartition(".")[2]
-        short = word if words.count(word) == 1 else key  # seed and split.seed
-        parts.append(value if key == "experiment" else f"{short}={value}")
+    names = short_names(varied)
+    parts = [v if k == "experiment" else f"{names[k]}={v}" for k, v in varied.items()]
     return " ".join(parts) or experiment.name
 
 

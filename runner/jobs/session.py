@@ -40,7 +40,7 @@ from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import fail, settled
 from runner.jobs.worker.task import Task, make_task
 from runner.system.errors import StoreError, Terminated
-from runner.system.signals import raise_what_was_swallowed
+from runner.system.signals import raise_pending_sigterm
 from runner.tracking import address_of
 from runner.training.environment import code_digest
 from runner.training.outcome import Outcome
@@ -93,7 +93,7 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
     """
     if request.plan.problem is not None:
         raise request.plan.problem
-    raise_what_was_swallowed()  # the data have loaded libraries too
+    raise_pending_sigterm()  # the data have loaded libraries too
     if store is not None and store.backend.remark is not None:
         listener(Noted(store.backend.remark))
     started_s = time.monotonic()
@@ -209,9 +209,10 @@ class _Session:
         sound = [p for p in sorted(self._left) if self._parent.plan.jobs[p].problem is None]
         if not sound or self._request.rerun is not None:
             return
-        data = prepared(self._parent.plan.jobs[sound[0]].experiment)
-        if data.dataset.reading is not None:
-            self._listener(DataRead(data))
+        experiment = self._parent.plan.jobs[sound[0]].experiment
+        data = prepared(experiment)
+        if data.dataset.reading is not None or experiment.training.class_weight is not None:
+            self._listener(DataRead(experiment, data))
 
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""

@@ -39,9 +39,9 @@ class Console(AbstractContextManager["Console"]):
     Attributes
     ----------
     rerun : RerunRequest or None
-        What is repeated, once it is known; None for a run or a sweep.
+        The rerun, once it is planned; None for a run or a sweep.
     has_printed : bool
-        Whether what came of a rerun has been printed.
+        Whether the results of the rerun have been printed.
 
     Examples
     --------
@@ -111,13 +111,13 @@ class Console(AbstractContextManager["Console"]):
         self._close_bar()
         try:
             print_metrics(event)
-        except StoreError as error:  # a full disk below the output costs no run
+        except StoreError as error:  # a full disk must not fail the run
             self._output_error = error
         if event.to_come:
             say(f"Recording {' and '.join(event.to_come)} ...")
 
     def print_rerun(self, event: Finished | None) -> None:
-        """Print what came of a rerun; `event` is None where nothing could be run."""
+        """Print the results of a rerun; `event` is None where nothing could be run."""
         self._close_bar()
         if self.rerun is not None:
             self.has_printed = True
@@ -159,4 +159,4 @@ def _announce(event: Event) -> None:
                 "what it leaves."
             )
         case DataRead():
-            say("\n".join(reading_lines(event.prepared)))
+            say("\n".join(reading_lines(event.experiment, event.prepared)))

@@ -1,4 +1,4 @@
-"""How a person's file was read, in words: what its columns are, and what became of them."""
+"""How a person's file was read, in words: the kinds of its columns, and their features."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 from runner.report.table import columns_of, printing
 from runner.system.formatting import count
 from runner.system.text import elide
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
+    from runner.config.schema import Experiment
     from runner.training.data import columns
     from runner.training.data.files import Described
     from runner.training.prepare import Prepared
@@ -21,10 +23,19 @@ _KINDS = {
     "date": ("date", "dates"),
 }
 _LONGEST = 300
-_MOST_CLASSES = 6
 
 
-def reading_lines(prepared: Prepared) -> list[str]:
+def training_notes(experiment: Experiment, prepared: Prepared) -> list[str]:
+    """Say of a training what a person might not expect."""
+    training, notes = experiment.training, []
+    if training.batch_size == len(prepared.split.train):
+        notes.append(f"each batch has all {training.batch_size:,} training rows")
+    if training.class_weight is not None:
+        notes.append("class weights shift the probabilities that are predicted")
+    return notes
+
+
+def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
     """Describe in at most four lines how the file of a run was read.
 
     Examples
@@ -33,7 +44,7 @@ def reading_lines(prepared: Prepared) -> list[str]:
     """
     dataset, reading = prepared.dataset, prepared.dataset.reading
     if reading is None:
-        return []
+        return training_notes(experiment, prepared)
     named = (prepared.data and prepared.data.columns) or {}
     left_out = [
         f"{name} ({why})" if (why := prepared.left_out.get(name)) else name
@@ -57,25 +68,17 @@ def reading_lines(prepared: Prepared) -> list[str]:
     if missing:
         filled = "the median and a feature that says so stand for numbers, '(missing)' for words"
         lines.append(f"missing: {', '.join(missing)} of {len(dataset.y):,}; {filled}")
-    counts = np.bincount(dataset.y, minlength=len(dataset.class_names))
-    shares = [
-        f"{name} ({100 * n / counts.sum():.0f} %)"
-        for name, n in zip(dataset.class_names, counts.tolist(), strict=True)
-    ]
-    shown = ", ".join(shares[:_MOST_CLASSES])
-    more = len(shares) - _MOST_CLASSES
-    last = f"{len(shares):,} classes: {shown}"
-    last += f" and {more:,} more" if more > 0 else ""
+    last = TASKS[dataset.task].describe(dataset.y, dataset.class_names)
     if reading.n_without_target:
         last += f"; {count(reading.n_without_target, 'row')} without a target left out"
     lines.append(last)
-    if reading.notes:
-        lines.append("; ".join(dict.fromkeys(reading.notes)))
+    if notes := dict.fromkeys((*reading.notes, *training_notes(experiment, prepared))):
+        lines.append("; ".join(notes))
     return [elide(line, _LONGEST) for line in lines]
 
 
 def print_columns(file: str, described: Described) -> None:
-    """Print a row for each column of a file: what it holds, and what becomes of it."""
+    """Print a row for each column of a file: its values, and the features made of it."""
     rows = [
         (
             elide(column.name, 30),

@@ -7,24 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.config.data import FileData
-from runner.system.errors import ConfigError, DataError, shorten
+from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.data.uninformative import uninformative
 from runner.training.preprocessing import Preprocessing
-from runner.training.tasks import TASKS
-from softnet import INITIALIZERS, Examples, RunSettings, StackSettings, steps_per_epoch
+from runner.training.tasks import TASKS, Target
+from softnet import (
+    INITIALIZERS,
+    Examples,
+    NetworkSettings,
+    RunSettings,
+    StackSettings,
+    mlp,
+    steps_per_epoch,
+)
 
 if TYPE_CHECKING:
+    from runner.config.data import SplitConfig
     from runner.config.schema import Experiment
+
+# The batches of `training.batch_size=auto`, where there are as many training rows.
+_ROWS_OF_A_BATCH = 32
 
 # Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
 # of Adam's and its column arithmetic while training; then those that are kept as the result.
@@ -48,6 +61,8 @@ class Prepared:
     data : FileData or None
         The settings of a person's file, in which nothing is left open: reading by them finds the
         same.
+    split_settings : SplitConfig or None
+        Those by which the rows were split, where they are others than were asked for.
     left_out : mapping of str to str
         The columns of a file that say nothing, each with the reason.
     """
@@ -58,11 +73,42 @@ class Prepared:
     X: NDArray[np.float64]
     data: FileData | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    split_settings: SplitConfig | None = None
 
-    def examples(self, part: str) -> Examples:
-        """Return the rows of ``train``, ``val`` or ``test``."""
+    @cached_property
+    def target(self) -> Target:
+        """What the outputs of a network stand for."""
+        y = self.dataset.y[self.split.train]
+        return TASKS[self.dataset.task].target(y, self.dataset.class_names)
+
+    def examples(
+        self, part: str, class_weight: Literal["balanced"] | Mapping[str, float] | None = None
+    ) -> Examples:
+        """Return the rows of ``train``, ``val`` or ``test``, with weights for their classes."""
         rows = getattr(self.split, part)
-        return Examples(self.X[rows], self.dataset.y[rows])
+        y = self.dataset.y[rows]
+        weights = None if class_weight is None else self._weights(y, class_weight)
+        return Examples(self.X[rows], y, weights)
+
+    def _weights(
+        self, y: NDArray[np.intp], class_weight: Literal["balanced"] | Mapping[str, float]
+    ) -> NDArray[np.float64]:
+        """Return the weight of each row by its class, 1 on average."""
+        names = self.dataset.class_names
+        if self.dataset.task != "classification":
+            rule = f"null for task={self.dataset.task}"
+            raise ConfigError("training.class_weight", rule, class_weight)
+        if class_weight == "balanced":
+            of_classes = 1 / np.maximum(np.bincount(y, minlength=len(names)), 1)
+        else:
+            for name in class_weight:
+                if name not in names:
+                    rule = "balanced, or weights of classes of the data"
+                    raise ConfigError("training.class_weight", rule, name, nearest(name, names))
+            of_classes = np.array([class_weight.get(name, 1.0) for name in names])
+        weights = of_classes[y]
+        normalized: NDArray[np.float64] = weights / weights.mean()
+        return normalized
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -81,8 +127,10 @@ def prepare(experiment: Experiment) -> Prepared:
         If the split does not fit the data.
     """
     data = experiment.data
-    dataset = load(data)
-    split = split_rows(experiment.split, dataset.y, dataset.class_names)
+    dataset = load(data, experiment.task)
+    has_classes = TASKS[dataset.task].stratifies
+    by = experiment.split if has_classes else _without_classes(experiment.split)
+    split = split_rows(by, dataset.y, dataset.class_names if has_classes else ())
     if not isinstance(data, FileData):
         preprocessing = Preprocessing.fit(dataset, split.train, data.scaling)
         return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
@@ -99,7 +147,36 @@ def prepare(experiment: Experiment) -> Prepared:
         dataset, split.train, data.scaling, data.max_categories, fills=data.missing == "fill"
     )
     X = preprocessing.transform(dataset.X)
-    return Prepared(dataset, split, preprocessing, X, _as_read(data, dataset, left_out), left_out)
+    return Prepared(
+        dataset, split, preprocessing, X, _as_read(data, dataset, left_out), left_out, by
+    )
+
+
+def _without_classes(split: SplitConfig) -> SplitConfig:
+    """Return a split that gives no part its share of every class, where there are none."""
+    if split.name == "kfold":
+        return split.model_copy(update={"stratified": False})
+    name = "shuffled" if split.name == "stratified" else split.name
+    return split.model_copy(update={"name": name})
+
+
+def settled(experiment: Experiment, prepared: Prepared) -> Experiment:
+    """Return an experiment in which nothing is left open that its data decide.
+
+    It is what is trained and recorded: repeating it guesses nothing.
+    """
+    training, task = experiment.training, TASKS[prepared.dataset.task]
+    changes: dict[str, object] = {}
+    if training.batch_size == "auto":
+        changes["batch_size"] = min(_ROWS_OF_A_BATCH, len(prepared.split.train))
+    if training.loss is None and len(task.losses) > 1:
+        changes["loss"] = next(iter(task.losses))
+    update: dict[str, object] = {"task": prepared.dataset.task}
+    if changes:
+        update["training"] = training.model_copy(update=changes)
+    if prepared.data is not None:
+        update |= {"data": prepared.data, "split": prepared.split_settings or experiment.split}
+    return experiment.model_copy(update=update)
 
 
 def _as_read(data: FileData, dataset: Dataset, left_out: Mapping[str, str]) -> FileData:
@@ -125,12 +202,16 @@ def prepared(experiment: Experiment) -> Prepared:
     A file that somebody has written to since is read again.
     """
     global _last  # noqa: PLW0603  (one process trains on the same data again and again)
-    rest = experiment.split, _stamp(experiment)
+    asked, stamp = (experiment.data, experiment.split, experiment.task), _stamp(experiment)
     # A job that has been planned has settings in which nothing is left open.
-    is_last = _last is not None and experiment.data in (_last[0], _last[2].data)
-    if _last is None or not is_last or _last[1] != rest:
-        _last = experiment.data, rest, prepare(experiment)
+    if _last is None or _last[1] != stamp or asked not in (_last[0], _settings(_last[2])):
+        _last = asked, stamp, prepare(experiment)
     return _last[2]
+
+
+def _settings(prepared: Prepared) -> object:
+    """Return the settings by which the same data are prepared again."""
+    return prepared.data, prepared.split_settings, prepared.dataset.task
 
 
 def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
@@ -163,58 +244,89 @@ def _stamp(experiment: Experiment) -> object:
 
 
 def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
-    """Check what an experiment asks against its data, and return what its stack shares.
+    """Check what a settled experiment asks against its data, and return what its stack shares.
+
+    A budget in epochs is turned into steps here, and so is the interval between evaluations,
+    which counts in the unit of the budget.
 
     Raises
     ------
     ConfigError
-        If a batch is larger than the training set, the warm-up longer than the training, or the
-        network larger than the memory: said before anything of it is allocated.
+        If a batch is larger than the training set, the warm-up longer than the training, the
+        network larger than the memory, or if the task has no such metric or loss: said before
+        anything is allocated.
     """
-    n_train, batch_size = len(prepared.split.train), experiment.training.batch_size
-    if batch_size > n_train:
+    training, n_train = experiment.training, len(prepared.split.train)
+    batch_size = training.batch_size
+    if batch_size == "auto" or batch_size > n_train:
         rule = f"at most {n_train}, the number of training rows"
         raise ConfigError("training.batch_size", rule, batch_size)
-    n_classes = len(prepared.dataset.class_names)
-    settings = stack_settings(experiment, prepared.X.shape[1], n_classes, n_train)
+    unit = 1 if training.epochs is None else steps_per_epoch(n_train, batch_size)
+    n_steps = training.budget * unit
     warmup_steps = experiment.schedule.settings().warmup_steps
-    if warmup_steps >= settings.n_steps:
-        rule = f"below {settings.n_steps:,}, the number of steps"
+    if warmup_steps >= n_steps:
+        rule = f"below {n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
-    count = settings.network.n_parameters
-    needed = count * _COPIES_OF_PARAMETERS * np.dtype(settings.dtype).itemsize
+    network = network_settings(experiment, prepared.X.shape[1], prepared.target)
+    count = network.n_parameters
+    needed = count * _COPIES_OF_PARAMETERS * np.dtype(experiment.dtype).itemsize
     if needed > memory_bytes():
         raise ConfigError.plain(
             f"model.hidden_layer_sizes: {count:,} parameters need about {_gigabytes(needed)} of "
             f"memory, and this machine has {_gigabytes(memory_bytes())}."
         )
-    return settings
-
-
-def _gigabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:,.1f} GB"
-
-
-def stack_settings(
-    experiment: Experiment, n_features: int, n_classes: int, n_train: int
-) -> StackSettings:
-    """Return what all runs of a stack share.
-
-    A budget in epochs is turned into steps here, and so is the interval between evaluations,
-    which counts in the unit of the budget.
-    """
-    training = experiment.training
-    unit = 1 if training.epochs is None else steps_per_epoch(n_train, training.batch_size)
     return StackSettings(
-        network=TASKS["classification"].network(experiment, n_features, n_classes),
-        n_steps=training.budget * unit,
-        batch_size=training.batch_size,
+        network=network,
+        n_steps=n_steps,
+        batch_size=batch_size,
         evaluate_every=training.evaluate_every * unit,
         optimizer=experiment.optimizer.name,
         sampling=training.sampling,
         dtype=experiment.dtype,
         averaging=training.averaging,
+        metrics=_metrics(experiment, prepared),
+        labels=prepared.target.labels,
     )
+
+
+def _metrics(experiment: Experiment, prepared: Prepared) -> tuple[str, ...]:
+    """Return what is measured at every evaluation, besides the loss."""
+    training, known = experiment.training, prepared.target.metrics
+    stopping = training.early_stopping
+    watched = None if stopping is None else stopping.settings().metric
+    for key, metric in (
+        ("training.early_stopping.metric", watched),
+        ("sweep.metric", experiment.sweep.metric),
+    ):
+        if metric is not None and metric.rpartition("/")[2] not in known:
+            part = metric.rpartition("/")[0]
+            rule = f"{part}/ and a metric of task={prepared.dataset.task} ({', '.join(known)})"
+            raise ConfigError(key, rule, metric)
+    if training.class_weight is not None:
+        prepared.examples("train", training.class_weight)
+    plain = prepared.target.loss()
+    is_plain = prepared.target.loss(training.loss, training.label_smoothing) == plain
+    metrics = [known[1], *([watched.rpartition("/")[2]] if watched else [])]
+    if training.class_weight is not None or not is_plain:
+        metrics.append("objective")
+    return tuple(name for name in dict.fromkeys(metrics) if name != "loss")
+
+
+def network_settings(experiment: Experiment, n_features: int, target: Target) -> NetworkSettings:
+    """Return what the network of an experiment is made from, its loss included."""
+    model, training = experiment.model, experiment.training
+    return mlp(
+        (n_features, *model.hidden_layer_sizes, len(target.names)),
+        model.activation,
+        dropout=model.dropout,
+        normalization=model.normalization,
+        residual=model.residual,
+        loss=target.loss(training.loss, training.label_smoothing),
+    )
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB"
 
 
 def run_settings(experiment: Experiment) -> RunSettings:

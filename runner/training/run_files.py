@@ -18,6 +18,7 @@ import numpy as np
 
 from runner.config.plain import to_json, to_yaml
 from runner.training.environment import environment
+from runner.training.outcome import stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,22 +46,45 @@ PARTS = {
 # Values by metric and step; more than one where a record holds different ones.
 Metrics = Mapping[tuple[str, int], tuple[float, ...]]
 
-# MLflow stores an infinity as the largest double.
-_LARGEST = 1.7976931348623157e308
-
 
 def run_files(
     experiment: Experiment, prepared: Prepared, weights: Mapping[str, NDArray[Any]]
 ) -> dict[str, bytes]:
     """Return the content of the files of a run by their names."""
-    model = json.dumps(model_settings(prepared, experiment.model.activation), indent=1)
     return {
         CONFIG: to_json(experiment).encode(),
         CONFIG_YAML: to_yaml(experiment).encode(),
         ENVIRONMENT: _environment(),
-        MODEL: f"{model}\n".encode(),
+        MODEL: _model_file(prepared, experiment.model.activation),
         WEIGHTS: archive(weights),
     }
+
+
+_last_model: list[tuple[Prepared, str, bytes]] = []
+
+
+def _model_file(prepared: Prepared, activation: str) -> bytes:
+    """Return the content of `MODEL`, which the runs of a stack share."""
+    for known, same, content in _last_model:
+        if known is prepared and same == activation:
+            return content
+    content = f"{json.dumps(model_settings(prepared, activation), indent=1)}\n".encode()
+    _last_model[:] = [(prepared, activation, content)]
+    return content
+
+
+def parquet(table: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return columns, texts as objects, as the content of a Parquet file."""
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    columns: list[Any] = [
+        values.tolist() if values.dtype.kind == "O" else np.ascontiguousarray(values)
+        for values in table.values()
+    ]
+    sink = io.BytesIO()
+    write_table(pa.table(dict(zip(table, columns, strict=True))), sink)
+    return sink.getvalue()
 
 
 def archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -110,7 +134,7 @@ def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
     """Return what makes, with the weights, predictions from raw rows: plain data for JSON."""
     return {
         "activation": activation,
-        "class_names": prepared.dataset.class_names,
+        **prepared.target.to_dict(),
         "preprocessing": prepared.preprocessing.to_dict(),
     }
 
@@ -126,8 +150,7 @@ def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
 def metrics_of(result: Result) -> Metrics:
     """Return what a run records of a result, as a store would give it back."""
     return {
-        # NaN passes through both of them.
-        (name, step): (min(max(value, -_LARGEST), _LARGEST),)
+        (name, step): (stored(value),)
         for step, metrics in (*result.history, *result.last_entries)
         for name, value in metrics.items()
     }
@@ -135,11 +158,14 @@ def metrics_of(result: Result) -> Metrics:
 
 def metrics_sha256(metrics: Metrics) -> str:
     """Return the SHA-256 over names, steps and the bytes of all values, in hexadecimal."""
-    digest = hashlib.sha256()
-    for (name, step), values in sorted(metrics.items()):
-        digest.update(f"{name}\n{step}\n{len(values)}\n".encode(errors="surrogatepass"))
-        digest.update(bits(values))
-    return digest.hexdigest()
+    entries = sorted(metrics.items())
+    content = bits([value for _, values in entries for value in values])
+    pieces, at = [], 0
+    for (name, step), values in entries:
+        pieces.append(f"{name}\n{step}\n{len(values)}\n".encode(errors="surrogatepass"))
+        pieces.append(content[at : at + 8 * len(values)])
+        at += 8 * len(values)
+    return sha256(b"".join(pieces))
 
 
 def bits(values: Sequence[float]) -> bytes:

@@ -78,7 +78,7 @@ class Training:
             name: replace(rows, X=np.ascontiguousarray(rows.X, dtype))
             for name, rows in examples.items()
         }
-        every = ("loss", *settings.metrics)
+        every = tuple(dict.fromkeys(("loss", *settings.metrics)))
         of_others = tuple(metric for metric in every if metric != OBJECTIVE)
         self._metrics = {name: every if name == "train" else of_others for name in examples}
         recorded = [f"{name}/{each}" for name, of in self._metrics.items() for each in of]
@@ -133,7 +133,13 @@ class Training:
                     f"{name}/{metric}": values
                     for name, rows in self.examples.items()
                     for metric, values in evaluate(
-                        self.network, rows.X, rows.y, self._metrics[name], rows.shares, rows.weights
+                        self.network,
+                        rows.X,
+                        rows.y,
+                        self._metrics[name],
+                        rows.shares,
+                        rows.weights,
+                        settings.labels,
                     ).items()
                 }
             self._judge(metrics)

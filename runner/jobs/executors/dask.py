@@ -411,7 +411,7 @@ def _describe(files: Sequence[DataFile]) -> Site:
     for file in files:
         try:
             experiment = located(Experiment.from_dict(file.config), file.folder)
-            dataset = load(experiment.data)
+            dataset = load(experiment.data, experiment.task)
         except RunnerError as error:
             problem = DataError(f"on the worker {worker.address}: {error}")
             break

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.jobs.events import Ended, Listener, SweepOpened, Waiting
+from runner.jobs.events import Ended, Listener, Noted, SweepOpened, Waiting
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.comparison import Comparison, Verdict
 from runner.jobs.rerun.request import RerunRequest
@@ -22,7 +22,7 @@ from runner.jobs.sweep.results import store_results
 from runner.jobs.sweep.resume import SweepState, sweep_state, with_earlier_jobs
 from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
 from runner.jobs.worker.recording import close_run
-from runner.system.errors import StoreError
+from runner.system.errors import StoreError, StoreLost
 from runner.system.signals import held
 from runner.tracking import SUMMED_UP
 from runner.training.outcome import Outcome
@@ -123,6 +123,10 @@ class _Sweep(Parent):
                 yield
             if len(self.outcomes) == len(self.plan.jobs):
                 self._folder.forget_states()
+            if self._store.n_unrecorded:
+                run.set_tags(self._duration())
+                run.kill("results wait on disk until the server answers")
+                return
             store_results(run, self._store, self.plan, self.outcomes, self._listener)
             run.set_tags(self._duration() | {SUMMED_UP: "true"})
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
@@ -168,7 +172,9 @@ class _Sweep(Parent):
             yield
 
     def take(self, event: Ended) -> None:
-        self._require_kept()
+        # While the server does not answer, work goes on: what others finish is not recorded twice.
+        if not self._store.n_unrecorded:
+            self._require_kept()
         super().take(event)
         if self._groups is not None:
             self._groups.complete(event.position, self.outcomes)
@@ -227,7 +233,8 @@ class _Rerun(Parent):
             broke_off = "broke off" if self._asked.compares else "with other settings"
             verdict = str(comparison.verdict) if comparison else broke_off
             original_id = self._asked.originals[event.position].source.run_id
-            self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
+            with suppress(StoreLost):
+                self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
 
     def _counts(self) -> dict[str, float]:
         """Return how many jobs have each verdict."""
@@ -278,6 +285,8 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
             store.close_abandoned_runs()
             store.sweeps.close_running(state.sweep, everywhere=store.is_shared)
         parent = _Sweep(store, plan, state, folder, listener, require_kept)
+        for reason in store.backend.unfit.values():
+            listener(Noted(reason))
         listener(SweepOpened(plan, dict(parent.outcomes), is_new=state.sweep is None))
         yield parent
 

@@ -1,4 +1,4 @@
-"""What a run does with raw rows, read back from its record: encoding, scaling, class names."""
+"""What a run does with raw rows, read back from its record: encoding, scaling, its target."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
+from runner.training.prepare import network_settings
 from runner.training.preprocessing import Preprocessing
-from runner.training.tasks import TASKS
+from runner.training.tasks import TASKS, Target
 from softnet import ACTIVATIONS, NetworkSettings
 
 if TYPE_CHECKING:
@@ -63,13 +64,20 @@ class _Model(_Part):
     """The form of `runner.training.run_files.model_settings`."""
 
     activation: str
-    class_names: Annotated[_Words, Field(min_length=2)]
+    class_names: Annotated[_Words, Field(min_length=1)]
+    task: str = "classification"
+    shift: float = 0.0
+    scale: Annotated[float, Field(gt=0)] = 1.0
     preprocessing: _Preprocessing
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}")
+        if self.task == "classification" and len(self.class_names) < 2:
+            raise ValueError("class_names must be at least 2")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class_names must differ")
         return self
@@ -83,7 +91,7 @@ class RecordedModel:
     """
 
     activation: str
-    class_names: tuple[str, ...]
+    target: Target
     preprocessing: Preprocessing
 
     @classmethod
@@ -97,9 +105,9 @@ class RecordedModel:
             problem = detail["msg"].removeprefix("Value error, ")
             raise RecordError(f"{name}: {key}: {shorten(problem)}.") from None
         preprocessing = Preprocessing.from_dict(model.preprocessing.model_dump())
-        return cls(model.activation, model.class_names, preprocessing)
+        return cls(model.activation, Target.from_dict(model.model_dump()), preprocessing)
 
     def network(self, experiment: Experiment) -> NetworkSettings:
         """Return the settings of the run's network, given its config."""
         n_features = len(self.preprocessing.encoded_feature_names)
-        return TASKS["classification"].network(experiment, n_features, len(self.class_names))
+        return network_settings(experiment, n_features, self.target)

@@ -38,6 +38,8 @@ class Reading:
         Rows that were left out, because they have no target.
     notes : tuple of str
         Sentences about what a person might not expect.
+    truths : tuple of str
+        The raw features that are true or false.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -45,11 +47,12 @@ class Reading:
     missing: Mapping[str, int] = field(default_factory=dict)
     n_without_target: int = 0
     notes: tuple[str, ...] = ()
+    truths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A table of features with a class for each row.
+    """A table of features with a target for each row.
 
     Parameters
     ----------
@@ -61,16 +64,23 @@ class Dataset:
         float64. A column of words holds the index of its category; NaN is a missing number.
     categories : mapping of str to tuple of str
         The sorted values of each column of words; '' stands for a missing word.
-    y : ndarray of shape (n_samples,)
-        The index of each row's class, 0 to n_classes - 1.
+    y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        The index of each row's class, a quantity in float64, or a 0 or 1 for each label.
     class_names : tuple of str
-        The label of each class as text; sorted, numbers by their value.
+        The label of each class as text; sorted, numbers by their value. Of other tasks what
+        each output stands for.
     source : str
         What a person recognises: an absolute path, ``scikit-learn iris``.
     dates : mapping of str to str
         How the dates of a raw column are written, by its name. In X a date is several columns.
     reading : Reading or None
         How it was read from a person's file.
+    task : str
+        A key of `runner.training.tasks.TASKS`.
+    targets : tuple of str
+        The columns that hold the target.
+    rows : ndarray of shape (n_samples,) or None
+        The number of each row in its file, from 0; None where all of them are here.
 
     Examples
     --------
@@ -84,11 +94,14 @@ class Dataset:
     feature_names: tuple[str, ...]
     X: FloatArray
     categories: Mapping[str, tuple[str, ...]]
-    y: IntArray
+    y: NDArray[Any]
     class_names: tuple[str, ...]
     source: str
     dates: Mapping[str, str] = field(default_factory=dict)
     reading: Reading | None = None
+    task: str = "classification"
+    targets: tuple[str, ...] = ("class",)
+    rows: IntArray | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -99,9 +112,11 @@ class Dataset:
             "class_names": list(self.class_names),
             "shape": self.X.shape,
         }
+        if self.task != "classification":
+            names["task"] = self.task
         digest = hashlib.sha256(json.dumps(names, sort_keys=True).encode())
         digest.update(self.X.astype("<f8", copy=False).data)
-        digest.update(self.y.astype("<i8", copy=False).data)
+        digest.update(self.y.astype("<f8" if self.y.dtype.kind == "f" else "<i8", copy=False).data)
         return digest.hexdigest()
 
     def without(self, left_out: Collection[str]) -> Dataset:
@@ -124,16 +139,19 @@ def make_dataset(
     name: str,
     feature_names: Sequence[str],
     X: FloatArray,
-    y: IntArray,
+    y: NDArray[Any],
     class_names: Sequence[str],
     source: str,
     categories: Mapping[str, tuple[str, ...]] | None = None,
     dates: Mapping[str, str] | None = None,
     reading: Reading | None = None,
+    task: str = "classification",
+    targets: Sequence[str] = ("class",),
+    rows: IntArray | None = None,
 ) -> Dataset:
     """Freeze the arrays."""
     X = np.ascontiguousarray(X, dtype=np.float64)
-    y = np.ascontiguousarray(y, dtype=np.intp)
+    y = np.ascontiguousarray(y, dtype=np.float64 if y.dtype.kind == "f" else np.intp)
     # Every run of a sweep sees the same arrays: one that writes into them is a defect.
     X.flags.writeable = False
     y.flags.writeable = False
@@ -147,6 +165,9 @@ def make_dataset(
         source,
         dict(dates or {}),
         reading,
+        task,
+        tuple(targets),
+        rows,
     )
 
 

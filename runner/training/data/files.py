@@ -23,7 +23,7 @@ from runner.training.data.tables import (
     load_table,
     only,
     rules_of,
-    target_of,
+    targets_of,
 )
 from runner.training.data.uninformative import uninformative
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from runner.training.preprocessing import Preprocessing
 
 
-def load_file(config: FileData) -> Dataset:
+def load_file(config: FileData, task: str = "auto") -> Dataset:
     """Read a person's own table."""
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
-    return load_table(table, sources.stem_of(path), str(path.absolute()), config)
+    return load_table(table, sources.stem_of(path), str(path.absolute()), config, task)
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def describe_file(config: FileData) -> Described:
     """Read all columns of a person's table, its target too where one is named."""
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
-    target = None if config.target is None else target_of(table, config)
+    targets = [] if config.target is None else targets_of(table, config)
     columns = table.read(
         [only(table, position) for position in range(len(table.names))], rules_of(config)
     )
-    features = [column for position, column in enumerate(columns) if position != target]
+    features = [column for position, column in enumerate(columns) if position not in targets]
     chosen = dataset_of(path.stem, str(path), features)
     named = config.features is not None or config.columns is not None
     left_out = uninformative(chosen, np.arange(len(chosen.y)), are_chosen=named)

@@ -79,7 +79,7 @@ def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> 
     y : ndarray of shape (n_samples,)
         The class of each row.
     class_names : sequence of str
-        The label of each class, for the messages.
+        The label of each class, for the messages; empty where `y` holds no classes.
 
     Raises
     ------
@@ -105,7 +105,8 @@ def split_rows(config: SplitConfig, y: IntArray, class_names: Sequence[str]) -> 
                 order = _generator(config.seed).permutation(len(y))
             train, val, test, _ = np.split(order, np.cumsum(sizes))
             split = Split(train, val, test)
-    _check_classes(split, y, class_names, _HINTS[config.name])
+    if class_names:
+        _check_classes(split, y, class_names, _HINTS[config.name])
     return split
 
 

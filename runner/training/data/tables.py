@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.training.data.columns import (
@@ -23,12 +24,11 @@ from runner.training.data.columns import (
 from runner.training.data.dataset import (
     Dataset,
     FloatArray,
-    IntArray,
     Reading,
     make_dataset,
 )
 from runner.training.preprocessing import date_columns, date_parts
-from runner.training.tasks import TASKS
+from runner.training.tasks import TASKS, task_of
 
 if TYPE_CHECKING:
     from runner.config.data import FileData
@@ -133,43 +133,56 @@ def rules_of(config: FileData) -> Rules:
     )
 
 
-def load_table(table: RawTable, name: str, source: str, config: FileData) -> Dataset:
+def load_table(
+    table: RawTable, name: str, source: str, config: FileData, task: str = "auto"
+) -> Dataset:
     """Read the features and the target of a table.
 
     Rows without a target are left out.
     """
-    target = target_of(table, config)
-    features = _features(table, target, config)
-    *columns, labels = table.read([*features, target], rules_of(config))
-    has_target = ~labels.is_missing
+    targets = targets_of(table, config)
+    features = _features(table, targets, config)
+    read = table.read([*features, *targets], rules_of(config))
+    columns, labels = read[: len(features)], read[len(features) :]
+    has_target = ~np.any([column.is_missing for column in labels], axis=0)
     n_rows = int(has_target.sum())
     if not n_rows and len(has_target):
-        raise DataError(
-            f"{table.file}, {labels.origin.column}: must hold the target, got {len(has_target):,} "
-            "rows without one."
-        )
+        where = f"{table.file}, {labels[0].origin.column}"
+        raise DataError(f"{where}: must hold the target, got {len(has_target):,} rows without one.")
     if n_rows < 2:
         raise DataError(f"{table.file}: must have at least 2 rows of data, got {n_rows}.")
     if n_rows < len(has_target):
-        *columns, labels = (
-            replace(column, values=column.values[has_target]) for column in (*columns, labels)
+        columns, labels = (
+            [replace(column, values=column.values[has_target]) for column in of]
+            for of in (columns, labels)
         )
-    y, class_names = TASKS["classification"].encode(labels)
+    task = task_of(labels) if task == "auto" else task
+    if (len(labels) > 1) != (task == "multilabel"):
+        rule = f"{'a list of columns' if task == 'multilabel' else 'one column'} for task={task}"
+        raise ConfigError("data.target", rule, config.target)
+    y, class_names = TASKS[task].encode(labels, config.positive)
     reading = Reading(
         dict(table.settings),
         {column.name: column.kind for column in columns},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         len(has_target) - n_rows,
-        (*table.notes, *(note for column in (*columns, labels) for note in column.notes)),
+        (*table.notes, *(note for column in (*columns, *labels) for note in column.notes)),
+        tuple(column.name for column in columns if column.kind == "number" and column.words),
     )
-    return dataset_of(name, source, columns, y, class_names, reading)
+    dataset = dataset_of(name, source, columns, y, class_names, reading)
+    return replace(
+        dataset,
+        task=task,
+        targets=tuple(column.name for column in labels),
+        rows=np.flatnonzero(has_target) if n_rows < len(has_target) else None,
+    )
 
 
 def dataset_of(
     name: str,
     source: str,
     columns: Sequence[Column],
-    y: IntArray | None = None,
+    y: NDArray[Any] | None = None,
     class_names: Sequence[str] = (),
     reading: Reading | None = None,
 ) -> Dataset:
@@ -196,9 +209,17 @@ def parts_of(column: Column) -> list[tuple[str, FloatArray]]:
     return list(zip(date_columns(column.name), date_parts(column.values), strict=True))
 
 
-def target_of(table: RawTable, config: FileData) -> int:
-    """Return the position of the column that is predicted."""
-    name = table.target if config.target is None else config.target
+def targets_of(table: RawTable, config: FileData) -> list[int]:
+    """Return the positions of the columns that are predicted."""
+    names = config.target if isinstance(config.target, tuple) else (config.target or table.target,)
+    positions = [_target_of(table, name) for name in names]
+    if len(set(positions)) < len(positions) or not positions:
+        rule = "the name of the column that is predicted, or a list of different ones"
+        raise ConfigError("data.target", rule, list(names))
+    return positions
+
+
+def _target_of(table: RawTable, name: str | None) -> int:
     of_file = f"a column of {shorten(table.file)}"
     known = f"Its columns are {listed(table.names)}."
     if name is None:
@@ -212,7 +233,7 @@ def target_of(table: RawTable, config: FileData) -> int:
     return only(table, position)
 
 
-def _features(table: RawTable, target: int, config: FileData) -> list[int]:
+def _features(table: RawTable, targets: Sequence[int], config: FileData) -> list[int]:
     """Find the feature columns: those that are named, or all but the target and `data.drop`."""
     dropped = {_known(table, name, "data.drop") for name in config.drop}
     dropped |= {
@@ -221,11 +242,11 @@ def _features(table: RawTable, target: int, config: FileData) -> list[int]:
     for name in config.categories:
         _known(table, name, "data.categories")
     if config.features is None:
-        chosen = [p for p in range(len(table.names)) if p != target and p not in dropped]
+        chosen = [p for p in range(len(table.names)) if p not in targets and p not in dropped]
         if not chosen:
             raise DataError(
                 f"{table.file}: must have at least one feature column beside the target, "
-                f"got only {shorten(table.names[target])}."
+                f"got only {shorten(table.names[targets[0]])}."
             )
         return [only(table, position) for position in chosen]
     rule = f"a list of columns of {shorten(table.file)} without the target"
@@ -234,7 +255,7 @@ def _features(table: RawTable, target: int, config: FileData) -> list[int]:
     positions: list[int] = []
     for name in config.features:
         position = _known(table, name, "data.features", rule)
-        if position == target:
+        if position in targets:
             raise ConfigError("data.features", rule, name, "It is the target (data.target).")
         if position in positions:
             raise ConfigError("data.features", rule, name, "It is there twice.")

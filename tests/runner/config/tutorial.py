@@ -9,6 +9,7 @@ PLAIN: dict[str, Any] = {
     "name": "tutorial",
     "seed": 0,
     "dtype": "float64",
+    "task": "classification",
     "data": {"name": "tutorial", "scaling": "none"},
     "split": {"name": "contiguous", "train": 8, "val": 4, "test": 4, "seed": 0},
     "model": {
@@ -37,6 +38,9 @@ PLAIN: dict[str, Any] = {
         "evaluate_every": 100,
         "early_stopping": None,
         "averaging": None,
+        "loss": None,
+        "class_weight": None,
+        "label_smoothing": 0.0,
     },
     "tracking": {
         "uri": None,

@@ -104,7 +104,6 @@ NPZ = [
     in_npz("dates", npz(X=X.astype("M8[s]"), y=Y), "array 'X'", "numbers", "datetime64[s]"),
     in_npz("records", npz(X=np.zeros(3, [("a", "f8")]), y=Y), "array 'X'", "numbers", "('a', "),
     in_npz("bytes", npz(X=X, y=Y.astype("S")), "array 'y'", "text", "S21"),
-    in_npz("quantities", npz(X=X, y=Y / 2), "row 1 (the first is 0)", "labels 'y'", "0.5", "class"),
     in_npz(
         "NaN",
         npz(X=NANS, y=Y),
