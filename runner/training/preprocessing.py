@@ -285,20 +285,13 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Preprocessing:
         """Rebuild what `to_dict` gave, also after a way through JSON."""
-        return cls(
-            feature_names=tuple(content["feature_names"]),
-            categories={name: tuple(words) for name, words in content["categories"].items()},
-            fitted={name: tuple(codes) for name, codes in content["fitted"].items()},
-            scaling=content["scaling"],
-            shift=tuple(content["shift"]),
-            scale=tuple(content["scale"]),
-            fill=tuple(content.get("fill", ())),
-            flagged=tuple(content.get("flagged", ())),
-            pooled=tuple(content.get("pooled", ())),
-            dates=dict(content.get("dates", {})),
-            lowest=tuple(content.get("lowest", ())),
-            highest=tuple(content.get("highest", ())),
-        )
+        values: dict[str, Any] = {k: content[k] for k in cls.__dataclass_fields__ if k in content}
+        for key, value in values.items():
+            if isinstance(value, list):
+                values[key] = tuple(value)
+            elif key in ("categories", "fitted"):
+                values[key] = {name: tuple(items) for name, items in value.items()}
+        return cls(**values)
 
     def remarks(self, encoded: FloatArray) -> tuple[str, str]:
         """Say of new rows which cells are missing, and which are none that training has seen.

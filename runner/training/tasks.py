@@ -30,6 +30,11 @@ from softnet import (
 if TYPE_CHECKING:
     from runner.training.data.columns import Column
 
+# Targets and what the outputs stand for; targets and which of them are known; columns by name.
+Encoded = tuple[NDArray[Any], tuple[str, ...]]
+Recoded = tuple[NDArray[Any], NDArray[np.bool_]]
+Table = dict[str, NDArray[Any]]
+
 # From here on neighbouring whole numbers are one and the same float64.
 _LARGEST_WHOLE = 2**53
 # More distinct whole numbers than this are quantities, unless `task` says that they are classes.
@@ -122,9 +127,7 @@ class Task(ABC):
     is_double: ClassVar[bool] = False
 
     @abstractmethod
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         """Turn target columns into what the loss takes.
 
         Parameters
@@ -150,9 +153,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def recode(
-        self, columns: Sequence[Column], names: Sequence[str]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
         """Turn target columns of other rows into what the loss takes, and say which are known."""
 
     def target(self, y: NDArray[Any], names: Sequence[str]) -> Target:
@@ -170,7 +171,7 @@ class Task(ABC):
     @abstractmethod
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         """Return predictions (n_samples, n_outputs) as columns, the answer first.
 
         Of two classes the last is the answer from a probability of `threshold` on.
@@ -199,9 +200,7 @@ class Classification(Task):
     )
     stratifies = True
 
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         (labels,) = columns
         origin, numbers = labels.origin, labels.values
         unique, y = np.unique(numbers, return_inverse=True)
@@ -225,9 +224,7 @@ class Classification(Task):
             )
         return _positive_last(y, names, positive) if positive is not None else (y, names)
 
-    def recode(
-        self, columns: Sequence[Column], names: Sequence[str]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
         (labels,) = columns
         unique, codes = np.unique(labels.values, return_inverse=True)
         number = {name: n for n, name in enumerate(names)}
@@ -250,7 +247,7 @@ class Classification(Task):
 
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         classes = np.argmax(predictions, axis=1)
         if len(names) == 2 and threshold != 0.5:
             classes = (predictions[:, 1] >= threshold).astype(np.intp)
@@ -271,9 +268,7 @@ def _class_names(labels: Column, values: NDArray[np.float64]) -> tuple[str, ...]
     return tuple(str(int(n)) if n.is_integer() else repr(n) for n in values.tolist())
 
 
-def _positive_last(
-    y: NDArray[Any], names: tuple[str, ...], positive: str
-) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _positive_last(y: NDArray[Any], names: tuple[str, ...], positive: str) -> Encoded:
     """Put the positive one of two classes last."""
     choices = ", ".join(shorten(name, 40) for name in names[:_MOST_CLASSES])
     if len(names) != 2:
@@ -297,9 +292,7 @@ class Regression(Task):
     label_metrics = ()
     is_double = True
 
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         (quantity,) = columns
         if quantity.kind != "number":
             got = "a date" if quantity.kind == "date" else quantity.raw_values()[0]
@@ -315,9 +308,7 @@ class Regression(Task):
             )
         return y, (quantity.name,)
 
-    def recode(
-        self, columns: Sequence[Column], names: Sequence[str]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
         (quantity,) = columns
         is_known = np.isfinite(quantity.values) & (quantity.kind == "number")
         return np.where(is_known, quantity.values, 0.0), is_known
@@ -338,7 +329,7 @@ class Regression(Task):
 
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         return {"prediction": predictions[:, 0]}
 
     def decode(self, y: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
@@ -351,9 +342,7 @@ class MultiLabel(Task):
     losses: ClassVar[Mapping[str, type[Loss]]] = {"cross_entropy": BinaryCrossEntropy}
     metrics = ("accuracy", "f1_macro", "roc_auc", "average_precision", "brier")
 
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         if positive is not None:
             raise ConfigError("data.positive", "null for task=multilabel", positive)
         for labels in columns:
@@ -366,9 +355,7 @@ class MultiLabel(Task):
         y = [c.values > (c.values.min() if c.kind == "words" else 0) for c in columns]
         return np.column_stack(y).astype(np.intp), tuple(labels.name for labels in columns)
 
-    def recode(
-        self, columns: Sequence[Column], names: Sequence[str]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
         y = np.column_stack([labels.values for labels in columns])
         # Of words nobody knows which is the 1 where a column holds one of them alone.
         are_sound = all(len(np.unique(labels.values)) == 2 for labels in columns if labels.words)
@@ -387,7 +374,7 @@ class MultiLabel(Task):
 
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         answer = "labels"
         while answer in names:
             answer += "_"
