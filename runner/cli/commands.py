@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class _Parser(ArgumentParser):
-    """A parser whose complaints are errors of ours."""
+    """A parser that raises `CommandError`."""
 
     def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
         super().__init__(f"runner {command}", description=description, epilog=epilog)

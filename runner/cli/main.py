@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
@@ -13,10 +14,11 @@ from runner.cli.help import HELP, help_page
 from runner.cli.streams import install_robust_streams
 from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.files import machine_error
+from runner.system.paths import require_working_folder
 from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
-    TERMINATED,
     raise_on_sigterm,
     raise_pending_sigterm,
 )
@@ -30,12 +32,13 @@ def main() -> NoReturn:
     try:
         code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third Ctrl-C has nothing to interrupt
         code = INTERRUPTED
-    except Terminated:
-        code = TERMINATED
+    except Terminated as end:
+        code = end.exit_code
     finally:
-        sys.stdout.flush()
+        with suppress(RunnerError):  # said before, or nobody is there any more
+            sys.stdout.flush()
         skip_last_garbage_collection()
     sys.exit(code)
 
@@ -46,10 +49,16 @@ def _exit_code(arguments: Sequence[str]) -> int:
         code = carry_out(arguments)
         sys.stdout.flush()  # a disk that is full says so here
     except RunnerError as error:
-        # Where a library swallowed SIGTERM, it complains of what was left half done.
+        # An error may follow from a SIGTERM that a library swallowed.
         raise_pending_sigterm()
         say(str(error))
         code = error.exit_code
+    except (OSError, MemoryError) as error:
+        of_machine = machine_error(error)
+        if of_machine is None:
+            raise
+        say(str(of_machine))
+        code = of_machine.exit_code
     return code
 
 
@@ -71,6 +80,7 @@ def carry_out(arguments: Sequence[str]) -> int:
     RunnerError
         With the exit code of what went wrong.
     """
+    require_working_folder()
     if list(arguments) in (["--help"], ["-h"]):
         print(help_page())  # noqa: T201  (the output that was asked for)
         return 0
@@ -91,7 +101,7 @@ def _named(word: str) -> Callable[[Sequence[str]], int | None]:
 
 
 def _say_many(n_jobs: int) -> None:
-    # To compose and plan so many takes so long that a person wonders.
+    # Composing and planning many jobs takes seconds.
     if n_jobs >= 2_000:
         say(f"Planning {n_jobs:,} jobs.")
 

@@ -114,7 +114,7 @@ def _locate(
             sections = [s for s in sections if part in get_args(s.model_fields["name"].annotation)]
             continue
         elif sections:
-            # A key may come from a record that anybody has written.
+            # Keys of a record are untrusted text.
             key = f"{key}.{elide(part, _LONGEST_KEY)}".removeprefix(".")
             keys = sections[0].model_fields
             field = sections[0].model_fields.get(part)

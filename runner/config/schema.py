@@ -222,7 +222,7 @@ class Experiment(Section):
     training: TrainingConfig
     tracking: TrackingConfig = TrackingConfig()
     sweep: SweepConfig = SweepConfig()
-    # Where a job runs is no part of it: whatever is made or recorded of a config leaves it out.
+    # Excluded from all that is recorded: a job is the same wherever it runs.
     executor: ExecutorConfig = Field(default=LocalExecutor(), exclude=True)
 
     @classmethod

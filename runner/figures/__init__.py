@@ -31,10 +31,9 @@ def draw(
 ) -> None:
     """Draw every figure that suits a run.
 
-    ``learning_curve.png``; of classes ``confusion_matrix.png``, and ``decision_regions.png`` for
-    two columns of numbers; of these and of labels ``roc.png``, ``precision_recall.png`` and
-    ``calibration.png``; of a quantity ``predicted.png`` and ``residuals.png``; ``weights.png`` for
-    a linear model.
+    ``learning_curve.png`` and ``predictions.png``; ``confusion_matrix.png`` of classes;
+    ``decision_regions.png`` of classes by two columns of numbers; ``weights.png`` of a linear
+    model.
 
     Parameters
     ----------
@@ -56,11 +55,11 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
     draw_learning_curve(result.history, result.best_step, folder / "learning_curve.png", title)
-    part = prepared.parts[-1]  # test, or else the nearest to it
+    part = prepared.parts[-1]  # test rows, or validation or training rows where there are none
     shown, names = prepared.examples(part), dataset.class_names
     predicted = np.asarray(predict(shown.X), np.float64)
     if np.isfinite(predicted).all():
-        _OF_TASKS[dataset.task](predicted, shown.y, names, part, folder, title)
+        _draw_predictions(dataset.task, predicted, shown.y, names, part, folder, title)
     if dataset.task == "classification":
         _draw_regions(prepared, predict, folder, title)
 
@@ -70,48 +69,29 @@ def draw(
         draw_weights(matrices[0], features, names, path, title, _STEPS[preprocessing.scaling])
 
 
-def _draw_classes(
-    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,
+def _draw_predictions(
+    task: str,
+    predicted: NDArray[np.float64],
+    y: NDArray[Any],
+    names: Sequence[str],
+    part: str,
+    folder: Path,
     title: str,
-) -> None:  # fmt: skip
+) -> None:
     from runner.figures.matrices import confusion_counts, draw_confusion_matrix
+    from runner.figures.predictions import draw_probabilities, draw_quantities
     from runner.figures.scales import SPLITS
 
-    counts = confusion_counts(y, predicted.argmax(axis=1), len(names))
-    draw_confusion_matrix(counts, names, folder / "confusion_matrix.png", title, SPLITS[part])
-    truth = y[:, None] == np.arange(len(names))
-    _draw_labels(predicted, truth, names, part, folder, title)
-
-
-def _draw_labels(
-    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,  # noqa: ARG001  (as the others)
-    title: str,
-) -> None:  # fmt: skip
-    from runner.figures.predictions import draw_calibration, draw_ranking
-
+    path = folder / "predictions.png"
+    if task == "regression":
+        draw_quantities(y, predicted[:, 0], names[0], path, title)
+        return
     truth = y > 0
-    draw_ranking(truth, predicted, names, folder / "roc.png", title, is_roc=True)
-    path = folder / "precision_recall.png"
-    draw_ranking(truth, predicted, names, path, title, is_roc=False)
-    draw_calibration(truth, predicted, names, folder / "calibration.png", title)
-
-
-def _draw_quantities(
-    predicted: NDArray[np.float64], y: NDArray[Any], names: Sequence[str], part: str, folder: Path,  # noqa: ARG001  (as the others)
-    title: str,
-) -> None:  # fmt: skip
-    from runner.figures.predictions import draw_predicted, draw_residuals
-
-    draw_predicted(y, predicted[:, 0], names[0], folder / "predicted.png", title)
-    draw_residuals(y, predicted[:, 0], names[0], folder / "residuals.png", title)
-
-
-# What is drawn of the predictions, by the task.
-_OF_TASKS: dict[str, Callable[..., None]] = {
-    "classification": _draw_classes,
-    "regression": _draw_quantities,
-    "multilabel": _draw_labels,
-}
+    if task == "classification":
+        truth = y[:, None] == np.arange(len(names))
+        counts = confusion_counts(y, predicted.argmax(axis=1), len(names))
+        draw_confusion_matrix(counts, names, folder / "confusion_matrix.png", title, SPLITS[part])
+    draw_probabilities(truth, predicted, names, path, title)
 
 
 def _draw_regions(
@@ -120,7 +100,7 @@ def _draw_regions(
     folder: Path,
     title: str,
 ) -> None:
-    """Draw which class is said where, for two columns of numbers."""
+    """Draw which class is predicted where, if there are two columns of numbers."""
     from runner.figures.scales import LARGEST
 
     dataset, preprocessing = prepared.dataset, prepared.preprocessing

@@ -22,14 +22,14 @@ from runner.system.text import elide
 #: The name of the rows or the columns of a table, and the label of each.
 Side = tuple[str, Sequence[str]]
 
-# How bright red, green and blue look (ITU-R BT.601).
+# Weights of red, green and blue in the brightness of a colour (ITU-R BT.601).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _LONGEST_NAME = 26
 # Inches, of text of 8 points: the height of a line, and about the width of a letter.
 _LINE, _LETTER = 0.115, 0.075
 # Inches; a smaller cell of a confusion matrix holds no count, or no share below it.
 _COUNT_CELL, _SHARE_CELL = 0.2, 0.5
-# More features are a wall; more numbers are not read.
+# Larger tables cannot be read: the largest weights are drawn, and numbers left out.
 _MOST_FEATURES, _MOST_WEIGHTS, _MOST_METRICS = 40, 200, 100
 
 
@@ -118,7 +118,7 @@ def draw_confusion_matrix(
     names = [elide(name, _LONGEST_NAME) for name in class_names]
     labels = [f"{name} ({n:,})" for name, n in zip(names, n_rows, strict=True)]
     rows = ("true (rows)", labels)
-    if cell < _SHARE_CELL:  # the diagonal's shares have no room in their cells
+    if cell < _SHARE_CELL:  # the cells of the diagonal have no room for shares
         right = map(_percent, np.diagonal(shares))
         labels = [f"{label}: {share}" for label, share in zip(labels, right, strict=True)]
         rows = ("true (rows): share right", labels)
@@ -218,7 +218,7 @@ def draw_heat_map(
     one at least is finite. `ran`, of the same shape, says which pairs were run: a NaN elsewhere is
     no failure. `sides` are the two numbers and their values, rows first.
     """
-    values, ran = values[::-1], ran[::-1]  # a table is written from the top
+    values, ran = values[::-1], ran[::-1]  # rows are drawn from the top
     n_rows, n_columns = values.shape
     rows = (sides[0][0], sides[0][1][::-1])
     cell = min(0.9, max(0.55, 3.2 / n_columns), 9.0 / n_columns), min(0.46, 9.0 / n_rows)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_sweep"]
 
-# More lines, or curves with their bands, hide each other; more bars hide the points.
+# More lines or bands would hide each other, and more bars the points.
 _MOST_LINES, _MOST_CURVES, _MOST_BARS = 6, 5, 60
-# A larger table is not read, and one that is not fuller says little: a random search hardly tries
-# a value twice, and settings that change together lie on a diagonal.
+# A larger table cannot be read, and a sparser one says little: a random search hardly tries a value
+# twice, and settings that change together fill a diagonal.
 _MOST_ALONG, _FULL_ENOUGH = 100, 0.5
 # The interval of a mean of fewer seeds says little: their smallest and largest value say more.
 _FEW_SEEDS = 5
@@ -84,7 +84,7 @@ class SweptSettings:
         self.names = short_names(self.keys)
         columns = {key: self._numbers(key) for key in self.keys}
         #: For the keys whose values are all numbers: these, of shape (n_configurations,), with
-        #: inf for those that no axis can hold.
+        #: inf for those that no axis can show.
         self.numbers = {key: values for key, values in columns.items() if values is not None}
 
     def _numbers(self, key: str) -> Array | None:
@@ -212,7 +212,7 @@ class _Sweep:
         )
 
     def draw_curves(self, histories: Mapping[int, Sequence[Curve]], folder: Path) -> None:
-        """Draw how the best learned."""
+        """Draw the learning curves of the best configurations."""
         curves = {
             position: [curve for curve in histories[position] if len(curve)]
             for position in sorted(histories)[:_MOST_CURVES]

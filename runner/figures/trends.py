@@ -16,7 +16,7 @@ from runner.figures import scales, style
 from runner.figures.scales import Line, Measure
 from runner.figures.style import Look, house_style, number_text
 
-# Lines are told apart by their markers too.
+# Lines differ in their markers too.
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _RING: Look = {
     "markersize": 11.0,
@@ -25,9 +25,9 @@ _RING: Look = {
     "markeredgewidth": 1.3,
     "gid": "best",
 }
-# Points by which lines stand beside each other, so that their bars do not coincide.
+# Points by which lines are shifted, so that their bars do not coincide.
 _APART = 3.0
-# More settings have no room for that, nor for large points.
+# With more settings there is no room for that, nor for large markers.
 _MANY = 24
 
 
@@ -78,7 +78,7 @@ def draw_trends(
 def _draw_line(
     axes: Axes, line: Line, form: str, large: bool, higher_is_better: bool, look: Look
 ) -> ErrorbarContainer:
-    """Draw the points of a line with their intervals; those out of sight at the worse edge."""
+    """Draw the points of a line with their intervals; those out of range at the worse edge."""
     bottom, top = axes.get_ylim()
     edge, beyond = (bottom, CARETDOWN) if higher_is_better else (top, CARETUP)
     inside = np.where((line.mean < bottom) | (line.mean > top), np.nan, line.mean)

@@ -51,7 +51,7 @@ def say_resume_hint() -> None:
     """Say which command resumes the sweep."""
     program = Path(sys.argv[0]).name
     words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
-    # The interrupted command has started over; the next one goes on.
+    # Restarting once is enough: the next command resumes.
     rest = [word for word in sys.argv[1:] if not word.startswith("sweep.restart=")]
     command = shlex.join([*words, *rest])
     say(f"The same command goes on where this one stopped:\n  {command}")

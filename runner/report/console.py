@@ -111,7 +111,7 @@ class Console(AbstractContextManager["Console"]):
         self._close_bar()
         try:
             print_metrics(event)
-        except StoreError as error:  # a full disk below the output costs no run
+        except StoreError as error:  # a full disk must not fail the run
             self._output_error = error
         if event.to_come:
             say(f"Recording {' and '.join(event.to_come)} ...")

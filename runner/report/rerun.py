@@ -18,9 +18,9 @@ from runner.system.formatting import count, duration, number
 from runner.system.text import elide
 from runner.tracking.records import Record
 
-# Of a sweep, this many jobs of each kind are printed in full.
+# At most this many jobs of a sweep are printed in full, of each kind.
 _MOST_JOBS = 20
-# More units in the last place than this mean nothing to a person.
+# Larger numbers of units in the last place are not printed.
 _COUNTABLE = 1e12
 # Differences between environments that can change a result by any amount.
 _WITHOUT_BOUND = {"data digest", "split digest", "code"}

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 # The rows of the metrics of one run, and the metrics that are of one class each.
 _ROWS = ("train", "val", "test", "baseline")
 _OF_LABELS, _MOST_LABELS = ("precision_", "recall_"), 12
-# A column of 0.0 is of no use.
+# Shorter durations would all be shown as 0.0.
 _SHORTEST_SHOWN_S = 0.05
-# More runs than this that failed for one reason share a line; of more than that, some are named.
+# More failed runs than this with one reason share a line, which names at most so many of them.
 _MANY, _NAMED = 20, 40
 
 

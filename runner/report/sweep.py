@@ -31,7 +31,7 @@ from runner.training.statistics import Configuration, compare, configurations, r
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep
 
-# Of names in the list of all sweeps.
+# Characters of a name in the list of all sweeps.
 _LONGEST_IN_LIST = 40
 
 
@@ -130,7 +130,7 @@ def _verdict(
             f"{better} and {worse} are not distinguishable in {metric} with {comparison.n:,} seeds:"
             f" difference {interval(lead, low, high)}."
         )
-    if lead < 0:  # over the seeds that both have, it may be the other way round
+    if lead < 0:  # over their common seeds the order may be reversed
         better, worse, lead, low, high = worse, better, -lead, -high, -low
     return (
         f"{better} is better than {worse} by {interval(lead, low, high)} in {metric}"

@@ -28,9 +28,9 @@ _LONGEST_VALUE = 32
 _GAP = 2
 # A file has no width: its reader can scroll.
 _NO_LIMIT = 100_000
-# Of more rows than fit on a screen, the best ones are shown.
+# Of more than 40 rows the best 20 are shown.
 _MANY, _SHOWN = 40, 20
-# Beside the metric that ranks.
+# Metrics that get a column beside the one that ranks.
 _FURTHER_METRICS = ("val/loss", "val/accuracy", "test/loss", "test/accuracy")
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@
     |-- ClusterError    3   the cluster that stacks run on, when it is lost: the address, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
-    Terminated        143   SIGTERM; like KeyboardInterrupt (130) no Exception, so that nothing
-                            that deals with errors swallows it
+    Terminated        143   SIGTERM, or 129 for SIGHUP and 131 for SIGQUIT; no Exception, like
+                            KeyboardInterrupt (130), so that nothing for errors swallows it
 
 Anything else that escapes is a defect of ours and keeps its traceback.
 """
@@ -19,6 +19,7 @@ Anything else that escapes is a defect of ours and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Collection, Iterable
 from typing import ClassVar
 
@@ -110,7 +111,11 @@ class RunFailed(RunnerError):
 
 
 class Terminated(BaseException):
-    """SIGTERM came; raised wherever the program happens to be."""
+    """SIGTERM, SIGHUP or SIGQUIT came; raised wherever the program happens to be."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
 
 
 def shorten(value: object, limit: int = 120) -> str:

@@ -199,21 +199,24 @@ def _dataset_parts(dataset: Dataset, split: Split) -> list[DatasetPart]:
     parts = []
     for context in ("train", "val", "test"):
         n_rows = len(getattr(split, context))
+        n_columns = dataset.X.shape[1] + len(dataset.targets)
         if n_rows == 0:
             continue
         # MLflow tells datasets apart by name and digest alone.
         content = f"{dataset.digest}\n{split.digest}\n{context}"
         digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGEST_CHARACTERS]
-        profile = json.dumps({"num_rows": n_rows, "num_columns": dataset.X.shape[1] + 1})
+        profile = json.dumps({"num_rows": n_rows, "num_columns": n_columns})
         parts.append(DatasetPart(name, digest, source_type, source, schema, profile, context))
     return parts
 
 
 def _schema(dataset: Dataset) -> str | None:
     kinds = dict.fromkeys(dataset.categories, "string")
+    of_target = {"f": "double", "i": "long" if dataset.y.ndim == 2 else "string"}
+    kinds |= dict.fromkeys(dataset.targets, of_target[dataset.y.dtype.kind])
     columns = [
         {"name": name, "type": kinds.get(name, "double"), "required": True}
-        for name in dataset.feature_names
+        for name in (*dataset.feature_names, *dataset.targets)
     ]
     text = json.dumps({"mlflow_colspec": columns})
     return text if len(text) <= _SCHEMA_CHARACTERS else None
@@ -222,14 +225,16 @@ def _schema(dataset: Dataset) -> str | None:
 def params_of(config: Mapping[str, object]) -> dict[str, str]:
     """Return a config as MLflow's params: dotted names, values as JSON, text without its quotes.
 
+    Where a run is recorded and how others are run beside it decide no result, and are no params.
     A value too long for MLflow is replaced by its digest and a pointer to config.yaml.
 
     Examples
     --------
-    >>> params_of({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "uri": None})
-    {'seed': '0', 'model.hidden_layer_sizes': '[8, 4]', 'uri': 'null'}
+    >>> params_of({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "sweep": {"name": None}})
+    {'seed': '0', 'model.hidden_layer_sizes': '[8, 4]'}
     """
-    return {legal_name(key): _param(value) for key, value in flatten(config).items()}
+    decisive = {key: value for key, value in config.items() if key not in ("tracking", "sweep")}
+    return {legal_name(key): _param(value) for key, value in flatten(decisive).items()}
 
 
 def _param(value: object) -> str:

@@ -107,6 +107,17 @@ def _rank(metric: str, value: float | None) -> tuple[bool, float]:
     return False, -value if higher_is_better(metric) else value
 
 
+def is_metric(name: str) -> bool:
+    """Tell whether results can be ranked by a metric: a store may have those of other versions."""
+    from softnet import higher_is_better
+
+    try:
+        higher_is_better(name)
+    except KeyError:
+        return False
+    return True
+
+
 def by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:
     """Return what jobs are put in order by: their settings, numbers as numbers.
 

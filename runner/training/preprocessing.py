@@ -23,6 +23,7 @@ FloatArray = NDArray[np.float64]
 Scaling = Literal["none", "standardize", "minmax"]
 
 ISO = "ISO 8601"
+TRUTH = {"true": 1.0, "false": 0.0}
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
 
 
@@ -336,7 +337,9 @@ def _is_missing(cell: object) -> bool:
 
 
 def _number(cell: object) -> float:
-    """Give a cell as a float, nan for what is no number."""
+    """Give a cell as a float, nan for what is no number; true and false in words are 1 and 0."""
+    if isinstance(cell, str) and cell.strip().lower() in TRUTH:
+        return TRUTH[cell.strip().lower()]
     try:
         return float(cell)  # type: ignore[arg-type]  # what float() refuses is the question
     except (TypeError, ValueError):

@@ -24,6 +24,7 @@ from omegaconf.errors import (
 )
 
 from runner.system.errors import CommandError, ConfigError, RunnerError, nearest, shorten
+from runner.system.files import machine_error
 from runner.system.paths import config_folder
 
 _MOST_LINES = 3
@@ -45,6 +46,8 @@ def explain_composition(
     """
     if isinstance(error, RunnerError):
         return error
+    if (of_machine := machine_error(error)) is not None:
+        return of_machine
     if isinstance(error, UnicodeDecodeError) and folder:
         return _undecodable(error, Path(folder))
     if isinstance(error.__cause__, OmegaConfBaseException):

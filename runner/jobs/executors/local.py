@@ -19,11 +19,12 @@ from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, Self
 
-from runner.jobs.events import Crashed
+from runner.jobs.events import Crashed, Noted
 from runner.jobs.executors.interface import DataFile, Site
 from runner.jobs.worker.stack_run import run_stack
 from runner.system.errors import StoreError, Terminated
-from runner.system.signals import held, raise_on_sigterm
+from runner.system.formatting import count
+from runner.system.signals import held, leave_terminal_to_parent, raise_on_sigterm
 from runner.tracking import leave_stores
 
 # A person who presses Ctrl-C waits two seconds at most.
@@ -138,7 +139,7 @@ class LocalProcesses:
             If a worker met one.
         """
         while True:
-            self._distribute()
+            yield from self._distribute()
             busy = {w.connection: w for w in self._workers if w.task is not None}
             if not busy:
                 return
@@ -157,10 +158,19 @@ class LocalProcesses:
                 else:
                     yield event
 
-    def _distribute(self) -> None:
+    def _distribute(self) -> Generator[Noted, None, None]:
+        """Give tasks to idle workers; where a process cannot be forked, fewer will do."""
         idle = [worker for worker in self._workers if worker.task is None]
         while self._waiting and (idle or len(self._workers) < self.capacity):
-            worker = idle.pop() if idle else self._start()
+            try:
+                worker = idle.pop() if idle else self._start()
+            except OSError as error:
+                reason = f"no more processes can be started: {(error.strerror or '').lower()}"
+                if not self._workers:
+                    raise StoreError(f"This machine: {reason}.") from error
+                self.capacity = len(self._workers)
+                yield Noted(f"Going on with {count(self.capacity, 'worker')}: {reason}.")
+                continue
             task = self._waiting[0]
             try:
                 worker.connection.send(task)
@@ -178,8 +188,13 @@ class LocalProcesses:
             target=_serve, args=(self._work, theirs, not_theirs), name="runner worker"
         )
         with held():  # until the worker has handlers of its own
-            process.start()
-            theirs.close()
+            try:
+                process.start()
+            except OSError:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
             worker = _Worker(process, ours)
             self._workers.append(worker)
         return worker
@@ -221,8 +236,7 @@ def _serve(
     not_ours: Sequence[Connection],
 ) -> None:
     """Do task after task, until there are no more, or until whoever gives them is gone."""
-    # A terminal sends Ctrl-C to all of its processes; the one that feeds us decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_terminal_to_parent()
     for other in not_ours:
         other.close()
     try:

@@ -152,7 +152,7 @@ def request(options: Options, listener: Listener) -> RerunRequest:
         sources = [sources[position] for position in chosen]
     folders = allowed_folders(store.folder if store and store.address.database else None)
     found: list[tuple[Record, Experiment]] = []
-    unfit: list[tuple[StoredRun | ExportedRun, str]] = []
+    unfit = _left_out(parent)
     listener(Started("reading the records", len(sources), unit="runs"))
     for source in sources:
         try:
@@ -181,6 +181,11 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     return RerunRequest(
         options, parent, store, originals, plan, compares, tuple(unfit), n_in_all, executor
     )
+
+
+def _left_out(parent: StoredRun | None) -> list[tuple[StoredRun | ExportedRun, str]]:
+    reasons = [] if parent is None else parent.store.backend.unfit.values()
+    return [(parent, reason) for reason in reasons if parent is not None]
 
 
 def _sources(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
 from runner.system.errors import RecordError
+from runner.tracking.backend.rows import is_run_id
 from runner.tracking.records import (
     ExportedRun,
     Record,
@@ -20,7 +21,7 @@ from runner.tracking.records import (
     ending_in_words,
     find_source,
 )
-from runner.tracking.records.mlflow_record import is_run_id, stored_run
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.environment import environment
 from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,7 +93,8 @@ def store_errors(location: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         # An error of the disk has a number; a failed request has none.
-        if error.errno is not None:
+        is_of_disk = error.errno is not None or isinstance(error, shutil.Error)
+        if is_of_disk and (error.filename or "://" not in shown.replace("sqlite:///", "")):
             raise disk_error(Path(str(error.filename or _path(location))), error) from error
         raise StoreError(f"{shown}: {_one_line(error, location)}") from error
     except ImportError as error:

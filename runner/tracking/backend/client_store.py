@@ -16,13 +16,21 @@ from runner.tracking.backend.client import (
     store_errors,
     store_of,
 )
-from runner.tracking.backend.rows import DatasetPart, Experiment, Run, RunChange, close_before_forks
+from runner.tracking.backend.rows import (
+    DatasetPart,
+    Experiment,
+    Run,
+    RunChange,
+    close_before_forks,
+    sound_runs,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment as MlflowExperiment
     from mlflow.entities import Run as MlflowRun
 
 _RUNS_PER_PAGE = 1000
+_QUOTES = set("'\"`\\")
 
 
 class ClientStore:
@@ -33,6 +41,7 @@ class ClientStore:
 
     def __init__(self, uri: str, remark: str | None = None) -> None:
         self.uri, self.remark = uri, remark
+        self.unfit: dict[str, str] = {}
         self.client = client_of(uri)
         close_before_forks(self)
 
@@ -99,6 +108,8 @@ class ClientStore:
         newest_first: bool = True,
         label: str = "a run of the store",
     ) -> Iterator[Run]:
+        if any(set(value) & _QUOTES for value in tags.values()):
+            return iter(())  # MLflow's filter cannot write such a text, and no tag of ours has one
         parts = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
         parts += [] if status is None else [f"attributes.status = '{status}'"]
         parts += [] if other_status is None else [f"attributes.status != '{other_status}'"]
@@ -110,7 +121,7 @@ class ClientStore:
                     list(experiment_ids), " and ".join(parts), 1, _RUNS_PER_PAGE, order, token
                 )
 
-        return map(_run, _pages(fetch))
+        return sound_runs(map(_run, _pages(fetch)), self.unfit)
 
     def metric_values(
         self, run_id: str, metric: str | None = None

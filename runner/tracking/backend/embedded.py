@@ -30,6 +30,7 @@ from runner.tracking.backend.rows import (
     Run,
     RunChange,
     close_before_forks,
+    sound_runs,
 )
 from runner.tracking.backend.sqlite import LOCKED_FOR_S, READ_ONLY
 from runner.training.outcome import stored
@@ -93,6 +94,7 @@ class EmbeddedStore:
     ) -> None:
         self.uri = uri
         self._database, self._is_read_only, self._is_durable = database, is_read_only, is_durable
+        self.unfit: dict[str, str] = {}
         self._open: sqlite3.Connection | None = None
         close_before_forks(self)
 
@@ -203,9 +205,18 @@ class EmbeddedStore:
         for key, value in tags.items():
             where += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
             values += [key, value]
-        return iter(self._runs(where, values, label, "DESC" if newest_first else "ASC"))
+        order = "DESC" if newest_first else "ASC"
+        return sound_runs(self._runs(where, values, label, order, self.unfit), self.unfit)
 
-    def _runs(self, where: str, values: Sequence[str], label: str, order: str = "ASC") -> list[Run]:
+    def _runs(
+        self,
+        where: str,
+        values: Sequence[str],
+        label: str,
+        order: str = "ASC",
+        unfit: dict[str, str] | None = None,
+    ) -> list[Run]:
+        """Read runs; one that lacks what every run has is noted as `unfit`, or else raised."""
         chosen = f"FROM runs WHERE {where}"
         texts: dict[Any, Any] = {}  # runs of a sweep share most of theirs
         with self._reading(label) as connection:
@@ -226,8 +237,14 @@ class EmbeddedStore:
                     else:
                         value = texts.setdefault(value, value)  # noqa: PLW2901  (the same text)
                     by_run[run_id][texts.setdefault(key, key)] = value
-        for row in runs:
-            _check_row(row, label)
+        for row in list(runs):
+            try:
+                _check_row(row, label)
+            except RecordError as error:
+                if unfit is None:
+                    raise
+                unfit[str(row[0])] = f"run {elide(str(row[0]), 40)}: is left out. {error}"
+                runs.remove(row)
         return [
             Run(
                 run_id=str(run_id),

@@ -18,6 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+# As `process_name` makes it: anything else beside a database is somebody's.
+_NAME = re.compile(r"[\w.-]+-[0-9]{1,10}-[0-9]{19}")
+
 
 def is_gone(process: str) -> bool:
     """Tell whether the process of a tag ``runner.process`` ran on this host and has ended."""
@@ -86,7 +89,7 @@ def dead(database: Path) -> Iterator[str]:
     except FileNotFoundError:
         return  # nobody records, or the last process has just removed the folder
     for path in paths:
-        if path.is_symlink() or not path.is_file() or not re.fullmatch(r"[\w.-]+", path.name):
+        if path.is_symlink() or not path.is_file() or not _NAME.fullmatch(path.name):
             continue  # not made by a `Presence`
         try:
             with path.open("rb+") as file:

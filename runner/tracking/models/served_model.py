@@ -14,9 +14,11 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from runner.system.errors import DataError
 from runner.training.preprocessing import Preprocessing
 from softnet import Network, NetworkSettings
 
@@ -42,7 +44,10 @@ class ServedModel(PythonModel):
     ) -> pd.DataFrame:
         """Return a row for each raw row, with a column for each output of the network."""
         columns = {str(name): values.to_numpy() for name, values in model_input.items()}
-        X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
+        try:
+            X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
+        except DataError as error:  # which a server would keep to itself
+            raise MlflowException.invalid_parameter_value(str(error)) from error
         # Two threads would change the last bits of large products.
         with threadpool_limits(1, user_api="blas"):
             predictions = self._network.predict(X)[0]

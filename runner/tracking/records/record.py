@@ -216,5 +216,4 @@ def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
     return not params or all(
         name in params and params[name].strip() == value.strip()
         for name, value in params_of(values).items()
-        if name.partition(".")[0] not in _OF_TODAY
     )

@@ -167,6 +167,7 @@ def load_table(
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         len(has_target) - n_rows,
         (*table.notes, *(note for column in (*columns, *labels) for note in column.notes)),
+        tuple(column.name for column in columns if column.kind == "number" and column.words),
     )
     dataset = dataset_of(name, source, columns, y, class_names, reading)
     return replace(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import numpy as np
 import pandas as pd
@@ -197,13 +197,34 @@ def test_served_model_answers_with_the_same_bits(made: Made, free_port: Callable
     rows = rows_of(made.files["words.csv"])
     # Its to_json would cut numbers after 15 digits at most.
     body = json.dumps({"dataframe_split": rows.drop(columns="species").to_dict("split")})
+    missing = rows.assign(bill_length_mm=np.nan)
     with served(made, "words", free_port()) as address:
-        question = urllib.request.Request(
-            f"{address}/invocations", body.encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(question, timeout=60) as answer:
-            told = json.load(answer)["predictions"]
+        answers = [
+            asked(address, content, kind)
+            for content, kind in (
+                (body, "application/json"),
+                (made.files["words.csv"].read_text("utf-8"), "text/csv"),
+                (missing.to_csv(index=False), "text/csv"),
+            )
+        ]
+        wrong = rows.rename(columns={"bill_length_mm": "bill"}).to_csv(index=False)
+        with pytest.raises(HTTPError) as refused:
+            asked(address, wrong, "text/csv")
+        message = json.loads(refused.value.read())["message"]
     printed = made.predict("words", "words.csv")
     names, _, probabilities = read(printed.stdout, np.dtype("float64"))
-    found = np.array([[row[name] for name in names] for row in told])
-    assert found.tobytes() == probabilities
+    found = [np.array([[row[name] for name in names] for row in told]) for told in answers]
+    assert found[0].tobytes() == found[1].tobytes() == probabilities
+    # A missing cell counts as the median, also of a column that had none missing in training.
+    assert np.isfinite(found[2]).all()
+    assert refused.value.code == 400
+    assert "column 'bill_length_mm': must be there, got none" in message
+
+
+def asked(address: str, content: str, kind: str) -> list[dict[str, float]]:
+    question = urllib.request.Request(
+        f"{address}/invocations", content.encode(), {"Content-Type": kind}
+    )
+    with urllib.request.urlopen(question, timeout=60) as answer:
+        told: list[dict[str, float]] = json.load(answer)["predictions"]
+        return told
