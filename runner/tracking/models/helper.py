@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -68,7 +70,8 @@ class ModelHelper:
 
         What the store or the disk refuses is raised as by `runner.tracking.models.logging`.
         """
-        dataset = replace(prepared.dataset, X=prepared.dataset.X[:_ROWS])
+        X = prepared.dataset.X
+        dataset = replace(prepared.dataset, X=X[_rows_of_a_model(X)])
         few = replace(prepared, dataset=dataset, X=prepared.X[:0])
         try:
             request = pickle.dumps((experiment_id, run_id, few, dict(weights), network))
@@ -88,6 +91,15 @@ class ModelHelper:
         if self._pid == os.getpid():
             self._process.kill()
             self._process.communicate()
+
+
+def _rows_of_a_model(X: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the first rows, and those by which it is known what is in a column.
+
+    That is one in which it is no whole number, and one in which it is missing.
+    """
+    no_whole, missing = (np.floor(X) != X).argmax(axis=0), np.isnan(X).argmax(axis=0)
+    return np.unique(np.concatenate([np.arange(min(len(X), _ROWS)), no_whole, missing]))
 
 
 def _serve(parent: int) -> None:

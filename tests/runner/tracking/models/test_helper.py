@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,9 @@ WEIGHTS = {"layers.0.weight": np.ones((4, 3)), "layers.0.bias": np.zeros(3)}
 
 def iris() -> Prepared:
     dataset, rows = load_bundled("iris"), np.arange(150)
+    X = dataset.X.copy()
+    X[:100] = np.floor(X[:100])  # that it is no column of whole numbers is seen late
+    dataset = replace(dataset, X=X)
     split = Split(rows[::3], rows[1::3], rows[2::3])
     preprocessing = Preprocessing.fit(dataset, split.train, "standardize")
     return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
