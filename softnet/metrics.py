@@ -361,7 +361,8 @@ def higher_is_better(name: str) -> bool:
     return (of_label or METRICS[kind]).higher_is_better
 
 
-def _metric(name: str, labels: Sequence[str]) -> Metric:
+def metric_named(name: str, labels: Sequence[str] = ()) -> Metric:
+    """Return the metric of a name, as `evaluate` takes it."""
     if name == OBJECTIVE:
         return Objective()
     if name in METRICS:
@@ -402,7 +403,7 @@ def evaluate(
     dict of str to ndarray of shape (runs,)
         By these names.
     """
-    metrics = {name: _metric(name, labels) for name in names}
+    metrics = {name: metric_named(name, labels) for name in names}
     scores = {name: metric for name, metric in metrics.items() if isinstance(metric, Score)}
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in metrics if name not in scores}
     predictions: list[NDArray[Any]] = []

@@ -23,6 +23,7 @@ Usage
   runner rerun RUN_ID [key=value ...] a run or sweep again from its id, compared bit by bit
   runner predict RUN_ID FILE          the classes of the rows of a file
   runner export RUN_ID FOLDER         a run as a folder that needs no store to be repeated
+  runner sync                         what waits on disk for a server that did not answer
   runner ui [--port N] [--uri URI]    the runs in a browser
 
 Examples
@@ -41,8 +42,8 @@ Settings (key=value)
 Results
   In MLflow: outputs/mlflow.db, of this checkout or else of the folder you are in; or where
   tracking.uri or MLFLOW_TRACKING_URI says. Exit codes: 0 all well, 1 some runs failed,
-  2 wrong config, data or command, 3 store or disk, 5 a rerun differs, 130 Ctrl-C,
-  143 terminated.
+  2 wrong config, data or command, 3 store or disk, 4 kept on disk, not yet recorded,
+  5 a rerun differs, 130 Ctrl-C, 143 terminated (129 hung up, 131 quit).
 
 Hydra
   All of Hydra's flags work (--hydra-help lists them), overrides follow its grammar, and tab

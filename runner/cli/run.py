@@ -10,8 +10,9 @@ from runner.jobs.plan import Job, make_plan
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
+from runner.system.errors import StoreError, Unrecorded
 from runner.system.process import n_physical_cores
-from runner.tracking import find_store, open_store, require_shared
+from runner.tracking import find_store, open_store, require_shared, unrecorded_notice
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
@@ -38,8 +39,15 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
     executor = executor_of(first.executor, first.sweep.n_workers) if is_sweep else InProcess()
     if is_sweep or first.tracking.model:
         store.prepare_model()
-    with Console() as console:
-        finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)
+    try:
+        with Console() as console:
+            finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)
+    except StoreError as error:
+        if not store.n_unrecorded:
+            raise
+        raise Unrecorded(f"{error}\n{unrecorded_notice(store)}") from error
+    if store.n_unrecorded:
+        raise Unrecorded(unrecorded_notice(store))
     asked = (finished.outcomes.get(position) for position in finished.plan.asked)
     return int(any(outcome is not None and outcome.status != "FINISHED" for outcome in asked))
 

@@ -7,6 +7,8 @@
     |-- RecordError     2   what is on record of a run: the file or tag, and why it is of no use
     |   `-- MissingError    a file of it is not there
     |-- StoreError      3   the store or the disk: the place, and why
+    |   `-- StoreLost       a tracking server that answered before, and does not now
+    |-- Unrecorded      4   results are kept on disk until their server answers: how many, where
     |-- ClusterError    3   the cluster that stacks run on, when it is lost: the address, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
@@ -98,6 +100,16 @@ class StoreError(RunnerError):
     """A tracking store or a disk that cannot be used; the text names the place."""
 
     exit_code = 3
+
+
+class StoreLost(StoreError):
+    """A tracking server does not answer now: what is to be written waits, and is not lost."""
+
+
+class Unrecorded(RunnerError):
+    """Results that are whole and kept on disk, since their server does not answer."""
+
+    exit_code = 4
 
 
 class ClusterError(RunnerError):

@@ -11,11 +11,13 @@ import posixpath
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.plain import flatten
+from runner.system.errors import StoreLost
 from runner.system.signals import held
 from runner.tracking.backend.artifacts import send_folder
 from runner.tracking.backend.client import store_errors
@@ -104,12 +106,21 @@ class RunWriter:
 
     def log_folder(self, folder: Path, under: str | None = None) -> None:
         """Copy the files of a folder to the run's artifacts, or to a folder `under` them."""
+        if self.backend.keeps:
+            paths = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
+            self.log_files({str(Path(under or "", p)): f.read_bytes() for p, f in paths.items()})
+            self.flush()
+            return
         with store_errors(self.backend.uri):
             send_folder(self.backend, folder, self.change.artifact_uri, under)
 
     def flush(self) -> None:
-        """Write what was logged; if the store fails, all of it is kept for the next try."""
-        write_together([self])
+        """Write what was logged; if the store fails, all of it is kept for the next try.
+
+        A server that does not answer now is no error: the end of the run is kept on disk.
+        """
+        with suppress(StoreLost):
+            write_together([self])
 
     def set_end(self, failure: str | None = None, ended_s: float | None = None) -> None:
         """Have the run end with the next batch: FINISHED, or FAILED with a reason.
@@ -148,6 +159,7 @@ class RunWriter:
 
     def take_note(self) -> None:
         """Go on from a batch that was written."""
+        self.run_id = self.change.run_id  # a server chooses it
         written, self.change = self.change, RunChange(self.run_id, self.change.artifact_uri)
         self._written_tags |= written.tags
         self._next_flush = time.monotonic() + self._flush_every_s

@@ -24,8 +24,9 @@ from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.lease import Lease
-from runner.tracking.backend.liveness import Presence, dead
+from runner.tracking.backend.liveness import Presence, dead, is_gone
 from runner.tracking.backend.rows import Backend, RunChange, texts_of
+from runner.tracking.backend.unrecorded import kept_files
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import (
     FAILURE,
@@ -195,7 +196,11 @@ class Store:
             all_tags["mlflow.parentRunId"] = parent_run_id
         started_s = time.time() if start_time_s is None else start_time_s
         all_tags = {key: cut(value) for key, value in all_tags.items()}
-        change = self.backend.begin(self.experiment_id, name, all_tags, int(started_s * 1000))
+        started_ms = int(started_s * 1000)
+        may_wait = self.place.is_trusted and not is_shown
+        change = self.backend.begin(
+            self.experiment_id, name, all_tags, started_ms, may_wait=may_wait
+        )
         try:
             guard.allowed(change.artifact_uri)
         except RecordError as error:
@@ -222,6 +227,11 @@ class Store:
         )
         written = {key: value for key, value in texts_of(run.tags).items() if key != FAILURE}
         return RunWriter(self.backend, RunChange(run_id, uri), presence, written | tags)
+
+    @property
+    def n_unrecorded(self) -> int:
+        """How many runs are kept on disk, since the server could not take them."""
+        return len(kept_files(self.address.uri)) if self.backend.keeps else 0
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Put tags on a run, whatever its state."""
@@ -260,12 +270,16 @@ class Store:
         weights: Mapping[str, NDArray[Any]],
         network: NetworkSettings,
     ) -> None:
-        """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`."""
+        """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`.
+
+        A server that does not answer leaves a run without one: its weights are kept.
+        """
         helper, self._helper = self._helper, None
         model = (self.experiment_id, run.run_id, prepared, weights, network)
         if helper is not None and helper.log_model(*model):
             return
-        with store_errors(self.address.uri):
+        forgiven = [StoreError] if self.backend.keeps else []
+        with suppress(*forgiven), store_errors(self.address.uri):
             from runner.tracking.models.logging import log_model
 
             log_model(self.backend, self.settle(), *model)
@@ -273,8 +287,14 @@ class Store:
     def close_abandoned_runs(self) -> None:
         """Mark KILLED what processes left RUNNING when they died.
 
-        Nothing is closed on a server, where nobody can tell.
+        On a server that can be told of this machine alone; a sweep's turn closes what others left.
         """
+        if self.address.is_server:
+            running = self.backend.runs([self.experiment_id], {}, status="RUNNING")
+            gone = [
+                r.run_id for r in running if is_gone(texts_of(r.tags).get("runner.process", ""))
+            ]
+            close_unclosed(self.backend, gone)
         if self.address.database is None or self.is_read_only:
             return
         with store_errors(self.address.uri):

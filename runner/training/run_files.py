@@ -19,6 +19,7 @@ import numpy as np
 from runner.config.plain import to_json, to_yaml
 from runner.training.environment import environment
 from runner.training.outcome import stored
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
 CONFIG, CONFIG_YAML = "config.json", "config.yaml"
 ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
+# What a run alone predicts for rows that it was not trained on; no part of its record.
+PREDICTIONS = "predictions.parquet"
 # The tag that holds the digest of each part of a record and one over all of them, as JSON.
 RECORD = "runner.record"
 # What the digest of each part covers: files by their own digests, tags by their values.
@@ -71,6 +74,31 @@ def _model_file(prepared: Prepared, activation: str) -> bytes:
     content = f"{json.dumps(model_settings(prepared, activation), indent=1)}\n".encode()
     _last_model[:] = [(prepared, activation, content)]
     return content
+
+
+def prediction_table(
+    prepared: Prepared, predictions: Mapping[str, NDArray[Any]], threshold: float = 0.5
+) -> dict[str, NDArray[Any]]:
+    """Return predictions (n_rows, n_outputs) of some parts as columns.
+
+    Each row with its part, its number in the data from 0, what is true and what was predicted.
+    """
+    target, dataset = prepared.target, prepared.dataset
+    rows = {part: getattr(prepared.split, part) for part in predictions}
+    every = np.concatenate(list(rows.values()))
+    task = TASKS[target.task]
+    said = task.table(np.concatenate(list(predictions.values())), target.names, threshold)
+    columns = {
+        "part": np.repeat(np.array(list(rows), object), [len(each) for each in rows.values()]),
+        "row": every if dataset.rows is None else dataset.rows[every],
+        "target": task.decode(dataset.y[every], target.names),
+    }
+    for name in list(columns):
+        free = name
+        while free in said:
+            free += "_"
+        columns[free] = columns.pop(name)
+    return columns | said
 
 
 def parquet(table: Mapping[str, NDArray[Any]]) -> bytes:

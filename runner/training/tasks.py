@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.system.errors import CommandError, ConfigError, DataError, nearest, shorten
 from softnet import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -24,6 +24,7 @@ from softnet import (
     LossSettings,
     SoftmaxCrossEntropy,
     SquaredError,
+    metric_named,
 )
 
 if TYPE_CHECKING:
@@ -148,6 +149,12 @@ class Task(ABC):
             If there is no class that is called `positive`.
         """
 
+    @abstractmethod
+    def recode(
+        self, columns: Sequence[Column], names: Sequence[str]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Turn target columns of other rows into what the loss takes, and say which are known."""
+
     def target(self, y: NDArray[Any], names: Sequence[str]) -> Target:
         """Return what the outputs stand for, given the targets of the training rows."""
         return Target(self.name, tuple(names))
@@ -200,9 +207,7 @@ class Classification(Task):
         unique, y = np.unique(numbers, return_inverse=True)
         if labels.kind == "date":
             raise origin.error(0, "a class", "a date", "\ndata.target names another column.")
-        if labels.kind == "words" or labels.words:
-            names = tuple(labels.words[int(code)] for code in unique)
-        else:
+        if not labels.words:
             # Two fractions are two classes, as any two values.
             whole = (np.floor(numbers) == numbers) | (len(unique) <= 2)
             sound = whole & (np.abs(numbers) < _LARGEST_WHOLE)
@@ -212,13 +217,23 @@ class Classification(Task):
                 got = int(number) if number.is_integer() else number  # without its ".0"
                 rule = "a class, which is a word or a whole number below 2**53 in size"
                 raise origin.error(row, rule, got, "\ntask=regression learns quantities.")
-            names = tuple(str(int(n)) if n.is_integer() else repr(n) for n in unique.tolist())
+        names = _class_names(labels, unique)
         if len(names) < 2:
             raise DataError(
                 f"{origin.file}, {origin.column}: must hold at least 2 classes, "
                 f"got only {shorten(names[0], 60)} in all {len(y):,} rows."
             )
         return _positive_last(y, names, positive) if positive is not None else (y, names)
+
+    def recode(
+        self, columns: Sequence[Column], names: Sequence[str]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        (labels,) = columns
+        unique, codes = np.unique(labels.values, return_inverse=True)
+        number = {name: n for n, name in enumerate(names)}
+        numbers = [number.get(name, -1) for name in _class_names(labels, unique)]
+        y = np.array(numbers, np.intp)[codes]
+        return y, y >= 0
 
     def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
         shares = np.bincount(y, minlength=len(names)) / len(y)
@@ -247,6 +262,13 @@ class Classification(Task):
     def decode(self, y: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
         decoded: NDArray[Any] = np.array(names, object)[y]
         return decoded
+
+
+def _class_names(labels: Column, values: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return what the distinct values of a column are called."""
+    if labels.words:
+        return tuple("" if np.isnan(code) else labels.words[int(code)] for code in values)
+    return tuple(str(int(n)) if n.is_integer() else repr(n) for n in values.tolist())
 
 
 def _positive_last(
@@ -293,6 +315,13 @@ class Regression(Task):
             )
         return y, (quantity.name,)
 
+    def recode(
+        self, columns: Sequence[Column], names: Sequence[str]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        (quantity,) = columns
+        is_known = np.isfinite(quantity.values) & (quantity.kind == "number")
+        return np.where(is_known, quantity.values, 0.0), is_known
+
     def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
         numbers = f"from {y.min():.6g} to {y.max():.6g}, {y.mean():.6g} on average"
         whole = bool((np.floor(y) == y).all())
@@ -336,6 +365,15 @@ class MultiLabel(Task):
         # Of two words the second one, sorted, is the 1: no and yes.
         y = [c.values > (c.values.min() if c.kind == "words" else 0) for c in columns]
         return np.column_stack(y).astype(np.intp), tuple(labels.name for labels in columns)
+
+    def recode(
+        self, columns: Sequence[Column], names: Sequence[str]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        y = np.column_stack([labels.values for labels in columns])
+        # Of words nobody knows which is the 1 where a column holds one of them alone.
+        are_sound = all(len(np.unique(labels.values)) == 2 for labels in columns if labels.words)
+        is_known = np.isin(y, (0, 1)).all(axis=1) & np.array(are_sound)
+        return np.where(is_known[:, None], y, 0).astype(np.intp), is_known
 
     def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
         named = zip(names, y.mean(axis=0), strict=True)
@@ -387,3 +425,55 @@ def task_of(columns: Sequence[Column]) -> str:
     is_whole = bool((np.floor(unique) == unique).all())
     are_classes = len(unique) <= 2 or (is_whole and len(unique) <= _MOST_CLASSES)
     return "classification" if are_classes else "regression"
+
+
+# The metrics of answers, that a threshold decides.
+_OF_ANSWERS = ("balanced_accuracy", "f1_macro")
+
+
+def measured_at(
+    thresholds: NDArray[np.float64], predictions: NDArray[Any], y: NDArray[Any], target: Target
+) -> dict[str, NDArray[np.float64]]:
+    """Measure the answers from each of some thresholds on, where the last of two classes is said.
+
+    Parameters
+    ----------
+    thresholds : ndarray of shape (n_thresholds,)
+    predictions : ndarray of shape (n_samples, 2)
+        Probabilities.
+    y : ndarray of shape (n_samples,)
+        The number of each row's class.
+    target : Target
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_thresholds,)
+        Accuracy, balanced accuracy, macro F1, and precision and recall of each class.
+    """
+    says_last = predictions[:, 1] >= thresholds[:, None]
+    said = np.stack([~says_last, says_last], axis=2)
+    of_labels = (f"{kind}_{label}" for kind in ("precision", "recall") for label in target.labels)
+    names = (*_OF_ANSWERS, *of_labels)
+    scores = {name: metric_named(name, target.labels).total(said, y) for name in names}
+    return {"accuracy": (says_last == y).mean(axis=1), **scores}
+
+
+def best_threshold(
+    metric: str, predictions: NDArray[Any], y: NDArray[Any], target: Target
+) -> tuple[float, float]:
+    """Return the threshold from which on a metric of the answers is best, and its value.
+
+    Among equally good ones it is the one nearest to 1/2; see `measured_at`.
+    """
+    levels = np.unique(predictions[:, 1])
+    levels = levels[np.linspace(0, len(levels) - 1, min(len(levels), 500)).astype(np.intp)]
+    between = np.array([0.5, *((levels[1:] + levels[:-1]) / 2)])
+    measured = measured_at(between, predictions, y, target)
+    if metric not in measured:
+        rule = f"a number from 0 to 1, or one of {', '.join(measured)}"
+        hint = nearest(metric, list(measured))
+        raise CommandError(f"--threshold: must be {rule}, got {metric!r}. {hint}".rstrip())
+    values = measured[metric]
+    best = np.flatnonzero(values == values.max())
+    chosen = best[np.argmin(np.abs(between[best] - 0.5))]
+    return float(between[chosen]), float(values[chosen])

@@ -22,7 +22,7 @@ from runner.jobs.sweep.results import store_results
 from runner.jobs.sweep.resume import SweepState, sweep_state, with_earlier_jobs
 from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
 from runner.jobs.worker.recording import close_run
-from runner.system.errors import StoreError
+from runner.system.errors import StoreError, StoreLost
 from runner.system.signals import held
 from runner.tracking import SUMMED_UP
 from runner.training.outcome import Outcome
@@ -123,6 +123,10 @@ class _Sweep(Parent):
                 yield
             if len(self.outcomes) == len(self.plan.jobs):
                 self._folder.forget_states()
+            if self._store.n_unrecorded:
+                run.set_tags(self._duration())
+                run.kill("results wait on disk until the server answers")
+                return
             store_results(run, self._store, self.plan, self.outcomes, self._listener)
             run.set_tags(self._duration() | {SUMMED_UP: "true"})
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
@@ -168,7 +172,9 @@ class _Sweep(Parent):
             yield
 
     def take(self, event: Ended) -> None:
-        self._require_kept()
+        # While the server does not answer, work goes on: what others finish is not recorded twice.
+        if not self._store.n_unrecorded:
+            self._require_kept()
         super().take(event)
         if self._groups is not None:
             self._groups.complete(event.position, self.outcomes)
@@ -227,7 +233,8 @@ class _Rerun(Parent):
             broke_off = "broke off" if self._asked.compares else "with other settings"
             verdict = str(comparison.verdict) if comparison else broke_off
             original_id = self._asked.originals[event.position].source.run_id
-            self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
+            with suppress(StoreLost):
+                self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
 
     def _counts(self) -> dict[str, float]:
         """Return how many jobs have each verdict."""

@@ -38,6 +38,7 @@ from runner.system.errors import (
     RecordError,
     RunnerError,
     StoreError,
+    StoreLost,
     Terminated,
 )
 from runner.system.files import read_state, write_state
@@ -90,6 +91,7 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
     """
     store = None if task.store is None else store_at(task.store)
     if store is not None and task.is_remote:
+        store.backend.keeps = False  # on the disk of another machine nobody would look for it
         done = settled(store, task)
         yield from done
         task = task.only({j.position for j in task.jobs} - {event.position for event in done})
@@ -302,14 +304,19 @@ class _StackRun:
         if self._store is None:
             return
         for job in self._task.wanted:
-            with held():  # a run that nobody knows of could not be closed
-                self._open[job.position] = begin_run(
-                    self._store,
-                    self._task,
-                    job,
-                    started_s=self._training.started_s,
-                    flush_every_s=FLUSH_EVERY_S * len(self._task.wanted),
-                )
+            try:
+                with held():  # a run that nobody knows of could not be closed
+                    self._open[job.position] = begin_run(
+                        self._store,
+                        self._task,
+                        job,
+                        started_s=self._training.started_s,
+                        flush_every_s=FLUSH_EVERY_S * len(self._task.wanted),
+                    )
+            except StoreLost:
+                if self._task.is_alone:
+                    raise
+                return  # they are recorded when they are trained
 
     def _log(self) -> None:
         """Log what the runs that are shown do not have yet."""

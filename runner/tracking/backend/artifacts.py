@@ -61,6 +61,7 @@ def write_files(backend: Backend, uri: str, files: Mapping[str, bytes]) -> None:
     if folder is None:
         with TemporaryDirectory(prefix="runner-") as scratch:
             for name, content in files.items():
+                Path(scratch, name).parent.mkdir(parents=True, exist_ok=True)
                 Path(scratch, name).write_bytes(content)
             send_folder(backend, Path(scratch), uri)
         return

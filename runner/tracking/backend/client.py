@@ -29,6 +29,8 @@ _DEFAULTS = {
     # A dead server blocks a call for four minutes by default, a hanging one for twenty.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # No server decides that runs, or passwords, go to another host.
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
 }
 # What urllib3 says when it has given up.
 _CONNECTION_ERROR = re.compile(r"\[Errno -?\d+\] [\w ]+|Read timed out|Connection aborted")
@@ -42,9 +44,16 @@ def prepare() -> None:
         os.environ.setdefault(name, value)
 
 
-def follow_no_redirects() -> None:
-    """Make MLflow refuse to be redirected from the tracking server to another address."""
-    os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """Have MLflow ask a server once: a call that is not safe to repeat may have done its work."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(name, _DEFAULTS[name])
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        os.environ[name] = before
 
 
 def client_of(uri: str) -> MlflowClient:

@@ -88,6 +88,7 @@ class EmbeddedStore:
 
     runs_at_once = 64
     remark: str | None = None
+    keeps = False
 
     def __init__(
         self, database: Path, uri: str, *, is_read_only: bool = False, is_durable: bool = True
@@ -145,6 +146,9 @@ class EmbeddedStore:
             with suppress(sqlite3.Error):  # SQLite has rolled some back by itself
                 connection.execute("ROLLBACK")
             raise
+
+    def record_kept(self) -> int:
+        return 0  # nothing is kept of a database
 
     # Reading.
 
@@ -294,7 +298,13 @@ class EmbeddedStore:
         return experiment
 
     def begin(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
+        self,
+        experiment_id: str,
+        name: str,
+        tags: Mapping[str, str],
+        started_ms: int,
+        *,
+        may_wait: bool = False,  # noqa: ARG002  (of the protocol)
     ) -> RunChange:
         experiment = self._experiment_of_runs(experiment_id)
         run_id = uuid.uuid4().hex

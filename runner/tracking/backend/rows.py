@@ -133,12 +133,15 @@ class Backend(Protocol):
         What a person who records in it should know.
     unfit : dict of str to str
         Of each run that a list left out, by its id, what it is and why.
+    keeps : bool
+        Whether the ends of runs are kept on disk while a server does not answer.
     """
 
     uri: str
     runs_at_once: int
     remark: str | None
     unfit: dict[str, str]
+    keeps: bool
 
     @property
     def client(self) -> MlflowClient:
@@ -161,12 +164,24 @@ class Backend(Protocol):
         """Make an experiment, or return the one that another process has just made."""
 
     def begin(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
+        self,
+        experiment_id: str,
+        name: str,
+        tags: Mapping[str, str],
+        started_ms: int,
+        *,
+        may_wait: bool = False,
     ) -> RunChange:
-        """Begin a run; a database has it when the change is written, a server at once."""
+        """Begin a run; a database has it when the change is written, a server at once.
+
+        It `may_wait` for its end where a server does not answer; else that is a `StoreLost`.
+        """
 
     def write(self, changes: Sequence[RunChange]) -> None:
         """Write what is to be written of some runs; in a database in one transaction."""
+
+    def record_kept(self) -> int:
+        """Record what is kept on disk for a server, and return how many runs that were."""
 
     def run(self, run_id: str) -> Run | None:
         """Return a run by its id, be it deleted."""

@@ -12,7 +12,6 @@ from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
-from runner.tracking.backend.client import follow_no_redirects
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Run, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
@@ -103,7 +102,6 @@ def find_run(uri: str | None, run_id: str) -> StoredRun:
     )
     if address.database is not None and not address.database.exists():
         raise unknown
-    follow_no_redirects()
     backend = connect(address, may_only_read=True)
     run = backend.run(run_id)
     if run is None:
