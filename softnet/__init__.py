@@ -28,6 +28,7 @@ from softnet.metrics import (
     evaluate,
     higher_is_better,
     is_metric,
+    metric_named,
     ranking_curve,
 )
 from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp

@@ -178,17 +178,26 @@ class Predicted:
         NaN where all rows have it, or none.
         """
         if label not in self._areas:
-            areas = []
-            for scores in self.values[:, label]:
-                _, wrong, right = ranking_curve(scores, self.truth[label], self.shares)
-                if not wrong[-1] * right[-1] > 0:
-                    areas.append((np.nan, np.nan))
-                    continue
-                before = np.append(0.0, right[:-1])
-                under = np.add.reduce(np.diff(wrong, prepend=0.0) * (right + before))
-                steps = np.add.reduce((right - before) * right / (right + wrong))
-                areas.append((under / (2 * wrong[-1] * right[-1]), steps / right[-1]))
-            self._areas[label] = np.array([a for a, _ in areas]), np.array([a for _, a in areas])
+            scores = -self.values[:, label]
+            order = np.argsort(scores, axis=1)
+            ordered, counts = np.take_along_axis(scores, order, 1), self.shares[order]
+            has_label = self.truth[label][order]
+            right, wrong = (np.cumsum(counts * of, axis=1) for of in (has_label, ~has_label))
+            # Rows of equal scores are one step of the curve, whose end counts.
+            is_end = np.ones(ordered.shape, bool)
+            np.not_equal(ordered[:, 1:], ordered[:, :-1], out=is_end[:, :-1])
+            starts = np.cumsum([0, *np.count_nonzero(is_end, axis=1)[:-1]])
+            r, w = right[is_end], wrong[is_end]
+            r_before, w_before = (np.append(0.0, of[:-1]) for of in (r, w))
+            r_before[starts] = w_before[starts] = 0.0
+            under = np.add.reduceat((w - w_before) * (r + r_before), starts)
+            both = np.where(r + w > 0, r + w, 1)  # rows may count nothing
+            steps = np.add.reduceat((r - r_before) * r / both, starts)
+            n_right, n_wrong = right[:, -1], wrong[:, -1]
+            with np.errstate(invalid="ignore"):  # 0 / 0, which is NaN, where one of them is missing
+                roc = under / (2 * n_right * n_wrong)
+                precision_recall = np.where(n_wrong > 0, steps / n_right, np.nan)
+            self._areas[label] = roc, precision_recall
         return self._areas[label]
 
 
@@ -361,7 +370,8 @@ def higher_is_better(name: str) -> bool:
     return (of_label or METRICS[kind]).higher_is_better
 
 
-def _metric(name: str, labels: Sequence[str]) -> Metric:
+def metric_named(name: str, labels: Sequence[str] = ()) -> Metric:
+    """Return the metric of a name, as `evaluate` takes it."""
     if name == OBJECTIVE:
         return Objective()
     if name in METRICS:
@@ -402,7 +412,7 @@ def evaluate(
     dict of str to ndarray of shape (runs,)
         By these names.
     """
-    metrics = {name: _metric(name, labels) for name in names}
+    metrics = {name: metric_named(name, labels) for name in names}
     scores = {name: metric for name, metric in metrics.items() if isinstance(metric, Score)}
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in metrics if name not in scores}
     predictions: list[NDArray[Any]] = []

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from numpy.typing import NDArray
 
+    from runner.tracking.models.helper import ModelHelper
     from runner.training.prepare import Prepared
     from softnet import NetworkSettings
 
@@ -78,6 +79,7 @@ class Store:
         self.experiment_id, self.experiment = place.experiment_id, place.experiment
         self._guard: ArtifactGuard | None = None
         self._presence: Presence | None = None
+        self._helper: ModelHelper | None = None
 
     @property
     def client(self) -> MlflowClient:
@@ -247,7 +249,19 @@ class Store:
         """Close the connections, and end the presence of this process."""
         if self._presence is not None:
             self._presence.leave()
+        if self._helper is not None:
+            self._helper.close()
         self.backend.close()
+
+    def prepare_model(self) -> None:
+        """Have another process load MLflow, if this one has not, for a model at the end."""
+        if self.address.database is not None and "mlflow" not in sys.modules:
+            from runner.tracking.models.helper import ModelHelper
+
+            with suppress(OSError):
+                self._helper = ModelHelper(
+                    self.address, self.experiment, is_trusted=self.place.is_trusted
+                )
 
     def log_model(
         self,
@@ -260,13 +274,15 @@ class Store:
 
         A server that does not answer leaves a run without one: its weights are kept.
         """
+        helper, self._helper = self._helper, None
+        model = (self.experiment_id, run.run_id, prepared, weights, network)
+        if helper is not None and helper.log_model(*model):
+            return
         forgiven = [StoreError] if self.backend.keeps else []
         with suppress(*forgiven), store_errors(self.address.uri):
             from runner.tracking.models.logging import log_model
 
-            guard, run_id = self.settle(), run.run_id
-            where = (self.backend, guard, self.experiment_id, run_id)
-            log_model(*where, prepared, weights, network)
+            log_model(self.backend, self.settle(), *model)
 
     def close_abandoned_runs(self) -> None:
         """Mark KILLED what processes left RUNNING when they died.

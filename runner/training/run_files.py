@@ -19,6 +19,7 @@ import numpy as np
 from runner.config.plain import to_json, to_yaml
 from runner.training.environment import environment
 from runner.training.outcome import stored
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
 CONFIG, CONFIG_YAML = "config.json", "config.yaml"
 ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
+# What a run alone predicts for rows that it was not trained on; no part of its record.
+PREDICTIONS = "predictions.parquet"
 # The tag that holds the digest of each part of a record and one over all of them, as JSON.
 RECORD = "runner.record"
 # What the digest of each part covers: files by their own digests, tags by their values.
@@ -73,18 +76,55 @@ def _model_file(prepared: Prepared, activation: str) -> bytes:
     return content
 
 
+def prediction_table(
+    prepared: Prepared, predictions: Mapping[str, NDArray[Any]], threshold: float = 0.5
+) -> dict[str, NDArray[Any]]:
+    """Return predictions (n_rows, n_outputs) of some parts as columns.
+
+    Each row with its part, its number in the data from 0, what is true and what was predicted.
+    """
+    target, dataset = prepared.target, prepared.dataset
+    rows = {part: getattr(prepared.split, part) for part in predictions}
+    every = np.concatenate(list(rows.values()))
+    task = TASKS[target.task]
+    said = task.table(np.concatenate(list(predictions.values())), target.names, threshold)
+    columns = {
+        "part": np.repeat(np.array(list(rows), object), [len(each) for each in rows.values()]),
+        "row": every if dataset.rows is None else dataset.rows[every],
+        "target": task.decode(dataset.y[every], target.names),
+    }
+    for name in list(columns):
+        free = name
+        while free in said:
+            free += "_"
+        columns[free] = columns.pop(name)
+    return columns | said
+
+
 def parquet(table: Mapping[str, NDArray[Any]]) -> bytes:
     """Return columns, texts as objects, as the content of a Parquet file."""
     import pyarrow as pa
     from pyarrow.parquet import write_table
 
-    columns: list[Any] = [
-        values.tolist() if values.dtype.kind == "O" else np.ascontiguousarray(values)
-        for values in table.values()
-    ]
     sink = io.BytesIO()
-    write_table(pa.table(dict(zip(table, columns, strict=True))), sink)
+    write_table(pa.table({name: _column(values) for name, values in table.items()}), sink)
     return sink.getvalue()
+
+
+def _column(values: NDArray[Any]) -> Any:  # noqa: ANN401  (pyarrow ships no types)
+    """Return a column for pyarrow, whose own way from lists and arrays imports pandas first."""
+    import pyarrow as pa
+
+    if values.dtype.kind in "iuf":
+        content = np.ascontiguousarray(values)
+        kind = pa.from_numpy_dtype(values.dtype)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(content)])
+    if not all(isinstance(value, str) for value in values):
+        return pa.array(values.tolist())
+    texts = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
 def archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.system.errors import CommandError, ConfigError, DataError, nearest, shorten
 from softnet import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -24,10 +24,16 @@ from softnet import (
     LossSettings,
     SoftmaxCrossEntropy,
     SquaredError,
+    metric_named,
 )
 
 if TYPE_CHECKING:
     from runner.training.data.columns import Column
+
+# Targets and what the outputs stand for; targets and which of them are known; columns by name.
+Encoded = tuple[NDArray[Any], tuple[str, ...]]
+Recoded = tuple[NDArray[Any], NDArray[np.bool_]]
+Table = dict[str, NDArray[Any]]
 
 # From here on neighbouring whole numbers are one and the same float64.
 _LARGEST_WHOLE = 2**53
@@ -121,9 +127,7 @@ class Task(ABC):
     is_double: ClassVar[bool] = False
 
     @abstractmethod
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         """Turn target columns into what the loss takes.
 
         Parameters
@@ -148,6 +152,10 @@ class Task(ABC):
             If there is no class that is called `positive`.
         """
 
+    @abstractmethod
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
+        """Turn target columns of other rows into what the loss takes, and say which are known."""
+
     def target(self, y: NDArray[Any], names: Sequence[str]) -> Target:
         """Return what the outputs stand for, given the targets of the training rows."""
         return Target(self.name, tuple(names))
@@ -163,7 +171,7 @@ class Task(ABC):
     @abstractmethod
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         """Return predictions (n_samples, n_outputs) as columns, the answer first.
 
         Of two classes the last is the answer from a probability of `threshold` on.
@@ -192,17 +200,13 @@ class Classification(Task):
     )
     stratifies = True
 
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         (labels,) = columns
         origin, numbers = labels.origin, labels.values
         unique, y = np.unique(numbers, return_inverse=True)
         if labels.kind == "date":
             raise origin.error(0, "a class", "a date", "\ndata.target names another column.")
-        if labels.kind == "words" or labels.words:
-            names = tuple(labels.words[int(code)] for code in unique)
-        else:
+        if not labels.words:
             # Two fractions are two classes, as any two values.
             whole = (np.floor(numbers) == numbers) | (len(unique) <= 2)
             sound = whole & (np.abs(numbers) < _LARGEST_WHOLE)
@@ -212,13 +216,21 @@ class Classification(Task):
                 got = int(number) if number.is_integer() else number  # without its ".0"
                 rule = "a class, which is a word or a whole number below 2**53 in size"
                 raise origin.error(row, rule, got, "\ntask=regression learns quantities.")
-            names = tuple(str(int(n)) if n.is_integer() else repr(n) for n in unique.tolist())
+        names = _class_names(labels, unique)
         if len(names) < 2:
             raise DataError(
                 f"{origin.file}, {origin.column}: must hold at least 2 classes, "
                 f"got only {shorten(names[0], 60)} in all {len(y):,} rows."
             )
         return _positive_last(y, names, positive) if positive is not None else (y, names)
+
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
+        (labels,) = columns
+        unique, codes = np.unique(labels.values, return_inverse=True)
+        number = {name: n for n, name in enumerate(names)}
+        numbers = [number.get(name, -1) for name in _class_names(labels, unique)]
+        y = np.array(numbers, np.intp)[codes]
+        return y, y >= 0
 
     def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
         shares = np.bincount(y, minlength=len(names)) / len(y)
@@ -235,7 +247,7 @@ class Classification(Task):
 
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         classes = np.argmax(predictions, axis=1)
         if len(names) == 2 and threshold != 0.5:
             classes = (predictions[:, 1] >= threshold).astype(np.intp)
@@ -249,9 +261,14 @@ class Classification(Task):
         return decoded
 
 
-def _positive_last(
-    y: NDArray[Any], names: tuple[str, ...], positive: str
-) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _class_names(labels: Column, values: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return what the distinct values of a column are called."""
+    if labels.words:
+        return tuple("" if np.isnan(code) else labels.words[int(code)] for code in values)
+    return tuple(str(int(n)) if n.is_integer() else repr(n) for n in values.tolist())
+
+
+def _positive_last(y: NDArray[Any], names: tuple[str, ...], positive: str) -> Encoded:
     """Put the positive one of two classes last."""
     choices = ", ".join(shorten(name, 40) for name in names[:_MOST_CLASSES])
     if len(names) != 2:
@@ -275,9 +292,7 @@ class Regression(Task):
     label_metrics = ()
     is_double = True
 
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         (quantity,) = columns
         if quantity.kind != "number":
             got = "a date" if quantity.kind == "date" else quantity.raw_values()[0]
@@ -292,6 +307,11 @@ class Regression(Task):
                 f"numbers, got only {float(y[0])} in all {len(y):,} rows."
             )
         return y, (quantity.name,)
+
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
+        (quantity,) = columns
+        is_known = np.isfinite(quantity.values) & (quantity.kind == "number")
+        return np.where(is_known, quantity.values, 0.0), is_known
 
     def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
         numbers = f"from {y.min():.6g} to {y.max():.6g}, {y.mean():.6g} on average"
@@ -309,7 +329,7 @@ class Regression(Task):
 
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         return {"prediction": predictions[:, 0]}
 
     def decode(self, y: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
@@ -322,9 +342,7 @@ class MultiLabel(Task):
     losses: ClassVar[Mapping[str, type[Loss]]] = {"cross_entropy": BinaryCrossEntropy}
     metrics = ("accuracy", "f1_macro", "roc_auc", "average_precision", "brier")
 
-    def encode(
-        self, columns: Sequence[Column], positive: str | None = None
-    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+    def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
         if positive is not None:
             raise ConfigError("data.positive", "null for task=multilabel", positive)
         for labels in columns:
@@ -336,6 +354,13 @@ class MultiLabel(Task):
         # Of two words the second one, sorted, is the 1: no and yes.
         y = [c.values > (c.values.min() if c.kind == "words" else 0) for c in columns]
         return np.column_stack(y).astype(np.intp), tuple(labels.name for labels in columns)
+
+    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
+        y = np.column_stack([labels.values for labels in columns])
+        # Of words nobody knows which is the 1 where a column holds one of them alone.
+        are_sound = all(len(np.unique(labels.values)) == 2 for labels in columns if labels.words)
+        is_known = np.isin(y, (0, 1)).all(axis=1) & np.array(are_sound)
+        return np.where(is_known[:, None], y, 0).astype(np.intp), is_known
 
     def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
         named = zip(names, y.mean(axis=0), strict=True)
@@ -349,7 +374,7 @@ class MultiLabel(Task):
 
     def table(
         self, predictions: NDArray[Any], names: Sequence[str], threshold: float = 0.5
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Table:
         answer = "labels"
         while answer in names:
             answer += "_"
@@ -387,3 +412,55 @@ def task_of(columns: Sequence[Column]) -> str:
     is_whole = bool((np.floor(unique) == unique).all())
     are_classes = len(unique) <= 2 or (is_whole and len(unique) <= _MOST_CLASSES)
     return "classification" if are_classes else "regression"
+
+
+# The metrics of answers, that a threshold decides.
+_OF_ANSWERS = ("balanced_accuracy", "f1_macro")
+
+
+def measured_at(
+    thresholds: NDArray[np.float64], predictions: NDArray[Any], y: NDArray[Any], target: Target
+) -> dict[str, NDArray[np.float64]]:
+    """Measure the answers from each of some thresholds on, where the last of two classes is said.
+
+    Parameters
+    ----------
+    thresholds : ndarray of shape (n_thresholds,)
+    predictions : ndarray of shape (n_samples, 2)
+        Probabilities.
+    y : ndarray of shape (n_samples,)
+        The number of each row's class.
+    target : Target
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_thresholds,)
+        Accuracy, balanced accuracy, macro F1, and precision and recall of each class.
+    """
+    says_last = predictions[:, 1] >= thresholds[:, None]
+    said = np.stack([~says_last, says_last], axis=2)
+    of_labels = (f"{kind}_{label}" for kind in ("precision", "recall") for label in target.labels)
+    names = (*_OF_ANSWERS, *of_labels)
+    scores = {name: metric_named(name, target.labels).total(said, y) for name in names}
+    return {"accuracy": (says_last == y).mean(axis=1), **scores}
+
+
+def best_threshold(
+    metric: str, predictions: NDArray[Any], y: NDArray[Any], target: Target
+) -> tuple[float, float]:
+    """Return the threshold from which on a metric of the answers is best, and its value.
+
+    Among equally good ones it is the one nearest to 1/2; see `measured_at`.
+    """
+    levels = np.unique(predictions[:, 1])
+    levels = levels[np.linspace(0, len(levels) - 1, min(len(levels), 500)).astype(np.intp)]
+    between = np.array([0.5, *((levels[1:] + levels[:-1]) / 2)])
+    measured = measured_at(between, predictions, y, target)
+    if metric not in measured:
+        rule = f"a number from 0 to 1, or one of {', '.join(measured)}"
+        hint = nearest(metric, list(measured))
+        raise CommandError(f"--threshold: must be {rule}, got {metric!r}. {hint}".rstrip())
+    values = measured[metric]
+    best = np.flatnonzero(values == values.max())
+    chosen = best[np.argmin(np.abs(between[best] - 0.5))]
+    return float(between[chosen]), float(values[chosen])

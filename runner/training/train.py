@@ -17,7 +17,7 @@ from runner.system.process import verify_blas_pin
 from runner.training.prepare import Prepared, require_fit, run_settings
 from runner.training.run_files import weights_sha256
 from runner.training.tasks import TASKS
-from softnet import Network, Record, Training, evaluate, mlp, steps_per_epoch
+from softnet import Network, Record, Training, evaluate, mlp
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -38,10 +38,8 @@ class Result:
         stopping ``best/*``.
     weights : mapping of str to ndarray
         Parameters by name.
-    n_steps, steps_per_epoch : int
-        Updates taken, and how many make an epoch.
-    stopped_early : bool
-        Whether the run ended before its budget because it had stopped improving.
+    n_steps : int
+        Updates taken.
     best_step : int or None
         Step of the weights that were kept; None without early stopping.
     failure : str or None
@@ -55,8 +53,6 @@ class Result:
     final: Mapping[str, float]
     weights: Mapping[str, NDArray[Any]]
     n_steps: int
-    steps_per_epoch: int
-    stopped_early: bool
     best_step: int | None
     failure: str | None
     started_s: float
@@ -170,7 +166,6 @@ class StackTraining:
         network = training.trained_network()
         finals = _final_metrics(network, self._prepared, training.examples["train"].weights)
         ended_s = time.time()
-        n_train = len(self._prepared.split.train)
         results = []
         for run, (history, times_s) in enumerate(self._histories()):
             final = finals[run]
@@ -186,8 +181,6 @@ class StackTraining:
                     final=final,
                     weights=network.weights(run),
                     n_steps=int(training.n_steps[run]),
-                    steps_per_epoch=steps_per_epoch(n_train, training.settings.batch_size),
-                    stopped_early=bool(training.stopped_early[run]),
                     best_step=best_step if best_step >= 0 else None,
                     failure=training.failures[run],
                     started_s=self.started_s,

@@ -27,7 +27,16 @@ from runner.tracking import FLUSH_EVERY_S
 from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, require_fit
-from runner.training.run_files import RECORD, metrics_of, record_digests, run_files, sha256
+from runner.training.run_files import (
+    PREDICTIONS,
+    RECORD,
+    metrics_of,
+    parquet,
+    prediction_table,
+    record_digests,
+    run_files,
+    sha256,
+)
 from runner.training.train import Result
 from softnet import Network
 
@@ -122,8 +131,13 @@ def end_run(
         run.flush()
         took_s = result.ended_s - result.started_s
         yield Measured(job.name, result.final, result.n_steps, took_s, to_come)
+    if is_shown:
+        network = Network.from_weights(result.weights, require_fit(experiment, prepared).network)
+        if parts := [part for part in prepared.parts if part != "train"]:
+            predicted = {part: network.predict(prepared.examples(part).X)[0] for part in parts}
+            run.log_files({PREDICTIONS: parquet(prediction_table(prepared, predicted))})
     if "figures" in to_come:
-        _log_figures(run, job, prepared, result)
+        _log_figures(run, job.name, prepared, result, network)
     if "model" in to_come:
         store.log_model(run, prepared, result.weights, require_fit(experiment, prepared).network)
     # A run with this tag has left all its files, however it ends.
@@ -137,13 +151,13 @@ def end_run(
     run.set_end(result.failure, result.ended_s)
 
 
-def _log_figures(run: RunWriter, job: PlannedJob, prepared: Prepared, result: Result) -> None:
+def _log_figures(
+    run: RunWriter, name: str, prepared: Prepared, result: Result, network: Network
+) -> None:
     from runner.figures import draw
 
-    settings = require_fit(job.experiment, prepared).network
-    network = Network.from_weights(result.weights, settings)
     with scratch_folder() as folder:
-        draw(prepared, result, lambda X: network.predict(X)[0], folder, job.name)
+        draw(prepared, result, lambda X: network.predict(X)[0], folder, name)
         run.log_folder(folder, "figures")
 
 

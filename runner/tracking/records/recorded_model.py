@@ -37,6 +37,8 @@ class _Preprocessing(_Part):
     flagged: _Words = ()
     pooled: _Words = ()
     dates: dict[str, str] = {}
+    lowest: tuple[float, ...] = ()
+    highest: tuple[float, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -51,12 +53,19 @@ class _Preprocessing(_Part):
                 raise ValueError("categories must differ")
             if not codes or list(codes) != sorted({c for c in codes if 0 <= c < len(words)}):
                 raise ValueError("fitted must hold places in categories, in their order")
-        if len(self.fill) not in (0, len(names)):
-            raise ValueError("fill must have a number for each feature name")
         if not {*self.flagged} <= set(names) or not {*self.pooled} <= self.fitted.keys():
             raise ValueError("flagged and pooled must be feature names")
         if 0.0 in self.scale:
             raise ValueError("scale must not hold 0")
+        return self
+
+    @model_validator(mode="after")
+    def _check_numbers(self) -> Self:
+        sizes = (0, len(self.feature_names))
+        if len(self.fill) not in sizes:
+            raise ValueError("fill must have a number for each feature name")
+        if not len(self.lowest) == len(self.highest) in sizes:
+            raise ValueError("lowest and highest must have a number for each feature name")
         return self
 
 

@@ -93,9 +93,9 @@ def describe_file(config: FileData) -> Described:
 
 
 def load_rows(
-    path: Path, preprocessing: Preprocessing, config: DataConfig
-) -> dict[str, NDArray[Any]]:
-    """Read the raw rows of a person's own table, without any target.
+    path: Path, preprocessing: Preprocessing, config: DataConfig, targets: Sequence[str] = ()
+) -> tuple[dict[str, NDArray[Any]], list[Column]]:
+    """Read the raw rows of a person's own table, and its targets where it has them.
 
     Parameters
     ----------
@@ -105,11 +105,15 @@ def load_rows(
         What its rows are for: the columns, and what each of them is.
     config : DataConfig
         The data of the run; what it says of a file's cells holds for these too.
+    targets : sequence of str
+        The columns that hold what is known of the rows.
 
     Returns
     -------
-    dict of str to ndarray of shape (n_rows,)
+    columns : dict of str to ndarray of shape (n_rows,)
         Numbers, words or dates by raw column.
+    targets : list of Column
+        Empty where one of them is not there.
 
     Raises
     ------
@@ -143,7 +147,11 @@ def load_rows(
     columns = table.read([only(table, names.index(name)) for name in wanted], rules)
     if not len(columns[0].values):
         raise DataError(f"{file}: must hold at least one row, got none.")
-    return {name: column.raw_values() for name, column in zip(wanted, columns, strict=True)}
+    raw = {name: column.raw_values() for name, column in zip(wanted, columns, strict=True)}
+    if not targets or not set(targets) <= set(table.names):
+        return raw, []
+    positions = [only(table, names.index(name)) for name in targets]
+    return raw, table.read(positions, replace(rules_of(config), refuses_missing=False))
 
 
 def open_table(path: Path, file: str, config: FileData, *, has_target: bool = True) -> RawTable:

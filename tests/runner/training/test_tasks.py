@@ -7,7 +7,7 @@ import pytest
 from runner.system.errors import ConfigError, DataError
 from runner.training.data.columns import Column, Origin, Rules, numeric_column, text_column
 from runner.training.prepare import network_settings
-from runner.training.tasks import TASKS, Target, task_of
+from runner.training.tasks import TASKS, Target, best_threshold, measured_at, task_of
 from softnet import Huber, SoftmaxCrossEntropy, SquaredError
 from tests.runner.jobs.planned import experiment
 
@@ -133,3 +133,36 @@ def test_labels_in_names_of_metrics_are_plain_and_differ(
     names: tuple[str, ...], labels: tuple[str, ...]
 ) -> None:
     assert Target("classification", names).labels == labels
+
+
+def test_targets_of_other_rows_take_the_numbers_of_training() -> None:
+    y, known = TASKS["classification"].recode([column(["b", "new", "a"])], ["a", "b"])
+    assert (y.tolist(), known.tolist()) == ([1, -1, 0], [True, False, True])
+    y, known = TASKS["classification"].recode([column([2.0, np.nan])], ["0", "2"])
+    assert (y.tolist(), known.tolist()) == ([1, -1], [True, False])
+    y, known = TASKS["regression"].recode([column([2.5, np.nan])], ["price"])
+    assert (y[0], known.tolist()) == (2.5, [True, False])
+    y, known = TASKS["multilabel"].recode([column([0.0, 1.0, 2.0]), column([1.0] * 3)], ["a", "b"])
+    assert (y[:2].tolist(), known.tolist()) == ([[0, 1], [1, 1]], [True, True, False])
+
+
+TWO = Target("classification", ("no", "yes"))
+# Of the five rows the labels are 0, 1, 0, 1, 1, in rising order of the score.
+SCORES = np.array([0.05, 0.1, 0.2, 0.3, 0.9])
+PREDICTED, KNOWN = np.stack([1 - SCORES, SCORES], axis=1), np.array([0, 1, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("metric", "threshold", "value"),
+    # From 0.25 on two of three are found and none is wrong; from 0.075 on all, and one is wrong.
+    [("precision_yes", 0.5, 1.0), ("accuracy", 0.25, 0.8), ("recall_yes", 0.075, 1.0)],
+)
+def test_a_threshold_makes_a_metric_largest(metric: str, threshold: float, value: float) -> None:
+    found = best_threshold(metric, PREDICTED, KNOWN, TWO)
+    assert found == (pytest.approx(threshold), pytest.approx(value))
+
+
+def test_answers_are_measured_at_the_threshold_that_gave_them() -> None:
+    measured = measured_at(np.array([0.25, 0.5]), PREDICTED, KNOWN, TWO)
+    assert measured["recall_yes"].tolist() == [2 / 3, 1 / 3]
+    assert measured["accuracy"].tolist() == [0.8, 0.6]

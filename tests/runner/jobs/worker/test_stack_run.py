@@ -72,7 +72,7 @@ def test_a_run_of_its_own_has_the_bits_of_a_job_of_a_sweep_and_figures(opened: S
     (job,) = outcomes(work(opened, made, (0,))).values()
     assert recorded(opened, own) == recorded(opened, job)
     files = [{f.path for f in opened.client.list_artifacts(one.run_id)} for one in (own, job)]
-    assert files[0] - files[1] == {"figures"}
+    assert files[0] - files[1] == {"figures", "predictions.parquet"}
 
 
 def test_each_job_ends_once_and_all_progress_is_told(opened: Store) -> None:
