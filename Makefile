@@ -63,7 +63,7 @@ conformance: $(READY_FOR_CONFORMANCE) ## compare with PyTorch, which it installs
 	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
 
 faults: $(READY_FOR_TESTS) ## have records, the machine and a server fail, and count what is survived
-	FAULTS=1 $(BIN)/python -m pytest $(TWO_AT_ONCE) tests/faults $(ARGS)
+	FAULTS=1 $(BIN)/python -m pytest --numprocesses 2 --dist load tests/faults $(ARGS)
 
 cluster: $(READY_FOR_CLUSTER) ## start a Dask cluster and a tracking server on this machine, until Ctrl-C
 	@$(BIN)/python -m benchmarks.sweeps.cluster $(ARGS)

@@ -111,12 +111,14 @@ def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Sto
     experiments = (
         [backend.experiment_named(experiment)] if experiment is not None else backend.experiments()
     )
+    if experiment is not None and experiments[0] is not None:
+        _require_present(experiments[0], address)
     return {
         e.experiment_id: Store(
             StoreAddress(address.shown, e.experiment_id, e.name, uri is not None), address, backend
         )
         for e in experiments
-        if e is not None and not e.is_deleted
+        if e is not None
     }
 
 
@@ -181,10 +183,15 @@ def _experiment_named(backend: Backend, name: str, address: Address) -> Experime
                 f"create -n {name} --artifact-location PLACE"
             )
         experiment = backend.create_experiment(name, location)
+    _require_present(experiment, address)
+    return experiment
+
+
+def _require_present(experiment: Experiment, address: Address) -> None:
+    """Raise `StoreError` where an experiment was deleted: its name is taken until `mlflow gc`."""
     if experiment.is_deleted:
         raise StoreError(
-            f"{address.shown}: the experiment {name!r} was deleted. Bring it back with"
+            f"{address.shown}: the experiment {experiment.name!r} was deleted. Bring it back with"
             f"\n  mlflow experiments restore --experiment-id {experiment.experiment_id}"
             "\nor set tracking.experiment to another name."
         )
-    return experiment

@@ -22,6 +22,8 @@ from runner.training.statistics import Configuration, configurations, ranked
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store, Sweeps
 
+# The table of all jobs, among the artifacts of a sweep's run.
+RESULTS = "results.csv"
 # Enough for a picture; each curve is a question to the store.
 _CONFIGURATIONS_DRAWN, _SEEDS_DRAWN = 5, 100
 
@@ -45,7 +47,7 @@ def store_results(
     finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
     run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
     with scratch_folder() as folder:
-        with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
+        with (folder / RESULTS).open("w", encoding="utf-8", newline="") as file:
             write_csv(in_order, file)
         _write_parquet(in_order, folder / "results.parquet")
         if best is not None:
