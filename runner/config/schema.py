@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, ValidationError, model_validator
 
-from runner.config.data import DataConfig, SplitConfig
+from runner.config.data import DataConfig, SplitConfig, class_text
 from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from softnet import (
@@ -130,7 +130,7 @@ class TrainingConfig(Section):
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
     loss: Literal["squared", "absolute", "huber"] | None = None
     class_weight: Annotated[
-        Literal["balanced"] | dict[str, Weight] | None,
+        Literal["balanced"] | dict[Annotated[str, BeforeValidator(class_text)], Weight] | None,
         Field(description="balanced, a weight above 0 by class such as {yes: 3}, or null"),
     ] = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -31,7 +31,9 @@ _NO_LIMIT = 100_000
 # Of more than 40 rows the best 20 are shown.
 _MANY, _SHOWN = 40, 20
 # Metrics that get a column beside the one that ranks.
-_FURTHER_METRICS = ("val/loss", "val/accuracy", "test/loss", "test/accuracy")
+_FURTHER_METRICS = tuple(
+    f"{part}/{kind}" for part in ("val", "test") for kind in ("loss", "accuracy", "rmse")
+)
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.data.uninformative import uninformative
 from runner.training.preprocessing import Preprocessing
-from runner.training.tasks import TASKS, Target
+from runner.training.tasks import TASKS, Target, class_number
 from softnet import (
     INITIALIZERS,
     NUMBER_EMBEDDINGS,
@@ -107,11 +107,13 @@ class Prepared:
         if class_weight == "balanced":
             of_classes = 1 / np.maximum(np.bincount(y, minlength=len(names)), 1)
         else:
-            for name in class_weight:
-                if name not in names:
+            of_classes = np.ones(len(names))
+            for name, weight in class_weight.items():
+                number = class_number(name, names)
+                if number is None:
                     rule = "balanced, or weights of classes of the data"
                     raise ConfigError("training.class_weight", rule, name, nearest(name, names))
-            of_classes = np.array([class_weight.get(name, 1.0) for name in names])
+                of_classes[number] = weight
         weights = of_classes[y]
         normalized: NDArray[np.float64] = weights / weights.mean()
         return normalized

@@ -274,10 +274,20 @@ def _positive_last(y: NDArray[Any], names: tuple[str, ...], positive: str) -> En
     if len(names) != 2:
         rule = f"null for {len(names):,} classes: one of two is positive"
         raise ConfigError("data.positive", rule, positive)
-    if positive not in names:
+    number = class_number(positive, names)
+    if number is None:
         hint = nearest(positive, names)
         raise ConfigError("data.positive", f"one of the classes ({choices})", positive, hint)
-    return (y, names) if names[1] == positive else (1 - y, names[::-1])
+    return (y, names) if number == 1 else (1 - y, names[::-1])
+
+
+def class_number(name: str, names: Sequence[str]) -> int | None:
+    """Return the number of a class; true and false are also yes and no, which YAML reads so."""
+    if name in names:
+        return names.index(name)
+    alike = {"true": ("true", "yes", "on"), "false": ("false", "no", "off")}.get(name, ())
+    numbers = [number for number, other in enumerate(names) if other.lower() in alike]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 class Regression(Task):

@@ -8,7 +8,14 @@ from runner.system.errors import ConfigError, DataError
 from runner.training.data.columns import Column, Origin, Rules, numeric_column, text_column
 from runner.training.prepare import network_settings
 from runner.training.preprocessing import Preprocessing
-from runner.training.tasks import TASKS, Target, best_threshold, measured_at, task_of
+from runner.training.tasks import (
+    TASKS,
+    Target,
+    best_threshold,
+    class_number,
+    measured_at,
+    task_of,
+)
 from softnet import (
     Embedding,
     Huber,
@@ -73,6 +80,23 @@ def test_classes_are_numbered_in_order(
 def test_the_positive_class_comes_last() -> None:
     y, names = TASKS["classification"].encode([column(["no", "yes", "no"])], "no")
     assert (y.tolist(), names) == ([1, 0, 1], ("yes", "no"))
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "number"),
+    [
+        ("b", "a b", 1),
+        ("true", "No Yes", 1),
+        ("false", "No Yes", 0),
+        ("true", "true yes", 0),
+        ("true", "on yes", None),
+        ("yes", "a b", None),
+    ],
+)
+def test_a_class_is_found_by_its_name_or_by_what_yaml_makes_of_it(
+    name: str, names: str, number: int | None
+) -> None:
+    assert class_number(name, names.split()) == number
 
 
 def test_a_quantity_is_standardized_by_the_training_rows() -> None:
