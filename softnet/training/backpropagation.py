@@ -66,9 +66,6 @@ class LayerByLayer:
         network = self._network
         X, targets, weights = self._gather(rows)
         outputs = network.forward(X, training=True)
-        if network.settings.shares_weights:
-            repeats = (1, network.settings.n_members, 1)
-            targets, weights = np.tile(targets, repeats), np.tile(weights, repeats)
         d_outputs = network.loss.gradient(outputs, targets)
         if weights.shape[-1]:
             np.multiply(d_outputs, weights, out=d_outputs)
@@ -82,6 +79,9 @@ class LayerByLayer:
         batch, *parts = self._batches[rows.shape]
         # "clip" skips the copy that protects `out` from an index out of range.
         self._rows.take(rows, 0, batch, "clip")
+        settings = self._network.settings
+        if settings.shares_weights:  # the rows of each member have outputs of their own
+            parts[1:] = [np.tile(part, (1, settings.n_members, 1)) for part in parts[1:]]
         return parts
 
     def keep(self, rows: Indices) -> None:
