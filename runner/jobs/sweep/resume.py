@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runner.config.plain import FOUND_OUT, LEFT_OPEN, flatten, settled_alike, to_plain
@@ -110,15 +111,20 @@ def _nested(params: Mapping[str, str]) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for key, text in params.items():
         section, _, name = key.partition(".")
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = text
+        value = _value_of(text)
         if name:
             config.setdefault(section, {})[name] = value
         else:
             config[key] = value
     return config
+
+
+@lru_cache(maxsize=4096)  # jobs of a sweep share most of them
+def _value_of(text: str) -> Any:  # noqa: ANN401  (whatever a setting holds)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
