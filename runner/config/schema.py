@@ -18,6 +18,7 @@ from softnet import (
     LABEL_METRICS,
     METRICS,
     NORMALIZATIONS,
+    NUMBER_EMBEDDINGS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -29,6 +30,7 @@ from softnet import (
 )
 
 _MOST_LAYERS = 1000
+_MOST_MEMBERS = 1000
 # The kinds of tasks; training has a class for each.
 TASK_NAMES = ("classification", "regression", "multilabel")
 _FEW = [f"{part}/{metric}" for part in ("train", "val") for metric in ("loss", "accuracy")]
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     ActivationName = str
     InitializerName = str
     NormalizationName = str
+    NumberEmbeddingName = str
     SamplingName = str
     OptimizerConfig = NamedSettings[OptimizerSettings]
     ScheduleConfig = NamedSettings[Schedule]
@@ -51,6 +54,7 @@ else:
     ActivationName = name_in(sorted(ACTIVATIONS))
     InitializerName = name_in(INITIALIZERS)
     NormalizationName = name_in(NORMALIZATIONS)
+    NumberEmbeddingName = name_in(NUMBER_EMBEDDINGS)
     SamplingName = name_in(SAMPLINGS)
     OptimizerConfig = section_of(OPTIMIZERS)
     ScheduleConfig = section_of(SCHEDULES)
@@ -96,6 +100,18 @@ class ModelConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     normalization: NormalizationName = "none"
     residual: bool = False
+    number_embedding: NumberEmbeddingName = "none"
+    word_embedding: CountOrNull = None
+    input_scale: bool = False
+    n_members: Annotated[int, Field(ge=1, le=_MOST_MEMBERS)] = 1
+    share: Literal["none", "tabm"] = "none"
+
+    @model_validator(mode="after")
+    def _check_share(self) -> Self:
+        if self.share != "none" and (self.n_members == 1 or not self.hidden_layer_sizes):
+            rule = "none where n_members is 1 or there are no hidden layers"
+            raise SettingError("share", rule, self.share)
+        return self
 
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -237,7 +237,7 @@ def _final_metrics(
 
     Beside them stands what an answer that knows no features is worth on the last of the splits.
     """
-    finals: list[dict[str, float]] = [{} for _ in range(network.parameters.n_runs)]
+    finals: list[dict[str, float]] = [{} for _ in range(network.n_runs)]
     target, names = prepared.target, prepared.target.metrics
     is_plain = weights is None and network.loss.settings == target.loss()
     for part in prepared.parts:
