@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from runner.system.errors import RecordError, StoreError
 from runner.system.text import elide
-from runner.tracking.backend.artifacts import remove_files, sync_files, write_files
+from runner.tracking.backend.artifacts import local_folder, remove_files, sync_files, write_files
 from runner.tracking.backend.client import client_of, disconnect, store_errors
 from runner.tracking.backend.rows import (
     RUN_NAME,
@@ -340,6 +340,14 @@ class EmbeddedStore:
                 for change in new:
                     remove_files(change.artifact_uri, change.files)
                 raise
+
+    def remove_unrecorded(self, experiment_id: str, run_id: str) -> None:
+        """Remove the files of a run that the database does not have."""
+        experiment = self.experiment(experiment_id)
+        if experiment is not None and self.run(run_id) is None:
+            uri = _below(experiment.artifact_location, f"{run_id}/artifacts")
+            if (folder := local_folder(uri)) is not None and folder.is_dir():
+                remove_files(uri, [path.name for path in folder.iterdir()])
 
     def _write_rows(self, connection: sqlite3.Connection, changes: Sequence[RunChange]) -> None:
         for experiment_id in {c.new.experiment_id for c in changes if c.new is not None}:
