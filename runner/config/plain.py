@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Settings that are found out by reading a file where they are left open.
 FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
+# Settings that data settle, with the value of a job whose data could not be read.
+LEFT_OPEN = {"task": "auto", "training.batch_size": "auto", "training.loss": None}
 # The fields of an `Experiment`, in their order.
 SECTIONS = (
     *("name", "seed", "dtype", "task", "data", "split", "model", "optimizer", "schedule"),
@@ -48,6 +50,31 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         is_group = isinstance(value, Mapping) and value
         flat |= flatten(value, f"{prefix}{key}.") if is_group else {f"{prefix}{key}": value}
     return flat
+
+
+def settled_alike(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return configs in which settings that some leave open are as others have them.
+
+    Examples
+    --------
+    >>> settled_alike([{"task": "auto"}, {"task": "regression"}])
+    [{'task': 'regression'}, {'task': 'regression'}]
+    """
+    changed = list(configs)
+    for key, left_open in LEFT_OPEN.items():
+        section, _, name = key.rpartition(".")
+        for given in changed:
+            value = (given.get(section, {}) if section else given).get(name, left_open)
+            if value != left_open:
+                break
+        else:
+            continue
+        for position, config in enumerate(changed):
+            inside = config.get(section, {}) if section else config
+            if name in inside and inside[name] == left_open:
+                settled = {**inside, name: value}
+                changed[position] = {**config, section: settled} if section else settled
+    return changed
 
 
 def as_override_text(value: object) -> str:

@@ -13,7 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.config.fingerprint import fingerprint_of
-from runner.config.plain import FOUND_OUT, SECTIONS, as_override_text, flatten, to_plain
+from runner.config.plain import (
+    FOUND_OUT,
+    SECTIONS,
+    as_override_text,
+    flatten,
+    settled_alike,
+    to_plain,
+)
 from runner.system.errors import ConfigError, DataError
 from runner.system.text import elide, without_passwords
 from runner.training.outcome import short_names
@@ -224,7 +231,8 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
 
 def named(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     """Return jobs with the settings by which they differ from one another, and named by them."""
-    varied = differences([to_plain(job.experiment) for job in jobs], [job.choices for job in jobs])
+    configs = settled_alike([to_plain(job.experiment) for job in jobs])
+    varied = differences(configs, [job.choices for job in jobs])
     return [labelled(job, settings) for job, settings in zip(jobs, varied, strict=True)]
 
 

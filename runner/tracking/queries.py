@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import cast
 
 from runner.system.errors import RecordError
@@ -175,8 +176,13 @@ def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
     """Read texts by name from a tag; none from anything else that somebody put there."""
+    return _texts_of_json(tags.get(tag, "{}"))
+
+
+@lru_cache(maxsize=1024)  # jobs of a sweep share their choices
+def _texts_of_json(content: str) -> dict[str, str]:
     try:
-        texts = json.loads(tags.get(tag, "{}"))
+        texts = json.loads(content)
         json.dumps(texts, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (ValueError, RecursionError):
         return {}
