@@ -116,8 +116,10 @@ def test_sweep_over_groups_and_experiments():
     assert [(job.config["name"], job.overrides[1]) for job in found] == [
         ("iris", "model=linear"),
         ("iris", "model=mlp"),
+        ("iris", "model=realmlp"),
         ("wine", "model=linear"),
         ("wine", "model=mlp"),
+        ("wine", "model=realmlp"),
     ]
 
 
