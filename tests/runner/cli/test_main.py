@@ -116,7 +116,7 @@ def test_tab_completes_groups_and_settings(command: Command):
         ended = command("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
         return set(ended.stdout.split())
 
-    assert offered("runner model=") == {"model=linear", "model=mlp"}
+    assert offered("runner model=") == {"model=linear", "model=mlp", "model=realmlp"}
     assert "optimizer.learning_rate=" in offered("runner optimizer.lea")
 
 
