@@ -224,13 +224,13 @@ RECORD = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from runner.jobs.executors.local import InProcess
-from runner.jobs.events import Noted
+from runner.jobs.events import Notice
 from runner.jobs.session import Request, run
 from runner.tracking import open_store
 from tests.runner.jobs.planned import plan
 store = open_store(sys.argv[2], None, "test")
 run(Request(plan({}, {"seed": 1}), is_sweep=True), store, InProcess(),
-    lambda event: isinstance(event, Noted) and print(event.text))
+    lambda event: isinstance(event, Notice) and print(event.text))
 print(sorted(r.status for r in store.backend.runs([store.experiment_id], {"runner.kind": "run"})))
 """
 
