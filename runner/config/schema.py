@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, ValidationError, model_validator
 
 from runner.config.data import DataConfig, SplitConfig, class_text
+from runner.config.plain import to_plain
 from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from softnet import (
@@ -254,6 +255,10 @@ class Experiment(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             raise explain_validation(error, cls) from None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be pickled as plain values: the classes of sections are made when the program runs."""
+        return Experiment.from_dict, (to_plain(self),)
 
     @property
     def ranking_metric(self) -> str:

@@ -110,9 +110,9 @@ class StackTraining:
         self.started_s = time.time()
 
     @property
-    def progress(self) -> float:
-        """The share of the steps that are done, from 0 to 1."""
-        return self._training.step / self._training.settings.n_steps
+    def n_steps(self) -> int:
+        """Updates in all, of runs that do not stop early."""
+        return self._training.settings.n_steps
 
     @property
     def step(self) -> int:

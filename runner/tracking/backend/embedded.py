@@ -94,7 +94,7 @@ class EmbeddedStore:
         self, database: Path, uri: str, *, is_read_only: bool = False, is_durable: bool = True
     ) -> None:
         self.uri = uri
-        self._database, self._is_read_only, self._is_durable = database, is_read_only, is_durable
+        self._database, self._is_read_only, self.is_durable = database, is_read_only, is_durable
         self.unfit: dict[str, str] = {}
         self._open: sqlite3.Connection | None = None
         close_before_forks(self)
@@ -131,7 +131,7 @@ class EmbeddedStore:
             self._open.execute("PRAGMA trusted_schema = OFF")
             (journal,) = self._open.execute("PRAGMA journal_mode").fetchone()
             # With a log, a power cut takes the latest commits at most, all from some moment on.
-            if journal == "wal" and not self._is_durable:
+            if journal == "wal" and not self.is_durable:
                 self._open.execute("PRAGMA synchronous = NORMAL")
         return self._open
 
@@ -332,7 +332,7 @@ class EmbeddedStore:
             try:
                 for change in changes:
                     write_files(self, change.artifact_uri, change.files)
-                if self._is_durable:
+                if self.is_durable:
                     sync_files([c.artifact_uri for c in changes if c.files])
                 with self._transaction("IMMEDIATE") as connection:
                     self._write_rows(connection, changes)
