@@ -217,9 +217,8 @@ def main(n_runs: int, *, with_server: bool) -> int:
         if with_server:
             with served(folder / "server") as uri:
                 worst = max(worst, compare("HTTP", uri, folder, n_runs))
-    print(
-        f"\nThe runner also records three datasets and 13 tags. Limits: {LIMIT}, {STACK_LIMIT} in a stack."
-    )
+    print("\nThe runner also records three datasets and 13 tags.")
+    print(f"Limits: {LIMIT}, and {STACK_LIMIT} in a stack.")
     return int(worst > LIMIT or of_a_stack > STACK_LIMIT)
 
 
