@@ -20,6 +20,8 @@ ALL = (signal.SIGINT, *ENDING)
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in ALL}
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)  # whoever runs the tests may ignore some
     raise_on_sigterm()
     yield
     for number, handler in before.items():
