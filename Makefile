@@ -39,7 +39,7 @@ echo "Making .venv with $$($$python --version) ..."; \
 $$python -m venv --clear .venv
 endef
 
-.PHONY: help run test quick lint conformance cluster cluster-tests benchmarks lock clean
+.PHONY: help run test quick lint conformance cluster cluster-tests faults benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ lint: $(READY_FOR_TESTS) ## check style, formatting, types and who imports whom
 
 conformance: $(READY_FOR_CONFORMANCE) ## compare with PyTorch, which it installs, and repeat a hundred runs
 	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
+
+faults: $(READY_FOR_TESTS) ## have records, the machine and a server fail, and count what is survived
+	FAULTS=1 $(BIN)/python -m pytest --numprocesses 2 --dist load tests/faults $(ARGS)
 
 cluster: $(READY_FOR_CLUSTER) ## start a Dask cluster and a tracking server on this machine, until Ctrl-C
 	@$(BIN)/python -m benchmarks.sweeps.cluster $(ARGS)

@@ -9,8 +9,10 @@ from softnet.gradcheck import central_differences, check_network, relative_error
 from softnet.layers.activations import ACTIVATIONS, Activation, Identity, ReLU, Sigmoid, Tanh
 from softnet.layers.base import Layer, LayerSettings
 from softnet.layers.dropout import Dropout
+from softnet.layers.embeddings import Embedding, Periodic, PiecewiseLinear, Scale
 from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, Xavier, Zeros
 from softnet.layers.linear import Linear
+from softnet.layers.members import MemberLinear, SharedLinear
 from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.registry import LAYERS
 from softnet.layers.sequence import Residual, Sequential
@@ -19,8 +21,18 @@ from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
 from softnet.losses.registry import LOSSES
 from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
-from softnet.metrics import METRICS, Metric, evaluate, higher_is_better
-from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp
+from softnet.metrics import (
+    LABEL_METRICS,
+    METRICS,
+    Metric,
+    Predicted,
+    evaluate,
+    higher_is_better,
+    is_metric,
+    metric_named,
+    ranking_curve,
+)
+from softnet.network import NORMALIZATIONS, NUMBER_EMBEDDINGS, Network, NetworkSettings, mlp
 from softnet.optimizers.adam import Adam
 from softnet.optimizers.adamw import AdamW
 from softnet.optimizers.base import Optimizer, OptimizerSettings
@@ -37,82 +49,9 @@ from softnet.optimizers.schedules import (
 )
 from softnet.optimizers.sgd import SGD
 from softnet.stack.parameters import FlatArrays, Parameters
-from softnet.stack.randomness import STREAMS, stream
+from softnet.stack.randomness import STREAMS, member_seed, stream
 from softnet.stack.setting_rules import SettingError
 from softnet.training.batches import SAMPLINGS, Shuffled, WithReplacement, steps_per_epoch
 from softnet.training.early_stopping import EarlyStopping
 from softnet.training.loop import Training
 from softnet.training.settings import Examples, Record, RunSettings, StackSettings
-
-__all__ = [
-    "ACTIVATIONS",
-    "INITIALIZERS",
-    "LAYERS",
-    "LOSSES",
-    "METRICS",
-    "NORMALIZATIONS",
-    "OPTIMIZERS",
-    "SAMPLINGS",
-    "SCHEDULES",
-    "SGD",
-    "STREAMS",
-    "AbsoluteError",
-    "Activation",
-    "Adam",
-    "AdamW",
-    "BatchNorm",
-    "BinaryCrossEntropy",
-    "Constant",
-    "Cosine",
-    "Dropout",
-    "EarlyStopping",
-    "Examples",
-    "ExponentialDecay",
-    "FlatArrays",
-    "He",
-    "Huber",
-    "Identity",
-    "Initializer",
-    "Layer",
-    "LayerNorm",
-    "LayerSettings",
-    "Linear",
-    "LinearDecay",
-    "Loss",
-    "LossSettings",
-    "Metric",
-    "Network",
-    "NetworkSettings",
-    "Normal",
-    "Optimizer",
-    "OptimizerSettings",
-    "Parameters",
-    "RMSProp",
-    "ReLU",
-    "Record",
-    "Residual",
-    "RunSettings",
-    "Schedule",
-    "Sequential",
-    "SettingError",
-    "Shuffled",
-    "Sigmoid",
-    "SoftmaxCrossEntropy",
-    "SquaredError",
-    "StackSettings",
-    "Step",
-    "Tanh",
-    "Training",
-    "WithReplacement",
-    "Xavier",
-    "Zeros",
-    "central_differences",
-    "check_network",
-    "evaluate",
-    "higher_is_better",
-    "mlp",
-    "one_hot",
-    "relative_error",
-    "steps_per_epoch",
-    "stream",
-]

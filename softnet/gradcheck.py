@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.network import Network
+from softnet.losses.regression import OutputwiseLoss
+from softnet.network import Network, NetworkSettings
 from softnet.training.backpropagation import gradients_of
 from softnet.training.settings import Examples
 
@@ -65,17 +66,22 @@ def relative_error(analytic: Float64s, numeric: Float64s) -> float:
 
 
 def check_network(
-    network: Network, X: Float64s, y: NDArray[Any], h: float = 1e-5
+    network: Network | NetworkSettings,
+    X: Float64s | None = None,
+    y: NDArray[Any] | None = None,
+    h: float = 1e-5,
 ) -> dict[str, float]:
     """Compare a network's gradients with central differences of its loss.
+
+    Of settings it makes two runs with random weights; rows that are not given are random too.
 
     Both its own, layer by layer, and those of the way in which it would train with such batches.
 
     Parameters
     ----------
-    network : Network
+    network : Network or NetworkSettings
         In float64, with any number of runs.
-    X : ndarray of shape (runs, batch, n_features)
+    X : ndarray of shape (runs, batch, n_features) or None
         A batch for each run.
     y : ndarray of shape (batch,) or (batch, n)
         What the network's loss takes, for instance the class of each row; the same in every run.
@@ -90,13 +96,22 @@ def check_network(
     Examples
     --------
     >>> from softnet import mlp
-    >>> rng = np.random.default_rng(0)
-    >>> network = Network(mlp([3, 4, 2], "tanh"))
-    >>> network.parameters.values[:] = rng.standard_normal(network.parameters.values.shape)
-    >>> errors = check_network(network, rng.standard_normal((1, 5, 3)), np.array([0, 1, 1, 0, 1]))
-    >>> max(errors.values()) < 1e-7
+    >>> max(check_network(mlp([3, 4, 2], "tanh")).values()) < 1e-7
     True
     """
+    rng = np.random.default_rng(0)
+    if isinstance(network, NetworkSettings):
+        network = Network(network, n_runs=2)
+        network.parameters.values[:] = rng.standard_normal(network.parameters.values.shape)
+        network.statistics.values[:] = rng.uniform(0.5, 2, network.statistics.values.shape)
+    if X is None:
+        X = rng.standard_normal((network.parameters.n_runs, 7, network.settings.in_features))
+        network.body.fit(X.reshape(-1, X.shape[-1]))
+    n_batch, n_outputs = X.shape[1], network.n_outputs
+    if y is None:
+        of_each_output = isinstance(network.loss, OutputwiseLoss)
+        shape = (n_batch, n_outputs) if of_each_output else (n_batch,)
+        y = np.asarray(rng.integers(2 if of_each_output else n_outputs, size=shape))
     if network.dtype != np.float64:
         raise ValueError(f"a gradient check needs float64, got {network.dtype}")
     start = network.noise.n_words
@@ -107,7 +122,10 @@ def check_network(
         return network.forward(X, training=True)
 
     outputs = forward()
-    targets = network.loss.targets(y, network.n_outputs)
+    targets = network.loss.targets(y, n_outputs)
+    n_members = network.settings.n_members if network.settings.shares_weights else 1
+    y_of_all = np.concatenate([y] * n_members)
+    targets = np.concatenate([targets] * n_members)
     targets = np.broadcast_to(targets, (len(outputs), *targets.shape))
     network.backward(network.loss.gradient(outputs, targets))
     own = network.parameters.gradients.copy()
@@ -116,7 +134,7 @@ def check_network(
 
     def total_loss() -> float:
         # The runs share no parameter, so the sum over runs has each run's gradient in its row.
-        return float(network.loss.row_objectives(forward(), y).mean(axis=-1).sum())
+        return float(network.loss.row_objectives(forward(), y_of_all).mean(axis=-1).sum())
 
     numeric = central_differences(total_loss, network.parameters.values, h)
     parameters = network.parameters

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,12 +88,23 @@ class Objective(MeanLoss):
         return super().total(values if shares is None else values * shares, y)
 
 
+class RootMeanSquaredError(MeanLoss):
+    """The root of the mean squared error, in the units of the target."""
+
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
+        root: NDArray[np.float64] = np.sqrt(super().total(values, y, shares))
+        return root
+
+
 class Accuracy(Metric):
-    """The share of rows whose most probable class is right."""
+    """The share of rows whose most probable class is right; of several labels, whose all are."""
 
     higher_is_better = True
 
     def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
+        if y.ndim == 2:
+            all_right: NDArray[Any] = ((outputs >= 0) == (y > 0)).all(axis=-1)
+            return all_right
         right: NDArray[Any] = np.argmax(outputs, axis=-1) == y
         return right
 
@@ -104,21 +116,268 @@ class Accuracy(Metric):
         return right
 
 
+class Predicted:
+    """The predictions of a stack, and what several metrics need of them, worked out once.
+
+    Parameters
+    ----------
+    values : ndarray of shape (runs, rows, n_outputs)
+        What `Loss.predictions` returns, for instance the probability of each class.
+    y : ndarray of shape (rows,) or (rows, n_outputs)
+        The class of each row, or a 0 or 1 for each label.
+    shares : ndarray of shape (rows,) or None
+        How much each row counts; None that all count alike.
+    """
+
+    def __init__(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> None:
+        # Rows in the last axis: sums over it have the same bits for any number of runs.
+        self.values = np.ascontiguousarray(values.swapaxes(1, 2), np.float64)
+        self.y = y
+        self.shares = np.ones(len(y)) if shares is None else shares
+        self._areas: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+
+    def mean(self, of_rows: NDArray[np.float64]) -> PerRun:
+        """Return the mean over the rows, the last axis, each by its share."""
+        total: NDArray[np.float64] = np.add.reduce(of_rows * self.shares, axis=-1)
+        return np.divide(total, np.add.reduce(self.shares))
+
+    @property
+    def n_labels(self) -> int:
+        """Classes or labels, one for each output."""
+        return len(self.values[0])
+
+    @property
+    def judged(self) -> range:
+        """The labels that curves are of: of two classes the last one alone."""
+        return range(int(self.y.ndim == 1 and self.n_labels == 2), self.n_labels)
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """Whether each row has each label, (n_labels, rows)."""
+        labels = np.arange(self.n_labels)
+        return self.y.T > 0 if self.y.ndim == 2 else labels[:, None] == self.y
+
+    @cached_property
+    def counts(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """How many rows of each label were found, were said to have it, and have it.
+
+        Each by their shares; (runs, n_labels), (runs, n_labels) and (n_labels,).
+        """
+        if self.y.ndim == 2:
+            said = self.values >= 0.5
+        else:
+            chosen = np.argmax(self.values, axis=1)
+            said = chosen[:, None] == np.arange(self.n_labels)[:, None]
+        sums = (np.add.reduce(x * self.shares, -1) for x in (said & self.truth, said, self.truth))
+        found, predicted, actual = sums
+        return found, predicted, actual
+
+    def areas(self, label: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the areas under the ROC and the precision-recall steps of a label, by run.
+
+        NaN where all rows have it, or none.
+        """
+        if label not in self._areas:
+            scores = -self.values[:, label]
+            order = np.argsort(scores, axis=1)
+            ordered, counts = np.take_along_axis(scores, order, 1), self.shares[order]
+            has_label = self.truth[label][order]
+            right, wrong = (np.cumsum(counts * of, axis=1) for of in (has_label, ~has_label))
+            # Rows of equal scores are one step of the curve, whose end counts.
+            is_end = np.ones(ordered.shape, bool)
+            np.not_equal(ordered[:, 1:], ordered[:, :-1], out=is_end[:, :-1])
+            starts = np.cumsum([0, *np.count_nonzero(is_end, axis=1)[:-1]])
+            r, w = right[is_end], wrong[is_end]
+            r_before, w_before = (np.append(0.0, of[:-1]) for of in (r, w))
+            r_before[starts] = w_before[starts] = 0.0
+            under = np.add.reduceat((w - w_before) * (r + r_before), starts)
+            both = np.where(r + w > 0, r + w, 1)  # rows may count nothing
+            steps = np.add.reduceat((r - r_before) * r / both, starts)
+            n_right, n_wrong = right[:, -1], wrong[:, -1]
+            with np.errstate(invalid="ignore"):  # 0 / 0, which is NaN, where one of them is missing
+                roc = under / (2 * n_right * n_wrong)
+                precision_recall = np.where(n_wrong > 0, steps / n_right, np.nan)
+            self._areas[label] = roc, precision_recall
+        return self._areas[label]
+
+
+def ranking_curve(
+    scores: NDArray[np.float64], truth: NDArray[np.bool_], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many rows score at least so much, for each distinct score from the highest on.
+
+    Parameters
+    ----------
+    scores, truth, shares : ndarray of shape (rows,)
+        Whether a row has the label, and how much it counts.
+
+    Returns
+    -------
+    thresholds, wrong, right : ndarray of shape (n_distinct,)
+        The scores; rows without and with the label, by their shares.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ordered, has_label, counts = scores[order], truth[order], shares[order]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    wrong, right = (np.cumsum(counts * of)[ends] for of in (~has_label, has_label))
+    return ordered[ends], wrong, right
+
+
+class Score(Metric):
+    """A metric of all predictions together, no mean over the rows."""
+
+    higher_is_better = True
+
+    def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
+        return loss.predictions(outputs)
+
+    def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
+        return self.of(Predicted(values, y, shares))
+
+    @abstractmethod
+    def of(self, predicted: Predicted) -> PerRun:
+        """Return the metric of each run."""
+
+
+class MeanAbsoluteError(Score):
+    """The mean absolute error, in the units of the target."""
+
+    higher_is_better = False
+
+    def of(self, predicted: Predicted) -> PerRun:
+        return predicted.mean(np.abs(predicted.values[:, 0] - predicted.y))
+
+
+class R2(Score):
+    """The share of the target's variance that is explained; of equal targets 0, or 1 if right."""
+
+    def of(self, predicted: Predicted) -> PerRun:
+        y = predicted.y
+        left = predicted.mean(np.square(predicted.values[:, 0] - y))
+        variance = predicted.mean(np.square(y - predicted.mean(y)))
+        explained: NDArray[np.float64] = 1 - left / (variance or np.nan)
+        return explained if variance else np.where(left == 0, 1.0, 0.0)
+
+
+class Brier(Score):
+    """The mean squared error of probabilities (Brier 1950).
+
+    Of two classes that of the last one; of more the sum, and of several labels the mean over them.
+    """
+
+    higher_is_better = False
+
+    def of(self, predicted: Predicted) -> PerRun:
+        squares = np.square(predicted.values - predicted.truth)[:, predicted.judged]
+        n_means = predicted.n_labels if predicted.y.ndim == 2 else 1
+        total: NDArray[np.float64] = np.add.reduce(predicted.mean(squares), axis=-1)
+        return np.divide(total, n_means)
+
+
+class RocAuc(Score):
+    """The area under the ROC curve; the mean of one class against the rest where there are more."""
+
+    def of(self, predicted: Predicted) -> PerRun:
+        return _mean_of([predicted.areas(label)[0] for label in predicted.judged])
+
+
+class AveragePrecision(Score):
+    """The area under the precision-recall steps, averaged as `RocAuc` is."""
+
+    def of(self, predicted: Predicted) -> PerRun:
+        return _mean_of([predicted.areas(label)[1] for label in predicted.judged])
+
+
+class BalancedAccuracy(Score):
+    """The mean recall of the classes that the rows have."""
+
+    def of(self, predicted: Predicted) -> PerRun:
+        found, _, actual = predicted.counts
+        there = np.flatnonzero(actual)
+        return _mean_of([found[:, label] / actual[label] for label in there])
+
+
+class F1Macro(Score):
+    """The mean F1 score of the classes that the rows or the predictions have, or of all labels."""
+
+    def of(self, predicted: Predicted) -> PerRun:
+        found, said, actual = predicted.counts
+        there = said + actual > 0
+        scores = np.where(there, 2 * found / np.where(there, said + actual, 1), 0)
+        n_there = predicted.n_labels if predicted.y.ndim == 2 else np.add.reduce(there, axis=-1)
+        mean: NDArray[np.float64] = np.add.reduce(scores, axis=-1) / n_there
+        return mean
+
+
+@dataclass(frozen=True)
+class Precision(Score):
+    """The share of the rows said to have a label that have it; 0 where none is said to.
+
+    `label` is the number of the output.
+    """
+
+    label: int
+
+    def of(self, predicted: Predicted) -> PerRun:
+        found, said, _ = (counts[..., self.label] for counts in predicted.counts)
+        return found / np.where(said > 0, said, 1)
+
+
+class Recall(Precision):
+    """The share of the rows with a label that are said to have it; 0 where none has it."""
+
+    def of(self, predicted: Predicted) -> PerRun:
+        found, _, actual = (counts[..., self.label] for counts in predicted.counts)
+        return found / np.where(actual > 0, actual, 1)
+
+
+def _mean_of(values: Sequence[NDArray[np.float64]]) -> PerRun:
+    """Return the mean of some values of each run, summed one after the other."""
+    mean: NDArray[np.float64] = sum(values[1:], values[0]) / len(values)
+    return mean
+
+
 METRICS: dict[str, type[Metric]] = {
     "loss": MeanLoss,
     "accuracy": Accuracy,
+    "balanced_accuracy": BalancedAccuracy,
+    "f1_macro": F1Macro,
+    "roc_auc": RocAuc,
+    "average_precision": AveragePrecision,
+    "brier": Brier,
+    "rmse": RootMeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "r2": R2,
 }
+# Of one label, after whose name they are called: recall_yes.
+LABEL_METRICS: dict[str, type[Precision]] = {"precision": Precision, "recall": Recall}
 # What can be recorded besides, but is no measure by which runs are compared.
 OBJECTIVE = "objective"
 
 
+def is_metric(name: str) -> bool:
+    """Tell whether a name such as ``val/loss`` or ``recall_yes`` ends in that of a metric."""
+    kind = name.rpartition("/")[2]
+    return kind in METRICS or kind.partition("_")[0] in LABEL_METRICS
+
+
 def higher_is_better(name: str) -> bool:
     """Tell the direction of a metric such as ``val/loss`` from the last part of its name."""
-    return _metric(name.rpartition("/")[2]).higher_is_better
+    kind = name.rpartition("/")[2]
+    if kind == OBJECTIVE:
+        return False
+    of_label = LABEL_METRICS.get(kind.partition("_")[0])
+    return (of_label or METRICS[kind]).higher_is_better
 
 
-def _metric(name: str) -> type[Metric]:
-    return Objective if name == OBJECTIVE else METRICS[name]
+def metric_named(name: str, labels: Sequence[str] = ()) -> Metric:
+    """Return the metric of a name, as `evaluate` takes it."""
+    if name == OBJECTIVE:
+        return Objective()
+    if name in METRICS:
+        return METRICS[name]()
+    kind, _, label = name.partition("_")
+    return LABEL_METRICS[kind](labels.index(label))
 
 
 def evaluate(
@@ -128,7 +387,8 @@ def evaluate(
     names: Sequence[str] = ("loss", "accuracy"),
     shares: Shares = None,
     weights: Shares = None,
-) -> dict[str, PerRun]:
+    labels: Sequence[str] = (),
+) -> dict[str, NDArray[np.float64]]:
     """Measure each run of a network on the same rows.
 
     Parameters
@@ -140,25 +400,38 @@ def evaluate(
     y : ndarray of shape (n_samples, ...)
         What the network's loss takes, for instance the class of each row.
     names : sequence of str
-        Keys of `METRICS`, or ``objective``: the mean of what is minimized.
+        Keys of `METRICS`, ``objective``, the mean of what is minimized, or one of `LABEL_METRICS`
+        and a label: ``recall_yes``.
     shares, weights : ndarray of shape (n_samples,) or None
         As `Examples` has them: how much a row counts, and its factor in the objective.
+    labels : sequence of str
+        Names of the outputs, for metrics of one of them.
 
     Returns
     -------
     dict of str to ndarray of shape (runs,)
         By these names.
     """
-    metrics = {name: _metric(name)() for name in names}
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in metrics}
+    metrics = {name: metric_named(name, labels) for name in names}
+    scores = {name: metric for name, metric in metrics.items() if isinstance(metric, Score)}
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in metrics if name not in scores}
+    predictions: list[NDArray[Any]] = []
     for start in range(0, len(y), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
-        outputs = network.forward(X[None, rows])
-        for name, metric in metrics.items():
-            parts[name].append(metric.of_rows(network.loss, outputs, y[rows]))
-    return {
-        name: metric.total(
-            np.concatenate(parts[name], axis=1), y, weights if metric.is_minimized else shares
+        outputs = network.outputs(X[None, rows])
+        for name, values in parts.items():
+            values.append(metrics[name].of_rows(network.loss, outputs, y[rows]))
+        if scores:
+            predictions.append(network.loss.predictions(outputs))
+    found = {
+        name: metrics[name].total(
+            np.concatenate(values, axis=1), y, weights if metrics[name].is_minimized else shares
         )
-        for name, metric in metrics.items()
+        for name, values in parts.items()
     }
+    if scores:
+        predicted = Predicted(np.concatenate(predictions, axis=1), y, shares)
+        is_finite = np.isfinite(predicted.values).all(axis=(1, 2))
+        for name, score in scores.items():
+            found[name] = np.where(is_finite, score.of(predicted), np.nan)
+    return {name: found[name] for name in metrics}

@@ -1,5 +1,6 @@
 """What every test gets: one BLAS thread, a home and an environment of its own, a ready store."""
 
+import gc
 import inspect
 import os
 import shutil
@@ -49,6 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names |= set(getattr(item, "fixturenames", ()))
         if names & STARTERS or ("subprocess" in names and "run" in names):
             item.add_marker("process")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what lives as long as the tests do out of every search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def _add_names(function: object, names: set[str]) -> None:

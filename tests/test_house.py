@@ -81,7 +81,7 @@ def folders_of_tests_mirror_the_sources(root: Path) -> Iterator[str]:
         source = root / folder.relative_to(tests)
         # A folder may also stand for one module that needs many tests.
         mirrored = source.is_dir() or source.with_suffix(".py").is_file()
-        if folder.name not in {"cluster", "conformance"} and not mirrored:
+        if folder.name not in {"cluster", "conformance", "faults"} and not mirrored:
             yield f"{folder.relative_to(root)} tests no source"
 
 

@@ -19,9 +19,6 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # Commands that are not run here, each with the reason.
 ELSEWHERE = {
     "make test": "runs this very test",
-    "make lint": "CI runs it beside the tests",
-    "make conformance": "CI runs it beside the tests",
-    "make benchmarks": "takes minutes, and its figures want a quiet machine",
     "runner ui": "serves until it is stopped; the tests of the command line start and stop it",
 }
 

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class _Parser(ArgumentParser):
-    """A parser whose complaints are errors of ours."""
+    """A parser that raises `CommandError`."""
 
     def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
         super().__init__(f"runner {command}", description=description, epilog=epilog)
@@ -105,9 +105,18 @@ def _rerun(arguments: Sequence[str]) -> int:
 
 
 def _predict(arguments: Sequence[str]) -> None:
-    parser = _Parser("predict", "Predict the classes of raw rows with what a run has learned.")
+    parser = _Parser("predict", "Predict raw rows with what a run has learned.")
     parser.add_argument("run_id", metavar="RUN_ID", help="a run, or a folder of runner export")
-    parser.add_argument("file", metavar="FILE", help="rows as CSV, TSV, Parquet, NPZ or NPY")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="rows as CSV, Parquet, NPZ, ...")
+    parts = ("train", "val", "test")
+    parser.add_argument("--part", choices=parts, help="predicts the run's own rows instead")
+    parser.add_argument(
+        "--threshold",
+        metavar="T",
+        help="of two classes: the last one from a probability of T on, "
+        "or what is best on validation rows by a metric, such as f1_macro",
+    )
+    parser.add_argument("--data", metavar="PATH", help="where the run's own data file is now")
     parser.add_argument(
         "--out", metavar="FILE", help="a .csv or .parquet; by default CSV goes to the output"
     )
@@ -115,7 +124,15 @@ def _predict(arguments: Sequence[str]) -> None:
 
     from runner.cli.predict import predict
 
-    predict(options.run_id, options.file, options.out, options.uri)
+    predict(
+        options.run_id,
+        options.file,
+        options.out,
+        options.uri,
+        part=options.part,
+        threshold=options.threshold,
+        data=options.data,
+    )
 
 
 def _export(arguments: Sequence[str]) -> None:
@@ -145,6 +162,16 @@ def _data(arguments: Sequence[str]) -> None:
     show_data(options.file, options.overrides)
 
 
+def _sync(arguments: Sequence[str]) -> None:
+    description = "Record the results that are kept on disk since their server did not answer."
+    options = _Parser("sync", description).parse(arguments)
+
+    from runner.report.table import say
+    from runner.tracking import record_kept
+
+    say(record_kept(options.uri))
+
+
 def _ui(arguments: Sequence[str]) -> None:
     parser = _Parser("ui", "Show the runs in a browser, on this machine.")
     parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
@@ -162,6 +189,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "rerun": _rerun,
     "show": _show,
     "sweeps": _sweeps,
+    "sync": _sync,
     "ui": _ui,
 }
 

@@ -1,7 +1,4 @@
-"""The commands, and how they end: messages, exit codes, signals.
-
-Each command imports what it needs when it is called, so that help and a typing error cost little.
-"""
+"""The entry point: runs a command line; errors and signals become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from runner.cli.commands import COMMANDS
@@ -16,13 +14,15 @@ from runner.cli.help import HELP, help_page
 from runner.cli.streams import install_robust_streams
 from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
+from runner.system.files import machine_error
+from runner.system.paths import require_working_folder
 from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
-    TERMINATED,
     raise_on_sigterm,
-    raise_what_was_swallowed,
+    raise_pending_sigterm,
 )
+from runner.system.text import printable
 
 
 def main() -> NoReturn:
@@ -33,12 +33,13 @@ def main() -> NoReturn:
     try:
         code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one has nothing to interrupt
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third Ctrl-C has nothing to interrupt
         code = INTERRUPTED
-    except Terminated:
-        code = TERMINATED
+    except Terminated as end:
+        code = end.exit_code
     finally:
-        sys.stdout.flush()
+        with suppress(RunnerError):  # said before, or nobody is there any more
+            sys.stdout.flush()
         skip_last_garbage_collection()
     sys.exit(code)
 
@@ -49,10 +50,16 @@ def _exit_code(arguments: Sequence[str]) -> int:
         code = carry_out(arguments)
         sys.stdout.flush()  # a disk that is full says so here
     except RunnerError as error:
-        # Where a library swallowed SIGTERM, it complains of what was left half done.
-        raise_what_was_swallowed()
+        # An error may follow from a SIGTERM that a library swallowed.
+        raise_pending_sigterm()
         say(str(error))
         code = error.exit_code
+    except (OSError, MemoryError) as error:
+        of_machine = machine_error(error)
+        if of_machine is None:
+            raise
+        say(str(of_machine))
+        code = of_machine.exit_code
     return code
 
 
@@ -74,6 +81,8 @@ def carry_out(arguments: Sequence[str]) -> int:
     RunnerError
         With the exit code of what went wrong.
     """
+    require_working_folder()
+    _require_readable(arguments)
     if list(arguments) in (["--help"], ["-h"]):
         print(help_page())  # noqa: T201  (the output that was asked for)
         return 0
@@ -81,6 +90,17 @@ def carry_out(arguments: Sequence[str]) -> int:
     if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
         return _named(arguments[0])(arguments[1:]) or 0
     return _run(arguments)
+
+
+def _require_readable(arguments: Sequence[str]) -> None:
+    """Raise `CommandError` where the locale lacks letters of the command line."""
+    encoding = sys.getfilesystemencoding()
+    for word in arguments:
+        if encoding != "utf-8" and re.search("[\ud800-\udfff]", word):
+            raise CommandError(
+                f"{printable(word)}: has letters that the locale ({encoding}) lacks; "
+                "set LC_ALL=C.UTF-8."
+            )
 
 
 def _named(word: str) -> Callable[[Sequence[str]], int | None]:
@@ -94,7 +114,7 @@ def _named(word: str) -> Callable[[Sequence[str]], int | None]:
 
 
 def _say_many(n_jobs: int) -> None:
-    # To compose and plan so many takes so long that a person wonders.
+    # Composing and planning many jobs takes seconds.
     if n_jobs >= 2_000:
         say(f"Planning {n_jobs:,} jobs.")
 

@@ -1,4 +1,4 @@
-"""The command `runner predict`: the classes of raw rows, by the network that a run has trained.
+"""The command `runner predict`: what a run's network says of other rows, or of its own.
 
 The record is data: no code of a model is loaded, so it may come from anybody.
 """
@@ -8,65 +8,209 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.config.data import FileData
+from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.sweep.spreadsheet import cell
 from runner.report.table import say
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
 from runner.system.files import atomic_file
-from runner.system.formatting import count
+from runner.system.formatting import count, number
 from runner.system.paths import expanded
 from runner.system.process import verify_blas_pin
 from runner.system.text import printable
-from runner.tracking.records import Record, find_source
+from runner.tracking.records import Record, RecordedModel, find_source
 from runner.training.data.files import load_rows
-from softnet import Network
+from runner.training.prepare import Prepared, prepare
+from runner.training.run_files import parquet, prediction_table
+from runner.training.tasks import TASKS, best_threshold, measured_at
+from softnet import Network, evaluate
 
 _KINDS = (".csv", ".parquet")
 
 
-def predict(run_id: str, file: str, out: str | None, uri: str | None) -> None:
-    """Predict the rows of a file, and write class and probabilities of each.
+def predict(
+    run_id: str,
+    file: str | None,
+    out: str | None,
+    uri: str | None,
+    *,
+    part: str | None = None,
+    threshold: str | None = None,
+    data: str | None = None,
+) -> None:
+    """Predict rows, and write the answer and the probabilities of each.
 
-    `run_id` is of a run that has ended, or an exported folder. The file has the columns that the
-    run was trained on; others are not looked at. Without a `.csv` or `.parquet` to write, CSV is
-    printed.
+    Parameters
+    ----------
+    run_id : str
+        Of a run that has ended, or an exported folder.
+    file : str or None
+        A table with the columns that the run was trained on; others are not looked at. None
+        predicts a `part` of the run's own rows.
+    out : str or None
+        A `.csv` or `.parquet` to write; None prints CSV.
+    uri : str or None
+        The store.
+    part : str or None
+        ``train``, ``val`` or ``test``.
+    threshold : str or None
+        The probability from which on the last of two classes is the answer, or the metric that it
+        is to make largest on the validation rows.
+    data : str or None
+        Where the run's own rows are now.
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")
-    if not file.strip():
+    if (file is None) == (part is None):
+        raise CommandError("FILE: must be given, or --part with a part of the run's own rows.")
+    if file is not None and not file.strip():
         raise CommandError(f"FILE: must be a file, got {file!r}.")
     target = None if out is None else _writable(out, file)
-    record = Record.read(find_source(run_id, uri), admits_earlier=True)
-    probabilities, class_names = _probabilities(record, expanded(file))
-    classes = [class_names[index] for index in np.argmax(probabilities, axis=1)]
+    run = _Run(run_id, uri, data)
+    level = 0.5 if threshold is None else run.threshold(threshold)
+    table, remarks = run.of_part(part, level) if part else run.of_file(str(file), level)
     if target is None:
-        sys.stdout.write(_csv(classes, probabilities, class_names))
+        sys.stdout.write(_csv(table))
         sys.stdout.flush()
-        return
-    with atomic_file(target) as stream:
-        if str(out).lower().endswith(".csv"):
-            stream.write(_csv(classes, probabilities, class_names).encode())
-        else:
-            stream.write(_parquet(classes, probabilities, class_names))
-    say(f"{count(len(classes), 'row')} to {out}")
+    else:
+        is_csv = str(out).lower().endswith(".csv")
+        with atomic_file(target) as stream:
+            stream.write(_csv(table).encode() if is_csv else parquet(table))
+        say(f"{count(len(next(iter(table.values()))), 'row')} to {out}")
+    for remark in remarks:
+        say(remark)
 
 
-def _writable(out: str, file: str) -> Path:
+class _Run:
+    """A run's network, and its own rows where they are asked for."""
+
+    def __init__(self, run_id: str, uri: str | None, data: str | None) -> None:
+        verify_blas_pin()
+        self._record = Record.read(find_source(run_id, uri), admits_earlier=True)
+        self._model: RecordedModel = self._record.model()
+        settings = self._model.network(self._record.experiment)
+        weights = self._record.weights(settings.weight_shapes)
+        # Edits of parts that are not needed here count too.
+        self._record.metrics()
+        self._record.environment()
+        for edit in self._record.edits:
+            label = self._record.source.label
+            raise RecordError(f"{label}: {edit}; nothing is predicted with it.")
+        self._network = Network.from_weights(weights, settings)
+        self._data = data
+        self._own: Prepared | None = None
+
+    def _predict(self, X: NDArray[np.floating]) -> NDArray[Any]:
+        # The weights of a run that diverged give nan, which the rows show.
+        with np.errstate(all="ignore"):
+            predictions: NDArray[Any] = self._network.predict(X)[0]
+            return predictions
+
+    def _measure(
+        self, X: NDArray[np.floating], y: NDArray[Any], threshold: float, what: str
+    ) -> str:
+        """Say what the answers are worth on rows whose target is known."""
+        target = self._model.target
+        with np.errstate(all="ignore"):
+            rows = np.ascontiguousarray(X, self._network.dtype)
+            measured = evaluate(self._network, rows, y, target.metrics, labels=target.labels)
+            if threshold != 0.5:
+                at = np.array([threshold])
+                measured |= measured_at(at, self._predict(X), y, target)
+        texts = (f"{name} {number(name, float(values[0]))}" for name, values in measured.items())
+        return f"{what}: {', '.join(texts)}"
+
+    @property
+    def _rows(self) -> Prepared:
+        """The rows that the run was trained and measured on."""
+        if self._own is None:
+            digest = self._record.tags.get("runner.data_digest", "")
+            experiment = with_data_from(
+                self._record.experiment, self._data, allowed_folders(None), digest=digest
+            )
+            self._own = prepare(experiment)
+            if self._own.dataset.digest != digest:
+                raise DataError(
+                    f"{self._own.dataset.source}: must hold the data of the run, whose digest is "
+                    f"{digest[:12]}, got {self._own.dataset.digest[:12]}."
+                )
+        return self._own
+
+    def of_part(self, part: str, threshold: float) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """Predict a part of the run's own rows."""
+        if part not in self._rows.parts:
+            raise CommandError(f"--part: must be one of {', '.join(self._rows.parts)}, got {part}.")
+        rows = self._rows.examples(part)
+        table = prediction_table(self._rows, {part: self._predict(rows.X)}, threshold)
+        return table, [
+            self._measure(rows.X, rows.y, threshold, f"{part}, {count(len(rows.y), 'row')}")
+        ]
+
+    def of_file(self, file: str, threshold: float) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """Predict the rows of a file."""
+        model, config, name = self._model, self._record.experiment.data, printable(file)
+        task = TASKS[model.target.task]
+        targets: tuple[str, ...] = ()
+        if isinstance(config, FileData) and config.target is not None:
+            targets = config.target if isinstance(config.target, tuple) else (config.target,)
+        try:
+            columns, known = load_rows(expanded(file), model.preprocessing, config, targets)
+        except ConfigError as error:
+            # The path is a setting elsewhere, and an argument here.
+            raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
+        try:
+            encoded = model.preprocessing.encode_rows(columns)
+        except DataError as error:
+            raise DataError(f"{name}, {error}") from None
+        X = model.preprocessing.transform(encoded)
+        predictions = self._predict(X)
+        missing, unseen = model.preprocessing.remarks(encoded)
+        remarks = [f"{name}: {count(len(X), 'row')}; {missing}", unseen]
+        if known:
+            y, is_known = task.recode(known, model.target.names)
+            if is_known.any():
+                what = f"{', '.join(targets)}, {count(int(is_known.sum()), 'row')}"
+                remarks.append(self._measure(X[is_known], y[is_known], threshold, what))
+        return task.table(predictions, model.target.names, threshold), remarks
+
+    def threshold(self, text: str) -> float:
+        """Return a probability that is given, or the one that is best by a metric."""
+        if len(self._model.target.names) != 2 or self._model.target.task != "classification":
+            raise CommandError("--threshold: must be left out where there are not two classes.")
+        try:
+            level = float(text)
+        except ValueError:
+            if "val" not in self._rows.parts:
+                raise CommandError(
+                    f"--threshold: must be a number from 0 to 1 for a run without validation rows, "
+                    f"got {text!r}."
+                ) from None
+            rows = self._rows.examples("val")
+            predictions = self._predict(rows.X)
+            level, value = best_threshold(text, predictions, rows.y, self._model.target)
+            say(f"threshold {level:.4g}: the best val/{text}, {number(text, value)}")
+        if not 0 <= level <= 1:
+            raise CommandError(f"--threshold: must be a number from 0 to 1, got {text!r}.")
+        return level
+
+
+def _writable(out: str, file: str | None) -> Path:
     """Return the file that `--out` leads to: behind a link it is the one that takes the rows."""
     try:
         target = expanded(out).resolve(strict=False)
         is_other = target.exists() and not target.is_file()
     except (OSError, RuntimeError) as error:  # links in a circle
         raise CommandError(f"--out: must be a file, got {shorten(out)}.") from error
-    if target == expanded(file).resolve():
+    if file is not None and target == expanded(file).resolve():
         raise CommandError(f"--out: must be another file than FILE, got {shorten(out)} twice.")
-    if is_other:  # whoever reads from a pipe would wait for ever
+    if is_other:  # writing to a pipe could wait for ever
         what = "a folder" if target.is_dir() else "a device or pipe"
         raise CommandError(f"--out: must be a file, got {what}, {shorten(out)}.")
     if not target.parent.is_dir():
@@ -77,62 +221,13 @@ def _writable(out: str, file: str) -> Path:
     return target
 
 
-def _probabilities(record: Record, file: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
-    verify_blas_pin()
-    model = record.model()
-    settings = model.network(record.experiment)
-    weights = record.weights(settings.weight_shapes)
-    # An edit of what is not needed here counts too.
-    record.metrics()
-    record.environment()
-    for edit in record.edits:
-        raise RecordError(f"{record.source.label}: {edit}; nothing is predicted with it.")
-    try:
-        columns = load_rows(file, model.preprocessing, record.experiment.data)
-    except ConfigError as error:
-        # What is a setting elsewhere is an argument here.
-        raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
-    preprocessing = model.preprocessing
-    try:
-        encoded = preprocessing.encode_rows(columns)
-    except DataError as error:
-        raise DataError(f"{printable(file)}, {error}") from None
-    for name, codes in zip(preprocessing.feature_names, encoded.T, strict=True):
-        if name in preprocessing.categories and (n_new := int(np.count_nonzero(codes < 0))):
-            say(
-                f"{printable(file)}, column {printable(name)}: {count(n_new, 'row')} of "
-                f"{len(codes):,} hold what the training file did not; it counts as no word of it."
-            )
-    # The weights of a run that diverged give nan, which the rows show.
-    with np.errstate(all="ignore"):
-        X = preprocessing.transform(encoded)
-        network = Network.from_weights(weights, settings)
-        return network.predict(X)[0], model.class_names
-
-
-def _header(class_names: Sequence[str]) -> list[str]:
-    """Name the columns: the class, then the probability of each; no two alike."""
-    first = "class"
-    while first in class_names:
-        first += "_"
-    return [first, *class_names]
-
-
-def _csv(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> str:
+def _csv(table: Mapping[str, NDArray[Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(cell, _header(names)))
-    for label, row in zip(classes, probabilities.tolist(), strict=True):
-        writer.writerow([cell(label), *map(repr, row)])
+    writer.writerow(map(cell, table))
+    columns = [
+        map(cell if values.dtype.kind == "O" else repr, values.tolist())
+        for values in table.values()
+    ]
+    writer.writerows(zip(*columns, strict=True))
     return text.getvalue()
-
-
-def _parquet(classes: Sequence[str], probabilities: NDArray[Any], names: Sequence[str]) -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    columns: list[Any] = [list(classes), *(probabilities[:, n] for n in range(len(names)))]
-    sink = io.BytesIO()
-    table = pa.table(dict(zip(_header(names), columns, strict=True)))
-    parquet.write_table(table, sink)
-    return sink.getvalue()

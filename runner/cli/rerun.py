@@ -1,4 +1,4 @@
-"""The command `runner rerun`: run again what is on record, and compare the results."""
+"""The command `runner rerun`: repeat a recorded run or sweep, and compare the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.system.errors import RecordError, RunnerError, Terminated
 
 
 def repeat(options: Options) -> int:
-    """Run again what is on record, and print how the results compare.
+    """Repeat a recorded run or sweep, and print how the results compare.
 
     Returns
     -------

@@ -10,12 +10,13 @@ from runner.jobs.plan import Job, make_plan
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
+from runner.system.errors import StoreError, Unrecorded
 from runner.system.process import n_physical_cores
-from runner.tracking import find_store, open_store, require_shared
+from runner.tracking import find_store, open_store, require_shared, unrecorded_notice
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
-    """Train and record the jobs of one command, print what came of them, return the exit code.
+    """Train and record the jobs of one command, print their results, return the exit code.
 
     Asked for as a sweep, a single job is one too. The code is 0 if all is well, 1 if runs failed.
     """
@@ -36,8 +37,17 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
         is_durable=first.tracking.durability == "full",
     )
     executor = executor_of(first.executor, first.sweep.n_workers) if is_sweep else InProcess()
-    with Console() as console:
-        finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)
+    if is_sweep or first.tracking.model:
+        store.prepare_model()
+    try:
+        with Console() as console:
+            finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)
+    except StoreError as error:
+        if not store.n_unrecorded:
+            raise
+        raise Unrecorded(f"{error}\n{unrecorded_notice(store)}") from error
+    if store.n_unrecorded:
+        raise Unrecorded(unrecorded_notice(store))
     asked = (finished.outcomes.get(position) for position in finished.plan.asked)
     return int(any(outcome is not None and outcome.status != "FINISHED" for outcome in asked))
 

@@ -6,16 +6,17 @@ Nothing is run, and nothing is changed but that runs of processes that have died
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.sweep import print_sweep, print_sweeps
-from runner.system.errors import CommandError, ConfigError, nearest
+from runner.report.table import say
+from runner.system.errors import CommandError, ConfigError, nearest, shorten
 from runner.system.text import printable
-from runner.training.outcome import best_first, by_settings
+from runner.training.outcome import best_first, by_settings, is_metric
 from runner.training.statistics import configurations, ranked
 
 if TYPE_CHECKING:
@@ -35,21 +36,28 @@ def show_sweep(
     sweep = _chosen(sweeps, wanted)
     store = stores[sweep.experiment_id]
     outcomes = sorted(recorded_outcomes(store.sweeps.jobs_of(sweep)), key=by_settings)
-    recorded = list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
+    _say_what_is_left_out(stores)
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
+    recorded = list(filter(is_metric, names))
+    ranking = metric or sweep.metric
+    if not is_metric(ranking):
+        ranking = "val/loss"
+        got = shorten(sweep.metric, 40)
+        say(f"{sweep.name}: is ranked by {ranking}: this version knows no metric {got}.")
     if metric is not None and metric not in recorded:
         rule = f"a metric of this sweep ({', '.join(recorded) or 'it has none yet'})"
         raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
     if as_csv:
         if metric is not None or top is not None:
-            outcomes = _best(outcomes, metric or sweep.metric, top)
+            outcomes = _best(outcomes, ranking, top)
         write_csv(outcomes, sys.stdout)
         return
     print_sweep(
         sweep.name,
-        # What was interrupted has no result, and neither has what is running: both are to come.
+        # Interrupted and running jobs have no result yet.
         [outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
-        metric=metric or sweep.metric,
+        metric=ranking,
         link=store.where,
         duration_s=sweep.duration_s or None,
         notes=["It is running."] if sweep.status == "RUNNING" else [],
@@ -79,6 +87,12 @@ def list_sweeps(uri: str | None) -> None:
             for sweep in sweeps
         ]
     )
+    _say_what_is_left_out(stores)
+
+
+def _say_what_is_left_out(stores: Mapping[str, Store]) -> None:
+    reasons = (reason for store in stores.values() for reason in store.backend.unfit.values())
+    say("\n".join(dict.fromkeys(reasons)))
 
 
 def _counted(store: Store, sweep: RecordedSweep) -> RecordedSweep:
@@ -96,7 +110,7 @@ def _recorded(uri: str | None) -> tuple[dict[str, Store], list[RecordedSweep]]:
     stores = find_stores(uri)
     if not stores:
         return {}, []
-    any_store = next(iter(stores.values()))  # they are one store, in which experiments differ
+    any_store = next(iter(stores.values()))  # one store, seen by several experiments
     any_store.close_abandoned_runs()
     return stores, any_store.sweeps.all(list(stores))
 

@@ -11,34 +11,29 @@ from runner.system.errors import StoreError
 
 
 class _RobustStream(io.TextIOWrapper):
-    """Text output that goes on into the null device once its pipe is broken."""
+    """Text output that goes on into the null device once its pipe or terminal is gone."""
 
     def write(self, text: str) -> int:
         try:
             return super().write(text)
-        except BrokenPipeError:
-            self._discard_the_rest()
-            return len(text)
         except OSError as error:
-            raise self._full(error) from None
+            self._discard_the_rest(error)
+            return len(text)
 
     def flush(self) -> None:
         try:
             super().flush()
-        except BrokenPipeError:
-            self._discard_the_rest()
         except OSError as error:
-            raise self._full(error) from None
+            self._discard_the_rest(error)
 
-    def _full(self, error: OSError) -> StoreError:
-        """Say what the disk said, once: what is still to be written goes nowhere."""
-        self._discard_the_rest()
-        return StoreError(f"the output: cannot be written: {(error.strerror or 'failed').lower()}")
-
-    def _discard_the_rest(self) -> None:
+    def _discard_the_rest(self, error: OSError) -> None:
+        """Write into nothing from now on; say what the disk said, once, where it is one."""
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())
         os.close(null)
+        if not (self.line_buffering or isinstance(error, BrokenPipeError)):
+            reason = (error.strerror or "failed").lower()
+            raise StoreError(f"the output: cannot be written: {reason}") from None
 
 
 def install_robust_streams() -> None:

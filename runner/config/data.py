@@ -40,6 +40,11 @@ def _as_text(value: object) -> object:
 Column = Annotated[str, BeforeValidator(_as_text), Field(description="the name of a column")]
 
 
+def class_text(value: object) -> object:
+    """Take a truth value for the class that is written so, as YAML has ``yes``."""
+    return str(value).lower() if isinstance(value, bool) else _as_text(value)
+
+
 def _as_tab(value: object) -> object:
     """Take a backslash and a t for a tab, as a shell and Hydra's grammar hand it over."""
     return "\t" if value == "\\t" else value
@@ -79,7 +84,9 @@ class FileData(_Data):
         Column | Columns | None,
         Field(description="the name of the column that is predicted, its number, a list, or null"),
     ] = None
-    positive: Annotated[Column | None, Field(description="one of two classes, or null")] = None
+    positive: Annotated[
+        str | None, BeforeValidator(class_text), Field(description="one of two classes, or null")
+    ] = None
     features: Annotated[
         tuple[Column, ...] | None,
         Field(strict=False, description="a list of columns, or null for all but the target"),

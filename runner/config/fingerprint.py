@@ -1,7 +1,7 @@
 """The key of a run: a digest of the settings and the data that decide its result.
 
 A setting that is added later must not give old runs other keys: it enters a key only where it is
-not at the value that means what was before it.
+not at the value that reproduces earlier versions.
 """
 
 from __future__ import annotations
@@ -43,16 +43,27 @@ ADDED: dict[int, dict[str, Any]] = {
     3: {
         "task": "classification",
         "data[file].positive": None,
+        "data[file].test_path": None,
+        "data[file].val_path": None,
+        "data[file].split_column": None,
+        "data[file].group": None,
+        "data[file].time": None,
+        "data[file].weight": None,
         "training.loss": None,
         "training.class_weight": None,
         "training.label_smoothing": 0.0,
+        "model.number_embedding": "none",
+        "model.word_embedding": None,
+        "model.input_scale": False,
+        "model.n_members": 1,
+        "model.share": "none",
     },
 }
 
 # Where a run is recorded, and how others are run beside it: they do not decide its result.
 _UNDECISIVE = ("name", "tracking", "sweep")
 # Of a person's file the content decides, and its digest says what that is.
-_OF_THE_FILE = ("path", "columns")
+_OF_THE_FILE = ("path", "test_path", "val_path", "columns")
 
 
 def job_key(experiment: Experiment, data_digest: str) -> str:
@@ -95,7 +106,7 @@ def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:
 
 def _without_added(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the added settings that are at the value of before."""
-    values = copy.deepcopy(dict(plain))
+    values = dict(json.loads(_canonical(plain)))
     for settings in ADDED.values():
         for key, before in settings.items():
             section, name = _section_of(values, key)
@@ -117,5 +128,4 @@ def _section_of(values: dict[str, Any], key: str) -> tuple[dict[str, Any] | None
     return section, name
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode

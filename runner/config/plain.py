@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -13,12 +14,14 @@ from runner.system.text import without_passwords
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
-# What reading a file finds out, where its settings leave it open. It follows from the content.
+# Settings that are found out by reading a file where they are left open.
 FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
+# Settings that data settle, with the value of a job whose data could not be read.
+LEFT_OPEN = {"task": "auto", "training.batch_size": "auto", "training.loss": None}
 # The fields of an `Experiment`, in their order.
 SECTIONS = (
-    *("name", "seed", "dtype", "data", "split", "model", "optimizer", "schedule", "training"),
-    *("tracking", "sweep", "executor"),
+    *("name", "seed", "dtype", "task", "data", "split", "model", "optimizer", "schedule"),
+    *("training", "tracking", "sweep", "executor"),
 )
 
 
@@ -49,6 +52,31 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def settled_alike(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return configs in which settings that some leave open are as others have them.
+
+    Examples
+    --------
+    >>> settled_alike([{"task": "auto"}, {"task": "regression"}])
+    [{'task': 'regression'}, {'task': 'regression'}]
+    """
+    changed = list(configs)
+    for key, left_open in LEFT_OPEN.items():
+        section, _, name = key.rpartition(".")
+        for given in changed:
+            value = (given.get(section, {}) if section else given).get(name, left_open)
+            if value != left_open:
+                break
+        else:
+            continue
+        for position, config in enumerate(changed):
+            inside = config.get(section, {}) if section else config
+            if name in inside and inside[name] == left_open:
+                settled = {**inside, name: value}
+                changed[position] = {**config, section: settled} if section else settled
+    return changed
+
+
 def as_override_text(value: object) -> str:
     """Return a value as it is written on the command line; text as it is, without quotes.
 
@@ -72,14 +100,30 @@ def as_override_text(value: object) -> str:
 
 def to_json(experiment: Experiment) -> str:
     """Return `to_plain` as JSON, from which the run can be repeated."""
-    return json.dumps(to_plain(experiment), indent=2, allow_nan=False) + "\n"
+    sections = (_section_json(*section) for section in _sections(experiment))
+    return "{\n" + ",\n".join(sections) + "\n}\n"
 
 
 def to_yaml(experiment: Experiment) -> str:
     """Return `to_plain` as YAML that reads back as the same values, in Hydra too."""
-    return yaml.dump(
-        to_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
+    return "".join(_section_yaml(*section) for section in _sections(experiment))
+
+
+def _sections(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Iterate over the sections of an experiment by their names, as compact JSON."""
+    return ((name, json.dumps(value)) for name, value in to_plain(experiment).items())
+
+
+# The jobs of a sweep share the text of most of their sections.
+@lru_cache(maxsize=256)
+def _section_json(name: str, value: str) -> str:
+    return json.dumps({name: json.loads(value)}, indent=2, allow_nan=False)[2:-2]
+
+
+@lru_cache(maxsize=256)
+def _section_yaml(name: str, value: str) -> str:
+    section = {name: json.loads(value)}
+    return yaml.dump(section, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # chosen here

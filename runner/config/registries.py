@@ -19,7 +19,7 @@ from runner.config.rules import Section
 T = TypeVar("T")
 
 
-class Settings(Section, Generic[T]):
+class SettingsSection(Section, Generic[T]):
     """A section whose values are those of a settings class."""
 
     target: ClassVar[Callable[..., Any]]
@@ -35,7 +35,7 @@ class Settings(Section, Generic[T]):
         return self
 
 
-class NamedSettings(Settings[T]):
+class NamedSettings(SettingsSection[T]):
     """Settings whose class is chosen by name from a registry."""
 
     name: str
@@ -51,9 +51,9 @@ def schema_of(target: type, name: str | None = None, **annotations: object) -> A
     for field in dataclasses.fields(target):
         required = field.default is dataclasses.MISSING
         fields[field.name] = (types[field.name], ... if required else field.default)
-    base = Settings if name is None else NamedSettings
+    base = SettingsSection if name is None else NamedSettings
     title = f"{target.__qualname__.replace('.', '')}Schema"
-    schema = cast("type[Settings[Any]]", create_model(title, __base__=base, **fields))
+    schema = cast("type[SettingsSection[Any]]", create_model(title, __base__=base, **fields))
     schema.target = target
     return schema
 

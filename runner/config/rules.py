@@ -1,4 +1,4 @@
-"""Groups of settings, and what a person reads where one of them is wrong.
+"""Groups of settings, and the messages about wrong ones.
 
 pydantic checks types and ranges. The sentence about a wrong value is made here, from what its
 field allows: ``<dotted.key>: must be <rule>, got <value!r>.``
@@ -30,7 +30,6 @@ _MOST_LINES = 3
 _LONGEST_KEY = 60
 # Groups whose files take effect at the top only if their first line says so.
 _GLOBAL_GROUPS = ("experiment", "local")
-_CHOICE = re.compile(r"write (\w+)=\.\.\.")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -57,18 +56,13 @@ def holds(condition: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     """Translate the first three errors that validating `model` has found, a line each."""
     # A value that fits none of several types is reported once for each of them.
     lines = list(dict.fromkeys(str(_line(d, model)) for d in error.errors(include_url=False)))
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES - 1] += f" ({len(lines) - _MOST_LINES} more are wrong.)"
     return ConfigError.plain("\n".join(lines[:_MOST_LINES]))
-
-
-def without_groups(error: ConfigError) -> ConfigError:
-    """Rephrase the advice to choose from a group where only whole sections can be written."""
-    return ConfigError.plain(_CHOICE.sub(r"write '\1={name: ...}'", str(error)))
 
 
 def _line(  # noqa: PLR0911  (one return for each kind of error)
@@ -120,7 +114,7 @@ def _locate(
             sections = [s for s in sections if part in get_args(s.model_fields["name"].annotation)]
             continue
         elif sections:
-            # A key may come from a record that anybody has written.
+            # Keys of a record are untrusted text.
             key = f"{key}.{elide(part, _LONGEST_KEY)}".removeprefix(".")
             keys = sections[0].model_fields
             field = sections[0].model_fields.get(part)
@@ -152,8 +146,8 @@ def _unknown_key(key: str, keys: Collection[str], got: object) -> ConfigError:
         )
     group, _, name = key.rpartition(".")
     chosen = group and "name" in keys and not nearest(name, keys)
-    hint = f"To choose another {group} with its own settings, write {group}=..." if chosen else ""
-    return ConfigError.unknown(key, keys, hint, got)
+    hint = f"Another {group} ({group}=..., in a rerun '{group}={{name: ...}}') has its own."
+    return ConfigError.unknown(key, keys, hint if chosen else "", got)
 
 
 def _rule(field: FieldInfo) -> str:
@@ -187,6 +181,9 @@ def _one_of(names: Collection[str]) -> str:
 def _hint(field: FieldInfo, got: object) -> str:
     if get_origin(field.annotation) is Literal:
         return nearest(got, get_args(field.annotation))
+    kinds = {int, float}.intersection((field.annotation, *get_args(field.annotation)))
+    if kinds and isinstance(got, str) and re.fullmatch(r"[-+.\de]*\d[-+.\de]*", got):
+        return "Text becomes a number by oc.decode: ${oc.decode:${oc.env:NAME}}."
     item = _item(field.annotation)
     if item and isinstance(got, str) and got.startswith("["):
         return f"Did you mean {shorten(got).strip(chr(39))}, without quotes?"

@@ -6,16 +6,19 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, ValidationError, model_validator
 
-from runner.config.data import DataConfig, SplitConfig
-from runner.config.registries import NamedSettings, Settings, name_in, schema_of, section_of
-from runner.config.rules import Count, CountOrNull, Section, Seed, explain, holds
+from runner.config.data import DataConfig, SplitConfig, class_text
+from runner.config.plain import to_plain
+from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
+from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from softnet import (
     ACTIVATIONS,
     INITIALIZERS,
+    LABEL_METRICS,
     METRICS,
     NORMALIZATIONS,
+    NUMBER_EMBEDDINGS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -23,28 +26,47 @@ from softnet import (
     OptimizerSettings,
     Schedule,
     SettingError,
+    is_metric,
 )
 
 _MOST_LAYERS = 1000
-_WATCHED = [f"{part}/{metric}" for part in ("train", "val") for metric in METRICS]
+_MOST_MEMBERS = 1000
+# The kinds of tasks; training has a class for each.
+TASK_NAMES = ("classification", "regression", "multilabel")
+_FEW = [f"{part}/{metric}" for part in ("train", "val") for metric in ("loss", "accuracy")]
+_FURTHER = ", ".join(
+    [*(kind for kind in METRICS if kind not in ("loss", "accuracy"))]
+    + [f"{kind}_CLASS" for kind in LABEL_METRICS]
+)
 
 if TYPE_CHECKING:
-    # What the registries hold is known when the program runs; this is what all of it has.
+    # The registries are filled at run time; these are the common types of their entries.
     ActivationName = str
     InitializerName = str
     NormalizationName = str
+    NumberEmbeddingName = str
     SamplingName = str
     OptimizerConfig = NamedSettings[OptimizerSettings]
     ScheduleConfig = NamedSettings[Schedule]
-    EarlyStoppingConfig = Settings[EarlyStopping]
+    EarlyStoppingConfig = SettingsSection[EarlyStopping]
+    TaskName = str
 else:
     ActivationName = name_in(sorted(ACTIVATIONS))
     InitializerName = name_in(INITIALIZERS)
     NormalizationName = name_in(NORMALIZATIONS)
+    NumberEmbeddingName = name_in(NUMBER_EMBEDDINGS)
     SamplingName = name_in(SAMPLINGS)
     OptimizerConfig = section_of(OPTIMIZERS)
     ScheduleConfig = section_of(SCHEDULES)
-    EarlyStoppingConfig = schema_of(EarlyStopping, metric=name_in(_WATCHED))
+    EarlyStoppingConfig = schema_of(
+        EarlyStopping,
+        metric=Annotated[
+            str,
+            holds(is_metric),
+            Field(description=f"one of {', '.join(_FEW)}, or with another metric: {_FURTHER}"),
+        ],
+    )
+    TaskName = name_in(("auto", *TASK_NAMES))
 
 
 # Not strict: a list, which is what YAML has, becomes a tuple.
@@ -78,6 +100,21 @@ class ModelConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     normalization: NormalizationName = "none"
     residual: bool = False
+    number_embedding: NumberEmbeddingName = "none"
+    word_embedding: CountOrNull = None
+    input_scale: bool = False
+    n_members: Annotated[int, Field(ge=1, le=_MOST_MEMBERS)] = 1
+    share: Literal["none", "tabm"] = "none"
+
+    @model_validator(mode="after")
+    def _check_share(self) -> Self:
+        if self.share != "none" and (self.n_members == 1 or not self.hidden_layer_sizes):
+            rule = "none where n_members is 1 or there are no hidden layers"
+            raise SettingError("share", rule, self.share)
+        return self
+
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TrainingConfig(Section):
@@ -85,11 +122,19 @@ class TrainingConfig(Section):
 
     steps: CountOrNull = None
     epochs: CountOrNull = None
-    batch_size: Count
+    batch_size: Annotated[
+        Count | Literal["auto"], Field(description="a whole number, 1 or above, or auto")
+    ]
     sampling: SamplingName = "shuffled"
     evaluate_every: Count = 1
     early_stopping: EarlyStoppingConfig | None = None
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
+    loss: Literal["squared", "absolute", "huber"] | None = None
+    class_weight: Annotated[
+        Literal["balanced"] | dict[Annotated[str, BeforeValidator(class_text)], Weight] | None,
+        Field(description="balanced, a weight above 0 by class such as {yes: 3}, or null"),
+    ] = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @property
     def budget(self) -> int:
@@ -107,7 +152,7 @@ class TrainingConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where runs are recorded, and what a run alone has besides; `tracking` says which URIs do."""
+    """Where runs are recorded, and whether a single run gets figures and a model."""
 
     uri: Annotated[
         str | None,
@@ -185,6 +230,7 @@ class Experiment(Section):
     name: Text
     seed: Seed = 0
     dtype: Literal["float32", "float64"] = "float64"
+    task: TaskName = "auto"
     data: DataConfig
     split: SplitConfig
     model: ModelConfig
@@ -193,7 +239,7 @@ class Experiment(Section):
     training: TrainingConfig
     tracking: TrackingConfig = TrackingConfig()
     sweep: SweepConfig = SweepConfig()
-    # Where a job runs is no part of it: whatever is made or recorded of a config leaves it out.
+    # Excluded from all that is recorded: a job is the same wherever it runs.
     executor: ExecutorConfig = Field(default=LocalExecutor(), exclude=True)
 
     @classmethod
@@ -208,15 +254,11 @@ class Experiment(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise explain(error, cls) from None
+            raise explain_validation(error, cls) from None
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that a run of this experiment ends with, by which runs can be ranked."""
-        watched = self._watched()
-        tested = [f"test/{metric}" for metric in METRICS]
-        best = [f"best/{metric}" for metric in watched] if self.training.early_stopping else []
-        return (*watched, *(tested if self._has_test() else ()), *best)
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be pickled as plain values: the classes of sections are made when the program runs."""
+        return Experiment.from_dict, (to_plain(self),)
 
     @property
     def ranking_metric(self) -> str:
@@ -226,25 +268,42 @@ class Experiment(Section):
         are no validation rows, so that one can do without them by setting ``split.val=0`` alone.
         """
         default = SweepConfig().metric
-        missing = self.sweep.metric == default and default not in self.metrics
+        missing = self.sweep.metric == default and "val" not in self._parts
         return "train/loss" if missing else self.sweep.metric
 
-    def _watched(self) -> list[str]:
-        return [m for m in _WATCHED if self.split.val or not m.startswith("val/")]
+    @property
+    def _parts(self) -> list[str]:
+        """The parts of the rows that metrics are of."""
+        has_test = self.split.name == "kfold" or bool(self.split.test)
+        return ["train", *["val"] * bool(self.split.val), *["test"] * has_test]
 
-    def _has_test(self) -> bool:
-        return self.split.name == "kfold" or bool(self.split.test)
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_task(cls, values: object) -> object:
+        """Know the task of all data but a person's own, which have classes."""
+        if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+            return values
+        name, task = values["data"].get("name"), values.get("task", "auto")
+        if name == "file" or task not in ("auto", *TASK_NAMES):
+            return values
+        if task not in ("auto", "classification"):
+            raise SettingError("task", f"auto or classification for data={name}", task)
+        return {**values, "task": "classification"}
 
     @model_validator(mode="after")
     def _check_metrics(self) -> Self:
-        stopping = self.training.early_stopping
+        stopping, watched = self.training.early_stopping, [p for p in self._parts if p != "test"]
         if stopping is not None:
             metric = stopping.settings().metric
-            _require_metric("training.early_stopping.metric", metric, self._watched())
-        _require_metric("sweep.metric", self.ranking_metric, self.metrics)
+            _require_metric("training.early_stopping.metric", metric, watched)
+        best = [f"best/{part}" for part in watched if stopping is not None]
+        _require_metric("sweep.metric", self.ranking_metric, [*self._parts, *best])
         return self
 
 
-def _require_metric(key: str, metric: str, known: Collection[str]) -> None:
-    if metric not in known:
-        raise SettingError(key, f"a metric of this experiment ({', '.join(known)})", metric)
+def _require_metric(key: str, metric: str, parts: Collection[str]) -> None:
+    part, _, kind = metric.rpartition("/")
+    if part not in parts or not is_metric(kind):
+        few = ", ".join(f"{part}/{kind}" for part in parts for kind in ("loss", "accuracy"))
+        rule = f"a metric of this experiment ({few}; or with another metric: {_FURTHER})"
+        raise SettingError(key, rule, metric)

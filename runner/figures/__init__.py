@@ -1,13 +1,13 @@
-"""Figures of a run as PNG files: how it learned, what it mistakes, what it has learned.
+"""Figures of a run, as PNG files.
 
 matplotlib takes half a second to import, so the modules that draw are imported when first needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,50 +18,92 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-# What one step of a scaled feature is.
+# The unit of a scaled feature, in words.
 _STEPS = {"none": "unit", "standardize": "standard deviation", "minmax": "range"}
 
 
 def draw(
     prepared: Prepared,
     result: Result,
-    predict_proba: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    predict: Callable[[NDArray[np.floating]], NDArray[np.floating]],
     folder: Path,
     title: str = "",
 ) -> None:
     """Draw every figure that suits a run.
 
-    ``learning_curve.png``, ``confusion_matrix.png``; ``decision_regions.png`` for two columns of
-    numbers; ``weights.png`` for a linear model.
+    ``learning_curve.png`` and ``predictions.png``; ``confusion_matrix.png`` of classes;
+    ``decision_regions.png`` of classes by two columns of numbers; ``weights.png`` of a linear
+    model.
 
     Parameters
     ----------
     prepared : Prepared
-        The data it learned from.
+        The data that the run was trained on.
     result : Result
-        What it left.
-    predict_proba : callable
-        Its network: encoded and scaled rows (n, n_features) to class probabilities
-        (n, n_classes).
+        The run's history and weights.
+    predict : callable
+        The trained network: encoded and scaled rows (n, n_features) to predictions
+        (n, n_outputs).
     folder : Path
         Where the files go; made if it is not there.
     title : str
         The name of the run, for the headings.
     """
     from runner.figures.curves import draw_learning_curve
-    from runner.figures.matrices import confusion_counts, draw_confusion_matrix, draw_weights
-    from runner.figures.scales import LARGEST, SPLITS
+    from runner.figures.matrices import draw_weights
 
     folder.mkdir(parents=True, exist_ok=True)
     dataset, preprocessing = prepared.dataset, prepared.preprocessing
     draw_learning_curve(result.history, result.best_step, folder / "learning_curve.png", title)
-    part = prepared.parts[-1]  # test, or else the nearest to it
+    part = prepared.parts[-1]  # test rows, or validation or training rows where there are none
     shown, names = prepared.examples(part), dataset.class_names
-    y_pred = np.asarray(predict_proba(shown.X)).argmax(axis=1)
-    counts = confusion_counts(shown.y, y_pred, len(names))
-    path = folder / "confusion_matrix.png"
-    draw_confusion_matrix(counts, names, path, title, SPLITS[part])
+    predicted = np.asarray(predict(shown.X), np.float64)
+    if np.isfinite(predicted).all():
+        _draw_predictions(dataset.task, predicted, shown.y, names, part, folder, title)
+    if dataset.task == "classification":
+        _draw_regions(prepared, predict, folder, title)
 
+    matrices = [array for array in result.weights.values() if array.ndim == 2]
+    if len(matrices) == 1:
+        features, path = preprocessing.encoded_feature_names, folder / "weights.png"
+        draw_weights(matrices[0], features, names, path, title, _STEPS[preprocessing.scaling])
+
+
+def _draw_predictions(
+    task: str,
+    predicted: NDArray[np.float64],
+    y: NDArray[Any],
+    names: Sequence[str],
+    part: str,
+    folder: Path,
+    title: str,
+) -> None:
+    from runner.figures.matrices import confusion_counts, draw_confusion_matrix
+    from runner.figures.predictions import draw_probabilities, draw_quantities
+    from runner.figures.scales import SPLITS
+
+    path = folder / "predictions.png"
+    if task == "regression":
+        draw_quantities(y, predicted[:, 0], names[0], path, title)
+        return
+    truth = y > 0
+    if task == "classification":
+        truth = y[:, None] == np.arange(len(names))
+        counts = confusion_counts(y, predicted.argmax(axis=1), len(names))
+        draw_confusion_matrix(counts, names, folder / "confusion_matrix.png", title, SPLITS[part])
+    draw_probabilities(truth, predicted, names, path, title)
+
+
+def _draw_regions(
+    prepared: Prepared,
+    predict: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    folder: Path,
+    title: str,
+) -> None:
+    """Draw which class is predicted where, if there are two columns of numbers."""
+    from runner.figures.scales import LARGEST
+
+    dataset, preprocessing = prepared.dataset, prepared.preprocessing
     n_features, largest = dataset.X.shape[1], np.abs(dataset.X).max()
     if n_features == 2 and not dataset.categories and largest < LARGEST:
         from runner.figures.regions import draw_decision_regions
@@ -70,11 +112,6 @@ def draw(
         path = folder / "decision_regions.png"
 
         def predict_raw(X: NDArray[np.float64]) -> NDArray[np.floating]:
-            return predict_proba(preprocessing.transform(X))
+            return predict(preprocessing.transform(X))
 
         draw_decision_regions(predict_raw, dataset, split, path, title)
-
-    matrices = [array for array in result.weights.values() if array.ndim == 2]
-    if len(matrices) == 1:
-        features, path = preprocessing.encoded_feature_names, folder / "weights.png"
-        draw_weights(matrices[0], features, names, path, title, _STEPS[preprocessing.scaling])

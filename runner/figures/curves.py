@@ -18,14 +18,14 @@ from runner.training.statistics import half_width
 History = Sequence[tuple[int, Mapping[str, float]]]
 Curve = Sequence[tuple[int, float]]
 
-# Validation is broken and lies over training, so that both show where they coincide.
+# Validation is dashed and drawn over training, so that both show where they coincide.
 _LOOKS: dict[str, Look] = {
     "train": {"color": PALETTE[0], "linewidth": 1.8},
     "val": {"color": PALETTE[1], "linewidth": 1.6, "linestyle": (0, (3.5, 1.2))},
 }
-# The curves of a sweep lie over each other: they differ in their dashes too.
+# Curves of a sweep overlap, so they differ in their dashes too.
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (2.5, 1.5)))
-# So few evaluations are shown as points too.
+# Up to this many evaluations get a marker each.
 _FEW = 12
 
 
@@ -75,7 +75,7 @@ def _draw_metric(axes: Axes, steps: Array, by_split: Mapping[str, Array], measur
         scales.scale_values(axes, measure.view([values.ravel()], np.inf), measure, log_ratio=30.0)
     else:
         axes.set_yticks([])
-    # A value that is absent leaves a gap too.
+    # A missing value leaves a gap too.
     broken = np.isnan(values).any(axis=0)
     if broken.any():
         words = f"not finite at step {int(steps[broken][0]):,}"
@@ -123,7 +123,7 @@ def draw_bands(
     scales.scale_values(axes, scales.with_intervals(view, ends), measure, log_ratio=4.0)
     looks = list(zip(bands, PALETTE, _DASHES, strict=False))
     lines = []
-    for band, color, dashes in reversed(looks):  # the best lies on top
+    for band, color, dashes in reversed(looks):  # the best is drawn last, on top
         axes.fill_between(band.x, band.low, band.high, color=color, alpha=0.15, linewidth=0)
         look: Look = {"color": color, "linestyle": dashes, "linewidth": 1.6, "markersize": 3.5}
         marker = "o" if np.isfinite(band.mean).sum() <= _FEW else ""

@@ -19,17 +19,17 @@ from runner.figures.scales import DECADE, Measure
 from runner.figures.style import Array, Look, house_style, number_text
 from runner.system.text import elide
 
-#: What the rows or the columns of a table are, with the label of each.
+#: The name of the rows or the columns of a table, and the label of each.
 Side = tuple[str, Sequence[str]]
 
-# How bright red, green and blue look (ITU-R BT.601).
+# Weights of red, green and blue in the brightness of a colour (ITU-R BT.601).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _LONGEST_NAME = 26
 # Inches, of text of 8 points: the height of a line, and about the width of a letter.
 _LINE, _LETTER = 0.115, 0.075
 # Inches; a smaller cell of a confusion matrix holds no count, or no share below it.
 _COUNT_CELL, _SHARE_CELL = 0.2, 0.5
-# More features are a wall; more numbers are not read.
+# Larger tables cannot be read: the largest weights are drawn, and numbers left out.
 _MOST_FEATURES, _MOST_WEIGHTS, _MOST_METRICS = 40, 200, 100
 
 
@@ -40,8 +40,11 @@ def _draw_table(
     cell: tuple[float, float],
     norm: Normalize,
     colors: str,
-) -> tuple[Figure, Axes]:
-    """Draw cells of (width, height) inches, rows from the top; NaN is grey."""
+) -> tuple[Figure, Axes, Axes]:
+    """Draw cells of (width, height) inches, rows from the top; NaN is grey.
+
+    Return the figure with the axes of the table and of the colour bar.
+    """
     n_rows, n_columns = values.shape
     width, height = n_columns * cell[0], n_rows * cell[1]
     figure, (axes,) = style.new_figure(width, height)
@@ -66,7 +69,7 @@ def _draw_table(
     figure.colorbar(mesh, cax=bar)
     bar.minorticks_off()
     bar.spines[:].set_visible(False)
-    return figure, axes
+    return figure, axes, bar
 
 
 def _write_cells(axes: Axes, texts: NDArray[np.object_], cell_width: float) -> None:
@@ -118,13 +121,13 @@ def draw_confusion_matrix(
     names = [elide(name, _LONGEST_NAME) for name in class_names]
     labels = [f"{name} ({n:,})" for name, n in zip(names, n_rows, strict=True)]
     rows = ("true (rows)", labels)
-    if cell < _SHARE_CELL:  # the diagonal's shares have no room in their cells
+    if cell < _SHARE_CELL:  # the cells of the diagonal have no room for shares
         right = map(_percent, np.diagonal(shares))
         labels = [f"{label}: {share}" for label, share in zip(labels, right, strict=True)]
         rows = ("true (rows): share right", labels)
     norm = Normalize(0.0, 1.0)
-    figure, axes = _draw_table(shares, rows, ("predicted", names), (cell, cell), norm, "Blues")
-    axes.child_axes[0].set_yticks([0.0, 0.5, 1.0], ["0 %", "50 %", "100 %"])
+    figure, axes, bar = _draw_table(shares, rows, ("predicted", names), (cell, cell), norm, "Blues")
+    bar.set_yticks([0.0, 0.5, 1.0], ["0 %", "50 %", "100 %"])
     if cell >= _COUNT_CELL:
         texts = np.full(counts.shape, "", dtype=object)
         for at in zip(*counts.nonzero(), strict=True):
@@ -188,9 +191,9 @@ def draw_weights(
     cell = min(0.9, max(0.6, 2.4 / n_columns), 9.0 / n_columns), min(0.34, 9.0 / n_rows)
     norm = Normalize(-largest, largest)
     clipped = np.clip(values, -largest, largest)
-    figure, axes = _draw_table(clipped, rows, columns, cell, norm, "RdBu_r")
+    figure, axes, bar = _draw_table(clipped, rows, columns, cell, norm, "RdBu_r")
     ends = [-largest, 0.0, largest]
-    axes.child_axes[0].set_yticks(ends, [_signed(end) for end in ends])
+    bar.set_yticks(ends, [_signed(end) for end in ends])
     if values.size <= _MOST_WEIGHTS and cell[0] >= 0.4:
         texts = [[_signed(value) for value in row] for row in values.tolist()]
         _write_cells(axes, np.array(texts, dtype=object), cell[0])
@@ -218,7 +221,7 @@ def draw_heat_map(
     one at least is finite. `ran`, of the same shape, says which pairs were run: a NaN elsewhere is
     no failure. `sides` are the two numbers and their values, rows first.
     """
-    values, ran = values[::-1], ran[::-1]  # a table is written from the top
+    values, ran = values[::-1], ran[::-1]  # rows are drawn from the top
     n_rows, n_columns = values.shape
     rows = (sides[0][0], sides[0][1][::-1])
     cell = min(0.9, max(0.55, 3.2 / n_columns), 9.0 / n_columns), min(0.46, 9.0 / n_rows)
@@ -226,9 +229,9 @@ def draw_heat_map(
     is_log = measure.kind != "accuracy" and 0.0 < DECADE * low < high
     norm = LogNorm(low, high) if is_log else Normalize(low, high)
     colors = "viridis" if measure.higher_is_better else "viridis_r"
-    figure, axes = _draw_table(np.clip(values, low, high), rows, sides[1], cell, norm, colors)
+    figure, axes, bar = _draw_table(np.clip(values, low, high), rows, sides[1], cell, norm, colors)
     ends = sorted({low, high})
-    axes.child_axes[0].set_yticks(ends, [number_text(end, "#.3g") for end in ends])
+    bar.set_yticks(ends, [number_text(end, "#.3g") for end in ends])
 
     failed = ran & np.isnan(values)
     texts = np.where(failed, "\N{MULTIPLICATION SIGN}", "").astype(object)

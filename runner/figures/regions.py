@@ -32,7 +32,7 @@ _MARKERS = {"train": "o", "val": "s", "test": "^"}
 _WIDTH, _HEIGHT = 4.5, 3.9
 # How finely the plane is shaded: a cell is four pixels wide.
 _CELLS_PER_INCH = 37.5
-# How strongly a sure region is coloured: the points must stand out from it.
+# How strongly a region is coloured where the network is certain; points must stand out.
 _STRENGTH = 0.5
 # More points of a split than this hide each other.
 _MOST_POINTS = 2_000
@@ -93,7 +93,7 @@ def draw_decision_regions(
 
 
 def _class_colors(n_classes: int) -> list[str]:
-    """Give each class a colour; more than the palette has are told apart by lightness."""
+    """Give each class a colour: of the palette, or of a range of lightness for more classes."""
     if n_classes <= len(PALETTE):
         return list(PALETTE[:n_classes])
     return [to_hex(shade) for shade in mpl.colormaps["viridis"](np.linspace(0.0, 1.0, n_classes))]

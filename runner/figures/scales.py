@@ -1,4 +1,4 @@
-"""What a metric is called and which of its values are better; the axes that suit numbers."""
+"""Metrics with their names, units and directions; scales and limits of axes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from runner.figures.style import Array, number_text
 from runner.system.text import elide
 from softnet import higher_is_better
 
-#: From here on squares overflow; nothing so large has a place on an axis.
+#: Larger numbers are not drawn: their squares would overflow.
 LARGEST = 1e150
-#: The numbers of a sweep are read by their exponents beyond this ratio.
+#: Values that span more than this ratio get a logarithmic scale.
 DECADE = 10.0
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 _UNITS = {"loss": "mean per row", "accuracy": "% of rows"}
-# So many settings get a tick each, where they are this share of the axis apart.
+# At most this many settings get a tick each, if they are this share of the axis apart.
 _MOST_TICKS, _TICK_GAP = 9, 0.08
 
 
@@ -53,7 +53,7 @@ class Measure:
 
     @property
     def kind(self) -> str:
-        """What is measured, on whatever rows: ``loss``, ``accuracy``."""
+        """The metric without its split: ``loss``, ``accuracy``."""
         return self.metric.rpartition("/")[2]
 
     @property
@@ -73,7 +73,7 @@ class Measure:
 
     @property
     def higher_is_better(self) -> bool:
-        """The direction."""
+        """Whether higher values are better."""
         return higher_is_better(self.metric)
 
     def in_unit(self, values: Array) -> Array:

@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -39,19 +40,30 @@ def house_style() -> Iterator[None]:
 
     A letter that the font lacks is drawn as a box, without a warning.
     """
+    if not any(font.name == "DejaVu Sans" for font in font_manager.fontManager.ttflist):
+        # A list of fonts that was made while files could not be opened is kept, and empty.
+        font_manager.fontManager = font_manager._load_fontmanager(try_read_cache=False)  # type: ignore[attr-defined]  # noqa: SLF001  (no public way)
     with mpl.rc_context(fname=_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         yield
 
 
-def new_figure(width: float, height: float, n_panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Make a figure of panels, each of a size in inches, one below the other on one x axis."""
-    gap = 0.45
-    figure = Figure(figsize=(width, n_panels * height + (n_panels - 1) * gap), dpi=150)
+def new_figure(
+    width: float, height: float, n_panels: int = 1, *, across: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels, each of a size in inches.
+
+    They are below each other on one x axis, or, `across`, beside each other.
+    """
+    gap = 0.6 if across else 0.45
+    n_rows, n_columns = (1, n_panels) if across else (n_panels, 1)
+    size = n_columns * width + (n_columns - 1) * gap, n_rows * height + (n_rows - 1) * gap
+    figure = Figure(figsize=size, dpi=150)
     FigureCanvasAgg(figure)
-    grid = {"left": 0, "right": 1, "bottom": 0, "top": 1, "hspace": gap / height}
-    panels = figure.subplots(n_panels, sharex=True, squeeze=False, gridspec_kw=grid)
-    return figure, list(panels[:, 0])
+    grid: Look = {"left": 0, "right": 1, "bottom": 0, "top": 1}
+    grid |= {"hspace": gap / height, "wspace": gap / width}
+    panels = figure.subplots(n_rows, n_columns, sharex=not across, squeeze=False, gridspec_kw=grid)
+    return figure, list(panels.flat)
 
 
 def legend_beside(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Which figures suit a sweep, and what they show; the modules beside this one draw them."""
+"""Choose the figures of a sweep, and lay out the arrays that they show."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from runner.figures.curves import Curve, draw_bands, sum_up
 from runner.figures.matrices import draw_heat_map
 from runner.figures.scales import LARGEST, Line, Measure
 from runner.figures.style import Array, number_text
-from runner.figures.trends import Trends, draw_trends
+from runner.figures.trends import draw_trends
 from runner.system.text import elide
+from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
     from runner.training.statistics import Configuration
 
 __all__ = ["draw_sweep"]
 
-# More lines, or curves with their bands, hide each other; more bars hide the points.
+# More lines or bands would hide each other, and more bars the points.
 _MOST_LINES, _MOST_CURVES, _MOST_BARS = 6, 5, 60
-# A larger table is not read, and one that is not fuller says little: a random search hardly tries
-# a value twice, and settings that change together lie on a diagonal.
+# A larger table cannot be read, and a sparser one says little: a random search hardly tries a value
+# twice, and settings that change together fill a diagonal.
 _MOST_ALONG, _FULL_ENOUGH = 100, 0.5
 # The interval of a mean of fewer seeds says little: their smallest and largest value say more.
 _FEW_SEEDS = 5
@@ -43,7 +44,7 @@ def draw_sweep(
 
     ``metric_by_<number>.png`` for each number that was swept,
     ``metric_by_<number>_and_<number>.png`` for the first two where they make a table,
-    ``learning_curves.png``. What would show nothing is not drawn.
+    ``learning_curves.png``. A figure without a finite value is not drawn.
 
     Parameters
     ----------
@@ -66,8 +67,8 @@ def draw_sweep(
     sweep.draw_curves(histories, folder)
 
 
-class Settings:
-    """What varied between configurations, by dotted key, apart from the seed.
+class SweptSettings:
+    """The settings that differ between configurations, by dotted key; the seed does not count.
 
     Parameters
     ----------
@@ -77,12 +78,13 @@ class Settings:
 
     def __init__(self, varied: Sequence[Mapping[str, object]]) -> None:
         self._texts = [{key: str(value) for key, value in row.items()} for row in varied]
-        keys = dict.fromkeys(key for row in self._texts for key in row if key != "seed")
         #: Those with at least two values, in order of appearance.
-        self.keys = [key for key in keys if len({row.get(key) for row in self._texts}) > 1]
+        self.keys = [key for key in varying(self._texts) if key != "seed"]
+        #: Their names, by key.
+        self.names = short_names(self.keys)
         columns = {key: self._numbers(key) for key in self.keys}
         #: For the keys whose values are all numbers: these, of shape (n_configurations,), with
-        #: inf for those that no axis can hold.
+        #: inf for those that no axis can show.
         self.numbers = {key: values for key, values in columns.items() if values is not None}
 
     def _numbers(self, key: str) -> Array | None:
@@ -100,23 +102,17 @@ class Settings:
             groups.setdefault(values, []).append(position)
         return [np.array(groups[v]) for v in sorted(groups, key=lambda v: [*map(_order, v)])]
 
-    def name(self, key: str) -> str:
-        """Return the last part of a key, or all of it where another key ends alike."""
-        ends = [other.rpartition(".")[2] for other in [*self.keys, "seed"]]
-        end = key.rpartition(".")[2]
-        return end if ends.count(end) == 1 else key
-
     def label(self, position: int, keys: Sequence[str]) -> str:
-        """Write what a configuration set, such as ``learning_rate=0.1, momentum=0.9``."""
+        """Write the settings of a configuration, such as ``learning_rate=0.1, momentum=0.9``."""
         row = self._texts[position]
-        pairs = [f"{elide(self.name(k), 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
+        pairs = [f"{elide(self.names[k], 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
         return elide(", ".join(pairs), 64)
 
     def file_names(self) -> dict[str, str]:
         """Give each key a word that is safe in the name of a file, and no other key's."""
         words: dict[str, str] = {}
         for number, key in enumerate(self.keys, start=1):
-            word = re.sub(r"[^A-Za-z0-9_-]+", "_", self.name(key)).strip("_")[:60]
+            word = re.sub(r"[^A-Za-z0-9_-]+", "_", self.names[key]).strip("_")[:60]
             if not word or word.lower() in {taken.lower() for taken in words.values()}:
                 word = f"{word or 'setting'}_{number}"
             words[key] = word
@@ -124,7 +120,7 @@ class Settings:
 
 
 def _number(text: str) -> float:
-    """Read a number; NaN stands for what is none, inf for one that cannot be drawn."""
+    """Read a number: NaN if the text is not one, inf if no axis can show it."""
     try:
         value = float(text)
     except ValueError:
@@ -140,13 +136,13 @@ def _order(text: str) -> tuple[bool, float, str]:
 
 
 class _Sweep:
-    """Configurations as arrays: what they set, and what came out in the unit of the metric."""
+    """Configurations as arrays: their settings, and their results in the unit of the metric."""
 
     def __init__(
         self, configurations: Sequence[Configuration], measure: Measure, title: str
     ) -> None:
         self._measure, self._title = measure, title
-        self._settings = Settings([configuration.varied for configuration in configurations])
+        self._settings = SweptSettings([configuration.varied for configuration in configurations])
         self._files = self._settings.file_names()
         summaries = [configuration.summary(measure.metric) for configuration in configurations]
         rows = [(s.mean, s.low, s.high) if s else (np.nan,) * 3 for s in summaries]
@@ -158,42 +154,30 @@ class _Sweep:
     def draw_trends(self, folder: Path) -> None:
         """Draw the metric against each number: a line for each combination of the others.
 
-        Of many combinations the best at each number are joined, and all are drawn faintly.
+        Many combinations are drawn as points.
         """
         for key, x in self._settings.numbers.items():
             drawn = np.isfinite(x)
-            numbers, counts = np.unique(x[drawn], return_counts=True)
-            has_bars = self._has_intervals and len(numbers) <= _MOST_BARS
+            others = [other for other in self._settings.keys if other != key]
+            groups = self._settings.groups(others, drawn)
+            labels = [self._settings.label(group[0], others) or key for group in groups]
+            are_lines = len(groups) <= _MOST_LINES and any(len(group) > 1 for group in groups)
+            has_bars = are_lines and self._has_intervals and int(drawn.sum()) <= _MOST_BARS
             notes = [self._seeds + ", bars: its 95 % interval" * has_bars]
             if not drawn.all():
                 notes.append(f"{(~drawn).sum():,} beyond any axis")
-            others = [other for other in self._settings.keys if other != key]
-            groups = self._settings.groups(others, drawn)
-            if len(groups) <= _MOST_LINES and any(len(np.unique(x[group])) > 1 for group in groups):
-                lines = [
-                    self._line(x, group, self._settings.label(group[0], others), has_bars)
-                    for group in groups
-                ]
-                trends = Trends(elide(key, 48), lines)
-            else:
+            if not are_lines:
                 notes.append("other settings vary too")
-                joined = bool(counts.mean() >= 2)  # in a random search, hardly a number comes twice
-                label = "best combination" if joined else ""
-                line = self._line(x, np.flatnonzero(drawn), label, has_bars)
-                cloud = (x[drawn], self.mean[drawn]) if joined else None
-                trends = Trends(elide(key, 48), [line], joined, cloud)
+                groups, labels = [np.flatnonzero(drawn)], [""]
+            lines = []
+            for group, label in zip(groups, labels, strict=True):
+                chosen = group[np.argsort(x[group], kind="stable")]
+                ends = np.array([self._low[chosen], self._high[chosen]])
+                low, high = ends if has_bars else np.full_like(ends, np.nan)
+                lines.append(Line(label, x[chosen], self.mean[chosen], low, high))
             path = folder / f"metric_by_{self._files[key]}.png"
             title = self._heading(f"{self._measure.words} by {self._name(key)}")
-            draw_trends(trends, self._measure, path, title, *notes)
-
-    def _line(self, x: Array, members: NDArray[np.intp], label: str, has_bars: bool) -> Line:
-        """Take the best of some configurations at each number that they have."""
-        numbers = np.unique(x[members])
-        chosen = np.array([self._best(members[x[members] == number]) for number in numbers])
-        low, high = self._low[chosen], self._high[chosen]
-        if not has_bars:
-            low = high = np.full(len(chosen), np.nan)
-        return Line(label, numbers, self.mean[chosen], low, high)
+            draw_trends(lines, elide(key, 48), self._measure, path, title, *notes)
 
     def _best(self, members: NDArray[np.intp]) -> int:
         return int(members[self._measure.best(self.mean[members]) or 0])
@@ -228,7 +212,7 @@ class _Sweep:
         )
 
     def draw_curves(self, histories: Mapping[int, Sequence[Curve]], folder: Path) -> None:
-        """Draw how the best learned."""
+        """Draw the learning curves of the best configurations."""
         curves = {
             position: [curve for curve in histories[position] if len(curve)]
             for position in sorted(histories)[:_MOST_CURVES]
@@ -255,7 +239,7 @@ class _Sweep:
         draw_bands(bands, self._measure, path, self._heading(words), *notes)
 
     def _name(self, key: str) -> str:
-        return elide(self._settings.name(key), 24)
+        return elide(self._settings.names[key], 24)
 
     def _label(self, position: int) -> str:
         label = self._settings.label(position, self._settings.keys)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,9 @@ from matplotlib.transforms import offset_copy
 
 from runner.figures import scales, style
 from runner.figures.scales import Line, Measure
-from runner.figures.style import Array, Look, house_style, number_text
+from runner.figures.style import Look, house_style, number_text
 
-# Lines are told apart by their markers too.
+# Lines differ in their markers too.
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _RING: Look = {
     "markersize": 11.0,
@@ -26,67 +25,44 @@ _RING: Look = {
     "markeredgewidth": 1.3,
     "gid": "best",
 }
-# Points by which lines stand beside each other, so that their bars do not coincide.
+# Points by which lines are shifted, so that their bars do not coincide.
 _APART = 3.0
-# More settings have no room for that, nor for large points.
+# With more settings there is no room for that, nor for large markers.
 _MANY = 24
 
 
-@dataclass(frozen=True)
-class Trends:
-    """What a figure of trends shows.
-
-    Parameters
-    ----------
-    setting : str
-        The number on the x axis.
-    lines : sequence of Line
-        At least one, at most six; one mean at least is finite.
-    joined : bool
-        Whether their points are joined.
-    cloud : (settings, means), optional
-        Further points, drawn faintly.
-    """
-
-    setting: str
-    lines: Sequence[Line]
-    joined: bool = True
-    cloud: tuple[Array, Array] | None = None
-
-
 @house_style()
-def draw_trends(trends: Trends, measure: Measure, path: Path, title: str, *notes: str) -> Figure:
-    """Draw a metric against a number as a PNG: a line for each trend, the best point ringed."""
+def draw_trends(
+    lines: Sequence[Line], setting: str, measure: Measure, path: Path, title: str, *notes: str
+) -> Figure:
+    """Draw a metric against a number as a PNG: a line for each trend, the best point ringed.
+
+    There are at most six lines; one mean at least is finite. One without a label is not joined.
+    """
     figure, (axes,) = style.new_figure(5.2, 3.1)
-    axes.set_xlabel(trends.setting)
+    axes.set_xlabel(setting)
     axes.set_title(measure.axis_label)
-    settings = np.concatenate([line.x for line in trends.lines])
-    means = np.concatenate([line.mean for line in trends.lines])
-    ends = np.concatenate([end for line in trends.lines for end in (line.low, line.high)])
+    settings = np.concatenate([line.x for line in lines])
+    means = np.concatenate([line.mean for line in lines])
+    ends = np.concatenate([end for line in lines for end in (line.low, line.high)])
     scales.scale_settings(axes, np.unique(settings))
-    shown = [means]
-    if trends.cloud is not None:
-        axes.plot(*trends.cloud, "o", markersize=3.0, color="#B8B8B8", zorder=1.5)
-        # The better half of a cloud is in view: all of it would press the lines flat.
-        shown.append(np.atleast_1d(np.nanmedian(trends.cloud[1])))
-        notes += ("grey: other combinations",)
-    view = measure.view(shown, room=100.0)
+    view = measure.view([means], room=100.0)
     scales.scale_values(axes, scales.with_intervals(view, ends), measure)
 
     best = measure.best(means)
     few = len(np.unique(settings)) <= _MANY
     handles, first = [], 0
-    for index, line in enumerate(trends.lines):
-        shift = _APART * few * (index - (len(trends.lines) - 1) / 2)
+    for index, line in enumerate(lines):
+        shift = _APART * few * (index - (len(lines) - 1) / 2)
         moved = offset_copy(axes.transData, figure, x=shift, units="points")
         look: Look = {"color": style.PALETTE[index], "zorder": 3, "transform": moved}
-        form = _MARKERS[index] + "-" * trends.joined
+        form = _MARKERS[index] + "-" * bool(line.label)
         handles.append(_draw_line(axes, line, form, few, measure.higher_is_better, look))
         if best is not None and first <= best < first + len(line.x):
             axes.plot(settings[best], means[best], "o", **look | _RING)
         first += len(line.x)
-    if trends.joined and any(line.label for line in trends.lines):
-        style.legend_beside(axes, handles, [line.label for line in trends.lines])
+    if len(lines) > 1:
+        style.legend_beside(axes, handles, [line.label for line in lines])
 
     if best is not None:
         value, setting = number_text(means[best], "#.3g"), number_text(settings[best])
@@ -102,7 +78,7 @@ def draw_trends(trends: Trends, measure: Measure, path: Path, title: str, *notes
 def _draw_line(
     axes: Axes, line: Line, form: str, large: bool, higher_is_better: bool, look: Look
 ) -> ErrorbarContainer:
-    """Draw the points of a line with their intervals; those out of sight at the worse edge."""
+    """Draw the points of a line with their intervals; those out of range at the worse edge."""
     bottom, top = axes.get_ylim()
     edge, beyond = (bottom, CARETDOWN) if higher_is_better else (top, CARETUP)
     inside = np.where((line.mean < bottom) | (line.mean > top), np.nan, line.mean)

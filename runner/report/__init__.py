@@ -1,1 +1,1 @@
-"""What a person reads: the bar, announcements, and the tables and verdicts at the end."""
+"""All that is printed: announcements, the progress bar, tables and verdicts."""

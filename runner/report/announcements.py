@@ -1,4 +1,4 @@
-"""What a sweep says before it has results: what it will do, and how to go on after an interrupt.
+"""Lines about a sweep before it has results: its plan, and how to resume it.
 
 To the error stream, since the standard output is for results; a plan that was asked for is one.
 """
@@ -21,7 +21,7 @@ _VALUES_SHOWN = 6
 
 
 def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
-    """Say what is going to be done; `done` is by position in the plan."""
+    """Say how many jobs are done and how many will run; `done` is by position in the plan."""
     name, jobs = plan.sweep_name, count(len(plan.jobs), "job")
     n_failed = _n_failed(done[position] for position in plan.asked if position in done)
     n_to_run = sum(position not in done for position in plan.asked)
@@ -48,10 +48,10 @@ def _n_failed(outcomes: Iterable[Outcome]) -> int:
 
 
 def say_resume_hint() -> None:
-    """Say which command goes on with what was interrupted."""
+    """Say which command resumes the sweep."""
     program = Path(sys.argv[0]).name
     words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
-    # The interrupted command has started over; the next one goes on.
+    # Restarting once is enough: the next command resumes.
     rest = [word for word in sys.argv[1:] if not word.startswith("sweep.restart=")]
     command = shlex.join([*words, *rest])
     say(f"The same command goes on where this one stopped:\n  {command}")
@@ -68,7 +68,7 @@ def points_run_once(plan: Plan) -> list[str]:
 def print_plan(
     plan: Plan, done: Mapping[int, Outcome], stacks: Sequence[Stack], n_workers: int
 ) -> None:
-    """Print what a sweep would do."""
+    """Print the plan of a sweep that is not run."""
     lines = [f"{plan.sweep_name}: {count(len(plan.jobs), 'job')}"]
     lines += [f"  {line}" for line in _varying_settings(plan)]
     lines += points_run_once(plan)

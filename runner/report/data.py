@@ -1,4 +1,4 @@
-"""How a person's file was read, in words: what its columns are, and what became of them."""
+"""How a person's file was read, in words: the kinds of its columns, and their features."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
 
 
 def print_columns(file: str, described: Described) -> None:
-    """Print a row for each column of a file: what it holds, and what becomes of it."""
+    """Print a row for each column of a file: its values, and the features made of it."""
     rows = [
         (
             elide(column.name, 30),

@@ -19,7 +19,7 @@ from runner.system.text import elide
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# Seconds before the first report, and between two of them. What is done sooner needs none.
+# Seconds before the first report, and between two of them; shorter work shows no bar.
 _BAR_AFTER_S, _BAR_EVERY_S = 0.5, 0.1
 _LINE_EVERY_S = 10.0
 _LONGEST_NAME = 40
@@ -33,9 +33,9 @@ class ProgressBar:
     total : float
         How much there is to do, at most.
     description : str
-        What it is, for instance the name of the run.
+        A name for the work, for instance that of the run.
     unit : str
-        What is counted.
+        The thing that is counted.
     file : text file, optional
         By default the standard error stream.
 
@@ -78,13 +78,13 @@ class ProgressBar:
                 self._draw(text)
             else:
                 print(f"{self._description}: {text}", file=self._stream, flush=True)
-        except (OSError, ValueError):  # the terminal has gone, or the stream was closed
+        except (OSError, ValueError):  # the terminal or the stream was closed
             self._due = math.inf
 
     def text(self, elapsed_s: float) -> str:
         """Say how much is done, how long the rest takes at the pace so far, and the loss."""
         share = min(self._done / self._total, 1.0) if self._total else 1.0
-        done = math.floor(self._done + 1e-6)  # fractions add up to a little less
+        done = math.floor(self._done + 1e-6)  # sums of fractions may be a little too small
         parts = [f"{math.floor(100 * share)} %", f"{done:,} of {self._total:,} {self._unit}"]
         if 0.0 < share < 1.0:
             parts.append(f"{duration(elapsed_s * (1.0 - share) / share, ahead=True)} left")
@@ -103,7 +103,7 @@ class ProgressBar:
         if self._bar is None:
             self._bar = self._make_bar(text)
             self._bar.start()
-            # rich hides the cursor, and whatever kills the process now would leave it so.
+            # rich hides the cursor, and a kill would leave it hidden.
             self._bar.console.show_cursor(True)
         self._bar.update(self._bar.task_ids[0], completed=self._done, text=text)
         self._bar.refresh()
@@ -117,10 +117,10 @@ class ProgressBar:
             BarColumn(bar_width=30),
             TextColumn("{task.fields[text]}", markup=False),
             console=Console(file=self._stream),
-            # Drawn by the work itself as it goes: a thread would take turns with it.
+            # Drawn by calls of `advance`: a thread would compete with the work.
             auto_refresh=False,
             transient=True,
-            # The results on the standard output are no part of the bar's stream.
+            # Results on the standard output are not the bar's to redirect.
             redirect_stdout=False,
         )
         bar.add_task(self._description, total=self._total, completed=int(self._done), text=text)

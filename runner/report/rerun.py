@@ -1,4 +1,4 @@
-"""What a rerun came to: each verdict, where results part, what differs between the machines."""
+"""The report of a rerun: verdicts, first differences, and differences of the environments."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from runner.system.formatting import count, duration, number
 from runner.system.text import elide
 from runner.tracking.records import Record
 
-# Of a sweep, this many jobs of each kind are printed in full.
+# At most this many jobs of a sweep are printed in full, of each kind.
 _MOST_JOBS = 20
-# More units in the last place than this mean nothing to a person.
+# Larger numbers of units in the last place are not printed.
 _COUNTABLE = 1e12
-# What can make any difference, however large.
+# Differences between environments that can change a result by any amount.
 _WITHOUT_BOUND = {"data digest", "split digest", "code"}
 _COLOURS = {Verdict.IDENTICAL: "green", Verdict.CLOSE: "yellow"}
 _LONGEST_REASON = 300
@@ -30,7 +30,7 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True)
 class RerunLine:
-    """What came of one job, or of `n_jobs` that cannot be compared for one reason.
+    """The result of one job, or of `n_jobs` that cannot be compared for one reason.
 
     `comparison` is None where settings were changed, or where the rerun broke off. `settings` and
     final `metrics` that may differ come by name, each as it was and as it is now.
@@ -45,7 +45,7 @@ class RerunLine:
 
 
 def print_rerun(rerun: RerunRequest, finished: Finished | None, file: TextIO | None = None) -> None:
-    """Print what came of a rerun; `finished` is None where no record was of any use."""
+    """Print the results of a rerun; `finished` is None where no record could be repeated."""
     lines = _lines(rerun, finished) if finished else []
     n_missing = 0
     if finished and finished.was_interrupted:
@@ -96,7 +96,7 @@ def _lines(rerun: RerunRequest, finished: Finished) -> list[RerunLine]:
 def _changed_settings(original: Record, job: PlannedJob) -> dict[str, tuple[str, str]]:
     then, now = (flatten(to_plain(run.experiment)) for run in (original, job))
     if original.source.tags.get("runner.data_digest") == job.data_digest:
-        # A file of the same content elsewhere is no setting that somebody changed.
+        # A moved file of the same content is not a changed setting.
         then.pop("data.path", None)
         now.pop("data.path", None)
     return {
@@ -118,8 +118,9 @@ def _unfit_lines(rerun: RerunRequest) -> list[RerunLine]:
         by_reason.setdefault(reason, []).append((source.name, why))
     lines = []
     for reason, (first, *others) in by_reason.items():
-        name, why = (count(1 + len(others), "job"), reason) if others else first
-        lines.append(RerunLine(name, cannot_compare(why), n_jobs=1 + len(others)))
+        n_jobs = 1 + len(others)
+        name, why = (count(n_jobs, "job"), reason) if others else first
+        lines.append(RerunLine(name, cannot_compare(why), n_jobs=n_jobs))
     return lines
 
 
@@ -146,7 +147,7 @@ def _notes(
 
 
 def print_line(out: Printer, line: RerunLine, tolerance: float | None) -> None:
-    """Print in full what came of a job: its verdict, or its results with other settings."""
+    """Print one job in full: its verdict, or its results with other settings."""
     name = (f"{elide(line.name, LONGEST_NAME)}  ", "bold")
     if line.comparison is not None:
         _print_verdict(out, name, line.comparison, tolerance)
@@ -160,7 +161,7 @@ def print_line(out: Printer, line: RerunLine, tolerance: float | None) -> None:
 def print_lines(
     out: Printer, lines: Sequence[RerunLine], n_missing: int, tolerance: float | None
 ) -> None:
-    """Print what came of the jobs of a sweep: the identical ones are counted, others are shown.
+    """Print the jobs of a sweep: identical ones are counted, others are shown.
 
     An interrupt left no time for `n_missing` jobs.
     """
@@ -241,17 +242,16 @@ def _print_verdict(
 
 
 def _largest(comparison: Comparison) -> str:
+    relative = f"{comparison.relative:.2g} relative"
     if not math.isfinite(comparison.relative):
         return (
             " cannot be measured: a value is missing, given twice or not finite, or shapes differ"
         )
     if comparison.relative == 0:
         return ": the sign of a zero"
-    relative = f"{comparison.relative:.2g} relative"
     if comparison.ulps > _COUNTABLE:
         return f": {relative}"
-    unit = "unit" if comparison.ulps == 1 else "units"
-    return f": {comparison.ulps:,.0f} {unit} in the last place, {relative}"
+    return f": {count(int(comparison.ulps), 'unit')} in the last place, {relative}"
 
 
 def _cause(comparison: Comparison) -> str:
@@ -290,7 +290,7 @@ def _signed(name: str, then: float | None, now: float | None) -> str:
 
 
 def print_environment(out: Printer, differences: Sequence[EnvironmentDifference]) -> None:
-    """Print what differs between where a run was trained and here, what decides bits first."""
+    """Print how this environment differs from the original one, with what decides bits first."""
     if not differences:
         out.line("Nothing differs between where it ran and here.")
         return

@@ -1,4 +1,4 @@
-"""What came out of one run in full, of several as a table, and why some did not finish."""
+"""Results: one run in full, several as a table, and the reasons why runs did not finish."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from runner.report.table import (
     LONGEST_NAME,
-    Column,
     Printer,
+    TableColumn,
     further_metrics,
     printing,
     setting_columns,
@@ -21,9 +21,12 @@ from runner.training.outcome import Outcome, best_first
 if TYPE_CHECKING:
     from runner.jobs.events import Measured
 
-# A column of 0.0 is of no use.
+# The rows of the metrics of one run, and the metrics that are of one class each.
+_ROWS = ("train", "val", "test", "baseline")
+_OF_LABELS, _MOST_LABELS = ("precision_", "recall_"), 12
+# Shorter durations would all be shown as 0.0.
 _SHORTEST_SHOWN_S = 0.05
-# More runs than this that failed for one reason share a line; of more than that, some are named.
+# More failed runs than this with one reason share a line, which names at most so many of them.
 _MANY, _NAMED = 20, 40
 
 
@@ -36,9 +39,9 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
 
 
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
-    """Print what came of one run; of one that is FINISHED, the metrics have been printed.
+    """Print the result of one run; the metrics of a FINISHED one have been printed already.
 
-    The `link` is what to open to see the run, or a command that shows it.
+    The `link` is an address of the run, or a command that shows it.
     """
     with printing(file) as out:
         took = f"{outcome.duration_s:.1f} s"
@@ -57,22 +60,35 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
 
 
 def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
-    by_split: dict[str, dict[str, float]] = {}
+    rows: dict[str, dict[str, float]] = {}
     others: list[str] = []
     for name, value in recorded.items():
-        split, _, metric = name.partition("/")
-        if split in ("train", "val", "test"):
-            by_split.setdefault(split, {})[metric] = value
+        # baseline/test/loss stands in the row of the baseline, which is of the last part.
+        row, metric = name.partition("/")[0], name.rpartition("/")[2]
+        if row in _ROWS:
+            rows.setdefault(row, {})[metric] = value
         else:
             others.append(f"{name} {number(name, value)}")
-    if by_split:
-        metrics = list(dict.fromkeys(metric for values in by_split.values() for metric in values))
-        splits = [split for split in ("train", "val", "test") if split in by_split]
-        columns = [Column("", splits)]
-        for metric in metrics:
-            cells = [number(metric, by_split[split].get(metric)) for split in splits]
-            columns.append(Column(metric, cells, "right"))
-        out.table(columns)
+    shown = [row for row in _ROWS if row in rows]
+    if shown:
+        metrics = dict.fromkeys(metric for row in shown for metric in rows[row])
+        of_labels = {m: m.partition("_") for m in metrics if m.startswith(_OF_LABELS)}
+        columns = [
+            TableColumn(m, [number(m, rows[row].get(m)) for row in shown], "right")
+            for m in metrics
+            if m not in of_labels
+        ]
+        out.table([TableColumn("", shown), *columns[:2]], columns[2:])
+        last = rows[[row for row in shown if row != "baseline"][-1]]
+        labels = list(dict.fromkeys(label for _, _, label in of_labels.values()))[:_MOST_LABELS]
+        if labels:
+            columns = [
+                TableColumn(
+                    kind, [number(kind, last.get(f"{kind}_{label}")) for label in labels], "right"
+                )
+                for kind in dict.fromkeys(kind for kind, _, _ in of_labels.values())
+            ]
+            out.table([TableColumn("class", labels), *columns])
     if others:
         out.line(", ".join(others))
 
@@ -86,22 +102,22 @@ def print_runs(
         return
     names = varying_settings([outcome.varied for outcome in outcomes])
 
-    def columns(shown: Sequence[Outcome]) -> tuple[list[Column], list[Column]]:
-        def column(header: str, cell: Callable[[Outcome], str]) -> Column:
-            return Column(header, [cell(outcome) for outcome in shown], "right")
+    def columns(shown: Sequence[Outcome]) -> tuple[list[TableColumn], list[TableColumn]]:
+        def column(header: str, cell: Callable[[Outcome], str]) -> TableColumn:
+            return TableColumn(header, [cell(outcome) for outcome in shown], "right")
 
-        def metric_column(name: str) -> Column:
+        def metric_column(name: str) -> TableColumn:
             return column(name, lambda outcome: number(name, outcome.metrics.get(name)))
 
         needed = setting_columns([outcome.varied for outcome in shown], names)
         if not names:
-            needed.append(Column("name", [outcome.name for outcome in shown]))
+            needed.append(TableColumn("name", [outcome.name for outcome in shown]))
         needed.append(metric_column(metric))
         recorded = (name for outcome in shown for name in outcome.metrics)
         further = [metric_column(name) for name in further_metrics(recorded, metric)]
         if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
-        further.append(Column("run", [outcome.run_id for outcome in shown]))
+        further.append(TableColumn("run", [outcome.run_id for outcome in shown]))
         return needed, further
 
     ranked = best_first(

@@ -1,4 +1,4 @@
-"""What came out of a sweep: its configurations over their seeds, and whether the best is better.
+"""Results of a sweep: configurations over their seeds, and whether the best is better.
 
 And the list of all sweeps of a store.
 """
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 from runner.report.runs import print_failures, print_runs
 from runner.report.table import (
     LONGEST_NAME,
-    Column,
     Printer,
+    TableColumn,
     columns_of,
     configuration_name,
     further_metrics,
@@ -31,7 +31,7 @@ from runner.training.statistics import Configuration, compare, configurations, r
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep
 
-# Of names in the list of all sweeps.
+# Characters of a name in the list of all sweeps.
 _LONGEST_IN_LIST = 40
 
 
@@ -47,7 +47,7 @@ def print_sweep(
     top: int | None = None,
     file: TextIO | None = None,
 ) -> None:
-    """Print what came out of a sweep, the best configuration first.
+    """Print the results of a sweep, the best configuration first.
 
     Where no configuration has several seeds, its runs are ranked as they are. The `link` is what to
     open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
@@ -82,7 +82,7 @@ def _print_configurations(
     n_runs = sum(len(configuration.outcomes) for configuration in rows)
     what = f"{count(n_runs, 'run')} of {count(len(rows), 'configuration')}"
 
-    def columns(shown: Sequence[Configuration]) -> tuple[list[Column], list[Column]]:
+    def columns(shown: Sequence[Configuration]) -> tuple[list[TableColumn], list[TableColumn]]:
         settings = setting_columns([configuration.varied for configuration in shown], names)
         runs = (run for configuration in shown for run in configuration.outcomes)
         further = further_metrics((name for run in runs for name in run.metrics), metric)
@@ -94,7 +94,7 @@ def _print_configurations(
         out.line(verdict)
 
 
-def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[Column, Column]:
+def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:
     """Make a column of means, each ``±`` half the width of its interval, and one of their seeds."""
     summaries = [configuration.summary(metric) for configuration in shown]
     parts = [
@@ -107,7 +107,7 @@ def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[Column, 
         for mean, half_width in parts
     ]
     numbers = [f"{summary.n if summary else 0:,}" for summary in summaries]
-    return Column(metric, cells, "right"), Column("n", numbers, "right")
+    return TableColumn(metric, cells, "right"), TableColumn("n", numbers, "right")
 
 
 def _verdict(
@@ -130,7 +130,7 @@ def _verdict(
             f"{better} and {worse} are not distinguishable in {metric} with {comparison.n:,} seeds:"
             f" difference {interval(lead, low, high)}."
         )
-    if lead < 0:  # over the seeds that both have, it may be the other way round
+    if lead < 0:  # over their common seeds the order may be reversed
         better, worse, lead, low, high = worse, better, -lead, -high, -low
     return (
         f"{better} is better than {worse} by {interval(lead, low, high)} in {metric}"
@@ -151,7 +151,7 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
             f"{sweep.n_finished or 0:,}",
             f"{sweep.n_failed or 0:,}",
             f"{sweep.n_jobs:,}",
-            # Before what a narrow terminal has no room for: it is what runner rerun takes.
+            # Before the columns that a narrow terminal leaves out: runner rerun takes it.
             sweep.run_id,
             datetime.fromtimestamp(sweep.started_s).astimezone().strftime("%Y-%m-%d %H:%M"),
             duration(_duration_s(sweep)),

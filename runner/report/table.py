@@ -1,6 +1,6 @@
 """Lines and tables for a terminal, a pipe or a file.
 
-All text is made safe to show here, in lines and in cells, whoever wrote it. Colours and cuts to the
+All text is made safe to show here, in lines and in cells. Colours and cuts to the
 width are for terminals alone. Where one is narrow, a table leaves out columns, and says which,
 before it cuts a number. rich is imported when something is printed.
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 from runner.system.errors import StoreError
 from runner.system.text import elide, printable, without_passwords
+from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,18 +26,20 @@ if TYPE_CHECKING:
 LONGEST_NAME = 60
 _LONGEST_VALUE = 32
 _GAP = 2
-# A file has no width: whoever reads it scrolls, or cuts columns.
+# A file has no width: its reader can scroll.
 _NO_LIMIT = 100_000
-# Of more rows than fit on a screen, the best ones are shown.
+# Of more than 40 rows the best 20 are shown.
 _MANY, _SHOWN = 40, 20
-# Beside the metric that ranks.
-_FURTHER_METRICS = ("val/loss", "val/accuracy", "test/loss", "test/accuracy")
+# Metrics that get a column beside the one that ranks.
+_FURTHER_METRICS = tuple(
+    f"{part}/{kind}" for part in ("val", "test") for kind in ("loss", "accuracy", "rmse")
+)
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A header and the cells below it."""
 
     header: str
@@ -64,11 +67,11 @@ class Column:
 
 def columns_of(
     headers: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
-) -> list[Column]:
+) -> list[TableColumn]:
     """Make columns of rows; those whose header is among `right` are justified there."""
     cells = list(zip(*rows, strict=True)) or [()] * len(headers)
     return [
-        Column(header, column, "right" if header in right else "left")
+        TableColumn(header, column, "right" if header in right else "left")
         for header, column in zip(headers, cells, strict=True)
     ]
 
@@ -102,7 +105,7 @@ class Printer:
         """Print how to look at `what`: something to open, or a command."""
         self.line(f"Look at {what}: ", (link, "cyan"))
 
-    def table(self, needed: Sequence[Column], further: Sequence[Column] = ()) -> None:
+    def table(self, needed: Sequence[TableColumn], further: Sequence[TableColumn] = ()) -> None:
         """Print the needed columns, and as many of the further ones as the terminal has room for.
 
         Where it is too narrow even for the needed ones, lines wrap. Columns left out are named.
@@ -111,7 +114,7 @@ class Printer:
         n_fitting = sum(end - _GAP <= self._console.width for end in ends)
         columns = [*needed, *further][: max(len(needed), n_fitting)]
         header, *rows = (
-            (" " * _GAP).join(cells) for cells in zip(*map(Column.lines, columns), strict=True)
+            (" " * _GAP).join(cells) for cells in zip(*map(TableColumn.lines, columns), strict=True)
         )
         self.line((header, "bold"))
         for row in rows:
@@ -124,10 +127,10 @@ class Printer:
         what: str,
         metric: str,
         rows: Sequence[T],
-        columns: Callable[[Sequence[T]], tuple[list[Column], list[Column]]],
+        columns: Callable[[Sequence[T]], tuple[list[TableColumn], list[TableColumn]]],
         top: int | None = None,
     ) -> None:
-        """Print the best of what is ranked: a heading, the first rows, how many more there are.
+        """Print a ranking: a heading, its first rows, how many more there are.
 
         `what` names it in the plural, `rows` have the best first, and `columns` makes the needed
         and the further columns of the rows shown: by default all of a few, 20 of more than 40.
@@ -140,7 +143,7 @@ class Printer:
         order = "largest first" if higher_is_better(metric) else "smallest first"
         self.line((f"{what} by {metric}, {order}", "bold"))
         needed, further = columns(shown)
-        ranks = Column("", [f"{rank}" for rank in range(1, len(shown) + 1)], "right")
+        ranks = TableColumn("", [f"{rank}" for rank in range(1, len(shown) + 1)], "right")
         self.table([ranks, *needed], further)
         if len(shown) < len(rows):
             self.line((f"and {len(rows) - len(shown):,} more", "dim"))
@@ -148,7 +151,7 @@ class Printer:
 
 @contextmanager
 def printing(file: TextIO | None = None) -> Iterator[Printer]:
-    """Collect what is printed, and write all of it to the file, or standard output, at the end.
+    """Collect lines, and write them all to the file, or standard output, at the end.
 
     Raises
     ------
@@ -187,27 +190,17 @@ def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:
 
 
 def varying_settings(varied: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return the keys whose values differ, each with the name to show it by.
-
-    Examples
-    --------
-    >>> varying_settings([{"optimizer.learning_rate": rate, "seed": "0"} for rate in "12"])
-    {'optimizer.learning_rate': 'learning_rate'}
-    """
-    every = dict.fromkeys(key for one in varied for key in one)
-    keys = [key for key in every if len({one.get(key) for one in varied}) > 1]
-    # Runs are grouped over their seeds, so that split.seed must not be shown as seed.
-    ends = [key.rpartition(".")[2] for key in dict.fromkeys([*keys, "seed"])]
-    return {
-        key: elide(end if ends.count(end) == 1 else key, _LONGEST_VALUE)
-        for key, end in zip(keys, ends, strict=False)
-    }
+    """Return the keys whose values differ, each with the name to show it by."""
+    names = short_names(varying(varied))
+    return {key: elide(name, _LONGEST_VALUE) for key, name in names.items()}
 
 
-def setting_columns(shown: Sequence[Mapping[str, str]], names: Mapping[str, str]) -> list[Column]:
+def setting_columns(
+    shown: Sequence[Mapping[str, str]], names: Mapping[str, str]
+) -> list[TableColumn]:
     """Make a column of each named setting."""
     return [
-        Column(name, [elide(one.get(key, ""), _LONGEST_VALUE) for one in shown])
+        TableColumn(name, [elide(one.get(key, ""), _LONGEST_VALUE) for one in shown])
         for key, name in names.items()
     ]
 

@@ -1,1 +1,1 @@
-"""What every room needs of Python and the machine: errors, text, files, signals, terminal."""
+"""Errors, text, files, signals and settings of the process; every room may use them."""

@@ -1,4 +1,4 @@
-"""What can go wrong, as a person reads it: one to three lines, and an exit code.
+"""Errors that a person reads: one to three lines, and an exit code.
 
     RunnerError
     |-- ConfigError     2   a setting: dotted key, rule, what was got
@@ -7,11 +7,13 @@
     |-- RecordError     2   what is on record of a run: the file or tag, and why it is of no use
     |   `-- MissingError    a file of it is not there
     |-- StoreError      3   the store or the disk: the place, and why
+    |   `-- StoreLost       a tracking server that answered before, and does not now
+    |-- Unrecorded      4   results are kept on disk until their server answers: how many, where
     |-- ClusterError    3   the cluster that stacks run on, when it is lost: the address, and why
     `-- RunFailed       1   a run could not be finished: the reason
 
-    Terminated        143   SIGTERM; like KeyboardInterrupt (130) no Exception, so that nothing
-                            that deals with errors swallows it
+    Terminated        143   SIGTERM, or 129 for SIGHUP and 131 for SIGQUIT; no Exception, like
+                            KeyboardInterrupt (130), so that nothing for errors swallows it
 
 Anything else that escapes is a defect of ours and keeps its traceback.
 """
@@ -19,6 +21,7 @@ Anything else that escapes is a defect of ours and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Collection, Iterable
 from typing import ClassVar
 
@@ -37,7 +40,7 @@ class ConfigError(RunnerError):
     key : str
         The dotted key, as it is written on the command line.
     rule : str
-        What is allowed, to be read after "must be".
+        The allowed values, to be read after "must be".
     got : object
         The value as it is.
     hint : str
@@ -84,7 +87,7 @@ class CommandError(RunnerError):
 
 
 class RecordError(RunnerError):
-    """What a store or a folder holds of a run, and cannot be used; the text names the part."""
+    """A record of a run that cannot be used; the text names the part."""
 
     exit_code = 2
 
@@ -99,6 +102,16 @@ class StoreError(RunnerError):
     exit_code = 3
 
 
+class StoreLost(StoreError):
+    """A tracking server does not answer now: what is to be written waits, and is not lost."""
+
+
+class Unrecorded(RunnerError):
+    """Results that are whole and kept on disk, since their server does not answer."""
+
+    exit_code = 4
+
+
 class ClusterError(RunnerError):
     """A cluster that was lost while stacks ran on it; the text names its scheduler."""
 
@@ -110,7 +123,11 @@ class RunFailed(RunnerError):
 
 
 class Terminated(BaseException):
-    """SIGTERM came; raised wherever the program happens to be."""
+    """SIGTERM, SIGHUP or SIGQUIT came; raised wherever the program happens to be."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
 
 
 def shorten(value: object, limit: int = 120) -> str:

@@ -6,9 +6,11 @@ A kill at any instant leaves the old file or the new one, never a torn one.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import secrets
+import shutil
 import struct
 import zipfile
 import zlib
@@ -18,15 +20,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runner.system.errors import StoreError
+from runner.system.text import on_one_line, printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What a torn, overwritten or encrypted archive of arrays raises, depending on the byte.
+# Exceptions that a torn, overwritten or encrypted archive of arrays can raise.
 DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError),
     *(ValueError, TypeError, KeyError, IndexError, OverflowError),
 )
+# What the system says where it has no more, or lets nobody in: no fault of the program's.
+_OF_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EACCES, errno.EPERM}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_OF_MACHINE |= {*_NO_ROOM, errno.EROFS}
 # In the file of a state: the plain data as JSON, in which a name stands for each array.
 _TREE, _ARRAY = "tree", "array #"
 
@@ -157,16 +164,41 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def disk_error(path: Path, error: OSError) -> StoreError:
     """Say in one line what the operating system refused, where, and how much room is left."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # A copy of many files failed: what it says of the first will do.
+        _, place, why = error.args[0][0]
+        return StoreError(f"{place}: cannot be written: {on_one_line(str(why))}")
     reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return StoreError(f"{path}: cannot be written: {reason}{room_left(path)}")
+    room = room_left(path) if error.errno in _NO_ROOM else ""
+    return StoreError(f"{path}: cannot be written: {reason}{room}")
+
+
+def machine_error(error: BaseException) -> StoreError | None:
+    """Return what an error says of the machine, if that lets nobody in or has no more of something.
+
+    Libraries may have wrapped it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, StoreError):
+            return cause
+        if isinstance(cause, MemoryError):
+            return StoreError("This machine: has no memory left for it.")
+        if isinstance(cause, OSError) and cause.errno in _OF_MACHINE:
+            place = "This machine" if cause.filename is None else printable(cause.filename)
+            return StoreError(f"{place}: {(cause.strerror or str(cause)).lower()}.")
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def room_left(path: Path) -> str:
-    """Return `` (1,234 bytes free)`` for the disk of a file that need not exist."""
+    """Return `` (1,234 bytes free)`` for the disk of a file that need not exist, or its inodes."""
     for folder in path.parents:
         try:
             free = os.statvfs(folder)
         except OSError:
             continue
+        if free.f_files and not free.f_favail:
+            return " (no inodes free, which each file needs one of)"
         return f" ({free.f_bavail * free.f_frsize:,} bytes free)"
     return ""

@@ -55,7 +55,7 @@ def interval(value: float, low: float, high: float) -> str:
     """
     uncertainty = (high - low) / 2
     if low > 0 or high < 0:
-        # Of the end that decides, one digit at least.
+        # At least one digit of the end that is nearer to 0.
         uncertainty = min(uncertainty, 10 * min(abs(low), abs(high)))
     value_text, low_text, high_text = _alike([value, low, high], uncertainty)
     return f"{value_text} [{low_text}, {high_text}]"
@@ -64,12 +64,12 @@ def interval(value: float, low: float, high: float) -> str:
 def _alike(values: list[float], uncertainty: float) -> list[str]:
     """Write values down to the second digit of their uncertainty.
 
-    What would take a row of zeros is written in powers of ten.
+    Numbers with many zeros are written in powers of ten.
     """
     largest = _exponent(max(map(abs, values)))
-    # Of two digits, the second: 0.0996 is 0.10, so that two decimals are enough for it.
+    # The second significant digit: 0.0996 is written 0.10, with two decimals.
     decimals = 1 - _exponent(uncertainty)
-    # Adding 0.0 takes the sign of -0.0 away, which rounding and turning around leave behind.
+    # Adding 0.0 removes the sign of -0.0, which comes from rounding and negating.
     if uncertainty == 0 or not -5 < largest < 6 or decimals > 8:
         return [f"{value + 0.0:.4g}" for value in values]
     return [f"{round(value, decimals) + 0.0:,.{max(decimals, 0)}f}" for value in values]
@@ -82,7 +82,7 @@ def _exponent(value: float) -> int:
 def duration(seconds: float, *, ahead: bool = False) -> str:
     """Write how long something took, or, with `ahead`, how long it is going to take.
 
-    What is ahead is a guess: it is rounded up, to whole seconds.
+    An estimate is rounded up, to whole seconds.
 
     Examples
     --------

@@ -6,7 +6,10 @@ below the folder it is started from.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from runner.system.errors import StoreError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parent
@@ -26,6 +29,31 @@ def is_folder(path: str) -> bool:
         return path != "" and expanded(path).is_dir()
     except OSError:  # a name longer than any
         return False
+
+
+def require_working_folder() -> None:
+    """Raise `StoreError` where the folder that the program was started in is not there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        name = os.environ.get("PWD", "this one")
+        reason = (error.strerror or str(error)).lower()
+        raise StoreError(f"The working folder, {name}: {reason}. cd to another one.") from error
+
+
+def require_targets(path: Path) -> None:
+    """Raise `StoreError` where a link on the way to a file leads nowhere, or nobody may look.
+
+    What is not there is made; what a link means is somewhere else, on a disk that is away.
+    """
+    for place in (*reversed(path.parents), path):
+        try:
+            if place.is_symlink() and not place.exists():
+                target = place.readlink()
+                raise StoreError(f"{place}: is a link to {target}, which is away: nothing was made")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise StoreError(f"{place}: cannot be looked at: {reason}") from error
 
 
 def in_checkout() -> bool:

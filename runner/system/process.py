@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.system.errors import RunFailed
-from runner.system.signals import raise_what_was_swallowed
+from runner.system.signals import raise_pending_sigterm
 
 _BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
 
@@ -101,9 +101,9 @@ def libraries_are_loaded() -> None:
     if not gc.isenabled():  # a program that opens many stores keeps its objects as they are
         gc.freeze()
         gc.enable()
-    raise_what_was_swallowed()
+    raise_pending_sigterm()
 
 
 def skip_last_garbage_collection() -> None:
-    """Spare the exit its search: what is left goes with the process."""
+    """Skip the search for garbage at the exit: the process frees its memory anyway."""
     gc.freeze()

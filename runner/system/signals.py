@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: exceptions wherever the program is, except where they have to wait."""
+"""Ctrl-C and what else ends a program: exceptions anywhere, except where they have to wait."""
 
 from __future__ import annotations
 
@@ -12,31 +12,44 @@ from typing import NoReturn
 from runner.system.errors import Terminated
 
 INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
+# A supervisor, a terminal or connection that is closed, and Ctrl-\\.
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _came: list[int] = []
 
 
 def raise_on_sigterm() -> None:
-    """Have SIGTERM raise `Terminated`, as Ctrl-C raises KeyboardInterrupt."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Have SIGTERM, SIGHUP and SIGQUIT raise `Terminated`, as Ctrl-C raises KeyboardInterrupt.
+
+    One that is ignored stays so: `nohup` has a program outlive its terminal.
+    """
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
 
 
-def raise_what_was_swallowed() -> None:
-    """Raise `Terminated` if SIGTERM came, and something has kept it from ending the program.
+def leave_terminal_to_parent() -> None:
+    """Ignore what a terminal sends to all of its processes: the one that feeds a worker decides."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def raise_pending_sigterm() -> None:
+    """Raise `Terminated` if a signal came, and something has kept it from ending the program.
 
     Some libraries have bare ``except:`` clauses around their imports. Call this when they are
     loaded, before there is something to lose.
     """
     if _came:
-        raise Terminated
+        raise Terminated(_came[0])
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    _came.append(_signal)
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    _came.append(number)
     # A group and a supervisor often send it twice: what is being closed now stays undisturbed.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    raise Terminated(number)
 
 
 @contextmanager
@@ -60,8 +73,8 @@ def held() -> Iterator[None]:
         yield
         return
     waiting: list[int] = []
-    both = (signal.SIGINT, signal.SIGTERM)
-    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in both}
+    numbers = (signal.SIGINT, *_ENDING)
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
 
     def hold(number: int, _frame: FrameType | None) -> None:
         # A person may press Ctrl-C again; a supervisor that sends SIGTERM again means no more.
@@ -78,7 +91,7 @@ def held() -> Iterator[None]:
             signal.raise_signal(first)
 
     try:
-        for number in both:
+        for number in numbers:
             # A signal that came before and is ignored since stays ignored.
             if handlers[number] is not signal.SIG_IGN:
                 signal.signal(number, hold)

@@ -10,7 +10,7 @@ import re
 from urllib.parse import unquote
 
 # A password in an address, up to the last @ before the path, or beyond it where a password has a
-# slash that nobody spelled as %2F; digits and a slash are a port.
+# slash that is not written as %2F; digits and a slash are a port.
 _PASSWORD = re.compile(r"(://[^\s/?#@:]*):([^\s/?#]*|(?!\d+/)\S*)@")
 # Databases take one among the settings at the end of the address too.
 _SECRET_SETTING = re.compile(

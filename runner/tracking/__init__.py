@@ -11,8 +11,10 @@ from runner.tracking.opening import (
     find_stores,
     leave_stores,
     open_store,
+    record_kept,
     require_shared,
     store_at,
+    unrecorded_notice,
 )
 from runner.tracking.queries import (
     SUMMED_UP,
@@ -42,8 +44,10 @@ __all__ = [
     "open_store",
     "params_of",
     "read_file",
+    "record_kept",
     "require_shared",
     "store_at",
+    "unrecorded_notice",
     "varied_of",
     "write_together",
 ]

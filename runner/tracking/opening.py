@@ -6,11 +6,13 @@ import os
 import re
 
 from runner.system.errors import ConfigError, StoreError
+from runner.system.formatting import count
 from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
 from runner.tracking.backend.embedded import KNOWN_REVISIONS, EmbeddedStore
 from runner.tracking.backend.rows import Backend, Experiment
+from runner.tracking.backend.unrecorded import folder_of, kept_files
 from runner.tracking.store import Store, StoreAddress
 
 # The store that this process used last; a fork inherits it, with the password in its address.
@@ -75,6 +77,26 @@ def open_store(
     return store
 
 
+def record_kept(uri: str | None) -> str:
+    """Record what waits on disk for a server, and say what that was.
+
+    A `ConfigError` says that it does not answer.
+    """
+    address = resolve(uri)
+    if not address.is_server or not kept_files(address.uri):
+        return f"Nothing waits to be recorded at {address.shown}."
+    return str(connect(address).remark)
+
+
+def unrecorded_notice(store: Store) -> str:
+    """Say how many runs wait on disk since the server could not take them, and where."""
+    place = folder_of(store.address.uri)
+    return (
+        f"{count(store.n_unrecorded, 'run')} could not be recorded at {store.address.shown}; "
+        f"kept in {place}.\nThe next command that reaches it records them, and so does runner sync."
+    )
+
+
 def find_store(uri: str | None, experiment: str | None, name: str) -> Store | None:
     """Connect to a store as `open_store` does, or return None where it is missing."""
     return next(iter(find_stores(uri, _choose(experiment, name)).values()), None)
@@ -89,12 +111,14 @@ def find_stores(uri: str | None, experiment: str | None = None) -> dict[str, Sto
     experiments = (
         [backend.experiment_named(experiment)] if experiment is not None else backend.experiments()
     )
+    if experiment is not None and experiments[0] is not None:
+        _require_present(experiments[0], address)
     return {
         e.experiment_id: Store(
             StoreAddress(address.shown, e.experiment_id, e.name, uri is not None), address, backend
         )
         for e in experiments
-        if e is not None and not e.is_deleted
+        if e is not None
     }
 
 
@@ -110,6 +134,9 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
     if address.is_server or address.is_database_server:
         check_answers(address)
     backend = _backend(address, may_only_read=may_only_read, is_durable=is_durable)
+    if backend.keeps and kept_files(address.uri):
+        n_recorded = backend.record_kept()
+        backend.remark = f"{count(n_recorded, 'run')} that waited on disk are recorded now."
     # All that a command imports before it has results is imported now.
     libraries_are_loaded()
     return backend
@@ -156,10 +183,15 @@ def _experiment_named(backend: Backend, name: str, address: Address) -> Experime
                 f"create -n {name} --artifact-location PLACE"
             )
         experiment = backend.create_experiment(name, location)
+    _require_present(experiment, address)
+    return experiment
+
+
+def _require_present(experiment: Experiment, address: Address) -> None:
+    """Raise `StoreError` where an experiment was deleted: its name is taken until `mlflow gc`."""
     if experiment.is_deleted:
         raise StoreError(
-            f"{address.shown}: the experiment {name!r} was deleted. Bring it back with"
+            f"{address.shown}: the experiment {experiment.name!r} was deleted. Bring it back with"
             f"\n  mlflow experiments restore --experiment-id {experiment.experiment_id}"
             "\nor set tracking.experiment to another name."
         )
-    return experiment

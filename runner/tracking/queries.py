@@ -6,10 +6,10 @@ Anybody may have edited a store: a value that makes no sense is taken as missing
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import cast
 
 from runner.system.errors import RecordError
@@ -19,6 +19,8 @@ from runner.tracking.backend.rows import Backend, Run, numbers_of, texts_of
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.training.outcome import Outcome, Status
 
+# No time in ms, and no number of jobs, is as large.
+_LARGEST, _MOST_JOBS = 1e15, 1e9
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
 
@@ -174,8 +176,13 @@ def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
     """Read texts by name from a tag; none from anything else that somebody put there."""
+    return _texts_of_json(tags.get(tag, "{}"))
+
+
+@lru_cache(maxsize=1024)  # jobs of a sweep share their choices
+def _texts_of_json(content: str) -> dict[str, str]:
     try:
-        texts = json.loads(tags.get(tag, "{}"))
+        texts = json.loads(content)
         json.dumps(texts, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (ValueError, RecursionError):
         return {}
@@ -193,11 +200,11 @@ def _sweep_of(run: Run) -> RecordedSweep:
         status=run.status,
         experiment_id=run.experiment_id,
         metric=tags.get("runner.metric", "val/loss"),
-        n_jobs=int(_number(tags.get("runner.n_jobs"))),
+        n_jobs=_count(tags.get("runner.n_jobs")),
         started_s=_number(run.started_ms) / 1000,
         duration_s=_number(tags.get("runner.duration_s")),
-        n_finished=int(_number(metrics.get("n_finished"))) if is_summed_up else None,
-        n_failed=int(_number(metrics.get("n_failed"))) if is_summed_up else None,
+        n_finished=_count(metrics.get("n_finished")) if is_summed_up else None,
+        n_failed=_count(metrics.get("n_failed")) if is_summed_up else None,
     )
 
 
@@ -224,9 +231,14 @@ def _outcome_of(run: Run) -> Outcome:
 
 
 def _number(value: object) -> float:
-    """Read a number that anybody may have edited; 0 for anything else."""
+    """Read a number, 0 or above, that anybody may have edited; 0 for anything else."""
     try:
         number = float(str(value))
     except ValueError:
         return 0.0
-    return number if math.isfinite(number) else 0.0
+    return number if 0 <= number < _LARGEST else 0.0
+
+
+def _count(value: object) -> int:
+    number = _number(value)
+    return int(number) if number < _MOST_JOBS else 0

@@ -11,11 +11,13 @@ import posixpath
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.plain import flatten
+from runner.system.errors import StoreLost
 from runner.system.signals import held
 from runner.tracking.backend.artifacts import send_folder
 from runner.tracking.backend.client import store_errors
@@ -53,7 +55,7 @@ class RunWriter:
         self.run_id: str = change.run_id
         self.backend = backend
         self.change = change
-        self._presence = presence
+        self.presence = presence
         self._written_tags = dict(written_tags)
         self._flush_every_s = flush_every_s
         self._next_flush = time.monotonic() + flush_every_s
@@ -104,12 +106,21 @@ class RunWriter:
 
     def log_folder(self, folder: Path, under: str | None = None) -> None:
         """Copy the files of a folder to the run's artifacts, or to a folder `under` them."""
+        if self.backend.keeps:
+            paths = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
+            self.log_files({str(Path(under or "", p)): f.read_bytes() for p, f in paths.items()})
+            self.flush()
+            return
         with store_errors(self.backend.uri):
             send_folder(self.backend, folder, self.change.artifact_uri, under)
 
     def flush(self) -> None:
-        """Write what was logged; if the store fails, all of it is kept for the next try."""
-        write_together([self])
+        """Write what was logged; if the store fails, all of it is kept for the next try.
+
+        A server that does not answer now is no error: the end of the run is kept on disk.
+        """
+        with suppress(StoreLost):
+            write_together([self])
 
     def set_end(self, failure: str | None = None, ended_s: float | None = None) -> None:
         """Have the run end with the next batch: FINISHED, or FAILED with a reason.
@@ -148,21 +159,27 @@ class RunWriter:
 
     def take_note(self) -> None:
         """Go on from a batch that was written."""
+        self.run_id = self.change.run_id  # a server chooses it
         written, self.change = self.change, RunChange(self.run_id, self.change.artifact_uri)
         self._written_tags |= written.tags
         self._next_flush = time.monotonic() + self._flush_every_s
         if written.status is None:
-            self._presence.open_runs.add(self.run_id)
+            self.presence.open_runs.add(self.run_id)
         else:
             self._ended = True
-            self._presence.open_runs.discard(self.run_id)
+            self.presence.open_runs.discard(self.run_id)
 
 
 def write_together(runs: Sequence[RunWriter]) -> None:
     """Write what waits of some runs of one store; a database takes all of it or nothing."""
     if runs:
+        backend, new = runs[0].backend, [run.change.new for run in runs if run.change.new]
+        presence = runs[0].presence
         with held():  # what is in the store is known to be
-            runs[0].backend.write([run.change for run in runs])
+            with store_errors(backend.uri):
+                # A kill may leave files of runs that are not in the store: the next start looks.
+                presence.note("".join(f"{run.experiment_id} {run.run_id}\n" for run in new))
+            backend.write([run.change for run in runs])
             for run in runs:
                 run.take_note()
 
@@ -199,21 +216,24 @@ def _dataset_parts(dataset: Dataset, split: Split) -> list[DatasetPart]:
     parts = []
     for context in ("train", "val", "test"):
         n_rows = len(getattr(split, context))
+        n_columns = dataset.X.shape[1] + len(dataset.targets)
         if n_rows == 0:
             continue
         # MLflow tells datasets apart by name and digest alone.
         content = f"{dataset.digest}\n{split.digest}\n{context}"
         digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGEST_CHARACTERS]
-        profile = json.dumps({"num_rows": n_rows, "num_columns": dataset.X.shape[1] + 1})
+        profile = json.dumps({"num_rows": n_rows, "num_columns": n_columns})
         parts.append(DatasetPart(name, digest, source_type, source, schema, profile, context))
     return parts
 
 
 def _schema(dataset: Dataset) -> str | None:
     kinds = dict.fromkeys(dataset.categories, "string")
+    of_target = {"f": "double", "i": "long" if dataset.y.ndim == 2 else "string"}
+    kinds |= dict.fromkeys(dataset.targets, of_target[dataset.y.dtype.kind])
     columns = [
         {"name": name, "type": kinds.get(name, "double"), "required": True}
-        for name in dataset.feature_names
+        for name in (*dataset.feature_names, *dataset.targets)
     ]
     text = json.dumps({"mlflow_colspec": columns})
     return text if len(text) <= _SCHEMA_CHARACTERS else None
@@ -222,14 +242,16 @@ def _schema(dataset: Dataset) -> str | None:
 def params_of(config: Mapping[str, object]) -> dict[str, str]:
     """Return a config as MLflow's params: dotted names, values as JSON, text without its quotes.
 
+    Where a run is recorded and how others are run beside it decide no result, and are no params.
     A value too long for MLflow is replaced by its digest and a pointer to config.yaml.
 
     Examples
     --------
-    >>> params_of({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "uri": None})
-    {'seed': '0', 'model.hidden_layer_sizes': '[8, 4]', 'uri': 'null'}
+    >>> params_of({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "sweep": {"name": None}})
+    {'seed': '0', 'model.hidden_layer_sizes': '[8, 4]'}
     """
-    return {legal_name(key): _param(value) for key, value in flatten(config).items()}
+    decisive = {key: value for key, value in config.items() if key not in ("tracking", "sweep")}
+    return {legal_name(key): _param(value) for key, value in flatten(decisive).items()}
 
 
 def _param(value: object) -> str:

@@ -7,6 +7,7 @@ and the like cannot disturb.
 from __future__ import annotations
 
 import getpass
+import re
 import shlex
 import sys
 import time
@@ -23,9 +24,11 @@ from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.embedded import EmbeddedStore
 from runner.tracking.backend.lease import Lease
-from runner.tracking.backend.liveness import Presence, dead
+from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
 from runner.tracking.backend.rows import Backend, RunChange, texts_of
+from runner.tracking.backend.unrecorded import kept_files
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import (
     FAILURE,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from numpy.typing import NDArray
 
+    from runner.tracking.models.helper import ModelHelper
     from runner.training.prepare import Prepared
     from softnet import NetworkSettings
 
@@ -77,6 +81,7 @@ class Store:
         self.experiment_id, self.experiment = place.experiment_id, place.experiment
         self._guard: ArtifactGuard | None = None
         self._presence: Presence | None = None
+        self._helper: ModelHelper | None = None
 
     @property
     def client(self) -> MlflowClient:
@@ -193,7 +198,11 @@ class Store:
             all_tags["mlflow.parentRunId"] = parent_run_id
         started_s = time.time() if start_time_s is None else start_time_s
         all_tags = {key: cut(value) for key, value in all_tags.items()}
-        change = self.backend.begin(self.experiment_id, name, all_tags, int(started_s * 1000))
+        started_ms = int(started_s * 1000)
+        may_wait = self.place.is_trusted and not is_shown
+        change = self.backend.begin(
+            self.experiment_id, name, all_tags, started_ms, may_wait=may_wait
+        )
         try:
             guard.allowed(change.artifact_uri)
         except RecordError as error:
@@ -221,6 +230,11 @@ class Store:
         written = {key: value for key, value in texts_of(run.tags).items() if key != FAILURE}
         return RunWriter(self.backend, RunChange(run_id, uri), presence, written | tags)
 
+    @property
+    def n_unrecorded(self) -> int:
+        """How many runs are kept on disk, since the server could not take them."""
+        return len(kept_files(self.address.uri)) if self.backend.keeps else 0
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Put tags on a run, whatever its state."""
         texts = {key: cut(value) for key, value in tags.items()}
@@ -237,7 +251,19 @@ class Store:
         """Close the connections, and end the presence of this process."""
         if self._presence is not None:
             self._presence.leave()
+        if self._helper is not None:
+            self._helper.close()
         self.backend.close()
+
+    def prepare_model(self) -> None:
+        """Have another process load MLflow, if this one has not, for a model at the end."""
+        if self.address.database is not None and "mlflow" not in sys.modules:
+            from runner.tracking.models.helper import ModelHelper
+
+            with suppress(OSError):
+                self._helper = ModelHelper(
+                    self.address, self.experiment, is_trusted=self.place.is_trusted
+                )
 
     def log_model(
         self,
@@ -246,19 +272,31 @@ class Store:
         weights: Mapping[str, NDArray[Any]],
         network: NetworkSettings,
     ) -> None:
-        """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`."""
-        with store_errors(self.address.uri):
+        """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`.
+
+        A server that does not answer leaves a run without one: its weights are kept.
+        """
+        helper, self._helper = self._helper, None
+        model = (self.experiment_id, run.run_id, prepared, weights, network)
+        if helper is not None and helper.log_model(*model):
+            return
+        forgiven = [StoreError] if self.backend.keeps else []
+        with suppress(*forgiven), store_errors(self.address.uri):
             from runner.tracking.models.logging import log_model
 
-            guard, run_id = self.settle(), run.run_id
-            where = (self.backend, guard, self.experiment_id, run_id)
-            log_model(*where, prepared, weights, network)
+            log_model(self.backend, self.settle(), *model)
 
     def close_abandoned_runs(self) -> None:
         """Mark KILLED what processes left RUNNING when they died.
 
-        Nothing is closed on a server, where nobody can tell.
+        On a server that can be told of this machine alone; a sweep's turn closes what others left.
         """
+        if self.address.is_server:
+            running = self.backend.runs([self.experiment_id], {}, status="RUNNING")
+            gone = [
+                r.run_id for r in running if is_gone(texts_of(r.tags).get("runner.process", ""))
+            ]
+            close_unclosed(self.backend, gone)
         if self.address.database is None or self.is_read_only:
             return
         with store_errors(self.address.uri):
@@ -267,6 +305,14 @@ class Store:
                 tags = {"runner.process": process}
                 runs = self.backend.runs(ids, tags, status="RUNNING")
                 close_unclosed(self.backend, [run.run_id for run in runs])
+                self._remove_unrecorded(note_of(self.address.database, process))
+
+    def _remove_unrecorded(self, note: str) -> None:
+        """Remove files that a dead process wrote of runs which it could not record any more."""
+        if self.place.is_trusted and isinstance(self.backend, EmbeddedStore):
+            for line in note.splitlines():
+                if named := re.fullmatch(r"([0-9]{1,18}) ([0-9a-f]{32})", line):
+                    self.backend.remove_unrecorded(*named.groups())
 
 
 def _process_tags() -> dict[str, str]:

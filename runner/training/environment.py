@@ -1,6 +1,6 @@
-"""What decides the bits of a result: the code, the libraries, the processor.
+"""The environment of a result: the code, the libraries and the processor that decide its bits.
 
-It is recorded with each run, and a rerun says what differs.
+It is recorded with each run, and compared by a rerun.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -42,6 +43,26 @@ class Outcome:
     failure: str | None
     duration_s: float
     n_steps: int | None = None
+
+
+def varying(varied: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return the keys whose values differ, in order of appearance."""
+    keys = dict.fromkeys(key for one in varied for key in one)
+    return [key for key in keys if len({one.get(key) for one in varied}) > 1]
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Name each setting by the last part of its key, or by all of it where that is another's too.
+
+    Examples
+    --------
+    >>> short_names(["optimizer.learning_rate", "split.seed"])
+    {'optimizer.learning_rate': 'learning_rate', 'split.seed': 'split.seed'}
+    """
+    keys = list(keys)
+    # Runs are grouped over their seeds, so that split.seed must not be shown as seed.
+    ends = [key.rpartition(".")[2] for key in dict.fromkeys([*keys, "seed"])]
+    return {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=False)}
 
 
 def best_first(
@@ -86,6 +107,17 @@ def _rank(metric: str, value: float | None) -> tuple[bool, float]:
     return False, -value if higher_is_better(metric) else value
 
 
+def is_metric(name: str) -> bool:
+    """Tell whether results can be ranked by a metric: a store may have those of other versions."""
+    from softnet import higher_is_better
+
+    try:
+        higher_is_better(name)
+    except KeyError:
+        return False
+    return True
+
+
 def by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:
     """Return what jobs are put in order by: their settings, numbers as numbers.
 
@@ -104,3 +136,9 @@ def _as_number(text: str) -> tuple[float, str]:
     except ValueError:
         return math.inf, text
     return (math.inf, text) if math.isnan(number) else (number, "")
+
+
+def stored(value: float) -> float:
+    """Return a value of a metric as MLflow stores it: an infinity is the largest double."""
+    # NaN passes through.
+    return value if value - value == 0 else min(max(value, -sys.float_info.max), sys.float_info.max)

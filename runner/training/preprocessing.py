@@ -23,6 +23,7 @@ FloatArray = NDArray[np.float64]
 Scaling = Literal["none", "standardize", "minmax"]
 
 ISO = "ISO 8601"
+TRUTH = {"true": 1.0, "false": 0.0}
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
 
 
@@ -53,6 +54,8 @@ class Preprocessing:
         How the dates of a raw column are written, by its name: a `datetime.strptime` format, or
         ISO 8601. In X each is a column of days since 1970, month, weekday and hour, as far as
         `feature_names` has them.
+    lowest, highest : tuple of float
+        The range of each raw column in the training rows; empty in records of before.
 
     Notes
     -----
@@ -79,6 +82,9 @@ class Preprocessing:
     flagged: tuple[str, ...] = ()
     pooled: tuple[str, ...] = ()
     dates: Mapping[str, str] = field(default_factory=dict)
+    # They change no feature, and say nothing against a record that lacks them.
+    lowest: tuple[float, ...] = field(default=(), compare=False)
+    highest: tuple[float, ...] = field(default=(), compare=False)
 
     @classmethod
     def fit(
@@ -148,6 +154,8 @@ class Preprocessing:
                 for name, form in dataset.dates.items()
                 if any(part in dataset.feature_names for part in date_columns(name))
             },
+            lowest=tuple(X.min(axis=0).tolist()),
+            highest=tuple(X.max(axis=0).tolist()),
         )
 
     @property
@@ -199,6 +207,19 @@ class Preprocessing:
             if code is not None:
                 features[:, feature] = X[:, column] == code
         return np.column_stack([features, *extra]) if extra else features
+
+    @property
+    def number_features(self) -> tuple[int, ...]:
+        """The encoded features that are numbers."""
+        return tuple(n for n, (_, code) in enumerate(self._sources()) if code is None)
+
+    @property
+    def word_features(self) -> tuple[tuple[int, int], ...]:
+        """First and last encoded feature of each text column, the last one excluded."""
+        columns = [column for column, _ in self._sources()]
+        words = {column for column, code in self._sources() if code is not None}
+        firsts = ((columns.index(column), columns.count(column)) for column in sorted(words))
+        return tuple((first, first + n) for first, n in firsts)
 
     def _sources(self) -> list[tuple[int, int | None]]:
         """Give the raw column of each feature and, if it is one-hot, the code it stands for."""
@@ -277,18 +298,37 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Preprocessing:
         """Rebuild what `to_dict` gave, also after a way through JSON."""
-        return cls(
-            feature_names=tuple(content["feature_names"]),
-            categories={name: tuple(words) for name, words in content["categories"].items()},
-            fitted={name: tuple(codes) for name, codes in content["fitted"].items()},
-            scaling=content["scaling"],
-            shift=tuple(content["shift"]),
-            scale=tuple(content["scale"]),
-            fill=tuple(content.get("fill", ())),
-            flagged=tuple(content.get("flagged", ())),
-            pooled=tuple(content.get("pooled", ())),
-            dates=dict(content.get("dates", {})),
-        )
+        values: dict[str, Any] = {k: content[k] for k in cls.__dataclass_fields__ if k in content}
+        for key, value in values.items():
+            if isinstance(value, list):
+                values[key] = tuple(value)
+            elif key in ("categories", "fitted"):
+                values[key] = {name: tuple(items) for name, items in value.items()}
+        return cls(**values)
+
+    def remarks(self, encoded: FloatArray) -> tuple[str, str]:
+        """Say of new rows which cells are missing, and which are none that training has seen.
+
+        `encoded` is what `encode_rows` returns, (n_samples, n_columns).
+        """
+        missing, outside, unseen = [], [], []
+        bounds = zip(self.lowest, self.highest, strict=True) if self.lowest else ()
+        ranges = dict(zip(self.feature_names, bounds, strict=bool(self.lowest)))
+        for name, values in zip(self.feature_names, encoded.T, strict=True):
+            shown = shorten(name, 40)
+            if name in self.categories:
+                empty = [code for code, word in enumerate(self.categories[name]) if not word]
+                n_missing, n_unseen = np.isin(values, empty).sum(), (values < 0).sum()
+                unseen += [f"{n_unseen:,} in {shown}"] * bool(n_unseen)
+            else:
+                n_missing = np.isnan(values).sum()
+                low, high = ranges.get(name, (-np.inf, np.inf))
+                n_outside = ((values < low) | (values > high)).sum()
+                outside += [f"{n_outside:,} in {shown}"] * bool(n_outside)
+            missing += [f"{n_missing:,} in {shown}"] * bool(n_missing)
+        outside_range = f"out of the training range: {', '.join(outside) or 'none'}"
+        new_words = f"words that training has not seen: {', '.join(unseen) or 'none'}"
+        return f"missing cells: {', '.join(missing) or 'none'}", f"{outside_range}; {new_words}"
 
 
 def _shift_and_scale(X: FloatArray, scaling: Scaling) -> tuple[FloatArray, FloatArray]:
@@ -336,7 +376,9 @@ def _is_missing(cell: object) -> bool:
 
 
 def _number(cell: object) -> float:
-    """Give a cell as a float, nan for what is no number."""
+    """Give a cell as a float, nan for what is no number; true and false in words are 1 and 0."""
+    if isinstance(cell, str) and cell.strip().lower() in TRUTH:
+        return TRUTH[cell.strip().lower()]
     try:
         return float(cell)  # type: ignore[arg-type]  # what float() refuses is the question
     except (TypeError, ValueError):

@@ -18,6 +18,8 @@ import numpy as np
 
 from runner.config.plain import to_json, to_yaml
 from runner.training.environment import environment
+from runner.training.outcome import stored
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 # What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
 CONFIG, CONFIG_YAML = "config.json", "config.yaml"
 ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
+# What a run alone predicts for rows that it was not trained on; no part of its record.
+PREDICTIONS = "predictions.parquet"
 # The tag that holds the digest of each part of a record and one over all of them, as JSON.
 RECORD = "runner.record"
 # What the digest of each part covers: files by their own digests, tags by their values.
@@ -45,22 +49,82 @@ PARTS = {
 # Values by metric and step; more than one where a record holds different ones.
 Metrics = Mapping[tuple[str, int], tuple[float, ...]]
 
-# MLflow stores an infinity as the largest double.
-_LARGEST = 1.7976931348623157e308
-
 
 def run_files(
     experiment: Experiment, prepared: Prepared, weights: Mapping[str, NDArray[Any]]
 ) -> dict[str, bytes]:
     """Return the content of the files of a run by their names."""
-    model = json.dumps(model_settings(prepared, experiment.model.activation), indent=1)
     return {
         CONFIG: to_json(experiment).encode(),
         CONFIG_YAML: to_yaml(experiment).encode(),
         ENVIRONMENT: _environment(),
-        MODEL: f"{model}\n".encode(),
+        MODEL: _model_file(prepared, experiment.model.activation),
         WEIGHTS: archive(weights),
     }
+
+
+_last_model: list[tuple[Prepared, str, bytes]] = []
+
+
+def _model_file(prepared: Prepared, activation: str) -> bytes:
+    """Return the content of `MODEL`, which the runs of a stack share."""
+    for known, same, content in _last_model:
+        if known is prepared and same == activation:
+            return content
+    content = f"{json.dumps(model_settings(prepared, activation), indent=1)}\n".encode()
+    _last_model[:] = [(prepared, activation, content)]
+    return content
+
+
+def prediction_table(
+    prepared: Prepared, predictions: Mapping[str, NDArray[Any]], threshold: float = 0.5
+) -> dict[str, NDArray[Any]]:
+    """Return predictions (n_rows, n_outputs) of some parts as columns.
+
+    Each row with its part, its number in the data from 0, what is true and what was predicted.
+    """
+    target, dataset = prepared.target, prepared.dataset
+    rows = {part: getattr(prepared.split, part) for part in predictions}
+    every = np.concatenate(list(rows.values()))
+    task = TASKS[target.task]
+    said = task.table(np.concatenate(list(predictions.values())), target.names, threshold)
+    columns = {
+        "part": np.repeat(np.array(list(rows), object), [len(each) for each in rows.values()]),
+        "row": every if dataset.rows is None else dataset.rows[every],
+        "target": task.decode(dataset.y[every], target.names),
+    }
+    for name in list(columns):
+        free = name
+        while free in said:
+            free += "_"
+        columns[free] = columns.pop(name)
+    return columns | said
+
+
+def parquet(table: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return columns, texts as objects, as the content of a Parquet file."""
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    sink = io.BytesIO()
+    write_table(pa.table({name: _column(values) for name, values in table.items()}), sink)
+    return sink.getvalue()
+
+
+def _column(values: NDArray[Any]) -> Any:  # noqa: ANN401  (pyarrow ships no types)
+    """Return a column for pyarrow, whose own way from lists and arrays imports pandas first."""
+    import pyarrow as pa
+
+    if values.dtype.kind in "iuf":
+        content = np.ascontiguousarray(values)
+        kind = pa.from_numpy_dtype(values.dtype)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(content)])
+    if not all(isinstance(value, str) for value in values):
+        return pa.array(values.tolist())
+    texts = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
 def archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -110,7 +174,7 @@ def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
     """Return what makes, with the weights, predictions from raw rows: plain data for JSON."""
     return {
         "activation": activation,
-        "class_names": prepared.dataset.class_names,
+        **prepared.target.to_dict(),
         "preprocessing": prepared.preprocessing.to_dict(),
     }
 
@@ -126,8 +190,7 @@ def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
 def metrics_of(result: Result) -> Metrics:
     """Return what a run records of a result, as a store would give it back."""
     return {
-        # NaN passes through both of them.
-        (name, step): (min(max(value, -_LARGEST), _LARGEST),)
+        (name, step): (stored(value),)
         for step, metrics in (*result.history, *result.last_entries)
         for name, value in metrics.items()
     }
@@ -135,11 +198,14 @@ def metrics_of(result: Result) -> Metrics:
 
 def metrics_sha256(metrics: Metrics) -> str:
     """Return the SHA-256 over names, steps and the bytes of all values, in hexadecimal."""
-    digest = hashlib.sha256()
-    for (name, step), values in sorted(metrics.items()):
-        digest.update(f"{name}\n{step}\n{len(values)}\n".encode(errors="surrogatepass"))
-        digest.update(bits(values))
-    return digest.hexdigest()
+    entries = sorted(metrics.items())
+    content = bits([value for _, values in entries for value in values])
+    pieces, at = [], 0
+    for (name, step), values in entries:
+        pieces.append(f"{name}\n{step}\n{len(values)}\n".encode(errors="surrogatepass"))
+        pieces.append(content[at : at + 8 * len(values)])
+        at += 8 * len(values)
+    return sha256(b"".join(pieces))
 
 
 def bits(values: Sequence[float]) -> bytes:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from runner.system.process import verify_blas_pin
 from runner.training.prepare import Prepared, require_fit, run_settings
 from runner.training.run_files import weights_sha256
-from softnet import Network, Record, Training, evaluate, steps_per_epoch
+from runner.training.tasks import TASKS
+from softnet import Network, Record, Training, evaluate, mlp
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -37,10 +38,8 @@ class Result:
         stopping ``best/*``.
     weights : mapping of str to ndarray
         Parameters by name.
-    n_steps, steps_per_epoch : int
-        Updates taken, and how many make an epoch.
-    stopped_early : bool
-        Whether the run ended before its budget because it had stopped improving.
+    n_steps : int
+        Updates taken.
     best_step : int or None
         Step of the weights that were kept; None without early stopping.
     failure : str or None
@@ -54,8 +53,6 @@ class Result:
     final: Mapping[str, float]
     weights: Mapping[str, NDArray[Any]]
     n_steps: int
-    steps_per_epoch: int
-    stopped_early: bool
     best_step: int | None
     failure: str | None
     started_s: float
@@ -64,11 +61,14 @@ class Result:
     @property
     def last_entries(self) -> tuple[tuple[int, Mapping[str, float]], ...]:
         """The metrics that are measured once, at the end, by the step that they belong to."""
-        steps = {"test/": self.n_steps, "best/": self.best_step or 0}
-        return tuple(
-            (step, {name: value for name, value in self.final.items() if name.startswith(kind)})
-            for kind, step in steps.items()
-        )
+        kept = self.n_steps if self.best_step is None else self.best_step
+        before = {name for _, metrics in self.history for name in metrics}
+        entries: dict[int, dict[str, float]] = {self.n_steps: {}, kept: {}}
+        for name, value in self.final.items():
+            if name not in before:
+                is_last = name.startswith(("test/", "baseline/"))
+                entries[self.n_steps if is_last else kept][name] = value
+        return tuple(entries.items())
 
     @property
     def weights_sha256(self) -> str:
@@ -98,16 +98,21 @@ class StackTraining:
         verify_blas_pin()
         # One stack has one shape; unpacking fails where a caller has put together what differs.
         (settings,) = {require_fit(experiment, prepared) for experiment in experiments}
-        watched = {part: prepared.examples(part) for part in prepared.parts if part != "test"}
+        weights = experiments[0].training.class_weight
+        watched = {
+            part: prepared.examples(part, weights if part == "train" else None)
+            for part in prepared.parts
+            if part != "test"
+        }
         self._prepared = prepared
         self._training = Training(settings, [run_settings(e) for e in experiments], watched)
         self.records: list[tuple[Record, float]] = []
         self.started_s = time.time()
 
     @property
-    def progress(self) -> float:
-        """The share of the steps that are done, from 0 to 1."""
-        return self._training.step / self._training.settings.n_steps
+    def n_steps(self) -> int:
+        """Updates in all, of runs that do not stop early."""
+        return self._training.settings.n_steps
 
     @property
     def step(self) -> int:
@@ -159,9 +164,8 @@ class StackTraining:
         """Measure the weights that were kept, and return what each run left, in their order."""
         training = self._training
         network = training.trained_network()
-        finals = _final_metrics(network, self._prepared)
+        finals = _final_metrics(network, self._prepared, training.examples["train"].weights)
         ended_s = time.time()
-        n_train = len(self._prepared.split.train)
         results = []
         for run, (history, times_s) in enumerate(self._histories()):
             final = finals[run]
@@ -177,8 +181,6 @@ class StackTraining:
                     final=final,
                     weights=network.weights(run),
                     n_steps=int(training.n_steps[run]),
-                    steps_per_epoch=steps_per_epoch(n_train, training.settings.batch_size),
-                    stopped_early=bool(training.stopped_early[run]),
                     best_step=best_step if best_step >= 0 else None,
                     failure=training.failures[run],
                     started_s=self.started_s,
@@ -228,15 +230,39 @@ def train(
     return training.results()
 
 
-def _final_metrics(network: Network, prepared: Prepared) -> list[dict[str, float]]:
-    """Measure the weights that were kept on every split, the test rows once and here only."""
-    finals: list[dict[str, float]] = [{} for _ in range(network.parameters.n_runs)]
+def _final_metrics(
+    network: Network, prepared: Prepared, weights: NDArray[np.float64] | None
+) -> list[dict[str, float]]:
+    """Measure the weights that were kept on every split, the test rows once and here only.
+
+    Beside them stands what an answer that knows no features is worth on the last of the splits.
+    """
+    finals: list[dict[str, float]] = [{} for _ in range(network.n_runs)]
+    target, names = prepared.target, prepared.target.metrics
+    is_plain = weights is None and network.loss.settings == target.loss()
     for part in prepared.parts:
         rows = prepared.examples(part)
         X = np.ascontiguousarray(rows.X, network.dtype)
+        further = ["objective"] if part == "train" and not is_plain else []
         with np.errstate(all="ignore"):  # a run that diverged has no finite outputs
-            measured = evaluate(network, X, rows.y)
+            measured = evaluate(
+                network, X, rows.y, [*names, *further], None, weights, target.labels
+            )
         for name, values in measured.items():
             for run, value in enumerate(values):
                 finals[run][f"{part}/{name}"] = float(value)
+    part = prepared.parts[-1]
+    for name, value in _baseline(prepared, part).items():
+        for final in finals:
+            final[f"baseline/{part}/{name}"] = value
     return finals
+
+
+def _baseline(prepared: Prepared, part: str) -> dict[str, float]:
+    """Measure what always says the shares of the classes, or the mean, of the training rows."""
+    target, y = prepared.target, prepared.examples(part).y
+    known = prepared.dataset.y[prepared.split.train]
+    network = Network(mlp([1, len(target.names)], loss=target.loss()))
+    network.parameters["layers.0.bias"][0] = TASKS[target.task].constant(known, target)
+    measured = evaluate(network, np.zeros((len(y), 1)), y, target.metrics, labels=target.labels)
+    return {name: float(values[0]) for name, values in measured.items()}

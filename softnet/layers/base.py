@@ -108,6 +108,9 @@ class Layer(HasSettings, ABC):
             Source of random numbers of each run, and how its weights are drawn.
         """
 
+    def fit(self, X: Array) -> None:
+        """Set statistics by the training rows (n_samples, in_features); the first layer alone."""
+
     @abstractmethod
     def forward(self, X: Array, training: bool = False) -> Array:
         """Map rows (runs, batch, in_features) to (runs, batch, out_features).

@@ -8,7 +8,9 @@ from collections.abc import MutableMapping
 from softnet.layers.activations import ACTIVATIONS
 from softnet.layers.base import Layer
 from softnet.layers.dropout import Dropout
+from softnet.layers.embeddings import Embedding, Periodic, PiecewiseLinear, Scale
 from softnet.layers.linear import Linear
+from softnet.layers.members import MemberLinear, SharedLinear
 from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.sequence import Residual
 
@@ -18,6 +20,12 @@ _LAYERS: dict[str, type[Layer]] = {
     "batch_norm": BatchNorm,
     "layer_norm": LayerNorm,
     "residual": Residual,
+    "scale": Scale,
+    "embedding": Embedding,
+    "periodic": Periodic,
+    "piecewise_linear": PiecewiseLinear,
+    "member_linear": MemberLinear,
+    "shared_linear": SharedLinear,
 }
 # Every activation is a layer too.
 LAYERS: MutableMapping[str, type[Layer]] = ChainMap(_LAYERS, ACTIVATIONS)

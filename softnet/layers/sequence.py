@@ -53,6 +53,7 @@ class Sequential(Layer):
             layer.use_noise(noise)
 
     def bind(self, values: Array, gradients: Array, statistics: Array) -> None:
+        super().bind(values, gradients, statistics)
         parameters = [layer.parameter_shapes for layer in self.layers]
         kept = [layer.statistic_shapes for layer in self.layers]
         parts = columns(values, parameters), columns(gradients, parameters)
@@ -62,6 +63,9 @@ class Sequential(Layer):
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         for layer in self.layers:
             layer.initialize(rngs, initializers)
+
+    def fit(self, X: Array) -> None:
+        self.layers[0].fit(X)
 
     def forward(self, X: Array, training: bool = False) -> Array:
         if self.layers[0].overwrites_input:

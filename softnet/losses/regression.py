@@ -40,16 +40,53 @@ class SquaredError(OutputwiseLoss):
 
     Notes
     -----
+    With a shift and a scale the network learns ``t = (y - shift) / scale``: what is minimized is
+    of t, what is predicted and reported is of y.
+
     ``loss = mean((z - y)**2)`` over the outputs; the derivative of the batch mean is
     ``2 * (z - y) / (n_outputs * batch)``. There is no factor 1/2: it is PyTorch's `MSELoss`.
     """
 
+    @dataclass(frozen=True)
+    class Settings(LossSettings):
+        """Settings of a loss of quantities.
+
+        Parameters
+        ----------
+        shift, scale : float
+            Mean and standard deviation of the target, or what else to standardize it with.
+        """
+
+        shift: float = 0.0
+        scale: float = 1.0
+
+        def __post_init__(self) -> None:
+            require_positive("scale", self.scale)
+
+    settings: Settings
+
+    def __init__(self, dtype: np.dtype[Any], settings: LossSettings | None = None) -> None:
+        super().__init__(dtype, settings)
+        self._is_plain = (self.settings.shift, self.settings.scale) == (0.0, 1.0)
+
+    def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
+        rows: Array = np.asarray(y).reshape(len(y), n_outputs)
+        if not self._is_plain:
+            rows = (rows - self.settings.shift) / self.settings.scale
+        return rows.astype(self.dtype)
+
     def predictions(self, outputs: Array) -> Array:
-        """Return the outputs themselves, of the same shape."""
-        return outputs.copy()
+        """Return the outputs in the units of the target, of the same shape, in float64.
+
+        Where that is no change they are as they are: float32 would lose digits of a shift.
+        """
+        if self._is_plain:
+            return outputs.copy()
+        restored: Array = outputs.astype(np.float64) * self.settings.scale + self.settings.shift
+        return restored
 
     def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
-        return self._mean(np.square(self._errors(outputs, y)))
+        return self._mean(np.square(self._errors(outputs, y) * self.settings.scale))
 
     def row_objectives(self, outputs: Array, y: NDArray[Any]) -> Array:
         return self._mean(self.penalties(self._errors(outputs, y)))
@@ -99,18 +136,19 @@ class Huber(SquaredError):
     """
 
     @dataclass(frozen=True)
-    class Settings(LossSettings):
+    class Settings(SquaredError.Settings):
         """Settings of Huber's loss.
 
         Parameters
         ----------
         delta : float
-            Where it goes over from square to straight, in the units of the targets, above 0.
+            Where it goes over from square to straight, in units of `scale`, above 0.
         """
 
         delta: float = 1.0
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require_positive("delta", self.delta)
 
     settings: Settings

@@ -79,6 +79,9 @@ class LayerByLayer:
         batch, *parts = self._batches[rows.shape]
         # "clip" skips the copy that protects `out` from an index out of range.
         self._rows.take(rows, 0, batch, "clip")
+        settings = self._network.settings
+        if settings.shares_weights:  # the rows of each member have outputs of their own
+            parts[1:] = [np.tile(part, (1, settings.n_members, 1)) for part in parts[1:]]
         return parts
 
     def keep(self, rows: Indices) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from softnet.metrics import METRICS, higher_is_better
+from softnet.metrics import higher_is_better, is_metric
 from softnet.stack.setting_rules import require, require_count, require_not_negative
 
 
@@ -28,8 +28,9 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        known = self.metric.rpartition("/")[2] in METRICS
-        require(known, "metric", "a recorded metric such as 'val/loss'", self.metric)
+        require(
+            is_metric(self.metric), "metric", "a recorded metric such as 'val/loss'", self.metric
+        )
         require_count("patience", self.patience, 1)
         require_not_negative("min_delta", self.min_delta)
 

@@ -59,8 +59,10 @@ class StackSettings:
     dtype : str
         ``float32`` or ``float64``.
     metrics : tuple of str
-        Keys of `METRICS`, recorded at every evaluation beside the loss; ``objective`` is what is
-        minimized on average, of the training rows alone.
+        As `evaluate` takes them, recorded at every evaluation beside the loss; ``objective`` is
+        what is minimized on average, of the training rows alone.
+    labels : tuple of str
+        Names of the outputs, for metrics of one of them: ``recall_yes``.
     """
 
     network: NetworkSettings
@@ -72,6 +74,7 @@ class StackSettings:
     dtype: str = "float64"
     metrics: tuple[str, ...] = ("accuracy",)
     averaging: float | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.averaging is not None:

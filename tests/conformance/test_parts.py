@@ -11,12 +11,17 @@ import pytest
 from softnet import (
     ACTIVATIONS,
     SGD,
+    Adam,
     Cosine,
+    Embedding,
     Examples,
     ExponentialDecay,
     LinearDecay,
     Network,
     Parameters,
+    Periodic,
+    PiecewiseLinear,
+    Scale,
     SoftmaxCrossEntropy,
     Step,
     mlp,
@@ -173,3 +178,51 @@ def test_exponential_equals_pytorchs() -> None:
     theirs = torch_factors(lambda peer, optimizer: peer.ExponentialLR(optimizer, 0.01**0.02), 50)
     ours = [ExponentialDecay(final_factor=0.01)(step, 50) for step in range(50)]
     assert ours == pytest.approx(theirs, rel=100 * EPS)
+
+
+def test_embeddings_equal_pytorchs_after_1000_steps() -> None:
+    import torch
+
+    rng = np.random.default_rng(3)
+    inputs = [
+        PiecewiseLinear.Settings((0,), size=2, n_codes=4),
+        Periodic.Settings((0, 1), size=3, n_codes=5),
+        Embedding.Settings(((2, 5),), size=2),
+        Scale.Settings(),
+    ]
+    network = Network(mlp([5, 6, 2], "tanh", inputs=inputs))
+    network.parameters.values[:] = 0.3 * rng.standard_normal(network.parameters.values.shape)
+    words = np.eye(3)[rng.integers(3, size=20)]
+    X, y = np.concatenate([rng.standard_normal((20, 2)), words], axis=1), rng.integers(2, size=20)
+    network.body.fit(X)
+    optimizer = Adam([Adam.Settings(0.001)], network.parameters)
+    peers = {
+        name: torch.tensor(array, requires_grad="edges" not in name)
+        for name, array in network.weights().items()
+    }
+    peer = torch.optim.Adam([p for p in peers.values() if p.requires_grad], 0.001)
+
+    def theirs() -> torch.Tensor:
+        rows, of = torch.tensor(X), peers.__getitem__
+        lower, upper = of("layers.0.edges")[:, :-1], of("layers.0.edges")[:, 1:]
+        bins = (rows[:, :1, None] - lower) / (upper - lower)
+        bins = torch.cat([bins[..., :1].clamp(max=1), bins[..., 1:-1].clamp(0, 1),
+                          bins[..., -1:].clamp(min=0)], dim=-1)  # fmt: skip
+        made = torch.einsum("bnk,nkd->bnd", bins, of("layers.0.weight")) + of("layers.0.bias")
+        angle = rows[:, :2, None] * of("layers.1.frequency") + of("layers.1.phase")
+        waves = torch.cos(2 * torch.pi * angle)
+        waves = torch.einsum("bnk,nkd->bnd", waves, of("layers.1.weight")) + of("layers.1.bias")
+        looked_up = of("layers.2.table0")[torch.tensor(words).argmax(dim=1)]
+        parts = [rows[:, :2], made.flatten(1), waves.flatten(1), looked_up]
+        hidden = torch.cat(parts, dim=1) * of("layers.3.weight")
+        hidden = torch.tanh(hidden @ of("layers.4.weight") + of("layers.4.bias"))
+        return hidden @ of("layers.6.weight") + of("layers.6.bias")
+
+    for step in range(1, 1001):
+        of_the_layers(network, X, y)
+        optimizer.step([0.001], step)
+        peer.zero_grad()
+        torch.nn.functional.cross_entropy(theirs(), torch.from_numpy(y)).backward()
+        peer.step()
+    for name, ours in network.weights().items():
+        np.testing.assert_allclose(ours, peers[name].detach().numpy(), rtol=1e-13, atol=1e-13)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,8 +123,8 @@ class SignSGD(Optimizer):
 
 
 class Constants(Initializer):
-    def draw(self, rng: np.random.Generator, in_features: int, out_features: int) -> Array:
-        return np.full((in_features, out_features), 0.1)
+    def draw(self, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+        return np.full(shape, 0.1)
 
 
 class WorstRow(Metric):
@@ -286,3 +287,12 @@ def test_a_network_needs_a_layer_and_features() -> None:
         NetworkSettings(4, ())
     with pytest.raises(ValueError, match="out_features: must be a whole number, 1 or above, got 0"):
         mlp([4, 0])
+
+
+def test_the_layer_of_the_page_stands_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "your_own_layer.md").read_text("utf-8")
+    scope: dict[str, object] = {}
+    monkeypatch.setitem(LAYERS, "gain", LAYERS["scale"])
+    for block in page.split("```python\n")[1:]:
+        exec(block.partition("```")[0], scope)  # noqa: S102  (our own page)
+    assert len(scope["errors"]) == 5

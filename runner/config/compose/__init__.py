@@ -19,7 +19,7 @@ from hydra._internal.utils import get_args_parser  # the parser that hydra.main 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-from runner.config.compose.hydra_errors import explain
+from runner.config.compose.hydra_errors import explain_composition
 from runner.config.compose.hydra_settings import hydra_settings
 from runner.config.compose.job import Job, job_of
 from runner.config.compose.overrides import check_size
@@ -48,7 +48,7 @@ def compose(
     The result is None where Hydra was asked to show something (``--cfg``, ``--info``), and has.
     """
     flags = _parse(arguments)
-    # Whoever sets it wants to see Hydra's traceback, and not what is made of it here.
+    # It asks for Hydra's own traceback.
     untranslated = os.environ.get(_FULL_ERROR) == "1"
     try:
         with hydra_settings(help_template), _shown_to_hydra(arguments, flags.overrides):
@@ -56,9 +56,9 @@ def compose(
     except Exception as error:
         if untranslated:
             raise
-        raise explain(error, flags.overrides, flags.config_dir) from error
+        raise explain_composition(error, flags.overrides, flags.config_dir) from error
     except SystemExit as end:
-        # Hydra has said what it found wrong, and ends with 1.
+        # Hydra has printed an error and ends with 1.
         raise SystemExit(CommandError.exit_code if end.code == 1 else end.code) from None
     if flags.cfg or flags.info or flags.shell_completion:
         return None

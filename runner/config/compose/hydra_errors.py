@@ -24,6 +24,7 @@ from omegaconf.errors import (
 )
 
 from runner.system.errors import CommandError, ConfigError, RunnerError, nearest, shorten
+from runner.system.files import machine_error
 from runner.system.paths import config_folder
 
 _MOST_LINES = 3
@@ -36,13 +37,17 @@ _NOISE = (
 _NO_SWEEP = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(|interval\(")
 
 
-def explain(error: Exception, overrides: Sequence[str], folder: str | None = None) -> RunnerError:
+def explain_composition(
+    error: Exception, overrides: Sequence[str], folder: str | None = None
+) -> RunnerError:
     """Translate what was raised while a config was composed from these overrides, or resolved.
 
     `folder` is that of a person's own files, if there is one.
     """
     if isinstance(error, RunnerError):
         return error
+    if (of_machine := machine_error(error)) is not None:
+        return of_machine
     if isinstance(error, UnicodeDecodeError) and folder:
         return _undecodable(error, Path(folder))
     if isinstance(error.__cause__, OmegaConfBaseException):
@@ -214,7 +219,7 @@ def _list_in_place_of_settings(name: str) -> RunnerError:
 
 
 _TOO_DEEP = "the config: must not be nested hundreds of levels deep."
-# What Hydra says, and what is made of the parts in parentheses.
+# Hydra's messages, and the errors that are made of their groups.
 _COMPOSITIONS: dict[str, Callable[..., RunnerError]] = {
     r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'": _several_values,
     r"Could not override '([\w/]+)'\. No match in the defaults": _no_group,

@@ -16,6 +16,7 @@ from hydra.conf import HydraConf, JobConf
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from runner.system.errors import StoreError
 from runner.system.paths import config_folder
 from runner.system.signals import held
 
@@ -48,7 +49,10 @@ def hydra_settings(help_template: str) -> Iterator[None]:
     def scratch_folder() -> str:
         if not scratch:
             with held():  # a folder that nobody knows of would stay
-                scratch.append(tempfile.mkdtemp(prefix="runner-"))
+                try:
+                    scratch.append(tempfile.mkdtemp(prefix="runner-"))
+                except OSError as error:
+                    raise StoreError(f"The folder for temporary files (TMPDIR): {error}") from error
         return scratch[0]
 
     OmegaConf.register_new_resolver("runner_scratch", scratch_folder, replace=True)

@@ -22,7 +22,7 @@ class Job:
         Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in
         them, so it is not to be changed.
     overrides : tuple of str
-        What the command line changed, ``key=value``, as it was typed for this job.
+        The overrides of this job, ``key=value``, as they were typed.
     choices : mapping of str to str
         The option that was chosen of each config group, such as ``{"optimizer": "adam"}``.
     """

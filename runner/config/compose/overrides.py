@@ -1,7 +1,7 @@
 """Overrides: read as Hydra reads them, counted before a sweep is made of them, and applied.
 
-Hydra's parser needs a third of a millisecond for ``seed=7``. Here it reads each text once, and a
-number after a key that it has read is understood without it.
+Hydra's parser needs a third of a millisecond for ``seed=7``. So each text is parsed once, and a
+number for a key that was parsed before needs no parser.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException, OverrideParseException
 
-from runner.config.compose.hydra_errors import explain
+from runner.config.compose.hydra_errors import explain_composition
 from runner.system.errors import CommandError, nearest
 
-# Of what Hydra's grammar calls INT and FLOAT, what a sweep writes.
+# The numbers of Hydra's grammar (INT, FLOAT) that sweeps use.
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # Each job takes some 10 KiB and, to plan, a fifth of a millisecond.
 _LARGEST_SWEEP = 1_000_000
 
 
 class Reader:
-    """Reads overrides, and remembers what it has read."""
+    """Parses overrides, each text once."""
 
     def __init__(self) -> None:
         self._parser = OverridesParser.create()
@@ -141,7 +141,9 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
         try:
             override = reader.read(text)
         except HydraException as error:
-            raise explain(OverrideParseException(text, str(error)), overrides) from error
+            raise explain_composition(
+                OverrideParseException(text, str(error)), overrides
+            ) from error
         _require_one_value(override, text)
         *groups, key = path(override)
         _require_known([*groups, key][0], text, config)
@@ -171,7 +173,7 @@ def _require_one_value(override: Override, text: str) -> None:
 
 
 def _require_known(name: str, text: str, config: Mapping[str, Any]) -> None:
-    """Refuse what a composed config has and a recorded one has not, such as ``experiment``."""
+    """Refuse keys that only a composed config has, such as ``experiment``."""
     if name not in config:
         hint = nearest(name, config)
         raise CommandError(

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, SCMode
 from runner.config.compose.job import Job, resolved
 from runner.config.compose.overrides import Reader, overlap, path, sets_plain_value
 
-# References to what is the same in all jobs of a sweep.
+# References whose value is the same in all jobs of a sweep.
 _CONSTANT = re.compile(r"\$\{(?:now|oc\.env|runner_scratch|shipped):[^{}]*\}")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 from runner.config.data import FileData
@@ -68,12 +67,12 @@ def with_data_from(
     if given is not None or is_said:
         path = expanded(data.path if given is None else given).absolute()
     else:
-        path = _followed(data, list(folders), digest)
+        path = _followed(data, experiment.task, list(folders), digest)
     moved = data.model_copy(update={"path": str(path)})
     return experiment.model_copy(update={"data": moved})
 
 
-def _followed(data: FileData, folders: list[Path], digest: str) -> Path:
+def _followed(data: FileData, task: str, folders: list[Path], digest: str) -> Path:
     """Return where a recorded path leads, if that may be read."""
     path = expanded(data.path)
     candidates = [path] if path.is_absolute() else [folder / path for folder in folders]
@@ -94,7 +93,7 @@ def _followed(data: FileData, folders: list[Path], digest: str) -> Path:
             f"data.path: must be a file in {names}, got {printable(data.path)!r}. If it is "
             "elsewhere now, name it with --data."
         )
-    same = (file for file in existing if len(existing) > 1 and _digest(data, file) == digest)
+    same = (file for file in existing if len(existing) > 1 and _digest(data, task, file) == digest)
     return next(same, existing[0])
 
 
@@ -107,10 +106,9 @@ def _is_inside(path: Path, folders: list[Path]) -> bool:
     return any(target.is_relative_to(folder) for folder in folders)
 
 
-@cache
-def _digest(data: FileData, path: Path) -> str:
+def _digest(data: FileData, task: str, path: Path) -> str:
     """Return the digest of what a file holds; nothing if that cannot be read."""
     try:
-        return load(data.model_copy(update={"path": str(path)})).digest
+        return load(data.model_copy(update={"path": str(path)}), task).digest
     except (ConfigError, DataError):
         return ""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from runner.config.data import FileData
 from runner.config.fingerprint import job_key
 from runner.config.plain import as_override_text, flatten, to_plain
-from runner.config.rules import without_groups
 from runner.config.schema import ExecutorConfig, Experiment, LocalExecutor
 from runner.jobs.events import Listener, Progress, Started
 from runner.jobs.plan import Plan, PlannedJob, differences, in_order, labelled, plan_each
@@ -153,7 +152,7 @@ def request(options: Options, listener: Listener) -> RerunRequest:
         sources = [sources[position] for position in chosen]
     folders = allowed_folders(store.folder if store and store.address.database else None)
     found: list[tuple[Record, Experiment]] = []
-    unfit: list[tuple[StoredRun | ExportedRun, str]] = []
+    unfit = _left_out(parent)
     listener(Started("reading the records", len(sources), unit="runs"))
     for source in sources:
         try:
@@ -184,6 +183,11 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     )
 
 
+def _left_out(parent: StoredRun | None) -> list[tuple[StoredRun | ExportedRun, str]]:
+    reasons = [] if parent is None else parent.store.backend.unfit.values()
+    return [(parent, reason) for reason in reasons if parent is not None]
+
+
 def _sources(
     options: Options,
 ) -> tuple[StoredRun | None, Store | None, Sequence[StoredRun | ExportedRun]]:
@@ -212,10 +216,7 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
     values = apply_overrides(recorded, list(chosen))
     if values["tracking"] != to_plain(experiment)["tracking"]:
         raise CommandError("tracking: must be left as it is; --uri names the original's store.")
-    try:
-        return Experiment.from_dict(values)
-    except ConfigError as error:
-        raise without_groups(error) from None
+    return Experiment.from_dict(values)
 
 
 def _planned(

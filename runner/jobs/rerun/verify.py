@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
 from runner.system.errors import RecordError
+from runner.tracking.backend.rows import is_run_id
 from runner.tracking.records import (
     ExportedRun,
     Record,
@@ -20,7 +21,7 @@ from runner.tracking.records import (
     ending_in_words,
     find_source,
 )
-from runner.tracking.records.mlflow_record import is_run_id, stored_run
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.environment import environment
 from runner.training.run_files import MODEL, Metrics, metrics_of
 from runner.training.train import Result
@@ -65,13 +66,13 @@ class LoadedReference:
         differences = differences_of(self.record, dataset.digest, split.digest)
         causes = [difference.what for difference in differences if difference.decides]
         findings = [*self.findings, *self.record.edits]
-        activation, class_names = self.experiment.model.activation, tuple(dataset.class_names)
-        model = RecordedModel(activation, class_names, prepared.preprocessing)
+        activation = self.experiment.model.activation
+        model = RecordedModel(activation, prepared.target, prepared.preprocessing)
         if not causes and not findings and model != self.model:
             findings.append(f"{MODEL}: is not what the same data and settings give")
         comparison = compare(
             (self.metrics, self.weights),
-            (metrics_of(result), result.weights),
+            (self.record.recorded_alike(metrics_of(result)), result.weights),
             causes=causes,
             findings=findings,
             same_data={"data digest", "split digest"}.isdisjoint(causes),

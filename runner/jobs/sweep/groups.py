@@ -83,6 +83,22 @@ class Groups:
                     self._recorded[key] = self._open[key].run_id
         return {p: self._recorded[key] for p, key in self._key_of.items() if key in self._recorded}
 
+    def restore(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Make the groups again that somebody has deleted, and whose jobs have all ended."""
+        for key in self.lacking(outcomes):
+            with held():
+                self._open[key] = self._create(key)
+                self._recorded[key] = self._open[key].run_id
+            self._sum_up(key, outcomes)
+
+    def lacking(self, outcomes: Mapping[int, Outcome]) -> list[str]:
+        """Return the keys of groups that the store lacks, though their jobs have ended."""
+        return [
+            key
+            for key, members in self._members.items()
+            if key not in self._recorded and all(member in outcomes for member in members)
+        ]
+
     def _create(self, key: str) -> RunWriter:
         job = self._plan.jobs[self._members[key][0]]
         params = {name: value for name, value in to_plain(job.experiment).items() if name != SEED}

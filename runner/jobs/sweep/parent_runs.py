@@ -11,25 +11,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.jobs.events import Ended, Listener, SweepOpened, Waiting
+from runner.jobs.events import Ended, Listener, Notice, SweepOpened, Waiting
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.comparison import Comparison, Verdict
 from runner.jobs.rerun.request import RerunRequest
 from runner.jobs.rerun.verify import links_to
 from runner.jobs.stacks import Stack
 from runner.jobs.sweep.groups import Groups
-from runner.jobs.sweep.results import store_results
+from runner.jobs.sweep.results import RESULTS, store_results
 from runner.jobs.sweep.resume import SweepState, sweep_state, with_earlier_jobs
 from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
 from runner.jobs.worker.recording import close_run
-from runner.system.errors import StoreError
+from runner.system.errors import MissingError, RecordError, StoreError, StoreLost
 from runner.system.signals import held
 from runner.tracking import SUMMED_UP
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
-    from runner.tracking import RunWriter, Store
+    from runner.tracking import RecordedSweep, RunWriter, Store
 
+# Some hundred thousand jobs.
+_RESULTS_LIMIT = 1 << 30
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
 _RERUN = "runner.rerun."
@@ -114,7 +117,7 @@ class _Sweep(Parent):
     def at_work(self) -> Iterator[None]:
         sweep = self._state.sweep
         # Without a job too: an interrupt may have left nothing but the summing up to be done.
-        if not self.missing and sweep is not None and sweep.n_finished is not None:
+        if not self.missing and sweep is not None and self._is_whole(sweep):
             yield
             return
         with _recorded(self._store, self._begin, self._duration) as run:
@@ -123,10 +126,29 @@ class _Sweep(Parent):
                 yield
             if len(self.outcomes) == len(self.plan.jobs):
                 self._folder.forget_states()
+            if self._store.n_unrecorded:
+                run.set_tags(self._duration())
+                run.kill("results wait on disk until the server answers")
+                return
             store_results(run, self._store, self.plan, self.outcomes, self._listener)
             run.set_tags(self._duration() | {SUMMED_UP: "true"})
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))
+
+    def _is_whole(self, sweep: RecordedSweep) -> bool:
+        """Tell whether a sweep is summed up, and nobody has deleted a group or its files since."""
+        if sweep.n_finished is None:
+            return False
+        recorded = self._store.sweeps.groups_of(sweep)
+        if Groups(self._store, self.plan, sweep.run_id, recorded).lacking(self.outcomes):
+            return False
+        try:
+            stored_run(self._store, sweep.run_id).read(RESULTS, _RESULTS_LIMIT)
+        except MissingError:
+            return False
+        except RecordError:
+            pass  # somebody's own affair: nothing is written over it
+        return True
 
     def _begin(self) -> RunWriter:
         tags = {
@@ -159,6 +181,7 @@ class _Sweep(Parent):
             if sweep is not None:
                 unfinished = self._store.sweeps.groups_of(sweep, unfinished=True)
                 self._groups.complete_interrupted(unfinished, self.outcomes)
+            self._groups.restore(self.outcomes)
             self.group_runs = self._groups.begin(self.missing)
             for position, job in self._state.recorded.items():
                 # A job whose seeds have come since was listed under the sweep itself.
@@ -168,7 +191,9 @@ class _Sweep(Parent):
             yield
 
     def take(self, event: Ended) -> None:
-        self._require_kept()
+        # While the server does not answer, work goes on: what others finish is not recorded twice.
+        if not self._store.n_unrecorded:
+            self._require_kept()
         super().take(event)
         if self._groups is not None:
             self._groups.complete(event.position, self.outcomes)
@@ -227,7 +252,8 @@ class _Rerun(Parent):
             broke_off = "broke off" if self._asked.compares else "with other settings"
             verdict = str(comparison.verdict) if comparison else broke_off
             original_id = self._asked.originals[event.position].source.run_id
-            self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
+            with suppress(StoreLost):
+                self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
 
     def _counts(self) -> dict[str, float]:
         """Return how many jobs have each verdict."""
@@ -278,6 +304,8 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
             store.close_abandoned_runs()
             store.sweeps.close_running(state.sweep, everywhere=store.is_shared)
         parent = _Sweep(store, plan, state, folder, listener, require_kept)
+        for reason in store.backend.unfit.values():
+            listener(Notice(reason))
         listener(SweepOpened(plan, dict(parent.outcomes), is_new=state.sweep is None))
         yield parent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.plain import to_yaml
-from runner.jobs.events import Listener, Noted
+from runner.jobs.events import Listener, Notice
 from runner.jobs.plan import Plan, PlannedJob
 from runner.jobs.sweep.spreadsheet import columns, is_number, write_csv
 from runner.jobs.worker.recording import scratch_folder
@@ -22,6 +22,8 @@ from runner.training.statistics import Configuration, configurations, ranked
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store, Sweeps
 
+# The table of all jobs, among the artifacts of a sweep's run.
+RESULTS = "results.csv"
 # Enough for a picture; each curve is a question to the store.
 _CONFIGURATIONS_DRAWN, _SEEDS_DRAWN = 5, 100
 
@@ -45,7 +47,7 @@ def store_results(
     finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
     run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
     with scratch_folder() as folder:
-        with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
+        with (folder / RESULTS).open("w", encoding="utf-8", newline="") as file:
             write_csv(in_order, file)
         _write_parquet(in_order, folder / "results.parquet")
         if best is not None:
@@ -61,7 +63,7 @@ def store_results(
         try:
             _log_model(run, store, plan, jobs[best.run_id], best.run_id)
         except (ConfigError, DataError, RecordError) as error:
-            listener(Noted(f"The sweep's run has no model of the best job: {error}"))
+            listener(Notice(f"The sweep's run has no model of the best job: {error}"))
 
 
 def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_run_id: str) -> None:

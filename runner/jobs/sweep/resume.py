@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from runner.config.plain import FOUND_OUT
-from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named
+from runner.config.plain import FOUND_OUT, LEFT_OPEN, flatten, settled_alike, to_plain
+from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named, read_lines
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
-from runner.system.errors import ConfigError, MissingError
+from runner.system.errors import MissingError
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -84,12 +85,20 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     for job in jobs:
         settings = {k: v for k, v in job.params.items() if not k.startswith(_NOT_SET)}
         latest[frozenset(settings.items()) or job.key] = job
-    jobs = list(latest.values())
+    jobs = [
+        job
+        for settings, job in latest.items()
+        # A job whose data could not be read gives way to the one whose data could.
+        if not any(
+            _gives_way(settings, other) for other in latest if job.params.get("task") == "auto"
+        )
+    ]
     # A run that was killed when it began has no params yet; one of an earlier version no choices.
     told = [job for job in jobs if job.params and job.choices]
     if len(told) < 2:
         return [job.outcome for job in jobs]
-    varied = differences([_nested(job.params) for job in told], [job.choices for job in told])
+    configs = settled_alike([_nested(job.params) for job in told])
+    varied = differences(configs, [job.choices for job in told])
     by_run = {job.outcome.run_id: v for job, v in zip(told, varied, strict=True)}
     return [
         replace(job.outcome, varied=by_run.get(job.outcome.run_id, job.outcome.varied))
@@ -102,15 +111,20 @@ def _nested(params: Mapping[str, str]) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for key, text in params.items():
         section, _, name = key.partition(".")
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = text
+        value = _value_of(text)
         if name:
             config.setdefault(section, {})[name] = value
         else:
             config[key] = value
     return config
+
+
+@lru_cache(maxsize=4096)  # jobs of a sweep share most of them
+def _value_of(text: str) -> Any:  # noqa: ANN401  (whatever a setting holds)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
@@ -132,16 +146,20 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
     if sweep is None:
         return plan
     present = {job.key: job for job in plan.jobs}
-    settings = {_settings(job.experiment) for job in plan.jobs}
+    settings: dict[str, set[str]] = {}
     jobs: dict[str, PlannedJob] = {}
-    for line in _recorded_plan(store, sweep).splitlines():
-        job = _recorded_job(line, plan.first)
-        if job is None:
-            continue
+    # All jobs of a sweep share how it is run and recorded.
+    shared = {"tracking": plan.first.tracking, "sweep": plan.first.sweep}
+    for job in read_lines(_recorded_plan(store, sweep)):
         if job.key in present:
             jobs[job.key] = present[job.key]
-        elif _settings(job.experiment) not in settings:
-            jobs[job.key] = job
+        else:
+            left_open = _left_open(job.experiment)
+            if (known := settings.get(str(left_open))) is None:
+                known = {_settings(present.experiment, left_open) for present in plan.jobs}
+                settings[str(left_open)] = known
+            if _settings(job.experiment, left_open) not in known:
+                jobs[job.key] = replace(job, experiment=job.experiment.model_copy(update=shared))
     merged = list((jobs | present).values())
     earlier = frozenset(p for p, job in enumerate(merged) if job.key not in present)
     if earlier:
@@ -160,33 +178,28 @@ def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
     return content.decode(errors="replace")
 
 
-def _recorded_job(line: str, first: Experiment) -> PlannedJob | None:
-    """Read a line of a plan, which anybody may have edited; None for what is no job."""
-    from runner.config.schema import Experiment
-
-    try:
-        values: Mapping[str, Any] = json.loads(line)
-        experiment = Experiment.from_dict(values["config"])
-        return PlannedJob(
-            # All jobs of a sweep share how it is run and recorded.
-            experiment.model_copy(update={"tracking": first.tracking, "sweep": first.sweep}),
-            name=str(values["name"]),
-            varied=_texts(values["varied"]),
-            key=str(values["key"]),
-            data_digest=str(values["data_digest"]),
-            split_digest=str(values["split_digest"]),
-            shape=None,
-            choices=_texts(values.get("choices", {})),
-        )
-    except (ConfigError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return None
+def _gives_way(settings: object, other: object) -> bool:
+    """Tell whether other settings are these, but for those that the data had to settle."""
+    if settings == other or not isinstance(settings, frozenset) or not isinstance(other, frozenset):
+        return False
+    return {item for item in settings if item[0] not in LEFT_OPEN} <= other
 
 
-def _texts(values: Mapping[object, object]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in values.items()}
+def _left_open(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings that are left open because the data could not be read, by section."""
+    flat = flatten(to_plain(experiment))
+    found: dict[str, Any] = {}
+    for key, left_open in LEFT_OPEN.items() if flat["task"] == LEFT_OPEN["task"] else ():
+        if flat[key] == left_open:
+            section, _, name = key.rpartition(".")
+            found.update(
+                {section: {**found.get(section, {}), name: True}} if section else {name: True}
+            )
+    return found
 
 
-def _settings(experiment: Experiment) -> str:
+def _settings(experiment: Experiment, left_open: Mapping[str, Any]) -> str:
     """Return what a job is, whatever is in the files that it reads."""
     found_out = dict.fromkeys(FOUND_OUT, True)
-    return experiment.model_dump_json(exclude={"tracking": True, "sweep": True, "data": found_out})
+    exclude = {"tracking": True, "sweep": True, "data": found_out, **left_open}
+    return experiment.model_dump_json(exclude=exclude)

@@ -66,6 +66,8 @@ class SweepFolder:
     def write_plan(self, plan: Plan) -> Path:
         """Write the plan, all jobs with their keys, and return the folder that it is in."""
         folder = self.path / PLAN_FOLDER
+        for unfinished in folder.glob(f".{PLAN}.*.part"):  # of a process that was killed
+            unfinished.unlink(missing_ok=True)
         write_text(folder / PLAN, plan.lines())
         return folder
 

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from runner.config.fingerprint import SCHEMA
+from runner.config.plain import to_plain
 from runner.jobs.events import Ended, Measured
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
@@ -27,7 +28,16 @@ from runner.tracking import FLUSH_EVERY_S
 from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, require_fit
-from runner.training.run_files import RECORD, metrics_of, record_digests, run_files, sha256
+from runner.training.run_files import (
+    PREDICTIONS,
+    RECORD,
+    metrics_of,
+    parquet,
+    prediction_table,
+    record_digests,
+    run_files,
+    sha256,
+)
 from runner.training.train import Result
 from softnet import Network
 
@@ -48,9 +58,9 @@ def begin_run(
     store: Store,
     task: Task,
     job: TaskJob,
-    *,
     started_s: float | None = None,
     flush_every_s: float = FLUSH_EVERY_S,
+    *,
     is_shown: bool = True,
 ) -> RunWriter:
     """Begin the run of a job, with all that is known before it is trained.
@@ -58,23 +68,24 @@ def begin_run(
     Its training began at `started_s`, in seconds since 1970 (by default now), and its metrics are
     written every `flush_every_s` seconds, unless it is not shown before its end.
     """
+    planned = job.planned
     tags = {
         "runner.kind": "run",
-        **_identity_tags(job),
-        "runner.varied": json.dumps(dict(job.varied)),
-        "runner.choices": json.dumps(dict(job.choices)),
+        **_identity_tags(planned),
+        "runner.varied": json.dumps(dict(planned.varied)),
+        "runner.choices": json.dumps(dict(planned.choices)),
     }
     if task.sweep_id is not None:
         tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
         tags |= links_to(job.reference.target, store.experiment_id)
-    params, parent = task.config(job), job.parent_run_id
+    params, parent = to_plain(planned.experiment), job.parent_run_id
     return store.start_run(
-        job.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
+        planned.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
     )
 
 
-def _identity_tags(job: TaskJob | PlannedJob) -> dict[str, str]:
+def _identity_tags(job: PlannedJob) -> dict[str, str]:
     """Return the tags that say what is run, on which rows and with which code."""
     return {
         "runner.schema": str(SCHEMA),
@@ -122,8 +133,13 @@ def end_run(
         run.flush()
         took_s = result.ended_s - result.started_s
         yield Measured(job.name, result.final, result.n_steps, took_s, to_come)
+    if is_shown:
+        network = Network.from_weights(result.weights, require_fit(experiment, prepared).network)
+        if parts := [part for part in prepared.parts if part != "train"]:
+            predicted = {part: network.predict(prepared.examples(part).X)[0] for part in parts}
+            run.log_files({PREDICTIONS: parquet(prediction_table(prepared, predicted))})
     if "figures" in to_come:
-        _log_figures(run, job, prepared, result)
+        _log_figures(run, job.name, prepared, result, network)
     if "model" in to_come:
         store.log_model(run, prepared, result.weights, require_fit(experiment, prepared).network)
     # A run with this tag has left all its files, however it ends.
@@ -137,17 +153,17 @@ def end_run(
     run.set_end(result.failure, result.ended_s)
 
 
-def _log_figures(run: RunWriter, job: PlannedJob, prepared: Prepared, result: Result) -> None:
+def _log_figures(
+    run: RunWriter, name: str, prepared: Prepared, result: Result, network: Network
+) -> None:
     from runner.figures import draw
 
-    settings = require_fit(job.experiment, prepared).network
-    network = Network.from_weights(result.weights, settings)
     with scratch_folder() as folder:
-        draw(prepared, result, lambda X: network.predict(X)[0], folder, job.name)
+        draw(prepared, result, lambda X: network.predict(X)[0], folder, name)
         run.log_folder(folder, "figures")
 
 
-def outcome_of(job: TaskJob, run_id: str, result: Result) -> Outcome:
+def outcome_of(job: PlannedJob, run_id: str, result: Result) -> Outcome:
     """Return what became of a job that was trained."""
     return Outcome(
         name=job.name,
@@ -169,20 +185,21 @@ def close_run(run: RunWriter, error: BaseException) -> None:
         run.kill()
 
 
-def fail(
-    store: Store | None, task: Task, job: TaskJob, reason: str, run_id: str | None = None
-) -> Ended:
-    """Record a job that could not be trained, unless it has a run that says so already.
-
-    `run_id` is the run that says so already; without a store nothing is recorded.
-    """
-    if run_id is None and store is not None:
+def record_failure(store: Store | None, task: Task, job: TaskJob, reason: str) -> Ended:
+    """Record a job that could not be trained, where there is a store."""
+    run_id = ""
+    if store is not None:
         with held():  # a run that nobody knows of could not be closed
             run = begin_run(store, task, job, is_shown=False)
             run.fail(reason)
         run_id = run.run_id
-    outcome = Outcome(job.name, run_id or "", "FAILED", job.varied, {}, reason, 0.0)
-    return Ended(job.position, outcome)
+    return failed(job, reason, run_id)
+
+
+def failed(job: TaskJob, reason: str, run_id: str) -> Ended:
+    """Return the end of a job whose run says that it failed."""
+    name, varied = job.planned.name, job.planned.varied
+    return Ended(job.position, Outcome(name, run_id, "FAILED", varied, {}, reason, 0.0))
 
 
 def settled(store: Store, task: Task) -> list[Ended]:
@@ -191,10 +208,10 @@ def settled(store: Store, task: Task) -> list[Ended]:
     A job whose run FINISHED is done, though its worker could not say so any more. One that repeats
     a record is not: its comparison died with the worker.
     """
-    jobs = {job.key: job for job in task.jobs}
+    jobs = {job.planned.key: job for job in task.jobs}
     recorded = store.sweeps.settle_stack(store.experiment_id, task.sweep_id, task.stack, jobs)
     return [
-        Ended(job.position, replace(outcome, name=job.name, varied=job.varied))
+        Ended(job.position, replace(outcome, name=job.planned.name, varied=job.planned.varied))
         for key, outcome in recorded.items()
         if (job := jobs[key]).reference is None and job.is_wanted
     ]

@@ -18,7 +18,7 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from runner.system.errors import ConfigError
-from runner.system.paths import outputs_folder
+from runner.system.paths import outputs_folder, require_targets
 from runner.system.text import without_passwords, without_passwords_of
 
 ALLOWED = (
@@ -79,6 +79,7 @@ def resolve(uri: str | None) -> Address:
     if from_environment := os.environ.get("MLFLOW_TRACKING_URI"):
         return _parse(from_environment, "MLFLOW_TRACKING_URI")
     database = outputs_folder() / "mlflow.db"
+    require_targets(database)
     return Address(sqlite_uri(database), database=database)
 
 
@@ -123,6 +124,7 @@ def _path_hint(uri: str, separator: str) -> str:
 def _sqlite(path: str, origin: str) -> Address:
     # SQLAlchemy decodes the path of a URI too.
     database = Path(unquote(path)).absolute()
+    require_targets(database)
     if path == ":memory:" or "?" in path:
         # In memory nothing is kept; a question mark starts SQLAlchemy's options.
         raise ConfigError(origin, "sqlite:///FILE, a file that stays", f"sqlite:///{path}")

@@ -51,6 +51,8 @@ def send_folder(backend: Backend, folder: Path, uri: str, under: str | None = No
             unfinished = copy.with_name(f".{copy.name}.part")
             shutil.copyfile(file, unfinished)
             unfinished.replace(copy)
+    if backend.is_durable and target.is_dir():
+        sync_file_system(target)
 
 
 def write_files(backend: Backend, uri: str, files: Mapping[str, bytes]) -> None:
@@ -61,6 +63,7 @@ def write_files(backend: Backend, uri: str, files: Mapping[str, bytes]) -> None:
     if folder is None:
         with TemporaryDirectory(prefix="runner-") as scratch:
             for name, content in files.items():
+                Path(scratch, name).parent.mkdir(parents=True, exist_ok=True)
                 Path(scratch, name).write_bytes(content)
             send_folder(backend, Path(scratch), uri)
         return

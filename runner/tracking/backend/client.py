@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ _DEFAULTS = {
     # A dead server blocks a call for four minutes by default, a hanging one for twenty.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # No server decides that runs, or passwords, go to another host.
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
 }
 # What urllib3 says when it has given up.
 _CONNECTION_ERROR = re.compile(r"\[Errno -?\d+\] [\w ]+|Read timed out|Connection aborted")
@@ -41,9 +44,16 @@ def prepare() -> None:
         os.environ.setdefault(name, value)
 
 
-def follow_no_redirects() -> None:
-    """Make MLflow refuse to be redirected from the tracking server to another address."""
-    os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """Have MLflow ask a server once: a call that is not safe to repeat may have done its work."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(name, _DEFAULTS[name])
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        os.environ[name] = before
 
 
 def client_of(uri: str) -> MlflowClient:
@@ -92,7 +102,8 @@ def store_errors(location: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         # An error of the disk has a number; a failed request has none.
-        if error.errno is not None:
+        is_of_disk = error.errno is not None or isinstance(error, shutil.Error)
+        if is_of_disk and (error.filename or "://" not in shown.replace("sqlite:///", "")):
             raise disk_error(Path(str(error.filename or _path(location))), error) from error
         raise StoreError(f"{shown}: {_one_line(error, location)}") from error
     except ImportError as error:

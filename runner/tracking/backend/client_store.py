@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runner.system.errors import RecordError, shorten
-from runner.system.text import elide
+from runner.system.errors import RecordError, StoreError, StoreLost, shorten
+from runner.system.text import elide, without_passwords
 from runner.tracking.backend.artifacts import write_files
 from runner.tracking.backend.client import (
     Ignoring,
+    asked_once,
     client_of,
     disconnect,
     store_errors,
     store_of,
 )
-from runner.tracking.backend.rows import DatasetPart, Experiment, Run, RunChange, close_before_forks
+from runner.tracking.backend.rows import (
+    DatasetPart,
+    Experiment,
+    Run,
+    RunChange,
+    close_before_forks,
+    sound_runs,
+)
+from runner.tracking.backend.unrecorded import ATTEMPT, keep, kept_files, locked, read_kept
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment as MlflowExperiment
     from mlflow.entities import Run as MlflowRun
 
 _RUNS_PER_PAGE = 1000
+# How often a run is asked for, and how long a server that has failed is not asked again.
+_TRIES, _WAITS_S, _LEFT_ALONE_S = 3, 0.5, 30.0
+_QUOTES = set("'\"`\\")
 
 
 class ClientStore:
@@ -30,9 +45,13 @@ class ClientStore:
 
     # A server makes each run by a call of its own.
     runs_at_once = 1
+    is_durable = True
 
     def __init__(self, uri: str, remark: str | None = None) -> None:
         self.uri, self.remark = uri, remark
+        self.unfit: dict[str, str] = {}
+        self.keeps = uri.startswith("http")
+        self._asks_from_s = 0.0
         self.client = client_of(uri)
         close_before_forks(self)
 
@@ -99,6 +118,8 @@ class ClientStore:
         newest_first: bool = True,
         label: str = "a run of the store",
     ) -> Iterator[Run]:
+        if any(set(value) & _QUOTES for value in tags.values()):
+            return iter(())  # MLflow's filter cannot write such a text, and no tag of ours has one
         parts = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
         parts += [] if status is None else [f"attributes.status = '{status}'"]
         parts += [] if other_status is None else [f"attributes.status != '{other_status}'"]
@@ -110,7 +131,7 @@ class ClientStore:
                     list(experiment_ids), " and ".join(parts), 1, _RUNS_PER_PAGE, order, token
                 )
 
-        return map(_run, _pages(fetch))
+        return sound_runs(map(_run, _pages(fetch)), self.unfit)
 
     def metric_values(
         self, run_id: str, metric: str | None = None
@@ -131,26 +152,126 @@ class ClientStore:
         return experiment
 
     def begin(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
+        self,
+        experiment_id: str,
+        name: str,
+        tags: Mapping[str, str],
+        started_ms: int,
+        *,
+        may_wait: bool = False,
     ) -> RunChange:
-        with store_errors(self.uri):
-            run = self.client.create_run(experiment_id, started_ms, dict(tags), run_name=name)
-        return RunChange(run.info.run_id, str(run.info.artifact_uri))
+        attempt = uuid.uuid4().hex
+        new = Run(attempt, experiment_id, name, "RUNNING", started_ms, None, "")
+        change = RunChange(attempt, "", new, {**tags, ATTEMPT: attempt})
+        try:
+            self._asking(lambda: self._create(change, is_first=True))
+        except StoreLost:
+            if not may_wait:
+                raise
+        return change
 
     def write(self, changes: Sequence[RunChange]) -> None:
-        """Write what is to be written of some runs, one after the other; their ends last."""
+        """Write what is to be written of some runs, one after the other; their ends last.
+
+        The end of a run that a server cannot take is kept on disk, with all that waited for it.
+        """
+        for change in changes:
+            try:
+                self._asking(partial(self.record, change))
+            except StoreLost:
+                if change.status in {None, "RUNNING"}:
+                    raise
+                keep(self.uri, change)
+
+    def _asking(self, call: Callable[[], None]) -> None:
+        """Call a server; one that has failed is left alone for a while, and work goes on."""
+        if time.monotonic() < self._asks_from_s:
+            raise StoreLost(f"{without_passwords(self.uri)}: the server did not answer before")
+        try:
+            call()
+        except StoreError as error:
+            if not self.keeps:
+                raise
+            self._asks_from_s = time.monotonic() + _LEFT_ALONE_S
+            raise StoreLost(str(error)) from error
+
+    def record(self, change: RunChange) -> None:
+        """Write what is to be written of a run; again, where an earlier try broke off."""
+        if change.new is not None:
+            self._create(change)
         with store_errors(self.uri):
-            for change in changes:
-                write_files(self, change.artifact_uri, change.files)
-                self._write_rows(change)
-                if change.datasets:
-                    self._log_datasets(change.run_id, change.datasets)
-                if change.removed_tag is not None:
-                    self.client.delete_tag(change.run_id, change.removed_tag)
-                if change.status == "RUNNING":
-                    self.client.update_run(change.run_id, "RUNNING")
-                elif change.status is not None:
-                    self.client.set_terminated(change.run_id, change.status, change.ended_ms)
+            write_files(self, change.artifact_uri, change.files)
+            self._write_rows(change)
+            if change.datasets:
+                self._log_datasets(change.run_id, change.datasets)
+            if change.removed_tag is not None:
+                self.client.delete_tag(change.run_id, change.removed_tag)
+            if change.status == "RUNNING":
+                self.client.update_run(change.run_id, "RUNNING")
+            elif change.status is not None:
+                self.client.set_terminated(change.run_id, change.status, change.ended_ms)
+
+    def _create(self, change: RunChange, *, is_first: bool = False) -> None:
+        """Create the run of a change, unless it is there: an answer may have been lost."""
+        new = change.new
+        assert new is not None  # noqa: S101  (for mypy)
+        for n_left in reversed(range(_TRIES)):
+            try:
+                run = None if is_first else self._attempted(new, change.tags[ATTEMPT])
+                is_first = False
+                if run is None:
+                    with store_errors(self.uri), asked_once():
+                        where = (new.experiment_id, int(str(new.started_ms)), change.tags)
+                        run = _run(self.client.create_run(*where, run_name=new.name))
+                    change.tags = {}
+            except StoreError:
+                if n_left == 0:
+                    raise
+                time.sleep(_WAITS_S)
+            else:
+                change.run_id, change.artifact_uri, change.new = run.run_id, run.artifact_uri, None
+                return
+
+    def _attempted(self, new: Run, attempt: str) -> Run | None:
+        """Return the run that an earlier try has created."""
+        return next(iter(self.runs([new.experiment_id], {ATTEMPT: attempt})), None)
+
+    def record_kept(self) -> int:
+        """Record what is kept on disk for this server, and return how many runs that were.
+
+        What it has no place for any more stays, under another name.
+        """
+        n_recorded = 0
+        with locked(self.uri):
+            for file in kept_files(self.uri):
+                change = read_kept(file)
+                try:
+                    if not self._is_done(change):
+                        self.record(change)
+                        n_recorded += 1
+                except StoreError:
+                    if not self._is_gone(change):
+                        raise
+                    file.rename(file.with_suffix(".refused"))
+                else:
+                    file.unlink()
+        return n_recorded
+
+    def _is_done(self, change: RunChange) -> bool:
+        """Tell whether another command has finished the job of a kept run meanwhile."""
+        new = change.new
+        names = ("runner.sweep", "runner.key")
+        if new is None or any(name not in change.tags for name in names):
+            return False
+        runs = self.runs([new.experiment_id], {name: change.tags[name] for name in names})
+        return any(run.status == "FINISHED" for run in runs)
+
+    def _is_gone(self, change: RunChange) -> bool:
+        if change.new is not None:
+            experiment = self.experiment(change.new.experiment_id)
+            return experiment is None or experiment.is_deleted
+        run = self.run(change.run_id)
+        return run is None or run.is_deleted
 
     def _write_rows(self, change: RunChange) -> None:
         from mlflow.entities import Metric, Param, RunTag

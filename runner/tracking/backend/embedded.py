@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from runner.system.errors import RecordError, StoreError
 from runner.system.text import elide
-from runner.tracking.backend.artifacts import remove_files, sync_files, write_files
+from runner.tracking.backend.artifacts import local_folder, remove_files, sync_files, write_files
 from runner.tracking.backend.client import client_of, disconnect, store_errors
 from runner.tracking.backend.rows import (
     RUN_NAME,
@@ -30,17 +30,18 @@ from runner.tracking.backend.rows import (
     Run,
     RunChange,
     close_before_forks,
+    sound_runs,
 )
 from runner.tracking.backend.sqlite import LOCKED_FOR_S, READ_ONLY
+from runner.training.outcome import stored
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # Revisions of MLflow's schema whose tables are those that are read and written here.
 KNOWN_REVISIONS = {"dc11669786a5"}
-# What MLflow accepts, and how it stores an infinity.
+# What MLflow accepts.
 _EXPERIMENT_NAME_CHARACTERS = 500
-_LARGEST = 1.7976931348623157e308
 
 _RUN_COLUMNS = (
     "run_uuid, experiment_id, name, user_id, status, start_time, end_time, artifact_uri,"
@@ -87,12 +88,14 @@ class EmbeddedStore:
 
     runs_at_once = 64
     remark: str | None = None
+    keeps = False
 
     def __init__(
         self, database: Path, uri: str, *, is_read_only: bool = False, is_durable: bool = True
     ) -> None:
         self.uri = uri
-        self._database, self._is_read_only, self._is_durable = database, is_read_only, is_durable
+        self._database, self._is_read_only, self.is_durable = database, is_read_only, is_durable
+        self.unfit: dict[str, str] = {}
         self._open: sqlite3.Connection | None = None
         close_before_forks(self)
 
@@ -128,7 +131,7 @@ class EmbeddedStore:
             self._open.execute("PRAGMA trusted_schema = OFF")
             (journal,) = self._open.execute("PRAGMA journal_mode").fetchone()
             # With a log, a power cut takes the latest commits at most, all from some moment on.
-            if journal == "wal" and not self._is_durable:
+            if journal == "wal" and not self.is_durable:
                 self._open.execute("PRAGMA synchronous = NORMAL")
         return self._open
 
@@ -143,6 +146,9 @@ class EmbeddedStore:
             with suppress(sqlite3.Error):  # SQLite has rolled some back by itself
                 connection.execute("ROLLBACK")
             raise
+
+    def record_kept(self) -> int:
+        return 0  # nothing is kept of a database
 
     # Reading.
 
@@ -203,9 +209,18 @@ class EmbeddedStore:
         for key, value in tags.items():
             where += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
             values += [key, value]
-        return iter(self._runs(where, values, label, "DESC" if newest_first else "ASC"))
+        order = "DESC" if newest_first else "ASC"
+        return sound_runs(self._runs(where, values, label, order, self.unfit), self.unfit)
 
-    def _runs(self, where: str, values: Sequence[str], label: str, order: str = "ASC") -> list[Run]:
+    def _runs(
+        self,
+        where: str,
+        values: Sequence[str],
+        label: str,
+        order: str = "ASC",
+        unfit: dict[str, str] | None = None,
+    ) -> list[Run]:
+        """Read runs; one that lacks what every run has is noted as `unfit`, or else raised."""
         chosen = f"FROM runs WHERE {where}"
         texts: dict[Any, Any] = {}  # runs of a sweep share most of theirs
         with self._reading(label) as connection:
@@ -226,8 +241,14 @@ class EmbeddedStore:
                     else:
                         value = texts.setdefault(value, value)  # noqa: PLW2901  (the same text)
                     by_run[run_id][texts.setdefault(key, key)] = value
-        for row in runs:
-            _check_row(row, label)
+        for row in list(runs):
+            try:
+                _check_row(row, label)
+            except RecordError as error:
+                if unfit is None:
+                    raise
+                unfit[str(row[0])] = f"run {elide(str(row[0]), 40)}: is left out. {error}"
+                runs.remove(row)
         return [
             Run(
                 run_id=str(run_id),
@@ -250,7 +271,8 @@ class EmbeddedStore:
     ) -> Iterator[tuple[object, object, object]]:
         query, values = "SELECT key, step, value, is_nan FROM metrics WHERE run_uuid = ?", [run_id]
         if metric is not None:
-            query, values = f"{query} AND key = ?", [run_id, metric]
+            # With the plus the index of runs is searched, and not that of all values of a metric.
+            query, values = f"{query} AND +key = ?", [run_id, metric]
         with self._reading(f"run {run_id}") as connection:
             rows = connection.execute(f"{query} ORDER BY timestamp, step, value", values).fetchall()
         return ((key, step, math.nan if nan == 1 else value) for key, step, value, nan in rows)
@@ -276,7 +298,13 @@ class EmbeddedStore:
         return experiment
 
     def begin(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
+        self,
+        experiment_id: str,
+        name: str,
+        tags: Mapping[str, str],
+        started_ms: int,
+        *,
+        may_wait: bool = False,  # noqa: ARG002  (of the protocol)
     ) -> RunChange:
         experiment = self._experiment_of_runs(experiment_id)
         run_id = uuid.uuid4().hex
@@ -304,7 +332,7 @@ class EmbeddedStore:
             try:
                 for change in changes:
                     write_files(self, change.artifact_uri, change.files)
-                if self._is_durable:
+                if self.is_durable:
                     sync_files([c.artifact_uri for c in changes if c.files])
                 with self._transaction("IMMEDIATE") as connection:
                     self._write_rows(connection, changes)
@@ -312,6 +340,14 @@ class EmbeddedStore:
                 for change in new:
                     remove_files(change.artifact_uri, change.files)
                 raise
+
+    def remove_unrecorded(self, experiment_id: str, run_id: str) -> None:
+        """Remove the files of a run that the database does not have."""
+        experiment = self.experiment(experiment_id)
+        if experiment is not None and self.run(run_id) is None:
+            uri = _below(experiment.artifact_location, f"{run_id}/artifacts")
+            if (folder := local_folder(uri)) is not None and folder.is_dir():
+                remove_files(uri, [path.name for path in folder.iterdir()])
 
     def _write_rows(self, connection: sqlite3.Connection, changes: Sequence[RunChange]) -> None:
         for experiment_id in {c.new.experiment_id for c in changes if c.new is not None}:
@@ -379,7 +415,7 @@ def _metric_rows(changes: Sequence[RunChange]) -> tuple[list[tuple[Any, ...]], l
         run_id = change.run_id
         for name, number, at_ms, step in change.metrics:
             is_nan = number != number  # noqa: PLR0124  (NaN alone differs from itself)
-            value = 0.0 if is_nan else min(max(number, -_LARGEST), _LARGEST)
+            value = 0.0 if is_nan else stored(number)
             row = (run_id, name, value, at_ms, step, is_nan)
             rows.append(row)
             before = latest.get((run_id, name))

@@ -18,6 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+# As `process_name` makes it: anything else beside a database is somebody's.
+_NAME = re.compile(r"[\w.-]+-[0-9]{1,10}-[0-9]{19}")
+
 
 def is_gone(process: str) -> bool:
     """Tell whether the process of a tag ``runner.process`` ran on this host and has ended."""
@@ -63,6 +66,12 @@ class Presence:
         """Tell whether this very process made it, rather than the one it was forked from."""
         return self._pid == os.getpid()
 
+    def note(self, text: str) -> None:
+        """Keep a text for whoever finds this process dead, in place of the last one."""
+        if self._file is not None:
+            os.ftruncate(self._file.fileno(), 0)
+            os.pwrite(self._file.fileno(), text.encode(), 0)
+
     def leave(self) -> None:
         """Remove the file, unless a run is open that the next start has to close."""
         if self._file is None or not self.is_ours or self.open_runs:
@@ -73,6 +82,11 @@ class Presence:
         self._file = None
         with suppress(OSError):  # other processes record here
             path.parent.rmdir()
+
+
+def note_of(database: Path, process: str) -> str:
+    """Return what one of the `dead` has noted."""
+    return (_folder(database) / process).read_text("ascii", "replace")
 
 
 def dead(database: Path) -> Iterator[str]:
@@ -86,7 +100,7 @@ def dead(database: Path) -> Iterator[str]:
     except FileNotFoundError:
         return  # nobody records, or the last process has just removed the folder
     for path in paths:
-        if path.is_symlink() or not path.is_file() or not re.fullmatch(r"[\w.-]+", path.name):
+        if path.is_symlink() or not path.is_file() or not _NAME.fullmatch(path.name):
             continue  # not made by a `Presence`
         try:
             with path.open("rb+") as file:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 from weakref import WeakSet
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 # The tag in which MLflow keeps the name of a run.
 RUN_NAME = "mlflow.runName"
+_ID = re.compile(r"[0-9a-f]{32}")
+_STATUSES = {"RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"}
+# The end of the year 9999, in milliseconds since 1970, a day early for every time zone.
+_LATEST_MS = 253_402_214_400_000
 
 
 @dataclass(frozen=True)
@@ -126,11 +131,20 @@ class Backend(Protocol):
         How many runs are best written together.
     remark : str or None
         What a person who records in it should know.
+    unfit : dict of str to str
+        Of each run that a list left out, by its id, what it is and why.
+    keeps : bool
+        Whether the ends of runs are kept on disk while a server does not answer.
+    is_durable : bool
+        Whether files in folders of this machine are flushed to the disk.
     """
 
     uri: str
     runs_at_once: int
     remark: str | None
+    unfit: dict[str, str]
+    keeps: bool
+    is_durable: bool
 
     @property
     def client(self) -> MlflowClient:
@@ -153,12 +167,24 @@ class Backend(Protocol):
         """Make an experiment, or return the one that another process has just made."""
 
     def begin(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
+        self,
+        experiment_id: str,
+        name: str,
+        tags: Mapping[str, str],
+        started_ms: int,
+        *,
+        may_wait: bool = False,
     ) -> RunChange:
-        """Begin a run; a database has it when the change is written, a server at once."""
+        """Begin a run; a database has it when the change is written, a server at once.
+
+        It `may_wait` for its end where a server does not answer; else that is a `StoreLost`.
+        """
 
     def write(self, changes: Sequence[RunChange]) -> None:
         """Write what is to be written of some runs; in a database in one transaction."""
+
+    def record_kept(self) -> int:
+        """Record what is kept on disk for a server, and return how many runs that were."""
 
     def run(self, run_id: str) -> Run | None:
         """Return a run by its id, be it deleted."""
@@ -176,7 +202,7 @@ class Backend(Protocol):
         """Iterate over the runs of some experiments that have these tags, by their start.
 
         They have the `status`, if it is given, and another than `other_status`. `label` names any
-        of them in messages.
+        of them in messages. A run that makes no sense is left out, and noted in `unfit`.
         """
 
     def metric_values(
@@ -207,6 +233,27 @@ def _close_all() -> None:
 
 os.register_at_fork(before=_close_all)
 atexit.register(_close_all)
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether a text can be the id of an MLflow run."""
+    return _ID.fullmatch(text) is not None
+
+
+def sound_runs(runs: Iterable[Run], unfit: dict[str, str]) -> Iterator[Run]:
+    """Iterate over the runs that make sense; say of each other one in `unfit` why it does not."""
+    for run in runs:
+        if not is_run_id(run.run_id):
+            name, rule, got = "its id", "32 hexadecimal digits", run.run_id
+        elif run.status not in _STATUSES:
+            name, rule, got = "status", f"one of {', '.join(sorted(_STATUSES))}", run.status
+        elif _is_number(run.started_ms) and not 0 <= run.started_ms < _LATEST_MS:
+            name, rule, got = "start_time", "between 1970 and 9999, in ms", str(run.started_ms)
+        else:
+            yield run
+            continue
+        label = f"run {elide(run.run_id, 40)} ({elide(run.name, 40)})"
+        unfit[run.run_id] = f"{label}: is left out: {name} must be {rule}, got {shorten(got, 40)}."
 
 
 def tags_of(tags: Mapping[Any, Any]) -> dict[str, str]:

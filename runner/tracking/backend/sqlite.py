@@ -18,6 +18,7 @@ from typing import Any
 
 from runner.system.errors import StoreError
 from runner.system.files import disk_error, sync_folder
+from runner.system.text import elide, on_one_line
 from runner.tracking.backend.address import sqlite_uri
 from runner.tracking.backend.client import prepare, store_errors
 
@@ -28,6 +29,8 @@ LOCKED_FOR_S = 20
 _LOCAL_FILE_SYSTEMS = {"btrfs", "ext2/ext3", "f2fs", "overlayfs", "tmpfs", "xfs", "zfs"}
 # How SQLite opens a file that cannot be written.
 READ_ONLY = "mode=ro&immutable=1"
+# What is asked of any database of MLflow's.
+_TABLES = {"alembic_version", "experiments", "runs", "tags", "params", "metrics", "latest_metrics"}
 _ADVICE = " Move it away, or set tracking.uri to another file."
 
 
@@ -134,11 +137,13 @@ def _check(database: Path, query: str) -> str:
             raise StoreError(f"{database}: is empty (0 bytes), not an MLflow database.{_ADVICE}")
         uri = f"{database.as_uri()}?{query}"
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCKED_FOR_S)) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            # A view of that name may be a query without end.
+            query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            tables = {name for (name,) in connection.execute(query)}
             # SQLite takes the missing end of a last page for zeros.
             if size % connection.execute("PRAGMA page_size").fetchone()[0]:
                 raise StoreError(f"{database}: is cut short: {size:,} bytes.{_ADVICE}")
-            if "alembic_version" not in tables:
+            if not tables >= _TABLES:
                 raise StoreError(f"{database}: is a database, but not one of MLflow.{_ADVICE}")
             versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except OSError as error:
@@ -148,8 +153,15 @@ def _check(database: Path, query: str) -> str:
             raise StoreError(
                 f"{database}: stayed locked by another program for {LOCKED_FOR_S} s"
             ) from error
-        raise StoreError(f"{database}: cannot be read: {error}.{_ADVICE}") from error
-    version = str(versions[0][0]) if len(versions) == 1 else "unknown"
+        reason = elide(on_one_line(str(error)), 120)
+        raise StoreError(f"{database}: cannot be read: {reason}.{_ADVICE}") from error
+    if len(versions) != 1:
+        shown = ", ".join(elide(version, 20) for (version,) in versions[:3]) or "none"
+        raise StoreError(
+            f"{database}: must have one revision of MLflow's schema, got {shown}: an upgrade"
+            f" was cut off, or it is not MLflow's. Go back to a copy.{_ADVICE}"
+        )
+    version = elide(versions[0][0], 20)
     _check_version(database, version)
     return version
 

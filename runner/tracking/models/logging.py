@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature
-from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+from mlflow.types.schema import ColSpec, DataType, Schema
 
 import runner.system.errors
 import runner.training.preprocessing
 import softnet
 from runner.tracking.backend.artifacts import send_folder
+from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -84,7 +85,7 @@ def _save(
     (folder / "artifacts").mkdir(parents=True)
     settings = {
         "network": network.to_dict(),
-        "class_names": prepared.dataset.class_names,
+        "class_names": prepared.target.names,
         "preprocessing": prepared.preprocessing.to_dict(),
     }
     _write_json(folder / "artifacts" / "settings.json", settings)
@@ -188,23 +189,35 @@ def _write_json(path: Path, content: object) -> None:
 
 
 def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
-    """Return the raw columns and the classes as a signature.
+    """Return the raw columns and the outputs as a signature.
 
-    MLflow's double refuses whole numbers, which pandas reads from many a CSV, and its long refuses
-    the rest. So the signature takes values of any kind, and the model checks them itself.
+    MLflow reads CSV by its types. What is whole in all rows is a long, as pandas reads it: MLflow's
+    double takes no whole numbers of a data frame, nor its long any other.
     """
-    number = AnyType()  # type: ignore[no-untyped-call]  # MLflow has no annotation
-    dataset, preprocessing = prepared.dataset, prepared.preprocessing
-    kinds = dict.fromkeys((*dataset.categories, *preprocessing.dates), DataType.string)
+    preprocessing = prepared.preprocessing
     may_be_missing = bool(preprocessing.fill)
     single = all(array.dtype == np.float32 for array in weights.values())
-    probability = DataType.float if single else DataType.double
+    is_double = TASKS[prepared.target.task].is_double or not single
+    output = DataType.double if is_double else DataType.float
     return ModelSignature(
         Schema(
             [
-                ColSpec(kinds.get(name, number), name, required=not may_be_missing)
+                ColSpec(_type_of(name, prepared), name, required=not may_be_missing)
                 for name in preprocessing.raw_names
             ]
         ),
-        Schema([ColSpec(probability, name) for name in dataset.class_names]),
+        Schema([ColSpec(output, name) for name in prepared.target.names]),
     )
+
+
+def _type_of(name: str, prepared: Prepared) -> DataType:
+    """Return the type of a raw column, by what its cells are in all rows."""
+    dataset = prepared.dataset
+    if name in dataset.categories or name in prepared.preprocessing.dates:
+        return DataType.string
+    values = dataset.X[:, dataset.feature_names.index(name)]
+    is_missing = bool(np.isnan(values).any())
+    if dataset.reading is not None and name in dataset.reading.truths:
+        return DataType.string if is_missing else DataType.boolean
+    is_whole = not is_missing and bool((np.floor(values) == values).all())
+    return DataType.long if is_whole else DataType.double

@@ -1,4 +1,4 @@
-"""The model as MLflow loads it: raw rows in, the probability of each class out.
+"""The model as MLflow loads it: raw rows in; out the probability of each class, or a quantity.
 
 Every logged model carries a copy of this file, of `softnet`, and of the two modules of `runner`
 that preprocessing needs.
@@ -14,9 +14,11 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from runner.system.errors import DataError
 from runner.training.preprocessing import Preprocessing
 from softnet import Network, NetworkSettings
 
@@ -32,7 +34,7 @@ class ServedModel(PythonModel):
         network = NetworkSettings.from_dict(settings["network"])
         self._network = Network.from_weights(by_name, network)
         self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])
-        self._class_names: list[str] = settings["class_names"]
+        self._names: list[str] = settings["class_names"]
 
     def predict(
         self,
@@ -40,13 +42,16 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: Mapping[str, Any] | None = None,  # noqa: ARG002  (MLflow calls it so)
     ) -> pd.DataFrame:
-        """Return one row of probabilities for each raw row, with a column for each class."""
+        """Return a row for each raw row, with a column for each output of the network."""
         columns = {str(name): values.to_numpy() for name, values in model_input.items()}
-        X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
+        try:
+            X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
+        except DataError as error:  # which a server would keep to itself
+            raise MlflowException.invalid_parameter_value(str(error)) from error
         # Two threads would change the last bits of large products.
         with threadpool_limits(1, user_api="blas"):
-            probabilities = self._network.predict(X)[0]
-        return pd.DataFrame(probabilities, model_input.index, self._class_names)
+            predictions = self._network.predict(X)[0]
+        return pd.DataFrame(predictions, model_input.index, self._names)
 
 
 mlflow.models.set_model(ServedModel())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,9 +12,8 @@ from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import read_artifact
-from runner.tracking.backend.client import follow_no_redirects
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.rows import Run, numbers_of, texts_of
+from runner.tracking.backend.rows import Run, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
 from runner.tracking.queries import final_metrics, runs_of_jobs
 from runner.tracking.records.export_folder import ExportedRun
@@ -25,14 +23,8 @@ from runner.tracking.store import Store, StoreAddress
 if TYPE_CHECKING:
     from runner.training.run_files import Metrics
 
-_ID = re.compile(r"[0-9a-f]{32}")
 # The tag that names the parent of a job, by the kind of the parent.
 _PARENT_TAGS = dict.fromkeys(("sweep", "rerun"), "runner.sweep") | {"group": "mlflow.parentRunId"}
-
-
-def is_run_id(text: str) -> bool:
-    """Tell whether a text can be the id of an MLflow run."""
-    return _ID.fullmatch(text) is not None
 
 
 class StoredRun:
@@ -110,7 +102,6 @@ def find_run(uri: str | None, run_id: str) -> StoredRun:
     )
     if address.database is not None and not address.database.exists():
         raise unknown
-    follow_no_redirects()
     backend = connect(address, may_only_read=True)
     run = backend.run(run_id)
     if run is None:
@@ -155,9 +146,4 @@ def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
     store, label = parent.store, f"a job of {parent.label}"
     tags = {"runner.kind": "run", tag: parent.run_id}
     runs = store.backend.runs([store.experiment_id], tags, newest_first=False, label=label)
-    members = [StoredRun(store, run) for run in runs_of_jobs(runs).values()]
-    for run in members:
-        if not is_run_id(run.run_id):
-            rule = "must have jobs with the ids of MLflow runs"
-            raise RecordError(f"{parent.label}: {rule}, got {shorten(run.run_id)}.")
-    return members
+    return [StoredRun(store, run) for run in runs_of_jobs(runs).values()]

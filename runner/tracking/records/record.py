@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 
     Source: TypeAlias = StoredRun | ExportedRun
 
+# Epochs or steps that nobody has lived to see the end of.
+_MOST_STEPS = 10**12
 # What a run records; other metrics may have been added to it by anybody.
-_OURS = ("train/", "val/", "test/", "best/")
+_OURS = ("train/", "val/", "test/", "best/", "baseline/")
+# What all runs recorded up to the second schema.
+_FIRST_METRICS = re.compile(r"(train|val|test|best|best/train|best/val)/(loss|accuracy|step)")
 # Where a run is recorded and how a sweep is run are today's affair, not the record's.
 _OF_TODAY = ("tracking", "sweep")
 # The tag of runs of earlier versions that have left all their files.
@@ -54,6 +58,7 @@ class Record:
         self.tags = source.tags
         self.varied = varied_of(source.tags)
         self._digests = digests
+        self._schema = int(self.tags.get("runner.schema", 1))
         self._edits: dict[str, str] = {}
 
     @classmethod
@@ -108,8 +113,16 @@ class Record:
     def metrics(self) -> run_files.Metrics:
         """Return every value that the run recorded, by name and step."""
         ours = {at: v for at, v in self.source.metrics.items() if at[0].startswith(_OURS)}
+        if self._schema < 3:
+            ours = {at: v for at, v in ours.items() if not at[0].startswith("baseline/")}
         self._verify({"metrics": run_files.metrics_sha256(ours)})
         return ours
+
+    def recorded_alike(self, metrics: run_files.Metrics) -> run_files.Metrics:
+        """Return those of the metrics of today that the version of this record recorded as well."""
+        if self._schema >= 3:
+            return metrics
+        return {at: v for at, v in metrics.items() if _FIRST_METRICS.fullmatch(at[0])}
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
         """Return the parameters that the run left, if they are whole and of these shapes."""
@@ -194,9 +207,14 @@ def _digests(content: str, label: str) -> dict[str, str]:
 def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment:
     kept = {section: value for section, value in values.items() if section not in _OF_TODAY}
     try:
-        return Experiment.from_dict(read_recorded(kept, schema))
+        experiment = Experiment.from_dict(read_recorded(kept, schema))
     except ConfigError as error:
         raise RecordError(f"{name}: {error}") from None
+    for key in ("epochs", "steps"):
+        if (asked := getattr(experiment.training, key) or 0) > _MOST_STEPS:
+            rule = f"at most {_MOST_STEPS:,} in a record"
+            raise RecordError(f"{name}: training.{key}: must be {rule}, got {asked:,}.")
+    return experiment
 
 
 def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
@@ -205,5 +223,4 @@ def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:
     return not params or all(
         name in params and params[name].strip() == value.strip()
         for name, value in params_of(values).items()
-        if name.partition(".")[0] not in _OF_TODAY
     )

@@ -1,4 +1,4 @@
-"""What a run does with raw rows, read back from its record: encoding, scaling, class names."""
+"""What a run does with raw rows, read back from its record: encoding, scaling, its target."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
+from runner.training.prepare import network_settings
 from runner.training.preprocessing import Preprocessing
-from runner.training.tasks import TASKS
+from runner.training.tasks import TASKS, Target
 from softnet import ACTIVATIONS, NetworkSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class _Preprocessing(_Part):
     flagged: _Words = ()
     pooled: _Words = ()
     dates: dict[str, str] = {}
+    lowest: tuple[float, ...] = ()
+    highest: tuple[float, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -50,12 +53,19 @@ class _Preprocessing(_Part):
                 raise ValueError("categories must differ")
             if not codes or list(codes) != sorted({c for c in codes if 0 <= c < len(words)}):
                 raise ValueError("fitted must hold places in categories, in their order")
-        if len(self.fill) not in (0, len(names)):
-            raise ValueError("fill must have a number for each feature name")
         if not {*self.flagged} <= set(names) or not {*self.pooled} <= self.fitted.keys():
             raise ValueError("flagged and pooled must be feature names")
         if 0.0 in self.scale:
             raise ValueError("scale must not hold 0")
+        return self
+
+    @model_validator(mode="after")
+    def _check_numbers(self) -> Self:
+        sizes = (0, len(self.feature_names))
+        if len(self.fill) not in sizes:
+            raise ValueError("fill must have a number for each feature name")
+        if not len(self.lowest) == len(self.highest) in sizes:
+            raise ValueError("lowest and highest must have a number for each feature name")
         return self
 
 
@@ -63,13 +73,20 @@ class _Model(_Part):
     """The form of `runner.training.run_files.model_settings`."""
 
     activation: str
-    class_names: Annotated[_Words, Field(min_length=2)]
+    class_names: Annotated[_Words, Field(min_length=1)]
+    task: str = "classification"
+    shift: float = 0.0
+    scale: Annotated[float, Field(gt=0)] = 1.0
     preprocessing: _Preprocessing
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}")
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}")
+        if self.task == "classification" and len(self.class_names) < 2:
+            raise ValueError("class_names must be at least 2")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class_names must differ")
         return self
@@ -83,7 +100,7 @@ class RecordedModel:
     """
 
     activation: str
-    class_names: tuple[str, ...]
+    target: Target
     preprocessing: Preprocessing
 
     @classmethod
@@ -97,9 +114,8 @@ class RecordedModel:
             problem = detail["msg"].removeprefix("Value error, ")
             raise RecordError(f"{name}: {key}: {shorten(problem)}.") from None
         preprocessing = Preprocessing.from_dict(model.preprocessing.model_dump())
-        return cls(model.activation, model.class_names, preprocessing)
+        return cls(model.activation, Target.from_dict(model.model_dump()), preprocessing)
 
     def network(self, experiment: Experiment) -> NetworkSettings:
         """Return the settings of the run's network, given its config."""
-        n_features = len(self.preprocessing.encoded_feature_names)
-        return TASKS["classification"].network(experiment, n_features, len(self.class_names))
+        return network_settings(experiment, self.preprocessing, self.target)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "load"]
 
 
-def load(config: DataConfig) -> Dataset:
-    """Read or make the data that the `data` group of an experiment describes.
+def load(config: DataConfig, task: str = "auto") -> Dataset:
+    """Read or make the data that the `data` group of an experiment describes, for its task.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def load(config: DataConfig) -> Dataset:
     if config.name == "file":
         from runner.training.data.files import load_file
 
-        return load_file(config)
+        return load_file(config, task)
     from runner.training.data import builtin
 
     match config.name:

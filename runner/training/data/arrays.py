@@ -52,7 +52,7 @@ def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = 
     """Open an archive of a table of numbers and its labels.
 
     The labels are the array that `target` names, or else ``y`` or ``y_train``; the table is ``X``,
-    or ``x_train`` as Keras writes it: ``x_test`` and ``y_test`` then are test rows. Other arrays are
+    or ``x_train`` as Keras writes it: ``x_test`` and ``y_test`` then are test rows. Others are
     not looked at, and each row of the table may be an image. Rows that are to be predicted have no
     labels.
     """
@@ -60,6 +60,8 @@ def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = 
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             present = {name.removesuffix(".npy") for name in archive.namelist()}
             target = config.target
+            if isinstance(target, tuple):
+                raise ConfigError("data.target", "the name of one array of labels", list(target))
             if target is None:
                 target = "y_train" if "y" not in present and "y_train" in present else "y"
             table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
@@ -104,7 +106,7 @@ def open_npy(content: bytes, file: str, config: FileData, *, has_target: bool = 
     if len(header.shape) != 2:
         raise DataError(f"{file}: must have the shape (n_samples, n_features), got {header.shape}.")
     n_columns = header.shape[1]
-    target = config.target or ""
+    target = config.target if isinstance(config.target, str) else ""
     is_index = re.fullmatch(r"-?\d{1,9}", target) and -n_columns <= int(target) < n_columns
     if has_target and not is_index:
         rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, shorten
 from runner.training.data.dataset import FloatArray, IntArray
-from runner.training.preprocessing import ISO, days_of
+from runner.training.preprocessing import ISO, TRUTH, days_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,6 @@ _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _POINT = re.compile(r"[+-]?(\d*\.\d{1,2}|\d*\.\d{4,}|0?\.\d{3}|\d+\.\d+[eE][+-]?\d+)", re.ASCII)
 _CODE = r"^[+-]?0\d+$"
 _CURRENCY = "$€£¥"
-_TRUTH = {"true": 1.0, "false": 0.0}
 # Dates that are not ISO 8601, each with or without a time of day.
 _DATE = re.compile(r"\w[\w ,./-]{4,18}\w( \d{1,2}:\d{2}(:\d{2})?)?")
 _DATES = (
@@ -310,9 +309,9 @@ class Distinct:
         """Read numbers, where at least half of the cells that hold anything are numbers."""
         present = [text for text in present if text not in NO_NUMBER]
         truth = {text.lower() for text in present}
-        if truth and truth <= _TRUTH.keys():
-            truths = self._spread([_TRUTH.get(text.lower(), np.nan) for text in self.texts])
-            written = {0.0: "False", 1.0: "True"} | {_TRUTH[t.lower()]: t for t in sorted(present)}
+        if truth and truth <= TRUTH.keys():
+            truths = self._spread([TRUTH.get(text.lower(), np.nan) for text in self.texts])
+            written = {0.0: "False", 1.0: "True"} | {TRUTH[t.lower()]: t for t in sorted(present)}
             words = tuple(written.values())
             return _finite(Column(name, "number", truths, origin, words=words), rules)
         if not must and any(re.match(_CODE, text) for text in present):

@@ -40,6 +40,8 @@ class Reading:
         Rows that were left out, because they have no target.
     notes : tuple of str
         Sentences about what a person might not expect.
+    truths : tuple of str
+        The raw features that are true or false.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Reading:
     missing: Mapping[str, int] = field(default_factory=dict)
     n_without_target: int = 0
     notes: tuple[str, ...] = ()
+    truths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,7 @@ class Dataset:
     task : str
         A key of `runner.training.tasks.TASKS`.
     targets : tuple of str
-        The columns that hold the target, where there are any.
+        The columns that hold the target.
     rows : ndarray of shape (n_samples,) or None
         The number of each row in its file, from 0; None where all of them are here.
 
@@ -102,7 +105,7 @@ class Dataset:
     dates: Mapping[str, str] = field(default_factory=dict)
     reading: Reading | None = None
     task: str = "classification"
-    targets: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ("class",)
     rows: IntArray | None = None
     roles: Mapping[str, FloatArray] = field(default_factory=dict)
 
@@ -153,7 +156,7 @@ def make_dataset(
     dates: Mapping[str, str] | None = None,
     reading: Reading | None = None,
     task: str = "classification",
-    targets: Sequence[str] = (),
+    targets: Sequence[str] = ("class",),
     rows: IntArray | None = None,
 ) -> Dataset:
     """Freeze the arrays."""

@@ -103,8 +103,9 @@ def names_columns(first: Sequence[str], config: FileData) -> bool:
     """
     if config.header is not None:
         return config.header
-    is_position = config.target is not None and re.fullmatch(r"-?\d+", config.target)
-    return not (is_position and config.target not in first and _looks_like_data(first))
+    target = config.target if isinstance(config.target, str) else ""
+    is_position = re.fullmatch(r"-?\d+", target)
+    return not (is_position and target not in first and _looks_like_data(first))
 
 
 @dataclass(frozen=True)

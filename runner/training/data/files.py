@@ -24,7 +24,7 @@ from runner.training.data.tables import (
     load_table,
     only,
     rules_of,
-    target_of,
+    targets_of,
 )
 from runner.training.data.uninformative import uninformative
 
@@ -44,9 +44,7 @@ def load_file(config: FileData, task: str = "auto") -> Dataset:
         for part, other in (("val", config.val_path), ("test", config.test_path))
         if other is not None
     ]
-    return load_table(
-        table, sources.stem_of(path), str(path.absolute()), config, task, further
-    )
+    return load_table(table, sources.stem_of(path), str(path.absolute()), config, task, further)
 
 
 def files_of(config: FileData) -> list[Path]:
@@ -86,11 +84,11 @@ def describe_file(config: FileData) -> Described:
     """Read all columns of a person's table, its target too where one is named."""
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
-    target = None if config.target is None else target_of(table, config)
+    targets = [] if config.target is None else targets_of(table, config)
     columns = table.read(
         [only(table, position) for position in range(len(table.names))], rules_of(config)
     )
-    features = [column for position, column in enumerate(columns) if position != target]
+    features = [column for position, column in enumerate(columns) if position not in targets]
     chosen = dataset_of(path.stem, str(path), features)
     named = config.features is not None or config.columns is not None
     left_out = uninformative(chosen, np.arange(len(chosen.y)), are_chosen=named)
@@ -108,9 +106,9 @@ def describe_file(config: FileData) -> Described:
 
 
 def load_rows(
-    path: Path, preprocessing: Preprocessing, config: DataConfig
-) -> dict[str, NDArray[Any]]:
-    """Read the raw rows of a person's own table, without any target.
+    path: Path, preprocessing: Preprocessing, config: DataConfig, targets: Sequence[str] = ()
+) -> tuple[dict[str, NDArray[Any]], list[Column]]:
+    """Read the raw rows of a person's own table, and its targets where it has them.
 
     Parameters
     ----------
@@ -120,11 +118,15 @@ def load_rows(
         What its rows are for: the columns, and what each of them is.
     config : DataConfig
         The data of the run; what it says of a file's cells holds for these too.
+    targets : sequence of str
+        The columns that hold what is known of the rows.
 
     Returns
     -------
-    dict of str to ndarray of shape (n_rows,)
+    columns : dict of str to ndarray of shape (n_rows,)
         Numbers, words or dates by raw column.
+    targets : list of Column
+        Empty where one of them is not there.
 
     Raises
     ------
@@ -158,7 +160,11 @@ def load_rows(
     columns = table.read([only(table, names.index(name)) for name in wanted], rules)
     if not len(columns[0].values):
         raise DataError(f"{file}: must hold at least one row, got none.")
-    return {name: column.raw_values() for name, column in zip(wanted, columns, strict=True)}
+    raw = {name: column.raw_values() for name, column in zip(wanted, columns, strict=True)}
+    if not targets or not set(targets) <= set(table.names):
+        return raw, []
+    positions = [only(table, names.index(name)) for name in targets]
+    return raw, table.read(positions, replace(rules_of(config), refuses_missing=False))
 
 
 def open_table(

@@ -103,14 +103,14 @@ def split_rows(
     sum to 1 use every row.
     """
     rows = np.arange(len(y))
-    given = {name: rows[:0] for name in PARTS}
+    given = dict.fromkeys(PARTS, rows[:0])
     if "part" in roles:
         part = roles["part"]
         given = {name: np.flatnonzero(part == code) for code, name in enumerate(PARTS)}
         rows = np.flatnonzero(np.isnan(part))
         if not len(rows) and not len(given["val"]):  # the split takes its share of these
             rows, given["train"] = given["train"], rows
-    drawn = {name: rows[:0] for name in PARTS}
+    drawn = dict.fromkeys(PARTS, rows[:0])
     if len(rows):
         of_rows = {role: values[rows] for role, values in roles.items()}
         fixed = [name for name in ("val", "test") if len(given[name])]
@@ -177,7 +177,7 @@ def _deal_groups(
     totals = counts.sum(axis=0)
     lacking = np.outer(sizes, totals / len(y))
     part_of_group = np.zeros(n_groups, np.intp)
-    for group in rng.permutation(n_groups):
+    for group in rng.permutation(n_groups).tolist():
         part = int(np.argmax(lacking @ (counts[group] / np.maximum(totals, 1.0))))
         lacking[part] -= counts[group]
         part_of_group[group] = part

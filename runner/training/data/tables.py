@@ -192,6 +192,7 @@ def load_table(
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         len(has_target) - len(kept),
         (*table.notes, *(note for column in (*columns, *labels) for note in column.notes)),
+        tuple(column.name for column in columns if column.kind == "number" and column.words),
     )
     values = {role: _role(role, by_position[position]) for role, position in roles.items()}
     if not np.isnan(parts).all():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import numpy as np
 import pandas as pd
@@ -158,6 +158,99 @@ def test_a_bad_file_is_refused_in_its_own_words(
     assert not out.exists()
 
 
+def test_lines_on_the_file_say_what_is_new_in_it_and_what_the_answers_are_worth(
+    made: Made, tmp_path: Path
+) -> None:
+    rows = rows_of(made.files["words.csv"])[:10]
+    rows.loc[0, "island"] = "Atlantis"
+    rows.loc[1, "bill_length_mm"] = np.nan
+    rows.loc[2:3, "body_mass_g"] = 100_000
+    rows.loc[4, "species"] = "Dodo"
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    ended = made.command("predict", made.runs["words"].run_id, str(tmp_path / "new.csv"))
+    assert ended.returncode == 0
+    lines = ended.stderr.splitlines()
+    assert lines[0].endswith("new.csv: 10 rows; missing cells: 1 in 'bill_length_mm'")
+    assert lines[1].startswith("out of the training range: 2 in 'body_mass_g'")
+    assert lines[1].endswith("words that training has not seen: 1 in 'island'")
+    # The target is known of nine rows.
+    classes = [row["class"] for row in csv.DictReader(io.StringIO(ended.stdout))]
+    right = sum(c == s for c, s in zip(classes, rows["species"], strict=True))
+    assert lines[2].startswith("species, 9 rows: loss ")
+    assert f"accuracy {right / 9:.4f}" in lines[2]
+
+
+def test_a_part_of_the_runs_own_rows_is_what_the_run_has_recorded(
+    made: Made, tmp_path: Path
+) -> None:
+    out = tmp_path / "test.parquet"
+    run = made.runs["words"]
+    ended = made.command("predict", run.run_id, "--part", "test", "--out", str(out))
+    assert ended.returncode == 0, ended.stderr
+    predicted = pd.read_parquet(out)
+    (artifact,) = made.command.folder.parent.rglob(f"{run.run_id}/**/predictions.parquet")
+    recorded = pd.read_parquet(artifact)
+    assert set(recorded["part"]) == {"val", "test"}
+    of_test = recorded[recorded["part"] == "test"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(predicted, of_test, check_exact=True)
+    penguins = rows_of(PENGUINS)
+    assert predicted["target"].tolist() == penguins["species"][predicted["row"]].tolist()
+    accuracy = (predicted["class"] == predicted["target"]).mean()
+    assert f"accuracy {accuracy:.4f}" in ended.stderr
+
+
+def test_a_threshold_is_chosen_on_the_validation_rows(made: Made, tmp_path: Path) -> None:
+    of_val = tmp_path / "val.csv"
+    id_of_run = made.runs["numbers"].run_id
+    made.command("predict", id_of_run, "--part", "val", "--out", str(of_val))
+    val = pd.read_csv(of_val)
+    chosen = made.command("predict", id_of_run, "--part", "test", "--threshold", "recall_1")
+    level = float(chosen.stderr.split()[1].rstrip(":"))
+    recall = (val["1"][val["target"] == 1] >= level).mean()
+    assert f"the best val/recall_1, {recall:.4g}" in chosen.stderr
+    rows = pd.read_csv(io.StringIO(chosen.stdout))
+    assert (rows["class"] == (rows["1"] >= level)).all()
+    given = made.predict("numbers", "numbers.csv", "--threshold", "0.9")
+    rows = pd.read_csv(io.StringIO(given.stdout))
+    assert (rows["class"] == (rows["1"] >= 0.9)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "FILE: must be given, or --part"),
+        (["rows.csv", "--part", "test"], "FILE: must be given, or --part"),
+        (["--part", "test", "--threshold", "f2"], "--threshold: must be a number from 0 to 1, or"),
+        (["--part", "test", "--threshold", "nan"], "--threshold: must be a number from 0 to 1"),
+    ],
+)
+def test_what_is_asked_for_must_fit(arguments: list[str], message: str, made: Made) -> None:
+    ended = made.command("predict", made.runs["numbers"].run_id, *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(message)
+
+
+def test_quantities_and_labels_are_predicted_too(shared: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = np.round(rng.normal(size=120), 3)
+    table = pd.DataFrame({"x": x, "price": 1000 + 50 * x, "a": (x > 0).astype(int), "b": "no"})
+    table.loc[x > 0.5, "b"] = "yes"
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data = ["experiment=own", f"data.path={tmp_path / 't.csv'}", "training.epochs=150"]
+    run = record(shared, *data, "data.target=price", "data.features=[x]")
+    out = tmp_path / "out.csv"
+    ended = shared("predict", run.run_id, str(tmp_path / "t.csv"), "--out", str(out))
+    left = pd.read_csv(out)["prediction"] - table["price"]
+    assert f"rmse {np.sqrt((left**2).mean()):.4g}" in ended.stderr
+    assert np.sqrt((left**2).mean()) < 0.1 * table["price"].std()
+    labels = record(shared, *data, "data.target=[a,b]", "data.features=[x]")
+    shared("predict", labels.run_id, str(tmp_path / "t.csv"), "--out", str(out))
+    found = pd.read_csv(out, keep_default_na=False)
+    assert list(found.columns) == ["labels", "a", "b"]
+    right = (found["labels"].str.contains("a") == (x > 0)).mean()
+    assert right > 0.95
+
+
 @contextmanager
 def served(made: Made, run: str, port: int) -> Iterator[str]:
     """Serve the model of a run by MLflow's own command, until the end of the block."""
@@ -197,13 +290,34 @@ def test_served_model_answers_with_the_same_bits(made: Made, free_port: Callable
     rows = rows_of(made.files["words.csv"])
     # Its to_json would cut numbers after 15 digits at most.
     body = json.dumps({"dataframe_split": rows.drop(columns="species").to_dict("split")})
+    missing = rows.assign(bill_length_mm=np.nan)
     with served(made, "words", free_port()) as address:
-        question = urllib.request.Request(
-            f"{address}/invocations", body.encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(question, timeout=60) as answer:
-            told = json.load(answer)["predictions"]
+        answers = [
+            asked(address, content, kind)
+            for content, kind in (
+                (body, "application/json"),
+                (made.files["words.csv"].read_text("utf-8"), "text/csv"),
+                (missing.to_csv(index=False), "text/csv"),
+            )
+        ]
+        wrong = rows.rename(columns={"bill_length_mm": "bill"}).to_csv(index=False)
+        with pytest.raises(HTTPError) as refused:
+            asked(address, wrong, "text/csv")
+        message = json.loads(refused.value.read())["message"]
     printed = made.predict("words", "words.csv")
     names, _, probabilities = read(printed.stdout, np.dtype("float64"))
-    found = np.array([[row[name] for name in names] for row in told])
-    assert found.tobytes() == probabilities
+    found = [np.array([[row[name] for name in names] for row in told]) for told in answers]
+    assert found[0].tobytes() == found[1].tobytes() == probabilities
+    # A missing cell counts as the median, also of a column that had none missing in training.
+    assert np.isfinite(found[2]).all()
+    assert refused.value.code == 400
+    assert "column 'bill_length_mm': must be there, got none" in message
+
+
+def asked(address: str, content: str, kind: str) -> list[dict[str, float]]:
+    question = urllib.request.Request(
+        f"{address}/invocations", content.encode(), {"Content-Type": kind}
+    )
+    with urllib.request.urlopen(question, timeout=60) as answer:
+        told: list[dict[str, float]] = json.load(answer)["predictions"]
+        return told

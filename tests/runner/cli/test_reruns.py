@@ -201,7 +201,7 @@ def test_the_same_value_leaves_the_name_of_a_comparison(shared: Command, finishe
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("optimizer.nope=1", "write 'optimizer={name: ...}'"),
+        ("optimizer.nope=1", "in a rerun 'optimizer={name: ...}'"),
         ("optimizer=adam", "or a whole group ('optimizer={name: ..., learning_rate: ...}')"),
         ("data.name=iris", "split.name=shuffled and split.name=stratified mix the rows"),
         ("experiment=digits", "no file of conf/ is composed into what is on record"),

@@ -22,9 +22,9 @@ def own(shared: Command) -> Recorded:
 
 @pytest.fixture
 def renamed(tmp_path: Path) -> Path:
-    """The same data, but for the name of a class."""
+    """The same data, but for the name of an island."""
     file = tmp_path / "renamed.csv"
-    file.write_text(PENGUINS.read_text("utf-8").replace("Adelie", "Adélie"), "utf-8")
+    file.write_text(PENGUINS.read_text("utf-8").replace("Torgersen", "Torgersén"), "utf-8")
     return file
 
 
@@ -89,7 +89,7 @@ def test_other_data_are_refused_or_never_called_identical(
     assert refused.returncode == 2
     assert "--allow-data-change accepts this one" in refused.stderr
     accepted = check(shared, own, "--data", str(renamed), "--allow-data-change")
-    # Another name for a class changes no number.
+    # Another name for an island changes no number.
     assert (verdict(accepted), accepted.returncode) == ("CLOSE", 5)
     assert "have the same bits.\n" in accepted.stdout
     assert any(row.startswith("data digest") for row in differing(accepted))

@@ -167,7 +167,8 @@ def test_best_model_loads_from_the_parent(
     model = mlflow.pyfunc.load_model(f"runs:/{history.parent.run_id}/model", suppress_warnings=True)
     data = tutorial_table()
     rows = slice(8, 12)  # the first 8 were trained on, the next 4 validated on
-    found = model.predict(dict(zip(data.feature_names, data.X[rows].T, strict=True))).to_numpy()
+    columns = data.X[rows].T.astype(int)  # as pandas would read them from CSV
+    found = model.predict(dict(zip(data.feature_names, columns, strict=True))).to_numpy()
     loss = -np.log(found[np.arange(4), data.y[rows]]).mean()
     # From probabilities rather than logits.
     assert loss == pytest.approx(history.parent.metrics["val/loss", 0], rel=1e-12)

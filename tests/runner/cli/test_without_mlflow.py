@@ -27,11 +27,13 @@ def run_id(shared: Command) -> str:
     return record(shared, *TINY, *BARE).run_id
 
 
-@pytest.mark.parametrize("asked", ["a run", "show", "show --csv", "sweeps", "rerun --check"])
+@pytest.mark.parametrize(
+    "asked", ["a run", "a run with a model", "show", "show --csv", "sweeps", "rerun --check"]
+)
 def test_mlflow_is_not_imported(asked: str, run_id: str, shared: Command) -> None:
     arguments = asked.split()
-    if asked == "a run":
-        arguments = [*TINY, *BARE]
+    if asked.startswith("a run"):
+        arguments = [*TINY, *(BARE[:1] if asked.endswith("model") else BARE)]
     elif asked == "rerun --check":
         arguments = ["rerun", run_id, "--check"]
     ended = subprocess.run(

@@ -132,25 +132,6 @@ def test_record_of_todays_schema_is_read_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert read_recorded({"model": {}}, NEXT) == {"model": {}}
 
 
-@pytest.mark.parametrize(
-    ("section", "name", "value"),
-    [
-        ("model", "dropout", 0.1),
-        ("model", "normalization", "batch"),
-        ("model", "residual", True),
-        ("training", "averaging", 0.9),
-    ],
-)
-def test_settings_of_schema_two_are_in_a_key_where_they_are_used(
-    section: str, name: str, value: object
-) -> None:
-    recorded = to_plain(experiment())
-    old = {**recorded, section: {k: v for k, v in recorded[section].items() if k != name}}
-    used = {**recorded, section: {**recorded[section], name: value}}
-    assert fingerprint_of(old, DIGEST) == fingerprint_of(recorded, DIGEST)
-    assert fingerprint_of(used, DIGEST) != fingerprint_of(recorded, DIGEST)
-
-
 def test_key_of_recorded_values_is_that_of_the_run_and_knows_no_schema() -> None:
     recorded = to_plain(experiment())
     assert fingerprint_of(recorded, DIGEST) == job_key(experiment(), DIGEST)

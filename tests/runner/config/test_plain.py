@@ -41,7 +41,7 @@ def test_password_of_the_store_is_in_no_plain_value():
 def test_settings_are_flat_in_the_order_of_the_config():
     stopping = {"metric": "val/loss", "patience": 3, "min_delta": 0.1}
     flat = flatten(to_plain(experiment(training__early_stopping=stopping)))
-    assert list(flat)[:4] == ["name", "seed", "dtype", "data.name"]
+    assert list(flat)[:4] == ["name", "seed", "dtype", "task"]
     assert flat["model.hidden_layer_sizes"] == []
     assert flat["training.early_stopping.patience"] == 3
     assert flatten(to_plain(experiment()))["training.early_stopping"] is None

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from runner.config.plain import to_plain
 from runner.config.registries import name_in, section_of
-from runner.config.rules import Section, explain
+from runner.config.rules import Section, explain_validation
 from softnet import OPTIMIZERS, SCHEDULES, SGD, SettingError
 from tests.runner.config.tutorial import experiment
 
@@ -87,4 +87,4 @@ def test_wrong_setting_of_an_entry_is_named_as_any_other(wrong: dict[str, Any], 
         values[key] = {**new, **value} if isinstance(value, dict) else values[key]
     with pytest.raises(ValidationError) as refused:
         Whole.model_validate(values)
-    assert str(explain(refused.value, Whole)).startswith(message)
+    assert str(explain_validation(refused.value, Whole)).startswith(message)

@@ -9,6 +9,7 @@ PLAIN: dict[str, Any] = {
     "name": "tutorial",
     "seed": 0,
     "dtype": "float64",
+    "task": "classification",
     "data": {"name": "tutorial", "scaling": "none"},
     "split": {"name": "contiguous", "train": 8, "val": 4, "test": 4, "seed": 0},
     "model": {
@@ -19,6 +20,11 @@ PLAIN: dict[str, Any] = {
         "dropout": 0.0,
         "normalization": "none",
         "residual": False,
+        "number_embedding": "none",
+        "word_embedding": None,
+        "input_scale": False,
+        "n_members": 1,
+        "share": "none",
     },
     "optimizer": {
         "name": "sgd",
@@ -37,6 +43,9 @@ PLAIN: dict[str, Any] = {
         "evaluate_every": 100,
         "early_stopping": None,
         "averaging": None,
+        "loss": None,
+        "class_weight": None,
+        "label_smoothing": 0.0,
     },
     "tracking": {
         "uri": None,

@@ -13,7 +13,8 @@ from runner.training.train import train
 from softnet import Network
 from tests.runner.figures.pictures import assert_whole
 
-ALWAYS = {"learning_curve.png", "confusion_matrix.png"}
+OF_LABELS = {"learning_curve.png", "predictions.png"}
+ALWAYS = OF_LABELS | {"confusion_matrix.png"}
 SHARES = {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2, "seed": 0}
 BLOBS = {"name": "blobs", "n_samples": 60, "n_classes": 3, "noise": 1.0, "seed": 0}
 
@@ -82,3 +83,20 @@ def test_a_text_column_has_no_place_on_a_plane(
         },
     )  # fmt: skip
     assert drawn(chosen, tmp_path / "figures") == ALWAYS | {"weights.png"} | plane
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("price", OF_LABELS | {"weights.png"}),
+        (["a", "b"], OF_LABELS | {"weights.png"}),
+    ],
+)
+def test_quantities_and_labels_have_figures_of_their_own(
+    target: object, expected: set[str], tmp_path: Path
+) -> None:
+    rows = [f"{i % 7},{i * 1.5},{i % 2},{int(i % 7 > 2)}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,price,a,b", *rows]), "utf-8")
+    data = {"name": "file", "path": str(tmp_path / "t.csv"), "target": target}
+    chosen = experiment(data=data, split={**SHARES, "name": "shuffled"})
+    assert drawn(chosen, tmp_path / "figures") == expected

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.figures.sweep import Settings, draw_sweep
+from runner.figures.sweep import SweptSettings, draw_sweep
 from runner.training.outcome import Outcome
 from runner.training.statistics import Configuration, configurations, ranked
 from tests.runner.figures.pictures import assert_whole
@@ -103,35 +103,36 @@ def test_equal_sweeps_give_equal_files(tmp_path: Path) -> None:
     "values", [["0.1", "none"], ["0.1", "nan"], ["0.1", "1e-1"], ["0.1", "1e300"], ["true", "x"]],
 )  # fmt: skip
 def test_settings_that_are_not_two_finite_numbers_are_words(values: list[str]) -> None:
-    assert Settings([{"a": value} for value in values]).numbers == {}
+    assert SweptSettings([{"a": value} for value in values]).numbers == {}
 
 
 def test_settings_leave_out_the_seed_and_what_does_not_vary() -> None:
     rows = [{"a.x": "1e-3", "b": "2", "seed": "0"}, {"a.x": " 5 ", "b": "2", "seed": "1"}, {}]
-    assert Settings(rows[:2]).keys == ["a.x"]
-    np.testing.assert_array_equal(Settings(rows[:2]).numbers["a.x"], [0.001, 5.0])
-    assert Settings(rows).numbers == {}
-    assert Settings(rows).label(2, ["a.x"]) == "x=default"
+    assert SweptSettings(rows[:2]).keys == ["a.x"]
+    np.testing.assert_array_equal(SweptSettings(rows[:2]).numbers["a.x"], [0.001, 5.0])
+    assert SweptSettings(rows).numbers == {}
+    assert SweptSettings([*rows[:2], {}]).label(2, ["a.x"]) == "x=default"
 
 
 def test_groups_come_by_the_size_of_their_numbers() -> None:
-    settings = Settings([{"a": text, "b": "x"} for text in ("10", "adam", "9", "0.5", "9")])
+    settings = SweptSettings([{"a": text, "b": "x"} for text in ("10", "adam", "9", "0.5", "9")])
     groups = settings.groups(["a"], np.array([True] * 5))
     assert [group.tolist() for group in groups] == [[3], [2, 4], [0], [1]]
 
 
 def test_a_key_is_called_by_its_last_part_unless_another_ends_alike() -> None:
     rows = [dict.fromkeys(["data.scale", "model.scale", "optimizer.rate"], n) for n in "12"]
-    settings = Settings(rows)
+    settings = SweptSettings(rows)
     assert settings.label(1, settings.keys) == "data.scale=2, model.scale=2, rate=2"
-    long = Settings([{"k" * 300: "\x1b[31m" + "v" * 300, "b": "1"}]).label(0, ["k" * 300, "b"])
+    key, value = "k" * 300, "\x1b[31m" + "v" * 300
+    long = SweptSettings([{key: value, "b": "1"}, {}]).label(0, [key, "b"])
     assert long.isprintable()
     assert len(long) <= 64
 
 
 def test_names_of_files_are_safe_and_no_two_alike() -> None:
     keys = ["m.rate", "n.Rate", "o.r ate", "o.r/ate", "日本", "../..", "", "x" * 400, "+p.q@r"]
-    words = Settings([dict.fromkeys(keys, "1"), dict.fromkeys(keys, "2")]).file_names()
+    words = SweptSettings([dict.fromkeys(keys, "1"), dict.fromkeys(keys, "2")]).file_names()
     assert list(words) == keys
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,63}", word) for word in words.values())
     assert len({word.lower() for word in words.values()}) == len(keys)

@@ -5,7 +5,7 @@ import pytest
 
 from runner.figures.scales import Line, Measure
 from runner.figures.style import PALETTE
-from runner.figures.trends import Trends, draw_trends
+from runner.figures.trends import draw_trends
 from tests.runner.figures.pictures import assert_whole, line, texts
 
 NAN = float("nan")
@@ -19,7 +19,7 @@ def trend(settings: list[float], mean: list[float], half: float = NAN, label: st
 
 def test_each_trend_is_a_line_with_bars_and_a_label(tmp_path: Path) -> None:
     trends = [trend([1.0, 2.0], [5.0, 6.0], 0.25, "$a$"), trend([1.0, 2.0], [5.1, 6.1], NAN, "b")]
-    figure = draw_trends(Trends("rate", trends), LOSS, tmp_path / "t.png", "a sweep")
+    figure = draw_trends(trends, "rate", LOSS, tmp_path / "t.png", "a sweep")
     (axes,) = figure.axes
     assert line(axes, PALETTE[0]) == [[1, 2], [5, 6]]
     assert line(axes, PALETTE[1]) == [[1, 2], [5.1, 6.1]]
@@ -35,7 +35,7 @@ def test_each_trend_is_a_line_with_bars_and_a_label(tmp_path: Path) -> None:
 )
 def test_the_best_is_ringed_and_named(metric: str, words: str, tmp_path: Path) -> None:
     points = trend([1.0, 2.0, 3.0], [0.9, 0.7, 0.8])
-    figure = draw_trends(Trends("x", [points]), Measure(metric), tmp_path / "t.png", "")
+    figure = draw_trends([points], "x", Measure(metric), tmp_path / "t.png", "")
     assert any(words in text for text in texts(figure))
     (ring,) = figure.axes[0].findobj(lambda artist: artist.get_gid() == "best")
     assert ring.get_xdata() == [float(words[-1])]
@@ -46,20 +46,13 @@ def test_what_cannot_be_drawn_costs_its_point_and_is_marked(
     bad: float, words: str, tmp_path: Path
 ) -> None:
     points = trend([1.0, 2.0, 3.0, 4.0, 5.0], [bad, 1.0, 2.0, 3.0, 4.0])
-    figure = draw_trends(Trends("x", [points]), LOSS, tmp_path / "t.png", "")
+    figure = draw_trends([points], "x", LOSS, tmp_path / "t.png", "")
     (axes,) = figure.axes
     assert axes.get_ylim()[1] < 10
     assert np.isnan(line(axes, PALETTE[0])[1][0])
     marks = axes.findobj(lambda artist: artist.get_gid() == "absent")
     assert [1.0] in [mark.get_xdata().tolist() for mark in marks]
     assert any(words in text for text in texts(figure))
-
-
-def test_the_better_half_of_a_cloud_is_in_view(tmp_path: Path) -> None:
-    cloud = (np.repeat([1.0, 2.0], 5), np.array([1.0, 2, 3, 4, 5, 1.1, 2, 3, 4, 5]))
-    best = trend([1.0, 2.0], [1.0, 1.1])
-    figure = draw_trends(Trends("x", [best], cloud=cloud), LOSS, tmp_path / "t.png", "")
-    assert 3.0 < figure.axes[0].get_ylim()[1] < 5.0
 
 
 @pytest.mark.parametrize(
@@ -74,5 +67,5 @@ def test_the_better_half_of_a_cloud_is_in_view(tmp_path: Path) -> None:
     ],
 )
 def test_any_trends_are_drawn(trends: list[Line], tmp_path: Path) -> None:
-    draw_trends(Trends("a $key$", trends, joined=False), LOSS, tmp_path / "t.png", "a")
+    draw_trends(trends, "a $key$", LOSS, tmp_path / "t.png", "a")
     assert_whole(tmp_path / "t.png")

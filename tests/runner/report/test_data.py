@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from runner.report.data import reading_lines
-from runner.training.prepare import prepare
+from runner.training.prepare import prepare, settled
 from tests.runner.conftest import Command
 from tests.runner.jobs.planned import experiment
 
@@ -20,7 +20,9 @@ def test_four_lines_say_what_was_done(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(TABLE)
     data = {"name": "file", "path": str(tmp_path / "t.csv"), "target": "label"}
     split = {"name": "contiguous", "train": 3, "val": 1, "test": 0}
-    assert reading_lines(prepare(experiment(data=data, split=split))) == [
+    asked = experiment(data=data, split=split)
+    prepared = prepare(asked)
+    assert reading_lines(settled(asked, prepared), prepared) == [
         "t.csv: 4 rows; 1 number, 1 column of words, 1 date; left out: PassengerId (identifier)",
         (
             "missing: 1 in age, 1 in born of 4; the median and a feature that says so stand for "

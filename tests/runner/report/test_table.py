@@ -12,8 +12,8 @@ from runner.report.rerun import RerunLine, print_environment, print_line, print_
 from runner.report.runs import print_failures, print_run, print_runs
 from runner.report.sweep import print_sweep, print_sweeps
 from runner.report.table import (
-    Column,
     Printer,
+    TableColumn,
     configuration_name,
     further_metrics,
     printing,
@@ -25,11 +25,11 @@ from tests.runner.report.outcomes import HOSTILE, failed, outcome
 from tests.runner.terminals import ESCAPE, Terminal, plain
 
 LINK = "https://host:5000/#/experiments/1/runs?workflowType=machine_learning"
-NEEDED = [Column("", ["1", "10"], "right"), Column("rate", ["0.1", "0.04"])]
-FURTHER = [Column("accuracy", ["0.5", "0.25"], "right"), Column("run", ["a", "b"])]
+NEEDED = [TableColumn("", ["1", "10"], "right"), TableColumn("rate", ["0.1", "0.04"])]
+FURTHER = [TableColumn("accuracy", ["0.5", "0.25"], "right"), TableColumn("run", ["a", "b"])]
 
 
-def table(needed: Sequence[Column], further: Sequence[Column] = ()) -> list[str]:
+def table(needed: Sequence[TableColumn], further: Sequence[TableColumn] = ()) -> list[str]:
     file = io.StringIO()
     with printing(file) as out:
         out.table(needed, further)
@@ -105,14 +105,16 @@ def test_a_reader_that_has_gone_is_noticed() -> None:
         ),
         # Letters that are two wide.
         (
-            [Column("k", ["日本", "abc"]), Column("n", ["1", "2"], "right")],
+            [TableColumn("k", ["日本", "abc"]), TableColumn("n", ["1", "2"], "right")],
             [],
             ["k     n", "日本  1", "abc   2"],
         ),
-        ([Column("a", []), Column("b", [])], [], ["a  b"]),
+        ([TableColumn("a", []), TableColumn("b", [])], [], ["a  b"]),
     ],
 )
-def test_columns_are_aligned(needed: list[Column], further: list[Column], lines: list[str]) -> None:
+def test_columns_are_aligned(
+    needed: list[TableColumn], further: list[TableColumn], lines: list[str]
+) -> None:
     assert table(needed, further) == lines
 
 
@@ -138,8 +140,8 @@ def test_there_are_as_many_columns_as_the_terminal_has_room_for(
 def ranking(n: int, metric: str = "val/loss", top: int | None = None) -> list[str]:
     """Print a ranking of `n` rows, each with its own number."""
 
-    def columns(shown: Sequence[int]) -> tuple[list[Column], list[Column]]:
-        return [Column("row", [f"row {row}" for row in shown])], []
+    def columns(shown: Sequence[int]) -> tuple[list[TableColumn], list[TableColumn]]:
+        return [TableColumn("row", [f"row {row}" for row in shown])], []
 
     file = io.StringIO()
     with printing(file) as out:
@@ -199,7 +201,9 @@ CHANGED = RerunLine(HOSTILE, None, HOSTILE, {HOSTILE: (HOSTILE,) * 2}, {HOSTILE:
 PRINTED: dict[str, Callable[[Printer], None]] = {
     "line": lambda out: out.line(HOSTILE, (HOSTILE, "bold")),
     "link": lambda out: out.link(HOSTILE, HOSTILE),
-    "table": lambda out: out.table([Column(HOSTILE, [HOSTILE])], [Column(HOSTILE, [HOSTILE])]),
+    "table": lambda out: out.table(
+        [TableColumn(HOSTILE, [HOSTILE])], [TableColumn(HOSTILE, [HOSTILE])]
+    ),
     "runs": lambda out: print_runs(out, [RUN, FINISHED], "val/loss"),
     "failures": lambda out: print_failures(out, [RUN] * 30),
     "verdict": lambda out: print_line(out, RerunLine(HOSTILE, OFF), 1.0),

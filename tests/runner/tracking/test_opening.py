@@ -1,5 +1,6 @@
 """A store is found, made where it is missing, or left alone."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -43,11 +44,13 @@ def test_experiments_beyond_the_first_page_are_found(embedded: Store) -> None:
     sweep.finish()
 
 
-def test_a_deleted_experiment_is_not_found_and_not_made_again(embedded: Store) -> None:
+@pytest.mark.parametrize("opening", [find_store, open_store])
+def test_a_deleted_experiment_is_named_and_not_made_again(
+    opening: Callable[..., Store | None], embedded: Store
+) -> None:
     embedded.client.delete_experiment(embedded.experiment_id)
-    assert find_store(embedded.address.uri, None, "test") is None
     with pytest.raises(StoreError, match=r"the experiment 'test' was deleted") as caught:
-        open_store(embedded.address.uri, None, "test")
+        opening(embedded.address.uri, None, "test")
     command = f"  mlflow experiments restore --experiment-id {embedded.experiment_id}"
     assert str(caught.value).splitlines()[1:2] == [command]
 

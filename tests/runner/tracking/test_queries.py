@@ -8,7 +8,6 @@ from sqlite3 import connect
 
 import pytest
 
-from runner.system.errors import RecordError
 from runner.tracking import RecordedSweep, RunWriter, Store, open_store
 from runner.tracking.backend import client_store
 
@@ -189,11 +188,30 @@ def test_values_of_another_type_are_taken_as_missing(embedded: Store, begin: Beg
     assert embedded.sweeps.history(one.run_id, "val/loss") == [(1, 0.5)]
 
 
-def test_a_row_that_mlflow_cannot_read_is_a_bad_record(embedded: Store, begin: Begin) -> None:
-    begin().finish()
-    edit(embedded, "UPDATE runs SET start_time = NULL")
-    with pytest.raises(RecordError, match="is no sound record: start_time cannot be None"):
-        embedded.sweeps.all()
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("start_time", "NULL", "is no sound record: start_time cannot be None"),
+        ("start_time", "-1", "start_time must be between 1970 and 9999"),
+        ("start_time", "253402300800000", "start_time must be between 1970 and 9999"),
+        ("status", "'DONE'", "status must be one of"),
+        ("run_uuid", "'a''b'", "its id must be 32 hexadecimal digits"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_named_and_left_out(
+    column: str, value: str, reason: str, embedded: Store, begin: Begin
+) -> None:
+    begin("bad").finish()
+    begin("good").finish()
+    (ended,) = (run.run_id for run in embedded.sweeps.all() if run.identity == "bad")
+    if column == "run_uuid":
+        change = f"UPDATE tags SET run_uuid = {value} WHERE run_uuid = '{ended}'"  # noqa: S608  (of ours)
+        edit(embedded, change)
+    change = f"UPDATE runs SET {column} = {value} WHERE name = 'sweep of bad'"  # noqa: S608  (of ours)
+    edit(embedded, "PRAGMA ignore_check_constraints = ON", change)
+    assert [run.identity for run in embedded.sweeps.all()] == ["good"]
+    (said,) = embedded.backend.unfit.values()
+    assert reason in said
 
 
 def test_a_history_is_sorted_by_step(embedded: Store, begin: Begin) -> None:

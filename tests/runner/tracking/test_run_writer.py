@@ -178,7 +178,8 @@ def test_the_store_lists_each_part_with_its_context(embedded: Store) -> None:
     assert json.loads(contexts["train"].profile) == {"num_rows": 6, "num_columns": 4}
     columns = json.loads(contexts["train"].schema)["mlflow_colspec"]
     types = {column["name"]: column["type"] for column in columns}
-    assert types == {"colour": "string", "x1": "double", "x2": "double"}
+    expected = {"colour": "string", "x1": "double", "x2": "double", "class": "string"}
+    assert types == expected
     without_val = [part.context for part in dataset_parts(table(), split(n_val=0))]
     assert without_val == ["train", "test"]
 

@@ -9,7 +9,7 @@ import pytest
 from runner.config.data import FileData
 from runner.config.schema import Experiment
 from runner.system.errors import ConfigError, DataError
-from runner.training.prepare import prepare, prepared, prepared_unchanged, require_fit
+from runner.training.prepare import prepare, prepared, prepared_unchanged, require_fit, settled
 from softnet import mlp
 from tests.runner.jobs.planned import experiment
 
@@ -160,3 +160,66 @@ def test_rarer_words_and_new_ones_share_a_feature(tmp_path: Path) -> None:
 def test_a_table_of_which_nothing_can_be_learned_says_why(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'id' \(identifier\), 'weight' \(constant\)"):
         prepare(of_rows(tmp_path, drop=["age", "colour", "when"]))
+
+
+def of_classes(folder: Path, **settings: object) -> Experiment:
+    rows = [f"{row},{'yes' if row % 4 == 0 else 'no'},{row * 1.5}" for row in range(40)]
+    (folder / "t.csv").write_text("\n".join(["x,label,size", *rows]))
+    data = {"name": "file", "path": str(folder / "t.csv"), "target": "label"}
+    split = {"name": "stratified", "train": 0.6, "val": 0.2, "test": 0.2}
+    return experiment(**({"data": data, "split": split} | settings))
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "of_yes", "of_no"),
+    # Of 24 training rows 6 are yes: 24 / (2 * 6) and 24 / (2 * 18); 3 and 1 by their mean of 1.5.
+    [("balanced", 2.0, 2 / 3), ({"yes": 3.0}, 2.0, 2 / 3), ({True: 3.0, "no": 3.0}, 1.0, 1.0)],
+)
+def test_class_weights_are_those_of_scikit_learn_with_a_mean_of_one(
+    class_weight: object, of_yes: float, of_no: float, tmp_path: Path
+) -> None:
+    asked = of_classes(tmp_path, training__class_weight=class_weight)
+    data = prepare(asked)
+    rows = data.examples("train", asked.training.class_weight)
+    assert rows.weights is not None
+    assert rows.weights[rows.y == 1] == pytest.approx(of_yes)
+    assert rows.weights[rows.y == 0] == pytest.approx(of_no)
+    assert "objective" in require_fit(asked, data).metrics
+
+
+def test_what_the_data_decide_stands_in_the_settings(tmp_path: Path) -> None:
+    asked = of_classes(tmp_path, training__batch_size="auto")
+    found = settled(asked, prepare(asked))
+    assert (found.task, found.training.batch_size, found.training.loss) == (
+        "classification",
+        24,
+        None,
+    )
+    data = {"name": "file", "path": str(tmp_path / "t.csv"), "target": "size"}
+    asked = of_classes(tmp_path, data=data)
+    found = settled(asked, prepared(asked))
+    assert (found.task, found.split.name, found.training.loss) == (
+        "regression",
+        "shuffled",
+        "squared",
+    )
+    again = prepared(found)
+    assert again is prepared(asked)
+    assert prepare(found).split.digest == again.split.digest
+    assert settled(found, again) == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sweep__metric": "val/rmse"}, r"sweep\.metric: must be val/ and a metric of task=class"),
+        ({"training__loss": "huber"}, r"training\.loss: must be null for task=classification"),
+        ({"training__class_weight": {"yess": 2.0}}, "got 'yess'. Did you mean 'yes'?"),
+    ],
+)
+def test_what_does_not_fit_the_task_is_refused(
+    settings: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    asked = of_classes(tmp_path, **settings)
+    with pytest.raises(ConfigError, match=message):
+        require_fit(asked, prepare(asked))

@@ -40,7 +40,7 @@ FIRST_WEIGHTS = {
 
 @pytest.mark.parametrize("name", FIRST_WEIGHTS)
 def test_first_weights_are_those_that_were_always_drawn(name: str) -> None:
-    weight = INITIALIZERS[name]()(stream(0, "init"), 3, 2)
+    weight = INITIALIZERS[name]()(stream(0, "init"), (3, 2))
     assert weight.shape == (3, 2)
     assert weight.ravel()[:4].tolist() == FIRST_WEIGHTS[name]
 
@@ -59,14 +59,14 @@ def test_first_weights_are_those_that_were_always_drawn(name: str) -> None:
     ],
 )
 def test_variance_is_what_the_formula_says(name: str, variance: float, excess: float) -> None:
-    weight = INITIALIZERS[name]()(stream(1, "init"), 300, 500)
+    weight = INITIALIZERS[name]()(stream(1, "init"), (300, 500))
     stray = math.sqrt(excess / weight.size)
     assert abs(float(weight.var()) / variance - 1) < 5 * stray
     assert abs(float(weight.mean())) < 5 * math.sqrt(variance / weight.size)
 
 
 def test_xavier_stays_within_its_limit() -> None:
-    weight = INITIALIZERS["xavier"]()(stream(1, "init"), 300, 500)
+    weight = INITIALIZERS["xavier"]()(stream(1, "init"), (300, 500))
     limit = math.sqrt(6 / 800)
     assert np.abs(weight).max() <= limit
     assert np.abs(weight).max() > 0.99 * limit
@@ -114,7 +114,7 @@ def test_orthogonal_weights_are_those_of_gram_and_schmidt(n_in: int, n_out: int)
         rest = column - sum((column @ other) * other for other in found)
         found.append(rest / np.linalg.norm(rest))
     expected = np.array(found) if n_in < n_out else np.array(found).T
-    weight = INITIALIZERS["orthogonal"]()(stream(0, "init"), n_in, n_out)
+    weight = INITIALIZERS["orthogonal"]()(stream(0, "init"), (n_in, n_out))
     # Both round a few times; the columns are far from parallel.
     np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-13)
     assert set(INITIALIZERS) == {*FIRST_WEIGHTS, "orthogonal"}

@@ -42,11 +42,15 @@ def settings(name: str, **values: float) -> LossSettings:
 # of 1/2 the target is (1/4, 3/4): the derivative is 0.
 LN3, LN4 = math.log(3), math.log(4)
 QUANTITIES = ([2.0, -1.0], [1.0, 2.0], 5.0)
+STANDARDIZED = {"shift": 10.0, "scale": 2.0}
 BY_HAND = [
     ("squared_error", {}, *QUANTITIES, 5.0, [1.0, -3.0]),
     ("absolute_error", {}, *QUANTITIES, 2.0, [0.5, -0.5]),
     ("huber", {"delta": 2.0}, *QUANTITIES, (0.5 + 4) / 2, [0.5, -1.0]),
     ("huber", {"delta": 4.0}, *QUANTITIES, 2.5, [0.5, -1.5]),
+    # Of twice the target less 10 errors are twice as large, and minimized as they were.
+    ("squared_error", STANDARDIZED, [1.0, -1.5], [10.0, 13.0], 20.0, 5.0, [1.0, -3.0]),
+    ("huber", {"delta": 2.0, **STANDARDIZED}, [1.0, -1.5], [10.0, 13.0], 20.0, 2.25, [0.5, -1.0]),
     (
         "binary_cross_entropy",
         {},
@@ -129,7 +133,14 @@ def test_alone_equals_in_stack_by_bytes(
     for run in range(7):
         for alone, together in zip(results(slice(run, run + 1)), stacked, strict=True):
             assert alone[0].tobytes() == together[run].tobytes()
-    assert [array.dtype for array in stacked[:2]] == [dtype, dtype]
+    # In float32 the units of a target would lose digits.
+    of_predictions = "float64" if "scale" in values else dtype
+    assert [array.dtype for array in stacked[:2]] == [dtype, of_predictions]
+
+
+def test_quantities_are_predicted_in_their_units() -> None:
+    loss = settings("squared_error", **STANDARDIZED).make(np.dtype("float32"))
+    assert loss.predictions(np.array([[[1.0, -1.5]]], "float32")).tolist() == [[[12.0, 7.0]]]
 
 
 @pytest.mark.parametrize("name", ["absolute_error", "huber"])
@@ -156,6 +167,7 @@ def test_logits_of_ten_thousand_give_exact_finite_losses(dtype: str) -> None:
     [
         ("huber", {"delta": 0.0}, r"delta: must be a finite number above 0, got 0\.0"),
         ("softmax_cross_entropy", {"label_smoothing": 1.0}, "label_smoothing: must be a number"),
+        ("squared_error", {"scale": 0.0}, r"scale: must be a finite number above 0, got 0\.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(

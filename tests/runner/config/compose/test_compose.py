@@ -45,10 +45,10 @@ def write(folder: Path, name: str, content: str) -> None:
 def test_without_arguments_the_tutorial_is_composed():
     (job,) = jobs()
     assert job.overrides == ()
-    # Where it runs is no part of an experiment.
-    local = {"executor": {"name": "local"}}
+    # Where it runs is no part of an experiment, and its task is told from its data.
+    local = {"executor": {"name": "local"}, "task": "auto"}
     assert job.config == PLAIN | local == jobs("experiment=tutorial")[0].config
-    assert list(job.config) == ["name", "seed", "dtype", *GROUPS, "executor", "sweep"]
+    assert list(job.config) == ["name", "seed", "dtype", "task", *GROUPS, "executor", "sweep"]
 
 
 @pytest.mark.parametrize("group", [*GROUPS, "experiment"])
@@ -116,8 +116,10 @@ def test_sweep_over_groups_and_experiments():
     assert [(job.config["name"], job.overrides[1]) for job in found] == [
         ("iris", "model=linear"),
         ("iris", "model=mlp"),
+        ("iris", "model=realmlp"),
         ("wine", "model=linear"),
         ("wine", "model=mlp"),
+        ("wine", "model=realmlp"),
     ]
 
 

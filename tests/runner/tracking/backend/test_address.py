@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.system.errors import ConfigError
+from runner.system.errors import ConfigError, StoreError
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import address
 from runner.tracking.backend.address import Address, check_answers, resolve
@@ -127,3 +127,15 @@ def test_a_server_of_another_protocol_is_none(patient: None) -> None:
             uri = f"http://127.0.0.1:{listening.getsockname()[1]}"
             with pytest.raises(ConfigError, match=r"no MLflow server answers at .*: 220 mail"):
                 check_answers(Address(uri))
+
+
+@pytest.mark.parametrize("at", ["disk", "disk/deeper", "mlflow.db"])
+def test_a_link_whose_target_is_away_is_named_and_nothing_is_made(at: str, tmp_path: Path) -> None:
+    database = tmp_path / "disk" / "deeper" / "mlflow.db"
+    link = tmp_path / at if at != "mlflow.db" else database
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "not mounted")
+    with pytest.raises(StoreError, match=r"is a link to .*not mounted, which is away") as caught:
+        resolve(f"sqlite:///{database}")
+    assert str(caught.value).startswith(str(link))
+    assert not (tmp_path / "not mounted").exists()

@@ -8,8 +8,9 @@ import pytest
 
 from runner.system.errors import CommandError, RecordError, RunnerError, StoreError
 from runner.tracking import Store, open_store
+from runner.tracking.backend.rows import is_run_id
 from runner.tracking.records import ExportedRun, Record, StoredRun, write_folder
-from runner.tracking.records.mlflow_record import find_run, is_run_id, members_of
+from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.run_files import record_digests
 from tests.runner.jobs.planned import outcomes, plan, work
 from tests.runner.tracking.hostile_server import HostileServer, run, serving
@@ -124,15 +125,16 @@ def test_an_answer_of_another_form_is_told_in_a_line(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["../../x", "", "x' OR '1'='1", RUN_ID.upper()])
-def test_jobs_with_ids_that_are_none_are_refused(job_id: str) -> None:
+def test_jobs_with_ids_that_are_none_are_left_out_by_name(job_id: str) -> None:
     answers = {
         "runs/get": {"run": run(RUN_ID, kind="sweep")},
         "runs/search": {"runs": [run(job_id, kind="run")]},
     }
     with HostileServer(answer=serving(answers)) as server:
         sweep = find_run(server.address, RUN_ID)
-        with pytest.raises(RunnerError):
-            members_of(sweep)
+        assert members_of(sweep) == []
+        (reason,) = sweep.store.backend.unfit.values()
+    assert "its id must be 32 hexadecimal digits" in reason
 
 
 def test_a_redirect_of_any_question_is_not_followed() -> None:

@@ -8,6 +8,7 @@ import pytest
 from runner.system.errors import RecordError
 from runner.tracking.records import RecordedModel
 from runner.training.preprocessing import Preprocessing
+from runner.training.tasks import Target
 from softnet import mlp
 from tests.runner.jobs.planned import experiment
 
@@ -45,7 +46,8 @@ def refusal(content: bytes) -> str:
 
 def test_a_model_is_what_was_recorded() -> None:
     model = RecordedModel.parse(json.dumps(SOUND).encode(), "model.json")
-    assert (model.activation, model.class_names) == ("tanh", ("cat", "dog", "=1+1"))
+    target = Target("classification", ("cat", "dog", "=1+1"))
+    assert (model.activation, model.target) == ("tanh", target)
     assert model.preprocessing == Preprocessing.from_dict(SOUND["preprocessing"])
     own = experiment(model__hidden_layer_sizes=[7, 5], model__activation="relu")
     assert model.network(own) == mlp([3, 7, 5, 3], "relu")
@@ -59,6 +61,8 @@ FAULTS: list[tuple[dict[str, object], str]] = [
     ({"class_names": "ab"}, "class_names"),
     ({"class_names": [0, 1]}, "class_names.0"),
     ({"class_names": {"a": 1}}, "class_names"),
+    ({"task": "os.system"}, "task must be one of"),
+    ({"scale": 0.0}, "scale"),
     ({"_target_": "os.system"}, "_target_"),
     ({"\x1b[2J\nwell": 1}, "\\x1b[2J\\n"),
     ({"k" * 10_000: 1}, "kkk"),

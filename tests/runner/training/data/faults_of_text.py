@@ -29,8 +29,8 @@ CONTENT = [
     battery("empty", "", "t.csv: must hold delimited text, got an empty file"),
     csv("only a byte order mark", "\ufeff", "t.csv: must hold rows", "empty file"),
     csv("blank lines", "\n\r\n\n", "t.csv: must hold rows", "empty file"),
-    battery("header only", "a,b,label\n", "t.csv: must have at least 2 rows", "got 0"),
-    battery("one row", "a,b,label\n1,2,x\n", "t.csv: must have at least 2 rows", "got 1"),
+    csv("header only", "a,b,label\n", "t.csv: must have at least 2 rows", "got 0"),
+    csv("one row", "a,b,label\n1,2,x\n", "t.csv: must have at least 2 rows", "got 1"),
     csv("binary", b"\x89PNG\r\n\x1a\n\0\0", "t.csv: must be delimited text", "got a binary file"),
     csv("gzip", b"\x1f\x8b\x08abc", "t.csv: must be delimited text", "got a gzip file"),
     csv("zip", b"PK\x03\x04abc", "t.csv: must be delimited text", "got a zip archive"),
@@ -52,11 +52,11 @@ CONTENT = [
 ]
 
 STRUCTURE = [
-    battery("ragged, long", GOOD + "5,6,x,7\n", "t.csv, line 4: must have 3 columns", "got 4"),
+    csv("ragged, long", GOOD + "5,6,x,7\n", "t.csv, line 4: must have 3 columns", "got 4"),
     battery("ragged, short", GOOD + "5,6\n", "t.csv, line 4: must have 3 columns", "got 2"),
     csv("quote left open", GOOD + '5,"6,x\n', "t.csv, line 4: must be cells", "end of data"),
     csv("text after a quote", GOOD + '"5"6,7,x\n', "t.csv, line 4: must be cells", "expected"),
-    battery(
+    csv(
         "commas where semicolons were announced",
         GOOD,
         "data.target: must be a column of",
@@ -65,7 +65,7 @@ STRUCTURE = [
         delimiter=";",
     ),
     battery("label column twice", "a,label,label\n1,2,x\n3,4,y\n", "line 1", "2 and 3", "'label'"),
-    battery("feature column twice", "a,a,label\n1,2,x\n3,4,y\n", "line 1", "1 and 2", "'a'"),
+    csv("feature column twice", "a,a,label\n1,2,x\n3,4,y\n", "line 1", "1 and 2", "'a'"),
     csv("no header", "5.1,3.5,x\n4.9,3.0,y\n", "line 1", "number 5.1", "data.header=false"),
     csv("nothing but the label", "label\nx\ny\n", "at least one feature column", "'label'"),
 ]
@@ -99,7 +99,7 @@ CELLS = [
     ),
     csv("underscore", "a,label\n1,x\n1_000,y\n", "line 3 '1_000'"),
     csv("hexadecimal", "a,label\n1,x\n0x1F,y\n", "line 3 '0x1F'"),
-    battery(
+    csv(
         "empty cell",
         GOOD + ",6,x\n",
         "t.csv, line 4, column 'a': must be a number, got ''",
@@ -111,7 +111,7 @@ CELLS = [
     battery(
         "no label at all", "a,label\n1,\n2,\n", "column 'label': must hold the target", "2 rows"
     ),
-    battery("infinity", GOOD + "5,-inf,x\n", "line 4, column 'b'", "finite number", "'-inf'"),
+    csv("infinity", GOOD + "5,-inf,x\n", "line 4, column 'b'", "finite number", "'-inf'"),
     csv("overflow", GOOD + "1e999,6,x\n", "line 4, column 'a'", "finite number", "'1e999'"),
     csv("huge", f"a,label\n1{'0' * 400},x\n2,y\n", "line 2, column 'a'", "finite", "403 char"),
     csv(
@@ -152,22 +152,19 @@ CELLS = [
 ]
 
 LABELS = [
-    battery("label absent", GOOD, "data.target", "'labl'", "'a', 'b', 'label'", target="labl"),
-    battery("no label", GOOD, "data.target", "got None", "'a', 'b', 'label'", target=None),
+    csv("label absent", GOOD, "data.target", "'labl'", "'a', 'b', 'label'", target="labl"),
+    csv("no label", GOOD, "data.target", "got None", "'a', 'b', 'label'", target=None),
     csv("label nearly there", GOOD, "data.target", "Did you mean 'label'?", target="labels"),
-    battery("one class", "a,label\n1,x\n2,x\n", "column 'label'", "2 classes", "got only 'x'"),
-    battery("quantities", "a,label\n1,2\n2,0.5\n", "line 3, column 'label'", "0.5", "a class"),
+    csv("one class", "a,label\n1,x\n2,x\n", "column 'label'", "2 classes", "got only 'x'"),
     csv("huge labels", f"a,label\n1,1\n2,{2**60}\n", "line 3, column 'label'", str(2**60), "2**53"),
     csv("label among words", "a,label\n1,0\n2,O\n3,1\n", "column 'label'", "line 3 'O'"),
     csv("dates", "a,label\n1,2020-01-01\n2,2020-02-01\n", "column 'label'", "a class", "a date"),
 ]
 
 FEATURES = [
-    battery("none", GOOD, "data.features: must be a list of columns", "got []", features=[]),
-    battery(
-        "unknown", GOOD, "data.features", "got 'bb'", "Did you mean 'b'?", features=["a", "bb"]
-    ),
-    battery(
+    csv("none", GOOD, "data.features: must be a list of columns", "got []", features=[]),
+    csv("unknown", GOOD, "data.features", "got 'bb'", "Did you mean 'b'?", features=["a", "bb"]),
+    csv(
         "the label", GOOD, "data.features", "'label'", "without the target", features=["a", "label"]
     ),
     csv("one twice", GOOD, "data.features", "got 'a'", "twice", features=["a", "a"]),

@@ -1,0 +1,311 @@
+"""What makes more of a table's columns: words as vectors, numbers as several features, scales.
+
+These layers come first. Behind those that embed numbers stand the features themselves, so that the
+columns keep their places.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softnet.layers.base import Generators, Layer, LayerSettings
+from softnet.layers.initializers import Initializers, Uniform
+from softnet.stack.arrays import Array, Kept, Ones
+from softnet.stack.setting_rules import require, require_count, require_positive
+
+
+class Scale(Layer):
+    """``X * weight``: a learned factor for each feature, 1 at the start.
+
+    References
+    ----------
+    D. Holzmueller, L. Grinsztajn, I. Steinwart (2024), "Better by default: strong pre-tuned MLPs
+    and boosted trees on tabular data".
+    """
+
+    def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        self.parameter_shapes = {"weight": (in_features,)}
+        self._ones, self._output, self._terms = Ones(dtype), Kept(dtype), Kept(dtype)
+
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
+        self.values["weight"][:] = 1
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        weight = self.values["weight"][:, None]
+        self._X = X
+        output: Array = np.multiply(X, weight, out=self._output[len(weight), *X.shape[1:]])
+        return output
+
+    def backward(self, d_output: Array) -> Array:
+        terms = np.multiply(d_output, self._X, out=self._terms[d_output.shape])
+        ones = self._ones[d_output.shape[-2]]
+        np.matmul(ones, terms, out=self.gradients["weight"][:, None])
+        return np.multiply(d_output, self.values["weight"][:, None], out=d_output)
+
+
+class Embedding(Layer):
+    """Puts a learned vector in the place of each group of one-hot features.
+
+    Notes
+    -----
+    Looking a word's vector up is the product of its one-hot row with the table of all vectors. A
+    row of zeros, a word that training had not, gets zeros. The vectors stand behind what is left.
+    """
+
+    @dataclass(frozen=True)
+    class Settings(LayerSettings):
+        """Settings of an embedding of words.
+
+        Parameters
+        ----------
+        groups : tuple of (int, int)
+            First and last feature of each group, the last one excluded.
+        size : int
+            Numbers in a vector.
+        """
+
+        groups: tuple[tuple[int, int], ...]
+        size: int = 8
+
+        def __post_init__(self) -> None:
+            require_count("size", self.size, 1)
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        words = {column for first, last in settings.groups for column in range(first, last)}
+        require(words <= set(range(in_features)), "groups", f"of {in_features} features", words)
+        self._rest = np.array(sorted(set(range(in_features)) - words), np.intp)
+        self.out_features = len(self._rest) + settings.size * len(settings.groups)
+        self.parameter_shapes = {
+            f"table{n}": (last - first, settings.size)
+            for n, (first, last) in enumerate(settings.groups)
+        }
+        self._output, self._d_input = Kept(dtype), Kept(dtype)
+
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
+        for run, rng in enumerate(rngs):
+            for table in self.values.values():
+                table[run] = rng.standard_normal(table.shape[1:])
+
+    def _vectors(self, output: Array) -> list[Array]:
+        """View the vectors of each group in an array of the output's shape."""
+        return np.split(output[..., len(self._rest) :], len(self.settings.groups), axis=-1)
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        tables = list(self.values.values())
+        self._X = X
+        output = self._output[len(tables[0]), X.shape[1], self.out_features]
+        output[..., : len(self._rest)] = X[..., self._rest]
+        for (first, last), table, vectors in zip(
+            self.settings.groups, tables, self._vectors(output), strict=True
+        ):
+            np.matmul(X[..., first:last], table, out=vectors)
+        return output
+
+    def backward(self, d_output: Array) -> Array:
+        self.backward_parameters(d_output)
+        d_input = self._d_input[*d_output.shape[:2], self.in_features]
+        d_input[..., self._rest] = d_output[..., : len(self._rest)]
+        for (first, last), table, d_vectors in zip(
+            self.settings.groups, self.values.values(), self._vectors(d_output), strict=True
+        ):
+            np.matmul(d_vectors, table.swapaxes(-1, -2), out=d_input[..., first:last])
+        return d_input
+
+    def backward_parameters(self, d_output: Array) -> None:
+        for (first, last), d_table, d_vectors in zip(
+            self.settings.groups, self.gradients.values(), self._vectors(d_output), strict=True
+        ):
+            np.matmul(self._X[..., first:last].swapaxes(-1, -2), d_vectors, out=d_table)
+
+
+class NumberEmbedding(Layer):
+    """Adds to a row, for each of its numbers, a linear map of an encoding of that number.
+
+    A subclass says what the encoding is. Arrays inside are (runs, numbers, batch, codes).
+
+    References
+    ----------
+    Y. Gorishniy, I. Rubachev, A. Babenko (2022), "On embeddings for numerical features in tabular
+    deep learning".
+    """
+
+    @dataclass(frozen=True)
+    class Settings(LayerSettings):
+        """Settings of all embeddings of numbers.
+
+        Parameters
+        ----------
+        numbers : tuple of int
+            The features that are numbers.
+        size : int
+            Features that are made of each.
+        n_codes : int
+            Frequencies, or bins.
+        """
+
+        numbers: tuple[int, ...]
+        size: int = 4
+        n_codes: int = 16
+
+        def __post_init__(self) -> None:
+            require_count("size", self.size, 1)
+            require_count("n_codes", self.n_codes, 1)
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        self.n, self.size, self.n_codes = len(settings.numbers), settings.size, settings.n_codes
+        self.columns = np.array(settings.numbers, np.intp)
+        self.out_features = in_features + self.n * self.size
+        self.parameter_shapes = {
+            "weight": (self.n, self.n_codes, self.size),
+            "bias": (self.n, self.size),
+        }
+        self._ones, self.kept, self._output = Ones(dtype), Kept(dtype), Kept(dtype)
+
+    @property
+    def n_units(self) -> int:
+        return self.out_features + 2 * self.n * self.n_codes
+
+    @abstractmethod
+    def encode(self, x: Array) -> Array:
+        """Return the codes of numbers (runs, numbers, batch, 1)."""
+
+    @abstractmethod
+    def backward_codes(self, d_codes: Array) -> Array:
+        """Write the encoding's gradients; return the slope of the loss along each code."""
+
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
+        for run, rng in enumerate(rngs):
+            for matrix in self.values["weight"][run]:
+                matrix[:] = Uniform()(rng, matrix.shape)
+
+    def _embedded(self, output: Array) -> Array:
+        """View what is made of the numbers, (runs, numbers, batch, size)."""
+        shape = (*output.shape[:2], self.n, self.size)
+        return output[..., self.in_features :].reshape(shape).swapaxes(1, 2)
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        weight, bias = self.values["weight"], self.values["bias"][:, :, None]
+        x = np.ascontiguousarray(X[..., self.columns].swapaxes(1, 2))[..., None]
+        self._codes = self.encode(x)
+        output = self._output[len(weight), X.shape[1], self.out_features]
+        output[..., : self.in_features] = X
+        np.add(np.matmul(self._codes, weight), bias, out=self._embedded(output))
+        return output
+
+    def backward(self, d_output: Array) -> Array:
+        d_embedded = np.ascontiguousarray(self._embedded(d_output))
+        np.matmul(self._codes.swapaxes(-1, -2), d_embedded, out=self.gradients["weight"])
+        self.gradients["bias"][:] = self.sum_of(d_embedded)
+        slopes = self.backward_codes(np.matmul(d_embedded, self.values["weight"].swapaxes(-1, -2)))
+        d_input = d_output[..., : self.in_features].copy()
+        along = np.matmul(slopes, self._ones[self.n_codes].T)[..., 0]
+        d_input[..., self.columns] += along.swapaxes(1, 2)
+        return d_input
+
+    def sum_of(self, rows: Array) -> Array:
+        """Sum over the batch: (runs, numbers, batch, n) to (runs, numbers, n)."""
+        total: Array = np.matmul(self._ones[rows.shape[-2]], rows)
+        return total[:, :, 0]
+
+
+class Periodic(NumberEmbedding):
+    """Embeds numbers by waves of learned frequencies: ``cos(2 pi (x * frequency + phase))``.
+
+    With the number itself beside it, this is the embedding of RealMLP.
+    """
+
+    @dataclass(frozen=True)
+    class Settings(NumberEmbedding.Settings):
+        """Settings of waves; see `NumberEmbedding.Settings` for the others.
+
+        Parameters
+        ----------
+        frequency_scale : float
+            Standard deviation of the frequencies at the start, above 0.
+        """
+
+        frequency_scale: float = 0.1
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            require_positive("frequency_scale", self.frequency_scale)
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(settings, in_features, dtype)
+        shape = (self.n, self.n_codes)
+        self.parameter_shapes = {**self.parameter_shapes, "frequency": shape, "phase": shape}
+
+    def initialize(self, rngs: Generators, initializers: Initializers) -> None:
+        super().initialize(rngs, initializers)
+        shape = (self.n, self.n_codes)
+        for run, rng in enumerate(rngs):
+            frequency = rng.standard_normal(shape) * self.settings.frequency_scale
+            self.values["frequency"][run] = frequency
+            self.values["phase"][run] = rng.uniform(-0.5, 0.5, shape)
+
+    def encode(self, x: Array) -> Array:
+        self._x = x
+        angle = x * self.values["frequency"][:, :, None]
+        angle += self.values["phase"][:, :, None]
+        angle *= 2 * math.pi
+        self._angle = angle
+        return np.cos(angle, out=self.kept[angle.shape])
+
+    def backward_codes(self, d_codes: Array) -> Array:
+        slopes = np.sin(self._angle, out=self._angle)
+        slopes *= d_codes
+        slopes *= -2 * math.pi
+        self.gradients["phase"][:] = self.sum_of(slopes)
+        self.gradients["frequency"][:] = self.sum_of(slopes * self._x)
+        slopes *= self.values["frequency"][:, :, None]
+        return slopes
+
+
+class PiecewiseLinear(NumberEmbedding):
+    """Embeds numbers by how far each has come through the bins between quantiles of the data.
+
+    A bin that lies below the number counts 1, one above it 0, the bin that it is in the share that
+    lies below; the outer bins go on in a straight line. Edges are statistics: `fit` finds them.
+    """
+
+    def __init__(
+        self, settings: NumberEmbedding.Settings, in_features: int, dtype: np.dtype[Any]
+    ) -> None:
+        super().__init__(settings, in_features, dtype)
+        self.statistic_shapes = {"edges": (self.n, self.n_codes + 1)}
+
+    def fit(self, X: Array) -> None:
+        shares = np.linspace(0, 1, self.n_codes + 1)
+        self.statistics["edges"][:] = np.quantile(X[:, self.columns], shares, axis=0).T
+
+    def encode(self, x: Array) -> Array:
+        edges = self.statistics["edges"][:, :, None]
+        widths = np.diff(edges)
+        # Equal quantiles make a bin of no width, which is a step.
+        is_step = widths == 0
+        self._rates = np.where(is_step, 0, 1 / np.where(is_step, 1, widths))
+        codes = (x - edges[..., :-1]) * self._rates
+        codes += is_step & (x > edges[..., :-1])
+        ends = np.zeros((2, self.n_codes), codes.dtype)
+        ends[0, 0], ends[1, :], ends[1, -1] = -np.inf, 1, np.inf
+        self._inside = (codes >= ends[0]) & (codes <= ends[1])
+        return np.clip(codes, ends[0], ends[1], out=codes)
+
+    def backward_codes(self, d_codes: Array) -> Array:
+        d_codes *= self._rates
+        d_codes *= self._inside
+        return d_codes

@@ -1,0 +1,137 @@
+"""A machine that has no more of something, or lets nobody in: one to three lines, and exit 3."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Survive
+from tests.runner.cli.sweeping import recorded
+from tests.runner.conftest import Command
+
+TRAIN = ["training.steps=20", "training.evaluate_every=10", "tracking.figures=false"]
+SWEEP = ["-m", *TRAIN, "seed=range(0,6)", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=4"]
+# What a limit is on, and the values that are tried.
+LIMITS = {
+    "open files": (resource.RLIMIT_NOFILE, [8, 12, 16, 24]),
+    "bytes of a file": (resource.RLIMIT_FSIZE, [1_000, 100_000, 700_000]),
+}
+
+
+def limited(limit: int, value: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(limit, (value, value))
+
+
+def run(
+    command: Command, words: list[str], before: Callable[[], None] | None = None, *prefix: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "runner", *words],
+        cwd=command.folder,
+        env=command.environment | {"HOME": str(command.scratch)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        preexec_fn=before,
+    )
+
+
+def check(ended: subprocess.CompletedProcess[str]) -> None:
+    """Hold what a person sees of a machine that fails."""
+    said = ended.stderr
+    assert ended.returncode in {0, 3}, said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) <= 8 if ended.returncode == 0 else 4
+
+
+@pytest.mark.parametrize("words", [["seed=0", *TRAIN], SWEEP], ids=["run", "sweep"])
+@pytest.mark.parametrize("what", LIMITS)
+def test_a_limit_ends_in_a_line(
+    what: str, words: list[str], sweeper: Command, survive: Survive
+) -> None:
+    limit, values = LIMITS[what]
+    survive("limits", len(values))
+    for value in values:
+        check(run(sweeper, words, limited(limit, value)))
+    after = run(sweeper, words)
+    assert after.returncode == 0, after.stderr
+    assert "RUNNING" not in {one.status for one in recorded(sweeper)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root's setpriv")
+@pytest.mark.parametrize("n_processes", [1, 2, 3])
+def test_too_few_processes_are_said_and_fewer_workers_do(
+    n_processes: int, sweeper: Command, survive: Survive
+) -> None:
+    survive("limits")
+    for folder in (sweeper.store, *sweeper.folder.parents[:3]):
+        folder.chmod(0o777)
+    for path in (sweeper.folder, sweeper.store, sweeper.scratch, sweeper.store / "mlflow.db"):
+        os.chown(path, 4999, 4999)
+    user = ("setpriv", "--reuid=4999", "--regid=4999", "--clear-groups")
+    ended = run(sweeper, SWEEP, limited(resource.RLIMIT_NPROC, n_processes), *user)
+    check(ended)
+    assert ended.returncode == 3 or "Going on with" in ended.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root's setpriv")
+@pytest.mark.parametrize(
+    "words", [["seed=0", *TRAIN], ["sweeps"], ["rerun", "0" * 32]], ids=" ".join
+)
+def test_a_folder_that_may_not_be_searched_is_named(
+    words: list[str], sweeper: Command, survive: Survive
+) -> None:
+    survive("limits")
+    for folder in sweeper.folder.parents[:3]:
+        folder.chmod(0o755)
+    sweeper.store.chmod(0)
+    user = ("setpriv", "--reuid=4999", "--regid=4999", "--clear-groups")
+    ended = run(sweeper, words, None, *user)
+    sweeper.store.chmod(0o755)
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.startswith(str(sweeper.store))
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_working_folder_that_was_deleted_is_named(sweeper: Command, survive: Survive) -> None:
+    survive("limits")
+    here = sweeper.folder / "gone"
+    here.mkdir()
+    command = f"cd {here} && rmdir {here} && exec {sys.executable} -m runner seed=0"
+    ended = subprocess.run(
+        ["sh", "-c", command],
+        env=sweeper.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 3
+    assert "working folder" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_full_folder_for_temporary_files_is_named(
+    sweeper: Command, tmp_path: Path, survive: Survive
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(small)], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here: a full disk was NOT tested")
+    survive("limits")
+    try:
+        ended = sweeper.process("seed=0", *TRAIN[:2], TMPDIR=str(small))
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith(f"{small}/")
+    assert len(ended.stderr.splitlines()) == 2
