@@ -12,6 +12,7 @@ from softnet.layers.dropout import Dropout
 from softnet.layers.embeddings import Embedding, Periodic, PiecewiseLinear, Scale
 from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, Xavier, Zeros
 from softnet.layers.linear import Linear
+from softnet.layers.members import MemberLinear, SharedLinear
 from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.registry import LAYERS
 from softnet.layers.sequence import Residual, Sequential
@@ -31,7 +32,7 @@ from softnet.metrics import (
     metric_named,
     ranking_curve,
 )
-from softnet.network import NORMALIZATIONS, Network, NetworkSettings, mlp
+from softnet.network import NORMALIZATIONS, NUMBER_EMBEDDINGS, Network, NetworkSettings, mlp
 from softnet.optimizers.adam import Adam
 from softnet.optimizers.adamw import AdamW
 from softnet.optimizers.base import Optimizer, OptimizerSettings
@@ -48,7 +49,7 @@ from softnet.optimizers.schedules import (
 )
 from softnet.optimizers.sgd import SGD
 from softnet.stack.parameters import FlatArrays, Parameters
-from softnet.stack.randomness import STREAMS, stream
+from softnet.stack.randomness import STREAMS, member_seed, stream
 from softnet.stack.setting_rules import SettingError
 from softnet.training.batches import SAMPLINGS, Shuffled, WithReplacement, steps_per_epoch
 from softnet.training.early_stopping import EarlyStopping

@@ -123,6 +123,9 @@ def check_network(
 
     outputs = forward()
     targets = network.loss.targets(y, n_outputs)
+    n_members = network.settings.n_members if network.settings.shares_weights else 1
+    y_of_all = np.concatenate([y] * n_members)
+    targets = np.concatenate([targets] * n_members)
     targets = np.broadcast_to(targets, (len(outputs), *targets.shape))
     network.backward(network.loss.gradient(outputs, targets))
     own = network.parameters.gradients.copy()
@@ -131,7 +134,7 @@ def check_network(
 
     def total_loss() -> float:
         # The runs share no parameter, so the sum over runs has each run's gradient in its row.
-        return float(network.loss.row_objectives(forward(), y).mean(axis=-1).sum())
+        return float(network.loss.row_objectives(forward(), y_of_all).mean(axis=-1).sum())
 
     numeric = central_differences(total_loss, network.parameters.values, h)
     parameters = network.parameters

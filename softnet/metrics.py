@@ -418,7 +418,7 @@ def evaluate(
     predictions: list[NDArray[Any]] = []
     for start in range(0, len(y), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
-        outputs = network.forward(X[None, rows])
+        outputs = network.outputs(X[None, rows])
         for name, values in parts.items():
             values.append(metrics[name].of_rows(network.loss, outputs, y[rows]))
         if scores:

@@ -17,8 +17,10 @@ from numpy.typing import DTypeLike
 from softnet.layers.activations import ACTIVATIONS
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.dropout import Dropout
+from softnet.layers.embeddings import NumberEmbedding, Periodic, PiecewiseLinear
 from softnet.layers.initializers import Initializers
 from softnet.layers.linear import Linear
+from softnet.layers.members import MemberLinear, SharedLinear
 from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.registry import LAYERS
 from softnet.layers.sequence import Residual, Sequential
@@ -43,6 +45,10 @@ class NetworkSettings:
         In their order; the last one's features are the outputs.
     loss : LossSettings
         What is minimized, and what outputs mean.
+    n_members : int
+        Networks of which a run consists, whose predictions are averaged.
+    shares_weights : bool
+        Whether the members are made by the layers; else each is a network with a seed of its own.
 
     Examples
     --------
@@ -54,14 +60,22 @@ class NetworkSettings:
     in_features: int
     layers: tuple[LayerSettings, ...]
     loss: LossSettings = field(default_factory=SoftmaxCrossEntropy.Settings)
+    n_members: int = 1
+    shares_weights: bool = False
 
     def __post_init__(self) -> None:
         require_count("in_features", self.in_features, 1)
+        require_count("n_members", self.n_members, 1)
         require(len(self.layers) > 0, "layers", "at least one layer", self.layers)
 
     def make_body(self, dtype: np.dtype[Any]) -> Sequential:
         """Make the layers, not bound to any numbers yet."""
         return Sequential(Sequential.Settings(self.layers), self.in_features, dtype)
+
+    @property
+    def n_copies(self) -> int:
+        """Rows of the flat buffers that belong to one run."""
+        return 1 if self.shares_weights else self.n_members
 
     @cached_property
     def _sizes(self) -> tuple[Shapes, Shapes, int]:
@@ -83,12 +97,14 @@ class NetworkSettings:
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each array in the weights of one run by its name, without making any."""
-        return {**self.parameter_shapes, **self.statistic_shapes}
+        front = (self.n_copies,) if self.n_copies > 1 else ()
+        shapes = {**self.parameter_shapes, **self.statistic_shapes}
+        return {name: (*front, *shape) for name, shape in shapes.items()}
 
     @property
     def n_parameters(self) -> int:
         """Number of parameters of one run."""
-        return size_of(self.parameter_shapes)
+        return self.n_copies * size_of(self.parameter_shapes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that JSON can hold, layers and loss by their names in registries."""
@@ -102,7 +118,7 @@ class NetworkSettings:
     @property
     def n_units(self) -> int:
         """Numbers that memory holds of one row: its features and the layers' outputs."""
-        return self._sizes[2]
+        return self.n_copies * self._sizes[2]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  (any field of any settings)
@@ -131,6 +147,12 @@ NORMALIZATIONS: dict[str, type[Layer] | None] = {
     "layer": LayerNorm,
 }
 
+NUMBER_EMBEDDINGS: dict[str, type[NumberEmbedding] | None] = {
+    "none": None,
+    "periodic": Periodic,
+    "piecewise_linear": PiecewiseLinear,
+}
+
 
 def mlp(
     layer_sizes: Sequence[int],
@@ -140,6 +162,8 @@ def mlp(
     normalization: str = "none",
     residual: bool = False,
     inputs: Sequence[LayerSettings] = (),
+    n_members: int = 1,
+    shares_weights: bool = False,
     loss: LossSettings | None = None,
 ) -> NetworkSettings:
     """Return the settings of a multilayer perceptron, by default one that classifies.
@@ -158,6 +182,10 @@ def mlp(
         Whether the input of each hidden layer that is as wide as it is added to its output.
     inputs : sequence of LayerSettings
         Layers before the first one, for instance embeddings.
+    n_members : int
+        Networks of which a run consists, whose predictions are averaged.
+    shares_weights : bool
+        Whether members share the weights of hidden layers, of which there is one then at least.
     loss : LossSettings or None
         None is softmax cross-entropy.
 
@@ -171,16 +199,25 @@ def mlp(
     normalizing = NORMALIZATIONS[normalization]
     before = in_features
     for width in widths[:-1]:
-        block: list[LayerSettings] = [Linear.Settings(width)]
+        linear: LayerSettings = Linear.Settings(width)
+        if shares_weights:
+            linear = SharedLinear.Settings(width, n_members, is_first=len(layers) == len(inputs))
+        block = [linear]
         if normalizing is not None:
             block.append(normalizing.Settings())
         block.append(ACTIVATIONS[activation].Settings())
         if dropout > 0:
             block.append(Dropout.Settings(dropout))
-        layers += [Residual.Settings(tuple(block))] if residual and width == before else block
+        adds_input = residual and width == before and not getattr(linear, "is_first", False)
+        layers += [Residual.Settings(tuple(block))] if adds_input else block
         before = width
-    layers.append(Linear.Settings(widths[-1]))
-    return NetworkSettings(in_features, tuple(layers), loss or SoftmaxCrossEntropy.Settings())
+    head = (
+        MemberLinear.Settings(widths[-1], n_members)
+        if shares_weights
+        else Linear.Settings(widths[-1])
+    )
+    loss = loss or SoftmaxCrossEntropy.Settings()
+    return NetworkSettings(in_features, (*layers, head), loss, n_members, shares_weights)
 
 
 class Network:
@@ -218,9 +255,10 @@ class Network:
     ) -> None:
         self.settings = settings
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.parameters = Parameters(settings.parameter_shapes, n_runs, self.dtype)
-        self.statistics = FlatArrays(settings.statistic_shapes, n_runs, self.dtype)
-        self.noise = Noise(range(n_runs))
+        n_rows = n_runs * settings.n_copies
+        self.parameters = Parameters(settings.parameter_shapes, n_rows, self.dtype)
+        self.statistics = FlatArrays(settings.statistic_shapes, n_rows, self.dtype)
+        self.noise = Noise(range(n_rows))
         self._make_layers()
 
     @classmethod
@@ -246,7 +284,7 @@ class Network:
         network = cls(settings, n_runs=1, dtype=next(iter(weights.values())).dtype)
         for name, array in weights.items():
             of_all = network.parameters if name in network.parameters.shapes else network.statistics
-            of_all[name][0] = array
+            of_all[name][:] = array if settings.n_copies > 1 else array[None]
         return network
 
     def _make_layers(self) -> None:
@@ -266,6 +304,11 @@ class Network:
         """Give every layer its columns of the flat buffers."""
         parameters = self.parameters
         self.body.bind(parameters.values, parameters.gradients, self.statistics.values)
+
+    @property
+    def n_runs(self) -> int:
+        """Runs in the stack; each may have several rows of the flat buffers."""
+        return self.parameters.n_runs // self.settings.n_copies
 
     @property
     def n_outputs(self) -> int:
@@ -315,6 +358,16 @@ class Network:
         """
         self.body.backward_parameters(d_outputs)
 
+    def outputs(self, X: Array) -> Array:
+        """Return what `forward` does of rows to predict, of an ensemble those of all members.
+
+        They are outputs that mean the average of the members' predictions.
+        """
+        outputs, n_members = self.forward(X), self.settings.n_members
+        if n_members == 1:
+            return outputs
+        return self.loss.combine(outputs.reshape(-1, n_members, X.shape[1], self.n_outputs))
+
     def predict(self, X: Array) -> Array:
         """Return what the outputs say by the loss: of a classifier, each class's probability.
 
@@ -329,12 +382,13 @@ class Network:
             A new array; probabilities of a row sum to one.
         """
         rows = np.ascontiguousarray(X, self.dtype)
-        return self.loss.predictions(self.forward(rows if rows.ndim == 3 else rows[None]))
+        return self.loss.predictions(self.outputs(rows if rows.ndim == 3 else rows[None]))
 
     def weights(self, run: int = 0) -> dict[str, Array]:
         """Return a copy of one run's parameters and statistics by name, for `from_weights`."""
+        n = self.settings.n_copies
         return {
-            name: view[run].copy()
+            name: view[run].copy() if n == 1 else view[run * n : (run + 1) * n].copy()
             for arrays in (self.parameters, self.statistics)
             for name, view in arrays.views(arrays.values).items()
         }

@@ -14,7 +14,7 @@ HELP = """\
 Train neural networks as experiments that are written in YAML; find every run in MLflow.
 
 Usage
-  runner [key=value ...]              one run; with nothing else, the tutorial
+  runner [key=value ...]              one run, as of experiment=digits; by default the tutorial
   runner --multirun key=1,2 ...       a sweep: a run for each combination of the values; again,
                                       it runs what is missing; --dry-run shows the plan
   runner data FILE [data.key=value]   how a table would be read: its columns, and what they become
@@ -27,7 +27,6 @@ Usage
   runner ui [--port N] [--uri URI]    the runs in a browser
 
 Examples
-  runner experiment=digits
   runner data=iris split=stratified model=mlp optimizer=adam training=epochs
   runner --multirun optimizer.learning_rate=0.01,0.1 'seed=range(0,10)'
   runner experiment=own data.path=mine.csv data.target=label

@@ -22,6 +22,7 @@ from runner.system.signals import (
     raise_on_sigterm,
     raise_pending_sigterm,
 )
+from runner.system.text import printable
 
 
 def main() -> NoReturn:
@@ -81,6 +82,7 @@ def carry_out(arguments: Sequence[str]) -> int:
         With the exit code of what went wrong.
     """
     require_working_folder()
+    _require_readable(arguments)
     if list(arguments) in (["--help"], ["-h"]):
         print(help_page())  # noqa: T201  (the output that was asked for)
         return 0
@@ -88,6 +90,17 @@ def carry_out(arguments: Sequence[str]) -> int:
     if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
         return _named(arguments[0])(arguments[1:]) or 0
     return _run(arguments)
+
+
+def _require_readable(arguments: Sequence[str]) -> None:
+    """Raise `CommandError` where the locale lacks letters of the command line."""
+    encoding = sys.getfilesystemencoding()
+    for word in arguments:
+        if encoding != "utf-8" and re.search("[\ud800-\udfff]", word):
+            raise CommandError(
+                f"{printable(word)}: has letters that the locale ({encoding}) lacks; "
+                "set LC_ALL=C.UTF-8."
+            )
 
 
 def _named(word: str) -> Callable[[Sequence[str]], int | None]:

@@ -46,6 +46,11 @@ ADDED: dict[int, dict[str, Any]] = {
         "training.loss": None,
         "training.class_weight": None,
         "training.label_smoothing": 0.0,
+        "model.number_embedding": "none",
+        "model.word_embedding": None,
+        "model.input_scale": False,
+        "model.n_members": 1,
+        "model.share": "none",
     },
 }
 

@@ -181,6 +181,9 @@ def _one_of(names: Collection[str]) -> str:
 def _hint(field: FieldInfo, got: object) -> str:
     if get_origin(field.annotation) is Literal:
         return nearest(got, get_args(field.annotation))
+    kinds = {int, float}.intersection((field.annotation, *get_args(field.annotation)))
+    if kinds and isinstance(got, str) and re.fullmatch(r"[-+.\de]*\d[-+.\de]*", got):
+        return "Text becomes a number by oc.decode: ${oc.decode:${oc.env:NAME}}."
     item = _item(field.annotation)
     if item and isinstance(got, str) and got.startswith("["):
         return f"Did you mean {shorten(got).strip(chr(39))}, without quotes?"

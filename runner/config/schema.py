@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, ValidationError, model_validator
 
 from runner.config.data import DataConfig, SplitConfig, class_text
+from runner.config.plain import to_plain
 from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from softnet import (
@@ -17,6 +18,7 @@ from softnet import (
     LABEL_METRICS,
     METRICS,
     NORMALIZATIONS,
+    NUMBER_EMBEDDINGS,
     OPTIMIZERS,
     SAMPLINGS,
     SCHEDULES,
@@ -28,6 +30,7 @@ from softnet import (
 )
 
 _MOST_LAYERS = 1000
+_MOST_MEMBERS = 1000
 # The kinds of tasks; training has a class for each.
 TASK_NAMES = ("classification", "regression", "multilabel")
 _FEW = [f"{part}/{metric}" for part in ("train", "val") for metric in ("loss", "accuracy")]
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     ActivationName = str
     InitializerName = str
     NormalizationName = str
+    NumberEmbeddingName = str
     SamplingName = str
     OptimizerConfig = NamedSettings[OptimizerSettings]
     ScheduleConfig = NamedSettings[Schedule]
@@ -50,6 +54,7 @@ else:
     ActivationName = name_in(sorted(ACTIVATIONS))
     InitializerName = name_in(INITIALIZERS)
     NormalizationName = name_in(NORMALIZATIONS)
+    NumberEmbeddingName = name_in(NUMBER_EMBEDDINGS)
     SamplingName = name_in(SAMPLINGS)
     OptimizerConfig = section_of(OPTIMIZERS)
     ScheduleConfig = section_of(SCHEDULES)
@@ -95,6 +100,18 @@ class ModelConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     normalization: NormalizationName = "none"
     residual: bool = False
+    number_embedding: NumberEmbeddingName = "none"
+    word_embedding: CountOrNull = None
+    input_scale: bool = False
+    n_members: Annotated[int, Field(ge=1, le=_MOST_MEMBERS)] = 1
+    share: Literal["none", "tabm"] = "none"
+
+    @model_validator(mode="after")
+    def _check_share(self) -> Self:
+        if self.share != "none" and (self.n_members == 1 or not self.hidden_layer_sizes):
+            rule = "none where n_members is 1 or there are no hidden layers"
+            raise SettingError("share", rule, self.share)
+        return self
 
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -238,6 +255,10 @@ class Experiment(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             raise explain_validation(error, cls) from None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be pickled as plain values: the classes of sections are made when the program runs."""
+        return Experiment.from_dict, (to_plain(self),)
 
     @property
     def ranking_metric(self) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Begun:
+class RunStarted:
     """A run is in the store before its job is trained."""
 
     run_id: str
@@ -28,9 +28,9 @@ class Begun:
 
 @dataclass(frozen=True)
 class Progress:
-    """Work was done, counted in jobs: half of a job is its training, half its recording."""
+    """Work was done, counted as `Started` says: in steps of a run of its own, else in jobs."""
 
-    n_jobs: float
+    n: float
     loss: float | None = None
 
 
@@ -113,14 +113,10 @@ class DataRead:
 
 @dataclass(frozen=True)
 class Started:
-    """Work begins whose progress can be shown; `Progress` counts it, in jobs.
-
-    `n_steps` are the updates of the only job of a session that is one run; else `unit` is counted.
-    """
+    """Work begins whose progress can be shown; `Progress` counts it, `n` of a `unit` in all."""
 
     name: str
-    n_jobs: int
-    n_steps: int | None = None
+    n: int
     unit: str = "jobs"
 
 
@@ -130,7 +126,7 @@ class JobsEnded:
 
 
 @dataclass(frozen=True)
-class Noted:
+class Notice:
     """Something that a person should know and that ends nothing."""
 
     text: str
@@ -161,7 +157,7 @@ class Finished:
     was_interrupted: bool = False
 
 
-WorkerEvent = Begun | Progress | Resumed | Measured | Ended
+WorkerEvent = RunStarted | Progress | Resumed | Measured | Ended
 Event = (
     WorkerEvent
     | Crashed
@@ -170,7 +166,7 @@ Event = (
     | DataRead
     | Started
     | JobsEnded
-    | Noted
+    | Notice
     | Interrupted
     | Finished
 )

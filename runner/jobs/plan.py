@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from runner.config.fingerprint import fingerprint_of
 from runner.config.plain import (
@@ -85,9 +85,36 @@ class PlannedJob:
     key: str
     data_digest: str
     split_digest: str
-    shape: Shape | None
+    shape: Shape | None = None
     problem: ConfigError | DataError | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Return the job as plain data; what varies and its name follow from all jobs of a plan."""
+        return {
+            "key": self.key,
+            "data_digest": self.data_digest,
+            "split_digest": self.split_digest,
+            "problem": None if self.problem is None else str(self.problem),
+            "choices": dict(self.choices),
+            "config": to_plain(self.experiment),
+        }
+
+    @classmethod
+    def from_record(cls, values: Mapping[str, Any]) -> Self:
+        """Return the job of a `record`, which anybody may have edited.
+
+        Raises
+        ------
+        ConfigError, ValueError, KeyError, AttributeError, TypeError, RecursionError
+            If it is none.
+        """
+        from runner.config.schema import Experiment
+
+        experiment = Experiment.from_dict(values["config"])
+        key, data, split = (str(values[name]) for name in ("key", "data_digest", "split_digest"))
+        choices = {str(group): str(option) for group, option in values["choices"].items()}
+        return cls(experiment, experiment.name, {}, key, data, split, choices=choices)
 
 
 @dataclass(frozen=True)
@@ -145,23 +172,46 @@ class Plan:
         return self.first.sweep.name or f"sweep-{self.identity[:6]}"
 
     def lines(self) -> str:
-        """Return the plan as JSON, a line for each job."""
-        return "".join(
-            json.dumps(
-                {
-                    "name": job.name,
-                    "key": job.key,
-                    "data_digest": job.data_digest,
-                    "split_digest": job.split_digest,
-                    "problem": None if job.problem is None else str(job.problem),
-                    "varied": job.varied,
-                    "choices": job.choices,
-                    "config": to_plain(job.experiment),
-                }
-            )
-            + "\n"
-            for job in self.jobs
-        )
+        """Return the plan as JSON, a line for each job; see `read_lines`."""
+        first, lines = self.jobs[0].record(), []
+        for job in self.jobs:
+            record = job.record()
+            changes = list(_changes(first, record))
+            lines.append(record if job is self.jobs[0] else {"key": job.key, "changes": changes})
+        return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+def read_lines(lines: str) -> Iterator[PlannedJob]:
+    """Read a plan's lines, which anybody may have edited, and pass over those that are no jobs.
+
+    A line holds the whole job, or what is other than in the last whole one: pairs of a setting's
+    place and its value.
+    """
+    whole = "{}"
+    for line in lines.splitlines():
+        try:
+            values = json.loads(line)
+            if "changes" in values:
+                record = json.loads(whole)
+                for (*sections, name), value in [*values["changes"], (["key"], values["key"])]:
+                    section = record
+                    for key in sections:
+                        section = section[key]
+                    section[name] = value
+            else:
+                whole, record = line, {"choices": {}} | values
+            yield PlannedJob.from_record(record)
+        except (ConfigError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+            continue
+
+
+def _changes(before: object, after: object, *place: str) -> Iterator[tuple[Sequence[str], object]]:
+    """Go through the values that differ between two records, each with its place."""
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        for key in before:
+            yield from _changes(before[key], after[key], *place, key)
+    elif json.dumps(before) != json.dumps(after) and place != ("key",):  # 1 and 1.0 are two values
+        yield place, after
 
 
 def make_plan(jobs: Sequence[Job]) -> Plan:
@@ -304,28 +354,44 @@ def differences(
     >>> differences([{"seed": 0, "rate": 0.1}, {"seed": 0, "rate": 0.5}], [{}, {}])
     [{'rate': '0.1'}, {'rate': '0.5'}]
     """
-    found = _Differences(len(configs))
-    # An experiment chooses of all groups.
-    experiment = [options.get("experiment") for options in choices]
-    found.note("experiment", experiment)
+    columns: dict[str, list[str | None]] = {
+        "experiment": [options.get("experiment") for options in choices]
+    }
     names = (name for each in (*choices, *configs) for name in each)
     for section in dict.fromkeys(name for name in names if name not in _NO_SECTIONS):
-        values = [_compared(config.get(section)) for config in configs]
         # A group of a person's own may set what is in other sections.
-        is_section = any(section in config for config in configs)
-        if is_section and all(value == values[0] for value in values):
+        cells = [_cells(config, section) if section in config else {} for config in configs]
+        if any(cells) and all(of_job == cells[0] for of_job in cells):
             continue
-        options: list[str | None] = [None] * len(configs)
-        if all(section in chosen for chosen in choices):
-            options = [chosen[section] for chosen in choices]
-            found.note(section, options, experiment)
-        if is_section:
-            found.note_section(section, values, list(zip(experiment, options, strict=True)))
+        if all(section in options for options in choices):
+            columns[section] = [options[section] for options in choices]
+        for key in dict.fromkeys(key for of_job in cells for key in of_job):
+            columns[key] = [of_job.get(key) for of_job in cells]
+    columns["task"] = [as_override_text(config.get("task")) for config in configs]
+    columns[SEED] = [as_override_text(config.get(SEED)) for config in configs]
     # What the data decide is no difference between jobs of different data.
-    data = [json.dumps(_compared(config.get("data")), sort_keys=True) for config in configs]
-    found.note("task", [str(config.get("task")) for config in configs], data)
-    found.note(SEED, [as_override_text(config.get(SEED)) for config in configs])
-    return [in_order(settings) for settings in found.varied]
+    data = [json.dumps(_cells(config, "data"), sort_keys=True) for config in configs]
+    varied: list[dict[str, str]] = [{} for _ in configs]
+    for key, column in columns.items():
+        section, _, name = key.partition(".")
+        options = ["experiment", section, f"{section}.name"]
+        belongs_to = options[: options.index(key)] if key in options else options
+        owners = [columns[option] for option in belongs_to if option in columns and key != SEED]
+        alike = list(zip(*([data] if key == "task" else owners), strict=True))
+        alike = alike or [()] * len(column)
+        if len(set(zip(alike, column, strict=True))) > len(set(alike)):
+            shown = section if name == "name" and section not in varied[0] else key
+            for settings, value in zip(varied, column, strict=True):
+                if value is not None:
+                    settings[shown] = value
+    return [in_order(settings) for settings in varied]
+
+
+def _cells(config: Mapping[str, Any], section: str) -> dict[str, str]:
+    """Return the settings of a section as text, but for what was found out in reading a file."""
+    flat = flatten({section: config.get(section)})
+    follows = [[name] for name in FOUND_OUT] if flat.get(f"{section}.name") == "file" else ()
+    return {k: as_override_text(v) for k, v in flat.items() if k.split(".")[1:2] not in follows}
 
 
 def in_order(varied: Mapping[str, str]) -> dict[str, str]:
@@ -336,49 +402,6 @@ def in_order(varied: Mapping[str, str]) -> dict[str, str]:
         return _PLACES.get(section, 0), bool(name)  # an option before what is set beside it
 
     return dict(sorted(varied.items(), key=place))
-
-
-def _compared(section: object) -> object:
-    """Leave out of a section what was found out in reading a file: it follows from the rest."""
-    if not isinstance(section, Mapping) or section.get("name") != "file":
-        return section
-    return {k: value for k, value in section.items() if k.partition(".")[0] not in FOUND_OUT}
-
-
-class _Differences:
-    """The settings that differ among jobs, as they are found."""
-
-    def __init__(self, n_jobs: int) -> None:
-        self.varied: list[dict[str, str]] = [{} for _ in range(n_jobs)]
-
-    def note(
-        self,
-        key: str,
-        values: Sequence[str | None],
-        belongs_to: Sequence[Hashable] | None = None,
-    ) -> None:
-        """Note the values of a key, if they differ among jobs that share what it belongs to."""
-        owners = belongs_to or [None] * len(values)
-        if len(set(zip(owners, values, strict=True))) > len(set(owners)):
-            for settings, value in zip(self.varied, values, strict=True):
-                if value is not None:
-                    settings[key] = value
-
-    def note_section(
-        self, section: str, values: Sequence[Any], options: Sequence[Hashable]
-    ) -> None:
-        """Note what differs in one section among jobs that have chosen the same options."""
-        sections = [value for value in values if isinstance(value, Mapping)]
-        if len(sections) < len(values):
-            self.note(section, list(map(as_override_text, values)), options)
-            return
-        names = [settings.get("name") for settings in sections]
-        self.note(f"{section}.name" if section in self.varied[0] else section, names, options)
-        belongs_to = list(zip(options, names, strict=True))
-        flat = [flatten(settings) for settings in sections]
-        for key in dict.fromkeys(key for settings in flat for key in settings if key != "name"):
-            texts = [as_override_text(s[key]) if key in s else None for s in flat]
-            self.note(f"{section}.{key}", texts, belongs_to)
 
 
 def _overridden(config: Mapping[str, Any], job: Job) -> dict[str, str]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from runner.config.data import FileData
 from runner.config.plain import to_plain
 from runner.jobs.events import (
-    Begun,
     Crashed,
     DataRead,
     Ended,
@@ -25,8 +24,9 @@ from runner.jobs.events import (
     JobsEnded,
     Listener,
     Measured,
-    Noted,
+    Notice,
     Progress,
+    RunStarted,
     Started,
     WorkerEvent,
 )
@@ -37,7 +37,7 @@ from runner.jobs.rerun.request import RerunRequest
 from runner.jobs.stacks import Stack, stacks
 from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
-from runner.jobs.worker.recording import fail, settled
+from runner.jobs.worker.recording import record_failure, settled
 from runner.jobs.worker.task import Task, make_task
 from runner.system.errors import StoreError, Terminated
 from runner.system.signals import raise_pending_sigterm
@@ -95,10 +95,10 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
         raise request.plan.problem
     raise_pending_sigterm()  # the data have loaded libraries too
     if store is not None and store.backend.remark is not None:
-        listener(Noted(store.backend.remark))
+        listener(Notice(store.backend.remark))
     started_s = time.monotonic()
     session: _Session | None = None
-    _require_sites(request.plan, store, executor)
+    _require_workers(request.plan, store, executor)
     try:
         with _open_parent(request, store, listener) as parent:
             session = _Session(request, parent, store, executor, listener, started_s)
@@ -110,7 +110,7 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
     return session.finish()
 
 
-def _require_sites(plan: Plan, store: Store | None, executor: Executor) -> None:
+def _require_workers(plan: Plan, store: Store | None, executor: Executor) -> None:
     """Raise `RunnerError` if a job could not be run, or not with the same result, by any worker."""
     if not executor.is_remote:
         return
@@ -122,9 +122,7 @@ def _require_sites(plan: Plan, store: Store | None, executor: Executor) -> None:
         for job in (plan.jobs[position] for position in plan.asked)
         if isinstance(job.experiment.data, FileData) and job.problem is None
     }
-    for site in executor.sites(list(files.values())):
-        if site.problem is not None:
-            raise site.problem
+    executor.require_workers(list(files.values()))
 
 
 def _open_parent(
@@ -235,7 +233,7 @@ class _Session:
             self._store.close_abandoned_runs()
             self._take_recorded(self._left)
 
-    def _follow(self, events: Iterable[WorkerEvent | Crashed | Noted]) -> None:
+    def _follow(self, events: Iterable[WorkerEvent | Crashed | Notice]) -> None:
         """Take what ends, and pass the rest on, until all is done or a failure stops the sweep."""
         for event in events:
             match event:
@@ -248,7 +246,7 @@ class _Session:
                 case Measured():
                     duration_s = time.monotonic() - self._started_s
                     self._listener(replace(event, duration_s=duration_s))
-                case Begun():
+                case RunStarted():
                     self._begun = event.run_id
                 case _:
                     self._listener(event)
@@ -293,8 +291,7 @@ class _Session:
         parent = self._parent
         if self._request.is_alone:
             (job,) = parent.plan.jobs
-            n_steps = job.shape.settings.n_steps if job.shape else None
-            return Started(job.name, 1, n_steps)
+            return Started(job.name, job.shape.settings.n_steps if job.shape else 1, "steps")
         asked = self._request.rerun
         name = asked.parent.name if asked and asked.parent else parent.plan.sweep_name
         return Started(name, len(parent.missing))
@@ -333,7 +330,7 @@ class _Session:
                 self._take(Ended(position, None, cannot_compare(problem)))
             else:
                 task = self._task((position,))
-                self._take(fail(self._store, task, task.jobs[0], problem))
+                self._take(record_failure(self._store, task, task.jobs[0], problem))
 
     def _fails_fast(self, event: Ended) -> bool:
         has_failed = event.outcome is not None and event.outcome.status == "FAILED"
@@ -350,7 +347,7 @@ class _Session:
         was_alone = len(crash.task.jobs) == 1
         for job in jobs:
             if was_alone and self._deaths[job.position] >= self._executor.most_deaths:
-                self._take(fail(self._store, crash.task, job, crash.reason))
+                self._take(record_failure(self._store, crash.task, job, crash.reason))
             else:
                 # One of them may have killed the worker.
                 self._executor.add([crash.task.only({job.position})], first=True)

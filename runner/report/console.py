@@ -14,7 +14,7 @@ from runner.jobs.events import (
     Interrupted,
     JobsEnded,
     Measured,
-    Noted,
+    Notice,
     Progress,
     Resumed,
     Started,
@@ -46,8 +46,8 @@ class Console(AbstractContextManager["Console"]):
     Examples
     --------
     >>> with Console() as console:
-    ...     console(Started("tutorial", n_jobs=1, n_steps=4000))
-    ...     console(Progress(0.5, loss=0.12))
+    ...     console(Started("tutorial", 4000, "steps"))
+    ...     console(Progress(2000, loss=0.12))
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,6 @@ class Console(AbstractContextManager["Console"]):
         self._is_sweep = False
         self._output_error: StoreError | None = None
         self._bar: ProgressBar | None = None
-        self._per_job = 1.0
         self._left = 0.0
 
     def __exit__(self, *_: object) -> None:
@@ -87,16 +86,12 @@ class Console(AbstractContextManager["Console"]):
 
     def _start(self, event: Started) -> None:
         self._close_bar()
-        if event.n_steps is None:
-            total, unit, self._per_job = event.n_jobs, event.unit, 1.0
-        else:  # training is the first half of a job
-            total, unit, self._per_job = event.n_steps, "steps", 2.0 * event.n_steps
-        self._bar, self._left = ProgressBar(total, event.name, unit=unit), float(total)
+        self._bar, self._left = ProgressBar(event.n, event.name, unit=event.unit), float(event.n)
 
     def _advance(self, event: Progress) -> None:
         if self._bar is not None and self._left > 0:
             # Jobs that are tried again are counted again.
-            n = min(event.n_jobs * self._per_job, self._left)
+            n = min(event.n, self._left)
             self._left -= n
             self._bar.advance(n, loss=event.loss)
 
@@ -148,7 +143,7 @@ class Console(AbstractContextManager["Console"]):
 
 def _announce(event: Event) -> None:
     match event:
-        case Noted():
+        case Notice():
             say(event.text)
         case Resumed():
             verb = "goes" if event.n_jobs == 1 else "go"

@@ -55,7 +55,7 @@ class RunWriter:
         self.run_id: str = change.run_id
         self.backend = backend
         self.change = change
-        self._presence = presence
+        self.presence = presence
         self._written_tags = dict(written_tags)
         self._flush_every_s = flush_every_s
         self._next_flush = time.monotonic() + flush_every_s
@@ -164,17 +164,22 @@ class RunWriter:
         self._written_tags |= written.tags
         self._next_flush = time.monotonic() + self._flush_every_s
         if written.status is None:
-            self._presence.open_runs.add(self.run_id)
+            self.presence.open_runs.add(self.run_id)
         else:
             self._ended = True
-            self._presence.open_runs.discard(self.run_id)
+            self.presence.open_runs.discard(self.run_id)
 
 
 def write_together(runs: Sequence[RunWriter]) -> None:
     """Write what waits of some runs of one store; a database takes all of it or nothing."""
     if runs:
+        backend, new = runs[0].backend, [run.change.new for run in runs if run.change.new]
+        presence = runs[0].presence
         with held():  # what is in the store is known to be
-            runs[0].backend.write([run.change for run in runs])
+            with store_errors(backend.uri):
+                # A kill may leave files of runs that are not in the store: the next start looks.
+                presence.note("".join(f"{run.experiment_id} {run.run_id}\n" for run in new))
+            backend.write([run.change for run in runs])
             for run in runs:
                 run.take_note()
 

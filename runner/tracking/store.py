@@ -7,6 +7,7 @@ and the like cannot disturb.
 from __future__ import annotations
 
 import getpass
+import re
 import shlex
 import sys
 import time
@@ -23,8 +24,9 @@ from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, experiment_link
 from runner.tracking.backend.artifacts import ArtifactGuard
 from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.embedded import EmbeddedStore
 from runner.tracking.backend.lease import Lease
-from runner.tracking.backend.liveness import Presence, dead, is_gone
+from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
 from runner.tracking.backend.rows import Backend, RunChange, texts_of
 from runner.tracking.backend.unrecorded import kept_files
 from runner.tracking.queries import Sweeps
@@ -303,6 +305,14 @@ class Store:
                 tags = {"runner.process": process}
                 runs = self.backend.runs(ids, tags, status="RUNNING")
                 close_unclosed(self.backend, [run.run_id for run in runs])
+                self._remove_unrecorded(note_of(self.address.database, process))
+
+    def _remove_unrecorded(self, note: str) -> None:
+        """Remove files that a dead process wrote of runs which it could not record any more."""
+        if self.place.is_trusted and isinstance(self.backend, EmbeddedStore):
+            for line in note.splitlines():
+                if named := re.fullmatch(r"([0-9]{1,18}) ([0-9a-f]{32})", line):
+                    self.backend.remove_unrecorded(*named.groups())
 
 
 def _process_tags() -> dict[str, str]:

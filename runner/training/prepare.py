@@ -24,9 +24,13 @@ from runner.training.preprocessing import Preprocessing
 from runner.training.tasks import TASKS, Target, class_number
 from softnet import (
     INITIALIZERS,
+    NUMBER_EMBEDDINGS,
+    Embedding,
     Examples,
+    LayerSettings,
     NetworkSettings,
     RunSettings,
+    Scale,
     StackSettings,
     mlp,
     steps_per_epoch,
@@ -42,6 +46,8 @@ _ROWS_OF_A_BATCH = 32
 # Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
 # of Adam's and its column arithmetic while training; then those that are kept as the result.
 _COPIES_OF_PARAMETERS = 10
+# Text columns of more words than these can be embedded; few are better off one-hot.
+_FEW_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -269,7 +275,7 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
     if warmup_steps >= n_steps:
         rule = f"below {n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
-    network = network_settings(experiment, prepared.X.shape[1], prepared.target)
+    network = network_settings(experiment, prepared.preprocessing, prepared.target)
     count = network.n_parameters
     needed = count * _COPIES_OF_PARAMETERS * np.dtype(experiment.dtype).itemsize
     if needed > memory_bytes():
@@ -314,15 +320,29 @@ def _metrics(experiment: Experiment, prepared: Prepared) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(metrics) if name != "loss")
 
 
-def network_settings(experiment: Experiment, n_features: int, target: Target) -> NetworkSettings:
+def network_settings(
+    experiment: Experiment, preprocessing: Preprocessing, target: Target
+) -> NetworkSettings:
     """Return what the network of an experiment is made from, its loss included."""
     model, training = experiment.model, experiment.training
+    inputs: list[LayerSettings] = []
+    embedding, numbers = NUMBER_EMBEDDINGS[model.number_embedding], preprocessing.number_features
+    if embedding is not None and numbers:
+        inputs.append(embedding.Settings(numbers))
+    groups = [(a, b) for a, b in preprocessing.word_features if b - a > _FEW_WORDS]
+    if model.word_embedding is not None and groups:
+        inputs.append(Embedding.Settings(tuple(groups), model.word_embedding))
+    if model.input_scale:
+        inputs.append(Scale.Settings())
     return mlp(
-        (n_features, *model.hidden_layer_sizes, len(target.names)),
+        (len(preprocessing.encoded_feature_names), *model.hidden_layer_sizes, len(target.names)),
         model.activation,
         dropout=model.dropout,
         normalization=model.normalization,
         residual=model.residual,
+        inputs=inputs,
+        n_members=model.n_members,
+        shares_weights=model.share == "tabm",
         loss=target.loss(training.loss, training.label_smoothing),
     )
 

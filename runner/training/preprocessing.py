@@ -208,6 +208,19 @@ class Preprocessing:
                 features[:, feature] = X[:, column] == code
         return np.column_stack([features, *extra]) if extra else features
 
+    @property
+    def number_features(self) -> tuple[int, ...]:
+        """The encoded features that are numbers."""
+        return tuple(n for n, (_, code) in enumerate(self._sources()) if code is None)
+
+    @property
+    def word_features(self) -> tuple[tuple[int, int], ...]:
+        """First and last encoded feature of each text column, the last one excluded."""
+        columns = [column for column, _ in self._sources()]
+        words = {column for column, code in self._sources() if code is not None}
+        firsts = ((columns.index(column), columns.count(column)) for column in sorted(words))
+        return tuple((first, first + n) for first, n in firsts)
+
     def _sources(self) -> list[tuple[int, int | None]]:
         """Give the raw column of each feature and, if it is one-hot, the code it stands for."""
         return [

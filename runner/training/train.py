@@ -110,9 +110,9 @@ class StackTraining:
         self.started_s = time.time()
 
     @property
-    def progress(self) -> float:
-        """The share of the steps that are done, from 0 to 1."""
-        return self._training.step / self._training.settings.n_steps
+    def n_steps(self) -> int:
+        """Updates in all, of runs that do not stop early."""
+        return self._training.settings.n_steps
 
     @property
     def step(self) -> int:
@@ -222,7 +222,7 @@ def _final_metrics(
 
     Beside them stands what an answer that knows no features is worth on the last of the splits.
     """
-    finals: list[dict[str, float]] = [{} for _ in range(network.parameters.n_runs)]
+    finals: list[dict[str, float]] = [{} for _ in range(network.n_runs)]
     target, names = prepared.target, prepared.target.metrics
     is_plain = weights is None and network.loss.settings == target.loss()
     for part in prepared.parts:

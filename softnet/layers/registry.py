@@ -10,6 +10,7 @@ from softnet.layers.base import Layer
 from softnet.layers.dropout import Dropout
 from softnet.layers.embeddings import Embedding, Periodic, PiecewiseLinear, Scale
 from softnet.layers.linear import Linear
+from softnet.layers.members import MemberLinear, SharedLinear
 from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.sequence import Residual
 
@@ -23,6 +24,8 @@ _LAYERS: dict[str, type[Layer]] = {
     "embedding": Embedding,
     "periodic": Periodic,
     "piecewise_linear": PiecewiseLinear,
+    "member_linear": MemberLinear,
+    "shared_linear": SharedLinear,
 }
 # Every activation is a layer too.
 LAYERS: MutableMapping[str, type[Layer]] = ChainMap(_LAYERS, ACTIVATIONS)

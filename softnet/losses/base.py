@@ -101,6 +101,21 @@ class Loss(HasSettings, ABC):
             Kept: overwritten by the next call of the same shape.
         """
 
+    def combine(self, outputs: Array) -> Array:
+        """Return outputs that mean the average of the predictions of several members.
+
+        Of (runs, members, batch, n_outputs) it makes (runs, batch, n_outputs).
+        """
+        return mean_of(outputs)
+
     @abstractmethod
     def predictions(self, outputs: Array) -> Array:
         """Return what outputs say, for instance probabilities, as a new array."""
+
+
+def mean_of(members: Array) -> Array:
+    """Return the mean over the second axis, summed in its order."""
+    total: Array = members[:, 0].copy()
+    for member in range(1, members.shape[1]):
+        np.add(total, members[:, member], out=total)
+    return np.divide(total, members.shape[1], out=total)

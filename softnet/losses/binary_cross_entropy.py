@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softnet.losses.base import mean_of
 from softnet.losses.regression import OutputwiseLoss
 from softnet.stack.arrays import Array
 
@@ -26,6 +27,12 @@ class BinaryCrossEntropy(OutputwiseLoss):
     def predictions(self, outputs: Array) -> Array:
         """Return the probability of each label, of the shape of `outputs`."""
         return _sigmoid(outputs, np.empty_like(outputs))
+
+    def combine(self, outputs: Array) -> Array:
+        ends = np.finfo(self.dtype).tiny, 1 - np.finfo(self.dtype).epsneg
+        p = np.clip(mean_of(self.predictions(outputs)), *ends)
+        logits: Array = np.log(p) - np.log1p(-p)
+        return logits
 
     def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
         targets = self.targets(y, outputs.shape[-1])

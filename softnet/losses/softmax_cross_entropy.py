@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from softnet.losses.base import Loss, LossSettings
+from softnet.losses.base import Loss, LossSettings, mean_of
 from softnet.stack.arrays import Array, Indices, Kept, Ones
 from softnet.stack.setting_rules import require_fraction
 
@@ -90,6 +90,11 @@ class SoftmaxCrossEntropy(Loss):
         probabilities = np.empty_like(outputs, order="C")
         np.copyto(_by_class(probabilities), self._softmax(outputs))
         return probabilities
+
+    def combine(self, outputs: Array) -> Array:
+        shares = [self.predictions(outputs[:, member]) for member in range(outputs.shape[1])]
+        logits: Array = np.log(np.maximum(mean_of(np.stack(shares, 1)), np.finfo(self.dtype).tiny))
+        return logits
 
     def row_losses(self, outputs: Array, y: Indices) -> Array:
         return self._losses(outputs, y, 0.0)

@@ -24,6 +24,7 @@ _WORDS_AT_A_TIME = 512
 
 # The number of a stream is part of every result ever recorded: append, never renumber.
 STREAMS = {"init": 0, "batches": 1, "dropout": 2}
+_MEMBERS = 1000
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -43,6 +44,13 @@ def stream(seed: int, name: str) -> np.random.Generator:
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(STREAMS[name],))
     return np.random.Generator(np.random.PCG64(sequence))
+
+
+def member_seed(seed: int, member: int) -> int:
+    """Return the seed of a member of an ensemble; the first one's is that of the run."""
+    if member == 0:
+        return seed
+    return int(np.random.SeedSequence(seed, spawn_key=(_MEMBERS, member)).generate_state(1)[0])
 
 
 class Noise:

@@ -66,6 +66,9 @@ class LayerByLayer:
         network = self._network
         X, targets, weights = self._gather(rows)
         outputs = network.forward(X, training=True)
+        if network.settings.shares_weights:
+            repeats = (1, network.settings.n_members, 1)
+            targets, weights = np.tile(targets, repeats), np.tile(weights, repeats)
         d_outputs = network.loss.gradient(outputs, targets)
         if weights.shape[-1]:
             np.multiply(d_outputs, weights, out=d_outputs)

@@ -19,7 +19,7 @@ from softnet.network import Network
 from softnet.optimizers.registry import OPTIMIZERS
 from softnet.optimizers.schedules import Schedule
 from softnet.stack.arrays import Indices
-from softnet.stack.randomness import Noise, stream
+from softnet.stack.randomness import Noise, member_seed, stream
 from softnet.stack.setting_rules import require
 from softnet.training.backpropagation import gradients_of
 from softnet.training.batches import SAMPLINGS
@@ -86,19 +86,20 @@ class Training:
             require(rule.metric in recorded, "metric", f"one of {recorded}", rule.metric)
 
         self.network = Network(settings.network, n_runs, dtype)
+        members = self._members(runs)
         self.network.initialize(
-            [stream(run.seed, "init") for run in runs], [run.initializer for run in runs]
+            [stream(run.seed, "init") for run in members], [run.initializer for run in members]
         )
         self.network.body.fit(self.examples["train"].X)
-        self.network.use_noise(Noise([run.seed for run in runs]))
+        self.network.use_noise(Noise([run.seed for run in members]))
         train = self.examples["train"]
         self._gradients = gradients_of(self.network, train, settings.batch_size)
         trained = self._gradients.parameters
-        self.optimizer = OPTIMIZERS[settings.optimizer]([run.optimizer for run in runs], trained)
+        self.optimizer = OPTIMIZERS[settings.optimizer]([run.optimizer for run in members], trained)
         self.batches = SAMPLINGS[settings.sampling](
             len(train.X),
             settings.batch_size,
-            [stream(run.seed, "batches") for run in runs],
+            [stream(run.seed, "batches") for run in members],
             trained.order,
         )
         self.step = 0
@@ -170,9 +171,19 @@ class Training:
             self._unaveraged[:] = trained.values
         network.parameters.values[:] = trained.values if share is None else average
 
+    def _members(self, runs: Sequence[RunSettings]) -> list[RunSettings]:
+        """Return what each row of the flat buffers has for itself: a run, or a member of one."""
+        numbers = range(self.settings.network.n_copies)
+        return [replace(run, seed=member_seed(run.seed, n)) for run in runs for n in numbers]
+
+    def _rows_of(self, runs: Indices) -> Indices:
+        """Return the rows of the flat buffers that belong to runs at these positions."""
+        n_copies = self.settings.network.n_copies
+        return (runs[:, None] * n_copies + np.arange(n_copies)).ravel()
+
     def _take_schedules(self) -> None:
         """Note which schedules the active runs have, each distinct one once."""
-        runs = [self.runs[run] for run in self.active]
+        runs = self._members([self.runs[run] for run in self.active])
         numbers: dict[Schedule, int] = {}
         self._schedule_of = [numbers.setdefault(run.schedule, len(numbers)) for run in runs]
         self._schedules = list(numbers)
@@ -197,7 +208,7 @@ class Training:
         # squares overflow swallow every further step, so such a run has diverged as well.
         with np.errstate(all="ignore"):
             norms = np.add.reduce(np.square(self.network.parameters.values), axis=-1)
-        bounded = np.isfinite(norms)
+        bounded = np.isfinite(norms).reshape(len(self.active), -1).all(axis=1)
         staying = np.zeros(len(self.active), bool)
         for row, run in enumerate(self.active):
             self.n_steps[run] = self.step
@@ -233,13 +244,14 @@ class Training:
             (self.values, network.parameters),
             (self.statistics, network.statistics),
         ):
-            present = arrays.values[row]
+            present = arrays.values[self._rows_of(np.array([row]))]
             # One NaN for all: its sign and payload depend on how NumPy came to it.
-            taken[run] = np.where(np.isnan(present), np.nan, present)
+            taken[self._rows_of(np.array([run]))] = np.where(np.isnan(present), np.nan, present)
 
     def _keep(self, rows: Indices) -> None:
         """Go on with the active runs at these positions in `active`; their bits do not change."""
         self.active = self.active[rows]
+        rows = self._rows_of(rows)
         self.network.keep(rows)
         self._gradients.keep(rows)
         self.optimizer.keep(rows)

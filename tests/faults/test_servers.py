@@ -23,6 +23,9 @@ TRAIN = ["training.steps=20", "training.evaluate_every=10", "tracking.figures=fa
 ONE = ["seed=0", "tracking.model=false", *TRAIN]
 SWEEP = ["-m", "seed=0,1", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=1", *TRAIN]
 QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+# Whether a fault lasts; one 503 or redirect alone is as one 500.
+CASES = [(fault, True) for fault in FAULTS]
+CASES += [(fault, False) for fault in FAULTS if fault not in {"503", "redirect"}]
 N_BEFORE = {"sweep": {"runs/create": 3}}  # the sweep and its groups, without which nothing begins
 
 
@@ -39,8 +42,7 @@ def finished_once(server: str, name: str) -> list[str]:
     return sorted(run.data.tags["runner.key"] for run in done)
 
 
-@pytest.mark.parametrize("lasts", [False, True], ids=["once", "from then on"])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "lasts"), CASES)
 def test_a_fault_of_the_server_loses_and_doubles_nothing(
     fault: str, lasts: bool, command: Command, checkout: Path, server: str, survive: Survive
 ) -> None:

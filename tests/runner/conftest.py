@@ -1,5 +1,6 @@
 """The real command in a place of its own, and faults of the machine."""
 
+import gc
 import io
 import os
 import shutil
@@ -44,6 +45,7 @@ def _leave_stores() -> None:
     """Forget the stores that a command opened, and close their databases, as its end would."""
     leave_stores()
     verify._STORES.clear()
+    gc.collect()  # a process that ends closes what only a cycle still holds
     if "mlflow.store.tracking.sqlalchemy_store" in sys.modules:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 

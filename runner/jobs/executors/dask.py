@@ -8,26 +8,22 @@ task of a dead worker to the next one.
 from __future__ import annotations
 
 import logging
-import os
 import pickle
-import platform
 import queue
-import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from runner.config.schema import Experiment
-from runner.jobs.events import Crashed, Noted, Progress
-from runner.jobs.executors.interface import DataFile, Site
-from runner.jobs.executors.local import put
+from runner.jobs.events import Crashed, Ended, Notice, Progress, WorkerEvent
+from runner.jobs.executors.interface import DataFile, Events, Executor, Work
 from runner.jobs.worker.stack_run import located, run_stack
+from runner.jobs.worker.task import Task
 from runner.system.errors import (
     ClusterError,
     ConfigError,
@@ -37,7 +33,6 @@ from runner.system.errors import (
     Terminated,
 )
 from runner.system.formatting import count
-from runner.system.process import n_physical_cores
 from runner.training.environment import environment
 
 if TYPE_CHECKING:
@@ -48,9 +43,9 @@ _GRACE_S = 1.5
 # How soon a lost scheduler is noticed.
 _LOOK_EVERY_S = 0.2
 # Progress is put together on its way.
-_SPEAK_EVERY_S = 0.2
-# A worker whose threads did not move for so long was stopped: it asks whether its task is still its
-# own. Schedulers give a worker up after minutes.
+_SEND_EVERY_S = 0.2
+# A worker that has not asked for so long was busy, or stopped: it asks whether its task is still
+# its own. Schedulers give a worker up after minutes.
 _STOPPED_S = 1.0
 
 
@@ -68,6 +63,20 @@ class _Broken:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Joined:
+    """A worker has joined the scheduler."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class _Left:
+    """A worker has left the scheduler."""
+
+    address: str
+
+
 _STOPPED = _Broken("the worker was told to stop")
 
 
@@ -75,12 +84,12 @@ _STOPPED = _Broken("the worker was told to stop")
 class _Running:
     """A task at a worker; `future` is what keeps Dask at it."""
 
-    task: Any
+    task: Task
     worker: str
     future: Future[Any]
 
 
-class DaskCluster:
+class DaskCluster(Executor):
     """Runs tasks on the workers of a scheduler, one at a time on each.
 
     Parameters
@@ -106,22 +115,20 @@ class DaskCluster:
         n_workers: int | None = None,
         retries: int = 2,
         wait_s: float = 10.0,
-        work: Callable[..., Generator[Any, None, None]] = run_stack,
+        work: Work = run_stack,
     ) -> None:
+        super().__init__(n_workers or 1, work)
         self.most_deaths = retries + 1
-        self.late: list[Any] = []
         self._address, self._n_workers, self._wait_s = address, n_workers, wait_s
-        self._work = work
-        self._waiting: deque[Any] = deque()
         self._running: dict[int, _Running] = {}
         self._n_begun = 0
         self._topic = f"runner-{uuid.uuid4().hex}"
-        # What the thread of Dask's client hands over: (number of the task, event), or the address
-        # of a worker that came (None, True, address) or left (None, False, address).
-        self._inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        # What the thread of Dask's client hands over: events, with the number of their task.
+        self._inbox: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._client: Client | None = None
         self._files: Sequence[DataFile] = ()
-        self._sites: dict[str, Site] = {}
+        # Why each worker, by its address, cannot run jobs; None where it can.
+        self._workers: dict[str, RunnerError | None] = {}
 
     def __enter__(self) -> Self:
         self._connected()
@@ -140,29 +147,27 @@ class DaskCluster:
         try:
             if self._running and client.status == "running":
                 client.cancel([running.future for running in self._running.values()], force=True)
-                self._hear_out(time.monotonic() + _GRACE_S)
+                self._receive_rest(time.monotonic() + _GRACE_S)
         finally:
             with suppress(Exception):  # whatever a lost scheduler makes it raise
                 client.close(timeout=_GRACE_S)
 
-    def sites(self, files: Sequence[DataFile] = ()) -> list[Site]:
-        """Ask every worker what it is, and whether it has the data files."""
+    def require_workers(self, files: Sequence[DataFile] = ()) -> None:
+        """Raise `RunnerError` if a worker lacks a data file, or would have other results."""
         self._files = files
         client = self._connected()
         self._ask(client, list(client.scheduler_info()["workers"]))
-        return list(self._sites.values())
+        for problem in self._workers.values():
+            if problem is not None:
+                raise problem
 
     @property
     def capacity(self) -> int:
         """How many tasks run at the same time, as long as no worker joins or leaves."""
-        usable = sum(site.problem is None for site in self._sites.values())
-        return max(min(usable, self._n_workers or usable), 1)
+        n_usable = sum(problem is None for problem in self._workers.values())
+        return max(min(n_usable, self._n_workers or n_usable), 1)
 
-    def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
-        """Put tasks behind those that wait, or before them."""
-        put(self._waiting, tasks, first=first)
-
-    def events(self) -> Generator[Any, None, None]:
+    def events(self) -> Events:
         """Go through what the tasks yield, as it comes, and through each `Crashed`.
 
         Raises
@@ -173,10 +178,10 @@ class DaskCluster:
             If the scheduler is lost, or its last worker does not come back.
         """
         client = self._connected()
-        if not self._sites:
-            self.sites()
+        if not self._workers:
+            self.require_workers()
         if client.dashboard_link:
-            yield Noted(f"{count(self.capacity, 'worker')}; dashboard: {client.dashboard_link}")
+            yield Notice(f"{count(self.capacity, 'worker')}; dashboard: {client.dashboard_link}")
         had_workers_s = time.monotonic()
         while self._waiting or self._running:
             self._distribute(client)
@@ -188,11 +193,11 @@ class DaskCluster:
                     f"{self._wait_s:g} s. Start workers; the same command goes on."
                 )
             try:
-                message = self._inbox.get(timeout=_LOOK_EVERY_S)
+                number, event = self._inbox.get(timeout=_LOOK_EVERY_S)
             except queue.Empty:
                 self._require_scheduler(client)
                 continue
-            yield from self._heard(client, message)
+            yield from self._received(client, number, event)
 
     def _require_scheduler(self, client: Client) -> None:
         if client.status != "running":
@@ -201,39 +206,36 @@ class DaskCluster:
                 "scheduler answers again, the same command goes on."
             )
 
-    def _heard(self, client: Client, message: tuple[Any, ...]) -> Generator[Any, None, None]:
+    def _received(self, client: Client, number: int, event: Any) -> Events:  # noqa: ANN401  (unpickled)
         """Take a message of a worker or of the scheduler, and pass on what a session understands.
 
-        Raises
-        ------
-        StoreError
-            If a worker met one.
+        A `StoreError` that a worker met is raised.
         """
-        number, event, *address = message
-        if number is None:
-            yield from self._joined(client, *address) if event else self._left(*address)
+        if isinstance(event, _Joined):
+            yield from self._add_worker(client, event.address)
+        elif isinstance(event, _Left):
+            yield from self._remove_worker(event.address)
         elif number not in self._running:
             return  # it was given up, and its task is another's
-        elif isinstance(event, _Done):
-            self._running.pop(number).future.release()
-            if event.error:
-                raise StoreError(event.error)
-        elif isinstance(event, _Broken):
+        elif isinstance(event, _Done | _Broken):
             running = self._running.pop(number)
             running.future.release()
-            yield Crashed(running.task, event.reason)
+            if isinstance(event, _Broken):
+                yield Crashed(running.task, event.reason)
+            elif event.error:
+                raise StoreError(event.error)
         else:
             yield event
 
-    def _joined(self, client: Client, address: str) -> Generator[Noted, None, None]:
-        if address not in self._sites:
+    def _add_worker(self, client: Client, address: str) -> Events:
+        if address not in self._workers:
             self._ask(client, [address])
-            site = self._sites.get(address)
-            if site is not None and site.problem is not None:
-                yield Noted(f"The worker {address} gets no jobs: {site.problem}")
+            problem = self._workers.get(address)
+            if problem is not None:
+                yield Notice(f"The worker {address} gets no jobs: {problem}")
 
-    def _left(self, address: str) -> Generator[Crashed, None, None]:
-        self._sites.pop(address, None)
+    def _remove_worker(self, address: str) -> Events:
+        self._workers.pop(address, None)
         for number, running in list(self._running.items()):
             if running.worker == address:
                 del self._running[number]
@@ -243,10 +245,10 @@ class DaskCluster:
 
     def _distribute(self, client: Client) -> None:
         busy = {running.worker for running in self._running.values()}
-        for address, site in self._sites.items():
-            if not self._waiting or len(self._running) >= (self._n_workers or len(self._sites)):
+        for address, problem in self._workers.items():
+            if not self._waiting or len(self._running) >= (self._n_workers or len(self._workers)):
                 return
-            if address in busy or site.problem is not None:
+            if address in busy or problem is not None:
                 continue
             self._n_begun += 1
             task = self._waiting.popleft()
@@ -255,7 +257,7 @@ class DaskCluster:
             self._running[self._n_begun] = _Running(task, address, future)
 
     def _ask(self, client: Client, addresses: Sequence[str]) -> None:
-        """Have workers describe themselves; one that has gone meanwhile is none."""
+        """Find out which workers can run jobs; one that has gone meanwhile is none."""
         asked = {
             address: self._submit(client, address, f"ask-{address}", _describe, list(self._files))
             for address in addresses
@@ -267,16 +269,14 @@ class DaskCluster:
             asked = {address: future for address, future in asked.items() if address in present}
         for address, future in asked.items():
             try:
-                site = future.result()
+                decisive, problem = future.result()
             except Exception as error:  # noqa: BLE001  (whatever Python says of a package that is missing)
-                problem: RunnerError | None = ConfigError.plain(
+                self._workers[address] = ConfigError.plain(
                     f"executor.address: the worker {address} cannot run jobs: "
                     f"{type(error).__name__}: {error}. Install there what is installed here."
                 )
-                site = Site(address)
             else:
-                problem = site.problem or _difference(site)
-            self._sites[address] = replace(site, problem=problem)
+                self._workers[address] = problem or _difference(address, decisive)
 
     def _submit(
         self, client: Client, address: str, name: str, function: Callable[..., Any], *given: object
@@ -352,18 +352,20 @@ class DaskCluster:
 
     def _put_event(self, event: tuple[float, Any]) -> None:
         number, content = event[1]
-        self._inbox.put((number, pickle.loads(content)))  # noqa: S301  (from `_Speaker`)
+        self._inbox.put((number, pickle.loads(content)))  # noqa: S301  (from `_Sender`)
 
     def _put_news(self, event: tuple[float, Any]) -> None:
         match event[1]:
-            case {"action": "add-worker" | "remove-worker" as action, "worker": str(address)}:
-                self._inbox.put((None, action == "add-worker", address))
+            case {"action": "add-worker", "worker": str(address)}:
+                self._inbox.put((0, _Joined(address)))
+            case {"action": "remove-worker", "worker": str(address)}:
+                self._inbox.put((0, _Left(address)))
 
-    def _hear_out(self, until_s: float) -> None:
-        """Keep what workers say until each is at the end of its task."""
+    def _receive_rest(self, until_s: float) -> None:
+        """Keep what workers send until each is at the end of its task."""
         while self._running and (left_s := until_s - time.monotonic()) > 0:
             with suppress(queue.Empty):
-                number, event, *_ = self._inbox.get(timeout=left_s)
+                number, event = self._inbox.get(timeout=left_s)
                 if isinstance(event, _Done | _Broken):
                     self._running.pop(number, None)
                 elif number in self._running:
@@ -380,14 +382,14 @@ _DECISIVE = {
 }
 
 
-def _difference(site: Site) -> ConfigError | None:
+def _difference(address: str, there: dict[str, Any]) -> ConfigError | None:
     """Return the first thing in which a worker's results would differ from those made here."""
-    there, here = site.decisive or {}, environment()["decisive"]
+    here = environment()["decisive"]
     for name, label in _DECISIVE.items():
         its, ours = (_without_processor(decisive.get(name)) for decisive in (there, here))
         if its != ours:
             return ConfigError.plain(
-                f"executor.address: the worker {site.name} has other results: {label} is {its} "
+                f"executor.address: the worker {address} has other results: {label} is {its} "
                 f"there, and {ours} here. Install the same softnet-runner and packages there."
             )
     return None
@@ -400,55 +402,44 @@ def _without_processor(fact: object) -> object:
     return fact
 
 
-def _describe(files: Sequence[DataFile]) -> Site:
-    """Describe the worker that this runs in, and check that it has the data files."""
+def _describe(files: Sequence[DataFile]) -> tuple[dict[str, Any], RunnerError | None]:
+    """Return what decides the bits in this worker, and what is wrong with a data file here."""
     from distributed import get_worker
 
     from runner.training.data import load
 
-    worker: Any = get_worker()
-    problem: RunnerError | None = None
+    address, decisive = get_worker().address, environment()["decisive"]
     for file in files:
         try:
             experiment = located(Experiment.from_dict(file.config), file.folder)
             dataset = load(experiment.data, experiment.task)
         except RunnerError as error:
-            problem = DataError(f"on the worker {worker.address}: {error}")
-            break
+            return decisive, DataError(f"on the worker {address}: {error}")
         if dataset.digest != file.digest:
-            problem = DataError(
+            return decisive, DataError(
                 f"{dataset.source}: must have the content that it has on this machine, with the "
                 f"digest {file.digest[:12]!r}, got {dataset.digest[:12]!r} on the worker "
-                f"{worker.address}."
+                f"{address}."
             )
-            break
-    decisive = environment()["decisive"]
-    return Site(worker.address, platform.node(), decisive, n_physical_cores(), problem)
+    return decisive, None
 
 
-def _carry_out(
-    work: Callable[..., Generator[Any, None, None]], content: bytes, number: int, topic: str
-) -> None:
+def _carry_out(work: Work, content: bytes, number: int, topic: str) -> None:
     """Carry a task out in a worker, and send its events to whoever has given it."""
     from distributed import get_worker
 
     worker: Any = get_worker()
-    speaker = _Speaker(worker, topic, number)
+    sender = _Sender(worker, topic, number)
     log = logging.getLogger("distributed.worker.runner")
     end: _Done | _Broken = _Done()
     try:
         task = pickle.loads(content)  # noqa: S301  (whoever reaches the scheduler can run anything)
-        jobs = getattr(task, "jobs", ())
-        names = {job.position: job.name for job in jobs}
-        if jobs:
-            log.info("A stack of %d jobs: %s ...", len(jobs), jobs[0].name)
         stop = _StopFlag(worker, worker.get_current_task())
         with closing(work(task, stop)) as events:
             for event in events:
-                speaker.say(event)
-                outcome = getattr(event, "outcome", None)
-                if outcome is not None:
-                    log.info("%s: %s", names.get(event.position), outcome.status)
+                sender.send(event)
+                if isinstance(event, Ended) and event.outcome is not None:
+                    log.info("%s: %s", event.outcome.name, event.outcome.status)
                 if stop():
                     end = _STOPPED
                     break
@@ -460,33 +451,28 @@ def _carry_out(
         log.exception("A task failed")
         end = _Broken(f"{type(error).__name__}: {error}")
     finally:
-        speaker.say(end)
+        sender.send(end)
 
 
-class _Speaker:
+class _Sender:
     """Sends the events of a task to whoever has given it; progress is put together."""
 
     def __init__(self, worker: Worker, topic: str, number: int) -> None:
         self._worker, self._topic, self._number = worker, topic, number
-        self._kept: Progress | None = None
-        self._spoke_s = 0.0
+        self._progress: Progress | None = None
+        self._sent_s = 0.0
 
-    def say(self, event: object) -> None:
+    def send(self, event: WorkerEvent | _Done | _Broken) -> None:
         """Send an event, after the progress that came before it."""
+        events = [event]
         if isinstance(event, Progress):
-            n_jobs = event.n_jobs + (self._kept.n_jobs if self._kept else 0.0)
-            self._kept = Progress(n_jobs, event.loss)
-            if time.monotonic() - self._spoke_s < _SPEAK_EVERY_S:
+            n = event.n + (self._progress.n if self._progress else 0.0)
+            self._progress, events = Progress(n, event.loss), []
+            if time.monotonic() - self._sent_s < _SEND_EVERY_S:
                 return
-        if self._kept is not None:
-            self._send(self._kept)
-            self._kept = None
-        if not isinstance(event, Progress):
-            self._send(event)
-
-    def _send(self, event: object) -> None:
-        self._worker.log_event(self._topic, (self._number, pickle.dumps(event)))
-        self._spoke_s = time.monotonic()
+        for one in [self._progress, *events] if self._progress else events:
+            self._worker.log_event(self._topic, (self._number, pickle.dumps(one)))
+        self._progress, self._sent_s = None, time.monotonic()
 
 
 class _StopFlag:
@@ -498,17 +484,16 @@ class _StopFlag:
 
     def __init__(self, worker: Any, key: object) -> None:  # noqa: ANN401  (Dask's state has no types)
         self._worker, self._key = worker, key
-        self._pulse = _pulse_of(os.getpid())
-        self._n_pauses = self._pulse.n_pauses
+        self._asked_s = time.monotonic()
 
     def __call__(self) -> bool:
         state = self._worker.state.tasks.get(self._key)
         if self._worker.status.name != "running" or state is None or state.state != "executing":
             return True
-        if self._pulse.has_paused_since(self._n_pauses):
-            self._n_pauses = self._pulse.n_pauses
-            return not self._is_ours()
-        return False
+        was_stopped = time.monotonic() - self._asked_s > _STOPPED_S
+        is_given_up = was_stopped and not self._is_ours()
+        self._asked_s = time.monotonic()
+        return is_given_up
 
     def _is_ours(self) -> bool:
         """Ask the scheduler whether this worker is still at the task."""
@@ -520,37 +505,3 @@ class _StopFlag:
         except Exception:  # noqa: BLE001  (whatever it is, the scheduler did not say yes)
             return False
         return str(self._key) in map(str, answer.get(worker.address, ()))
-
-
-class _Pulse(threading.Thread):
-    """Notices when this process was stopped: its own steps come too late then."""
-
-    def __init__(self) -> None:
-        super().__init__(name="runner pulse", daemon=True)
-        self.n_pauses = 0
-        self._last_s = time.monotonic()
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            time.sleep(_STOPPED_S / 4)
-            self._beat()
-
-    def _beat(self) -> None:
-        now_s = time.monotonic()
-        if now_s - self._last_s > _STOPPED_S:
-            self.n_pauses += 1
-        self._last_s = now_s
-
-    def has_paused_since(self, n_pauses: int) -> bool:
-        """Tell whether the process has been stopped since there were so many pauses."""
-        return self.n_pauses > n_pauses or time.monotonic() - self._last_s > _STOPPED_S
-
-
-_pulses: dict[int, _Pulse] = {}
-
-
-def _pulse_of(process: int) -> _Pulse:
-    if process not in _pulses:
-        _pulses[process] = _Pulse()
-    return _pulses[process]

@@ -5,17 +5,20 @@ To run tasks in another kind of place is one more class of this form.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from runner.jobs.events import Crashed, Noted, WorkerEvent
+from runner.jobs.events import Crashed, Notice, WorkerEvent
+from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import Task
-from runner.system.errors import RunnerError
 
-# The one function that workers call: `runner.jobs.worker.stack_run.run_stack`.
+# The one function that workers call, with a task and, elsewhere, with what tells it to stop.
 Work = Callable[..., Generator[WorkerEvent, None, None]]
+Events = Generator[WorkerEvent | Crashed | Notice, None, None]
 
 
 @dataclass(frozen=True)
@@ -30,33 +33,15 @@ class DataFile:
     digest: str
 
 
-@dataclass(frozen=True)
-class Site:
-    """A place where stacks run, as its worker describes it.
+class Executor(ABC):
+    """A context manager that runs tasks, and leaves nothing behind.
 
     Parameters
     ----------
-    name : str
-        The worker's address.
-    host : str
-        The name of its machine.
-    decisive : mapping of str to object
-        What decides the bits of a result there; see `runner.training.environment.environment`.
-    n_cores : int
-        Processors that it may use.
-    problem : RunnerError or None
-        Why no job can run there: a data file, for instance.
-    """
-
-    name: str
-    host: str = ""
-    decisive: Mapping[str, Any] | None = None
-    n_cores: int = 0
-    problem: RunnerError | None = None
-
-
-class Executor(Protocol):
-    """A context manager that runs tasks, and leaves nothing behind.
+    capacity : int
+        How many tasks run at the same time at most.
+    work : callable
+        Called with each task; gives a generator of events.
 
     Attributes
     ----------
@@ -69,44 +54,44 @@ class Executor(Protocol):
         How many workers a job may cost, the last of them with no other job at work.
     """
 
-    late: list[WorkerEvent]
-    is_remote: bool
-    most_deaths: int
+    is_remote = False
+    # On this machine, a job that was alone when its worker died has killed it.
+    most_deaths = 1
 
-    def __enter__(self) -> Self: ...
+    def __init__(self, capacity: int, work: Work = run_stack) -> None:
+        self.late: list[WorkerEvent] = []
+        self._capacity, self._work = capacity, work
+        self._waiting: deque[Task] = deque()
 
+    def __enter__(self) -> Self:
+        return self
+
+    @abstractmethod
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
-
-    def sites(self, files: Sequence[DataFile] = ()) -> list[Site]:
-        """Ask every worker what it is, and whether it has the data files.
-
-        Returns
-        -------
-        list of Site
-            Empty where workers are forks of this process, and so cannot differ from it.
-
-        Raises
-        ------
-        ConfigError
-            If there are no workers to ask.
-        """
-        ...
+    ) -> None:
+        """End the workers, those that are at a task too, which closes what it has open."""
 
     @property
     def capacity(self) -> int:
         """How many tasks run at the same time at most."""
-        ...
+        return self._capacity
+
+    def require_workers(self, files: Sequence[DataFile]) -> None:  # noqa: B027  (forks cannot differ)
+        """Raise `RunnerError` if a worker lacks a data file, or would have other results."""
 
     def add(self, tasks: Sequence[Task], *, first: bool = False) -> None:
         """Put tasks behind those that wait, or before them."""
-        ...
+        if first:
+            self._waiting.extendleft(reversed(tasks))
+        else:
+            self._waiting.extend(tasks)
 
-    def events(self) -> Generator[WorkerEvent | Crashed | Noted, None, None]:
+    @abstractmethod
+    def events(self) -> Events:
         """Go through what the tasks yield, as it comes, and through each `Crashed`.
 
         Raises
@@ -115,4 +100,3 @@ class Executor(Protocol):
             If a worker met one that ends the session, such as a store that fails; a `ClusterError`
             if the workers are out of reach.
         """
-        ...

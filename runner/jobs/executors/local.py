@@ -9,19 +9,18 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pickle import UnpicklingError
 from types import TracebackType
-from typing import Any, Self
 
-from runner.jobs.events import Crashed, Noted
-from runner.jobs.executors.interface import DataFile, Site
+from runner.jobs.events import Crashed, Notice, WorkerEvent
+from runner.jobs.executors.interface import Events, Executor, Work
 from runner.jobs.worker.stack_run import run_stack
+from runner.jobs.worker.task import Task
 from runner.system.errors import StoreError, Terminated
 from runner.system.formatting import count
 from runner.system.signals import held, leave_terminal_to_parent, raise_on_sigterm
@@ -31,35 +30,18 @@ from runner.tracking import leave_stores
 _GRACE_S = 1.0
 
 
-class InProcess:
+class InProcess(Executor):
     """Runs tasks one after the other in this process; what fails in one is raised."""
 
-    is_remote = False
-    most_deaths = 1
-    capacity = 1
-
-    def __init__(self, work: Callable[[Any], Generator[Any, None, None]] = run_stack) -> None:
-        self.late: list[Any] = []
-        self._work = work
-        self._waiting: deque[Any] = deque()
-        self._running: Generator[Any, None, None] | None = None
-
-    def __enter__(self) -> Self:
-        return self
+    def __init__(self, work: Work = run_stack) -> None:
+        super().__init__(1, work)
+        self._running: Generator[WorkerEvent, None, None] | None = None
 
     def __exit__(self, *_: object) -> None:
         if self._running is not None:
             self._running.close()
 
-    def sites(self, files: Sequence[DataFile] = ()) -> list[Site]:  # noqa: ARG002  (of the protocol)
-        """Return no site: what runs is this process, or a fork of it."""
-        return []
-
-    def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
-        """Put tasks behind those that wait, or before them."""
-        put(self._waiting, tasks, first=first)
-
-    def events(self) -> Generator[Any, None, None]:
+    def events(self) -> Events:
         """Go through what the tasks yield."""
         while self._waiting:
             self._running = self._work(self._waiting.popleft())
@@ -76,35 +58,15 @@ class _Done:
 class _Worker:
     process: BaseProcess
     connection: Connection
-    task: Any = None
+    task: Task | None = None
 
 
-class LocalProcesses:
-    """Runs tasks in processes forked from this one, and leaves none of them behind.
+class LocalProcesses(Executor):
+    """Runs tasks in processes forked from this one, and leaves none of them behind."""
 
-    Parameters
-    ----------
-    n_workers : int
-        How many processes there are at most.
-    work : callable
-        Called in them with each task; gives a generator of events.
-    """
-
-    is_remote = False
-    # A job that was alone when its worker died has killed it.
-    most_deaths = 1
-
-    def __init__(
-        self, n_workers: int, work: Callable[[Any], Generator[Any, None, None]] = run_stack
-    ) -> None:
-        self.capacity = n_workers
-        self.late: list[Any] = []
-        self._work = work
-        self._waiting: deque[Any] = deque()
+    def __init__(self, n_workers: int, work: Work = run_stack) -> None:
+        super().__init__(n_workers, work)
         self._workers: list[_Worker] = []
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,
@@ -122,34 +84,20 @@ class LocalProcesses:
             for worker in self._workers:
                 worker.process.join(_GRACE_S)  # what it left can be closed when it is gone
 
-    def sites(self, files: Sequence[DataFile] = ()) -> list[Site]:  # noqa: ARG002  (of the protocol)
-        """Return no site: what runs is this process, or a fork of it."""
-        return []
-
-    def add(self, tasks: Sequence[Any], *, first: bool = False) -> None:
-        """Put tasks behind those that wait, or before them."""
-        put(self._waiting, tasks, first=first)
-
-    def events(self) -> Generator[Any, None, None]:
-        """Go through what the tasks yield, as it comes, and through each `Crashed`.
-
-        Raises
-        ------
-        StoreError
-            If a worker met one.
-        """
+    def events(self) -> Events:
+        """Go through what the tasks yield, as it comes; a store that fails is raised."""
         while True:
             yield from self._distribute()
-            busy = {w.connection: w for w in self._workers if w.task is not None}
+            busy = {w.connection: (w, w.task) for w in self._workers if w.task is not None}
             if not busy:
                 return
             for connection in wait(list(busy)):
-                worker = busy[connection]  # type: ignore[index]  # these are what it was given
+                worker, task = busy[connection]  # type: ignore[index]  # these are what it was given
                 try:
                     with held():  # a message that is read by half could not be read on
                         event = worker.connection.recv()
                 except (EOFError, OSError):
-                    yield self._reap(worker)
+                    yield Crashed(task, self._reap(worker))
                     continue
                 if isinstance(event, StoreError):
                     raise event
@@ -158,7 +106,7 @@ class LocalProcesses:
                 else:
                     yield event
 
-    def _distribute(self) -> Generator[Noted, None, None]:
+    def _distribute(self) -> Generator[Notice, None, None]:
         """Give tasks to idle workers; where a process cannot be forked, fewer will do."""
         idle = [worker for worker in self._workers if worker.task is None]
         while self._waiting and (idle or len(self._workers) < self.capacity):
@@ -168,8 +116,8 @@ class LocalProcesses:
                 reason = f"no more processes can be started: {(error.strerror or '').lower()}"
                 if not self._workers:
                     raise StoreError(f"This machine: {reason}.") from error
-                self.capacity = len(self._workers)
-                yield Noted(f"Going on with {count(self.capacity, 'worker')}: {reason}.")
+                self._capacity = len(self._workers)
+                yield Notice(f"Going on with {count(self.capacity, 'worker')}: {reason}.")
                 continue
             task = self._waiting[0]
             try:
@@ -199,13 +147,14 @@ class LocalProcesses:
             self._workers.append(worker)
         return worker
 
-    def _reap(self, worker: _Worker) -> Crashed:
+    def _reap(self, worker: _Worker) -> str:
+        """Let go of a worker that has died; return how."""
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join()
         code = worker.process.exitcode or 0
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
-        return Crashed(worker.task, f"the worker process {how}")
+        return f"the worker process {how}"
 
     def _end(self, *, in_a_hurry: bool) -> None:
         for worker in self._workers:
@@ -230,11 +179,7 @@ class LocalProcesses:
                 self.late.append(worker.connection.recv())
 
 
-def _serve(
-    work: Callable[[Any], Generator[Any, None, None]],
-    connection: Connection,
-    not_ours: Sequence[Connection],
-) -> None:
+def _serve(work: Work, connection: Connection, not_ours: Sequence[Connection]) -> None:
     """Do task after task, until there are no more, or until whoever gives them is gone."""
     leave_terminal_to_parent()
     for other in not_ours:
@@ -252,14 +197,6 @@ def _serve(
                 connection.send(StoreError(str(error)))
     finally:
         leave_stores()
-
-
-def put(waiting: deque[Any], tasks: Sequence[Any], *, first: bool) -> None:
-    """Put tasks behind those that wait, or before them."""
-    if first:
-        waiting.extendleft(reversed(tasks))
-    else:
-        waiting.extend(tasks)
 
 
 def _signal_name(number: int) -> str:

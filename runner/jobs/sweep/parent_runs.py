@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.jobs.events import Ended, Listener, Noted, SweepOpened, Waiting
+from runner.jobs.events import Ended, Listener, Notice, SweepOpened, Waiting
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.comparison import Comparison, Verdict
 from runner.jobs.rerun.request import RerunRequest
@@ -305,7 +305,7 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
             store.sweeps.close_running(state.sweep, everywhere=store.is_shared)
         parent = _Sweep(store, plan, state, folder, listener, require_kept)
         for reason in store.backend.unfit.values():
-            listener(Noted(reason))
+            listener(Notice(reason))
         listener(SweepOpened(plan, dict(parent.outcomes), is_new=state.sweep is None))
         yield parent
 

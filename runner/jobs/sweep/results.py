@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.plain import to_yaml
-from runner.jobs.events import Listener, Noted
+from runner.jobs.events import Listener, Notice
 from runner.jobs.plan import Plan, PlannedJob
 from runner.jobs.sweep.spreadsheet import columns, is_number, write_csv
 from runner.jobs.worker.recording import scratch_folder
@@ -63,7 +63,7 @@ def store_results(
         try:
             _log_model(run, store, plan, jobs[best.run_id], best.run_id)
         except (ConfigError, DataError, RecordError) as error:
-            listener(Noted(f"The sweep's run has no model of the best job: {error}"))
+            listener(Notice(f"The sweep's run has no model of the best job: {error}"))
 
 
 def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_run_id: str) -> None:

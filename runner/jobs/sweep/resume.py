@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runner.config.plain import FOUND_OUT, LEFT_OPEN, flatten, settled_alike, to_plain
-from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named
+from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named, read_lines
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
-from runner.system.errors import ConfigError, MissingError
+from runner.system.errors import MissingError
 from runner.training.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -148,10 +148,9 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
     present = {job.key: job for job in plan.jobs}
     settings: dict[str, set[str]] = {}
     jobs: dict[str, PlannedJob] = {}
-    for line in _recorded_plan(store, sweep).splitlines():
-        job = _recorded_job(line, plan.first)
-        if job is None:
-            continue
+    # All jobs of a sweep share how it is run and recorded.
+    shared = {"tracking": plan.first.tracking, "sweep": plan.first.sweep}
+    for job in read_lines(_recorded_plan(store, sweep)):
         if job.key in present:
             jobs[job.key] = present[job.key]
         else:
@@ -160,7 +159,7 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
                 known = {_settings(present.experiment, left_open) for present in plan.jobs}
                 settings[str(left_open)] = known
             if _settings(job.experiment, left_open) not in known:
-                jobs[job.key] = job
+                jobs[job.key] = replace(job, experiment=job.experiment.model_copy(update=shared))
     merged = list((jobs | present).values())
     earlier = frozenset(p for p, job in enumerate(merged) if job.key not in present)
     if earlier:
@@ -177,32 +176,6 @@ def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
     except MissingError:
         return ""
     return content.decode(errors="replace")
-
-
-def _recorded_job(line: str, first: Experiment) -> PlannedJob | None:
-    """Read a line of a plan, which anybody may have edited; None for what is no job."""
-    from runner.config.schema import Experiment
-
-    try:
-        values: Mapping[str, Any] = json.loads(line)
-        experiment = Experiment.from_dict(values["config"])
-        return PlannedJob(
-            # All jobs of a sweep share how it is run and recorded.
-            experiment.model_copy(update={"tracking": first.tracking, "sweep": first.sweep}),
-            name=str(values["name"]),
-            varied=_texts(values["varied"]),
-            key=str(values["key"]),
-            data_digest=str(values["data_digest"]),
-            split_digest=str(values["split_digest"]),
-            shape=None,
-            choices=_texts(values.get("choices", {})),
-        )
-    except (ConfigError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return None
-
-
-def _texts(values: Mapping[object, object]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in values.items()}
 
 
 def _gives_way(settings: object, other: object) -> bool:

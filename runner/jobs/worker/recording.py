@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from runner.config.fingerprint import SCHEMA
+from runner.config.plain import to_plain
 from runner.jobs.events import Ended, Measured
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.verify import links_to
@@ -57,9 +58,9 @@ def begin_run(
     store: Store,
     task: Task,
     job: TaskJob,
-    *,
     started_s: float | None = None,
     flush_every_s: float = FLUSH_EVERY_S,
+    *,
     is_shown: bool = True,
 ) -> RunWriter:
     """Begin the run of a job, with all that is known before it is trained.
@@ -67,23 +68,24 @@ def begin_run(
     Its training began at `started_s`, in seconds since 1970 (by default now), and its metrics are
     written every `flush_every_s` seconds, unless it is not shown before its end.
     """
+    planned = job.planned
     tags = {
         "runner.kind": "run",
-        **_identity_tags(job),
-        "runner.varied": json.dumps(dict(job.varied)),
-        "runner.choices": json.dumps(dict(job.choices)),
+        **_identity_tags(planned),
+        "runner.varied": json.dumps(dict(planned.varied)),
+        "runner.choices": json.dumps(dict(planned.choices)),
     }
     if task.sweep_id is not None:
         tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
         tags |= links_to(job.reference.target, store.experiment_id)
-    params, parent = task.config(job), job.parent_run_id
+    params, parent = to_plain(planned.experiment), job.parent_run_id
     return store.start_run(
-        job.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
+        planned.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
     )
 
 
-def _identity_tags(job: TaskJob | PlannedJob) -> dict[str, str]:
+def _identity_tags(job: PlannedJob) -> dict[str, str]:
     """Return the tags that say what is run, on which rows and with which code."""
     return {
         "runner.schema": str(SCHEMA),
@@ -161,7 +163,7 @@ def _log_figures(
         run.log_folder(folder, "figures")
 
 
-def outcome_of(job: TaskJob, run_id: str, result: Result) -> Outcome:
+def outcome_of(job: PlannedJob, run_id: str, result: Result) -> Outcome:
     """Return what became of a job that was trained."""
     return Outcome(
         name=job.name,
@@ -183,20 +185,21 @@ def close_run(run: RunWriter, error: BaseException) -> None:
         run.kill()
 
 
-def fail(
-    store: Store | None, task: Task, job: TaskJob, reason: str, run_id: str | None = None
-) -> Ended:
-    """Record a job that could not be trained, unless it has a run that says so already.
-
-    `run_id` is the run that says so already; without a store nothing is recorded.
-    """
-    if run_id is None and store is not None:
+def record_failure(store: Store | None, task: Task, job: TaskJob, reason: str) -> Ended:
+    """Record a job that could not be trained, where there is a store."""
+    run_id = ""
+    if store is not None:
         with held():  # a run that nobody knows of could not be closed
             run = begin_run(store, task, job, is_shown=False)
             run.fail(reason)
         run_id = run.run_id
-    outcome = Outcome(job.name, run_id or "", "FAILED", job.varied, {}, reason, 0.0)
-    return Ended(job.position, outcome)
+    return failed(job, reason, run_id)
+
+
+def failed(job: TaskJob, reason: str, run_id: str) -> Ended:
+    """Return the end of a job whose run says that it failed."""
+    name, varied = job.planned.name, job.planned.varied
+    return Ended(job.position, Outcome(name, run_id, "FAILED", varied, {}, reason, 0.0))
 
 
 def settled(store: Store, task: Task) -> list[Ended]:
@@ -205,10 +208,10 @@ def settled(store: Store, task: Task) -> list[Ended]:
     A job whose run FINISHED is done, though its worker could not say so any more. One that repeats
     a record is not: its comparison died with the worker.
     """
-    jobs = {job.key: job for job in task.jobs}
+    jobs = {job.planned.key: job for job in task.jobs}
     recorded = store.sweeps.settle_stack(store.experiment_id, task.sweep_id, task.stack, jobs)
     return [
-        Ended(job.position, replace(outcome, name=job.name, varied=job.varied))
+        Ended(job.position, replace(outcome, name=job.planned.name, varied=job.planned.varied))
         for key, outcome in recorded.items()
         if (job := jobs[key]).reference is None and job.is_wanted
     ]

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from runner.config.data import FileData
 from runner.config.schema import Experiment
-from runner.jobs.events import Begun, Ended, Progress, Resumed, WorkerEvent
-from runner.jobs.plan import PlannedJob
+from runner.jobs.events import Ended, Progress, Resumed, RunStarted, WorkerEvent
 from runner.jobs.rerun.comparison import Comparison, cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.worker.recording import (
@@ -25,10 +24,11 @@ from runner.jobs.worker.recording import (
     begin_run,
     close_run,
     end_run,
-    fail,
+    failed,
     never,
     outcome_of,
     reason_of,
+    record_failure,
     settled,
 )
 from runner.jobs.worker.task import Task, TaskJob
@@ -79,7 +79,7 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
 
     Yields
     ------
-    Begun, Progress, Resumed, Measured or Ended
+    RunStarted, Progress, Resumed, Measured or Ended
         One `Ended` for each job that is wanted.
 
     Raises
@@ -101,17 +101,16 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
 
 def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
     """Run the jobs of a task, none of which has been done."""
-    planned = task.planned(task.jobs[0])
+    planned = task.jobs[0].planned
     try:
-        experiment = located(planned.experiment, task.folder)
-        prepared = prepared_unchanged(experiment, planned.data_digest)
+        prepared = prepared_unchanged(located(planned.experiment, task.folder), planned.data_digest)
     except (ConfigError, DataError) as error:
         for job in task.wanted:
-            yield fail(store, task, job, str(error))
+            yield record_failure(store, task, job, str(error))
         return
-    references, unfit = _load_references(task, prepared)
-    yield from unfit
-    task = task.only({job.position for job in task.jobs} - {event.position for event in unfit})
+    references, not_comparable = _load_references(task, prepared)
+    yield from not_comparable
+    task = task.only({j.position for j in task.jobs} - {event.position for event in not_comparable})
     if not task.jobs:
         return
     stack = _StackRun(task, store, prepared, references, stop)
@@ -125,21 +124,14 @@ def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
         if task.is_alone:
             raise
         if len(task.jobs) == 1:
-            (job,) = task.jobs
-            yield fail(store, task, job, reason_of(error), stack.closed.get(job.position))
+            yield stack.fail(task.jobs[0], error)
             return
         for job in task.wanted:
             yield from run_stack(task.only({job.position}), stop)
 
 
 class _StackRun:
-    """A stack from its first step to its last record; on leaving it, each open run is ended.
-
-    Attributes
-    ----------
-    closed : dict of int to str
-        The runs that were ended by an error, by position.
-    """
+    """A stack from its first step to its last record; on leaving it, each open run is ended."""
 
     def __init__(
         self,
@@ -149,23 +141,22 @@ class _StackRun:
         references: dict[int, LoadedReference],
         stop: Stop,
     ) -> None:
-        self._stop = stop
-        self.closed: dict[int, str] = {}
         self._task, self._store, self._prepared = task, store, prepared
-        self._references = references
-        self._jobs = [task.planned(job) for job in task.jobs]
+        self._references, self._stop = references, stop
         self._training: StackTraining
+        # By position: runs that are open, and the ids of those that an error has ended.
         self._open: dict[int, RunWriter] = {}
+        self._failed: dict[int, str] = {}
         self._ready: list[tuple[TaskJob, Result, Comparison | None]] = []
         self._is_trained = False
         self._n_logged = 0
         self._saved_s = time.monotonic()
-        keys = "\n".join(job.key for job in task.jobs)
+        keys = "\n".join(job.planned.key for job in task.jobs)
         name = f"{hashlib.sha256(keys.encode()).hexdigest()[:16]}.npz"
         self._state = None if task.states is None else Path(task.states, name)
 
     def _from_the_start(self) -> StackTraining:
-        return StackTraining(self._prepared, [job.experiment for job in self._jobs])
+        return StackTraining(self._prepared, [job.planned.experiment for job in self._task.jobs])
 
     def __enter__(self) -> Self:
         self._training = self._from_the_start()
@@ -178,36 +169,38 @@ class _StackRun:
         trace: TracebackType | None,
     ) -> None:
         """End what is open: KILLED by a signal or for another try of its own, else FAILED."""
-        if error is None or isinstance(error, Exception):
-            self._forget_state()  # all is recorded; or what raised once would raise again
+        if self._state is not None and (error is None or isinstance(error, Exception)):
+            # All is recorded; or what raised once would raise again.
+            self._state.unlink(missing_ok=True)
         if not isinstance(error, StoreError) and not self._stop():
             with suppress(StoreError):
-                self._write_runs([job.position for job, _, _ in self._ready])
+                self._write_runs(self._ready)
         for position in list(self._open):
             self._close(position, error)
 
     def train(self) -> Events:
         """Train to the end; what takes long appears in the store and is saved on the way."""
-        training, n_jobs = self._training, len(self._task.wanted)
+        n_jobs = len(self._task.wanted)
         if self._task.is_alone:
             self._show()
-            yield from (Begun(run.run_id) for run in self._open.values())
+            yield from (RunStarted(run.run_id) for run in self._open.values())
         if self._resume():
-            training = self._training
-            yield Resumed(n_jobs, training.step)
-        done, begun_s = 0.0, time.monotonic()
+            yield Resumed(n_jobs, self._training.step)
+        training, started_s, done = self._training, time.monotonic(), 0
+        # A run of its own is counted in steps; of others, training is the first half of a job.
+        per_step = 1.0 if self._task.is_alone else n_jobs / 2 / training.n_steps
         for record in training:
             if self._stop():
                 raise Terminated
-            takes_long = time.monotonic() - begun_s > _SHOWN_AFTER_S
+            takes_long = time.monotonic() - started_s > _SHOWN_AFTER_S
             if takes_long and not self._open and n_jobs <= _SHOWN_AT_MOST:
                 self._show()
             self._log()
             self._save()
-            yield Progress((training.progress - done) * n_jobs / 2, _loss(record))
-            done = training.progress
+            yield Progress((training.step - done) * per_step, _loss(record))
+            done = training.step
         # What stops early has done its part.
-        yield Progress((1.0 - done) * n_jobs / 2)
+        yield Progress((training.n_steps - done) * per_step)
 
     def record(self) -> Events:
         """Record the jobs that are wanted, as many at a time as the store takes best."""
@@ -215,19 +208,19 @@ class _StackRun:
         self._is_trained = True
         at_once = 1 if self._store is None else self._store.backend.runs_at_once
         n_bytes, ready_s = 0, time.monotonic()
-        for job, planned, result in zip(self._task.jobs, self._jobs, results, strict=True):
+        for job, result in zip(self._task.jobs, results, strict=True):
             if not job.is_wanted:
                 continue
             if self._stop():
                 raise Terminated
             try:
-                yield from self._record(job, planned, result)
+                yield from self._finish(job, result)
             except RunnerError:
                 raise
             except Exception as error:
                 if self._task.is_alone:
                     raise
-                yield self._fail(job, error)
+                yield self.fail(job, error)
                 continue
             run = self._open.get(job.position)
             n_bytes += 0 if run is None else run.n_bytes
@@ -237,23 +230,19 @@ class _StackRun:
                 n_bytes, ready_s = 0, time.monotonic()
         yield from self._write()
 
-    def _record(self, job: TaskJob, planned: PlannedJob, result: Result) -> Events:
+    def _finish(self, job: TaskJob, result: Result) -> Events:
         """Make a job ready to be written, compared with its reference where it has one."""
         reference = self._references.get(job.position)
         comparison = None if reference is None else reference.compare(result, self._prepared)
         if self._store is not None:
-            run = self._open.get(job.position)
-            if run is None:
-                at_s = result.started_s
-                with held():  # a server has it at once: nobody could close one that is not known
-                    run = begin_run(self._store, self._task, job, started_s=at_s, is_shown=False)
-                    self._open[job.position] = run
+            if job.position not in self._open:
+                self._begin(job, result.started_s, is_shown=False)
                 for (step, metrics), at_s in zip(result.history, result.times_s, strict=True):
-                    run.log_metrics(step, metrics, at_s)
+                    self._open[job.position].log_metrics(step, metrics, at_s)
             yield from end_run(
-                run,
+                self._open[job.position],
                 self._store,
-                planned,
+                job.planned,
                 self._prepared,
                 result,
                 is_alone=self._task.is_alone,
@@ -266,53 +255,53 @@ class _StackRun:
         """Write the runs that are ready, and tell of their ends."""
         ready, self._ready = self._ready, []
         try:
-            run_ids = self._write_runs([job.position for job, _, _ in ready])
+            run_ids = self._write_runs(ready)
         except RunnerError:
             raise
         except Exception as error:
             if self._task.is_alone:
                 raise
             if len(ready) == 1:
-                yield self._fail(ready[0][0], error)
+                yield self.fail(ready[0][0], error)
                 return
             for one in ready:
                 self._ready = [one]
                 yield from self._write()
             return
         for job, result, comparison in ready:
-            yield Progress(0.5, result.final.get("train/loss"))
-            yield Ended(
-                job.position, outcome_of(job, run_ids.get(job.position, ""), result), comparison
-            )
+            if not self._task.is_alone:
+                yield Progress(0.5, result.final.get("train/loss"))
+            outcome = outcome_of(job.planned, run_ids.get(job.position, ""), result)
+            yield Ended(job.position, outcome, comparison)
 
-    def _write_runs(self, positions: Sequence[int]) -> dict[int, str]:
+    def _write_runs(self, ready: Sequence[tuple[TaskJob, object, object]]) -> dict[int, str]:
         """Write the runs of some jobs, where there is a store; return their ids."""
-        runs = {p: self._open[p] for p in positions if p in self._open}
+        runs = {j.position: self._open[j.position] for j, *_ in ready if j.position in self._open}
         write_together(list(runs.values()))
         for position in runs:
             del self._open[position]
         return {position: run.run_id for position, run in runs.items()}
 
-    def _fail(self, job: TaskJob, error: Exception) -> Ended:
-        """End the run of a job that could not be recorded."""
+    def fail(self, job: TaskJob, error: Exception) -> Ended:
+        """End a job that an error has ended, as a run that says so."""
         self._close(job.position, error)
-        run_id = self.closed.get(job.position)
-        return fail(self._store, self._task, job, reason_of(error), run_id)
+        if job.position in self._failed:
+            return failed(job, reason_of(error), self._failed[job.position])
+        return record_failure(self._store, self._task, job, reason_of(error))
+
+    def _begin(self, job: TaskJob, started_s: float, *, is_shown: bool) -> None:
+        flush_every_s = FLUSH_EVERY_S * len(self._task.wanted)
+        if self._store is not None:
+            with held():  # a run that nobody knows of could not be closed
+                self._open[job.position] = begin_run(
+                    self._store, self._task, job, started_s, flush_every_s, is_shown=is_shown
+                )
 
     def _show(self) -> None:
         """Create the runs before they are trained."""
-        if self._store is None:
-            return
         for job in self._task.wanted:
             try:
-                with held():  # a run that nobody knows of could not be closed
-                    self._open[job.position] = begin_run(
-                        self._store,
-                        self._task,
-                        job,
-                        started_s=self._training.started_s,
-                        flush_every_s=FLUSH_EVERY_S * len(self._task.wanted),
-                    )
+                self._begin(job, self._training.started_s, is_shown=True)
             except StoreLost:
                 if self._task.is_alone:
                     raise
@@ -336,7 +325,7 @@ class _StackRun:
             return
         state = {
             "environment": _environment(),
-            "keys": [job.key for job in self._task.jobs],
+            "keys": [job.planned.key for job in self._task.jobs],
             "training": self._training.state(),
         }
         # A disk that is full costs the time that the state would save; a record will say so.
@@ -358,29 +347,23 @@ class _StackRun:
             self._training = self._from_the_start()
         return False
 
-    def _forget_state(self) -> None:
-        if self._state is not None:
-            self._state.unlink(missing_ok=True)
-
     def _close(self, position: int, error: BaseException | None) -> None:
         """End the run of a job, if it is open, as what ended it says."""
         run = self._open.pop(position, None)
-        if run is None:
-            return
-        if not run.is_shown and (self._is_tried_again(error) or not _is_of_a_job(error)):
+        is_ours = isinstance(error, Exception) and not isinstance(error, RunnerError)
+        n_jobs = len(self._task.jobs)
+        # A job of a stack that failed has another try, with a run of its own.
+        is_tried_again = is_ours and not self._is_trained and not self._task.is_alone and n_jobs > 1
+        is_of_the_job = isinstance(error, Exception) and not isinstance(error, StoreError)
+        if run is None or (not run.is_shown and (is_tried_again or not is_of_the_job)):
             return  # the store knows nothing of it
         # Where the store itself is what failed, the next start closes the run.
         with suppress(StoreError):
-            if self._is_tried_again(error):
+            if is_tried_again:
                 run.kill("the stack that it was trained in failed; it is tried again alone")
             elif error is not None:
                 close_run(run, error)
-            self.closed[position] = run.run_id
-
-    def _is_tried_again(self, error: BaseException | None) -> bool:
-        """Tell whether a job of a stack that failed has another try, with a run of its own."""
-        ours = isinstance(error, Exception) and not isinstance(error, RunnerError)
-        return ours and not self._is_trained and not self._task.is_alone and len(self._jobs) > 1
+            self._failed[position] = run.run_id
 
 
 def located(experiment: Experiment, folder: str | None) -> Experiment:
@@ -397,24 +380,19 @@ def _load_references(
 ) -> tuple[dict[int, LoadedReference], list[Ended]]:
     """Read the records that jobs repeat, by position; those of no use end their jobs."""
     loaded: dict[int, LoadedReference] = {}
-    unfit: list[Ended] = []
+    not_comparable: list[Ended] = []
     for job in task.jobs:
         if job.reference is None or not job.reference.compares:
             continue
-        experiment = task.planned(job).experiment
+        experiment = job.planned.experiment
         network = require_fit(experiment, prepared).network
         try:
             loaded[job.position] = load_reference(job.reference, experiment, network)
         except RecordError as error:
             if task.is_alone:
                 raise
-            unfit.append(Ended(job.position, None, cannot_compare(str(error))))
-    return loaded, unfit
-
-
-def _is_of_a_job(error: BaseException | None) -> bool:
-    """Tell whether an error is that of a job, and not a signal or one of the store."""
-    return isinstance(error, Exception) and not isinstance(error, StoreError)
+            not_comparable.append(Ended(job.position, None, cannot_compare(str(error))))
+    return loaded, not_comparable
 
 
 def _environment() -> str:

@@ -51,6 +51,8 @@ def send_folder(backend: Backend, folder: Path, uri: str, under: str | None = No
             unfinished = copy.with_name(f".{copy.name}.part")
             shutil.copyfile(file, unfinished)
             unfinished.replace(copy)
+    if backend.is_durable and target.is_dir():
+        sync_file_system(target)
 
 
 def write_files(backend: Backend, uri: str, files: Mapping[str, bytes]) -> None:

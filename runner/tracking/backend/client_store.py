@@ -45,6 +45,7 @@ class ClientStore:
 
     # A server makes each run by a call of its own.
     runs_at_once = 1
+    is_durable = True
 
     def __init__(self, uri: str, remark: str | None = None) -> None:
         self.uri, self.remark = uri, remark

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from runner.system.errors import RecordError, StoreError
 from runner.system.text import elide
-from runner.tracking.backend.artifacts import remove_files, sync_files, write_files
+from runner.tracking.backend.artifacts import local_folder, remove_files, sync_files, write_files
 from runner.tracking.backend.client import client_of, disconnect, store_errors
 from runner.tracking.backend.rows import (
     RUN_NAME,
@@ -94,7 +94,7 @@ class EmbeddedStore:
         self, database: Path, uri: str, *, is_read_only: bool = False, is_durable: bool = True
     ) -> None:
         self.uri = uri
-        self._database, self._is_read_only, self._is_durable = database, is_read_only, is_durable
+        self._database, self._is_read_only, self.is_durable = database, is_read_only, is_durable
         self.unfit: dict[str, str] = {}
         self._open: sqlite3.Connection | None = None
         close_before_forks(self)
@@ -131,7 +131,7 @@ class EmbeddedStore:
             self._open.execute("PRAGMA trusted_schema = OFF")
             (journal,) = self._open.execute("PRAGMA journal_mode").fetchone()
             # With a log, a power cut takes the latest commits at most, all from some moment on.
-            if journal == "wal" and not self._is_durable:
+            if journal == "wal" and not self.is_durable:
                 self._open.execute("PRAGMA synchronous = NORMAL")
         return self._open
 
@@ -332,7 +332,7 @@ class EmbeddedStore:
             try:
                 for change in changes:
                     write_files(self, change.artifact_uri, change.files)
-                if self._is_durable:
+                if self.is_durable:
                     sync_files([c.artifact_uri for c in changes if c.files])
                 with self._transaction("IMMEDIATE") as connection:
                     self._write_rows(connection, changes)
@@ -340,6 +340,14 @@ class EmbeddedStore:
                 for change in new:
                     remove_files(change.artifact_uri, change.files)
                 raise
+
+    def remove_unrecorded(self, experiment_id: str, run_id: str) -> None:
+        """Remove the files of a run that the database does not have."""
+        experiment = self.experiment(experiment_id)
+        if experiment is not None and self.run(run_id) is None:
+            uri = _below(experiment.artifact_location, f"{run_id}/artifacts")
+            if (folder := local_folder(uri)) is not None and folder.is_dir():
+                remove_files(uri, [path.name for path in folder.iterdir()])
 
     def _write_rows(self, connection: sqlite3.Connection, changes: Sequence[RunChange]) -> None:
         for experiment_id in {c.new.experiment_id for c in changes if c.new is not None}:

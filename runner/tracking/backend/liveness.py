@@ -66,6 +66,12 @@ class Presence:
         """Tell whether this very process made it, rather than the one it was forked from."""
         return self._pid == os.getpid()
 
+    def note(self, text: str) -> None:
+        """Keep a text for whoever finds this process dead, in place of the last one."""
+        if self._file is not None:
+            os.ftruncate(self._file.fileno(), 0)
+            os.pwrite(self._file.fileno(), text.encode(), 0)
+
     def leave(self) -> None:
         """Remove the file, unless a run is open that the next start has to close."""
         if self._file is None or not self.is_ours or self.open_runs:
@@ -76,6 +82,11 @@ class Presence:
         self._file = None
         with suppress(OSError):  # other processes record here
             path.parent.rmdir()
+
+
+def note_of(database: Path, process: str) -> str:
+    """Return what one of the `dead` has noted."""
+    return (_folder(database) / process).read_text("ascii", "replace")
 
 
 def dead(database: Path) -> Iterator[str]:

@@ -135,6 +135,8 @@ class Backend(Protocol):
         Of each run that a list left out, by its id, what it is and why.
     keeps : bool
         Whether the ends of runs are kept on disk while a server does not answer.
+    is_durable : bool
+        Whether files in folders of this machine are flushed to the disk.
     """
 
     uri: str
@@ -142,6 +144,7 @@ class Backend(Protocol):
     remark: str | None
     unfit: dict[str, str]
     keeps: bool
+    is_durable: bool
 
     @property
     def client(self) -> MlflowClient:

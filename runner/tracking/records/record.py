@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     Source: TypeAlias = StoredRun | ExportedRun
 
+# Epochs or steps that nobody has lived to see the end of.
+_MOST_STEPS = 10**12
 # What a run records; other metrics may have been added to it by anybody.
 _OURS = ("train/", "val/", "test/", "best/", "baseline/")
 # What all runs recorded up to the second schema.
@@ -205,9 +207,14 @@ def _digests(content: str, label: str) -> dict[str, str]:
 def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment:
     kept = {section: value for section, value in values.items() if section not in _OF_TODAY}
     try:
-        return Experiment.from_dict(read_recorded(kept, schema))
+        experiment = Experiment.from_dict(read_recorded(kept, schema))
     except ConfigError as error:
         raise RecordError(f"{name}: {error}") from None
+    for key in ("epochs", "steps"):
+        if (asked := getattr(experiment.training, key) or 0) > _MOST_STEPS:
+            rule = f"at most {_MOST_STEPS:,} in a record"
+            raise RecordError(f"{name}: training.{key}: must be {rule}, got {asked:,}.")
+    return experiment
 
 
 def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:

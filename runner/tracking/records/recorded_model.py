@@ -118,5 +118,4 @@ class RecordedModel:
 
     def network(self, experiment: Experiment) -> NetworkSettings:
         """Return the settings of the run's network, given its config."""
-        n_features = len(self.preprocessing.encoded_feature_names)
-        return network_settings(experiment, n_features, self.target)
+        return network_settings(experiment, self.preprocessing, self.target)

@@ -103,6 +103,7 @@ REFUSED: dict[str, tuple[Spoil, str]] = {
     "long key": (settings(**{"k" * 100_000: 1}), "must be a setting"),
     "long word in place of a number": (settings(seed="k" * 8000), "seed: must be"),
     "list in place of a group": (settings(model=[1]), "model: must be a group"),
+    "endless": (settings(training={"steps": 10**18}), "training.steps: must be at"),
     "size": (settings(model={"hidden_layer_sizes": [10**9, 10**9]}), ""),
     "no result": (no_result, "left no result"),
     "archive": (lambda folder: folder.write(WEIGHTS, b"PK\5\6" + bytes(18)), "must hold"),

@@ -100,7 +100,7 @@ def test_wrong_setting_loads_neither_mlflow_nor_readers_of_data(command: Command
 def test_cfg_job_shows_the_resolved_config(command: Command):
     ended = command("--cfg", "job", "--resolve", "seed=3", "split.seed=${seed}")
     assert ended.returncode == 0
-    assert ended.stdout.startswith("name: tutorial\nseed: 3\ndtype: float64\ndata:\n")
+    assert ended.stdout.startswith("name: tutorial\nseed: 3\ndtype: float64\ntask: auto\n")
     assert "${" not in ended.stdout
     assert command.left() == []
 
@@ -127,8 +127,8 @@ def test_unknown_command_is_refused_with_those_that_exist(command: Command):
     ended = command("uii")
     assert ended.returncode == 2
     assert ended.stderr == (
-        "uii: must be a command (data, export, predict, rerun, show, sweeps, ui) or a setting "
-        "(key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
+        "uii: must be a command (data, export, predict, rerun, show, sweeps, sync, ui) or a "
+        "setting (key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
     )
 
 

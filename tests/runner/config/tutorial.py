@@ -20,6 +20,11 @@ PLAIN: dict[str, Any] = {
         "dropout": 0.0,
         "normalization": "none",
         "residual": False,
+        "number_embedding": "none",
+        "word_embedding": None,
+        "input_scale": False,
+        "n_members": 1,
+        "share": "none",
     },
     "optimizer": {
         "name": "sgd",

@@ -35,7 +35,7 @@ def test_a_job_alone_is_a_run_of_its_own_with_figures(store: Path) -> None:
     assert (outcome.status, outcome.name, outcome.varied) == ("FINISHED", "seed=3", {"seed": "3"})
     assert runs_in(store) == {"seed=3": "FINISHED"}
     assert runs_in(store, "sweep") == {}
-    assert events[0] == Started("seed=3", 1, n_steps=60)
+    assert events[0] == Started("seed=3", 60, "steps")
     assert events[-1] == finished
     client = MlflowClient(f"sqlite:///{store}")
     assert "figures" in {file.path for file in client.list_artifacts(outcome.run_id)}
@@ -61,7 +61,7 @@ def test_a_sweep_has_the_same_results_in_this_process_and_in_workers(
     assert isinstance(events[0], SweepOpened)
     assert sorted(e.position for e in events if isinstance(e, Ended)) == [0, 1, 2, 3]
     # A sum of rounded twelfths.
-    n_jobs = sum(e.n_jobs for e in events if isinstance(e, Progress))
+    n_jobs = sum(e.n for e in events if isinstance(e, Progress))
     assert n_jobs == pytest.approx(4, abs=1e-9)
     alone = run([jobs[1]], is_sweep=False).outcomes[0]
     assert alone.metrics == finished.outcomes[1].metrics

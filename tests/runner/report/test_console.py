@@ -14,7 +14,7 @@ from runner.jobs.events import (
     Interrupted,
     JobsEnded,
     Measured,
-    Noted,
+    Notice,
     Progress,
     Resumed,
     Started,
@@ -103,13 +103,13 @@ def test_the_start_of_a_sweep_says_what_is_to_be_done(
         ),
         (Resumed(1, 1200), "1 job goes on from step 1,200.\n"),
         (Resumed(32, 5), "32 jobs go on from step 5.\n"),
-        (Noted("no model:\n\x1b[31mgone"), "no model:\n\\x1b[31mgone\n"),
+        (Notice("no model:\n\x1b[31mgone"), "no model:\n\\x1b[31mgone\n"),
         (Ended(0, None), ""),
         (JobsEnded(), ""),
     ],
 )
 def test_events_are_announced_on_the_error_stream(
-    event: Waiting | Resumed | Noted | Ended | JobsEnded, said: str, capsys: Captured
+    event: Waiting | Resumed | Notice | Ended | JobsEnded, said: str, capsys: Captured
 ) -> None:
     Console()(event)
     captured = capsys.readouterr()
@@ -138,23 +138,23 @@ def test_after_an_interrupt_a_command_for_a_shell_is_given(
 
 
 @pytest.mark.parametrize(
-    ("started", "n_jobs", "line"),
+    ("started", "n", "line"),
     [
-        (Started("tutorial", 1, n_steps=4000), 0.25, "tutorial: 50 %, 2,000 of 4,000 steps, "),
+        (Started("tutorial", 4000, "steps"), 2000, "tutorial: 50 %, 2,000 of 4,000 steps, "),
         (Started("mine", 10), 2.5, "mine: 25 %, 2 of 10 jobs, "),
         (Started("reading the records", 4, unit="runs"), 2, "reading the records: 50 %, 2 of 4 r"),
     ],
 )
 def test_progress_is_counted_in_steps_of_a_run_and_in_jobs_of_many(
-    started: Started, n_jobs: float, line: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    started: Started, n: float, line: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
     with Console() as console:
         console(Progress(1))  # of what has not been started
         console(started)
-        console(Progress(n_jobs, loss=0.5))
-        console(Progress(100))
-        console(Progress(100))
+        console(Progress(n, loss=0.5))
+        console(Progress(5000))
+        console(Progress(5000))
         first, last = capsys.readouterr().err.splitlines()
         assert first.startswith(line)
         assert first.endswith(" left, loss 0.5")

@@ -7,6 +7,7 @@ import pytest
 from runner.system.errors import ConfigError, DataError
 from runner.training.data.columns import Column, Origin, Rules, numeric_column, text_column
 from runner.training.prepare import network_settings
+from runner.training.preprocessing import Preprocessing
 from runner.training.tasks import (
     TASKS,
     Target,
@@ -15,7 +16,16 @@ from runner.training.tasks import (
     measured_at,
     task_of,
 )
-from softnet import Huber, SoftmaxCrossEntropy, SquaredError
+from softnet import (
+    Embedding,
+    Huber,
+    MemberLinear,
+    Periodic,
+    Scale,
+    SharedLinear,
+    SoftmaxCrossEntropy,
+    SquaredError,
+)
 from tests.runner.jobs.planned import experiment
 
 ORIGIN = Origin("t.csv", "column 'label'", lambda row: f"line {row + 2}")
@@ -123,8 +133,38 @@ def test_a_target_that_does_not_fit_the_task_is_refused(
         TASKS[task].encode([column(values)], positive)
 
 
+def preprocessing() -> Preprocessing:
+    """Two numbers and, between them, a word of nine and one of two."""
+    return Preprocessing(
+        feature_names=("x", "many", "few", "y"),
+        categories={"many": tuple("abcdefghi"), "few": ("no", "yes")},
+        fitted={"many": tuple(range(9)), "few": (0, 1)},
+        scaling="none",
+        shift=(0.0,) * 4,
+        scale=(1.0,) * 4,
+    )
+
+
+def test_inputs_are_embedded_and_members_share_as_the_model_says() -> None:
+    chosen = experiment(
+        model__number_embedding="periodic",
+        model__word_embedding=3,
+        model__input_scale=True,
+        model__n_members=4,
+        model__share="tabm",
+    )
+    network = network_settings(chosen, preprocessing(), Target("classification", ("a", "b")))
+    numbers, words, scale, hidden, _, head = network.layers
+    assert numbers == Periodic.Settings((0, 12))
+    assert words == Embedding.Settings(((1, 10),), size=3)
+    assert scale == Scale.Settings()
+    assert hidden == SharedLinear.Settings(5, 4, is_first=True)
+    assert (head, network.n_members) == (MemberLinear.Settings(2, 4), 4)
+
+
 def test_a_network_has_an_output_for_each_name() -> None:
-    network = network_settings(experiment(), 2, Target("classification", ("a", "b", "c")))
+    target = Target("classification", ("a", "b", "c"))
+    network = network_settings(experiment(), preprocessing(), target)
     assert network.weight_shapes["layers.2.weight"] == (5, 3)
     assert network.loss == SoftmaxCrossEntropy.Settings()
 

@@ -171,6 +171,17 @@ NETWORKS: dict[str, NetworkSettings] = {
         "tanh",
         inputs=[Scale.Settings(), Periodic.Settings((1, 2)), Embedding.Settings(((0, 1),))],
     ),
+    "shared": mlp([4, 6, 6, 3], "tanh", n_members=3, shares_weights=True),
+    "shared and dropped": mlp(
+        [4, 6, 6, 3],
+        "tanh",
+        dropout=0.2,
+        normalization="layer",
+        residual=True,
+        inputs=[Periodic.Settings((0,))],
+        n_members=2,
+        shares_weights=True,
+    ),
     "all": mlp([4, 6, 6, 3], "mish", dropout=0.2, normalization="batch", residual=True),
 }
 

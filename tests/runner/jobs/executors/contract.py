@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.jobs.events import Crashed, Noted
+from runner.jobs.events import Crashed, Notice
 from runner.jobs.executors.interface import Executor
 from runner.system.errors import StoreError
 from tests.runner.jobs.executors import works
@@ -21,7 +21,7 @@ SOON_S = 20
 
 def run(start: Start, work: Callable[..., Any], tasks: list[Any]) -> list[Any]:
     with start(work, tasks) as executor:
-        return [event for event in executor.events() if not isinstance(event, Noted)]
+        return [event for event in executor.events() if not isinstance(event, Notice)]
 
 
 def test_each_task_is_done_once_and_each_event_arrives(start: Start) -> None:
@@ -51,7 +51,7 @@ def test_tasks_are_added_before_or_behind_those_that_wait(start: Start) -> None:
     done = []
     with start(works.twice, [(1,), (2,)], 1) as executor:
         for event in executor.events():
-            if not isinstance(event, Noted):
+            if not isinstance(event, Notice):
                 _, task, said = event  # type: ignore[misc]  # a stand-in's
                 done += [task] * (said == "done")
                 if (task, said) == ((1,), "done"):

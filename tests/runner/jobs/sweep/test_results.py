@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from pyarrow import parquet
 
 from runner.config.schema import Experiment
-from runner.jobs.events import Event, Noted
+from runner.jobs.events import Event, Notice
 from runner.jobs.plan import Plan
 from runner.jobs.sweep.results import store_results
 from runner.tracking import RunWriter, Store, open_store
@@ -135,7 +135,7 @@ def test_weights_that_were_swapped_are_no_model_of_the_sweep(opened: Store, tmp_
     run, _ = left_by(opened, parent, tmp_path / "left")
     assert run.outputs is None or not run.outputs.model_outputs
     (note,) = events
-    assert isinstance(note, Noted)
+    assert isinstance(note, Notice)
     assert note.text == (
         f"The sweep's run has no model of the best job: run {run_id}: weights: was edited since it "
         "was recorded."
@@ -166,7 +166,7 @@ def test_the_data_of_an_earlier_job_are_read_from_allowed_folders_alone(
     run, _ = left_by(opened, parent, tmp_path / "left")
     assert run.outputs is None or not run.outputs.model_outputs
     (note,) = events
-    assert isinstance(note, Noted)
+    assert isinstance(note, Notice)
     assert "data.path: must lead into" in note.text
 
 

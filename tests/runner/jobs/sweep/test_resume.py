@@ -87,6 +87,8 @@ def test_a_job_with_other_data_takes_the_place_of_the_earlier_one(
         json.dumps({"key": "k"}),
         json.dumps({"key": "k", "name": "n", "config": {"_target_": "os.system"}, "varied": {}}),
         json.dumps({"key": "k", "name": "n", "config": [], "varied": []}),
+        json.dumps({"key": "k", "changes": [[["config", "seed"], 4]]}),
+        json.dumps({"key": "k", "changes": [[[], 4], "ab", 7]}),
     ],
 )
 def test_lines_that_are_no_jobs_are_passed_over(line: str, opened: Store, tmp_path: Path) -> None:

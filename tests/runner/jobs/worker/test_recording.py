@@ -13,8 +13,8 @@ from runner.jobs.worker.recording import (
     begin_run,
     close_run,
     end_run,
-    fail,
     outcome_of,
+    record_failure,
     scratch_folder,
 )
 from runner.system.errors import DataError, StoreError, Terminated
@@ -49,7 +49,7 @@ def begin(store: Store, started_s: float | None = None, **changes: object) -> Ru
 def record(store: Store, *, is_alone: bool = False, **changes: object) -> Outcome:
     """Train a job, and record all of it."""
     one = task(store, plan(changes), is_alone=True)
-    planned = one.planned(one.jobs[0])
+    planned = one.jobs[0].planned
     prepared = prepare(planned.experiment)
     (result,) = train(prepared, [planned.experiment])
     run = begin_run(store, one, one.jobs[0], started_s=result.started_s)
@@ -59,7 +59,7 @@ def record(store: Store, *, is_alone: bool = False, **changes: object) -> Outcom
         stored = only(store)
         assert (stored.info.status, event.metrics) == ("RUNNING", stored.data.metrics)
     run.flush()
-    return outcome_of(one.jobs[0], run.run_id, result)
+    return outcome_of(planned, run.run_id, result)
 
 
 def artifacts(store: Store) -> set[str]:
@@ -167,7 +167,7 @@ def test_what_ends_a_run_is_what_it_says(
 def test_a_job_that_could_not_be_trained_is_a_failed_run(opened: Store) -> None:
     reason = str(DataError("rows.csv: line 3: no number"))
     one = task(opened, plan({"seed": 3}), parents={0: "p" * 32})
-    outcome = fail(opened, one, one.jobs[0], reason).outcome
+    outcome = record_failure(opened, one, one.jobs[0], reason).outcome
     assert outcome is not None
     assert status(opened) == ("FAILED", reason)
     assert (only(opened).info.run_name, only(opened).info.run_id) == ("seed=3", outcome.run_id)

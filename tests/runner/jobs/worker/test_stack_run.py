@@ -80,13 +80,13 @@ def test_each_job_ends_once_and_all_progress_is_told(opened: Store) -> None:
     events = work(opened, made, (0, 1, 2, 3))
     assert [e.position for e in events if isinstance(e, Ended)] == [0, 1, 2, 3]
     # A sum of rounded twelfths.
-    assert sum(e.n_jobs for e in events if isinstance(e, Progress)) == pytest.approx(4, abs=1e-9)
+    assert sum(e.n for e in events if isinstance(e, Progress)) == pytest.approx(4, abs=1e-9)
 
 
 def test_progress_is_whole_where_all_jobs_stop_early(opened: Store) -> None:
     made = plan({"training__early_stopping": STOPPING, "training__steps": 5000})
     events = work(opened, made, (0,))
-    assert sum(e.n_jobs for e in events if isinstance(e, Progress)) == pytest.approx(1, abs=1e-9)
+    assert sum(e.n for e in events if isinstance(e, Progress)) == pytest.approx(1, abs=1e-9)
 
 
 def test_only_wanted_jobs_of_a_stack_are_recorded(opened: Store) -> None:
@@ -224,7 +224,7 @@ def test_a_stack_saved_and_resumed_has_the_same_bits(opened: Store, tmp_path: Pa
     assert len(list(states.iterdir())) == 1
     events = work(opened, made, everyone, states=str(states))
     assert events[0] == Resumed(4, 35)
-    assert sum(e.n_jobs for e in events if isinstance(e, Progress)) == pytest.approx(4, abs=1e-9)
+    assert sum(e.n for e in events if isinstance(e, Progress)) == pytest.approx(4, abs=1e-9)
     found = outcomes(events)
     for position in everyone:
         assert recorded(opened, found[position]) == recorded(opened, expected[position])

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,14 +45,13 @@ def test_a_worker_that_shares_nothing_with_us_does_the_same_work(opened: Store) 
         assert elsewhere[position].metrics == here[position].metrics
 
 
-def test_a_task_says_only_what_differs_and_gives_the_jobs_back(opened: Store) -> None:
+def test_a_task_is_small_and_gives_the_jobs_back(opened: Store) -> None:
     made = plan(*({"seed": seed, "sweep__name": "mine"} for seed in range(300)))
     told = task(opened, made)
     # A job of a large sweep travels in a few hundred bytes.
     assert len(pickle.dumps(told)) < 600 * len(made.jobs)
-    assert [told.planned(job).experiment for job in told.jobs[:3]] == [
-        job.experiment for job in made.jobs[:3]
-    ]
+    arrived = pickle.loads(pickle.dumps(told))  # noqa: S301  (our own bytes)
+    assert [job.planned for job in arrived.jobs] == [replace(j, shape=None) for j in made.jobs]
     assert [job.position for job in told.only({7, 2}).jobs] == [2, 7]
 
 

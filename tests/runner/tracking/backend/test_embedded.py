@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -28,7 +29,7 @@ from tests.runner.tracking.test_run_writer import split, table
 # What two recordings of the same never share.
 _TIMES = {"start_time", "end_time", "timestamp", "creation_time", "last_update_time"}
 _TIMES |= {"creation_timestamp_ms", "last_updated_timestamp_ms"}
-_TAGS = ("runner.process", "runner.duration_s")
+_TAGS = ("runner.process", "runner.duration_s", "runner.attempt")
 
 
 def rows(database: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -258,6 +259,37 @@ def test_a_schema_of_a_later_mlflow_is_left_to_its_client(
     remark, ends = said.splitlines()
     assert remark.startswith("Recording is slower with this MLflow")
     assert ends == "['FINISHED', 'FINISHED']"
+
+
+KILLED = """
+import os, signal, sys
+from runner.tracking import open_store, write_together
+from runner.tracking.backend.embedded import EmbeddedStore
+store = open_store(sys.argv[1], None, "test")
+for number in range(2):
+    runs = [store.start_run(str(n), {}, {}, is_shown=False) for n in range(2)]
+    for run in runs:
+        run.log_files({"config.json": b"{}"})
+        run.set_end()
+    if number == 1:
+        EmbeddedStore._write_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    write_together(runs)
+"""
+
+
+def test_files_of_runs_that_a_kill_kept_out_of_the_database_are_removed(
+    database: Path, start: Start
+) -> None:
+    process = start(KILLED, f"sqlite:///{database}")
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert len(list(database.parent.rglob("config.json"))) == 4
+    store = open_store(f"sqlite:///{database}", None, "test")
+    kept = {run.run_id for run in store.backend.runs([store.experiment_id], {})}
+    assert len(kept) == 2
+    assert {path.parts[-3] for path in database.parent.rglob("config.json")} == kept
+    folders = (database.parent / "artifacts" / "test").iterdir()
+    assert {path.name for path in folders} == kept
 
 
 def test_an_experiment_that_was_deleted_takes_no_runs(embedded: Store) -> None:
