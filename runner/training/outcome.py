@@ -109,13 +109,9 @@ def _rank(metric: str, value: float | None) -> tuple[bool, float]:
 
 def is_metric(name: str) -> bool:
     """Tell whether results can be ranked by a metric: a store may have those of other versions."""
-    from softnet import higher_is_better
+    from softnet import is_metric as is_known
 
-    try:
-        higher_is_better(name)
-    except KeyError:
-        return False
-    return True
+    return is_known(name)
 
 
 def by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:

@@ -6,7 +6,7 @@ A training is iterated over, can be saved between two records, and ends in resul
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -207,26 +207,11 @@ def _joined(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(several) if several else np.empty(0, np.intp)
 
 
-def train(
-    prepared: Prepared,
-    experiments: Sequence[Experiment],
-    on_record: Callable[[Record], None] | None = None,
-) -> list[Result]:
-    """Train experiments of equal shape on the same data as one stack, from start to end.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The data of all of them.
-    experiments : sequence of Experiment
-        One per run; they may differ in whatever `softnet.RunSettings` holds.
-    on_record : callable, optional
-        Called with each record while the training goes on.
-    """
+def train(prepared: Prepared, experiments: Sequence[Experiment]) -> list[Result]:
+    """Train experiments of equal shape on the same data as one stack, from start to end."""
     training = StackTraining(prepared, experiments)
-    for record in training:
-        if on_record is not None:
-            on_record(record)
+    for _ in training:
+        pass
     return training.results()
 
 
@@ -246,7 +231,7 @@ def _final_metrics(
         further = ["objective"] if part == "train" and not is_plain else []
         with np.errstate(all="ignore"):  # a run that diverged has no finite outputs
             measured = evaluate(
-                network, X, rows.y, [*names, *further], None, weights, target.labels
+                network, X, rows.y, [*names, *further], rows.shares, weights, target.labels
             )
         for name, values in measured.items():
             for run, value in enumerate(values):
@@ -260,9 +245,10 @@ def _final_metrics(
 
 def _baseline(prepared: Prepared, part: str) -> dict[str, float]:
     """Measure what always says the shares of the classes, or the mean, of the training rows."""
-    target, y = prepared.target, prepared.examples(part).y
+    target, rows = prepared.target, prepared.examples(part)
     known = prepared.dataset.y[prepared.split.train]
     network = Network(mlp([1, len(target.names)], loss=target.loss()))
     network.parameters["layers.0.bias"][0] = TASKS[target.task].constant(known, target)
-    measured = evaluate(network, np.zeros((len(y), 1)), y, target.metrics, labels=target.labels)
+    X = np.zeros((len(rows.y), 1))
+    measured = evaluate(network, X, rows.y, target.metrics, rows.shares, labels=target.labels)
     return {name: float(values[0]) for name, values in measured.items()}

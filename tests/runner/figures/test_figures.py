@@ -39,7 +39,7 @@ def experiment(**changes: object) -> Experiment:
 
 def drawn(chosen: Experiment, folder: Path) -> set[str]:
     prepared = prepare(chosen)
-    (result,) = train(prepared, [chosen], lambda _: None)
+    (result,) = train(prepared, [chosen])
     network = Network.from_weights(result.weights, require_fit(chosen, prepared).network)
 
     def predict_proba(X: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -114,8 +114,8 @@ def test_final_metrics_are_those_of_the_weights_that_were_kept() -> None:
 
 
 def test_each_record_is_shown() -> None:
-    one, steps = experiment(), []
-    train(prepare(one), [one], lambda record: steps.append(record.step))
+    one = experiment()
+    steps = [record.step for record in StackTraining(prepare(one), [one])]
     assert steps == list(range(5, 61, 5))
 
 
