@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from runner.config.data import FileData
 from runner.system.errors import ConfigError, DataError, nearest, shorten
-from runner.system.paths import expanded
 from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
@@ -94,7 +93,15 @@ class Prepared:
         rows = getattr(self.split, part)
         y = self.dataset.y[rows]
         weights = None if class_weight is None else self._weights(y, class_weight)
-        return Examples(self.X[rows], y, weights)
+        if "weight" not in self.dataset.roles:
+            return Examples(self.X[rows], y, weights)
+        shares = self.dataset.roles["weight"][rows]
+        if not shares.any():
+            rule = f"a column that is above 0 in some of the {part} rows"
+            raise ConfigError("data.weight", rule, self.data and self.data.weight)
+        shares = shares / shares.mean()
+        weights = shares if weights is None else weights * shares / (weights * shares).mean()
+        return Examples(self.X[rows], y, weights, shares)
 
     def _weights(
         self, y: NDArray[np.intp], class_weight: Literal["balanced"] | Mapping[str, float]
@@ -138,7 +145,8 @@ def prepare(experiment: Experiment) -> Prepared:
     dataset = load(data, experiment.task)
     has_classes = TASKS[dataset.task].stratifies
     by = experiment.split if has_classes else _without_classes(experiment.split)
-    split = split_rows(by, dataset.y, dataset.class_names if has_classes else ())
+    names = dataset.class_names if has_classes else ()
+    split = split_rows(by, dataset.y, names, dataset.roles)
     if not isinstance(data, FileData):
         preprocessing = Preprocessing.fit(dataset, split.train, data.scaling)
         return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
@@ -244,11 +252,13 @@ def _stamp(experiment: Experiment) -> object:
     """Return what changes when somebody writes to the file that the data are read from."""
     if experiment.data.name != "file":
         return None
+    from runner.training.data.files import files_of
+
     try:
-        file = expanded(experiment.data.path).stat()
+        files = [path.stat() for path in files_of(experiment.data)]
     except (OSError, ValueError):  # ValueError: a null character; reading says what is wrong
         return None
-    return file.st_mtime_ns, file.st_size, file.st_ino
+    return [(file.st_mtime_ns, file.st_size, file.st_ino) for file in files]
 
 
 def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:

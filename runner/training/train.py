@@ -224,10 +224,11 @@ def _final_metrics(
     """
     finals: list[dict[str, float]] = [{} for _ in range(network.n_runs)]
     target, names = prepared.target, prepared.target.metrics
-    is_plain = weights is None and network.loss.settings == target.loss()
     for part in prepared.parts:
         rows = prepared.examples(part)
         X = np.ascontiguousarray(rows.X, network.dtype)
+        counts_alike = weights is None or np.array_equal(weights, rows.shares)  # type: ignore[arg-type]
+        is_plain = counts_alike and network.loss.settings == target.loss()
         further = ["objective"] if part == "train" and not is_plain else []
         with np.errstate(all="ignore"):  # a run that diverged has no finite outputs
             measured = evaluate(

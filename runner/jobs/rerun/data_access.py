@@ -7,7 +7,7 @@ recorded path is followed in a few folders only.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.data import FileData
@@ -31,7 +31,7 @@ def allowed_folders(store_folder: Path | None) -> list[Path]:
 def with_data_from(
     experiment: Experiment,
     given: str | None,
-    folders: Iterable[Path],
+    folders: Sequence[Path],
     *,
     digest: str = "",
     is_said: bool = False,
@@ -42,7 +42,7 @@ def with_data_from(
     ----------
     given : str or None
         The file that the person names.
-    folders : iterable of Path
+    folders : sequence of Path
         Where a recorded path may lead. A relative one is looked for in each of them.
     digest : str
         Of the content that the data had: it tells several files of one name apart.
@@ -67,12 +67,28 @@ def with_data_from(
     if given is not None or is_said:
         path = expanded(data.path if given is None else given).absolute()
     else:
-        path = _followed(data, experiment.task, list(folders), digest)
-    moved = data.model_copy(update={"path": str(path)})
+        path = _followed(data, experiment.task, [*folders], digest)
+    changes = {"path": str(path)}
+    for key in ("test_path", "val_path"):
+        other = getattr(data, key)
+        if other is None:
+            continue
+        if is_said:
+            changes[key] = str(expanded(other).absolute())
+            continue
+        # Beside the file that a person names may be what belongs to it.
+        beside = [path.parent.resolve()] if given is not None else []
+        alone = data.model_copy(update={"path": other, "test_path": None, "val_path": None})
+        changes[key] = str(
+            _followed(alone, experiment.task, [*beside, *folders], "", f"data.{key}")
+        )
+    moved = data.model_copy(update=changes)
     return experiment.model_copy(update={"data": moved})
 
 
-def _followed(data: FileData, task: str, folders: list[Path], digest: str) -> Path:
+def _followed(
+    data: FileData, task: str, folders: list[Path], digest: str, key: str = "data.path"
+) -> Path:
     """Return where a recorded path leads, if that may be read."""
     path = expanded(data.path)
     candidates = [path] if path.is_absolute() else [folder / path for folder in folders]
@@ -83,14 +99,14 @@ def _followed(data: FileData, task: str, folders: list[Path], digest: str) -> Pa
     names = " or ".join(map(str, folders))
     if not allowed or (leads_out and not existing):
         raise RecordError(
-            f"data.path: must lead into {names} for a recorded path to be followed, got "
+            f"{key}: must lead into {names} for a recorded path to be followed, got "
             f"{printable(data.path)!r}. If that file is meant, name it with --data."
         )
     if path.is_absolute():
         return path
     if not existing:
         raise RecordError(
-            f"data.path: must be a file in {names}, got {printable(data.path)!r}. If it is "
+            f"{key}: must be a file in {names}, got {printable(data.path)!r}. If it is "
             "elsewhere now, name it with --data."
         )
     same = (file for file in existing if len(existing) > 1 and _digest(data, task, file) == digest)

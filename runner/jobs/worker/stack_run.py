@@ -367,12 +367,13 @@ class _StackRun:
 
 
 def located(experiment: Experiment, folder: str | None) -> Experiment:
-    """Return an experiment whose data file is where it was meant to be, whatever this folder is."""
-    if folder is None or not isinstance(experiment.data, FileData):
+    """Return an experiment whose data files are where they were meant to be, not in this folder."""
+    data = experiment.data
+    if folder is None or not isinstance(data, FileData):
         return experiment
-    path = str(Path(folder, expanded(experiment.data.path)))
-    data = experiment.data.model_copy(update={"path": path})
-    return experiment.model_copy(update={"data": data})
+    paths = {key: getattr(data, key) for key in ("path", "test_path", "val_path")}
+    changes = {k: str(Path(folder, expanded(path))) for k, path in paths.items() if path}
+    return experiment.model_copy(update={"data": data.model_copy(update=changes)})
 
 
 def _load_references(

@@ -181,7 +181,7 @@ def _deal_groups(
         part = int(np.argmax(lacking @ (counts[group] / np.maximum(totals, 1.0))))
         lacking[part] -= counts[group]
         part_of_group[group] = part
-    for part in np.flatnonzero(sizes):
+    for part in np.flatnonzero(sizes).tolist():
         if part not in part_of_group:
             name = PARTS[part] if len(sizes) == 3 else f"fold {part}"
             raise DataError(
