@@ -90,7 +90,7 @@ def test_files_of_their_own_are_the_rows_that_test_and_validate(val: bool, tmp_p
         "name": "file",
         "path": str(tmp_path / "t.csv"),
         "target": "label",
-        "scaling": "standard",
+        "scaling": "standardize",
     }
     file |= files
     split = {"name": "shuffled", "train": 0.75, "val": 0.25, "test": 0.0}
