@@ -29,8 +29,10 @@ FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
 STARTERS = {"Popen", "Process", "check_call", "check_output", "fork", "process"}
 STARTERS |= {"shared", "sweeper"}
 
-# A shell that starts the tests with `&` has them, and every command they start, ignore Ctrl-C.
+# A shell that starts the tests with `&`, or nohup, has every command they start ignore signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(_number, signal.SIG_DFL)
 
 # The same examples every time: a test that fails once fails again.
 hypothesis.settings.register_profile("house", derandomize=True, database=None, deadline=None)

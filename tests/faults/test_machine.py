@@ -64,14 +64,21 @@ def test_a_limit_ends_in_a_line(
     assert "RUNNING" not in {one.status for one in recorded(sweeper)}
 
 
+def let_all_search(folder: Path) -> None:
+    """Let other users reach a folder: those of pytest are its owner's alone."""
+    for parent in folder.parents:
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(0o711)
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root's setpriv")
 @pytest.mark.parametrize("n_processes", [1, 2, 3])
 def test_too_few_processes_are_said_and_fewer_workers_do(
     n_processes: int, sweeper: Command, survive: Survive
 ) -> None:
     survive("limits")
-    for folder in (sweeper.store, *sweeper.folder.parents[:3]):
-        folder.chmod(0o777)
+    sweeper.store.chmod(0o777)
+    let_all_search(sweeper.folder)
     for path in (sweeper.folder, sweeper.store, sweeper.scratch, sweeper.store / "mlflow.db"):
         os.chown(path, 4999, 4999)
     user = ("setpriv", "--reuid=4999", "--regid=4999", "--clear-groups")
@@ -88,8 +95,7 @@ def test_a_folder_that_may_not_be_searched_is_named(
     words: list[str], sweeper: Command, survive: Survive
 ) -> None:
     survive("limits")
-    for folder in sweeper.folder.parents[:3]:
-        folder.chmod(0o755)
+    let_all_search(sweeper.folder)
     sweeper.store.chmod(0)
     user = ("setpriv", "--reuid=4999", "--regid=4999", "--clear-groups")
     ended = run(sweeper, words, None, *user)
