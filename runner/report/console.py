@@ -155,3 +155,7 @@ def _announce(event: Event) -> None:
             )
         case DataRead():
             say("\n".join(reading_lines(event.experiment, event.prepared)))
+            from runner.training.leaks import leaks  # NumPy, which a list of sweeps does without
+
+            for leak in leaks(event.prepared):
+                say(f"Warning: {leak}.")
