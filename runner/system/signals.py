@@ -34,6 +34,12 @@ def leave_terminal_to_parent() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def end_undisturbed() -> None:
+    """Ignore all that would end this process: it is about to end, and has to clean up."""
+    for number in (signal.SIGINT, *_ENDING):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def raise_pending_sigterm() -> None:
     """Raise `Terminated` if a signal came, and something has kept it from ending the program.
 

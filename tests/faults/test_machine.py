@@ -71,6 +71,11 @@ def let_all_search(folder: Path) -> None:
             parent.chmod(0o711)
 
 
+def as_user(number: int) -> tuple[str, ...]:
+    """Return what runs a command as a user that has no name."""
+    return ("setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups")
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root's setpriv")
 @pytest.mark.parametrize("n_processes", [1, 2, 3])
 def test_too_few_processes_are_said_and_fewer_workers_do(
@@ -79,10 +84,11 @@ def test_too_few_processes_are_said_and_fewer_workers_do(
     survive("limits")
     sweeper.store.chmod(0o777)
     let_all_search(sweeper.folder)
+    # A user of its own: the limit counts all processes of one, also those of a test beside this.
+    user = 5000 + n_processes
     for path in (sweeper.folder, sweeper.store, sweeper.scratch, sweeper.store / "mlflow.db"):
-        os.chown(path, 4999, 4999)
-    user = ("setpriv", "--reuid=4999", "--regid=4999", "--clear-groups")
-    ended = run(sweeper, SWEEP, limited(resource.RLIMIT_NPROC, n_processes), *user)
+        os.chown(path, user, user)
+    ended = run(sweeper, SWEEP, limited(resource.RLIMIT_NPROC, n_processes), *as_user(user))
     check(ended)
     assert ended.returncode == 3 or "Going on with" in ended.stderr
 
@@ -97,8 +103,7 @@ def test_a_folder_that_may_not_be_searched_is_named(
     survive("limits")
     let_all_search(sweeper.folder)
     sweeper.store.chmod(0)
-    user = ("setpriv", "--reuid=4999", "--regid=4999", "--clear-groups")
-    ended = run(sweeper, words, None, *user)
+    ended = run(sweeper, words, None, *as_user(4999))
     sweeper.store.chmod(0o755)
     assert ended.returncode == 3, ended.stderr
     assert ended.stderr.startswith(str(sweeper.store))

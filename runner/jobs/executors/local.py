@@ -23,7 +23,12 @@ from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import Task
 from runner.system.errors import StoreError, Terminated
 from runner.system.formatting import count
-from runner.system.signals import held, leave_terminal_to_parent, raise_on_sigterm
+from runner.system.signals import (
+    end_undisturbed,
+    held,
+    leave_terminal_to_parent,
+    raise_on_sigterm,
+)
 from runner.tracking import leave_stores
 
 # A person who presses Ctrl-C waits two seconds at most.
@@ -184,19 +189,19 @@ def _serve(work: Work, connection: Connection, not_ours: Sequence[Connection]) -
     leave_terminal_to_parent()
     for other in not_ours:
         other.close()
-    try:
-        with suppress(EOFError, BrokenPipeError, ConnectionResetError, Terminated):
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError, Terminated):
+        try:
             raise_on_sigterm()
-            try:
-                while (task := connection.recv()) is not None:
-                    with closing(work(task)) as events:
-                        for event in events:
-                            connection.send(event)
-                    connection.send(_Done())
-            except StoreError as error:
-                connection.send(StoreError(str(error)))
-    finally:
-        leave_stores()
+            while (task := connection.recv()) is not None:
+                with closing(work(task)) as events:
+                    for event in events:
+                        connection.send(event)
+                connection.send(_Done())
+        except StoreError as error:
+            connection.send(StoreError(str(error)))
+        finally:
+            end_undisturbed()
+            leave_stores()
 
 
 def _signal_name(number: int) -> str:
