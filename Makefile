@@ -118,6 +118,6 @@ $(READY_FOR_CLUSTER): $(READY_FOR_TESTS) requirements-cluster.txt
 
 # PyTorch is one of the peers.
 $(READY_FOR_BENCHMARKS): $(READY_FOR_CONFORMANCE) requirements-peers.txt
-	@echo "Installing JAX and Hydra's joblib launcher into .venv (about 100 MB to download) ..."
-	@$(INSTALL) "--require-hashes -r requirements-peers.txt"
+	@echo "Installing JAX, Hydra's joblib launcher and real tables into .venv (about 130 MB to download) ..."
+	@$(INSTALL) "--require-hashes --no-build-isolation -r requirements-peers.txt"
 	@touch $@
