@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.config.plain import to_plain
@@ -85,9 +85,16 @@ def fingerprint_of(plain: Mapping[str, Any], data_digest: str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def configuration_key(experiment: Experiment, data_digest: str) -> str:
-    """Return the key of a configuration: that of its runs, whatever their seeds."""
-    return job_key(experiment.model_copy(update={"seed": 0}), data_digest)
+def configuration_key(
+    experiment: Experiment, data_digest: str, split_by: Collection[str] = ()
+) -> str:
+    """Return the key of a configuration: that of its runs, whatever their seeds.
+
+    And whatever their settings of the split, such as ``fold``, that are in `split_by`.
+    """
+    plain = to_plain(experiment) | {"seed": 0}
+    plain["split"] = {k: value for k, value in plain["split"].items() if k not in split_by}
+    return fingerprint_of(plain, data_digest)
 
 
 def read_recorded(plain: Mapping[str, Any], schema: int) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def draw_sweep(
 
 
 class SweptSettings:
-    """The settings that differ between configurations, by dotted key; the seed does not count.
+    """The settings that differ between configurations, by dotted key; seed and split do not count.
 
     Parameters
     ----------
@@ -148,7 +148,10 @@ class _Sweep:
         rows = [(s.mean, s.low, s.high) if s else (np.nan,) * 3 for s in summaries]
         spread = np.array(rows, dtype=np.float64).reshape(-1, 3)
         self.mean, self._low, self._high = measure.in_unit(spread).T
-        self._seeds = _over_seeds([s.n for s in summaries if s])
+        n_splits = max((len(c.values(measure.metric)) for c in configurations), default=0)
+        self._is_over_splits = n_splits > 1
+        unit = "split" if self._is_over_splits else "seed"
+        self._seeds = _over([s.n for s in summaries if s], unit)
         self._has_intervals = any(s.n > 1 for s in summaries if s)
 
     def draw_trends(self, folder: Path) -> None:
@@ -219,6 +222,7 @@ class _Sweep:
         }
         n_seeds = [len(seeds) for seeds in curves.values() if seeds]
         interval = min((n for n in n_seeds if n > 1), default=0) >= _FEW_SEEDS
+        interval = interval and not self._is_over_splits  # whose curves depend on one another
         bands = [
             sum_up(self._label(position), seeds, self._measure, interval)
             for position, seeds in curves.items()
@@ -227,7 +231,7 @@ class _Sweep:
         bands = [band for band in bands if np.isfinite(band.mean).any()]
         if not bands:
             return
-        notes = [_over_seeds(n_seeds)]
+        notes = [_over(n_seeds, "run" if self._is_over_splits else "seed")]
         if max(n_seeds) > 1:
             notes.append(f"bands: {'its 95 % interval' if interval else 'smallest to largest'}")
         if any(len({curve[-1][0] for curve in seeds}) > 1 for seeds in curves.values()):
@@ -249,9 +253,9 @@ class _Sweep:
         return f"{self._title}: {words}" if self._title else f"{words[:1].upper()}{words[1:]}"
 
 
-def _over_seeds(counts: Sequence[int]) -> str:
-    """Write over how many seeds the means are."""
+def _over(counts: Sequence[int], unit: str) -> str:
+    """Write over how many seeds the means are, or over how many of another unit."""
     fewest, most = min(counts, default=1), max(counts, default=1)
     if most <= 1:
-        return "one seed each"
-    return f"mean over {most if fewest == most else f'{fewest} to {most}'} seeds"
+        return f"one {unit} each"
+    return f"mean over {most if fewest == most else f'{fewest} to {most}'} {unit}s"

@@ -1,4 +1,4 @@
-"""Results of a sweep: configurations over their seeds, and whether the best is better.
+"""Results of a sweep: configurations over seeds and splits, and whether the best is better.
 
 And the list of all sweeps of a store.
 """
@@ -25,8 +25,14 @@ from runner.report.table import (
 )
 from runner.system.formatting import count, duration, interval, measured
 from runner.system.text import elide, on_one_line
-from runner.training.outcome import Outcome, by_settings
-from runner.training.statistics import Configuration, compare, configurations, ranked
+from runner.training.outcome import Outcome, by_settings, part_of
+from runner.training.statistics import (
+    Configuration,
+    choice_on_test,
+    compare,
+    configurations,
+    ranked,
+)
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep
@@ -81,6 +87,8 @@ def _print_configurations(
     rows = ranked([row for row in over_seeds if row.outcomes], metric)
     n_runs = sum(len(configuration.outcomes) for configuration in rows)
     what = f"{count(n_runs, 'run')} of {count(len(rows), 'configuration')}"
+    n_splits = max((len(row.values(metric)) for row in rows), default=0)
+    what += f" over {n_splits:,} splits" if n_splits > 1 else ""
 
     def columns(shown: Sequence[Configuration]) -> tuple[list[TableColumn], list[TableColumn]]:
         settings = setting_columns([configuration.varied for configuration in shown], names)
@@ -92,6 +100,12 @@ def _print_configurations(
     out.ranking(what, metric, rows, columns, top)
     if len(rows) > 1 and (verdict := _verdict(rows[0], rows[1], metric, names)):
         out.line(verdict)
+    if len(rows) > 1 and (test := choice_on_test(rows, metric)) and math.isfinite(test.high):
+        name = "test/" + metric.rpartition("/")[2]
+        out.line(
+            f"Test of the choice: {name} {interval(test.mean, test.low, test.high)} over {test.n:,}"
+            " splits, in each the configuration that its own validation rows choose."
+        )
 
 
 def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:
@@ -113,29 +127,42 @@ def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableCol
 def _verdict(
     best: Configuration, runner_up: Configuration, metric: str, names: Mapping[str, str]
 ) -> str | None:
-    """Say whether two configurations differ by more than their seeds do; None if it is unknown."""
+    """Say whether two configurations differ by more than seeds or splits do; None if unknown."""
     comparison = compare(best, runner_up, metric)
     better, worse = (configuration_name(row.varied, names) for row in (best, runner_up))
     if comparison is None or not math.isfinite(comparison.high - comparison.low):
         if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
             return None
-        return f"{better} and {worse} have too few seeds in common to be compared."
+        return f"{better} and {worse} have too few seeds or splits in common to be compared."
     lead, low, high = comparison.difference, comparison.low, comparison.high
     from softnet import higher_is_better
 
     if not higher_is_better(metric):
         lead, low, high = -lead, -high, -low
+    if comparison.n_splits > 1:
+        rows, over = "", f"over {comparison.n:,} common splits"
+    else:
+        rows = f" on {_rows_of(best, metric)}"
+        over = f"({comparison.n:,} common seeds; other splits were not tried)"
     if not comparison.distinguishable:
         return (
-            f"{better} and {worse} are not distinguishable in {metric} with {comparison.n:,} seeds:"
+            f"{better} and {worse} are not distinguishable{rows} in {metric} {over}:"
             f" difference {interval(lead, low, high)}."
         )
-    if lead < 0:  # over their common seeds the order may be reversed
+    if lead < 0:  # over what they have in common the order may be reversed
         better, worse, lead, low, high = worse, better, -lead, -high, -low
     return (
-        f"{better} is better than {worse} by {interval(lead, low, high)} in {metric}"
-        f" over {comparison.n:,} common seeds."
+        f"{better} is better than {worse}{rows} by {interval(lead, low, high)} in {metric} {over}."
     )
+
+
+def _rows_of(configuration: Configuration, metric: str) -> str:
+    """Name the rows that a metric is of: ``these 30 validation rows``."""
+    part = part_of(metric)
+    kind = {"val": "validation", "train": "training"}.get(part, part)
+    numbers = {run.rows[part] for run in configuration.outcomes if part in run.rows}
+    name = f"{kind} row"
+    return f"these {count(numbers.pop(), name) if len(numbers) == 1 else f'{name}s'}"
 
 
 def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | None = None) -> None:

@@ -17,6 +17,7 @@ from runner.tracking.opening import (
     unrecorded_notice,
 )
 from runner.tracking.queries import (
+    ROWS,
     SUMMED_UP,
     RecordedJob,
     RecordedSweep,
@@ -29,6 +30,7 @@ from runner.tracking.store import Store, StoreAddress
 
 __all__ = [
     "FLUSH_EVERY_S",
+    "ROWS",
     "SUMMED_UP",
     "RecordedJob",
     "RecordedSweep",

@@ -23,6 +23,8 @@ from runner.training.outcome import Outcome, Status
 _LARGEST, _MOST_JOBS = 1e15, 1e9
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
+# The tag that says how many rows a run was trained and measured on.
+ROWS = "runner.rows"
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,18 @@ def _outcome_of(run: Run) -> Outcome:
         metrics=final_metrics(numbers_of(run.metrics)),
         failure=tags.get(FAILURE),
         duration_s=(ended_ms - started_ms) / 1000,
+        rows=_rows_of(tags.get(ROWS, "{}")),
     )
+
+
+@lru_cache(maxsize=1024)  # jobs of a sweep share them
+def _rows_of(content: str) -> dict[str, int]:
+    try:
+        rows = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    counts = {part: _count(n) for part, n in rows.items()} if isinstance(rows, dict) else {}
+    return counts if counts.get("train") else {}
 
 
 def _number(value: object) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -33,6 +33,8 @@ class Outcome:
         Seconds from its start to its end.
     n_steps : int or None
         Updates that it took.
+    rows : mapping of str to int
+        How many rows it was trained and measured on, by part.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Outcome:
     failure: str | None
     duration_s: float
     n_steps: int | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 def varying(varied: Sequence[Mapping[str, object]]) -> list[str]:
@@ -112,6 +115,17 @@ def is_metric(name: str) -> bool:
     from softnet import is_metric as is_known
 
     return is_known(name)
+
+
+def part_of(metric: str) -> str:
+    """Return which rows a metric is measured on; empty for what is of none.
+
+    Examples
+    --------
+    >>> part_of("best/val/loss"), part_of("baseline/test/loss"), part_of("best/step")
+    ('val', 'test', '')
+    """
+    return next((part for part in ("train", "val", "test") if part in metric.split("/")), "")
 
 
 def by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:

@@ -130,6 +130,11 @@ class Prepared:
         """The splits that have rows."""
         return tuple(p for p in ("train", "val", "test") if len(getattr(self.split, p)))
 
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """How many rows each of the splits has."""
+        return {part: len(getattr(self.split, part)) for part in self.parts}
+
 
 def prepare(experiment: Experiment) -> Prepared:
     """Read, split, encode and scale the data of an experiment.

@@ -1,6 +1,7 @@
-"""Runs that differ in nothing but their seed, folded into one configuration and summed up.
+"""Runs that differ in nothing but seed and split, folded into one configuration and summed up.
 
 What one seed says may be luck; the mean over several, with its confidence interval, says how much.
+Only several splits say anything of other rows than those that were measured.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from runner.training.outcome import Outcome, best_first
+from runner.training.outcome import Outcome, best_first, part_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
 Spread = TypeVar("Spread", float, "NDArray[np.float64]")
 
-# The one setting that makes no other configuration.
-SEED = "seed"
+# The settings that make no other configuration: SPLITS deal the rows anew.
+SEED, SPLITS = "seed", ("split.fold", "split.seed")
+REPLICATES = (SEED, *SPLITS)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Values of several seeds in a few numbers.
+    """Values of several seeds or splits in a few numbers.
 
     Parameters
     ----------
@@ -50,8 +52,11 @@ class Summary:
         return (self.high - self.low) / 2
 
 
-def summarize(values: Sequence[float]) -> Summary:
+def summarize(values: Sequence[float], ratio: float = 0.0) -> Summary:
     """Sum up the values of one metric.
+
+    Values of splits come with the `ratio` of the rows they are measured on to training rows: splits
+    share training rows, so that their values vary less than those of new data would.
 
     Equal values have themselves as their mean, and vary by nothing. Values that are not all finite
     have a mean, which may be infinite, and no interval.
@@ -63,7 +68,11 @@ def summarize(values: Sequence[float]) -> Summary:
 
     Notes
     -----
-    The interval is ``mean ± t(n - 1, 0.975) * std / sqrt(n)``.
+    The interval is ``mean ± t(n - 1, 0.975) * std * sqrt(1 / n + ratio)``.
+
+    References
+    ----------
+    C. Nadeau and Y. Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
 
     Examples
     --------
@@ -83,16 +92,17 @@ def summarize(values: Sequence[float]) -> Summary:
     center = math.fsum(offset / n for offset in offsets)
     mean = smallest + center
     std = math.hypot(*(offset - center for offset in offsets)) / math.sqrt(n - 1)
-    half = half_width(n, std)
+    half = half_width(n, std, ratio)
     return Summary(n, mean, std, mean - half, mean + half)
 
 
-def half_width(n: int, std: Spread) -> Spread:
+def half_width(n: int, std: Spread, ratio: float = 0.0) -> Spread:
     """Return how far the 95 % interval of a mean of `n` values reaches to either side.
 
-    By Student's t, from the standard deviation of the sample with ``n - 1`` degrees of freedom.
+    By Student's t, from the standard deviation of the sample with ``n - 1`` degrees of freedom; see
+    `summarize`.
     """
-    return std * (_student_quantile(n - 1) / math.sqrt(n))
+    return std * (_student_quantile(n - 1) * math.sqrt(1 / n + ratio))
 
 
 @lru_cache
@@ -106,12 +116,12 @@ def _student_quantile(degrees_of_freedom: int) -> float:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The outcomes of one configuration, whatever the seed.
+    """The outcomes of one configuration, whatever the seed and the split.
 
     Parameters
     ----------
     varied : mapping of str to str
-        What its runs were given, but for the seed.
+        What its runs were given, but for `REPLICATES`.
     outcomes : tuple of Outcome
         The finished ones.
     failures : tuple of Outcome
@@ -122,32 +132,48 @@ class Configuration:
     outcomes: tuple[Outcome, ...]
     failures: tuple[Outcome, ...]
 
-    def summary(self, metric: str) -> Summary | None:
-        """Sum up a metric over the finished runs that have it; None where none has."""
-        values = [run.metrics[metric] for run in self.outcomes if metric in run.metrics]
-        return summarize(values) if values else None
+    def values(self, metric: str) -> dict[tuple[str, ...], dict[str, float]]:
+        """Return a metric by the split and the seed, of the finished runs that have it."""
+        values: dict[tuple[str, ...], dict[str, float]] = {}
+        for run in self.outcomes:
+            if metric in run.metrics:
+                split = tuple(run.varied.get(key, "") for key in SPLITS)
+                values.setdefault(split, {})[run.varied.get(SEED, "")] = run.metrics[metric]
+        return values
 
-    def by_seed(self, metric: str) -> dict[str, float]:
-        """Return a metric by the seed, of the finished runs that have both."""
-        return {
-            run.varied[SEED]: run.metrics[metric]
-            for run in self.outcomes
-            if SEED in run.varied and metric in run.metrics
-        }
+    def summary(self, metric: str) -> Summary | None:
+        """Sum up a metric over the finished runs that have it; None where none has.
+
+        Over splits, where there are several, the seeds of each averaged first.
+        """
+        values = [list(seeds.values()) for seeds in self.values(metric).values()]
+        if len(values) < 2:
+            return summarize(values[0]) if values else None
+        means = [summarize(seeds).mean for seeds in values]
+        return summarize(means, self.ratio(metric, len(means)))
+
+    def ratio(self, metric: str, n_splits: int) -> float:
+        """Return the rows that a metric is measured on as a share of the training rows."""
+        part = part_of(metric)
+        rows = [run.rows for run in self.outcomes if part in run.rows]
+        # Runs of earlier versions do not say: taken for folds without validation rows.
+        known = sum(of_run[part] for of_run in rows) / sum(r["train"] for r in rows) if rows else 0
+        return known or 1 / (n_splits - 1)
 
 
 def configurations(outcomes: Iterable[Outcome]) -> list[Configuration]:
-    """Fold outcomes over their seeds, in order of first appearance.
+    """Fold outcomes over their seeds and splits, in order of first appearance.
 
-    A run whose seed was not varied is a configuration of its own.
+    A run of which neither was varied is a configuration of its own.
     """
     folded: dict[Hashable, list[Outcome]] = {}
     for number, outcome in enumerate(outcomes):
-        settings = frozenset(_without_seed(outcome).items())
-        folded.setdefault(settings if SEED in outcome.varied else number, []).append(outcome)
+        settings = frozenset(without_replicates(outcome.varied).items())
+        is_one_of_several = not outcome.varied.keys().isdisjoint(REPLICATES)
+        folded.setdefault(settings if is_one_of_several else number, []).append(outcome)
     return [
         Configuration(
-            _without_seed(runs[0]),
+            without_replicates(runs[0].varied),
             tuple(run for run in runs if run.status == "FINISHED"),
             tuple(run for run in runs if run.status != "FINISHED"),
         )
@@ -155,8 +181,9 @@ def configurations(outcomes: Iterable[Outcome]) -> list[Configuration]:
     ]
 
 
-def _without_seed(outcome: Outcome) -> dict[str, str]:
-    return {key: value for key, value in outcome.varied.items() if key != SEED}
+def without_replicates(varied: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that make a configuration."""
+    return {key: value for key, value in varied.items() if key not in REPLICATES}
 
 
 def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configuration]:
@@ -171,19 +198,22 @@ def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configu
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How far apart two configurations are, seed by seed.
+    """How far apart two configurations are, split by split, or seed by seed on one split.
 
     Parameters
     ----------
     n : int
-        How many seeds both have.
+        How many splits, or seeds, both have.
+    n_splits : int
+        How many splits both have.
     difference : float
-        Mean over these seeds of the first's value minus the second's.
+        Mean over these of the first's value minus the second's.
     low, high : float
         Its 95 % confidence interval, by Student's t.
     """
 
     n: int
+    n_splits: int
     difference: float
     low: float
     high: float
@@ -195,14 +225,48 @@ class PairedDifference:
 
 
 def compare(first: Configuration, second: Configuration, metric: str) -> PairedDifference | None:
-    """Compare two configurations over the seeds that both have; None with fewer than two.
+    """Compare two configurations over what both have; None with fewer than two seeds or splits.
 
-    A seed that is hard for one is often hard for the other. What they share cancels out in the
-    differences, so that these say more than the two means.
+    A seed that is hard for one is often hard for the other, and so are the rows of a split. What
+    they share cancels out in the differences, so that these say more than the two means.
     """
-    firsts, seconds = first.by_seed(metric), second.by_seed(metric)
-    differences = [value - seconds[seed] for seed, value in firsts.items() if seed in seconds]
+    firsts, seconds = first.values(metric), second.values(metric)
+    by_split = [
+        [value - seconds[split][seed] for seed, value in seeds.items() if seed in seconds[split]]
+        for split, seeds in firsts.items()
+        if split in seconds
+    ]
+    by_split = [differences for differences in by_split if differences]
+    differences, ratio = [d for seeds in by_split for d in seeds], 0.0
+    if len(by_split) > 1:
+        differences = [summarize(seeds).mean for seeds in by_split]
+        ratio = first.ratio(metric, len(by_split))
     if len(differences) < 2:
         return None
-    summary = summarize(differences)
-    return PairedDifference(summary.n, summary.mean, summary.low, summary.high)
+    summary = summarize(differences, ratio)
+    return PairedDifference(summary.n, len(by_split), summary.mean, summary.low, summary.high)
+
+
+def choice_on_test(tried: Iterable[Configuration], metric: str) -> Summary | None:
+    """Test the choice: in each split the configuration that is best on its own validation rows.
+
+    The seeds of that configuration are averaged on the split's test rows. None without several
+    splits, or where `metric` is not of validation rows.
+    """
+    measured = "test/" + metric.rpartition("/")[2]
+    if part_of(metric) != "val":
+        return None
+    values = [(one, one.values(metric), one.values(measured)) for one in tried]
+    splits = dict.fromkeys(split for _, chosen_by, _ in values for split in chosen_by)
+    tests: list[float] = []
+    for split in splits:
+        candidates = [
+            (summarize([*by[split].values()]).mean, summarize([*test[split].values()]).mean)
+            for _, by, test in values
+            if split in by and split in test
+        ]
+        best = best_first(candidates, metric, lambda candidate: candidate[0])
+        tests += [test for _, test in best[:1]]
+    if len(tests) < 2:
+        return None
+    return summarize(tests, values[0][0].ratio(measured, len(tests)))

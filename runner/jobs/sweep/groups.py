@@ -1,4 +1,4 @@
-"""Group runs: the seeds of one configuration summed up, so that MLflow's table sorts by them.
+"""Group runs: a configuration over its seeds and splits, so that MLflow's table sorts by them.
 
 A group stands between its sweep and its jobs, and ends when the last of them has.
 """
@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Self
 
 from runner.config.fingerprint import configuration_key
 from runner.config.plain import to_plain
-from runner.jobs.plan import Plan, run_name
+from runner.jobs.plan import Plan, PlannedJob, run_name
 from runner.system.errors import StoreError
 from runner.system.signals import held
 from runner.training.outcome import Outcome
-from runner.training.statistics import SEED, summarize
+from runner.training.statistics import (
+    REPLICATES,
+    SEED,
+    SPLITS,
+    Configuration,
+    without_replicates,
+)
 
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store
@@ -30,8 +36,8 @@ _CLOSED_WITHIN_S = 0.5
 class Groups:
     """The group runs of a sweep; a context manager that ends those that are open.
 
-    Jobs of the plan that share all but the seed make a group. `recorded` are the groups of earlier
-    commands: run ids by their keys.
+    Jobs of the plan that share all but seed and split make a group. `recorded` are the groups of
+    earlier commands: run ids by their keys.
     """
 
     def __init__(
@@ -40,13 +46,14 @@ class Groups:
         self._store = store
         self._plan = plan
         self._sweep_id = sweep_id
-        members: dict[str, list[int]] = {}
+        # Folds of a file may find other columns of use: they are told by what a person has set.
+        members: dict[object, list[int]] = {}
         for position, job in enumerate(plan.jobs):
-            if SEED in job.varied:
-                key = configuration_key(job.experiment, job.data_digest)
-                members.setdefault(key, []).append(position)
-        # A configuration with one seed is its own summary.
-        self._members = {key: jobs for key, jobs in members.items() if len(jobs) > 1}
+            if not job.varied.keys().isdisjoint(REPLICATES):
+                settings = frozenset(without_replicates(job.varied).items()), job.data_digest
+                members.setdefault(settings, []).append(position)
+        # A configuration with one run is its own summary.
+        self._members = {self._key(jobs[0]): jobs for jobs in members.values() if len(jobs) > 1}
         self._key_of = {p: key for key, jobs in self._members.items() for p in jobs}
         self._recorded = dict(recorded)
         self._open: dict[str, RunWriter] = {}
@@ -99,10 +106,16 @@ class Groups:
             if key not in self._recorded and all(member in outcomes for member in members)
         ]
 
+    def _key(self, position: int) -> str:
+        job = self._plan.jobs[position]
+        return configuration_key(job.experiment, job.data_digest, _varied_of_split(job))
+
     def _create(self, key: str) -> RunWriter:
         job = self._plan.jobs[self._members[key][0]]
-        params = {name: value for name, value in to_plain(job.experiment).items() if name != SEED}
-        common = {name: value for name, value in job.varied.items() if name != SEED}
+        params, common = to_plain(job.experiment), without_replicates(job.varied)
+        del params[SEED]
+        for name in _varied_of_split(job):
+            del params["split"][name]
         tags = {
             "runner.kind": "group",
             "runner.key": key,
@@ -144,16 +157,22 @@ class Groups:
         del self._open[key]  # not before: what is interrupted has to be killed
 
 
+def _varied_of_split(job: PlannedJob) -> list[str]:
+    return [key.removeprefix("split.") for key in SPLITS if key in job.varied]
+
+
 def _summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return mean, standard deviation, n and 95 % confidence interval of each final metric."""
-    finished = [outcome for outcome in outcomes if outcome.status == "FINISHED"]
-    names = dict.fromkeys(name for outcome in finished for name in outcome.metrics)
+    finished = tuple(outcome for outcome in outcomes if outcome.status == "FINISHED")
+    configuration = Configuration({}, finished, ())
     numbers: dict[str, float] = {
         "n_finished": len(finished),
         "n_failed": len(outcomes) - len(finished),
     }
-    for name in names:
-        summary = summarize([o.metrics[name] for o in finished if name in o.metrics])
+    for name in dict.fromkeys(name for outcome in finished for name in outcome.metrics):
+        summary = configuration.summary(name)
+        if summary is None:
+            continue
         values = {
             "mean": summary.mean,
             "std": summary.std,

@@ -24,7 +24,7 @@ from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
 from runner.system.signals import held
 from runner.system.text import without_passwords
-from runner.tracking import FLUSH_EVERY_S
+from runner.tracking import FLUSH_EVERY_S, ROWS
 from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, require_fit
@@ -122,7 +122,7 @@ def end_run(
     for step, metrics in result.last_entries:
         run.log_metrics(step, metrics, result.ended_s)
     tags = {"runner.weights_sha256": result.weights_sha256}
-    run.set_tags(tags)
+    run.set_tags(tags | {ROWS: json.dumps(prepared.n_rows)})
     run.log_datasets(prepared.dataset, prepared.split)
     files = run_files(experiment, prepared, result.weights)
     run.log_files(files)
@@ -163,7 +163,7 @@ def _log_figures(
         run.log_folder(folder, "figures")
 
 
-def outcome_of(job: PlannedJob, run_id: str, result: Result) -> Outcome:
+def outcome_of(job: PlannedJob, run_id: str, result: Result, prepared: Prepared) -> Outcome:
     """Return what became of a job that was trained."""
     return Outcome(
         name=job.name,
@@ -174,6 +174,7 @@ def outcome_of(job: PlannedJob, run_id: str, result: Result) -> Outcome:
         failure=result.failure,
         duration_s=result.ended_s - result.started_s,
         n_steps=result.n_steps,
+        rows=prepared.n_rows,
     )
 
 

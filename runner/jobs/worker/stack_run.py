@@ -271,7 +271,7 @@ class _StackRun:
         for job, result, comparison in ready:
             if not self._task.is_alone:
                 yield Progress(0.5, result.final.get("train/loss"))
-            outcome = outcome_of(job.planned, run_ids.get(job.position, ""), result)
+            outcome = outcome_of(job.planned, run_ids.get(job.position, ""), result, self._prepared)
             yield Ended(job.position, outcome, comparison)
 
     def _write_runs(self, ready: Sequence[tuple[TaskJob, object, object]]) -> dict[int, str]:

@@ -37,8 +37,8 @@ def test_a_sweep_is_printed_in_full() -> None:
         "1  0.1            0.110 ± 0.025  3   0.890 ± 0.025\n"
         "2  0.04            0.25 ± 0      3  0.7500 ± 0\n"
         "3  1              0.310 ± 0.025  3   0.690 ± 0.025\n"
-        "learning_rate=0.1 is better than learning_rate=0.04 by 0.140 [0.115, 0.165] in val/loss"
-        " over 3 common seeds.\n"
+        "learning_rate=0.1 is better than learning_rate=0.04 on these validation rows by"
+        " 0.140 [0.115, 0.165] in val/loss (3 common seeds; other splits were not tried).\n"
         "3 points were given twice and run once\n"
         "1 of 10 runs did not finish\n"
         "  FAILED  learning_rate=1 seed=3: loss is not finite at step 3\n"
@@ -46,6 +46,28 @@ def test_a_sweep_is_printed_in_full() -> None:
         "took 41 s\n"
         f"Look at them: {STORE}\n"
     )
+
+
+def folds(rate: str, losses: list[float]) -> list[Outcome]:
+    """Make the runs of one learning rate on two folds, two seeds each."""
+    return [
+        replace(
+            run,
+            varied={**run.varied, "split.fold": f"{fold}"},
+            metrics={**run.metrics, "test/loss": 2 * loss},
+            rows={"train": 60, "val": 30 + fold, "test": 10},
+        )
+        for fold, loss in enumerate(losses)
+        for run in seeds(rate, [loss, loss])
+    ]
+
+
+def test_with_folds_the_table_is_over_them_and_the_choice_is_tested() -> None:
+    text = printed([*folds("a", [0.1, 0.4]), *folds("b", [0.3, 0.2])])
+    assert text.startswith("8 runs of 2 configurations over 2 splits by val/loss")
+    assert [row[1:4:2] for row in table(text)[1:]] == [["a", "2"], ["b", "2"]]
+    # a is chosen in the first fold and b in the second: 12.706 * 0.1414 * sqrt(1/2 + 20/120).
+    assert "Test of the choice: test/loss 0.3 [-1.2, 1.8] over 2 splits, in each" in text
 
 
 def test_without_several_seeds_the_table_is_that_of_runs() -> None:
@@ -118,16 +140,17 @@ def test_a_configuration_of_which_nothing_finished_is_not_ranked() -> None:
             [*seeds("a", [11, 22, 33]), *seeds("b", [10, 20, 30])],
             "val/loss",
             (
-                "learning_rate=b and learning_rate=a are not distinguishable in val/loss with 3"
-                " seeds: difference 2.0 [-0.5, 4.5]."
+                "learning_rate=b and learning_rate=a are not distinguishable on these validation"
+                " rows in val/loss (3 common seeds; other splits were not tried): difference 2.0"
+                " [-0.5, 4.5]."
             ),
         ),
         (
             [*seeds("a", [0.10, 0.21, 0.30]), *seeds("b", [0.60, 0.71, 0.82])],
             "val/accuracy",
             (
-                "learning_rate=a is better than learning_rate=b by 0.507 [0.478, 0.535] in"
-                " val/accuracy over 3 common seeds."
+                "learning_rate=a is better than learning_rate=b on these validation rows by 0.507"
+                " [0.478, 0.535] in val/accuracy (3 common seeds; other splits were not tried)."
             ),
         ),
         # The first is ahead thanks to seeds that the second does not have.
@@ -135,8 +158,17 @@ def test_a_configuration_of_which_nothing_finished_is_not_ranked() -> None:
             [*seeds("a", [0.0, 0.0, 0.50, 0.51]), *seeds("b", [0.40, 0.41], first=2)],
             "val/loss",
             (
-                "learning_rate=b is better than learning_rate=a by 0.1 [0.1, 0.1] in val/loss"
-                " over 2 common seeds."
+                "learning_rate=b is better than learning_rate=a on these validation rows by 0.1"
+                " [0.1, 0.1] in val/loss (2 common seeds; other splits were not tried)."
+            ),
+        ),
+        # Two folds of 30 and 31 rows differ by 0.2 and 0.3; 12.706 * 0.0707 * sqrt(1/2 + 61/120).
+        (
+            [*folds("a", [0.1, 0.1]), *folds("b", [0.3, 0.4])],
+            "val/loss",
+            (
+                "learning_rate=a and learning_rate=b are not distinguishable in val/loss over 2"
+                " common splits: difference 0.25 [-0.65, 1.15]."
             ),
         ),
     ],

@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.training.outcome import Outcome, Status
-from runner.training.statistics import Configuration, compare, configurations, ranked, summarize
+from runner.training.statistics import (
+    Configuration,
+    choice_on_test,
+    compare,
+    configurations,
+    ranked,
+    summarize,
+)
 
+Outcomes = list[Outcome]
 # Not so small that NumPy's squares of them vanish.
 FINITE = st.integers(-(10**9), 10**9).map(lambda thousandths: thousandths / 1000)
 
@@ -103,10 +112,9 @@ def test_jobs_are_folded_over_their_seeds_in_order_of_appearance() -> None:
     assert [list(one.outcomes) for one in folded] == [jobs[::2], jobs[1::2]]
 
 
-def test_another_seed_is_a_setting_and_the_order_of_settings_is_none() -> None:
-    jobs = [job(0.1, **{"split.seed": seed, "seed": "0"}) for seed in "01"]
-    settings = [{"split.seed": "0"}, {"split.seed": "1"}]
-    assert [one.varied for one in configurations(jobs)] == settings
+def test_jobs_are_folded_over_splits_in_any_order_of_settings() -> None:
+    jobs = [job(0.1, **{"split.seed": n, "split.fold": n, "rate": "a"}) for n in "01"]
+    assert [one.varied for one in configurations(jobs)] == [{"rate": "a"}]
     jobs = [job(0.1, a="1", b="2", seed="0"), job(0.1, seed="1", b="2", a="1")]
     assert len(configurations(jobs)) == 1
 
@@ -130,7 +138,7 @@ def test_only_finished_runs_are_summed_up() -> None:
     summary = folded.summary("val/loss")
     assert summary is not None
     assert (summary.n, summary.mean) == (2, 2.0)
-    assert folded.by_seed("val/loss") == {"0": 1.0, "2": 3.0}
+    assert folded.values("val/loss") == {("", ""): {"0": 1.0, "2": 3.0}}
     assert [run.varied["seed"] for run in folded.failures] == ["1", "3"]
 
 
@@ -206,3 +214,70 @@ def test_scipy_is_not_imported_before_there_is_an_interval() -> None:
         "summarize([0.5, 0.6]); assert 'scipy.stats' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def folds(values: list[list[float]], rows: dict[str, int] | None = None, **varied: str) -> Outcomes:
+    """Return the runs of one configuration: a list of losses for each fold, one for each seed."""
+    return [
+        replace(job(loss, **varied, seed=f"{seed}", **{"split.fold": f"{fold}"}), rows=rows or {})
+        for fold, losses in enumerate(values)
+        for seed, loss in enumerate(losses)
+    ]
+
+
+ROWS = {"train": 60, "val": 15, "test": 25}
+
+
+@pytest.mark.parametrize(("rows", "ratio"), [(ROWS, 15 / 60), (None, 1 / 2)])
+def test_the_interval_over_folds_worked_by_hand(rows: dict[str, int] | None, ratio: float) -> None:
+    # Seeds are averaged first: 1, 2 and 3, with s = 1. Student's t is 4.303 for two degrees.
+    (folded,) = configurations(folds([[0.0, 2.0], [2.0], [2.0, 4.0, 3.0]], rows))
+    summary = folded.summary("val/loss")
+    assert summary is not None
+    assert (summary.n, summary.mean, summary.std) == (3, 2.0, 1.0)
+    assert summary.half_width == pytest.approx(4.303 * math.sqrt(1 / 3 + ratio), abs=1e-3)
+
+
+def test_the_comparison_over_folds_worked_by_hand() -> None:
+    first = folds([[11, 13], [22, 22], [33, 35]], ROWS, rate="a")
+    second = folds([[10], [20, 20], [30, 32], [7]], ROWS, rate="b")
+    comparison = compare(*configurations([*first, *second]), "val/loss")
+    assert comparison is not None
+    # Differences of the folds: 1 (of the common seed), 2 and 3.
+    assert (comparison.n, comparison.n_splits, comparison.difference) == (3, 3, 2.0)
+    half_width = 4.303 * math.sqrt(1 / 3 + 15 / 60)
+    assert comparison.low == pytest.approx(2 - half_width, abs=2e-3)
+
+
+def test_the_corrected_test_errs_in_five_percent_of_simulated_folds() -> None:
+    # Folds as Nadeau and Bengio take them: correlated by n_eval / (n_eval + n_train), here 0.2.
+    rng, wrong, naive = np.random.default_rng(0), 0, 0
+    for _ in range(2000):
+        shared, own = rng.normal(size=1), rng.normal(size=5)
+        of_folds = math.sqrt(0.2) * shared + math.sqrt(0.8) * own
+        runs = of_folds[:, None] + 0.05 * rng.normal(size=(5, 3))  # three seeds
+        first = folds(runs.tolist(), ROWS, rate="a")
+        comparison = compare(
+            *configurations([*first, *folds([[0.0] * 3] * 5, rate="b")]), "val/loss"
+        )
+        assert comparison is not None
+        wrong += comparison.distinguishable
+        naive += stats.ttest_1samp(runs.ravel(), 0).pvalue < 0.05
+    # 100 are expected of 2,000, with a standard deviation of 10.
+    assert 70 <= wrong <= 130
+    assert naive > 800  # had seeds and folds been taken for 15 values
+
+
+def test_the_test_of_the_choice_takes_in_each_fold_what_its_validation_rows_choose() -> None:
+    jobs = []
+    for rate, val, test in (("a", [0.1, 0.5], [0.2, 0.9]), ("b", [0.4, 0.3], [0.1, 0.6])):
+        for one, loss in zip(folds([[v] for v in val], ROWS, rate=rate), test, strict=True):
+            jobs.append(replace(one, metrics={**one.metrics, "test/loss": loss}))
+    summary = choice_on_test(configurations(jobs), "val/loss")
+    assert summary is not None
+    # a in the first fold, b in the second; t is 12.706, s / sqrt(2) is 0.2.
+    assert (summary.n, summary.mean) == (2, pytest.approx(0.4))
+    std = 0.4 / math.sqrt(2)
+    assert summary.half_width == pytest.approx(12.706 * std * math.sqrt(1 / 2 + 25 / 60), abs=1e-3)
+    assert choice_on_test(configurations(jobs), "test/loss") is None
+    assert choice_on_test(configurations(jobs[::2]), "val/loss") is None

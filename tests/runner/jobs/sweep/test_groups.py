@@ -89,6 +89,31 @@ def test_mean_deviation_and_interval_are_those_worked_by_hand(
     )
 
 
+def test_folds_make_one_group_over_which_seeds_are_averaged(
+    opened: Store, parent: RunWriter
+) -> None:
+    kfold = {"split": {"name": "kfold", "n_folds": 2, "val": 0.2}}
+    made = plan(*({**kfold, "split__fold": n % 2, "seed": n // 2} for n in range(4)))
+    groups = Groups(opened, made, parent.run_id, {})
+    groups.begin(range(4))
+    losses = [1.0, 2.0, 3.0, 6.0]
+    completed(
+        groups,
+        {
+            p: outcome(p, varied=made.jobs[p].varied, metrics={"val/loss": loss})
+            for p, loss in enumerate(losses)
+        },
+    )
+    (run,) = groups_in(opened).values()
+    assert "split.fold" not in run.data.params
+    assert run.data.params["split.n_folds"] == "2"
+    metrics = run.data.metrics
+    # The folds are 2 and 4; t is 12.706, and the correction without numbers of rows 1 / (k - 1).
+    assert (metrics["n_finished"], metrics["val/loss/n"], metrics["val/loss/mean"]) == (4, 2, 3)
+    half_width = 12.706 * math.sqrt(2) * math.sqrt(1 / 2 + 1)
+    assert metrics["val/loss/ci95_high"] == pytest.approx(3 + half_width, abs=2e-3)
+
+
 def test_the_interval_is_that_of_scipy(opened: Store, parent: RunWriter) -> None:
     values = [0.31, 0.27, 0.44, 0.29, 0.38, 0.35, 0.9]
     made = plan(*({"seed": seed} for seed in range(len(values))))

@@ -59,7 +59,7 @@ def record(store: Store, *, is_alone: bool = False, **changes: object) -> Outcom
         stored = only(store)
         assert (stored.info.status, event.metrics) == ("RUNNING", stored.data.metrics)
     run.flush()
-    return outcome_of(planned, run.run_id, result)
+    return outcome_of(planned, run.run_id, result, prepared)
 
 
 def artifacts(store: Store) -> set[str]:
