@@ -17,7 +17,7 @@ class _Data(Section):
     """The settings that all data have."""
 
     name: str
-    scaling: Literal["none", "standardize", "minmax"] = "none"
+    scaling: Literal["none", "standardize", "minmax", "robust", "quantile"] = "none"
 
 
 class TutorialData(_Data):

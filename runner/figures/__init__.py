@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 # The unit of a scaled feature, in words.
-_STEPS = {"none": "unit", "standardize": "standard deviation", "minmax": "range"}
+_STEPS = {
+    "none": "unit",
+    "standardize": "standard deviation",
+    "minmax": "range",
+    "robust": "distance of quartiles",
+    "quantile": "unit of the normal scores",
+}
 
 
 def draw(

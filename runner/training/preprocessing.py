@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from runner.training.data import Dataset
 
 FloatArray = NDArray[np.float64]
-Scaling = Literal["none", "standardize", "minmax"]
+Scaling = Literal["none", "standardize", "minmax", "robust", "quantile"]
+# The most quantiles of a column that are kept.
+_MOST_QUANTILES = 500
 
 ISO = "ISO 8601"
 TRUTH = {"true": 1.0, "false": 0.0}
@@ -40,7 +43,7 @@ class Preprocessing:
     fitted : mapping of str to tuple of int
         The codes of each text column that the training rows have: each is a one-hot feature.
     scaling : str
-        ``none``, ``standardize`` or ``minmax``.
+        ``none``, ``standardize``, ``minmax``, ``robust`` or ``quantile``.
     shift, scale : tuple of float
         A column of numbers becomes ``(x - shift) / scale``. One of each per raw column; text
         columns have 0 and 1, for a one-hot feature stays 0 or 1.
@@ -54,6 +57,9 @@ class Preprocessing:
         How the dates of a raw column are written, by its name: a `datetime.strptime` format, or
         ISO 8601. In X each is a column of days since 1970, month, weekday and hour, as far as
         `feature_names` has them.
+    quantiles : mapping of str to pair of tuples of float
+        Of each column of numbers, where the scaling is by quantiles: some of its values, rising,
+        and what they become. Between them it is a straight line, beyond them the last one's.
     lowest, highest : tuple of float
         The range of each raw column in the training rows; empty in records of before.
 
@@ -62,6 +68,10 @@ class Preprocessing:
     standardize takes the mean and the standard deviation of the training rows (over n, not
     n - 1), minmax their minimum and range. A column that is constant in the training rows is
     shifted by its value and not scaled, so it becomes exactly 0 there.
+
+    robust takes the median and the distance between the quartiles, or half the range where that is
+    0, and then ``x / sqrt(1 + (x / 3)**2)``, which stays within -3 and 3 (Holzmueller et al. 2024).
+    quantile puts the normal distribution's quantile in the place of the column's.
 
     Examples
     --------
@@ -82,6 +92,9 @@ class Preprocessing:
     flagged: tuple[str, ...] = ()
     pooled: tuple[str, ...] = ()
     dates: Mapping[str, str] = field(default_factory=dict)
+    quantiles: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(
+        default_factory=dict
+    )
     # They change no feature, and say nothing against a record that lacks them.
     lowest: tuple[float, ...] = field(default=(), compare=False)
     highest: tuple[float, ...] = field(default=(), compare=False)
@@ -104,7 +117,7 @@ class Preprocessing:
         rows : ndarray of shape (n_rows,)
             Indices of the training rows.
         scaling : str
-            ``none``, ``standardize`` or ``minmax``.
+            As above.
         max_categories : int or None
             The most features that a text column becomes: its rarer words share one.
         fills : bool
@@ -123,6 +136,7 @@ class Preprocessing:
             X = np.where(missing, fill, X)
         shift, scale = _shift_and_scale(X, scaling)
         fitted: dict[str, tuple[int, ...]] = {}
+        quantiles = {}
         pooled = []
         for column, name in enumerate(dataset.feature_names):
             if name in dataset.categories:
@@ -139,6 +153,8 @@ class Preprocessing:
                     f"column {shorten(name, 60)}: must hold smaller numbers for data.scaling="
                     f"{scaling}, got {largest}."
                 )
+            elif scaling == "quantile":
+                quantiles[name] = _quantiles(X[:, column])
         return cls(
             feature_names=tuple(dataset.feature_names),
             categories=dict(dataset.categories),
@@ -154,6 +170,7 @@ class Preprocessing:
                 for name, form in dataset.dates.items()
                 if any(part in dataset.feature_names for part in date_columns(name))
             },
+            quantiles=quantiles,
             lowest=tuple(X.min(axis=0).tolist()),
             highest=tuple(X.max(axis=0).tolist()),
         )
@@ -203,6 +220,11 @@ class Preprocessing:
         with np.errstate(over="ignore"):
             features -= np.array(self.shift)[columns]
             features /= np.array(self.scale)[columns]
+            if self.scaling == "robust":
+                features /= np.sqrt(1 + np.square(features / 3))
+        for column, name in enumerate(self.feature_names):
+            if name in self.quantiles:
+                features[:, columns.index(column)] = np.interp(X[:, column], *self.quantiles[name])
         for feature, (column, code) in enumerate(sources):
             if code is not None:
                 features[:, feature] = X[:, column] == code
@@ -304,6 +326,8 @@ class Preprocessing:
                 values[key] = tuple(value)
             elif key in ("categories", "fitted"):
                 values[key] = {name: tuple(items) for name, items in value.items()}
+            elif key == "quantiles":
+                values[key] = {name: tuple(map(tuple, pair)) for name, pair in value.items()}
         return cls(**values)
 
     def remarks(self, encoded: FloatArray) -> tuple[str, str]:
@@ -333,12 +357,15 @@ class Preprocessing:
 
 def _shift_and_scale(X: FloatArray, scaling: Scaling) -> tuple[FloatArray, FloatArray]:
     n_columns = X.shape[1]
-    if scaling == "none":
+    if scaling in ("none", "quantile"):
         return np.zeros(n_columns), np.ones(n_columns)
     lowest, highest = X.min(axis=0), X.max(axis=0)
     with np.errstate(over="ignore", invalid="ignore"):  # `fit` names the column that overflows
         if scaling == "standardize":
             shift, scale = X.mean(axis=0), X.std(axis=0)
+        elif scaling == "robust":
+            low, shift, high = np.quantile(X, (0.25, 0.5, 0.75), axis=0)
+            scale = np.where(high > low, high - low, (highest - lowest) / 2)
         else:
             shift, scale = lowest, highest - lowest
     # The mean of equal numbers can be off by one unit in the last place, their deviation above 0.
@@ -347,6 +374,19 @@ def _shift_and_scale(X: FloatArray, scaling: Scaling) -> tuple[FloatArray, Float
     # Numbers so close that their squares vanish have no deviation either.
     scale = np.where(constant | (scale == 0.0), 1.0, scale)
     return shift, scale
+
+
+def _quantiles(x: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return some values of a column, rising, and the normal distribution's of the same rank."""
+    n = min(len(x), _MOST_QUANTILES)
+    ranks = (np.arange(n) + 0.5) / n
+    quantiles = np.quantile(x, ranks, method="hazen")
+    values, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
+    normal = np.array([NormalDist().inv_cdf(rank) for rank in ranks.tolist()])
+    normal = (normal - normal[::-1]) / 2  # symmetric to the last bit
+    # Equal values become what lies halfway between the first and the last of them.
+    means = (normal[first] + normal[first + counts - 1]) / 2
+    return tuple(values.tolist()), tuple(means.tolist())
 
 
 def _numbers(cells: NDArray[Any], name: str, *, may_be_missing: bool) -> FloatArray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runner.system.errors import RecordError, shorten
 from runner.system.text import elide
 from runner.training.prepare import network_settings
-from runner.training.preprocessing import Preprocessing
+from runner.training.preprocessing import Preprocessing, Scaling
 from runner.training.tasks import TASKS, Target
 from softnet import ACTIVATIONS, NetworkSettings
 
@@ -30,13 +30,14 @@ class _Preprocessing(_Part):
     feature_names: Annotated[_Words, Field(min_length=1)]
     categories: dict[str, _Words]
     fitted: dict[str, tuple[int, ...]]
-    scaling: Literal["none", "standardize", "minmax"]
+    scaling: Scaling
     shift: tuple[float, ...]
     scale: tuple[float, ...]
     fill: tuple[float, ...] = ()
     flagged: _Words = ()
     pooled: _Words = ()
     dates: dict[str, str] = {}
+    quantiles: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
     lowest: tuple[float, ...] = ()
     highest: tuple[float, ...] = ()
 
@@ -57,6 +58,9 @@ class _Preprocessing(_Part):
             raise ValueError("flagged and pooled must be feature names")
         if 0.0 in self.scale:
             raise ValueError("scale must not hold 0")
+        for values, normal in self.quantiles.values():
+            if not values or len(values) != len(normal) or list(values) != sorted({*values}):
+                raise ValueError("quantiles must be rising values, and what they become")
         return self
 
     @model_validator(mode="after")

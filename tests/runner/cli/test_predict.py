@@ -27,9 +27,15 @@ from tests.runner.tracking.conftest import free_port
 __all__ = ["free_port"]  # pytest finds fixtures by their names here
 
 PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
-OWN = ["experiment=own_csv", "training.epochs=3"]
+OWN = ["experiment=own_csv", "training.epochs=3", "data.scaling=robust"]
 MOONS = [
-    *("data=moons", "split=shuffled", "dtype=float32", "model.hidden_layer_sizes=[16]"),
+    *(
+        "data=moons",
+        "data.scaling=quantile",
+        "split=shuffled",
+        "dtype=float32",
+        "model.hidden_layer_sizes=[16]",
+    ),
     *("training.steps=60", "optimizer=adam"),
 ]
 

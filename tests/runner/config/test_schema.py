@@ -139,7 +139,7 @@ OVERRIDES = [
     ("model.initializer=xaver", ["model.initializer", "Did you mean 'xavier'?"]),
     ("optimizer.name=os.system", ["optimizer.name", "sgd, adam", "'os.system'"]),
     ("optimizer.name=adam", ["optimizer.momentum", "setting of optimizer", "optimizer=..."]),
-    ("data.scaling=std", ["data.scaling", "none, standardize, minmax", "'std'"]),
+    ("data.scaling=std", ["data.scaling", "none, standardize, minmax, robust", "'std'"]),
     ("training.sampling=random", ["training.sampling", "shuffled", "'random'"]),
     ("dtype=float16", ["dtype", "float32, float64", "Did you mean 'float64'?"]),
     ("name=null", ["name", "text", "None"]),

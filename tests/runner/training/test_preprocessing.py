@@ -59,16 +59,38 @@ def test_without_scaling_numbers_keep_their_bits() -> None:
 
 @pytest.mark.parametrize(
     ("scaling", "scaler"),
-    [("standardize", oracle.StandardScaler), ("minmax", oracle.MinMaxScaler)],
+    [
+        ("standardize", oracle.StandardScaler),
+        ("minmax", oracle.MinMaxScaler),
+        ("robust", oracle.RobustScaler),
+    ],
 )
 def test_scaling_equals_that_of_scikit_learn(scaling: str, scaler: type) -> None:
     data = numbers()
     expected = scaler().fit(data.X[:40]).transform(data.X)
+    if scaling == "robust":
+        expected /= np.sqrt(1 + np.square(expected / 3))  # the smooth clipping of RealMLP
     scaled = Preprocessing.fit(data, np.arange(40), scaling).transform(data.X)
     # Mean and variance are summed in another order, and minmax is x * scale + offset there: the
     # second column, a million times as large as its range, loses 6 digits of 16.
     assert np.allclose(scaled, expected, rtol=0, atol=1e-8)
     assert np.allclose(scaled[:, [0, 2]], expected[:, [0, 2]], rtol=1e-12, atol=1e-12)
+
+
+def test_quantiles_make_a_column_normal() -> None:
+    data = dataset(np.exp(RNG.normal(size=(2000, 1))))
+    fitted = Preprocessing.fit(data, np.arange(1000), "quantile")
+    ranks = oracle.QuantileTransformer(output_distribution="normal", n_quantiles=500)
+    expected = ranks.fit(data.X[:1000]).transform(data.X)
+    found = fitted.transform(data.X)
+    # Between two quantiles it is a line in the scores here, and in the ranks there.
+    middle = np.abs(expected) < 2
+    assert np.allclose(found[middle], expected[middle], rtol=0, atol=0.02)
+    # A quantile's own row has the score of its rank; beyond the last one scores stay what they are.
+    few = Preprocessing.fit(dataset([[1.0], [2.0], [2.0], [9.0]]), np.arange(4), "quantile")
+    end = 1.1503493803760079  # 7/8 of the normal distribution
+    rows = np.array([[0.0], [1.0], [2.0], [5.5], [9.0], [1e9]])
+    assert few.transform(rows)[:, 0] == pytest.approx([-end, -end, 0, end / 2, end, end])
 
 
 def test_one_hot_equals_scikit_learn() -> None:
@@ -81,7 +103,10 @@ def test_one_hot_equals_scikit_learn() -> None:
     assert found.tobytes() == np.ascontiguousarray(expected).tobytes()
 
 
-@pytest.mark.parametrize("scaling", ["standardize", "minmax"])
+SCALINGS = ["standardize", "minmax", "robust"]
+
+
+@pytest.mark.parametrize("scaling", [*SCALINGS, "quantile"])
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e300, 5e-324])
 def test_a_constant_column_becomes_zero(scaling: str, value: float) -> None:
     data = dataset(np.full((7, 1), value))
@@ -89,21 +114,21 @@ def test_a_constant_column_becomes_zero(scaling: str, value: float) -> None:
     assert found.tolist() == [[0.0]] * 7
 
 
-@pytest.mark.parametrize("scaling", ["standardize", "minmax"])
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_numbers_too_close_for_a_deviation_stay_finite(scaling: str) -> None:
     data = dataset([[1e-200], [2e-200], [3e-200]])
     found = Preprocessing.fit(data, np.arange(3), scaling).transform(data.X)
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("scaling", ["standardize", "minmax"])
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_numbers_too_large_to_scale_are_refused(scaling: str) -> None:
     data = dataset([[1e308], [-1e308]])
     with pytest.raises(DataError, match=rf"column 'a': .*smaller.*scaling={scaling}, got 1e\+308"):
         Preprocessing.fit(data, np.arange(2), scaling)
 
 
-@pytest.mark.parametrize("scaling", ["none", "standardize", "minmax"])
+@pytest.mark.parametrize("scaling", ["none", *SCALINGS, "quantile"])
 def test_rows_outside_training_are_not_looked_at(scaling: str) -> None:
     other = MIXED.X.copy()
     other[3] = [1e9, -1e9, 0]
@@ -112,7 +137,7 @@ def test_rows_outside_training_are_not_looked_at(scaling: str) -> None:
     assert one == two
 
 
-@pytest.mark.parametrize("scaling", ["none", "standardize", "minmax"])
+@pytest.mark.parametrize("scaling", ["none", *SCALINGS, "quantile"])
 def test_json_keeps_every_bit(scaling: str) -> None:
     fitted = Preprocessing.fit(MIXED, TRAIN, scaling)
     again = Preprocessing.from_dict(json.loads(json.dumps(fitted.to_dict())))
