@@ -37,7 +37,7 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
         is_durable=first.tracking.durability == "full",
     )
     executor = executor_of(first.executor, first.sweep.n_workers) if is_sweep else InProcess()
-    if is_sweep or first.tracking.model:
+    if first.tracking.model:
         store.prepare_model()
     try:
         with Console() as console:

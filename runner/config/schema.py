@@ -152,7 +152,7 @@ class TrainingConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where runs are recorded, and whether a single run gets figures and a model."""
+    """Where runs are recorded, and whether a single run or a sweep gets figures and a model."""
 
     uri: Annotated[
         str | None,

@@ -6,13 +6,14 @@ Made from outcomes when the last job has ended.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.plain import to_yaml
 from runner.jobs.events import Listener, Notice
 from runner.jobs.plan import Plan, PlannedJob
-from runner.jobs.sweep.spreadsheet import columns, is_number, write_csv
+from runner.jobs.sweep.spreadsheet import columns, write_csv
 from runner.jobs.worker.recording import scratch_folder
 from runner.system.errors import ConfigError, DataError, RecordError
 from runner.training.outcome import Outcome, best_first, by_settings
@@ -39,7 +40,7 @@ def store_results(
 
     Outcomes come by their positions in the plan; the listener hears what could not be added.
     """
-    metric = plan.first.ranking_metric
+    metric, tracking = plan.first.ranking_metric, plan.first.tracking
     in_order = sorted(outcomes.values(), key=by_settings)
     best_of_all = ranked(configurations(in_order), metric)
     best = _best_run(best_of_all, metric)
@@ -51,15 +52,16 @@ def store_results(
             write_csv(in_order, file)
         _write_parquet(in_order, folder / "results.parquet")
         if best is not None:
-            from runner.figures.sweep import draw_sweep
-
             (folder / "best.yaml").write_text(to_yaml(jobs[best.run_id].experiment), "utf-8")
-            curves = _curves(store.sweeps, best_of_all, metric)
-            draw_sweep(best_of_all, metric, curves, folder / "figures", plan.sweep_name)
+            if tracking.figures:
+                from runner.figures.sweep import draw_sweep
+
+                curves = _curves(store.sweeps, best_of_all, metric)
+                draw_sweep(best_of_all, metric, curves, folder / "figures", plan.sweep_name)
             run.set_tags({"runner.best_run": best.run_id, "runner.best": best.name})
             run.log_metrics(0, best.metrics)
         run.log_folder(folder)
-    if best is not None:
+    if best is not None and tracking.model:
         try:
             _log_model(run, store, plan, jobs[best.run_id], best.run_id)
         except (ConfigError, DataError, RecordError) as error:
@@ -126,16 +128,25 @@ def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
+    def column(values: Sequence[float | str | None], *kinds: pa.DataType) -> pa.Array:
+        # For a list, pa.array would load pandas, which takes longer than recording 200 runs.
+        builder = pa.lib.StringBuilder()
+        builder.append_values([None if value is None else str(value) for value in values])
+        texts = builder.finish()
+        for kind in kinds:
+            with suppress(pa.ArrowInvalid):
+                return texts.cast(kind)
+        return texts
+
     table = columns(outcomes)
-    settings = {header: _typed(cells) for header, cells in table.settings.items()}
-    parquet.write_table(pa.table({**table.before, **settings, **table.after}), path)
-
-
-def _typed(values: list[str | None]) -> list[object]:
-    """Return a column of numbers as numbers, so that it sorts; any other as it is."""
-    texts = [value for value in values if value is not None]
-    if not all(map(is_number, texts)):
-        return list(values)
-    whole = all(text.lstrip("+-").isdigit() and abs(int(text)) < 2**63 for text in texts)
-    kind = int if whole else float
-    return [None if value is None else kind(value) for value in values]
+    texts = {"name", "status", "failure", "run_id"}
+    numbers = pa.int64(), pa.float64()  # which sort as numbers
+    every: dict[str, Sequence[float | str | None]] = {
+        **table.before,
+        **table.settings,
+        **table.after,
+    }
+    cells = {
+        name: column(values, *(() if name in texts else numbers)) for name, values in every.items()
+    }
+    parquet.write_table(pa.table(cells), path)

@@ -28,12 +28,15 @@ def run_id(shared: Command) -> str:
 
 
 @pytest.mark.parametrize(
-    "asked", ["a run", "a run with a model", "show", "show --csv", "sweeps", "rerun --check"]
+    "asked",
+    ["a run", "a run with a model", "a sweep", "show", "show --csv", "sweeps", "rerun --check"],
 )
 def test_mlflow_is_not_imported(asked: str, run_id: str, shared: Command) -> None:
     arguments = asked.split()
     if asked.startswith("a run"):
         arguments = [*TINY, *(BARE[:1] if asked.endswith("model") else BARE)]
+    elif asked == "a sweep":
+        arguments = ["-m", *TINY, *BARE, "seed=2,3", "optimizer.learning_rate=0.1,0.2"]
     elif asked == "rerun --check":
         arguments = ["rerun", run_id, "--check"]
     ended = subprocess.run(
