@@ -1,7 +1,7 @@
 """Whatever a tag or a column of a run holds, it costs that run alone, and the rest is shown."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from sqlite3 import connect
 
 import pytest
 
+from runner.config import compose
 from tests.faults.conftest import Survive
 from tests.runner.cli.sweeping import of_kind, recorded
 from tests.runner.conftest import Command
@@ -24,7 +25,7 @@ FORGED: dict[str, object] = {
 COLUMNS = ("run_uuid", "name", "status", "start_time", "end_time", "artifact_uri", "user_id")
 COLUMNS += ("lifecycle_stage", "experiment_id")
 SWEEP = ["-m", "sweep.name=spoiled", "training.steps=20", "optimizer.learning_rate=0.1,0.2"]
-SWEEP += ["seed=0,1", "sweep.n_workers=1", "training.evaluate_every=10"]
+SWEEP += ["seed=0,1", "sweep.n_workers=1", "training.evaluate_every=10", "tracking.figures=false"]
 KINDS = ("sweep", "group", "run", "rerun")
 
 
@@ -45,6 +46,7 @@ class Store:
         shutil.copyfile(self.whole, database)
         with closing(connect(database)) as connection, connection:
             connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute("PRAGMA synchronous = OFF")
             if column == "run_uuid":
                 for table in ("tags", "params", "metrics", "latest_metrics"):
                     where = f"UPDATE {table} SET run_uuid = ? WHERE run_uuid = ?"  # noqa: S608  (words of ours)
@@ -55,6 +57,23 @@ class Store:
             else:
                 where = "UPDATE tags SET value = ? WHERE key = ? AND run_uuid = ?"
                 connection.execute(where, (value, column, self.ids[kind]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _composed_once() -> Iterator[None]:
+    """Compose a command line once for all stores: that takes longer than all that follows."""
+    composed: dict[tuple[str, ...], object] = {}
+    carry_out = compose.compose
+
+    def compose_once(arguments: Sequence[str], *more: object) -> object:
+        words = tuple(arguments)
+        if words not in composed:
+            composed[words] = carry_out(arguments, *more)
+        return composed[words]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compose, "compose", compose_once)
+        yield
 
 
 @pytest.fixture(scope="module")
