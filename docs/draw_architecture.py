@@ -42,7 +42,7 @@ def room_of(module: str) -> str | None:
     """Return the room that a module is in; None for what is none of ours, or above all rooms."""
     top, *rest = module.split(".")
     if top == "runner":
-        return rest[0] if rest and rest[0] != "__main__" else None
+        return rest[0] if rest and (ROOT / "runner" / rest[0]).is_dir() else None
     return top if top in OURS else None
 
 

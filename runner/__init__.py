@@ -1,13 +1,48 @@
 """A declarative experiment runner: YAML in, trained networks and their records out.
 
 Importing the package pins the BLAS threads, which must happen before NumPy loads: two threads
-give other bits than one.
+give other bits than one. What it offers to Python is imported when it is first asked for.
 """
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.system.process import pin_blas_threads
 
 pin_blas_threads()
 # Models that were recorded earlier import modules by the names that these had then.
 __path__.append(str(Path(__file__).with_name("tracking") / "models" / "earlier"))
+
+if TYPE_CHECKING:
+    from runner.config.schema import Experiment
+    from runner.estimators import Classifier, Regressor
+    from runner.library import RunResult, SweepResult, run, sweep
+    from runner.system.paths import config_folder
+
+_HOMES = {
+    "Classifier": "estimators",
+    "Experiment": "config.schema",
+    "Regressor": "estimators",
+    "RunResult": "library",
+    "SweepResult": "library",
+    "config_folder": "system.paths",
+    "run": "library",
+    "sweep": "library",
+}
+__all__ = [
+    "Classifier",
+    "Experiment",
+    "Regressor",
+    "RunResult",
+    "SweepResult",
+    "config_folder",
+    "run",
+    "sweep",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

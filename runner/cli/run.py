@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner.jobs.events import Finished, Listener
 from runner.jobs.executors import executor_of
 from runner.jobs.executors.local import InProcess
-from runner.jobs.plan import Job, make_plan
+from runner.jobs.plan import Job, Plan, make_plan
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
@@ -22,34 +23,47 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
     """
     _refuse_local_store(jobs[0], is_sweep=is_sweep)
     plan = make_plan(jobs)
-    first, name = plan.first, plan.experiment_name
+    first = plan.first
     if first.sweep.dry_run:
-        existing = find_store(first.tracking.uri, first.tracking.experiment, name)
+        existing = find_store(first.tracking.uri, first.tracking.experiment, plan.experiment_name)
         planned = preview(plan, existing, first.sweep.n_workers or n_physical_cores())
         print_plan(planned.plan, planned.done, planned.stacks, planned.n_workers)
         return 0
+    with Console() as console:
+        finished = run_plan(plan, console, is_sweep=is_sweep)
+    asked = (finished.outcomes.get(position) for position in finished.plan.asked)
+    return int(any(outcome is not None and outcome.status != "FINISHED" for outcome in asked))
+
+
+def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
+    """Run what is missing of a plan, and record it in the store that its settings name.
+
+    Raises
+    ------
+    RunnerError
+        Also if results are kept on disk, because the store did not answer.
+    """
+    first = plan.first
     if plan.problem is not None:
         raise plan.problem  # before a store is made for nothing
     store = open_store(
         first.tracking.uri,
         first.tracking.experiment,
-        name,
+        plan.experiment_name,
         is_durable=first.tracking.durability == "full",
     )
     executor = executor_of(first.executor, first.sweep.n_workers) if is_sweep else InProcess()
     if first.tracking.model:
         store.prepare_model()
     try:
-        with Console() as console:
-            finished = run(Request(plan, is_sweep=is_sweep), store, executor, console)
+        finished = run(Request(plan, is_sweep=is_sweep), store, executor, listener)
     except StoreError as error:
         if not store.n_unrecorded:
             raise
         raise Unrecorded(f"{error}\n{unrecorded_notice(store)}") from error
     if store.n_unrecorded:
         raise Unrecorded(unrecorded_notice(store))
-    asked = (finished.outcomes.get(position) for position in finished.plan.asked)
-    return int(any(outcome is not None and outcome.status != "FINISHED" for outcome in asked))
+    return finished
 
 
 def _refuse_local_store(job: Job, *, is_sweep: bool) -> None:

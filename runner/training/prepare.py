@@ -146,8 +146,12 @@ def prepare(experiment: Experiment) -> Prepared:
     ConfigError
         If the split does not fit the data.
     """
+    return prepare_dataset(experiment, load(experiment.data, experiment.task))
+
+
+def prepare_dataset(experiment: Experiment, dataset: Dataset) -> Prepared:
+    """Split, encode and scale data that have been read; see `prepare`."""
     data = experiment.data
-    dataset = load(data, experiment.task)
     has_classes = TASKS[dataset.task].stratifies
     by = experiment.split if has_classes else _without_classes(experiment.split)
     names = dataset.class_names if has_classes else ()

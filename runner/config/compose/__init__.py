@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import hydra
 from hydra._internal.utils import get_args_parser  # the parser that hydra.main itself uses
@@ -21,13 +21,13 @@ from omegaconf import DictConfig
 
 from runner.config.compose.hydra_errors import explain_composition
 from runner.config.compose.hydra_settings import hydra_settings
-from runner.config.compose.job import Job, job_of
+from runner.config.compose.job import Job, job_of, resolved
 from runner.config.compose.overrides import check_size
 from runner.config.compose.variations import Variations
 from runner.system.errors import CommandError
 from runner.system.paths import config_folder
 
-__all__ = ["Job", "asks_for_sweep", "compose"]
+__all__ = ["Job", "asks_for_sweep", "compose", "plain_config"]
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 # Hydra's parser needs some milliseconds for each item of a list.
@@ -69,6 +69,21 @@ def compose(
             "the options of a group: optimizer=glob(*)."
         )
     return jobs
+
+
+def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config that Hydra's compose API has made as plain data.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is missing, or refers to one that is not there.
+    """
+    try:
+        with hydra_settings(""):  # which has what the shipped YAML refers to
+            return resolved(cast("DictConfig", config))
+    except Exception as error:
+        raise explain_composition(error, ()) from error
 
 
 def asks_for_sweep(arguments: Sequence[str]) -> bool:

@@ -118,6 +118,7 @@ class _Sweep(Parent):
         sweep = self._state.sweep
         # Without a job too: an interrupt may have left nothing but the summing up to be done.
         if not self.missing and sweep is not None and self._is_whole(sweep):
+            self.run_id = sweep.run_id
             yield
             return
         with _recorded(self._store, self._begin, self._duration) as run:

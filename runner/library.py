@@ -1,0 +1,286 @@
+"""Experiments from Python: what the command does, with arrays and data frames as the result.
+
+A run and a sweep take the command's own path and are recorded as its are, so `runner show` and
+`runner rerun` know them too.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from runner.cli.run import run_plan
+from runner.config.schema import Experiment
+from runner.jobs.events import Finished, Listener
+from runner.jobs.plan import Job, make_plan
+from runner.system.errors import CommandError
+from runner.tracking.records import Record, find_source
+from runner.training.outcome import best_first
+from runner.training.prepare import Prepared, prepared_unchanged, require_fit
+from runner.training.run_files import prediction_table
+from runner.training.tasks import TASKS
+from softnet import Network
+
+if TYPE_CHECKING:
+    from runner.jobs.plan import Plan, PlannedJob
+    from runner.training.outcome import Outcome
+
+# What stands for an experiment: one, its settings as a mapping (also one that Hydra's compose API
+# made), or the words of a command line.
+ExperimentLike = Experiment | Mapping[str, Any] | Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: dict[str, Any]
+    overrides: tuple[str, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One recorded run.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        With everything settled that its data decide.
+    data_digest : str
+        What is read of them must have it still.
+    name, run_id : str
+        As MLflow shows them.
+    status : str
+        ``FINISHED``, ``FAILED`` or ``KILLED``.
+    metrics : mapping of str to float
+        Final values, such as ``test/accuracy``.
+    varied : mapping of str to str
+        The settings by which it differs from the other runs of its sweep.
+    failure : str or None
+        Why it did not finish.
+    """
+
+    experiment: Experiment
+    data_digest: str
+    name: str
+    run_id: str
+    status: str
+    metrics: Mapping[str, float]
+    varied: Mapping[str, str]
+    failure: str | None
+
+    @cached_property
+    def _record(self) -> Record:
+        return Record.read(find_source(self.run_id, self.experiment.tracking.uri))
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return prepared_unchanged(self.experiment, self.data_digest)
+
+    @cached_property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """The parameters that the run left, by name, as the store has them."""
+        network = require_fit(self.experiment, self._prepared).network
+        return self._record.weights(network.weight_shapes)
+
+    @cached_property
+    def network(self) -> Network:
+        """The trained network."""
+        network = require_fit(self.experiment, self._prepared).network
+        return Network.from_weights(self.weights, network)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The metrics of every evaluation: a column for each, a row for each step."""
+        values = {at: several[0] for at, several in self._record.metrics().items()}
+        table = pd.Series(values).unstack(0) if values else pd.DataFrame()
+        return table.rename_axis(index="step", columns=None)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """What the network says of all rows: their part, number, target and prediction."""
+        data = self._prepared
+        predicted = {part: self._predict(data.examples(part).X) for part in data.parts}
+        return pd.DataFrame(prediction_table(data, predicted))
+
+    def predict(self, rows: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
+        """Predict raw rows, as they stand in the file that was trained on.
+
+        Raises
+        ------
+        DataError
+            If a column is missing or is of another kind.
+        """
+        preprocessing, target = self._prepared.preprocessing, self._prepared.target
+        X = preprocessing.transform(preprocessing.encode_rows(cast("Mapping[str, Any]", rows)))
+        table = TASKS[target.task].table(self._predict(X), target.names)
+        return pd.DataFrame(table, index=getattr(rows, "index", None))
+
+    def _predict(self, X: NDArray[np.floating]) -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # a run that diverged predicts NaN
+            predictions: NDArray[Any] = self.network.predict(X)[0]
+            return predictions
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A recorded sweep: `runs` in the order of its jobs, ranked by `metric`."""
+
+    name: str
+    run_id: str
+    metric: str
+    runs: tuple[RunResult, ...]
+
+    @property
+    def best(self) -> RunResult:
+        """The run that is best by the sweep's metric."""
+
+        def value(run: RunResult, name: str = self.metric) -> float | None:
+            return run.metrics.get(name) if run.status == "FINISHED" else None
+
+        return best_first(self.runs, self.metric, value, value)[0]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each run: the settings that vary, its state, its metrics; by run id."""
+        rows = [{**_numbers(r.varied), "status": r.status, **r.metrics} for r in self.runs]
+        return pd.DataFrame(rows, index=pd.Index([r.run_id for r in self.runs], name="run_id"))
+
+
+def run(experiment: ExperimentLike, *, quiet: bool = False) -> RunResult:
+    """Train, measure and record one experiment, as ``runner ...`` does.
+
+    Parameters
+    ----------
+    experiment : Experiment, mapping or sequence of str
+        Its settings as nested dicts or as Hydra's compose API returns them, or the words of a
+        command line: ``["experiment=iris", "seed=3"]``.
+    quiet : bool
+        Whether to leave out what the command prints.
+
+    Raises
+    ------
+    RunnerError
+        What the command would say in its place, for instance a `ConfigError`.
+    """
+    plan, finished = _carry_out([_job(experiment)], is_sweep=False, quiet=quiet)
+    (result,) = _results(plan, finished)
+    return result
+
+
+def sweep(
+    experiments: ExperimentLike | Sequence[ExperimentLike],
+    over: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    quiet: bool = False,
+) -> SweepResult:
+    """Train, measure and record many experiments as one sweep, as ``runner --multirun`` does.
+
+    Runs that an earlier call or command has finished are not run again.
+
+    Parameters
+    ----------
+    experiments : experiment or sequence of them
+        As `run` takes them. Words may sweep: ``["experiment=iris", "seed=range(0,5)"]``.
+    over : mapping of str to sequence
+        Values by dotted key; every combination of them changes the experiment.
+    quiet : bool
+        Whether to leave out what the command prints.
+    """
+    several = _several(experiments)
+    over = over or {}
+    changes = [dict(zip(over, values, strict=True)) for values in product(*over.values())]
+    jobs = [_changed(job, change) for job in several for change in changes]
+    plan, finished = _carry_out(jobs, is_sweep=True, quiet=quiet)
+    results = tuple(_results(plan, finished))
+    metric = plan.first.ranking_metric
+    return SweepResult(plan.sweep_name, finished.run_id or "", metric, results)
+
+
+def _several(experiments: ExperimentLike | Sequence[ExperimentLike]) -> Sequence[Job]:
+    if isinstance(experiments, Experiment | Mapping):
+        return [_job(experiments)]
+    if all(isinstance(each, str) for each in experiments):
+        return _composed([*cast("Sequence[str]", experiments), "--multirun"])
+    return [_job(each) for each in experiments]
+
+
+def _job(experiment: ExperimentLike) -> Job:
+    if isinstance(experiment, Experiment):
+        executor = experiment.executor.model_dump(mode="json")
+        return _Job({**experiment.model_dump(mode="json"), "executor": executor})
+    if isinstance(experiment, Mapping):
+        if isinstance(experiment, dict):
+            return _Job(experiment)
+        from runner.config.compose import plain_config
+
+        return _Job(plain_config(experiment))
+    jobs = _composed(experiment)
+    if len(jobs) != 1:
+        raise CommandError(f"run: must be one experiment, got {len(jobs):,}; sweep takes many.")
+    return jobs[0]
+
+
+def _composed(words: Sequence[str]) -> Sequence[Job]:
+    from runner.cli.help import HELP
+    from runner.config.compose import compose
+
+    jobs = compose(words, HELP)
+    if jobs is None:
+        raise CommandError(f"run: must be settings (key=value), got {' '.join(words)}.")
+    return jobs
+
+
+def _changed(job: Job, change: Mapping[str, Any]) -> Job:
+    """Return a job with other values of some settings, by dotted key."""
+    if not change:
+        return job
+    config = copy.deepcopy(job.config)
+    for key, value in change.items():
+        *sections, name = key.split(".")
+        section = config
+        for each in sections:
+            section = section.setdefault(each, {})
+        section[name] = value.item() if isinstance(value, np.generic) else value
+    words = [f"{key}={value}" for key, value in change.items()]
+    return _Job(config, (*job.overrides, *words), job.choices)
+
+
+def _carry_out(jobs: Sequence[Job], *, is_sweep: bool, quiet: bool) -> tuple[Plan, Finished]:
+    from runner.report.console import Console
+
+    plan = make_plan(jobs)
+    listening: AbstractContextManager[Listener] = nullcontext(lambda _: None)
+    with listening if quiet else Console() as listener:
+        finished = run_plan(plan, listener, is_sweep=is_sweep)
+    return finished.plan, finished
+
+
+def _results(plan: Plan, finished: Finished) -> list[RunResult]:
+    def result(job: PlannedJob, o: Outcome) -> RunResult:
+        of_job = job.experiment, job.data_digest
+        return RunResult(*of_job, o.name, o.run_id, o.status, o.metrics, o.varied, o.failure)
+
+    return [result(plan.jobs[position], o) for position, o in finished.outcomes.items()]
+
+
+def _numbers(varied: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings as numbers where they are."""
+
+    def number(text: str) -> float | int | str:
+        for kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+        return text
+
+    return {key: number(text) for key, text in varied.items()}
