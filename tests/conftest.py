@@ -1,6 +1,7 @@
 """What every test gets: one BLAS thread, a home and an environment of its own, a ready store."""
 
 import gc
+import importlib
 import inspect
 import os
 import shutil
@@ -13,12 +14,14 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hydra._internal.hydra import Hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from omegaconf.basecontainer import BaseContainer
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
+from runner.system.paths import config_folder
 
 # What a person or `make` has set must not decide how a test ends.
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
@@ -76,6 +79,18 @@ def _add_names(function: object, names: set[str]) -> None:
         _add_names(function.__globals__.get(name), names)
 
 
+_HYDRAS_MODE = Hydra.get_mode
+_SHIPPED = {str(config_folder()), "pkg://hydra.conf", "structured://"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _composed_once() -> Iterator[None]:
+    """Spare Hydra the composing by which it would find its mode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", _mode_of_flags)
+        yield
+
+
 @contextmanager
 def hydra_as_before() -> Iterator[None]:
     """Have Hydra's singletons and the resolvers of OmegaConf afterwards that there are now.
@@ -92,6 +107,18 @@ def hydra_as_before() -> Iterator[None]:
         Singleton._instances = instances
         BaseContainer._resolvers = resolvers
         ConfigStore.instance().repo = configs
+
+
+def _mode_of_flags(hydra: Hydra, config_name: str | None, overrides: list[str]) -> object:
+    """Have Hydra not compose once more, in vain, to see whether a config asks for ``hydra.mode``.
+
+    None that ships does, and composing takes longer than most of what is looked at here.
+    """
+    path = hydra.config_loader.get_search_path().get_path()
+    is_plain = all(part.path in _SHIPPED for part in path)
+    if is_plain and not any("hydra" in override for override in overrides):
+        return None
+    return _HYDRAS_MODE(hydra, config_name, overrides)
 
 
 def _copied(tree: dict[str, Any]) -> dict[str, Any]:
@@ -123,12 +150,16 @@ def _isolated(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make MLflow's tables once for all workers: 69 migrations take seconds, a copy none."""
+    from runner.tracking.backend import client
     from runner.tracking.backend import sqlite as database
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     file = shared / "migrated" / "mlflow.db"
     database.ensure(file, file.parent / "artifacts")
+    # Else sweeps of these tests have a process of their own load it, for seconds.
+    client.prepare()
+    importlib.import_module("mlflow")
     return file
 
 

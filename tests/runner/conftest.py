@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hydra._internal.hydra import Hydra
 
 from runner.cli.main import carry_out
 from runner.jobs.rerun import verify
@@ -54,18 +53,6 @@ def _leave_stores() -> None:
             engine.dispose()
 
 
-@contextmanager
-def _mode_of_flags(arguments: list[str]) -> Iterator[None]:
-    """Have Hydra not compose once more, in vain, to see whether a config asks for ``hydra.mode``.
-
-    None that ships does, and composing takes longer than most of what these tests look at.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if not any("hydra" in word or word.startswith("--config") for word in arguments):
-            patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
-        yield
-
-
 def run_here(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> Ended:
     """Carry a command line out in this process: seconds less than in one of its own.
 
@@ -80,7 +67,6 @@ def run_here(arguments: list[str], folder: Path, environment: Mapping[str, str])
             chdir(folder),
             _environment(environment),
             hydra_as_before(),
-            _mode_of_flags(arguments),
             redirect_stdout(printed),
             redirect_stderr(said),
         ):

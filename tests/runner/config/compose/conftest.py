@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 
 from tests.runner.config.compose.sweeps import write_files
 
@@ -13,4 +14,6 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUN_NAME", "a")
+    # None of the files asks for ``hydra.mode``, which Hydra would compose once more to see.
+    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
     return tmp_path
