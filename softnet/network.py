@@ -263,28 +263,36 @@ class Network:
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Array], settings: NetworkSettings) -> Network:
-        """Make a network of one run from what `weights` returned.
+        """Make a network of one run from what `weights` returned; see `stacked`."""
+        return cls.stacked([weights], settings)
+
+    @classmethod
+    def stacked(cls, runs: Sequence[Mapping[str, Array]], settings: NetworkSettings) -> Network:
+        """Make a network of several runs, each from what `weights` returned.
 
         Parameters
         ----------
-        weights : mapping of str to ndarray
-            Parameters and statistics by name.
+        runs : sequence of mapping of str to ndarray
+            Parameters and statistics by name, all of one dtype.
         settings : NetworkSettings
-            What the network is made from.
+            What the networks are made from.
 
         Raises
         ------
         ValueError
             If names or shapes are not those of such a network.
         """
-        shapes, expected = {name: a.shape for name, a in weights.items()}, settings.weight_shapes
-        # Before anything is allocated: sizes that do not belong together can ask for terabytes.
-        if shapes != expected:
-            raise ValueError(f"weights have the shapes {shapes}, not {expected}")
-        network = cls(settings, n_runs=1, dtype=next(iter(weights.values())).dtype)
-        for name, array in weights.items():
-            of_all = network.parameters if name in network.parameters.shapes else network.statistics
-            of_all[name][:] = array if settings.n_copies > 1 else array[None]
+        expected, n = settings.weight_shapes, settings.n_copies
+        for weights in runs:
+            shapes = {name: a.shape for name, a in weights.items()}
+            # Before anything is allocated: sizes that do not fit can ask for terabytes.
+            if shapes != expected:
+                raise ValueError(f"weights have the shapes {shapes}, not {expected}")
+        network = cls(settings, len(runs), next(iter(runs[0].values())).dtype)
+        for arrays in (network.parameters, network.statistics):
+            for name, view in arrays.views(arrays.values).items():
+                for run, weights in enumerate(runs):
+                    view[run * n : (run + 1) * n] = weights[name]
         return network
 
     def _make_layers(self) -> None:

@@ -60,6 +60,7 @@ def show_sweep(
         metric=ranking,
         link=store.where,
         duration_s=sweep.duration_s or None,
+        expected=sweep.expected if ranking == sweep.metric else None,
         notes=["It is running."] if sweep.status == "RUNNING" else [],
         top=top,
     )

@@ -144,7 +144,8 @@ class Finished:
     Outcomes and comparisons come by position in the plan, those of earlier commands included; a run
     alone that was interrupted is KILLED. `run_id` is that of the sweep, or of the rerun of one.
     `where` a person gets to see the runs is None where nothing is recorded, and the duration in
-    seconds where nothing was left to run. By `sweep.fail_fast` a first failure has stopped it.
+    seconds where nothing was left to run. By `sweep.fail_fast` a first failure has stopped it. The
+    best of a sweep is `expected` to be worth so much on new rows, within two bounds.
     """
 
     plan: Plan
@@ -155,6 +156,7 @@ class Finished:
     duration_s: float | None = None
     was_stopped: bool = False
     was_interrupted: bool = False
+    expected: tuple[float, ...] | None = None
 
 
 WorkerEvent = RunStarted | Progress | Resumed | Measured | Ended

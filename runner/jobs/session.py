@@ -285,6 +285,7 @@ class _Session:
             duration_s=duration_s if parent.missing else None,
             was_stopped=self._was_stopped and len(outcomes) < len(parent.plan.jobs),
             was_interrupted=was_interrupted,
+            expected=parent.expected,
         )
 
     def _start(self) -> Started:

@@ -137,6 +137,7 @@ class Console(AbstractContextManager["Console"]):
                 metric=event.plan.first.ranking_metric,
                 link=link,
                 duration_s=event.duration_s,
+                expected=event.expected,
                 notes=[*points_run_once(event.plan), *stopped],
             )
 

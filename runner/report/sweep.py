@@ -23,10 +23,11 @@ from runner.report.table import (
     setting_columns,
     varying_settings,
 )
-from runner.system.formatting import count, duration, interval, measured
+from runner.system.formatting import count, duration, interval, measured, number
 from runner.system.text import elide, on_one_line
-from runner.training.outcome import Outcome, by_settings, part_of
+from runner.training.outcome import Outcome, best_first, by_settings, part_of
 from runner.training.statistics import (
+    MOST_COMPARED,
     Configuration,
     choice_on_test,
     compare,
@@ -49,15 +50,17 @@ def print_sweep(
     metric: str,
     link: str,
     duration_s: float | None = None,
+    expected: tuple[float, ...] | None = None,
     notes: Sequence[str] = (),
     top: int | None = None,
     file: TextIO | None = None,
 ) -> None:
     """Print the results of a sweep, the best configuration first.
 
-    Where no configuration has several seeds, its runs are ranked as they are. The `link` is what to
-    open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
-    default all of a few and 20 of more than 40.
+    Where no configuration has several seeds, its runs are ranked as they are. The best is
+    `expected` to be worth so much on new rows, within two bounds. The `link` is what to open to see
+    the runs, or a command that shows them; `top` bounds the rows of the table, by default all of a
+    few and 20 of more than 40.
     """
     with printing(file) as out:
         if title:
@@ -68,6 +71,7 @@ def print_sweep(
             _print_configurations(out, over_seeds, metric, top)
         else:
             print_runs(out, outcomes, metric, top)
+        _print_choice(out, over_seeds, metric, expected)
         for note in notes:
             out.line(on_one_line(note))
         print_failures(out, outcomes)
@@ -106,6 +110,23 @@ def _print_configurations(
             f"Test of the choice: {name} {interval(test.mean, test.low, test.high)} over {test.n:,}"
             " splits, in each the configuration that its own validation rows choose."
         )
+
+
+def _print_choice(
+    out: Printer,
+    tried: Sequence[Configuration],
+    metric: str,
+    expected: tuple[float, ...] | None,
+) -> None:
+    """Say of the best of many that it is, and what it is worth beyond the rows that chose it."""
+    summaries = [(one, summary) for one in tried if (summary := one.summary(metric)) is not None]
+    if len(summaries) <= MOST_COMPARED:
+        return
+    ((best, chosen), *_) = best_first(summaries, metric, lambda each: each[1].mean)
+    rows = _rows_of(best, metric).removeprefix("these ")
+    text = f"Best of {len(summaries):,} tried: {metric} {number(metric, chosen.mean)} on the {rows}"
+    more = f"; {interval(*expected)} expected on new rows" if expected is not None else ""
+    out.line(f"{text} that chose it{more}.")
 
 
 def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:
@@ -161,6 +182,7 @@ def _rows_of(configuration: Configuration, metric: str) -> str:
     part = part_of(metric)
     kind = {"val": "validation", "train": "training"}.get(part, part)
     numbers = {run.rows[part] for run in configuration.outcomes if part in run.rows}
+    numbers = numbers if len(configuration.values(metric)) == 1 else set()
     name = f"{kind} row"
     return f"these {count(numbers.pop(), name) if len(numbers) == 1 else f'{name}s'}"
 

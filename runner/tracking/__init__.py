@@ -22,6 +22,7 @@ from runner.tracking.queries import (
     RecordedJob,
     RecordedSweep,
     Sweeps,
+    expected_names,
     final_metrics,
     varied_of,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "StoreAddress",
     "Sweeps",
     "address_of",
+    "expected_names",
     "final_metrics",
     "find_store",
     "find_stores",

@@ -6,6 +6,7 @@ Anybody may have edited a store: a value that makes no sense is taken as missing
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class RecordedSweep:
 
     Two commands that mean the same sweep have the same `identity`. `metric` ranks the jobs,
     `started_s` counts from 1970, `duration_s` is the time that commands have spent on it, and the
-    last two are None until it has been summed up.
+    last three are None until it has been summed up. `expected` is what its best is expected to be
+    worth on new rows, and the bounds of that, where it is known.
     """
 
     run_id: str
@@ -47,6 +49,7 @@ class RecordedSweep:
     duration_s: float
     n_finished: int | None
     n_failed: int | None
+    expected: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,20 @@ def _sweep_of(run: Run) -> RecordedSweep:
         duration_s=_number(tags.get("runner.duration_s")),
         n_finished=_count(metrics.get("n_finished")) if is_summed_up else None,
         n_failed=_count(metrics.get("n_failed")) if is_summed_up else None,
+        expected=_expected_of(metrics, tags) if is_summed_up else None,
     )
+
+
+def expected_names(metric: str) -> tuple[str, str, str]:
+    """Return the metrics of what a sweep's best is expected to be worth on new rows, and bounds."""
+    name = f"expected/{metric}"
+    return name, f"{name}/ci95_low", f"{name}/ci95_high"
+
+
+def _expected_of(metrics: Mapping[str, float], tags: Mapping[str, str]) -> tuple[float, ...] | None:
+    names = expected_names(tags.get("runner.metric", ""))
+    values = tuple(metrics.get(name, math.nan) for name in names)
+    return values if all(map(math.isfinite, values)) else None
 
 
 def _job_of(key: str, run: Run) -> RecordedJob:

@@ -23,6 +23,8 @@ Spread = TypeVar("Spread", float, "NDArray[np.float64]")
 # The settings that make no other configuration: SPLITS deal the rows anew.
 SEED, SPLITS = "seed", ("split.fold", "split.seed")
 REPLICATES = (SEED, *SPLITS)
+# The best of more configurations is best partly by luck.
+MOST_COMPARED = 2
 
 
 @dataclass(frozen=True)
@@ -134,12 +136,24 @@ class Configuration:
 
     def values(self, metric: str) -> dict[tuple[str, ...], dict[str, float]]:
         """Return a metric by the split and the seed, of the finished runs that have it."""
-        values: dict[tuple[str, ...], dict[str, float]] = {}
+        return {
+            split: {run.varied.get(SEED, ""): run.metrics[metric] for run in runs}
+            for split, runs in self.by_split(metric).items()
+        }
+
+    def by_split(self, metric: str) -> dict[tuple[str, ...], list[Outcome]]:
+        """Return the finished runs that have a metric, by their splits."""
+        runs: dict[tuple[str, ...], list[Outcome]] = {}
         for run in self.outcomes:
             if metric in run.metrics:
                 split = tuple(run.varied.get(key, "") for key in SPLITS)
-                values.setdefault(split, {})[run.varied.get(SEED, "")] = run.metrics[metric]
-        return values
+                runs.setdefault(split, []).append(run)
+        return runs
+
+    def shares(self, metric: str) -> dict[str, float]:
+        """Return the share that each run, by its id, has in the mean of a metric."""
+        by_split = self.by_split(metric).values()
+        return {run.run_id: 1 / (len(by_split) * len(runs)) for runs in by_split for run in runs}
 
     def summary(self, metric: str) -> Summary | None:
         """Sum up a metric over the finished runs that have it; None where none has.

@@ -82,6 +82,16 @@ def test_a_network_rebuilt_from_weights_predicts_the_same_bytes(
         assert rebuilt.predict(rows)[0].tobytes() == stacked[run].tobytes()
 
 
+def test_networks_stacked_from_weights_predict_the_bytes_that_they_have_alone() -> None:
+    for settings in (mlp([2, 3, 2], normalization="batch"), mlp([2, 3, 2], n_members=2)):
+        made = Network(settings, n_runs=3)
+        made.parameters.values[:] = np.random.default_rng(0).normal(
+            size=made.parameters.values.shape
+        )
+        stack = Network.stacked([made.weights(run) for run in (2, 0)], settings)
+        assert stack.predict(X[0]).tobytes() == made.predict(X[0])[[2, 0]].tobytes()
+
+
 def test_weights_are_a_copy() -> None:
     network = Network.from_weights(WEIGHTS, mlp([2, 2, 2]))
     network.weights()["layers.0.bias"][:] = 9

@@ -57,6 +57,8 @@ class Parent:
         The group runs that jobs are listed under, by position.
     states : Path or None
         The folder for states of long trainings.
+    expected : tuple of float or None
+        What the best is expected to be worth on new rows, with its bounds, once that is known.
     """
 
     def __init__(self, plan: Plan, states: Path | None = None) -> None:
@@ -67,6 +69,7 @@ class Parent:
         self.missing = plan.asked
         self.group_runs: Mapping[int, str] = {}
         self.states = states
+        self.expected: tuple[float, ...] | None = None
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -119,6 +122,7 @@ class _Sweep(Parent):
         # Without a job too: an interrupt may have left nothing but the summing up to be done.
         if not self.missing and sweep is not None and self._is_whole(sweep):
             self.run_id = sweep.run_id
+            self.expected = sweep.expected
             yield
             return
         with _recorded(self._store, self._begin, self._duration) as run:
@@ -131,7 +135,9 @@ class _Sweep(Parent):
                 run.set_tags(self._duration())
                 run.kill("results wait on disk until the server answers")
                 return
-            store_results(run, self._store, self.plan, self.outcomes, self._listener)
+            self.expected = store_results(
+                run, self._store, self.plan, self.outcomes, self._listener
+            )
             run.set_tags(self._duration() | {SUMMED_UP: "true"})
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))

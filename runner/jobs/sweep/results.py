@@ -5,6 +5,7 @@ Made from outcomes when the last job has ended.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,15 @@ from runner.jobs.plan import Plan, PlannedJob
 from runner.jobs.sweep.spreadsheet import columns, write_csv
 from runner.jobs.worker.recording import scratch_folder
 from runner.system.errors import ConfigError, DataError, RecordError
+from runner.tracking import expected_names
 from runner.training.outcome import Outcome, best_first, by_settings
 from runner.training.prepare import prepared_unchanged, require_fit
-from runner.training.statistics import Configuration, configurations, ranked
+from runner.training.statistics import (
+    MOST_COMPARED,
+    Configuration,
+    configurations,
+    ranked,
+)
 
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store, Sweeps
@@ -35,8 +42,8 @@ def store_results(
     plan: Plan,
     outcomes: Mapping[int, Outcome],
     listener: Listener,
-) -> None:
-    """Give a sweep's run all that sums it up.
+) -> tuple[float, ...] | None:
+    """Give a sweep's run all that sums it up; return what its best is expected to be worth.
 
     Outcomes come by their positions in the plan; the listener hears what could not be added.
     """
@@ -61,11 +68,39 @@ def store_results(
             run.set_tags({"runner.best_run": best.run_id, "runner.best": best.name})
             run.log_metrics(0, best.metrics)
         run.log_folder(folder)
+    expected = None
+    if best is not None:
+        try:
+            expected = _log_expected(run, store, plan, outcomes, best_of_all)
+        except (ConfigError, DataError, RecordError) as error:
+            listener(Notice(f"What the best is worth on new rows is not known: {error}"))
     if best is not None and tracking.model:
         try:
             _log_model(run, store, plan, jobs[best.run_id], best.run_id)
         except (ConfigError, DataError, RecordError) as error:
             listener(Notice(f"The sweep's run has no model of the best job: {error}"))
+    return expected
+
+
+def _log_expected(
+    run: RunWriter,
+    store: Store,
+    plan: Plan,
+    outcomes: Mapping[int, Outcome],
+    best_of_all: Sequence[Configuration],
+) -> tuple[float, ...] | None:
+    """Log what the best of more than two configurations is expected to be worth on new rows."""
+    from runner.jobs.sweep.candidates import candidates_of, expected_on_new_rows
+
+    metric = plan.first.ranking_metric
+    tried = [configuration for configuration in best_of_all if configuration.values(metric)]
+    if len(tried) <= MOST_COMPARED:
+        return None
+    candidates = candidates_of(store, plan, outcomes, run.run_id)
+    expected = expected_on_new_rows(tried, candidates, metric)
+    values = (expected.mean, expected.low, expected.high)
+    run.log_metrics(0, dict(zip(expected_names(metric), values, strict=True)))
+    return None if math.isnan(expected.mean) else values
 
 
 def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_run_id: str) -> None:

@@ -39,6 +39,7 @@ def test_a_sweep_is_printed_in_full() -> None:
         "3  1              0.310 ± 0.025  3   0.690 ± 0.025\n"
         "learning_rate=0.1 is better than learning_rate=0.04 on these validation rows by"
         " 0.140 [0.115, 0.165] in val/loss (3 common seeds; other splits were not tried).\n"
+        "Best of 3 tried: val/loss 0.11 on the validation rows that chose it.\n"
         "3 points were given twice and run once\n"
         "1 of 10 runs did not finish\n"
         "  FAILED  learning_rate=1 seed=3: loss is not finite at step 3\n"
@@ -68,6 +69,15 @@ def test_with_folds_the_table_is_over_them_and_the_choice_is_tested() -> None:
     assert [row[1:4:2] for row in table(text)[1:]] == [["a", "2"], ["b", "2"]]
     # a is chosen in the first fold and b in the second: 12.706 * 0.1414 * sqrt(1/2 + 20/120).
     assert "Test of the choice: test/loss 0.3 [-1.2, 1.8] over 2 splits, in each" in text
+
+
+def test_the_best_of_many_is_called_that_with_what_it_is_worth_on_new_rows() -> None:
+    runs = [*seeds("a", [0.1, 0.3]), *seeds("b", [0.3, 0.4]), *seeds("c", [0.5, 0.6])]
+    runs = [replace(run, rows={"train": 60, "val": 30}) for run in runs]
+    line = "Best of 3 tried: val/loss 0.2 on the 30 validation rows that chose it"
+    assert f"{line}.\n" in printed(runs)
+    assert f"{line}; 0.251 [0.190, 0.330] expected" in printed(runs, expected=(0.251, 0.19, 0.33))
+    assert "tried" not in printed([run for run in runs[:2] if run.varied["seed"] == "0"])
 
 
 def test_without_several_seeds_the_table_is_that_of_runs() -> None:

@@ -1,0 +1,179 @@
+"""The networks that the jobs of a sweep left, rebuilt from the store, and what the best is worth.
+
+Predictions are made again from weights, all runs of one shape in a call for each layer: to store
+them with each run would cost more, and for large tables more than the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runner.jobs.plan import Plan
+from runner.jobs.rerun.data_access import allowed_folders, with_data_from
+from runner.system.errors import RecordError
+from runner.tracking.records import untrusted
+from runner.tracking.records.mlflow_record import StoredRun
+from runner.training.choice import (
+    UNKNOWN,
+    expected_of_best,
+    measure_resamples,
+    measure_rows,
+    resamples,
+)
+from runner.training.outcome import Outcome, part_of
+from runner.training.prepare import Prepared, prepared_unchanged, require_fit
+from runner.training.run_files import WEIGHTS, weights_sha256
+from runner.training.statistics import Configuration, Summary
+from softnet import Network, NetworkSettings, higher_is_better, metric_named
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from runner.config.schema import Experiment
+    from runner.tracking import Store
+
+    Shapes = Mapping[str, tuple[int, ...]]
+
+# What networks that are rebuilt together take at most, and how many they are.
+_STACK_BYTES, _STACK_RUNS = 64_000_000, 256
+# Resamples, as far as their numbers of rows and of candidates stay below these.
+_RESAMPLES, _RESAMPLES_OF_SCORES = (100, 1000), 200
+_DRAWN, _MEASURED = 20_000_000, 4_000_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run that has finished, with settings whose data may be read.
+
+    `weights` reads its parameters, given their shapes; a `RecordError` says what is wrong. The
+    `network` of a job that was planned with its data is known.
+    """
+
+    run_id: str
+    experiment: Experiment
+    data_digest: str
+    weights: Callable[[Shapes], Mapping[str, NDArray[Any]]]
+    network: NetworkSettings | None = None
+
+
+def candidates_of(
+    store: Store, plan: Plan, outcomes: Mapping[int, Outcome], sweep_id: str
+) -> dict[str, Candidate]:
+    """Return the finished jobs of a sweep by the ids of their runs."""
+    tags = {"runner.kind": "run", "runner.sweep": sweep_id}
+    runs = {run.run_id: run for run in store.backend.runs([store.experiment_id], tags)}
+    folders, asked = (
+        allowed_folders(store.folder if store.address.database else None),
+        {*plan.asked},
+    )
+    found = {}
+    for position, outcome in outcomes.items():
+        if outcome.status == "FINISHED" and outcome.run_id in runs:
+            job, run = plan.jobs[position], StoredRun(store, runs[outcome.run_id])
+            experiment = job.experiment
+            if position not in asked:  # the plan on record says where its data are
+                experiment = with_data_from(experiment, None, folders)
+            found[outcome.run_id] = Candidate(
+                outcome.run_id,
+                experiment,
+                job.data_digest,
+                _Weights(run, experiment.dtype),
+                None if job.shape is None else job.shape.settings.network,
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Reads the weights of a run that this sweep has recorded."""
+
+    run: StoredRun
+    dtype: str
+
+    def __call__(self, shapes: Shapes) -> Mapping[str, NDArray[Any]]:
+        limit = untrusted.weights_limit(shapes, np.dtype(self.dtype).itemsize)
+        content = self.run.read(WEIGHTS, limit)
+        weights = untrusted.parse_weights(content, shapes, self.dtype, WEIGHTS)
+        if weights_sha256(weights) != self.run.tags.get("runner.weights_sha256"):
+            raise RecordError(f"{self.run.label}: weights: was edited since it was recorded.")
+        return weights
+
+
+def networks_of(
+    candidates: Sequence[Candidate],
+) -> Iterator[tuple[Sequence[Candidate], Prepared, Network]]:
+    """Rebuild the networks of some runs, those of one shape on one split as stacks.
+
+    Yields
+    ------
+    candidates : sequence of Candidate
+        One for each run of the network.
+    prepared : Prepared
+        The data that they share.
+    network : Network
+
+    Raises
+    ------
+    ConfigError, DataError, RecordError
+        If data have changed since, or a record cannot be read.
+    """
+    by_data: dict[tuple[str, str], list[Candidate]] = {}
+    for one in candidates:
+        settings = one.experiment.model_dump_json(include={"task", "data", "split"})
+        by_data.setdefault((one.data_digest, settings), []).append(one)
+    for (digest, _), alike in by_data.items():
+        prepared = prepared_unchanged(alike[0].experiment, digest)
+        by_shape: dict[tuple[NetworkSettings, str], list[Candidate]] = {}
+        for one in alike:
+            network = one.network or require_fit(one.experiment, prepared).network
+            by_shape.setdefault((network, one.experiment.dtype), []).append(one)
+        for (network, dtype), stack in by_shape.items():
+            n_bytes = 2 * network.n_parameters * np.dtype(dtype).itemsize
+            at_once = max(1, min(_STACK_RUNS, _STACK_BYTES // n_bytes))
+            for start in range(0, len(stack), at_once):
+                some = stack[start : start + at_once]
+                weights = [one.weights(network.weight_shapes) for one in some]
+                yield some, prepared, Network.stacked(weights, network)
+
+
+def expected_on_new_rows(
+    tried: Sequence[Configuration], candidates: Mapping[str, Candidate], metric: str
+) -> Summary:
+    """Return what the best configuration by a metric is expected to be worth on new rows.
+
+    By the bias-corrected bootstrap over the rows that choose; a configuration is the mean over its
+    splits, seeds averaged first. NaN where these are training rows, or of several data sets.
+    """
+    part, name = part_of(metric), metric.rpartition("/")[2]
+    shares = {
+        run_id: (number, share)
+        for number, configuration in enumerate(tried)
+        for run_id, share in configuration.shares(metric).items()
+    }
+    chosen_among = [candidates[run_id] for run_id in shares]
+    if part == "train" or len({one.data_digest for one in chosen_among}) != 1:
+        return UNKNOWN
+    counts: NDArray[np.uint8] | None = None
+    sides: NDArray[np.float64] | None = None
+    for some, prepared, network in networks_of(chosen_among):
+        rows, measure = prepared.examples(part), metric_named(name, prepared.target.labels)
+        of_rows = measure_rows(network, rows, measure)
+        if counts is None or sides is None:
+            n_samples, (fewest, most) = len(prepared.dataset.y), _RESAMPLES
+            most = most if of_rows.ndim == 2 else _RESAMPLES_OF_SCORES
+            fitting = min(_DRAWN // n_samples, _MEASURED // len(tried))
+            counts = resamples(n_samples, max(fewest, min(most, fitting)))
+            sides = np.zeros((2, len(tried), len(counts)))
+        drawn = counts[:, getattr(prepared.split, part)]
+        for side, chosen in zip(sides, (drawn, drawn == 0), strict=True):
+            values = measure_resamples(measure, of_rows, rows, chosen)
+            for one, value in zip(some, values, strict=True):
+                number, share = shares[one.run_id]
+                side[number] += share * value
+    if sides is None:
+        return UNKNOWN
+    return expected_of_best(*sides, higher_is_better=higher_is_better(metric))
