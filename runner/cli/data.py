@@ -10,7 +10,6 @@ import yaml
 from runner.cli.help import HELP
 from runner.config.compose import compose
 from runner.config.data import FileData
-from runner.config.plain import to_plain
 from runner.config.schema import Experiment
 from runner.report.data import print_columns
 from runner.training.data.files import describe_file
@@ -37,7 +36,9 @@ def show_data(file: str, overrides: Sequence[str]) -> None:
         raise TypeError("experiment=own reads a file")
     described = describe_file(data)
     print_columns(file, described)
-    plain = to_plain(experiment.model_copy(update={"data": described.settings}))["data"]
-    pinned = {"data": {key: plain[key] for key in _PINNED}}
+    plain = described.settings.model_dump(mode="json")
+    usual = FileData(name="file", path=data.path, scaling=data.scaling).model_dump(mode="json")
+    # Beside what was found out stands what was asked for.
+    pinned = {"data": {k: v for k, v in plain.items() if k in _PINNED or v != usual[k]}}
     text = yaml.safe_dump(pinned, sort_keys=False, allow_unicode=True, default_flow_style=None)
     print(text, end="")  # noqa: T201  (the output that was asked for)

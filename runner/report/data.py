@@ -8,6 +8,7 @@ import numpy as np
 
 from runner.report.table import columns_of, printing
 from runner.system.formatting import count
+from runner.system.paths import config_folder
 from runner.system.text import elide
 from runner.training.tasks import TASKS
 
@@ -56,7 +57,10 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
         for kind, words in _KINDS.items()
         if kind in kinds
     )
-    first = f"{dataset.source.rpartition('/')[2]}: {count(len(dataset.y), 'row')}; {columns}"
+    source = dataset.source.rpartition("/")[2]
+    if dataset.source == str(config_folder() / "data" / source):
+        source = f"{source}, which comes along (data.path names a file of yours)"
+    first = f"{source}: {count(len(dataset.y), 'row')}; {columns}"
     if left_out:
         first += f"; left out: {', '.join(left_out)}"
     lines = [first]
@@ -106,14 +110,11 @@ def _examples(column: columns.Column) -> list[str]:
 
 
 def _becomes(column: columns.Column, described: Described) -> str:
-    settings = described.settings
-    if column.name not in {name for names in (settings.columns or {}).values() for name in names}:
-        return "the target"
-    if column.name in described.left_out:
-        return f"left out: {described.left_out[column.name]}"
+    if column.name in described.uses:
+        return described.uses[column.name]
     n_features = 1
     if column.kind == "words":
-        n_features = min(len(column.words), settings.max_categories)
+        n_features = min(len(column.words), described.settings.max_categories)
     elif column.kind == "date":
         return "days, month, weekday, hour"
     flagged = column.kind == "number" and bool(column.is_missing.any())

@@ -427,7 +427,11 @@ def _number(cell: object) -> float:
 
 def _codes(cells: NDArray[Any], words: Sequence[str]) -> FloatArray:
     code = {word: float(position) for position, word in enumerate(words)}
-    return np.array([code.get("" if _is_missing(c) else str(c).strip(), -1.0) for c in cells])
+    # pandas reads the word NA as NaN: where no empty cell has a category, it is that word.
+    missing = next((word for word in ("", "NA", "N/A", "None", "null") if word in code), "")
+    return np.array(
+        [code.get(missing if _is_missing(c) and c != "" else str(c).strip(), -1.0) for c in cells]
+    )
 
 
 def _days(cells: NDArray[Any], name: str, form: str) -> FloatArray:

@@ -191,8 +191,9 @@ def _write_json(path: Path, content: object) -> None:
 def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
     """Return the raw columns and the outputs as a signature.
 
-    MLflow reads CSV by its types. What is whole in all rows is a long, as pandas reads it: MLflow's
-    double takes no whole numbers of a data frame, nor its long any other.
+    MLflow's server reads CSV and JSON by its types. Where cells may be missing, numbers are doubles
+    and truth values words, whatever the rows of the run have: its long and boolean take no missing
+    one, or take it for false.
     """
     preprocessing = prepared.preprocessing
     may_be_missing = bool(preprocessing.fill)
@@ -212,12 +213,11 @@ def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> Model
 
 def _type_of(name: str, prepared: Prepared) -> DataType:
     """Return the type of a raw column, by what its cells are in all rows."""
-    dataset = prepared.dataset
+    dataset, may_be_missing = prepared.dataset, bool(prepared.preprocessing.fill)
     if name in dataset.categories or name in prepared.preprocessing.dates:
         return DataType.string
-    values = dataset.X[:, dataset.feature_names.index(name)]
-    is_missing = bool(np.isnan(values).any())
     if dataset.reading is not None and name in dataset.reading.truths:
-        return DataType.string if is_missing else DataType.boolean
-    is_whole = not is_missing and bool((np.floor(values) == values).all())
+        return DataType.string if may_be_missing else DataType.boolean
+    values = dataset.X[:, dataset.feature_names.index(name)]
+    is_whole = not may_be_missing and bool((np.floor(values) == values).all())
     return DataType.long if is_whole else DataType.double

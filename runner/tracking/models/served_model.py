@@ -43,7 +43,14 @@ class ServedModel(PythonModel):
         params: Mapping[str, Any] | None = None,  # noqa: ARG002  (MLflow calls it so)
     ) -> pd.DataFrame:
         """Return a row for each raw row, with a column for each output of the network."""
-        columns = {str(name): values.to_numpy() for name, values in model_input.items()}
+        is_text = {n: isinstance(dtype, pd.StringDtype) for n, dtype in model_input.dtypes.items()}
+        columns = {
+            # NumPy has no missing text.
+            str(n): (
+                cells.astype(object).where(cells.notna(), None) if is_text[n] else cells
+            ).to_numpy()
+            for n, cells in model_input.items()
+        }
         try:
             X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
         except DataError as error:  # which a server would keep to itself

@@ -99,18 +99,12 @@ def _pair(
     return X.reshape(n_samples, math.prod(X.shape[1:])), y.reshape(n_samples)
 
 
-def open_npy(content: bytes, file: str, config: FileData, *, has_target: bool = True) -> RawTable:
-    """Open a table of numbers, of which `target` counts columns from 0, or from -1 backwards."""
+def open_npy(content: bytes, file: str) -> RawTable:
+    """Open a table of numbers, whose columns are called feature_1, feature_2, ..."""
     header = read_header(io.BytesIO(content), len(content), file, _NUMBERS)
     _check_table(header, file)
     if len(header.shape) != 2:
         raise DataError(f"{file}: must have the shape (n_samples, n_features), got {header.shape}.")
-    n_columns = header.shape[1]
-    target = config.target if isinstance(config.target, str) else ""
-    is_index = re.fullmatch(r"-?\d{1,9}", target) and -n_columns <= int(target) < n_columns
-    if has_target and not is_index:
-        rule = f"the index of a column of {shorten(file)}, from -{n_columns} to {n_columns - 1}"
-        raise ConfigError("data.target", rule, config.target)
     return _array_table(file, array_of(content, header), None, None)
 
 

@@ -292,7 +292,8 @@ class Distinct:
 
     def column(self, name: str, kind: str | None, origin: Origin, rules: Rules) -> Column:
         """Decide what the cells are, where the kind is not given, and convert them."""
-        present = [text for text in self.texts if text and text not in rules.missing_values]
+        missing = NO_NUMBER | rules.missing_values
+        present = [text for text in self.texts if text not in missing]
         if kind in (None, "number"):
             column = self._numbers(name, present, origin, rules, must=kind == "number")
             if column is not None:
@@ -307,7 +308,6 @@ class Distinct:
         self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
     ) -> Column | None:
         """Read numbers, where at least half of the cells that hold anything are numbers."""
-        present = [text for text in present if text not in NO_NUMBER]
         truth = {text.lower() for text in present}
         if truth and truth <= TRUTH.keys():
             truths = self._spread([TRUTH.get(text.lower(), np.nan) for text in self.texts])

@@ -48,7 +48,7 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     content, encoding = _as_utf8(content, file, config.encoding)
     notes: tuple[str, ...] = ()
     if encoding not in ("utf-8", config.encoding):
-        notes = (f"read as {encoding}",)
+        notes = (f"read as {encoding} (data.encoding)",)
     delimiter = config.delimiter
     if delimiter == "auto":
         delimiter = _delimiter_of(content, file)
@@ -312,6 +312,13 @@ def _delimiter_of(content: bytes, file: str) -> str:
             continue
         if len(content) > 1 << 16:
             sample = sample[:-1]
+        if delimiter == " " and any(
+            cell[:1] in DELIMITERS or cell[-1:] in DELIMITERS
+            for _, record in sample
+            for cell in record
+            if cell
+        ):
+            continue  # blanks around another delimiter
         counts = {len(record) for _, record in sample[1:]} or {len(r) for _, r in sample}
         first = len(sample[0][1]) if sample else 0
         n = max(counts, default=0)
@@ -337,7 +344,8 @@ def _without_comments(content: bytes, delimiter: str) -> tuple[bytes, int]:
 
     def blank(found: re.Match[bytes]) -> bytes:
         nonlocal n_blanked
-        if found[0].count(sign) == usual and usual:
+        names = re.sub(rb"^[ \t]*#[ \t]*", b"", found[0])
+        if usual and names.count(sign) == usual:
             return found[0]
         n_blanked += 1
         return b""
@@ -348,7 +356,7 @@ def _without_comments(content: bytes, delimiter: str) -> tuple[bytes, int]:
 
 
 def _looks_like_data(cells: Sequence[str]) -> bool:
-    return any(_NUMBER.fullmatch(cell) or cell in NO_NUMBER for cell in cells)
+    return any(cell and (_NUMBER.fullmatch(cell) or cell in NO_NUMBER) for cell in cells)
 
 
 def _is_fraction(name: str) -> bool:

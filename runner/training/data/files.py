@@ -20,9 +20,11 @@ from runner.training.data.dataset import Dataset
 from runner.training.data.tables import (
     RawTable,
     dataset_of,
+    features_of,
     listed,
     load_table,
     only,
+    roles_of,
     rules_of,
     targets_of,
 )
@@ -61,8 +63,9 @@ class Described:
     Parameters
     ----------
     columns : sequence of Column
-    left_out : mapping of str to str
-        The columns that say nothing, each with the reason; decided on all rows.
+    uses : mapping of str to str
+        What the columns are for that are no features: ``the target``, ``left out: constant``;
+        decided on all rows.
     settings : FileData
         The settings, in which nothing is left open.
     notes : sequence of str
@@ -70,7 +73,7 @@ class Described:
     """
 
     columns: Sequence[Column]
-    left_out: Mapping[str, str]
+    uses: Mapping[str, str]
     settings: FileData
     notes: Sequence[str]
 
@@ -85,24 +88,29 @@ def describe_file(config: FileData) -> Described:
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
     targets = [] if config.target is None else targets_of(table, config)
+    of_rows = {p: role for role, p in roles_of(table, config).items() if role != "time"}
+    features = features_of(table, {*targets, *of_rows}, config)
     columns = table.read(
         [only(table, position) for position in range(len(table.names))], rules_of(config)
     )
-    features = [column for position, column in enumerate(columns) if position not in targets]
-    chosen = dataset_of(path.stem, str(path), features)
+    chosen = dataset_of(path.stem, str(path), [columns[position] for position in features])
     named = config.features is not None or config.columns is not None
-    left_out = uninformative(chosen, np.arange(len(chosen.y)), are_chosen=named)
-    out = {*left_out, *config.drop, *(config.columns or {}).get("out", ())}
-    kinds = {column.name: "out" if column.name in out else column.kind for column in features}
-    found = {
-        kind: tuple(name for name in kinds if kinds[name] == kind)
-        for kind in sorted({*kinds.values()})
-    }
-    settings = config.model_copy(update={**table.settings, "columns": found})
+    reasons = uninformative(chosen, np.arange(len(chosen.y)), are_chosen=named)
+    uses: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    for position, column in enumerate(columns):
+        if position in targets:
+            uses[column.name] = "the target"
+        elif position in of_rows:
+            uses[column.name] = f"the {of_rows[position]} of each row"
+        else:
+            if position not in features or column.name in reasons:
+                uses[column.name] = f"left out: {reasons.get(column.name, 'data.drop')}"
+            found.setdefault("out" if column.name in uses else column.kind, []).append(column.name)
+    kinds: dict[str, object] = {kind: tuple(names) for kind, names in sorted(found.items())}
+    settings = config.model_copy(update={**table.settings, "columns": kinds})
     notes = (*table.notes, *(note for column in columns for note in column.notes))
-    return Described(
-        columns, left_out | dict.fromkeys(out - {*left_out}, "data.drop"), settings, notes
-    )
+    return Described(columns, uses, settings, notes)
 
 
 def load_rows(
@@ -199,5 +207,6 @@ def open_table(
 
     if kind == sources.IDX:
         return arrays.open_idx(content, file, sources.labels_beside(path) if has_target else None)
-    array = arrays.open_npz if kind == sources.NPZ else arrays.open_npy
-    return array(content, file, config, has_target=has_target)
+    if kind == sources.NPY:
+        return arrays.open_npy(content, file)
+    return arrays.open_npz(content, file, config, has_target=has_target)

@@ -83,7 +83,7 @@ def _kind(file: str, name: str, type_: pa.DataType) -> str:
             return kind
     raise DataError(
         f"{file}, column {shorten(name, 60)}: must hold numbers, booleans, text or dates, "
-        f"got {elide(type_, 60)}."
+        f"got {elide(type_, 60)}. data.drop leaves it out."
     )
 
 

@@ -28,7 +28,7 @@ _HINTS = {
     "contiguous": " split.name=shuffled and split.name=stratified mix the rows first.",
     "time": " split.train takes more rows.",
     "shuffled": " split.name=stratified gives each part its share of every class.",
-    "stratified": "",
+    "stratified": " data.missing_values leaves the rows of a class out.",
     "kfold": " split.stratified=true gives each fold its share of every class.",
 }
 
@@ -382,10 +382,11 @@ class _Classes:
         present, counts = np.unique(self.y[rows], return_counts=True)
         rarest = int(np.argmin(counts))
         if counts[rarest] < n_needed:
+            name = self.names[present[rarest]]
             raise DataError(
                 f"split: a stratified split must have at least {n_needed} rows of every class, one "
                 f"for {why},\ngot {counts[rarest]} of class "
-                f"{shorten(self.names[present[rarest]], 60)}."
+                f"{shorten(name, 60)}. data.missing_values=[{name}] leaves its rows out."
             )
 
 

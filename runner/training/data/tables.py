@@ -152,10 +152,10 @@ def load_table(
         Of each further file its part, ``val`` or ``test``, and what opens it. It is read as the
         first one was.
     """
-    targets, roles = targets_of(table, config), _roles(table, config)
+    targets, roles = targets_of(table, config), roles_of(table, config)
     # When a row was taken is a feature too.
     of_rows = {position for role, position in roles.items() if role != "time"}
-    features = _features(table, {*targets, *of_rows}, config)
+    features = features_of(table, {*targets, *of_rows}, config)
     used = list(dict.fromkeys([*features, *targets, *roles.values()]))
     rules = rules_of(config)
     kinds = {"part": "words", "weight": "number"}
@@ -175,7 +175,10 @@ def load_table(
     kept = np.flatnonzero(has_target)
     if not len(kept) and len(has_target):
         where = f"{table.file}, {labels[0].origin.column}"
-        raise DataError(f"{where}: must hold the target, got {len(has_target):,} rows without one.")
+        raise DataError(
+            f"{where}: must hold the target, got {len(has_target):,} rows without one. "
+            "data.target names another column."
+        )
     if len(kept) < 2:
         raise DataError(f"{table.file}: must have at least 2 rows of data, got {len(kept)}.")
     if not has_target.all():
@@ -186,8 +189,9 @@ def load_table(
         rule = f"{'a list of columns' if task == 'multilabel' else 'one column'} for task={task}"
         raise ConfigError("data.target", rule, config.target)
     y, class_names = TASKS[task].encode(labels, config.positive)
+    targets_by_name = tuple(column.name for column in labels)
     reading = Reading(
-        dict(table.settings),
+        {**table.settings, "target": _as_given(config.target, targets_by_name)},
         {column.name: column.kind for column in columns},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         len(has_target) - len(kept),
@@ -201,13 +205,20 @@ def load_table(
     return replace(
         dataset,
         task=task,
-        targets=tuple(column.name for column in labels),
+        targets=targets_by_name,
         rows=None if has_target.all() else kept,
         roles=values,
     )
 
 
-def _roles(table: RawTable, config: FileData) -> dict[str, int]:
+def _as_given(
+    target: str | tuple[str, ...] | None, names: tuple[str, ...]
+) -> str | tuple[str, ...] | None:
+    """Return the names of the targets in the form of the setting, which may have numbers."""
+    return target and (names if isinstance(target, tuple) else names[0])
+
+
+def roles_of(table: RawTable, config: FileData) -> dict[str, int]:
     """Return the columns that say something of rows: their part, group, time and weight."""
     named = {
         "part": ("data.split_column", config.split_column),
@@ -256,7 +267,7 @@ def _role(role: str, column: Column) -> FloatArray:
         bad |= np.isnan(values)
     if bad.any():
         row = int(np.argmax(bad))
-        raise origin.error(row, rules[role], column.raw_values()[row])
+        raise origin.error(row, rules[role], column.raw_values()[row : row + 1].tolist()[0])
     return np.unique(values, return_inverse=True)[1].astype(float) if role == "group" else values
 
 
@@ -338,7 +349,7 @@ def _target_of(table: RawTable, name: str | None) -> int:
     return only(table, position)
 
 
-def _features(table: RawTable, targets: Collection[int], config: FileData) -> list[int]:
+def features_of(table: RawTable, targets: Collection[int], config: FileData) -> list[int]:
     """Find the feature columns: those that are named, or all but the target and `data.drop`."""
     dropped = {_known(table, name, "data.drop") for name in config.drop}
     dropped |= {
@@ -351,7 +362,7 @@ def _features(table: RawTable, targets: Collection[int], config: FileData) -> li
         if not chosen:
             raise DataError(
                 f"{table.file}: must have at least one feature column beside the target, "
-                f"got only {shorten(table.names[min(targets)])}."
+                f"got {listed(table.names)}."
             )
         return [only(table, position) for position in chosen]
     rule = f"a list of columns of {shorten(table.file)} without the target"
@@ -395,6 +406,6 @@ def only(table: RawTable, position: int) -> int:
     if len(others) > 1:
         raise DataError(
             f"{table.file}{table.header}, columns {others[0] + 1} and {others[1] + 1}: must have "
-            f"names of their own, got {shorten(name, 60)} for both."
+            f"names of their own, got {shorten(name, 60)} for both. data.features names others."
         )
     return position

@@ -12,9 +12,8 @@ from runner.training.preprocessing import date_columns
 if TYPE_CHECKING:
     from runner.training.data.dataset import Dataset, FloatArray, IntArray
 
-# What pandas, R and Parquet call the numbers of rows when they write them as a column.
-_COUNTER = re.compile(r"Unnamed: \d+|rownames|X|\.\.\.1|index")
-_INDEX = re.compile(r"__index_level_\d+__")
+# What pandas, R and Parquet call the numbers or the names of rows when they write them as a column.
+_INDEX = re.compile(r"Unnamed: \d+|rownames|X|\.\.\.1|index|__index_level_\d+__")
 _IDENTIFIER = re.compile(r"id|ID|Id|.*(_id|_ID|[a-z0-9]Id|[a-z0-9]ID)")
 # Of words that differ from row to row nothing can be learned; a few rows show no such thing.
 _MOSTLY_DIFFERENT, _ENOUGH_ROWS = 0.9, 50
@@ -37,8 +36,7 @@ def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict
     for column, name in enumerate(dataset.feature_names):
         if are_chosen and name not in parts:
             continue
-        values = dataset.X[:, column]
-        reason = _reason(name, values, values[rows], is_words=name in dataset.categories)
+        reason = _reason(name, dataset.X[rows, column], is_words=name in dataset.categories)
         if reason:
             found[name] = reason
     for name in dataset.dates:
@@ -47,17 +45,18 @@ def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict
     return found
 
 
-def _reason(name: str, values: FloatArray, train: FloatArray, *, is_words: bool) -> str:
-    distinct = np.unique(train)
-    if len(distinct) == 1:  # NaN is one value too
+def _reason(name: str, train: FloatArray, *, is_words: bool) -> str:
+    n_distinct = len(np.unique(train))
+    if n_distinct == 1:  # NaN is one value too
         return "constant"
-    n_distinct = len(distinct)
+    # A counter whose rows somebody has shuffled or chosen from is one still.
+    all_differ = n_distinct == len(train) and bool((is_words | (np.floor(train) == train)).all())
+    if all_differ and _INDEX.fullmatch(name) and is_words:
+        return "row names"
+    if all_differ and _INDEX.fullmatch(name) and train.min() >= 0:
+        # X is a name of features too, which do not rise from row to row.
+        return "row numbers" if name != "X" or (np.diff(train) > 0).all() else ""
     if is_words:
         differ = n_distinct > _MOSTLY_DIFFERENT * len(train) and len(train) >= _ENOUGH_ROWS
         return "words that differ from row to row" if differ else ""
-    if _INDEX.fullmatch(name) or (_COUNTER.fullmatch(name) and (np.diff(values) == 1).all()):
-        return "row numbers"
-    is_whole = bool((np.floor(train) == train).all())
-    if _IDENTIFIER.fullmatch(name) and is_whole and n_distinct == len(train):
-        return "identifier"
-    return ""
+    return "identifier" if all_differ and _IDENTIFIER.fullmatch(name) else ""

@@ -85,9 +85,13 @@ def by_mlflow(made: Made, run: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataF
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made.command.environment["MLFLOW_TRACKING_URI"])
-    rows = rows_of(made.files[f"{run}.csv"])
     uri = f"runs:/{made.runs[run].run_id}/model"
-    found = mlflow.pyfunc.load_model(uri, suppress_warnings=True).predict(rows)
+    model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
+    schema = model.metadata.get_input_schema()
+    rows = rows_of(made.files[f"{run}.csv"])
+    found = model.predict(
+        rows.astype(dict(zip(schema.input_names(), schema.pandas_types(), strict=True)))
+    )
     assert isinstance(found, pd.DataFrame)
     return found
 
@@ -296,7 +300,8 @@ def test_served_model_answers_with_the_same_bits(made: Made, free_port: Callable
     rows = rows_of(made.files["words.csv"])
     # Its to_json would cut numbers after 15 digits at most.
     body = json.dumps({"dataframe_split": rows.drop(columns="species").to_dict("split")})
-    missing = rows.assign(bill_length_mm=np.nan)
+    # In whole numbers and in words, of which the rows of the run have all.
+    missing = rows.drop(columns="species").assign(body_mass_g=None, sex=None)
     with served(made, "words", free_port()) as address:
         answers = [
             asked(address, content, kind)
@@ -304,6 +309,8 @@ def test_served_model_answers_with_the_same_bits(made: Made, free_port: Callable
                 (body, "application/json"),
                 (made.files["words.csv"].read_text("utf-8"), "text/csv"),
                 (missing.to_csv(index=False), "text/csv"),
+                (json.dumps({"dataframe_split": missing.to_dict("split")}), "application/json"),
+                (rows.assign(body_mass_g=4000.5).to_csv(index=False), "text/csv"),
             )
         ]
         wrong = rows.rename(columns={"bill_length_mm": "bill"}).to_csv(index=False)
@@ -315,7 +322,8 @@ def test_served_model_answers_with_the_same_bits(made: Made, free_port: Callable
     found = [np.array([[row[name] for name in names] for row in told]) for told in answers]
     assert found[0].tobytes() == found[1].tobytes() == probabilities
     # A missing cell counts as the median, also of a column that had none missing in training.
-    assert np.isfinite(found[2]).all()
+    assert found[2].tobytes() == found[3].tobytes()
+    assert np.isfinite(found).all()
     assert refused.value.code == 400
     assert "column 'bill_length_mm': must be there, got none" in message
 

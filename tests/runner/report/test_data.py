@@ -47,6 +47,11 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     assert rows["label"].endswith("the target")
     assert "number: [age]" in pinned
     assert "delimiter: ;" in pinned
+    given = ("data.weight=age", "data.drop=[born]", "data.missing_values=[None]")
+    shown = command("data", "t.csv", "data.target=-1", *given)
+    for said in ("the weight of each row", "left out: data.drop", "drop: [born]", "weight: age",
+                 "missing_values: [None]"):  # fmt: skip
+        assert said in shown.stdout
     refused = command("data", "t.csv", "data.target=lable")
     assert refused.returncode == 2
     assert "Did you mean 'label'?" in refused.stderr

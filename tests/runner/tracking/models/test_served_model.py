@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,31 @@ def test_types_are_those_of_the_cells(model: PyFuncModel) -> None:
     schema = model.metadata.get_input_schema()
     types = {column.name: (column.type.name, column.required) for column in schema.inputs}
     assert types == {"size": ("long", True), "colour": ("string", True), "old": ("boolean", True)}
+
+
+@pytest.mark.parametrize("text", [object, "string", "str"])
+def test_where_cells_may_be_missing_types_take_none(
+    text: str, embedded: Store, prepared: Prepared, weights: dict[str, Any], tmp_path: Path
+) -> None:
+    import mlflow
+
+    fills = replace(prepared, preprocessing=replace(prepared.preprocessing, fill=(2.0, 0.0, 1.0)))
+    run = embedded.start_run("x", {}, {})
+    embedded.log_model(run, fills, weights, mlp([4, 2]))
+    run.finish()
+    (marker,) = (tmp_path / "artifacts").rglob("MLmodel")
+    model = mlflow.pyfunc.load_model(str(marker.parent), suppress_warnings=True)
+    schema = model.metadata.get_input_schema()
+    types = {column.name: (column.type.name, column.required) for column in schema.inputs}
+    assert types == {
+        "size": ("double", False),
+        "colour": ("string", False),
+        "old": ("string", False),
+    }
+    rows = pd.DataFrame({"size": [None, 2.0], "colour": ["red", None], "old": ["True", None]})
+    found = model.predict(rows.astype({"size": float, "colour": text, "old": text}))
+    whole = pd.DataFrame({"size": [2.0, 2.0], "colour": ["red", "none"], "old": ["True", "true"]})
+    assert found.equals(model.predict(whole))
 
 
 def test_models_of_before_find_what_they_import_by_its_earlier_name() -> None:

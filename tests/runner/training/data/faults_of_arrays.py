@@ -143,9 +143,9 @@ NPY = [
     in_npy("objects", npy(TABLE.astype(object)), "t.npy: must hold numbers", "Python objects"),
     in_npy("1 dimension", npy(Y), "t.npy", "(n_samples, n_features)", "got (4,)"),
     in_npy("only labels", npy(Y[:, None]), "t.npy", "one feature column", "'feature_1'", target=0),
-    in_npy("label by name", npy(TABLE), "data.target", "'label'", "-3 to 2", target="label"),
-    in_npy("label beyond", npy(TABLE), "data.target", "got '3'", "-3 to 2", target=3),
-    in_npy("no label", npy(TABLE), "data.target", "got None", "-3 to 2", target=None),
+    in_npy("label by name", npy(TABLE), "data.target", "'label'", "'feature_3'", target="label"),
+    in_npy("label beyond", npy(TABLE), "data.target", "got '3'", "'feature_3'", target=3),
+    in_npy("no label", npy(TABLE), "data.target", "got None", "'feature_3'", target=None),
 ]
 
 FAULTS = [*NPZ, *NPY]

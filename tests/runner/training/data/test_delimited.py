@@ -30,6 +30,7 @@ PLAIN = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n"
         PLAIN.rstrip("\n"),
         "\n\n" + PLAIN.replace("\n", "\n\n"),
         PLAIN.replace(",", ", "),
+        PLAIN.replace(",", " , "),
         re.sub(r"(\w+)", r'"\1"', PLAIN),
         PLAIN.replace("2", "2.0").replace("4", "+4").replace("6", "6e0"),
         "\ufeff" + PLAIN.replace("a,", '"a",').replace("\n", "\r\n").rstrip(),
@@ -40,6 +41,7 @@ PLAIN = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n"
     ],
     ids=[
         "byte order mark", "CRLF", "CR", "no last newline", "blank lines", "spaces",
+        "spaces around",
         "quoted", "other numbers", "several at once", "UTF-16", "comments", "comments between",
         "comma as a decimal",
     ],
@@ -80,7 +82,7 @@ def test_an_encoding_that_is_guessed_is_named(tmp_path: Path, text: str, encodin
     assert found.class_names == read(tmp_path, "u.csv", text).class_names
     assert found.reading is not None
     assert found.reading.settings["encoding"] == encoding
-    assert f"read as {encoding}" in found.reading.notes
+    assert f"read as {encoding} (data.encoding)" in found.reading.notes
 
 
 def test_a_file_without_a_header_has_its_target_by_position(tmp_path: Path) -> None:
@@ -88,7 +90,17 @@ def test_a_file_without_a_header_has_its_target_by_position(tmp_path: Path) -> N
     assert found.X.tolist() == [[5.1, 3.5], [4.9, 3.0]]
     assert found.class_names == ("x", "y")
     assert found.reading is not None
-    assert found.reading.settings["header"] is False
+    # A rerun and a prediction find it by its name.
+    assert (found.reading.settings["header"], found.reading.settings["target"]) == (False, "2")
+
+
+@pytest.mark.parametrize("delimiter", [",", " "])
+def test_names_behind_a_hash_are_the_header(tmp_path: Path, delimiter: str) -> None:
+    rows = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 1.0]])
+    named = delimiter.join(("a", "b", "label"))
+    np.savetxt(tmp_path / "numpy.txt", rows, delimiter=delimiter, header=named)
+    found = read(tmp_path, "t.txt", (tmp_path / "numpy.txt").read_text())
+    assert (found.feature_names, found.class_names) == (("a", "b"), ("0", "1"))
 
 
 def test_the_names_of_rows_as_r_writes_them_are_a_column(tmp_path: Path) -> None:

@@ -22,6 +22,13 @@ COUNT = list(range(1, N + 1))
         ("X", [c - 1 for c in COUNT], "row numbers"),
         ("...1", COUNT, "row numbers"),
         ("X", COUNT[::-1], None),
+        # Rows that were shuffled, or chosen, before they were written.
+        ("", COUNT[::-1], "row numbers"),
+        ("X", [3 * c for c in COUNT], "row numbers"),
+        ("index", COUNT[::-1], "row numbers"),
+        ("", [c / 2 for c in COUNT], None),
+        ("", [1, 1, *COUNT[2:]], None),
+        ("", [f"Mazda {c}" for c in COUNT], "row names"),
         ("year", [2000 + c for c in COUNT], None),
         ("time", COUNT, None),
         ("id", COUNT[::-1], "identifier"),
@@ -47,6 +54,11 @@ def test_a_column_is_left_out_for_a_reason(
     expected = {} if reason is None else {known: reason}
     assert uninformative(dataset, np.arange(N), are_chosen=False) == expected
     assert uninformative(dataset, np.arange(N), are_chosen=True) == {}
+
+
+def test_names_of_few_rows_are_no_feature(tmp_path: Path) -> None:
+    dataset = read(tmp_path, "t.csv", '"","mpg","label"\n"Mazda",21,1\n"Fiat",22,0\n"Opel",23,1\n')
+    assert uninformative(dataset, np.arange(3), are_chosen=False) == {"Unnamed: 0": "row names"}
 
 
 def test_training_rows_alone_decide_what_is_constant(tmp_path: Path) -> None:
