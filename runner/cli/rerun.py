@@ -9,8 +9,7 @@ from runner.jobs.rerun.comparison import Verdict
 from runner.jobs.rerun.request import Options, RerunRequest, request
 from runner.jobs.session import Request, run
 from runner.report.console import Console
-from runner.report.table import say
-from runner.system.errors import RecordError, RunnerError, Terminated
+from runner.system.errors import RecordError, RunnerError
 
 
 def repeat(options: Options) -> int:
@@ -22,21 +21,14 @@ def repeat(options: Options) -> int:
         0 if all is as it was, or was meant to be otherwise and went well; 5 if something differs;
         2 if something cannot be compared; 1 if something broke off.
     """
-    with Console() as console:
-        try:
-            asked = request(options, console)
-            console.rerun = asked
-            if asked.plan is None:
-                console.print_rerun(None)
-                return RecordError.exit_code
-            n_workers = asked.plan.first.sweep.n_workers
-            is_alone = asked.parent is None
-            executor = InProcess() if is_alone else executor_of(asked.executor, n_workers)
-            finished = run(Request(asked.plan, rerun=asked), asked.recording, executor, console)
-        except (KeyboardInterrupt, Terminated):
-            if not console.has_printed:
-                say("Interrupted before anything was compared. What is on record is as it was.")
-            raise
+    with Console(is_of_rerun=True) as console:
+        asked = request(options, console)
+        if asked.plan is None:
+            return RecordError.exit_code
+        n_workers = asked.plan.first.sweep.n_workers
+        is_alone = asked.parent is None
+        executor = InProcess() if is_alone else executor_of(asked.executor, n_workers)
+        finished = run(Request(asked.plan, rerun=asked), asked.recording, executor, console)
     return exit_code(asked, finished)
 
 

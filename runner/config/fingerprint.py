@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from runner.config.plain import to_plain
+from runner.config.plain import UNDECISIVE, to_plain
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -60,8 +60,6 @@ ADDED: dict[int, dict[str, Any]] = {
     },
 }
 
-# Where a run is recorded, and how others are run beside it: they do not decide its result.
-_UNDECISIVE = ("name", "tracking", "sweep")
 # Of a person's file the content decides, and its digest says what that is.
 _OF_THE_FILE = ("path", "test_path", "val_path", "columns")
 
@@ -76,7 +74,7 @@ def job_key(experiment: Experiment, data_digest: str) -> str:
 
 def fingerprint_of(plain: Mapping[str, Any], data_digest: str) -> str:
     """Return the key of a run from plain values, of whatever schema they are."""
-    decisive = {key: value for key, value in plain.items() if key not in _UNDECISIVE}
+    decisive = {key: value for key, value in plain.items() if key not in ("name", *UNDECISIVE)}
     if isinstance(decisive.get("data"), dict):
         decisive["data"] = {k: v for k, v in decisive["data"].items() if k not in _OF_THE_FILE}
     if ADDED:

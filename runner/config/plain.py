@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
 # Settings that data settle, with the value of a job whose data could not be read.
 LEFT_OPEN = {"task": "auto", "training.batch_size": "auto", "training.loss": None}
+# Where a run is recorded, and how others are run beside it: they decide no result.
+UNDECISIVE = ("tracking", "sweep", "executor")
 # The fields of an `Experiment`, in their order.
 SECTIONS = (
     *("name", "seed", "dtype", "task", "data", "split", "model", "optimizer", "schedule"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
     from runner.jobs.plan import Plan
     from runner.jobs.rerun.comparison import Comparison
+    from runner.jobs.rerun.request import RerunRequest
     from runner.jobs.worker.task import Task
     from runner.training.outcome import Outcome
     from runner.training.prepare import Prepared
@@ -112,6 +113,13 @@ class DataRead:
 
 
 @dataclass(frozen=True)
+class RerunPlanned:
+    """What a rerun repeats is known; its plan is None where nothing of it can be run."""
+
+    rerun: RerunRequest
+
+
+@dataclass(frozen=True)
 class Started:
     """Work begins whose progress can be shown; `Progress` counts it, `n` of a `unit` in all."""
 
@@ -166,6 +174,7 @@ Event = (
     | Waiting
     | SweepOpened
     | DataRead
+    | RerunPlanned
     | Started
     | JobsEnded
     | Notice

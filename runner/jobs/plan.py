@@ -16,6 +16,7 @@ from runner.config.fingerprint import fingerprint_of
 from runner.config.plain import (
     FOUND_OUT,
     SECTIONS,
+    UNDECISIVE,
     as_override_text,
     flatten,
     settled_alike,
@@ -31,12 +32,10 @@ if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
     from runner.training.prepare import Prepared
     from softnet import StackSettings
 
-# They say where a run is recorded and how others run beside it, and so nothing of a job.
-NOT_OF_A_JOB = ("name", "tracking", "sweep", "executor")
+# They say nothing of a job.
+NOT_OF_A_JOB = ("name", *UNDECISIVE)
 # What `differences` notes in its own way, or not at all.
 _NO_SECTIONS = ("experiment", "task", SEED, *NOT_OF_A_JOB)
-# What must be one for all jobs of a sweep: it decides where the sweep is, and how it is run.
-_SHARED = ("tracking", "sweep", "executor")
 # A seed among the fields of an experiment counts as the last of all.
 _PLACES = {key: n for n, key in enumerate(("experiment", *SECTIONS, SEED))}
 _LONGEST_POINT = 200
@@ -458,7 +457,7 @@ def _at_point(error: ConfigError, job: Job, number: int, n_jobs: int) -> ConfigE
 
 
 def _require_shared(first: Experiment, other: Experiment) -> None:
-    for section in _SHARED:
+    for section in UNDECISIVE:  # which decide where and how the sweep is run
         expected, got_section = getattr(first, section), getattr(other, section)
         if expected == got_section:
             continue

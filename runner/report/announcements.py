@@ -14,7 +14,7 @@ from runner.jobs.plan import Plan
 from runner.jobs.stacks import Stack
 from runner.report.table import printing, say
 from runner.system.formatting import count
-from runner.system.text import elide
+from runner.system.text import elide, without_passwords
 from runner.training.outcome import Outcome
 
 _VALUES_SHOWN = 6
@@ -53,7 +53,7 @@ def say_resume_hint() -> None:
     words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
     # Restarting once is enough: the next command resumes.
     rest = [word for word in sys.argv[1:] if not word.startswith("sweep.restart=")]
-    command = shlex.join([*words, *rest])
+    command = without_passwords(shlex.join([*words, *rest]))
     say(f"The same command goes on where this one stopped:\n  {command}")
 
 

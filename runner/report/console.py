@@ -16,6 +16,7 @@ from runner.jobs.events import (
     Measured,
     Notice,
     Progress,
+    RerunPlanned,
     Resumed,
     Started,
     SweepOpened,
@@ -29,19 +30,17 @@ from runner.report.rerun import print_rerun
 from runner.report.runs import print_metrics, print_run
 from runner.report.sweep import print_sweep
 from runner.report.table import say
-from runner.system.errors import StoreError
+from runner.system.errors import StoreError, Terminated
 from runner.system.formatting import count
 
 
 class Console(AbstractContextManager["Console"]):
     """Shows each event of a session; a context manager that takes its bar away at the end.
 
-    Attributes
+    Parameters
     ----------
-    rerun : RerunRequest or None
-        The rerun, once it is planned; None for a run or a sweep.
-    has_printed : bool
-        Whether the results of the rerun have been printed.
+    is_of_rerun : bool
+        Whether it is the session of a rerun, of which an interrupt leaves nothing to go on with.
 
     Examples
     --------
@@ -50,16 +49,20 @@ class Console(AbstractContextManager["Console"]):
     ...     console(Progress(2000, loss=0.12))
     """
 
-    def __init__(self) -> None:
-        self.rerun: RerunRequest | None = None
-        self.has_printed = False
+    def __init__(self, *, is_of_rerun: bool = False) -> None:
+        self._is_of_rerun = is_of_rerun
+        self._rerun: RerunRequest | None = None
+        self._has_compared = False
         self._is_sweep = False
         self._output_error: StoreError | None = None
         self._bar: ProgressBar | None = None
         self._left = 0.0
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close_bar()
+        is_interrupt = kind is not None and issubclass(kind, KeyboardInterrupt | Terminated)
+        if self._is_of_rerun and is_interrupt and not self._has_compared:
+            say("Interrupted before anything was compared. What is on record is as it was.")
 
     def __call__(self, event: Event) -> None:
         """Show an event, if it is one that a person should see."""
@@ -68,6 +71,10 @@ class Console(AbstractContextManager["Console"]):
                 self._advance(event)
             case Started():
                 self._start(event)
+            case RerunPlanned():
+                self._rerun = event.rerun
+                if event.rerun.plan is None:
+                    self._print_rerun(event.rerun, None)
             case SweepOpened():
                 self._is_sweep = True
                 say_start(event.plan, event.done, is_new=event.is_new)
@@ -101,7 +108,7 @@ class Console(AbstractContextManager["Console"]):
             self._bar = None
 
     def _print_metrics(self, event: Measured) -> None:
-        if self.rerun is not None:
+        if self._rerun is not None:
             return  # they come with the comparison
         self._close_bar()
         try:
@@ -111,18 +118,17 @@ class Console(AbstractContextManager["Console"]):
         if event.to_come:
             say(f"Recording {' and '.join(event.to_come)} ...")
 
-    def print_rerun(self, event: Finished | None) -> None:
+    def _print_rerun(self, rerun: RerunRequest, event: Finished | None) -> None:
         """Print the results of a rerun; `event` is None where nothing could be run."""
         self._close_bar()
-        if self.rerun is not None:
-            self.has_printed = True
-            print_rerun(self.rerun, event)
+        self._has_compared = True
+        print_rerun(rerun, event)
 
     def _print_results(self, event: Finished) -> None:
         link = event.where or ""
-        if self.rerun is not None:
-            if event.outcomes or event.comparisons or self.rerun.unfit:
-                self.print_rerun(event)
+        if self._rerun is not None:
+            if event.outcomes or event.comparisons or self._rerun.unfit:
+                self._print_rerun(self._rerun, event)
         elif not self._is_sweep:
             for outcome in event.outcomes.values():
                 print_run(outcome, link)

@@ -59,7 +59,7 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def deferred_signals() -> Iterator[None]:
     """Let signals wait for the end of a block, so that what it begins can be closed.
 
     A second Ctrl-C does not wait. In threads other than the main one, where Python delivers no
@@ -69,7 +69,7 @@ def held() -> Iterator[None]:
     --------
     >>> run = None
     >>> try:
-    ...     with held():
+    ...     with deferred_signals():
     ...         run = "begun"  # a signal in here is raised after this line
     ... except BaseException:
     ...     print("closing", run)

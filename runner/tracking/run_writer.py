@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config.plain import flatten
+from runner.config.plain import UNDECISIVE, flatten
 from runner.system.errors import StoreLost
-from runner.system.signals import held
+from runner.system.signals import deferred_signals
 from runner.tracking.backend.artifacts import send_folder
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import Presence
@@ -175,7 +175,7 @@ def write_together(runs: Sequence[RunWriter]) -> None:
     if runs:
         backend, new = runs[0].backend, [run.change.new for run in runs if run.change.new]
         presence = runs[0].presence
-        with held():  # what is in the store is known to be
+        with deferred_signals():  # what is in the store is known to be
             with store_errors(backend.uri):
                 # A kill may leave files of runs that are not in the store: the next start looks.
                 presence.note("".join(f"{run.experiment_id} {run.run_id}\n" for run in new))
@@ -250,7 +250,7 @@ def params_of(config: Mapping[str, object]) -> dict[str, str]:
     >>> params_of({"seed": 0, "model": {"hidden_layer_sizes": [8, 4]}, "sweep": {"name": None}})
     {'seed': '0', 'model.hidden_layer_sizes': '[8, 4]'}
     """
-    decisive = {key: value for key, value in config.items() if key not in ("tracking", "sweep")}
+    decisive = {key: value for key, value in config.items() if key not in UNDECISIVE}
     return {legal_name(key): _param(value) for key, value in flatten(decisive).items()}
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from runner.system.errors import CommandError, StoreError
 from runner.system.process import libraries_are_loaded
-from runner.system.signals import held
+from runner.system.signals import deferred_signals
 from runner.system.text import without_passwords_of
 from runner.tracking.backend.address import check_answers, experiment_link, request, resolve
 from runner.tracking.backend.client import prepare
@@ -50,7 +50,9 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
     server: subprocess.Popen[bytes] | None = None
     with tempfile.TemporaryFile() as output:
         try:
-            with held():  # else a signal could come between the start and the assignment
+            with (
+                deferred_signals()
+            ):  # else a signal could come between the start and the assignment
                 # In a session of its own: Ctrl-C reaches this process alone, and one signal to the
                 # group reaches all that the server started.
                 server = subprocess.Popen(

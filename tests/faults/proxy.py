@@ -82,7 +82,7 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
                 self.connection.close()
                 return
             if fault == "slow":
-                time.sleep(4)  # longer than the tests let a call take
+                time.sleep(2)  # longer than the tests let a call take
             status = {"redirect": 302, "slow": 200}.get(fault) or int(fault)
             self.send_response(status)
             self.send_header("Location", "http://127.0.0.1:9/elsewhere")

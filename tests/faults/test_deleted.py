@@ -10,11 +10,11 @@ from sqlite3 import connect
 import pytest
 
 from tests.faults.conftest import Survive
-from tests.runner.cli.sweeping import Recorded, of_kind, recorded
+from tests.runner.cli.sweeping import BARE, Recorded, of_kind, recorded
 from tests.runner.conftest import Command
 
 SWEEP = ["-m", "seed=0,1", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=1"]
-SWEEP += ["training.steps=20", "training.evaluate_every=10"]
+SWEEP += ["training.steps=20", "training.evaluate_every=10", *BARE]
 Delete = Callable[[Command, Recorded], None]
 TABLES = ("tags", "params", "metrics", "latest_metrics", "runs")
 

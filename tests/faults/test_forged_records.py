@@ -11,7 +11,7 @@ import pytest
 
 from runner.config import compose
 from tests.faults.conftest import Survive
-from tests.runner.cli.sweeping import of_kind, recorded
+from tests.runner.cli.sweeping import BARE, of_kind, recorded
 from tests.runner.conftest import Command
 
 FORGED: dict[str, object] = {
@@ -25,7 +25,7 @@ FORGED: dict[str, object] = {
 COLUMNS = ("run_uuid", "name", "status", "start_time", "end_time", "artifact_uri", "user_id")
 COLUMNS += ("lifecycle_stage", "experiment_id")
 SWEEP = ["-m", "sweep.name=spoiled", "training.steps=20", "optimizer.learning_rate=0.1,0.2"]
-SWEEP += ["seed=0,1", "sweep.n_workers=1", "training.evaluate_every=10", "tracking.figures=false"]
+SWEEP += ["seed=0,1", "sweep.n_workers=1", "training.evaluate_every=10", *BARE]
 KINDS = ("sweep", "group", "run", "rerun")
 
 

@@ -14,11 +14,11 @@ import sys
 import pytest
 
 from tests.faults.conftest import Survive
-from tests.runner.cli.sweeping import count, end, jobs, recorded, start, until, workers_left
+from tests.runner.cli.sweeping import BARE, count, end, jobs, recorded, start, until, workers_left
 from tests.runner.cli.test_interrupted_sweeps import at_work
 from tests.runner.conftest import Command
 
-QUICK = ["training.steps=200", "training.evaluate_every=100"]
+QUICK = ["training.steps=200", "training.evaluate_every=100", *BARE]
 SWEEP = ["-m", *QUICK, "seed=range(0,6)", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=2"]
 # What ends a process of strace's, and at which of its calls; errors are those of a disk.
 KILLS = {"pwrite64": [1, 40, 120, 260], "write": [60, 200], "rename": [1, 2, 4], "fsync": [1, 3]}
@@ -56,7 +56,7 @@ def test_what_is_meant_to_go_on_goes_on(
     numbers: list[signal.Signals], before: str, sweeper: Command, survive: Survive
 ) -> None:
     survive("kills")
-    long = ["-m", "training.steps=200,20000", "seed=0,1", "sweep.n_workers=2"]
+    long = ["-m", "training.steps=200,20000", "seed=0,1", "sweep.n_workers=2", *BARE]
     process = start(sweeper, *long, before=before)
     until(process, lambda: count(sweeper, "FINISHED") >= 1)
     for number in numbers:

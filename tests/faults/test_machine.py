@@ -16,6 +16,7 @@ from tests.runner.conftest import Command
 
 TRAIN = ["training.steps=20", "training.evaluate_every=10", "tracking.figures=false"]
 SWEEP = ["-m", *TRAIN, "seed=range(0,6)", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=4"]
+SWEEP += ["tracking.model=false"]
 # What a limit is on, and the values that are tried.
 LIMITS = {
     "open files": (resource.RLIMIT_NOFILE, [8, 12, 16, 24]),

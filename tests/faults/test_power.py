@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.faults.conftest import Survive
+from tests.runner.cli.sweeping import BARE
 from tests.runner.conftest import Command
 
 CALLS = "openat,write,pwrite64,fsync,fdatasync,syncfs,rename,close"
@@ -29,6 +30,7 @@ def traced(command: Command, durability: str) -> list[str]:
         [
             *(tool, "-f", "-y", "-s", "80", "-qq", "-o", log, "-e", f"trace={CALLS}"),
             *(sys.executable, "-m", "runner", "-m", "seed=0,1", "training.steps=20"),
+            *BARE,
             *(f"tracking.durability={durability}", "sweep.n_workers=1"),
         ],
         cwd=command.folder,

@@ -13,16 +13,19 @@ import pytest
 from tests.faults.conftest import Survive
 from tests.faults.proxy import FAULTS, FaultyProxy
 from tests.runner.cli.conftest import checkout
+from tests.runner.cli.sweeping import BARE
 from tests.runner.conftest import Command
 
 __all__ = ["checkout"]
 
 # The calls of recording; one fault of each alone, and the server dead from each on.
 CALLS = ["runs/create", "runs/log-batch", "runs/update", "runs/log-inputs", "artifacts/config.json"]
-TRAIN = ["training.steps=20", "training.evaluate_every=10", "tracking.figures=false"]
-ONE = ["seed=0", "tracking.model=false", *TRAIN]
+TRAIN = ["training.steps=20", "training.evaluate_every=10", *BARE]
+ONE = ["seed=0", *TRAIN]
 SWEEP = ["-m", "seed=0,1", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=1", *TRAIN]
-QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+# To a server that fails for good nobody goes on listening.
+FAULTY = QUICK | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
 # Whether a fault lasts; one 503 or redirect alone is as one 500.
 CASES = [(fault, True) for fault in FAULTS]
 CASES += [(fault, False) for fault in FAULTS if fault not in {"503", "redirect"}]
@@ -47,6 +50,7 @@ def test_a_fault_of_the_server_loses_and_doubles_nothing(
     fault: str, lasts: bool, command: Command, checkout: Path, server: str, survive: Survive
 ) -> None:
     survive("server faults", len(CALLS))
+    patience = FAULTY if lasts or fault == "slow" else QUICK
     for number, call in enumerate(CALLS):
         kind, words = ("sweep", SWEEP) if number % 2 else ("run", ONE)
         after = N_BEFORE.get(kind, {}).get(call, 0) + (call != "runs/create" and kind == "sweep")
@@ -56,7 +60,7 @@ def test_a_fault_of_the_server_loses_and_doubles_nothing(
             return name == call and (count > after if lasts else count == after + 1)
 
         with FaultyProxy(server, fault, is_faulty) as proxy:
-            ended = command(*words, asked, MLFLOW_TRACKING_URI=proxy.address, **QUICK)
+            ended = command(*words, asked, MLFLOW_TRACKING_URI=proxy.address, **patience)
             assert ended.returncode in {0, 3, 4}, ended.stderr
             assert "Traceback" not in ended.stderr
             kept = list(checkout.glob("outputs/unrecorded/*/*.npz"))

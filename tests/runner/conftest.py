@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from runner.cli.main import carry_out
-from runner.jobs.rerun import verify
 from runner.report.table import say
 from runner.system.errors import RunnerError
 from runner.tracking import leave_stores
@@ -44,7 +43,6 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _leave_stores() -> None:
     """Forget the stores that a command opened, and close their databases, as its end would."""
     leave_stores()
-    verify._STORES.clear()
     gc.collect()  # a process that ends closes what only a cycle still holds
     if "mlflow.store.tracking.sqlalchemy_store" in sys.modules:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from runner.system.errors import StoreError
 from runner.system.paths import config_folder
-from runner.system.signals import held
+from runner.system.signals import deferred_signals
 
 _OURS = {
     "output": "runner",
@@ -48,7 +48,7 @@ def hydra_settings(help_template: str) -> Iterator[None]:
 
     def scratch_folder() -> str:
         if not scratch:
-            with held():  # a folder that nobody knows of would stay
+            with deferred_signals():  # a folder that nobody knows of would stay
                 try:
                     scratch.append(tempfile.mkdtemp(prefix="runner-"))
                 except OSError as error:
@@ -80,6 +80,6 @@ def hydra_settings(help_template: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with held():
+        with deferred_signals():
             for folder in scratch:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -24,8 +24,8 @@ from runner.jobs.worker.task import Task
 from runner.system.errors import StoreError, Terminated
 from runner.system.formatting import count
 from runner.system.signals import (
+    deferred_signals,
     end_undisturbed,
-    held,
     leave_terminal_to_parent,
     raise_on_sigterm,
 )
@@ -99,7 +99,7 @@ class LocalProcesses(Executor):
             for connection in wait(list(busy)):
                 worker, task = busy[connection]  # type: ignore[index]  # these are what it was given
                 try:
-                    with held():  # a message that is read by half could not be read on
+                    with deferred_signals():  # a message that is read by half could not be read on
                         event = worker.connection.recv()
                 except (EOFError, OSError):
                     yield Crashed(task, self._reap(worker))
@@ -140,7 +140,7 @@ class LocalProcesses(Executor):
         process = context.Process(
             target=_serve, args=(self._work, theirs, not_theirs), name="runner worker"
         )
-        with held():  # until the worker has handlers of its own
+        with deferred_signals():  # until the worker has handlers of its own
             try:
                 process.start()
             except OSError:

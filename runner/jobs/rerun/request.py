@@ -15,7 +15,7 @@ from runner.config.data import FileData
 from runner.config.fingerprint import job_key
 from runner.config.plain import as_override_text, flatten, to_plain
 from runner.config.schema import ExecutorConfig, Experiment, LocalExecutor
-from runner.jobs.events import Listener, Progress, Started
+from runner.jobs.events import Listener, Progress, RerunPlanned, Started
 from runner.jobs.plan import Plan, PlannedJob, differences, in_order, labelled, plan_each
 from runner.jobs.rerun.comparison import Comparison
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
@@ -23,7 +23,7 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference
 from runner.jobs.rerun.verify import Reference, differences_of
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.system.paths import expanded
-from runner.tracking import require_shared
+from runner.tracking import address_of, require_shared
 from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import members_of
 
@@ -73,13 +73,11 @@ class RerunRequest:
     @property
     def references(self) -> tuple[Reference, ...]:
         """The record that each job of the plan repeats, as workers are told of it."""
-        uri, is_folder = self.options.uri, self.store is None
-        if self.store is not None and self.executor.name != "local":
-            uri = self.store.address.shown  # whatever a worker's own environment says
-        return tuple(
-            Reference(self.options.target if is_folder else o.run_id, uri, self.compares)
-            for o in self.originals
-        )
+        if self.store is None:
+            folder = str(expanded(self.options.target))
+            return tuple(Reference(folder, None, self.compares) for _ in self.originals)
+        place = address_of(self.store)
+        return tuple(Reference(o.run_id, place, self.compares) for o in self.originals)
 
     def environment_differences(
         self, comparisons: Mapping[int, Comparison]
@@ -178,9 +176,11 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     executor = found[0][1].executor if found else LocalExecutor()
     if store is not None and executor.name != "local":
         require_shared(store.address.shown)
-    return RerunRequest(
+    rerun = RerunRequest(
         options, parent, store, originals, plan, compares, tuple(unfit), n_in_all, executor
     )
+    listener(RerunPlanned(rerun))
+    return rerun
 
 
 def _left_out(parent: StoredRun | None) -> list[tuple[StoredRun | ExportedRun, str]]:

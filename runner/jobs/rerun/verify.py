@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
 from runner.system.errors import RecordError
-from runner.tracking.backend.rows import is_run_id
+from runner.tracking import StoreAddress, store_at
 from runner.tracking.records import (
     ExportedRun,
     Record,
     RecordedModel,
     StoredRun,
     ending_in_words,
-    find_source,
 )
 from runner.tracking.records.mlflow_record import stored_run
 from runner.training.environment import environment
@@ -29,23 +28,19 @@ from softnet import NetworkSettings
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
-    from runner.tracking import Store
     from runner.training.prepare import Prepared
-
-# The store that this process reads records from, by its address and the process.
-_STORES: dict[tuple[str | None, int], Store] = {}
 
 
 @dataclass(frozen=True)
 class Reference:
     """Which record a job repeats, as plain data for a worker.
 
-    `target` is the id of a run in the store at `uri`, or the path of an exported folder. Only if
+    `target` is the id of a run in the store at `place`, or the path of an exported folder. Only if
     the reference `compares` must the result be the record's; else settings were changed.
     """
 
     target: str
-    uri: str | None
+    place: StoreAddress | None
     compares: bool = True
 
 
@@ -108,15 +103,9 @@ def load_reference(
 
 
 def _source_of(reference: Reference) -> StoredRun | ExportedRun:
-    """Find a record; a process that needs many of them opens their store once."""
-    opened_by = reference.uri, os.getpid()
-    if opened_by in _STORES and is_run_id(reference.target):
-        return stored_run(_STORES[opened_by], reference.target)
-    source = find_source(reference.target, reference.uri)
-    if isinstance(source, StoredRun):
-        _STORES.clear()
-        _STORES[opened_by] = source.store
-    return source
+    if reference.place is None:
+        return ExportedRun(Path(reference.target))
+    return stored_run(store_at(reference.place), reference.target)
 
 
 def links_to(original_id: str, experiment_id: str) -> dict[str, str]:

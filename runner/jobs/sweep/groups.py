@@ -16,7 +16,7 @@ from runner.config.fingerprint import configuration_key
 from runner.config.plain import to_plain
 from runner.jobs.plan import Plan, PlannedJob, run_name
 from runner.system.errors import StoreError
-from runner.system.signals import held
+from runner.system.signals import deferred_signals
 from runner.training.outcome import Outcome
 from runner.training.statistics import (
     REPLICATES,
@@ -82,7 +82,7 @@ class Groups:
             if position in self._key_of:
                 self._awaited[self._key_of[position]].add(position)
         for key in dict.fromkeys(self._key_of[p] for p in positions if p in self._key_of):
-            with held():  # a run that nobody knows of could not be closed
+            with deferred_signals():  # a run that nobody knows of could not be closed
                 if key in self._recorded:
                     self._open[key] = self._store.reopen_run(self._recorded[key])
                 else:
@@ -93,7 +93,7 @@ class Groups:
     def restore(self, outcomes: Mapping[int, Outcome]) -> None:
         """Make the groups again that somebody has deleted, and whose jobs have all ended."""
         for key in self.lacking(outcomes):
-            with held():
+            with deferred_signals():
                 self._open[key] = self._create(key)
                 self._recorded[key] = self._open[key].run_id
             self._sum_up(key, outcomes)
@@ -145,7 +145,7 @@ class Groups:
         for key in unfinished:
             members = self._members.get(key, [])
             if members and key not in self._open and all(m in outcomes for m in members):
-                with held():
+                with deferred_signals():
                     self._open[key] = self._store.reopen_run(self._recorded[key])
                 self._sum_up(key, outcomes)
 

@@ -23,7 +23,7 @@ from runner.jobs.sweep.resume import SweepState, sweep_state, with_earlier_jobs
 from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
 from runner.jobs.worker.recording import close_run
 from runner.system.errors import MissingError, RecordError, StoreError, StoreLost
-from runner.system.signals import held
+from runner.system.signals import deferred_signals
 from runner.tracking import SUMMED_UP
 from runner.tracking.records.mlflow_record import stored_run
 from runner.training.outcome import Outcome
@@ -251,7 +251,7 @@ class _Rerun(Parent):
 
     def take(self, event: Ended) -> None:
         """Take note of a job that has ended, and let its original name it."""
-        with held():  # what is reported has its link, and the other way round
+        with deferred_signals():  # what is reported has its link, and the other way round
             super().take(event)
             outcome, comparison = event.outcome, event.comparison
             if self._store is None or outcome is None or not outcome.run_id:
@@ -334,7 +334,7 @@ def _recorded(
     """Begin the run of a parent; whatever ends the session early ends it in words."""
     run = None
     try:
-        with held():  # a run that nobody knows of could not be closed
+        with deferred_signals():  # a run that nobody knows of could not be closed
             run = begin()
         yield run
     except BaseException as error:

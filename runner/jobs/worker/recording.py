@@ -22,7 +22,7 @@ from runner.jobs.rerun.verify import links_to
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
-from runner.system.signals import held
+from runner.system.signals import deferred_signals
 from runner.system.text import without_passwords
 from runner.tracking import FLUSH_EVERY_S, ROWS
 from runner.training.environment import code_digest, environment_digest
@@ -190,7 +190,7 @@ def record_failure(store: Store | None, task: Task, job: TaskJob, reason: str) -
     """Record a job that could not be trained, where there is a store."""
     run_id = ""
     if store is not None:
-        with held():  # a run that nobody knows of could not be closed
+        with deferred_signals():  # a run that nobody knows of could not be closed
             run = begin_run(store, task, job, is_shown=False)
             run.fail(reason)
         run_id = run.run_id

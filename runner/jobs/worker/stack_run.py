@@ -43,7 +43,7 @@ from runner.system.errors import (
 )
 from runner.system.files import read_state, write_state
 from runner.system.paths import expanded
-from runner.system.signals import held
+from runner.system.signals import deferred_signals
 from runner.tracking import FLUSH_EVERY_S, store_at, write_together
 from runner.training.environment import code_digest, environment_digest
 from runner.training.prepare import Prepared, prepared_unchanged, require_fit
@@ -292,7 +292,7 @@ class _StackRun:
     def _begin(self, job: TaskJob, started_s: float, *, is_shown: bool) -> None:
         flush_every_s = FLUSH_EVERY_S * len(self._task.wanted)
         if self._store is not None:
-            with held():  # a run that nobody knows of could not be closed
+            with deferred_signals():  # a run that nobody knows of could not be closed
                 self._open[job.position] = begin_run(
                     self._store, self._task, job, started_s, flush_every_s, is_shown=is_shown
                 )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -137,14 +138,14 @@ def _check(database: Path, query: str) -> str:
             raise StoreError(f"{database}: is empty (0 bytes), not an MLflow database.{_ADVICE}")
         uri = f"{database.as_uri()}?{query}"
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCKED_FOR_S)) as connection:
-            # A view of that name may be a query without end.
-            query = "SELECT name FROM sqlite_master WHERE type = 'table'"
-            tables = {name for (name,) in connection.execute(query)}
+            query = "SELECT type, name, tbl_name FROM sqlite_master WHERE type != 'index'"
+            objects = connection.execute(query).fetchall()
             # SQLite takes the missing end of a last page for zeros.
             if size % connection.execute("PRAGMA page_size").fetchone()[0]:
                 raise StoreError(f"{database}: is cut short: {size:,} bytes.{_ADVICE}")
-            if not tables >= _TABLES:
+            if not {name for kind, name, _ in objects if kind == "table"} >= _TABLES:
                 raise StoreError(f"{database}: is a database, but not one of MLflow.{_ADVICE}")
+            _refuse_queries(database, objects)
             versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except OSError as error:
         raise disk_error(database, error) from error
@@ -155,25 +156,46 @@ def _check(database: Path, query: str) -> str:
             ) from error
         reason = elide(on_one_line(str(error)), 120)
         raise StoreError(f"{database}: cannot be read: {reason}.{_ADVICE}") from error
-    if len(versions) != 1:
+    if len(versions) != 1 or not re.fullmatch("[0-9a-f]{8,40}", str(versions[0][0])):
         shown = ", ".join(elide(version, 20) for (version,) in versions[:3]) or "none"
         raise StoreError(
             f"{database}: must have one revision of MLflow's schema, got {shown}: an upgrade"
             f" was cut off, or it is not MLflow's. Go back to a copy.{_ADVICE}"
         )
-    version = elide(versions[0][0], 20)
+    version = str(versions[0][0])
     _check_version(database, version)
     return version
 
 
-def _check_version(database: Path, version: str) -> None:
-    """Compare the schema's number with the migrations that MLflow ships, without importing it."""
+def _refuse_queries(database: Path, objects: Iterable[tuple[str, str, str]]) -> None:
+    """Refuse a view in place of a table, or a trigger: either may be a query without end.
+
+    MLflow's own trigger is on a table that nothing here touches; a person's own views are read by
+    nobody here.
+    """
+    views = {name for kind, name, _ in objects if kind == "view"}
+    if views:
+        models = _of_mlflow("store/**/models.py")
+        tables = {t for m in models for t in re.findall(r'__tablename__ = "(\w+)"', m.read_text())}
+        views &= tables
+    triggers = {name for kind, name, on in objects if kind == "trigger" and on != "secrets"}
+    for name in sorted(views | triggers):
+        raise StoreError(
+            f"{database}: must be as MLflow makes it, got a view or trigger {elide(name, 40)!r}, "
+            f"which may be a query without end.{_ADVICE}"
+        )
+
+
+def _of_mlflow(pattern: str) -> list[Path]:
+    """List files of the installed MLflow, without importing it."""
     package = find_spec("mlflow")
-    migrations = [
-        file
-        for folder in (package.submodule_search_locations if package else None) or []
-        for file in Path(folder, "store", "db_migrations", "versions").glob("*_*.py")
-    ]
+    folders = (package.submodule_search_locations if package else None) or []
+    return [file for folder in folders for file in Path(folder).glob(pattern)]
+
+
+def _check_version(database: Path, version: str) -> None:
+    """Compare the schema's number with the migrations that MLflow ships."""
+    migrations = _of_mlflow("store/db_migrations/versions/*_*.py")
     if not any(file.name.startswith(f"{version}_") for file in migrations):
         raise StoreError(
             f"{database}: was made by a newer MLflow (its schema is {version}). Install that"

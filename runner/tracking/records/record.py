@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.config.fingerprint import SCHEMA, read_recorded
+from runner.config.plain import UNDECISIVE
 from runner.config.schema import Experiment
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
@@ -37,8 +38,6 @@ _MOST_STEPS = 10**12
 _OURS = ("train/", "val/", "test/", "best/", "baseline/")
 # What all runs recorded up to the second schema.
 _FIRST_METRICS = re.compile(r"(train|val|test|best|best/train|best/val)/(loss|accuracy|step)")
-# Where a run is recorded and how a sweep is run are today's affair, not the record's.
-_OF_TODAY = ("tracking", "sweep")
 # The tag of runs of earlier versions that have left all their files.
 _DIGESTS_OF_BEFORE = "runner.files_sha256"
 
@@ -205,7 +204,7 @@ def _digests(content: str, label: str) -> dict[str, str]:
 
 
 def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment:
-    kept = {section: value for section, value in values.items() if section not in _OF_TODAY}
+    kept = {section: value for section, value in values.items() if section not in UNDECISIVE}
     try:
         experiment = Experiment.from_dict(read_recorded(kept, schema))
     except ConfigError as error:

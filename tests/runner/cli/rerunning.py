@@ -8,7 +8,7 @@ from sqlite3 import connect
 
 from runner.tracking.records import Record, write_folder
 from runner.tracking.records.mlflow_record import find_run
-from tests.runner.cli.sweeping import Recorded, recorded
+from tests.runner.cli.sweeping import BARE, Recorded, recorded
 from tests.runner.conftest import Command, Ended, run_here
 
 VERDICTS = ("IDENTICAL", "CLOSE", "DIFFERENT", "CANNOT COMPARE")
@@ -36,7 +36,7 @@ def new_runs(command: Command, before: list[Recorded]) -> list[Recorded]:
 def record(command: Command, *arguments: str) -> Recorded:
     """Run one job, and return its run, whatever became of it."""
     before = recorded(command)
-    ended = command(*arguments)
+    ended = command(*arguments, *BARE)
     runs = new_runs(command, before)
     assert len(runs) == 1, ended.stderr
     return runs[0]
@@ -45,7 +45,7 @@ def record(command: Command, *arguments: str) -> Recorded:
 def sweep(command: Command, *arguments: str) -> tuple[Recorded, list[Recorded]]:
     """Run a sweep, and return its run and those of its jobs in order of their beginning."""
     before = recorded(command)
-    ended = command("-m", *arguments)
+    ended = command("-m", *arguments, *BARE)
     assert ended.returncode in {0, 1}, ended.stderr
     runs = new_runs(command, before)
     (parent,) = [run for run in runs if run.kind == "sweep"]

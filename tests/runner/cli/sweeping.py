@@ -20,6 +20,9 @@ from tests.runner.cli.instants import PREAMBLE
 from tests.runner.conftest import Command, Ended
 from tests.runner.processes import WITHIN_S, left_of, living
 
+# What need not be drawn and saved of a run or sweep: a process of its own takes seconds for it.
+BARE = ("tracking.figures=false", "tracking.model=false")
+
 PREPARED = """
 import sys
 exec(sys.argv.pop(1), {})

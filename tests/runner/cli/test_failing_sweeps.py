@@ -3,7 +3,7 @@
 import pytest
 
 from tests.runner.cli.instants import ENDED_UNHEARD, ONE_AT_A_TIME, workers_stand_still
-from tests.runner.cli.sweeping import Recorded, end, jobs, of_kind, recorded, start, table
+from tests.runner.cli.sweeping import BARE, Recorded, end, jobs, of_kind, recorded, start, table
 from tests.runner.conftest import Command, Ended
 
 ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
@@ -89,7 +89,7 @@ def test_what_workers_had_recorded_at_the_stop_is_counted(sweeper: Command):
     points = ["optimizer.learning_rate=0.01,1e200", "seed=range(0,40)", "training.steps=200"]
     # However late the first failure is heard of: each worker goes as far as its second one.
     before = ONE_AT_A_TIME + workers_stand_still(2, "FAILED") + ENDED_UNHEARD
-    sweep = ["-m", *points, "sweep.fail_fast=true", "sweep.n_workers=2"]
+    sweep = ["-m", *points, "sweep.fail_fast=true", "sweep.n_workers=2", *BARE]
     ended = end(start(sweeper, *sweep, before=before))
     assert ended.returncode == 1, ended.stderr
     done = [run for run in jobs(sweeper) if run.status in {"FINISHED", "FAILED"}]

@@ -23,12 +23,12 @@ from tests.runner.cli.instants import (
     workers_stand_still,
 )
 from tests.runner.cli.rerunning import verdict
-from tests.runner.cli.sweeping import count, end, jobs, recorded, start, until, workers_left
+from tests.runner.cli.sweeping import BARE, count, end, jobs, recorded, start, until, workers_left
 from tests.runner.conftest import Command
 
 # Two jobs that end at once, and two that never do: there is something to lose and to close, and a
 # signal that is not heeded is seen, however long a busy machine takes to heed one.
-SWEEP = ["-m", "training.steps=200,1000000000", "seed=0,1", "training.evaluate_every=1000"]
+SWEEP = ["-m", "training.steps=200,1000000000", "seed=0,1", "training.evaluate_every=1000", *BARE]
 
 
 def at_work(command: Command, before: str = "") -> subprocess.Popen[str]:
@@ -81,7 +81,7 @@ def test_second_ctrl_c_does_not_wait(sweeper: Command):
 def test_jobs_of_a_killed_worker_get_another_try(sweeper: Command):
     process = start(
         sweeper,
-        *("-m", "training.steps=200", "seed=range(0,6)", "sweep.n_workers=2"),
+        *("-m", "training.steps=200", "seed=range(0,6)", "sweep.n_workers=2", *BARE),
         before=when_shown(KILL_WORKER),
     )
     ended = end(process)
@@ -94,6 +94,7 @@ def test_jobs_of_a_killed_worker_get_another_try(sweeper: Command):
 # Killed, and started again.
 
 POINTS = ["-m", "training.steps=200", "optimizer.learning_rate=0.01,0.04", "seed=range(0,30)"]
+POINTS += BARE
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "Ctrl-C"])
@@ -137,7 +138,7 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
     assert count(sweeper, "FINISHED", "group") == 2
 
 
-JOB = ["training.steps=8000", "training.evaluate_every=1000"]
+JOB = ["training.steps=8000", "training.evaluate_every=1000", *BARE]
 
 
 def test_long_training_goes_on_from_where_it_was_saved_with_the_same_bits(sweeper: Command):

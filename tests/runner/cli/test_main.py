@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from tests.runner.cli.sweeping import count, end, recorded, start, until
+from tests.runner.cli.sweeping import BARE, count, end, recorded, start, until
 from tests.runner.conftest import Command
 from tests.runner.processes import WITHIN_S
 
 HEAVY = {"numpy", "pydantic", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "rich"}
-ENDLESS = ["training.steps=1000000000", "training.evaluate_every=1000000"]
+ENDLESS = ["training.steps=1000000000", "training.evaluate_every=1000000", *BARE]
 
 
 def imported(command: Command, *arguments: str, **variables: str) -> set[str]:
@@ -185,7 +185,7 @@ def test_signal_before_any_run_leaves_nothing(command: Command):
 
 
 def test_reader_that_goes_away_does_not_stop_a_sweep(sweeper: Command):
-    process = start(sweeper, "-m", "training.steps=200", "seed=1,2")
+    process = start(sweeper, "-m", "training.steps=200", "seed=1,2", *BARE)
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
@@ -199,7 +199,7 @@ def test_reader_that_goes_away_does_not_stop_a_sweep(sweeper: Command):
 
 @pytest.mark.parametrize(("words", "n_runs"), [("", 1), ("-m seed=0,1", 4)])
 def test_closed_streams_stop_nothing(words: str, n_runs: int, sweeper: Command):
-    script = f'exec "$0" -m runner training.steps=200 {words} <&- >&- 2>&-'
+    script = f'exec "$0" -m runner training.steps=200 {" ".join(BARE)} {words} <&- >&- 2>&-'
     ended = subprocess.run(
         ["/bin/sh", "-c", script, sys.executable],
         cwd=sweeper.folder,

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 import pytest
 
 from tests.runner.cli.instants import SHOWN_AT_ONCE
-from tests.runner.cli.sweeping import Recorded, count, end, of_kind, recorded, start, table, until
+from tests.runner.cli.sweeping import (
+    BARE,
+    Recorded,
+    count,
+    end,
+    of_kind,
+    recorded,
+    start,
+    table,
+    until,
+)
 from tests.runner.conftest import Command, Ended
 
 NAMED = ["-m", "training.steps=200", "sweep.name=grows"]
@@ -95,7 +105,7 @@ def test_seed_that_stood_alone_joins_the_group_it_gets(sweeper: Command):
 
 
 def test_what_an_earlier_command_did_not_reach_is_counted_and_left(sweeper: Command):
-    long = [*NAMED, "seed=0,1", "training.steps=1000000000", "training.evaluate_every=1000"]
+    long = [*NAMED, "seed=0,1", "training.steps=1000000000", "training.evaluate_every=1000", *BARE]
     process = start(sweeper, *long, before=SHOWN_AT_ONCE)
     until(process, lambda: count(sweeper, "RUNNING") == 2)
     process.terminate()

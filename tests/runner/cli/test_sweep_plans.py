@@ -4,7 +4,7 @@ import pytest
 
 from tests.runner.cli.instants import SHOWN_AT_ONCE
 from tests.runner.cli.rerunning import artifacts
-from tests.runner.cli.sweeping import Recorded, count, end, of_kind, recorded, start, until
+from tests.runner.cli.sweeping import BARE, Recorded, count, end, of_kind, recorded, start, until
 from tests.runner.conftest import Command
 
 ROWS = "a,b,label\n" + "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(120))
@@ -114,7 +114,7 @@ def edited(shared: Command) -> Edited:
         shared,
         *("-m", "--config-dir", ".", "experiment=own_csv", "optimizer=mine", "training=steps"),
         *("data.target=label", "data.path=mine.csv,other.csv", "training.steps=200,40000"),
-        *("training.epochs=null", "training.evaluate_every=200", "sweep.n_workers=1"),
+        *("training.epochs=null", "training.evaluate_every=200", "sweep.n_workers=1", *BARE),
         before=SHOWN_AT_ONCE,
     )
     until(process, lambda: count(shared, "RUNNING"))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.runner.cli.instants import STOP_ALL, when_shown
 from tests.runner.cli.sweeping import (
+    BARE,
     Recorded,
     count,
     end,
@@ -21,7 +22,8 @@ from tests.runner.cli.sweeping import (
 from tests.runner.conftest import Command
 
 SAME = ["-m", "training.steps=200", "optimizer.learning_rate=0.01,0.04", "seed=range(0,10)"]
-OTHER = ["-m", "training.steps=200", "optimizer.learning_rate=0.02,0.04", "seed=range(5,15)"]
+SAME += BARE
+OTHER = ["-m", "training.steps=200", "optimizer.learning_rate=0.02,0.04", "seed=range(5,15)", *BARE]
 
 Ended = subprocess.CompletedProcess[str]
 
@@ -59,7 +61,7 @@ def test_two_sweeps_at_once_keep_to_themselves(at_once: tuple[list[Ended], list[
 
 
 def test_who_waits_for_a_sweep_that_is_killed_goes_on_with_it(sweeper: Command):
-    sweep = ["-m", "training.steps=200", "seed=0,1,2", "sweep.n_workers=1"]
+    sweep = ["-m", "training.steps=200", "seed=0,1,2", "sweep.n_workers=1", *BARE]
     # It stands still with its worker, however long the other one takes to begin.
     first = start(sweeper, *sweep, before=when_shown(STOP_ALL))
     until(first, lambda: count(sweeper, "RUNNING") == 3)

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from tests.runner.cli.rerunning import record, sweep
+from tests.runner.cli.sweeping import BARE
 from tests.runner.conftest import Command
 
 TINY = ("training.steps=3", "training.evaluate_every=1")
-BARE = ("tracking.figures=false", "tracking.model=false")
 # The whole command in a process of its own, and what it has imported at the end.
 CODE = """
 import sys

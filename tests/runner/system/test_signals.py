@@ -11,7 +11,7 @@ import pytest
 
 from runner.system import signals
 from runner.system.errors import Terminated
-from runner.system.signals import held, raise_on_sigterm
+from runner.system.signals import deferred_signals, raise_on_sigterm
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 ALL = (signal.SIGINT, *ENDING)
@@ -35,7 +35,7 @@ def send(number: signal.Signals) -> None:
 
 def send_in_a_block(numbers: list[signal.Signals], steps: list[str]) -> None:
     """Send signals in a block, and note each after which it went on."""
-    with held():
+    with deferred_signals():
         for number in numbers:
             send(number)
             steps.append(number.name)
@@ -68,7 +68,7 @@ def test_a_signal_waits_for_the_end_of_the_block(
 def test_a_signal_that_is_ignored_stays_so_as_nohup_has_it() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise_on_sigterm()
-    with held():
+    with deferred_signals():
         send(signal.SIGHUP)
     send(signal.SIGHUP)
 
@@ -77,14 +77,14 @@ def test_a_second_sigterm_is_ignored_while_the_first_is_dealt_with() -> None:
     with pytest.raises(Terminated):
         send(signal.SIGTERM)
     send(signal.SIGTERM)
-    with held():
+    with deferred_signals():
         send(signal.SIGTERM)
     send(signal.SIGTERM)
 
 
 def test_without_a_signal_a_block_changes_nothing() -> None:
     before = [signal.getsignal(number) for number in ALL]
-    with pytest.raises(ValueError, match="mine"), held():
+    with pytest.raises(ValueError, match="mine"), deferred_signals():
         raise ValueError("mine")
     assert [signal.getsignal(number) for number in ALL] == before
 
@@ -93,7 +93,7 @@ def test_other_threads_hold_nothing() -> None:
     ends = []
 
     def work() -> None:
-        with held():
+        with deferred_signals():
             ends.append("done")
 
     thread = threading.Thread(target=work)

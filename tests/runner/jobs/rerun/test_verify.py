@@ -9,7 +9,7 @@ import pytest
 from runner.jobs.rerun import Comparison, Verdict
 from runner.jobs.rerun.verify import Reference, load_reference
 from runner.system.errors import RecordError
-from runner.tracking import Store, open_store
+from runner.tracking import Store, address_of, open_store
 from runner.training.prepare import prepare
 from runner.training.train import Result, train
 from softnet import mlp
@@ -25,7 +25,7 @@ def opened(store: Path) -> Store:
 def reference(opened: Store) -> Reference:
     """A run in a store, as a worker of another process is told of it."""
     (outcome,) = outcomes(work(opened, plan({}), (0,), is_alone=True)).values()
-    return pickle.loads(pickle.dumps(Reference(outcome.run_id, opened.address.uri)))  # noqa: S301  (our own bytes)
+    return pickle.loads(pickle.dumps(Reference(outcome.run_id, address_of(opened))))  # noqa: S301  (our own bytes)
 
 
 def trained() -> Result:
@@ -54,4 +54,4 @@ def test_a_run_that_left_no_result_cannot_be_loaded(opened: Store) -> None:
     missing = plan({"data": MISSING})
     (outcome,) = outcomes(work(opened, missing, (0,))).values()
     with pytest.raises(RecordError, match="and left no result"):
-        compared(Reference(outcome.run_id, opened.address.uri), trained())
+        compared(Reference(outcome.run_id, address_of(opened)), trained())

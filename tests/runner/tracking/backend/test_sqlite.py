@@ -36,19 +36,29 @@ def cut_to(size: int) -> Callable[[Path], None]:
     return lambda path: os.truncate(path, size)
 
 
-def of_schema(number: str) -> Callable[[Path], None]:
+def changed(*statements: str) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE alembic_version SET version_num = ?", (number,))
+            for statement in statements:
+                connection.execute(statement)
 
     return change
 
 
+def of_schema(number: str) -> Callable[[Path], None]:
+    return changed(f"UPDATE alembic_version SET version_num = '{number}'")  # noqa: S608  (ours)
+
+
 def of_something_else(path: Path) -> None:
     path.unlink()
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE shopping (item)")
+    changed("CREATE TABLE shopping (item)")(path)
 
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n"
+A_VIEW = changed("DROP TABLE logged_models", f"CREATE VIEW logged_models AS {ENDLESS}")
+A_TRIGGER = changed(
+    f"CREATE TRIGGER t AFTER INSERT ON runs BEGIN SELECT count(*) FROM ({ENDLESS}); END"  # noqa: S608  (ours)
+)
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "zero bytes": (cut_to(0), "is empty (0 bytes), not an MLflow database. Move it away, or"),
@@ -57,6 +67,9 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("name: tutorial\n" * 999), "file is not a database. M"),
     "of another program": (of_something_else, "is a database, but not one of MLflow. Move it"),
     "newer": (of_schema("ffffffffffff"), "by a newer MLflow (its schema is ffffffffffff)."),
+    "of no schema": (of_schema(""), "must have one revision of MLflow's schema, got none: an upg"),
+    "a view for a table": (A_VIEW, "view or trigger 'logged_models'"),
+    "a trigger": (A_TRIGGER, "view or trigger 't', wh"),
     "older": (of_schema("a8c4a736bde6"), "by an older MLflow (its schema is a8c4a736bde6). Keep"),
 }
 
