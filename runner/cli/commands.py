@@ -39,18 +39,84 @@ class _Parser(ArgumentParser):
 
 
 def _show(arguments: Sequence[str]) -> None:
-    parser = _Parser("show", "Show what came out of a sweep: by default the newest one.")
+    parser = _Parser("show", "Show what came out of a sweep, by default the newest, or of a run.")
     parser.add_argument(
-        "sweep", nargs="?", metavar="SWEEP", help="its name or its run's id, or how one begins"
+        "run", nargs="?", metavar="RUN", help="a sweep's name, an id, or how one of these begins"
     )
-    parser.add_argument("--metric", help="ranks by it, for instance test/accuracy")
+    _add_metrics(parser, "ranks by it")
     parser.add_argument("--top", type=_count, metavar="N", help="shows the best N alone")
-    parser.add_argument("--csv", action="store_true", help="prints every job as CSV instead")
+    parser.add_argument(
+        "--format",
+        choices=("table", "csv", "markdown", "latex"),
+        default="table",
+        help="csv: every job; markdown and latex: configurations, the best in bold",
+    )
+    parser.add_argument("--csv", action="store_const", const="csv", dest="format")
     options = parser.parse(arguments)
 
-    from runner.cli.show import show_sweep
+    from runner.cli.show import show
 
-    show_sweep(options.sweep, options.metric, options.top, as_csv=options.csv, uri=options.uri)
+    show(options.run, options.metric, options.top, options.format, options.uri)
+
+
+def _runs(arguments: Sequence[str]) -> None:
+    parser = _Parser("runs", "List the runs that belong to no sweep, the newest first.")
+    parser.add_argument("--top", type=_count, metavar="N", help="lists the newest N alone")
+    options = parser.parse(arguments)
+
+    from runner.cli.show import list_runs
+
+    list_runs(options.uri, options.top)
+
+
+def _clean(arguments: Sequence[str]) -> None:
+    parser = _Parser("clean", "Remove the weights of all runs of a sweep but its best.")
+    parser.add_argument("run", metavar="SWEEP", help="its name or id")
+    parser.add_argument("--keep", type=_count, metavar="N", default=10, help="default: 10")
+    parser.add_argument("--yes", action="store_true", help="does not ask")
+    options = parser.parse(arguments)
+
+    from runner.cli.clean import clean
+
+    clean(options.run, options.keep, options.uri, is_sure=options.yes)
+
+
+def _compare(arguments: Sequence[str]) -> None:
+    parser = _Parser(
+        "compare",
+        "Show what differs between runs, groups and sweeps, and whether more than chance does.",
+        "Differences are those of the first to each other, over the splits and seeds of both.",
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="ids or names of runs or sweeps")
+    _add_metrics(parser, "compares by it")
+    options = parser.parse(arguments)
+
+    from runner.cli.compare import compare
+
+    compare(options.runs, options.metric, options.uri)
+
+
+def _add_metrics(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--metric",
+        action="extend",
+        default=[],
+        type=lambda text: text.split(","),
+        help=f"{what}, for instance test/accuracy; several are separated by commas",
+    )
+
+
+def _report(arguments: Sequence[str]) -> None:
+    parser = _Parser(
+        "report", "Write a sweep as one HTML file that opens anywhere, for a colleague."
+    )
+    parser.add_argument("run", metavar="SWEEP", help="its name or id")
+    parser.add_argument("--out", metavar="FILE", help="an .html; by default named like the sweep")
+    options = parser.parse(arguments)
+
+    from runner.cli.report import report
+
+    report(options.run, options.out, options.uri)
 
 
 def _sweeps(arguments: Sequence[str]) -> None:
@@ -70,8 +136,9 @@ def _rerun(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "target",
         nargs="?",  # so that flags that are none are named first; see below
-        metavar="RUN_ID",
-        help="of a run, a sweep or a group of seeds; or a folder that runner export made",
+        metavar="RUN",
+        help="a run, a sweep or a group of seeds, by its id, its name or how that begins; or a "
+        "folder that runner export made",
     )
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings to change: a new run, then"
@@ -87,13 +154,18 @@ def _rerun(arguments: Sequence[str]) -> int:
         action="store_true",
         help="accepts data of other content; the result is then never called IDENTICAL",
     )
+    parser.add_argument(
+        "--in-place",
+        action="store_true",
+        help="records in the store of the original where --uri names another one than yours",
+    )
     parser.add_uri()
-    parser.usage = parser.format_usage().removeprefix("usage: ").replace("[RUN_ID]", "RUN_ID")
+    parser.usage = parser.format_usage().removeprefix("usage: ").replace("[RUN]", "RUN")
     options, unknown = parser.parse_known_intermixed_args(list(arguments))
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.target is None:
-        parser.error("the following arguments are required: RUN_ID")
+        parser.error("the following arguments are required: RUN")
     for override in options.overrides:
         if "=" not in override[1:]:
             parser.error(f"a setting must be key=value, got {override!r}")
@@ -106,7 +178,9 @@ def _rerun(arguments: Sequence[str]) -> int:
 
 def _predict(arguments: Sequence[str]) -> None:
     parser = _Parser("predict", "Predict raw rows with what a run has learned.")
-    parser.add_argument("run_id", metavar="RUN_ID", help="a run, or a folder of runner export")
+    parser.add_argument(
+        "run_id", metavar="RUN", help="a run, a sweep (its best run), or a folder of runner export"
+    )
     parser.add_argument("file", nargs="?", metavar="FILE", help="rows as CSV, Parquet, NPZ, ...")
     parts = ("train", "val", "test")
     parser.add_argument("--part", choices=parts, help="predicts the run's own rows instead")
@@ -137,7 +211,7 @@ def _predict(arguments: Sequence[str]) -> None:
 
 def _export(arguments: Sequence[str]) -> None:
     parser = _Parser("export", "Write all that is needed to repeat a run to a folder of its own.")
-    parser.add_argument("run_id", metavar="RUN_ID")
+    parser.add_argument("run_id", metavar="RUN", help="a run, or a sweep, whose best run it is")
     parser.add_argument("folder", metavar="FOLDER", help="a new one")
     options = parser.parse(arguments)
 
@@ -183,10 +257,14 @@ def _ui(arguments: Sequence[str]) -> None:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
+    "clean": _clean,
+    "compare": _compare,
     "data": _data,
     "export": _export,
     "predict": _predict,
+    "report": _report,
     "rerun": _rerun,
+    "runs": _runs,
     "show": _show,
     "sweeps": _sweeps,
     "sync": _sync,

@@ -15,15 +15,16 @@ Train neural networks as experiments that are written in YAML; find every run in
 
 Usage
   runner [key=value ...]              one run, as of experiment=digits; by default the tutorial
-  runner --multirun key=1,2 ...       a sweep: a run for each combination of the values; again,
-                                      it runs what is missing; --dry-run shows the plan
+  runner --multirun key=1,2 ...       a sweep of all combinations; again, it runs what is missing
   runner data FILE [data.key=value]   how a table would be read: its columns, and what they become
-  runner show [SWEEP]                 what came out of a sweep, by default the newest
-  runner sweeps                       all sweeps and their state
-  runner rerun RUN_ID [key=value ...] a run or sweep again from its id, compared bit by bit
-  runner predict RUN_ID FILE          the classes of the rows of a file
-  runner export RUN_ID FOLDER         a run as a folder that needs no store to be repeated
-  runner sync                         what waits on disk for a server that did not answer
+  runner show [RUN]                   what came out of a sweep, by default the newest, or of a run
+  runner sweeps, runner runs          all sweeps and their state; runs of their own
+  runner compare A B ...              runs or sweeps side by side: what differs, and by chance?
+  runner rerun RUN [key=value ...]    a run or sweep again from its id, compared bit by bit
+  runner predict RUN FILE             what a run, or a sweep's best run, says of the rows of a file
+  runner export RUN FOLDER            a run as a folder that needs no store to be repeated
+  runner report SWEEP                 a sweep as one HTML file, for a colleague
+  runner clean SWEEP, runner sync     removes weights; records what waits on disk for a server
   runner ui [--port N] [--uri URI]    the runs in a browser
 
 Examples
@@ -35,7 +36,7 @@ Groups (group=option)
 $APP_CONFIG_GROUPS
 Settings (key=value)
   runner --cfg job                    shows them all; runner --cfg job data=file those of an option
-  seed=1 optimizer.learning_rate=0.1 'model.hidden_layer_sizes=[64,32]'
+  --dry-run                           shows the plan of a sweep, and runs nothing
   --config-dir FOLDER                 adds YAML of your own, in subfolders named like the groups
 
 Results

@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.cli.export import single_run
 from runner.config.data import FileData
+from runner.config.plain import as_override_text, flatten
+from runner.config.schema import Experiment
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.sweep.spreadsheet import cell
+from runner.report.runs import Classes
 from runner.report.table import say
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
 from runner.system.files import atomic_file
@@ -25,7 +29,7 @@ from runner.system.formatting import count, number
 from runner.system.paths import expanded
 from runner.system.process import verify_blas_pin
 from runner.system.text import printable
-from runner.tracking.records import Record, RecordedModel, find_source
+from runner.tracking.records import ExportedRun, Record, RecordedModel, StoredRun
 from runner.training.data.files import load_rows
 from runner.training.prepare import Prepared, prepare
 from runner.training.run_files import parquet, prediction_table
@@ -50,7 +54,7 @@ def predict(
     Parameters
     ----------
     run_id : str
-        Of a run that has ended, or an exported folder.
+        A run that has ended, a sweep, whose best run it is then, or an exported folder.
     file : str or None
         A table with the columns that the run was trained on; others are not looked at. None
         predicts a `part` of the run's own rows.
@@ -72,8 +76,8 @@ def predict(
         raise CommandError("FILE: must be given, or --part with a part of the run's own rows.")
     if file is not None and not file.strip():
         raise CommandError(f"FILE: must be a file, got {file!r}.")
-    target = None if out is None else _writable(out, file)
-    run = _Run(run_id, uri, data)
+    target = None if out is None else writable(out, file)
+    run = LoadedRun(single_run(run_id, uri), data)
     level = 0.5 if threshold is None else run.threshold(threshold)
     table, remarks = run.of_part(part, level) if part else run.of_file(str(file), level)
     if target is None:
@@ -88,12 +92,12 @@ def predict(
         say(remark)
 
 
-class _Run:
-    """A run's network, and its own rows where they are asked for."""
+class LoadedRun:
+    """A run's network, and its own rows where they are asked for; `data` is where they are now."""
 
-    def __init__(self, run_id: str, uri: str | None, data: str | None) -> None:
+    def __init__(self, source: ExportedRun | StoredRun, data: str | None = None) -> None:
         verify_blas_pin()
-        self._record = Record.read(find_source(run_id, uri), admits_earlier=True)
+        self._record = Record.read(source, admits_earlier=True)
         self._model: RecordedModel = self._record.model()
         settings = self._model.network(self._record.experiment)
         weights = self._record.weights(settings.weight_shapes)
@@ -128,7 +132,54 @@ class _Run:
         return f"{what}: {', '.join(texts)}"
 
     @property
-    def _rows(self) -> Prepared:
+    def experiment(self) -> Experiment:
+        """What was run."""
+        return self._record.experiment
+
+    def environment(self) -> dict[str, str]:
+        """Return the facts of where it was run that decide its bits."""
+        facts = self._record.environment()
+        decisive = facts.get("decisive") if isinstance(facts, dict) else None
+        facts = flatten(decisive) if isinstance(decisive, dict) else {}
+        return {name: as_override_text(value) for name, value in facts.items()}
+
+    def importance(self, n_repeats: int) -> tuple[str, dict[str, float]]:
+        """Return a part of the rows, and by how much its loss rises when a column is shuffled.
+
+        That is the mean over some shuffles, on validation rows where there are any.
+
+        References
+        ----------
+        L. Breiman, "Random Forests", Machine Learning 45, 2001.
+        """
+        part = "val" if "val" in self.rows.parts else self.rows.parts[-1]
+        examples, target = self.rows.examples(part), self._model.target
+        X = self.rows.dataset.X[getattr(self.rows.split, part)]
+        rng = np.random.default_rng(0)
+
+        def loss(changed: NDArray[np.float64]) -> float:
+            encoded = self._model.preprocessing.transform(changed)
+            encoded = np.ascontiguousarray(encoded, self._network.dtype)
+            with np.errstate(all="ignore"):
+                measured = evaluate(
+                    self._network, encoded, examples.y, target.metrics, labels=target.labels
+                )
+            return float(measured["loss"][0])
+
+        before, rises = loss(X), {}
+        for column, name in enumerate(self.rows.dataset.feature_names):
+            if name not in self._model.preprocessing.feature_names:
+                continue
+            losses = []
+            for _ in range(n_repeats):
+                changed = X.copy()
+                changed[:, column] = rng.permutation(X[:, column])
+                losses.append(loss(changed))
+            rises[name] = float(np.mean(losses)) - before
+        return part, rises
+
+    @property
+    def rows(self) -> Prepared:
         """The rows that the run was trained and measured on."""
         if self._own is None:
             digest = self._record.tags.get("runner.data_digest", "")
@@ -143,12 +194,23 @@ class _Run:
                 )
         return self._own
 
+    def classes(self) -> Classes | None:
+        """Return how it confuses the classes of its last part of rows; None without classes."""
+        target, part = self._model.target, self.rows.parts[-1]
+        if target.task != "classification":
+            return None
+        examples = self.rows.examples(part)
+        answers = self._predict(examples.X).argmax(axis=1)
+        counts = np.zeros((len(target.names), len(target.names)), np.intp)
+        np.add.at(counts, (examples.y, answers), 1)
+        return Classes(part, target.names, counts)
+
     def of_part(self, part: str, threshold: float) -> tuple[dict[str, NDArray[Any]], list[str]]:
         """Predict a part of the run's own rows."""
-        if part not in self._rows.parts:
-            raise CommandError(f"--part: must be one of {', '.join(self._rows.parts)}, got {part}.")
-        rows = self._rows.examples(part)
-        table = prediction_table(self._rows, {part: self._predict(rows.X)}, threshold)
+        if part not in self.rows.parts:
+            raise CommandError(f"--part: must be one of {', '.join(self.rows.parts)}, got {part}.")
+        rows = self.rows.examples(part)
+        table = prediction_table(self.rows, {part: self._predict(rows.X)}, threshold)
         return table, [
             self._measure(rows.X, rows.y, threshold, f"{part}, {count(len(rows.y), 'row')}")
         ]
@@ -187,12 +249,12 @@ class _Run:
         try:
             level = float(text)
         except ValueError:
-            if "val" not in self._rows.parts:
+            if "val" not in self.rows.parts:
                 raise CommandError(
                     f"--threshold: must be a number from 0 to 1 for a run without validation rows, "
                     f"got {text!r}."
                 ) from None
-            rows = self._rows.examples("val")
+            rows = self.rows.examples("val")
             predictions = self._predict(rows.X)
             level, value = best_threshold(text, predictions, rows.y, self._model.target)
             say(f"threshold {level:.4g}: the best val/{text}, {number(text, value)}")
@@ -201,7 +263,7 @@ class _Run:
         return level
 
 
-def _writable(out: str, file: str | None) -> Path:
+def writable(out: str, file: str | None) -> Path:
     """Return the file that `--out` leads to: behind a link it is the one that takes the rows."""
     try:
         target = expanded(out).resolve(strict=False)

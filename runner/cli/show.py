@@ -1,4 +1,4 @@
-"""The commands `runner show` and `runner sweeps`: sweeps of the past, read back from the store.
+"""The commands `runner show`, `sweeps` and `runs`: what was run, read back from the store.
 
 Nothing is run, and nothing is changed but that runs of processes that have died are closed.
 """
@@ -12,45 +12,60 @@ from typing import TYPE_CHECKING
 
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
+from runner.report.paper import paper_table
+from runner.report.runs import print_run_list
 from runner.report.sweep import print_sweep, print_sweeps
-from runner.report.table import say
+from runner.report.table import further_metrics, printing, say
 from runner.system.errors import CommandError, ConfigError, nearest, shorten
-from runner.system.text import printable
+from runner.tracking import job_of, started_s
 from runner.training.outcome import best_first, by_settings, is_metric
 from runner.training.statistics import configurations, ranked
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedSweep, Store
+    from runner.tracking import RecordedJob, RecordedSweep, Store
     from runner.training.outcome import Outcome
 
 
-def show_sweep(
-    wanted: str | None, metric: str | None, top: int | None, *, as_csv: bool, uri: str | None
+def show(
+    wanted: str | None, metrics: Sequence[str], top: int | None, form: str, uri: str | None
 ) -> None:
-    """Print the report of a sweep, or each of its jobs as comma-separated values.
+    """Print a run, or the report of a sweep in one of the `FORMATS`.
 
-    `wanted` is its name or the id of its run, or how one of these begins; None is the newest. By
-    default it is ranked by its own metric. A `CommandError` says that there is none, or no metric.
+    `wanted` is a name or an id, or how one of these begins; None is the newest sweep. By default it
+    is ranked by its own metric, and else by the first of some; a table for a paper has all of them.
+    As CSV it is each job. A `CommandError` says that there is none, or no metric.
     """
     stores, sweeps = _recorded(uri)
-    sweep = _chosen(sweeps, wanted)
+    sweep = _chosen(stores, sweeps, wanted)
+    if sweep is None:
+        from runner.cli.show_run import show_run
+
+        show_run(str(wanted), uri)
+        return
     store = stores[sweep.experiment_id]
     outcomes = sorted(recorded_outcomes(store.sweeps.jobs_of(sweep)), key=by_settings)
     _say_what_is_left_out(stores)
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
     recorded = list(filter(is_metric, names))
-    ranking = metric or sweep.metric
+    ranking = metrics[0] if metrics else sweep.metric
     if not is_metric(ranking):
         ranking = "val/loss"
         got = shorten(sweep.metric, 40)
         say(f"{sweep.name}: is ranked by {ranking}: this version knows no metric {got}.")
-    if metric is not None and metric not in recorded:
-        rule = f"a metric of this sweep ({', '.join(recorded) or 'it has none yet'})"
-        raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
-    if as_csv:
-        if metric is not None or top is not None:
+    for metric in metrics:
+        if metric not in recorded:
+            rule = f"a metric of this sweep ({', '.join(recorded) or 'it has none yet'})"
+            raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
+    if form == "csv":
+        if metrics or top is not None:
             outcomes = _best(outcomes, ranking, top)
         write_csv(outcomes, sys.stdout)
+        return
+    if form != "table":
+        shown = metrics or [ranking, *further_metrics(recorded, ranking)]
+        with printing() as out:
+            for line in paper_table(outcomes, shown, top, form):
+                out.line(line)
         return
     print_sweep(
         sweep.name,
@@ -58,11 +73,15 @@ def show_sweep(
         [outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
         metric=ranking,
+        further=metrics[1:],
         link=store.where,
         duration_s=sweep.duration_s or None,
         expected=sweep.expected if ranking == sweep.metric else None,
         notes=["It is running."] if sweep.status == "RUNNING" else [],
         top=top,
+        trained_on=sweep.trained_on,
+        served=sweep.run_id if sweep.has_model else None,
+        uri=store.address.shown,
     )
 
 
@@ -91,6 +110,20 @@ def list_sweeps(uri: str | None) -> None:
     _say_what_is_left_out(stores)
 
 
+def list_runs(uri: str | None, top: int | None) -> None:
+    """Print the runs of a store that belong to no sweep, the newest first."""
+    stores, _ = _recorded(uri)
+    runs: list[tuple[RecordedJob, str, float]] = []
+    if stores:
+        backend = next(iter(stores.values())).backend
+        found = backend.runs(list(stores), {"runner.kind": "run"}, without="runner.sweep")
+        runs = [
+            (job_of(run), stores[run.experiment_id].experiment, started_s(run)) for run in found
+        ]
+    print_run_list(runs, top)
+    _say_what_is_left_out(stores)
+
+
 def _say_what_is_left_out(stores: Mapping[str, Store]) -> None:
     reasons = (reason for store in stores.values() for reason in store.backend.unfit.values())
     say("\n".join(dict.fromkeys(reasons)))
@@ -116,27 +149,16 @@ def _recorded(uri: str | None) -> tuple[dict[str, Store], list[RecordedSweep]]:
     return stores, any_store.sweeps.all(list(stores))
 
 
-def _chosen(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
-    if not sweeps:
+def _chosen(
+    stores: Mapping[str, Store], sweeps: Sequence[RecordedSweep], wanted: str | None
+) -> RecordedSweep | None:
+    """Return the sweep that is wanted; None if that is another run."""
+    if not sweeps and (wanted is None or not stores):
         raise CommandError("There are no sweeps yet. runner --multirun makes one.")
     if wanted is None:
         return sweeps[0]
-    for sweep in sweeps:
-        if wanted in (sweep.name, sweep.run_id):
-            return sweep
-    begun = [s for s in sweeps if s.name.startswith(wanted) or s.run_id.startswith(wanted)]
-    if len({sweep.name for sweep in begun}) == 1:
-        return begun[0]
-    if begun:
-        several = ", ".join(dict.fromkeys(sweep.name for sweep in begun[:5]))
-        raise CommandError(
-            f"runner show: must be one sweep, got {wanted!r}, with which {len(begun):,} begin "
-            f"({printable(several)}{', ...' if len(begun) > 5 else ''})."
-        )
-    names = list(dict.fromkeys(sweep.name for sweep in sweeps))
-    hint = nearest(wanted, names)
-    raise CommandError(
-        f"runner show: must be a sweep ({printable(', '.join(names[:5]))}"
-        f"{', ...' if len(names) > 5 else ''}), got {wanted!r}.{' ' + hint if hint else ''}"
-        " runner sweeps lists them."
-    )
+    from runner.tracking import run_id_of
+
+    store = next(iter(stores.values()))
+    run_id = run_id_of(store.backend, wanted, store.address.shown)
+    return next((sweep for sweep in sweeps if sweep.run_id == run_id), None)

@@ -58,6 +58,8 @@ class Measured:
         Seconds so far.
     to_come : tuple of str
         What is still to be recorded: ``figures``, ``model``.
+    trained_on : str
+        The data in a line.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Measured:
     n_steps: int
     duration_s: float
     to_come: tuple[str, ...]
+    trained_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,10 @@ class Finished:
 
     Outcomes and comparisons come by position in the plan, those of earlier commands included; a run
     alone that was interrupted is KILLED. `run_id` is that of the sweep, or of the rerun of one.
-    `where` a person gets to see the runs is None where nothing is recorded, and the duration in
-    seconds where nothing was left to run. By `sweep.fail_fast` a first failure has stopped it. The
-    best of a sweep is `expected` to be worth so much on new rows, within two bounds.
+    `where` a person gets to see the runs, and the `uri` of their store, are None where nothing is
+    recorded, and the duration in seconds where nothing was left to run. By `sweep.fail_fast` a
+    first failure has stopped it. The best of a sweep is `expected` to be worth so much on new rows,
+    within two bounds; `trained_on` describes its data in a line, and its run `has_model` or not.
     """
 
     plan: Plan
@@ -161,6 +165,9 @@ class Finished:
     comparisons: Mapping[int, Comparison] = field(default_factory=dict)
     run_id: str | None = None
     where: str | None = None
+    uri: str | None = None
+    trained_on: str = ""
+    has_model: bool = False
     duration_s: float | None = None
     was_stopped: bool = False
     was_interrupted: bool = False

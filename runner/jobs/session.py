@@ -39,7 +39,7 @@ from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import record_failure, settled
 from runner.jobs.worker.task import Task, make_task
-from runner.system.errors import StoreError, Terminated
+from runner.system.errors import RecordError, StoreError, Terminated
 from runner.system.signals import raise_pending_sigterm
 from runner.tracking import address_of
 from runner.training.environment import code_digest
@@ -262,6 +262,9 @@ class _Session:
             (job,) = parent.plan.jobs
             killed = Outcome(job.name, self._begun, "KILLED", job.varied, {}, "interrupted", 0.0)
             parent.outcomes[0] = killed
+        if is_signal and self._request.is_sweep:
+            with suppress(StoreError, RecordError):  # what workers recorded and had no time to say
+                parent.outcomes |= parent.recorded()
         if is_signal or not self._request.is_alone:
             self._listener(self._finished(was_interrupted=is_signal))
 
@@ -282,6 +285,9 @@ class _Session:
             comparisons=dict(sorted(parent.comparisons.items())),
             run_id=parent.run_id,
             where=None if self._store is None else self._store.where,
+            uri=None if self._store is None else self._store.address.shown,
+            trained_on=parent.trained_on,
+            has_model=parent.has_model,
             duration_s=duration_s if parent.missing else None,
             was_stopped=self._was_stopped and len(outcomes) < len(parent.plan.jobs),
             was_interrupted=was_interrupted,

@@ -32,6 +32,10 @@ from runner.report.sweep import print_sweep
 from runner.report.table import say
 from runner.system.errors import StoreError, Terminated
 from runner.system.formatting import count
+from runner.system.paths import config_folder
+
+# The table that experiment=own shows where no file is named.
+_SHIPPED = "data/penguins.csv"
 
 
 class Console(AbstractContextManager["Console"]):
@@ -145,6 +149,9 @@ class Console(AbstractContextManager["Console"]):
                 duration_s=event.duration_s,
                 expected=event.expected,
                 notes=[*points_run_once(event.plan), *stopped],
+                trained_on=event.trained_on,
+                served=event.run_id if event.has_model else None,
+                uri=event.uri,
             )
 
 
@@ -162,6 +169,8 @@ def _announce(event: Event) -> None:
             )
         case DataRead():
             say("\n".join(reading_lines(event.experiment, event.prepared)))
+            if event.prepared.dataset.source == str(config_folder() / _SHIPPED):
+                say(f"{_SHIPPED} comes along; data.path=FILE data.target=COLUMN takes your table.")
             from runner.training.leaks import leaks  # NumPy, which a list of sweeps does without
 
             for leak in leaks(event.prepared):

@@ -76,13 +76,15 @@ def print_rerun(rerun: RerunRequest, finished: Finished | None, file: TextIO | N
 
 def _lines(rerun: RerunRequest, finished: Finished) -> list[RerunLine]:
     lines = []
+    not_run: list[tuple[str, str, str]] = []
     for position, original in enumerate(rerun.originals):
         outcome = finished.outcomes.get(position)
         comparison = finished.comparisons.get(position)
         job = finished.plan.jobs[position]
         if outcome is None:
             if comparison is not None:  # else an interrupt left no time for it
-                lines.append(RerunLine(original.source.name, comparison))
+                (why,) = comparison.findings
+                not_run.append((original.source.name, why, why))
         elif comparison is not None:
             lines.append(RerunLine(job.name, comparison, outcome.failure))
         else:
@@ -90,7 +92,7 @@ def _lines(rerun: RerunRequest, finished: Finished) -> list[RerunLine]:
             metrics = {name: (then.get(name), now.get(name)) for name in {**now, **then}}
             settings = _changed_settings(original, job)
             lines.append(RerunLine(job.name, None, outcome.failure, settings, metrics))
-    return lines
+    return [*lines, *_by_reason(not_run)]
 
 
 def _changed_settings(original: Record, job: PlannedJob) -> dict[str, tuple[str, str]]:
@@ -112,10 +114,17 @@ def _as_text(key: str, settings: Mapping[str, object]) -> str:
 
 def _unfit_lines(rerun: RerunRequest) -> list[RerunLine]:
     """Return a line for each reason why records cannot be repeated."""
+    unfit = [
+        (source.name, why, why.removeprefix(f"{source.label}: ")) for source, why in rerun.unfit
+    ]
+    return _by_reason(unfit)
+
+
+def _by_reason(jobs: Sequence[tuple[str, str, str]]) -> list[RerunLine]:
+    """Return a line for each reason, the last of three; the second says it of one job alone."""
     by_reason: dict[str, list[tuple[str, str]]] = {}
-    for source, why in rerun.unfit:
-        reason = why.removeprefix(f"{source.label}: ")
-        by_reason.setdefault(reason, []).append((source.name, why))
+    for name, why, reason in jobs:
+        by_reason.setdefault(reason, []).append((name, why))
     lines = []
     for reason, (first, *others) in by_reason.items():
         n_jobs = 1 + len(others)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from runner.report.table import (
     LONGEST_NAME,
     Printer,
     TableColumn,
+    columns_of,
     further_metrics,
     printing,
     setting_columns,
     varying_settings,
 )
-from runner.system.formatting import count, number
+from runner.system.formatting import count, duration, number
 from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, best_first
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from runner.jobs.events import Measured
+    from runner.tracking import RecordedJob
 
 # The rows of the metrics of one run, and the metrics that are of one class each.
 _ROWS = ("train", "val", "test", "baseline")
@@ -35,6 +42,8 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
     with printing(file) as out:
         took = f"{event.n_steps:,} steps, {event.duration_s:.1f} s"
         out.line((f"{elide(event.name, LONGEST_NAME)}  ", "bold"), took)
+        if event.trained_on:
+            out.line(event.trained_on)
         _print_metrics(out, event.metrics)
 
 
@@ -94,9 +103,10 @@ def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
 
 
 def print_runs(
-    out: Printer, outcomes: Sequence[Outcome], metric: str, top: int | None = None
+    out: Printer, outcomes: Sequence[Outcome], metrics: Sequence[str], top: int | None = None
 ) -> None:
     """Print the finished ones of several runs as a table, the best first."""
+    metric = metrics[0]
     finished = [outcome for outcome in outcomes if outcome.status == "FINISHED"]
     if not finished:
         return
@@ -112,9 +122,10 @@ def print_runs(
         needed = setting_columns([outcome.varied for outcome in shown], names)
         if not names:
             needed.append(TableColumn("name", [outcome.name for outcome in shown]))
-        needed.append(metric_column(metric))
+        needed += map(metric_column, metrics)
         recorded = (name for outcome in shown for name in outcome.metrics)
         further = [metric_column(name) for name in further_metrics(recorded, metric)]
+        further = [column for column in further if column.header not in metrics]
         if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
         further.append(TableColumn("run", [outcome.run_id for outcome in shown]))
@@ -127,6 +138,108 @@ def print_runs(
         lambda outcome, name: outcome.metrics.get(name),
     )
     out.ranking(count(len(finished), "run"), metric, ranked, columns, top)
+
+
+def print_run_list(
+    runs: Sequence[tuple[RecordedJob, str, float]], top: int | None, file: TextIO | None = None
+) -> None:
+    """Print single runs, each with its MLflow experiment and when it began, in s since 1970."""
+    if top is None:
+        top = len(runs) if len(runs) <= 2 * _MANY else _MANY
+    rows = [
+        (
+            job.outcome.run_id,
+            _name(job.outcome),
+            job.outcome.status.lower(),
+            number("val/loss", job.outcome.metrics.get("val/loss")),
+            datetime.fromtimestamp(started).astimezone().strftime("%Y-%m-%d %H:%M"),
+            duration(job.outcome.duration_s),
+            elide(experiment, 40),
+        )
+        for job, experiment, started in runs[:top]
+    ]
+    headers = ("run", "name", "state", "val/loss", "begun", "took", "experiment")
+    with printing(file) as out:
+        if not rows:
+            out.line("There are no runs of their own yet. runner experiment=iris makes one.")
+            return
+        columns = columns_of(headers, rows, right=("val/loss", "took"))
+        out.table(columns[:3], columns[3:])
+        if len(runs) > top:
+            out.line((f"and {len(runs) - top:,} more", "dim"))
+
+
+def print_recorded_run(
+    outcome: Outcome,
+    trained_on: str,
+    classes: Classes | None,
+    notes: Sequence[str],
+    file: TextIO | None = None,
+) -> None:
+    """Print a run of the past: its metrics, and what it says of each class of the `classes`."""
+    with printing(file) as out:
+        out.line(
+            (f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"),
+            _status(outcome),
+            duration(outcome.duration_s),
+        )
+        if trained_on:
+            out.line(trained_on)
+        if outcome.failure:
+            out.line((f"  {on_one_line(outcome.failure)}", "red"))
+        of_classes = _OF_LABELS if classes else ()
+        _print_metrics(
+            out,
+            {
+                k: v
+                for k, v in outcome.metrics.items()
+                if not k.rpartition("/")[2].startswith(of_classes)
+            },
+        )
+        if classes is not None:
+            classes.print(out)
+        for note in notes:
+            out.line(note)
+        out.line(f"run {outcome.run_id}")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """How often each true class (row) was given each predicted class (column), of some rows."""
+
+    part: str
+    names: Sequence[str]
+    counts: NDArray[np.intp]
+
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """Return precision, recall, F1 and the number of rows of each class; 0 for 0 / 0."""
+        right, rows, said = self.counts.diagonal(), self.counts.sum(axis=1), self.counts.sum(axis=0)
+        return {
+            "precision": right / said.clip(1),
+            "recall": right / rows.clip(1),
+            "F1": 2 * right / (rows + said).clip(1),
+            "rows": rows.astype(float),
+        }
+
+    def print(self, out: Printer) -> None:
+        """Print a table of scores, and the counts."""
+        names = [elide(name, 20) for name in self.names]
+        rows = count(int(self.counts.sum()), f"{self.part} row")
+        out.line((f"Classes of {rows}", "bold"))
+        scores = {
+            name: [f"{value:,.0f}" if name == "rows" else f"{value:.4f}" for value in values]
+            for name, values in self.scores().items()
+        }
+        columns = [TableColumn(name, cells, "right") for name, cells in scores.items()]
+        out.table([TableColumn("class", names), *columns])
+        out.line(
+            ("Confusion matrix: a row for each true class, a column for each predicted", "bold")
+        )
+        predicted = [
+            TableColumn(name, [f"{n:,}" for n in self.counts[:, column]], "right")
+            for column, name in enumerate(names)
+        ]
+        out.table([TableColumn("", names), *predicted[:1]], predicted[1:])
 
 
 def print_failures(out: Printer, outcomes: Sequence[Outcome]) -> None:

@@ -6,8 +6,9 @@ And the list of all sweeps of a store.
 from __future__ import annotations
 
 import math
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,16 +20,18 @@ from runner.report.table import (
     columns_of,
     configuration_name,
     further_metrics,
+    mean_cells,
     printing,
     setting_columns,
     varying_settings,
 )
-from runner.system.formatting import count, duration, interval, measured, number
+from runner.system.formatting import count, duration, interval, number
 from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, best_first, by_settings, part_of
 from runner.training.statistics import (
     MOST_COMPARED,
     Configuration,
+    best_run,
     choice_on_test,
     compare,
     configurations,
@@ -48,11 +51,15 @@ def print_sweep(
     *,
     n_jobs: int,
     metric: str,
+    further: Sequence[str] = (),
     link: str,
     duration_s: float | None = None,
     expected: tuple[float, ...] | None = None,
     notes: Sequence[str] = (),
     top: int | None = None,
+    trained_on: str = "",
+    served: str | None = None,
+    uri: str | None = None,
     file: TextIO | None = None,
 ) -> None:
     """Print the results of a sweep, the best configuration first.
@@ -60,17 +67,20 @@ def print_sweep(
     Where no configuration has several seeds, its runs are ranked as they are. The best is
     `expected` to be worth so much on new rows, within two bounds. The `link` is what to open to see
     the runs, or a command that shows them; `top` bounds the rows of the table, by default all of a
-    few and 20 of more than 40.
+    few and 20 of more than 40. With the `uri` of the store it says how to predict with its best
+    run, and with the `served` run, which has the model, how to serve that.
     """
     with printing(file) as out:
         if title:
             out.line((elide(title, LONGEST_NAME), "bold"))
+        if trained_on:
+            out.line(trained_on)
         outcomes = sorted(outcomes, key=by_settings)
         over_seeds = configurations(outcomes)
         if any(len(configuration.outcomes) > 1 for configuration in over_seeds):
-            _print_configurations(out, over_seeds, metric, top)
+            _print_configurations(out, over_seeds, [metric, *further], top)
         else:
-            print_runs(out, outcomes, metric, top)
+            print_runs(out, outcomes, [metric, *further], top)
         _print_choice(out, over_seeds, metric, expected)
         for note in notes:
             out.line(on_one_line(note))
@@ -81,12 +91,22 @@ def print_sweep(
             out.line((f"{n_waiting:,} of {count(n_jobs, 'job')} {have} not run", "bold"))
         if duration_s is not None:
             out.line(f"took {duration(duration_s)}")
+        if uri is not None and (best := best_run(outcomes, metric)):
+            named = f" --uri {shlex.quote(uri)}" if " --uri " in link else ""
+            out.line(("best", "bold"), f"  run {best.run_id}  {elide(best.name, LONGEST_NAME)}")
+            out.line(f"  runner predict {shlex.quote(title)} FILE.csv{named}")
+            if served is not None:
+                out.line(
+                    f"  MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"
+                    f" -m runs:/{served}/model --env-manager local"
+                )
         out.link(link, "them")
 
 
 def _print_configurations(
-    out: Printer, over_seeds: Sequence[Configuration], metric: str, top: int | None
+    out: Printer, over_seeds: Sequence[Configuration], metrics: Sequence[str], top: int | None
 ) -> None:
+    metric, *asked = metrics
     names = varying_settings([configuration.varied for configuration in over_seeds])
     rows = ranked([row for row in over_seeds if row.outcomes], metric)
     n_runs = sum(len(configuration.outcomes) for configuration in rows)
@@ -99,11 +119,12 @@ def _print_configurations(
         runs = (run for configuration in shown for run in configuration.outcomes)
         further = further_metrics((name for run in runs for name in run.metrics), metric)
         means, numbers = _mean_columns(shown, metric)
-        return [*settings, means, numbers], [_mean_columns(shown, name)[0] for name in further]
+        needed = [*settings, means, numbers, *(_mean_columns(shown, name)[0] for name in asked)]
+        return needed, [_mean_columns(shown, name)[0] for name in further if name not in asked]
 
     out.ranking(what, metric, rows, columns, top)
-    if len(rows) > 1 and (verdict := _verdict(rows[0], rows[1], metric, names)):
-        out.line(verdict)
+    if line := verdict(rows, metric):
+        out.line(line)
     if len(rows) > 1 and (test := choice_on_test(rows, metric)) and math.isfinite(test.high):
         name = "test/" + metric.rpartition("/")[2]
         out.line(
@@ -132,23 +153,17 @@ def _print_choice(
 def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:
     """Make a column of means, each ``±`` half the width of its interval, and one of their seeds."""
     summaries = [configuration.summary(metric) for configuration in shown]
-    parts = [
-        ("", "") if summary is None else measured(metric, summary.mean, summary.half_width)
-        for summary in summaries
-    ]
-    widest = max((len(half_width) for _, half_width in parts), default=0)
-    cells = [
-        mean + (f" ± {half_width:<{widest}}" if half_width else " " * (widest and widest + 3))
-        for mean, half_width in parts
-    ]
     numbers = [f"{summary.n if summary else 0:,}" for summary in summaries]
+    cells = mean_cells(shown, metric)
     return TableColumn(metric, cells, "right"), TableColumn("n", numbers, "right")
 
 
-def _verdict(
-    best: Configuration, runner_up: Configuration, metric: str, names: Mapping[str, str]
-) -> str | None:
-    """Say whether two configurations differ by more than seeds or splits do; None if unknown."""
+def verdict(rows: Sequence[Configuration], metric: str) -> str | None:
+    """Say whether the best two differ by more than seeds or splits do; None if unknown."""
+    if len(rows) < 2:
+        return None
+    names = varying_settings([configuration.varied for configuration in rows])
+    best, runner_up = rows[:2]
     comparison = compare(best, runner_up, metric)
     better, worse = (configuration_name(row.varied, names) for row in (best, runner_up))
     if comparison is None or not math.isfinite(comparison.high - comparison.low):
@@ -161,19 +176,19 @@ def _verdict(
     if not higher_is_better(metric):
         lead, low, high = -lead, -high, -low
     if comparison.n_splits > 1:
-        rows, over = "", f"over {comparison.n:,} common splits"
+        where, over = "", f"over {comparison.n:,} common splits"
     else:
-        rows = f" on {_rows_of(best, metric)}"
+        where = f" on {_rows_of(best, metric)}"
         over = f"({comparison.n:,} common seeds; other splits were not tried)"
     if not comparison.distinguishable:
         return (
-            f"{better} and {worse} are not distinguishable{rows} in {metric} {over}:"
+            f"{better} and {worse} are not distinguishable{where} in {metric} {over}:"
             f" difference {interval(lead, low, high)}."
         )
     if lead < 0:  # over what they have in common the order may be reversed
         better, worse, lead, low, high = worse, better, -lead, -high, -low
     return (
-        f"{better} is better than {worse}{rows} by {interval(lead, low, high)} in {metric} {over}."
+        f"{better} is better than {worse}{where} by {interval(lead, low, high)} in {metric} {over}."
     )
 
 

@@ -17,11 +17,14 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 from runner.system.errors import StoreError
+from runner.system.formatting import measured
 from runner.system.text import elide, printable, without_passwords
 from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from runner.training.statistics import Configuration
 
 LONGEST_NAME = 60
 _LONGEST_VALUE = 32
@@ -181,6 +184,20 @@ def say(text: str) -> None:
     with suppress(OSError, ValueError, AttributeError, StoreError):
         for line in text.splitlines():
             print(printable(without_passwords(line)), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
+
+
+def mean_cells(shown: Sequence[Configuration], metric: str) -> list[str]:
+    """Write the mean of each configuration, ``±`` half the width of its interval, aligned."""
+    summaries = [configuration.summary(metric) for configuration in shown]
+    parts = [
+        ("", "") if summary is None else measured(metric, summary.mean, summary.half_width)
+        for summary in summaries
+    ]
+    widest = max((len(half_width) for _, half_width in parts), default=0)
+    return [
+        mean + (f" ± {half_width:<{widest}}" if half_width else " " * (widest and widest + 3))
+        for mean, half_width in parts
+    ]
 
 
 def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:

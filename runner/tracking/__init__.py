@@ -17,6 +17,7 @@ from runner.tracking.opening import (
     unrecorded_notice,
 )
 from runner.tracking.queries import (
+    MODEL,
     ROWS,
     SUMMED_UP,
     RecordedJob,
@@ -24,6 +25,9 @@ from runner.tracking.queries import (
     Sweeps,
     expected_names,
     final_metrics,
+    job_of,
+    run_id_of,
+    started_s,
     varied_of,
 )
 from runner.tracking.run_writer import FLUSH_EVERY_S, RunWriter, params_of, write_together
@@ -31,6 +35,7 @@ from runner.tracking.store import Store, StoreAddress
 
 __all__ = [
     "FLUSH_EVERY_S",
+    "MODEL",
     "ROWS",
     "SUMMED_UP",
     "RecordedJob",
@@ -44,12 +49,15 @@ __all__ = [
     "final_metrics",
     "find_store",
     "find_stores",
+    "job_of",
     "leave_stores",
     "open_store",
     "params_of",
     "read_file",
     "record_kept",
     "require_shared",
+    "run_id_of",
+    "started_s",
     "store_at",
     "unrecorded_notice",
     "varied_of",

@@ -15,13 +15,14 @@ from runner.tracking.backend.rows import Backend, Experiment
 from runner.tracking.backend.unrecorded import folder_of, kept_files
 from runner.tracking.store import Store, StoreAddress
 
-# The store that this process used last; a fork inherits it, with the password in its address.
+# The two stores that this process used last; a fork inherits it, with the password in its address.
 _last: dict[StoreAddress, Store] = {}
 
 
 def address_of(store: Store) -> StoreAddress:
     """Return the address of a store, which this process and its forks keep for `store_at`."""
-    _last.clear()
+    for place in [*_last][:-1]:  # a rerun may have one that it reads and one that it writes
+        del _last[place]
     _last[store.place] = store
     return store.place
 

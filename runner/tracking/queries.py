@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
 
-from runner.system.errors import RecordError
+from runner.system.errors import CommandError, RecordError, nearest, shorten
+from runner.system.text import printable
 from runner.tracking.backend import rows
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Backend, Run, numbers_of, texts_of
@@ -24,6 +26,8 @@ from runner.training.outcome import Outcome, Status
 _LARGEST, _MOST_JOBS = 1e15, 1e9
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
+# The tag of a sweep that says whether its run has the model of its best job.
+MODEL = "runner.model"
 # The tag that says how many rows a run was trained and measured on.
 ROWS = "runner.rows"
 
@@ -34,8 +38,9 @@ class RecordedSweep:
 
     Two commands that mean the same sweep have the same `identity`. `metric` ranks the jobs,
     `started_s` counts from 1970, `duration_s` is the time that commands have spent on it, and the
-    last three are None until it has been summed up. `expected` is what its best is expected to be
-    worth on new rows, and the bounds of that, where it is known.
+    counts are None until it has been summed up. `expected` is what its best is expected to be worth
+    on new rows, and the bounds of that, where it is known; `trained_on` describes its data in a
+    line.
     """
 
     run_id: str
@@ -50,6 +55,8 @@ class RecordedSweep:
     n_finished: int | None
     n_failed: int | None
     expected: tuple[float, ...] | None = None
+    trained_on: str = ""
+    has_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class Sweeps:
     def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:
         """Return the jobs of a sweep that have a run, in the order of their start."""
         runs = self._members(sweep, {"runner.kind": "run"}, newest_first=False)
-        return [_job_of(key, run) for key, run in runs_of_jobs(runs).items()]
+        return [job_of(run) for run in runs_of_jobs(runs).values()]
 
     def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
         """Return the ids of a sweep's group runs, or of its `unfinished` ones, by their keys."""
@@ -152,6 +159,38 @@ class Sweeps:
         )
 
 
+def run_id_of(backend: Backend, text: str, store: str) -> str:
+    """Return the id of the run that a person means: by its id, a sweep's name, or how one begins.
+
+    Of several sweeps with one name the newest is meant. A `CommandError` says that the `store` has
+    no such run, or several.
+    """
+    if rows.is_run_id(text):
+        return text
+    sweeps = {sweep.name: sweep.run_id for sweep in reversed(Sweeps(backend).all())}
+    if text in sweeps:
+        return sweeps[text]
+    begun = {run_id: name for name, run_id in sweeps.items() if name.startswith(text)}
+    if re.fullmatch("[0-9a-f]{4,31}", text):
+        ids = [experiment.experiment_id for experiment in backend.experiments()]
+        begun |= {run.run_id: run.run_id for run in backend.runs(ids, {}, id_begins=text)}
+    if len(begun) == 1:
+        return next(iter(begun))
+    if begun:
+        several = f"{', '.join([*begun.values()][:5])}{', ...' if len(begun) > 5 else ''}"
+        raise CommandError(
+            f"RUN: must be one run, got {shorten(text)}, with which {len(begun):,} begin "
+            f"({printable(several)})."
+        )
+    hint, newest = nearest(text, sweeps), [*sweeps][:-6:-1]
+    known = f" ({', '.join(newest)}{', ...' if len(sweeps) > 5 else ''})" if sweeps else ""
+    raise CommandError(
+        f"RUN: must be a run or a sweep of the store {store}{printable(known)}, got "
+        f"{shorten(text)}.{' ' + hint if hint else ''} runner sweeps and runner runs list them; "
+        "--uri names another store."
+    )
+
+
 def runs_of_jobs(runs: Iterable[Run]) -> dict[str, Run]:
     """Return the run of each job that counts, by the job's key, given all from the oldest on.
 
@@ -211,6 +250,8 @@ def _sweep_of(run: Run) -> RecordedSweep:
         n_finished=_count(metrics.get("n_finished")) if is_summed_up else None,
         n_failed=_count(metrics.get("n_failed")) if is_summed_up else None,
         expected=_expected_of(metrics, tags) if is_summed_up else None,
+        trained_on=tags.get("runner.trained_on", ""),
+        has_model=is_summed_up and tags.get(MODEL) == "true",
     )
 
 
@@ -226,10 +267,17 @@ def _expected_of(metrics: Mapping[str, float], tags: Mapping[str, str]) -> tuple
     return values if all(map(math.isfinite, values)) else None
 
 
-def _job_of(key: str, run: Run) -> RecordedJob:
+def job_of(run: Run) -> RecordedJob:
+    """Return a run of the store as the job that it records."""
     tags, params = texts_of(run.tags), texts_of(run.params)
+    key = tags.get("runner.key", run.run_id)
     parent, choices = tags.get("mlflow.parentRunId", ""), _texts_in(tags, "runner.choices")
     return RecordedJob(key, _outcome_of(run), parent, params, choices)
+
+
+def started_s(run: Run) -> float:
+    """Return when a run began, in seconds since 1970."""
+    return _number(run.started_ms) / 1000
 
 
 def _outcome_of(run: Run) -> Outcome:

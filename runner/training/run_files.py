@@ -35,6 +35,8 @@ ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
 PREDICTIONS = "predictions.parquet"
 # The tag that holds the digest of each part of a record and one over all of them, as JSON.
 RECORD = "runner.record"
+# The tag of a run whose weights were removed.
+CLEANED = "runner.cleaned"
 # What the digest of each part covers: files by their own digests, tags by their values.
 PARTS = {
     "config": (CONFIG, CONFIG_YAML, "runner.schema", "runner.key"),

@@ -210,6 +210,19 @@ def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configu
     return best_first(configurations, metric, lambda each: mean(each, metric), mean)
 
 
+def best_run(outcomes: Iterable[Outcome], metric: str) -> Outcome | None:
+    """Return the best seed of the best configuration; None where nothing has finished."""
+    for configuration in ranked(configurations(outcomes), metric):
+        for outcome in best_first(
+            configuration.outcomes,
+            metric,
+            lambda outcome: outcome.metrics.get(metric),
+            lambda outcome, name: outcome.metrics.get(name),
+        ):
+            return outcome
+    return None
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """How far apart two configurations are, split by split, or seed by seed on one split.
@@ -231,6 +244,17 @@ class PairedDifference:
     difference: float
     low: float
     high: float
+
+    @property
+    def p_value(self) -> float:
+        """How likely a difference at least as large is by chance alone: the paired t-test."""
+        from scipy.special import stdtr
+
+        half = (self.high - self.low) / 2
+        if not half > 0:
+            return math.nan if math.isnan(half) else float(self.difference == 0)
+        t = abs(self.difference) / half * _student_quantile(self.n - 1)
+        return 2 * float(stdtr(self.n - 1, -t))
 
     @property
     def distinguishable(self) -> bool:
@@ -259,6 +283,26 @@ def compare(first: Configuration, second: Configuration, metric: str) -> PairedD
         return None
     summary = summarize(differences, ratio)
     return PairedDifference(summary.n, len(by_split), summary.mean, summary.low, summary.high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number: any below 0.05 is so in 5 % of cases by chance, or fewer.
+
+    References
+    ----------
+    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
+    Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    corrected, largest = [math.nan] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(sorted(zip(p_values, range(len(p_values)), strict=True))):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
+        corrected[place] = largest
+    return corrected
 
 
 def choice_on_test(tried: Iterable[Configuration], metric: str) -> Summary | None:

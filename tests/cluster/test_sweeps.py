@@ -111,7 +111,7 @@ def test_a_sweep_has_the_bits_that_it_has_locally_and_its_rerun_too(
     params = [key for run in runs() for key in run.data.params if key.startswith("executor")]
     assert params == []
     again = command(
-        "rerun", sweep.info.run_id, "--uri", server, "executor=dask",
+        "rerun", sweep.info.run_id, "--uri", server, "--in-place", "executor=dask",
         f"executor.address={cluster.address}", "executor.wait_s=30",
     )  # fmt: skip
     assert again.returncode == 0, again.stdout + again.stderr

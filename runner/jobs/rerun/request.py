@@ -23,7 +23,8 @@ from runner.jobs.rerun.environment_diff import EnvironmentDifference
 from runner.jobs.rerun.verify import Reference, differences_of
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
 from runner.system.paths import expanded
-from runner.tracking import address_of, require_shared
+from runner.tracking import address_of, open_store, require_shared
+from runner.tracking.backend.address import resolve
 from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import members_of
 
@@ -43,6 +44,7 @@ class Options:
     data: str | None = None
     allow_data_change: bool = False
     uri: str | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class RerunRequest:
     The `plan` has a job for each of the `originals`; it is None if nothing can be run. `parent` is
     None for a single run, `store` for a folder. Whether results have to be the originals',
     `compares` says. `unfit` runs cannot be repeated, each with its reason. A sample may have been
-    taken of `n_in_all` jobs. The `executor` is no record's.
+    taken of `n_in_all` jobs. The `executor` is no record's. It is recorded in the store
+    `recording`, if at all: a person's own, even if the original is in another one.
     """
 
     options: Options
@@ -64,11 +67,12 @@ class RerunRequest:
     unfit: tuple[tuple[StoredRun | ExportedRun, str], ...]
     n_in_all: int
     executor: ExecutorConfig
+    recording: Store | None = None
 
     @property
-    def recording(self) -> Store | None:
-        """Where the rerun is recorded; None where it is only checked, or the record is a folder."""
-        return None if self.options.check else self.store
+    def is_elsewhere(self) -> bool:
+        """Whether it is recorded in another store than the original."""
+        return self.recording is not self.store
 
     @property
     def references(self) -> tuple[Reference, ...]:
@@ -77,7 +81,8 @@ class RerunRequest:
             folder = str(expanded(self.options.target))
             return tuple(Reference(folder, None, self.compares) for _ in self.originals)
         place = address_of(self.store)
-        return tuple(Reference(o.run_id, place, self.compares) for o in self.originals)
+        origin = place.uri if self.is_elsewhere else ""
+        return tuple(Reference(o.run_id, place, self.compares, origin) for o in self.originals)
 
     def environment_differences(
         self, comparisons: Mapping[int, Comparison]
@@ -139,7 +144,7 @@ def request(options: Options, listener: Listener) -> RerunRequest:
             "--data: must be left out beside data=... or data.path=..., which name the file too."
         )
     parent, store, sources = _sources(options)
-    if store is not None and not options.check:
+    if store is not None and not options.check and not _is_elsewhere(options):
         store.settle()
     n_in_all = len(sources)
     if options.sample is not None:
@@ -174,13 +179,27 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     if found:
         plan, originals, compares = _planned(found, options, is_said=is_said)
     executor = found[0][1].executor if found else LocalExecutor()
+    recording = _recording(options, store, plan)
     if store is not None and executor.name != "local":
-        require_shared(store.address.shown)
+        require_shared((recording or store).address.shown)
     rerun = RerunRequest(
-        options, parent, store, originals, plan, compares, tuple(unfit), n_in_all, executor
+        options,
+        *(parent, store, originals, plan, compares, tuple(unfit), n_in_all, executor, recording),
     )
     listener(RerunPlanned(rerun))
     return rerun
+
+
+def _is_elsewhere(options: Options) -> bool:
+    """Tell whether the original is in another store than a person's own, which is to record."""
+    named = None if options.in_place else options.uri
+    return named is not None and resolve(named).uri != resolve(None).uri
+
+
+def _recording(options: Options, store: Store | None, plan: Plan | None) -> Store | None:
+    if options.check or plan is None or store is None or not _is_elsewhere(options):
+        return None if options.check or plan is None else store
+    return open_store(None, None, plan.experiment_name)
 
 
 def _left_out(parent: StoredRun | None) -> list[tuple[StoredRun | ExportedRun, str]]:

@@ -36,12 +36,14 @@ class Reference:
     """Which record a job repeats, as plain data for a worker.
 
     `target` is the id of a run in the store at `place`, or the path of an exported folder. Only if
-    the reference `compares` must the result be the record's; else settings were changed.
+    the reference `compares` must the result be the record's; else settings were changed. `origin`
+    names the store of an original that is in another one than its rerun.
     """
 
     target: str
     place: StoreAddress | None
     compares: bool = True
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class LoadedReference:
     record: Record
     experiment: Experiment
     metrics: Metrics
-    weights: Mapping[str, NDArray[Any]]
+    weights: Mapping[str, NDArray[Any]] | None
     model: RecordedModel | None
     findings: tuple[str, ...]
 
@@ -65,8 +67,13 @@ class LoadedReference:
         model = RecordedModel(activation, prepared.target, prepared.preprocessing)
         if not causes and not findings and model != self.model:
             findings.append(f"{MODEL}: is not what the same data and settings give")
+        weights = self.weights
+        if weights is None:  # they were removed
+            weights = result.weights
+            if result.weights_sha256 != self.record.tags.get("runner.weights_sha256"):
+                findings.append("weights: have another digest than those that were removed")
         comparison = compare(
-            (self.metrics, self.weights),
+            (self.metrics, weights),
             (self.record.recorded_alike(metrics_of(result)), result.weights),
             causes=causes,
             findings=findings,
@@ -98,7 +105,8 @@ def load_reference(
     # An edited model says nothing of the weights' shapes.
     if model is not None and not record.edits:
         network = model.network(record.experiment)
-    weights, metrics = record.weights(network.weight_shapes), record.metrics()
+    weights = None if record.is_cleaned else record.weights(network.weight_shapes)
+    metrics = record.metrics()
     return LoadedReference(record, experiment, metrics, weights, model, findings)
 
 
@@ -108,9 +116,14 @@ def _source_of(reference: Reference) -> StoredRun | ExportedRun:
     return stored_run(store_at(reference.place), reference.target)
 
 
-def links_to(original_id: str, experiment_id: str) -> dict[str, str]:
-    """Return the tags that name a rerun's original, to programs and as a link on MLflow's pages."""
+def links_to(original_id: str, experiment_id: str, origin: str = "") -> dict[str, str]:
+    """Return the tags that name a rerun's original, to programs and as a link on MLflow's pages.
+
+    Of an original in another store, `origin`, there is no link.
+    """
     link = f"[{original_id}](#/experiments/{experiment_id}/runs/{original_id})"
+    if origin:
+        link = f"{original_id} of `{origin}`"
     return {"runner.rerun_of": original_id, "mlflow.note.content": f"Rerun of {link}"}
 
 

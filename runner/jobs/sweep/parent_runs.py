@@ -22,11 +22,20 @@ from runner.jobs.sweep.results import RESULTS, store_results
 from runner.jobs.sweep.resume import SweepState, sweep_state, with_earlier_jobs
 from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
 from runner.jobs.worker.recording import close_run
-from runner.system.errors import MissingError, RecordError, StoreError, StoreLost
+from runner.system.errors import (
+    ConfigError,
+    DataError,
+    MissingError,
+    RecordError,
+    StoreError,
+    StoreLost,
+)
 from runner.system.signals import deferred_signals
-from runner.tracking import SUMMED_UP
-from runner.tracking.records.mlflow_record import stored_run
+from runner.tracking import MODEL, SUMMED_UP
+from runner.tracking.records.mlflow_record import restore_weights, stored_run
 from runner.training.outcome import Outcome
+from runner.training.prepare import prepared
+from runner.training.run_files import WEIGHTS
 
 if TYPE_CHECKING:
     from runner.tracking import RecordedSweep, RunWriter, Store
@@ -59,6 +68,10 @@ class Parent:
         The folder for states of long trainings.
     expected : tuple of float or None
         What the best is expected to be worth on new rows, with its bounds, once that is known.
+    trained_on : str
+        The data of a sweep in a line, where all of its jobs have the same.
+    has_model : bool
+        Whether the run of a sweep has the model of its best job.
     """
 
     def __init__(self, plan: Plan, states: Path | None = None) -> None:
@@ -70,6 +83,8 @@ class Parent:
         self.group_runs: Mapping[int, str] = {}
         self.states = states
         self.expected: tuple[float, ...] | None = None
+        self.trained_on = ""
+        self.has_model = False
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -114,6 +129,7 @@ class _Sweep(Parent):
         self._store, self._state, self._folder = store, state, folder
         self._listener, self._require_kept = listener, require_kept
         self._groups: Groups | None = None
+        self.trained_on = state.sweep.trained_on if state.sweep else ""
         self._started_s = time.monotonic()
 
     @contextmanager
@@ -121,7 +137,7 @@ class _Sweep(Parent):
         sweep = self._state.sweep
         # Without a job too: an interrupt may have left nothing but the summing up to be done.
         if not self.missing and sweep is not None and self._is_whole(sweep):
-            self.run_id = sweep.run_id
+            self.run_id, self.has_model = sweep.run_id, sweep.has_model
             self.expected = sweep.expected
             yield
             return
@@ -135,10 +151,12 @@ class _Sweep(Parent):
                 run.set_tags(self._duration())
                 run.kill("results wait on disk until the server answers")
                 return
-            self.expected = store_results(
+            self.expected, self.has_model = store_results(
                 run, self._store, self.plan, self.outcomes, self._listener
             )
-            run.set_tags(self._duration() | {SUMMED_UP: "true"})
+            run.set_tags(
+                {**self._duration(), MODEL: str(self.has_model).lower(), SUMMED_UP: "true"}
+            )
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))
 
@@ -158,7 +176,12 @@ class _Sweep(Parent):
         return True
 
     def _begin(self) -> RunWriter:
+        self.trained_on = ""
+        if len({job.data_digest for job in self.plan.jobs}) == 1:
+            with suppress(ConfigError, DataError):
+                self.trained_on = prepared(self.plan.first).summary
         tags = {
+            "runner.trained_on": self.trained_on,
             "runner.n_jobs": str(len(self.plan.jobs)),
             "runner.metric": self.plan.first.ranking_metric,
             SUMMED_UP: "false",
@@ -236,7 +259,8 @@ class _Rerun(Parent):
         if store is None or original is None:
             yield
             return
-        tags = links_to(original.run_id, store.experiment_id) | {"runner.kind": "rerun"}
+        origin = original.store.address.shown if self._asked.is_elsewhere else ""
+        tags = links_to(original.run_id, store.experiment_id, origin) | {"runner.kind": "rerun"}
         with _recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
             self.run_id = run.run_id
             yield
@@ -247,7 +271,8 @@ class _Rerun(Parent):
                 for position, outcome in self.outcomes.items()
             )
             _end(store, run, n_failed, self._n_jobs)
-            store.set_tags(original.run_id, {f"{_RERUN}{run.run_id}": self._summary()})
+            if not self._asked.is_elsewhere:
+                store.set_tags(original.run_id, {f"{_RERUN}{run.run_id}": self._summary()})
 
     def take(self, event: Ended) -> None:
         """Take note of a job that has ended, and let its original name it."""
@@ -256,11 +281,17 @@ class _Rerun(Parent):
             outcome, comparison = event.outcome, event.comparison
             if self._store is None or outcome is None or not outcome.run_id:
                 return
+            if self._asked.is_elsewhere:
+                return
             broke_off = "broke off" if self._asked.compares else "with other settings"
             verdict = str(comparison.verdict) if comparison else broke_off
             original_id = self._asked.originals[event.position].source.run_id
             with suppress(StoreLost):
                 self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
+            original = self._asked.originals[event.position]
+            if original.is_cleaned and comparison and comparison.verdict is Verdict.IDENTICAL:
+                content = stored_run(self._store, outcome.run_id).read(WEIGHTS, _RESULTS_LIMIT)
+                restore_weights(stored_run(self._store, original.run_id), content)
 
     def _counts(self) -> dict[str, float]:
         """Return how many jobs have each verdict."""

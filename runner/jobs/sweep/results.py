@@ -18,11 +18,12 @@ from runner.jobs.sweep.spreadsheet import columns, write_csv
 from runner.jobs.worker.recording import scratch_folder
 from runner.system.errors import ConfigError, DataError, RecordError
 from runner.tracking import expected_names
-from runner.training.outcome import Outcome, best_first, by_settings
+from runner.training.outcome import Outcome, by_settings
 from runner.training.prepare import prepared_unchanged, require_fit
 from runner.training.statistics import (
     MOST_COMPARED,
     Configuration,
+    best_run,
     configurations,
     ranked,
 )
@@ -42,15 +43,16 @@ def store_results(
     plan: Plan,
     outcomes: Mapping[int, Outcome],
     listener: Listener,
-) -> tuple[float, ...] | None:
-    """Give a sweep's run all that sums it up; return what its best is expected to be worth.
+) -> tuple[tuple[float, ...] | None, bool]:
+    """Give a sweep's run all that sums it up.
 
+    Return what its best is expected to be worth, and whether the run has the model of that.
     Outcomes come by their positions in the plan; the listener hears what could not be added.
     """
     metric, tracking = plan.first.ranking_metric, plan.first.tracking
     in_order = sorted(outcomes.values(), key=by_settings)
     best_of_all = ranked(configurations(in_order), metric)
-    best = _best_run(best_of_all, metric)
+    best = best_run(in_order, metric)
     jobs = {o.run_id: plan.jobs[position] for position, o in outcomes.items()}
     finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
     run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
@@ -79,7 +81,9 @@ def store_results(
             _log_model(run, store, plan, jobs[best.run_id], best.run_id)
         except (ConfigError, DataError, RecordError) as error:
             listener(Notice(f"The sweep's run has no model of the best job: {error}"))
-    return expected
+        else:
+            return expected, True
+    return expected, False
 
 
 def _log_expected(
@@ -128,19 +132,6 @@ def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_ru
     if record.edits:
         raise RecordError(f"{record.source.label}: {record.edits[0]}.")
     store.log_model(run, prepared, weights, network)
-
-
-def _best_run(best_of_all: Sequence[Configuration], metric: str) -> Outcome | None:
-    """Return the best seed of the best configuration."""
-    for configuration in best_of_all[:1]:
-        for outcome in best_first(
-            configuration.outcomes,
-            metric,
-            lambda outcome: outcome.metrics.get(metric),
-            lambda outcome, name: outcome.metrics.get(name),
-        ):
-            return outcome
-    return None
 
 
 def _curves(

@@ -16,14 +16,17 @@ from runner.config.plain import FOUND_OUT, LEFT_OPEN, flatten, settled_alike, to
 from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named, read_lines
 from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
 from runner.system.errors import MissingError
-from runner.training.outcome import Outcome
+from runner.tracking import job_of
+from runner.training.outcome import Outcome, by_settings
+from runner.training.statistics import best_run
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
     from runner.tracking import RecordedJob, RecordedSweep, Store
+    from runner.tracking.records import StoredRun
 
 # Params that say nothing of what a person has set for a job.
-_NOT_SET = (*NOT_OF_A_JOB, *(f"data.{name}" for name in FOUND_OUT))
+NOT_SET = (*NOT_OF_A_JOB, *(f"data.{name}" for name in FOUND_OUT))
 # Some hundred thousand jobs.
 _PLAN_LIMIT = 1 << 30
 
@@ -83,7 +86,7 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     """
     latest: dict[object, RecordedJob] = {}
     for job in jobs:
-        settings = {k: v for k, v in job.params.items() if not k.startswith(_NOT_SET)}
+        settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_SET)}
         latest[frozenset(settings.items()) or job.key] = job
     jobs = [
         job
@@ -104,6 +107,17 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
         replace(job.outcome, varied=by_run.get(job.outcome.run_id, job.outcome.varied))
         for job in jobs
     ]
+
+
+def best_of(parent: StoredRun) -> Outcome | None:
+    """Return the best run of a sweep or group of runs; None where none has finished."""
+    from runner.tracking.records.mlflow_record import members_of
+
+    members = members_of(parent)
+    if members is None:
+        return None
+    outcomes = recorded_outcomes([job_of(member.run) for member in members])
+    return best_run(sorted(outcomes, key=by_settings), parent.tags.get("runner.metric", "val/loss"))
 
 
 def _nested(params: Mapping[str, str]) -> dict[str, Any]:

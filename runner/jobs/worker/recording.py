@@ -78,7 +78,7 @@ def begin_run(
     if task.sweep_id is not None:
         tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
-        tags |= links_to(job.reference.target, store.experiment_id)
+        tags |= links_to(job.reference.target, store.experiment_id, job.reference.origin)
     params, parent = to_plain(planned.experiment), job.parent_run_id
     return store.start_run(
         planned.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
@@ -132,7 +132,9 @@ def end_run(
     if is_shown:
         run.flush()
         took_s = result.ended_s - result.started_s
-        yield Measured(job.name, result.final, result.n_steps, took_s, to_come)
+        trained_on = prepared.summary
+        run.set_tags({"runner.trained_on": trained_on})
+        yield Measured(job.name, result.final, result.n_steps, took_s, to_come, trained_on)
     if is_shown:
         network = Network.from_weights(result.weights, require_fit(experiment, prepared).network)
         if parts := [part for part in prepared.parts if part != "train"]:

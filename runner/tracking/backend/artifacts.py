@@ -185,6 +185,14 @@ def read_artifact(backend: Backend, address: Address, run: Run, name: str, limit
     """
     if address.is_server:
         return _read_from_server(backend.client, address, run.run_id, name, limit)
+    return read_file(folder_of(address, run), name, limit)
+
+
+def folder_of(address: Address, run: Run) -> Path:
+    """Return the folder of a run's artifacts, or raise `RecordError` if it is not where it must be.
+
+    It is one of this machine: the store is no server.
+    """
     uri, run_id = run.artifact_uri, run.run_id
     folder = local_folder(uri)
     # As MLflow lays them out: any other folder is not this run's.
@@ -193,12 +201,15 @@ def read_artifact(backend: Backend, address: Address, run: Run, name: str, limit
             f"artifacts: must be in a folder .../{run_id}/artifacts of this machine, or "
             f"be served by the tracking server, got {shorten(without_passwords(uri))}."
         )
+    if address.artifacts is not None and not folder.exists():
+        # A store that was copied, or moved, has them beside its database all the same.
+        folder = address.artifacts.joinpath(*folder.parts[-3:])
     # Above them a person may have put a link to another disk; MLflow puts none here.
     for path in (folder, folder.parent):
         if path.is_symlink():
             rule = "must be in a folder of the run"
             raise RecordError(f"artifacts: {rule}, got a link at {printable(path)}.")
-    return read_file(folder, name, limit)
+    return folder
 
 
 def read_file(folder: Path, name: str, limit: int) -> bytes:

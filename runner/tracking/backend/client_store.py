@@ -116,6 +116,8 @@ class ClientStore:
         status: str | None = None,
         other_status: str | None = None,
         newest_first: bool = True,
+        id_begins: str = "",
+        without: str | None = None,
         label: str = "a run of the store",
     ) -> Iterator[Run]:
         if any(set(value) & _QUOTES for value in tags.values()):
@@ -123,6 +125,7 @@ class ClientStore:
         parts = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
         parts += [] if status is None else [f"attributes.status = '{status}'"]
         parts += [] if other_status is None else [f"attributes.status != '{other_status}'"]
+        parts += [f"attributes.run_id LIKE '{id_begins}%'"] if id_begins else []
         order = [f"attributes.start_time {'DESC' if newest_first else 'ASC'}"]
 
         def fetch(token: str | None) -> Any:  # noqa: ANN401  (as above)
@@ -131,7 +134,9 @@ class ClientStore:
                     list(experiment_ids), " and ".join(parts), 1, _RUNS_PER_PAGE, order, token
                 )
 
-        return sound_runs(map(_run, _pages(fetch)), self.unfit)
+        runs = map(_run, _pages(fetch))
+        # MLflow's filter cannot ask for what lacks a tag.
+        return sound_runs((run for run in runs if without not in run.tags), self.unfit)
 
     def metric_values(
         self, run_id: str, metric: str | None = None

@@ -197,6 +197,8 @@ class EmbeddedStore:
         status: str | None = None,
         other_status: str | None = None,
         newest_first: bool = True,
+        id_begins: str = "",
+        without: str | None = None,
         label: str = "a run of the store",
     ) -> Iterator[Run]:
         where = f"experiment_id IN ({', '.join('?' * len(experiment_ids))})"
@@ -206,6 +208,12 @@ class EmbeddedStore:
             if text is not None:
                 where += f" AND status {sign} ?"
                 values.append(text)
+        if id_begins:
+            where += " AND run_uuid LIKE ?"
+            values.append(f"{id_begins}%")
+        if without is not None:
+            where += " AND run_uuid NOT IN (SELECT run_uuid FROM tags WHERE key = ?)"
+            values.append(without)
         for key, value in tags.items():
             where += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
             values += [key, value]

@@ -197,11 +197,14 @@ class Backend(Protocol):
         status: str | None = None,
         other_status: str | None = None,
         newest_first: bool = True,
+        id_begins: str = "",
+        without: str | None = None,
         label: str = "a run of the store",
     ) -> Iterator[Run]:
         """Iterate over the runs of some experiments that have these tags, by their start.
 
-        They have the `status`, if it is given, and another than `other_status`. `label` names any
+        They have the `status`, if it is given, and another than `other_status`, an id that
+        begins with some hexadecimal digits, and are `without` a tag. `label` names any
         of them in messages. A run that makes no sense is left out, and noted in `unfit`.
         """
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.system.errors import CommandError, RecordError, StoreError, shorten
+from runner.system.files import disk_error
 from runner.system.paths import expanded, is_folder
 from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
-from runner.tracking.backend.artifacts import read_artifact
+from runner.tracking.backend.artifacts import folder_of, read_artifact
+from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.rows import Run, is_run_id, numbers_of, texts_of
+from runner.tracking.backend.rows import Run, RunChange, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
-from runner.tracking.queries import final_metrics, runs_of_jobs
+from runner.tracking.queries import final_metrics, run_id_of, runs_of_jobs
 from runner.tracking.records.export_folder import ExportedRun
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.tracking.store import Store, StoreAddress
+from runner.training.run_files import CLEANED, WEIGHTS
 
 if TYPE_CHECKING:
     from runner.training.run_files import Metrics
 
 # The tag that names the parent of a job, by the kind of the parent.
 _PARENT_TAGS = dict.fromkeys(("sweep", "rerun"), "runner.sweep") | {"group": "mlflow.parentRunId"}
+
+
+_LONGEST_NAME = 250
 
 
 class StoredRun:
@@ -53,6 +60,15 @@ class StoredRun:
         """Return the content of one of its files, of at most `limit` bytes."""
         return read_artifact(self.store.backend, self.store.address, self.run, name, limit)
 
+    def files(self, under: str) -> list[str]:
+        """Return the paths of the files in one of its folders."""
+        if self.store.address.is_server:
+            with store_errors(self.store.address.uri):
+                listed = self.store.client.list_artifacts(self.run_id, under)
+                return [file.path for file in listed if not file.is_dir]
+        folder = folder_of(self.store.address, self.run)
+        return sorted(f"{under}/{file.name}" for file in (folder / under).glob("*"))
+
     @cached_property
     def metrics(self) -> Metrics:
         """Every value of every metric, by name and step.
@@ -72,37 +88,34 @@ class StoredRun:
 
 
 def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
-    """Find the run that a person means: an id in the store at `uri`, or an exported folder."""
-    if is_run_id(target):
-        return find_run(uri, target)
-    if is_folder(target):
+    """Find what a person means: a run or sweep in the store at `uri`, or an exported folder."""
+    if not is_run_id(target) and is_folder(target):
         # Opening a store does this too.
         libraries_are_loaded()
         return ExportedRun(expanded(target))
-    raise CommandError(
-        "RUN_ID: must be the 32 hexadecimal digits of an MLflow run, or a folder that runner "
-        f"export made, got {shorten(target)}."
-    )
+    return find_run(uri, target)
 
 
-def find_run(uri: str | None, run_id: str) -> StoredRun:
-    """Find a run by its id in the store at a ``tracking.uri``.
+def find_run(uri: str | None, text: str) -> StoredRun:
+    """Find a run in the store at a ``tracking.uri``, by what `run_id_of` takes.
 
     Runs that dead processes left RUNNING are closed, as at any start. A `CommandError` says that
     there is no such run, a `RecordError` that it was deleted or that its row makes no sense.
     """
-    if not is_run_id(run_id):
+    if not text.isprintable() or not 0 < len(text.strip()) <= _LONGEST_NAME:
         raise CommandError(
-            f"RUN_ID: must be the 32 hexadecimal digits of an MLflow run, got {shorten(run_id)}."
+            f"RUN: must be a run's id, a sweep's name, or a folder that runner export made, got "
+            f"{shorten(text)}."
         )
     address = resolve(uri)
     unknown = CommandError(
-        f"RUN_ID: must be a run of the store {address.shown}, got {run_id!r}. "
+        f"RUN: must be a run or a sweep of the store {address.shown}, got {shorten(text)}. "
         "Another store is named with --uri."
     )
     if address.database is not None and not address.database.exists():
         raise unknown
     backend = connect(address, may_only_read=True)
+    run_id = run_id_of(backend, text, address.shown)
     run = backend.run(run_id)
     if run is None:
         raise unknown
@@ -136,6 +149,40 @@ def stored_run(store: Store, run_id: str) -> StoredRun:
     if run is None:
         raise StoreError(f"{store.address.shown}: has no run {run_id} any more")
     return StoredRun(store, run)
+
+
+def weights_size(source: StoredRun) -> int:
+    """Return how many bytes the weights of a run take; 0 where there are none.
+
+    Raises
+    ------
+    CommandError
+        If a server has them: it removes nothing on request.
+    """
+    address = source.store.address
+    if address.database is None:
+        raise CommandError(f"{address.shown}: must be a SQLite file for files to be removed.")
+    with suppress(OSError):
+        file = folder_of(address, source.run) / WEIGHTS
+        return file.stat().st_size if file.is_file() and not file.is_symlink() else 0
+    return 0
+
+
+def remove_weights(source: StoredRun) -> None:
+    """Remove the weights of a run, whose digest stays: a rerun that has it brings them back."""
+    source.store.set_tags(source.run_id, {CLEANED: "true"})
+    file = folder_of(source.store.address, source.run) / WEIGHTS
+    try:
+        file.unlink()
+    except OSError as error:
+        raise disk_error(file, error) from error
+
+
+def restore_weights(source: StoredRun, content: bytes) -> None:
+    """Give a run its weights again."""
+    change = RunChange(source.run_id, source.run.artifact_uri, removed_tag=CLEANED)
+    change.files[WEIGHTS] = content
+    source.store.backend.write([change])
 
 
 def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:

@@ -24,7 +24,16 @@ from runner.tracking.records.recorded_model import RecordedModel
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
 from runner.training import run_files
 from runner.training.data.dataset import check_room
-from runner.training.run_files import CONFIG, CONFIG_YAML, MODEL, PARTS, RECORD, WEIGHTS, sha256
+from runner.training.run_files import (
+    CLEANED,
+    CONFIG,
+    CONFIG_YAML,
+    MODEL,
+    PARTS,
+    RECORD,
+    WEIGHTS,
+    sha256,
+)
 
 if TYPE_CHECKING:
     from runner.tracking.records.export_folder import ExportedRun
@@ -109,6 +118,11 @@ class Record:
         """What is said of each edited part, among those that have been read."""
         return tuple(self._edits[part] for part in (*PARTS, "params") if part in self._edits)
 
+    @property
+    def is_cleaned(self) -> bool:
+        """Whether its weights were removed, of which the digest is left."""
+        return CLEANED in self.tags
+
     def metrics(self) -> run_files.Metrics:
         """Return every value that the run recorded, by name and step."""
         ours = {at: v for at, v in self.source.metrics.items() if at[0].startswith(_OURS)}
@@ -152,6 +166,11 @@ class Record:
 
     def read_files(self, limits: Mapping[str, int]) -> dict[str, bytes]:
         """Return the contents of files by their limits in bytes, and verify their parts."""
+        if self.is_cleaned and WEIGHTS in limits:
+            raise RecordError(
+                f"{self.source.label}: its weights were removed by runner clean; "
+                f"runner rerun {self.run_id} brings them back."
+            )
         contents = {name: self.source.read(name, limit) for name, limit in limits.items()}
         self._verify({name: sha256(content) for name, content in contents.items()})
         return contents

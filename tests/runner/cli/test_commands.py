@@ -14,7 +14,7 @@ WIDE = "\uff11"  # a digit of another script
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["rerun"], "runner rerun: the following arguments are required: RUN_ID. Usage:"),
+        (["rerun"], "runner rerun: the following arguments are required: RUN. Usage:"),
         (["rerun", "--foo", "--check"], "runner rerun: unrecognized arguments: --foo. Usage:"),
         (["rerun", ID, "--foo"], "runner rerun: unrecognized arguments: --foo. Usage:"),
         (["rerun", ID, "=3"], "runner rerun: a setting must be key=value, got '=3'."),
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_named(
 
 
 def test_the_usage_says_that_a_run_has_to_be_named() -> None:
-    with pytest.raises(CommandError, match=r"RUN_ID \[key=value \.\.\.\]$"):
+    with pytest.raises(CommandError, match=r"RUN \[key=value \.\.\.\]$"):
         carry_out(["rerun"])
 
 

@@ -125,15 +125,13 @@ def test_a_beginning_must_be_of_one_sweep(sweeper: Command):
     assert sweeper("show", "oni").stdout.startswith("onion\n")
     ended = sweeper("show", "on")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == (
-        "runner show: must be one sweep, got 'on', with which 2 begin (onion, one).\n"
-    )
+    assert ended.stderr == ("RUN: must be one run, got 'on', with which 2 begin (one, onion).\n")
 
 
 def test_the_top_configurations_as_csv_are_all_runs_of_theirs(sweeper: Command):
     rates = "optimizer.learning_rate=0.01,0.04,0.16"
     assert sweeper("-m", "training.steps=200", rates, "seed=0,1,2").returncode == 0
-    best = sweeper("show", "--top", "1").stdout.splitlines()[3].split()[1]
+    best = sweeper("show", "--top", "1").stdout.splitlines()[4].split()[1]
     rows = list(csv.DictReader(sweeper("show", "--top", "1", "--csv").stdout.splitlines()))
     assert [row["optimizer.learning_rate"] for row in rows] == [best] * 3
     losses = [float(row["val/loss"]) for row in rows]

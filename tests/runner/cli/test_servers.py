@@ -72,7 +72,7 @@ def test_a_sweep_is_recorded_and_found_again_and_its_password_is_not(
 
     run("show", "s", "--uri", uri)
     run("export", single.info.run_id, "exported", "--uri", uri)
-    run("rerun", single.info.run_id, "--uri", uri)
+    run("rerun", single.info.run_id, "--uri", uri, "--in-place")
     run("ui", "--uri", uri)
     for each in client.search_runs([experiment.experiment_id]):
         assert PASSWORD not in str(each.to_dictionary())

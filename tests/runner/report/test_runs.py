@@ -21,7 +21,7 @@ def ranked(outcomes: list[Outcome], metric: str = "val/loss") -> list[list[str]]
     """Return the cells of the table of several runs."""
     file = io.StringIO()
     with printing(file) as out:
-        print_runs(out, outcomes, metric)
+        print_runs(out, outcomes, [metric])
     return table(file.getvalue())
 
 
@@ -92,7 +92,7 @@ def test_runs_that_did_not_finish_are_not_ranked() -> None:
     assert len(ranked([outcome(0), failed(1)])) == 2
     file = io.StringIO()
     with printing(file) as out:
-        print_runs(out, [failed(0), failed(1)], "val/loss")
+        print_runs(out, [failed(0), failed(1)], ["val/loss"])
     assert file.getvalue() == ""
 
 

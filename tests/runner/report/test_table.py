@@ -204,7 +204,7 @@ PRINTED: dict[str, Callable[[Printer], None]] = {
     "table": lambda out: out.table(
         [TableColumn(HOSTILE, [HOSTILE])], [TableColumn(HOSTILE, [HOSTILE])]
     ),
-    "runs": lambda out: print_runs(out, [RUN, FINISHED], "val/loss"),
+    "runs": lambda out: print_runs(out, [RUN, FINISHED], ["val/loss"]),
     "failures": lambda out: print_failures(out, [RUN] * 30),
     "verdict": lambda out: print_line(out, RerunLine(HOSTILE, OFF), 1.0),
     "verdicts": lambda out: print_lines(out, [CHANGED, RerunLine(HOSTILE, OFF)], 0, None),

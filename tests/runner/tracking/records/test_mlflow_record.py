@@ -20,18 +20,40 @@ OTHER = "f" * 32
 
 pytestmark = pytest.mark.usefixtures("few_tries")
 
-NO_IDS = ["", " ", "../../x", "x' OR '1'='1", "\x1b[2J", "~nobody-of-that-name", "x" * 100_000]
-NO_IDS += [RUN_ID[:-1], RUN_ID + "0", RUN_ID.upper(), RUN_ID + "\n", "\n" + RUN_ID]
-NO_IDS += [RUN_ID[:-1] + "g", RUN_ID[:-2] + "..", "'" * 32, "0" * 31 + "%"]
-NO_IDS += ["\N{ARABIC-INDIC DIGIT ZERO}" * 32, "?run_id=" + RUN_ID[:24]]
+NO_NAMES = ["", " ", "\x1b[2J", "x" * 100_000, RUN_ID + "\n", "\n" + RUN_ID]
+NO_IDS = ["../../x", "x' OR '1'='1", "~nobody-of-that-name", RUN_ID[:-1], RUN_ID + "0"]
+NO_IDS += [RUN_ID.upper(), RUN_ID[:-1] + "g", RUN_ID[:-2] + "..", "'" * 32, "0" * 31 + "%"]
+NO_IDS += ["\N{ARABIC-INDIC DIGIT ZERO}" * 32, "?run_id=" + RUN_ID[:24], RUN_ID[:3], "%", "_" * 32]
 
 
 @pytest.mark.parametrize("text", NO_IDS, ids=range(len(NO_IDS)))
+def test_what_is_no_id_finds_none(text: str, embedded: Store) -> None:
+    made(embedded, kind="run")
+    assert not is_run_id(text)
+    with pytest.raises(CommandError, match="RUN: must be a run or a sweep of the store") as caught:
+        found(embedded, text)
+    assert str(caught.value).isprintable()
+
+
+def test_a_run_is_found_by_how_its_id_begins_and_a_sweep_by_its_name(embedded: Store) -> None:
+    ids = [made(embedded, kind="run") for _ in range(40)]
+    assert {found(embedded, run_id[:12]).run_id for run_id in ids} == set(ids)
+    older, newer = (embedded.start_run("mine", {}, {"runner.kind": "sweep"}) for _ in range(2))
+    for sweep in (older, newer):
+        sweep.finish()
+    assert found(embedded, "mine").run_id in {older.run_id, newer.run_id}
+    assert found(embedded, "mi").run_id == found(embedded, "mine").run_id
+    embedded.start_run("mild", {}, {"runner.kind": "sweep"}).finish()
+    with pytest.raises(CommandError, match=r"must be one run, got 'mi', with which 2 begin \(mi"):
+        found(embedded, "mi")
+
+
+@pytest.mark.parametrize("text", NO_NAMES, ids=range(len(NO_NAMES)))
 def test_what_is_no_id_is_asked_of_nobody(text: str, tmp_path: Path) -> None:
     assert not is_run_id(text)
     with HostileServer() as server:
         for uri in (server.address, f"sqlite:///{tmp_path}/mlflow.db"):
-            with pytest.raises(CommandError, match=r"RUN_ID: must be the 32") as caught:
+            with pytest.raises(CommandError, match=r"RUN: must be a run.s id") as caught:
                 find_run(uri, text)
             assert len(str(caught.value)) < 300
             assert str(caught.value).isprintable()
@@ -40,7 +62,7 @@ def test_what_is_no_id_is_asked_of_nobody(text: str, tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"RUN_ID: must be a run of the store"):
+    with pytest.raises(CommandError, match=r"RUN: must be a run or a sweep of the store"):
         find_run(f"sqlite:///{tmp_path}/mlflow.db", RUN_ID)
     assert list(tmp_path.iterdir()) == []
 
@@ -164,5 +186,5 @@ def test_a_run_of_a_real_server_without_files_says_what_is_missing(server: str) 
     run_id = made(store, kind="run", key="x", schema="1", record=as_if_all_files_were_there)
     with pytest.raises(RecordError, match=r"config\.json: is missing; the server has none"):
         Record.read(find_run(server, run_id))
-    with pytest.raises(CommandError, match="must be a run of the store"):
+    with pytest.raises(CommandError, match="must be a run or a sweep of the store"):
         find_run(server, RUN_ID)

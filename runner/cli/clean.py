@@ -1,0 +1,39 @@
+"""The command `runner clean`: remove the weights of a sweep but for those of its best runs."""
+
+from __future__ import annotations
+
+import sys
+
+from runner.jobs.sweep.resume import recorded_outcomes
+from runner.report.table import say
+from runner.system.errors import CommandError
+from runner.system.formatting import count
+from runner.system.text import printable
+from runner.tracking import job_of
+from runner.tracking.records.mlflow_record import find_run, members_of, remove_weights, weights_size
+from runner.training.outcome import best_first
+
+
+def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
+    """Remove the weights of all runs of a sweep but the best `keep`, once a person has said so."""
+    found = find_run(uri, target)
+    members = {member.run_id: member for member in members_of(found) or ()}
+    if found.tags.get("runner.kind") != "sweep" or found.status == "RUNNING":
+        raise CommandError(f"SWEEP: must be a sweep that has ended, got {found.label}.")
+    metric = found.tags.get("runner.metric", "val/loss")
+    outcomes = recorded_outcomes([job_of(member.run) for member in members.values()])
+    ranked = best_first(outcomes, metric, lambda outcome: outcome.metrics.get(metric))
+    sizes = {o.run_id: weights_size(members[o.run_id]) for o in ranked[keep:]}
+    sizes = {run_id: size for run_id, size in sizes.items() if size}
+    if not sizes:
+        say(f"{printable(found.name)}: there is nothing to remove.")
+        return
+    what = f"the weights of {count(len(sizes), 'run')}, {sum(sizes.values()) / 2**20:,.3g} MiB"
+    if not is_sure:
+        say(f"{printable(found.name)}: {what}, are removed; runner rerun brings them back. (y/n)")
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            say("Nothing was removed.")
+            return
+    for run_id in sizes:
+        remove_weights(members[run_id])
+    say(f"Removed {what}. {min(keep, len(ranked)):,} of {count(len(ranked), 'run')} keep theirs.")

@@ -1,0 +1,76 @@
+"""The command `runner compare`: runs, groups and sweeps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from runner.jobs.sweep.resume import NOT_SET
+from runner.report.compare import Candidate, print_comparison
+from runner.report.table import say
+from runner.system.errors import CommandError, ConfigError, RecordError, nearest
+from runner.tracking import job_of
+from runner.tracking.records import StoredRun
+from runner.tracking.records.mlflow_record import find_run, members_of
+from runner.training.outcome import Outcome, is_metric
+from runner.training.statistics import REPLICATES, SEED, SPLITS, configurations, ranked
+
+_MOST = 26
+
+
+def compare(targets: Sequence[str], metrics: Sequence[str], uri: str | None) -> None:
+    """Print what differs between runs, groups and sweeps, and by how much the first is ahead.
+
+    A sweep of several configurations stands for its best one; alone, for all of them.
+    """
+    found = [find_run(uri, target) for target in targets]
+    ranking = metrics[0] if metrics else found[0].tags.get("runner.metric", "val/loss")
+    for metric in (*metrics, ranking):
+        if not is_metric(metric):
+            names = {name for one in found for name in one.final}
+            raise ConfigError("--metric", "a metric", metric, nearest(metric, names))
+    each = [_candidates(one, ranking) for one in found]
+    if len(found) == 1:
+        chosen = [replace(one, name=one.configuration) for one in each[0][:_MOST]]
+    else:
+        chosen = [best for best, *_ in each]
+    if len(chosen) < 2:
+        raise CommandError("RUN: must be two or more, or a sweep of several configurations.")
+    recorded = list(dict.fromkeys(name for one in chosen for name in one.recorded))
+    for metric in metrics:
+        if metric not in recorded:
+            rule = f"a metric of these runs ({', '.join(recorded)})"
+            raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
+    if len({digest for one in chosen for digest in one.data}) > 1:
+        say("Their data are not the same: what differs may be due to that.")
+    print_comparison(chosen, ranking, metrics)
+
+
+def _candidates(found: StoredRun, metric: str) -> list[Candidate]:
+    """Return the configurations of a run, group or sweep, the best first."""
+    members = members_of(found)
+    runs = [found] if members is None else members
+    jobs: dict[str, tuple[StoredRun, dict[str, str]]] = {}
+    outcomes: list[Outcome] = []
+    for run in runs:
+        job = job_of(run.run)
+        if job.outcome.status != "FINISHED":
+            continue
+        settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_SET)}
+        # Splits are the same where their rows are, whatever they are called.
+        replicate = {SEED: settings.get(SEED, ""), SPLITS[1]: run.tags["runner.split_digest"]}
+        settings = {k: v for k, v in settings.items() if k not in REPLICATES}
+        outcomes.append(replace(job.outcome, varied=settings | replicate))
+        jobs[run.run_id] = run, dict(job.outcome.varied)
+    if not outcomes:
+        raise RecordError(f"{found.label}: no run of it has finished.")
+    folded = ranked(configurations(outcomes), metric)
+    candidates = []
+    for runs_of_it in folded:
+        ids = [outcome.run_id for outcome in runs_of_it.outcomes]
+        varied = {k: v for k, v in jobs[ids[0]][1].items() if k not in REPLICATES}
+        configuration = " ".join(f"{k.rpartition('.')[2]}={v}" for k, v in varied.items())
+        name = f"{found.name}, its best: {configuration}" if len(folded) > 1 else found.name
+        data = frozenset(jobs[run_id][0].tags.get("runner.data_digest", "") for run_id in ids)
+        candidates.append(Candidate(name, configuration or found.name, runs_of_it, data))
+    return candidates

@@ -1,0 +1,153 @@
+"""The command `runner report`: a sweep as one file of HTML."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.cli.predict import LoadedRun, writable
+from runner.jobs.sweep.resume import recorded_outcomes
+from runner.report.data import reading_lines
+from runner.report.page import html_page
+from runner.report.sweep import verdict
+from runner.report.table import further_metrics, mean_cells, say, varying_settings
+from runner.system.errors import CommandError, RecordError, RunnerError
+from runner.system.files import write_text
+from runner.system.formatting import count, number
+from runner.tracking import job_of, started_s
+from runner.tracking.records import StoredRun
+from runner.tracking.records.mlflow_record import find_run, members_of
+from runner.training.outcome import Outcome, by_settings, is_metric
+from runner.training.run_files import CONFIG_YAML
+from runner.training.statistics import best_run, configurations, ranked
+from softnet import higher_is_better
+
+if TYPE_CHECKING:
+    from runner.report.runs import Classes
+
+_ROWS, _LIMIT, _REPEATS, _BAR = 50, 1 << 24, 10, 20.0
+
+
+def report(target: str, out: str | None, uri: str | None) -> None:
+    """Write the page of a sweep; by default `<name of the sweep>.html`, into the working folder."""
+    found = find_run(uri, target)
+    if found.tags.get("runner.kind") != "sweep":
+        raise CommandError(f"SWEEP: must be a sweep, got {found.label}.")
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in found.name)
+    file = writable(out or f"{name}.html", None)
+    write_text(file, html_page(_content(found)))
+    say(f"{file}: {file.stat().st_size / 1024:,.0f} KiB. It needs no other file.")
+
+
+def _content(found: StoredRun) -> dict[str, Any]:
+    members = {member.run_id: member for member in members_of(found) or ()}
+    outcomes = recorded_outcomes([job_of(member.run) for member in members.values()])
+    outcomes = sorted(outcomes, key=by_settings)
+    metric = found.tags.get("runner.metric", "val/loss")
+    metric = metric if is_metric(metric) else "val/loss"
+    best = best_run(outcomes, metric)
+    if best is None:
+        raise RecordError(f"{found.label}: no job of it has finished.")
+    n_finished = sum(outcome.status == "FINISHED" for outcome in outcomes)
+    content: dict[str, Any] = {
+        "title": found.name,
+        "begun": f"{datetime.fromtimestamp(started_s(found.run)).astimezone():%Y-%m-%d %H:%M}",
+        "counts": f"{n_finished:,} of {count(len(outcomes), 'run')} finished",
+        "metric": metric,
+        "order": "largest" if higher_is_better(metric) else "smallest",
+        "figures": _figures(found),
+        "uri": found.store.address.shown,
+        "run_id": found.run_id,
+        "settings": members[best.run_id].read(CONFIG_YAML, _LIMIT).decode(errors="replace"),
+        **_results(outcomes, metric),
+        **_best(best),
+    }
+    return content | _loaded(members[best.run_id], found.tags.get("runner.trained_on", ""))
+
+
+def _results(outcomes: Sequence[Outcome], metric: str) -> dict[str, Any]:
+    rows = ranked([c for c in configurations(outcomes) if c.outcomes], metric)
+    names = varying_settings([configuration.varied for configuration in rows])
+    metrics = [metric, *further_metrics((m for o in outcomes for m in o.metrics), metric)]
+    shown = rows[:_ROWS]
+    cells = [[c.varied.get(key, "") for c in shown] for key in names]
+    cells += [mean_cells(shown, name) for name in metrics]
+    n_splits = max(len(row.values(metric)) for row in rows)
+    seeds = "over seeds on one split, and says nothing of other rows"
+    every = {key: None for outcome in outcomes for key in outcome.varied}
+    values = {key: dict.fromkeys(o.varied.get(key, "") for o in outcomes) for key in every}
+    return {
+        "varied": {key: ", ".join(distinct) for key, distinct in values.items()},
+        "table": {
+            "header": [*names.values(), *metrics],
+            "rows": list(zip(*cells, strict=True)),
+            "n_more": len(rows) - len(shown),
+        },
+        "basis": f"over {n_splits:,} splits" if n_splits > 1 else seeds,
+        "verdicts": [line for line in [verdict(rows, metric)] if line],
+    }
+
+
+def _best(best: Outcome) -> dict[str, Any]:
+    parts = ("train", "val", "test")
+    names = dict.fromkeys(
+        name.partition("/")[2] for name in best.metrics if name.partition("/")[0] in parts
+    )
+    rows = {
+        name: [number(name, best.metrics.get(f"{part}/{name}")) for part in parts]
+        for name in names
+        if not name.startswith(("precision_", "recall_"))
+    }
+    return {"best": {"run_id": best.run_id, "name": best.name, "parts": parts, "metrics": rows}}
+
+
+def _figures(found: StoredRun) -> dict[str, str]:
+    """Return the sweep's figures, whatever settings they are of, as text for a page."""
+    figures = {}
+    for name in found.files("figures"):
+        with suppress(RecordError):
+            figures[Path(name).stem] = base64.b64encode(found.read(name, _LIMIT)).decode()
+    return figures
+
+
+def _loaded(member: StoredRun, trained_on: str) -> dict[str, Any]:
+    """Return what the network of a run says of its own rows, where they can still be read."""
+    content: dict[str, Any] = {"data": [trained_on], "notes": [], "classes": None}
+    content |= {"importance": None, "environment": {}}
+    try:
+        run = LoadedRun(member)
+        content["environment"] = run.environment()
+        content["data"] = [trained_on, *reading_lines(run.experiment, run.rows)]
+        content["classes"] = _classes(run.classes())
+        part, rises = run.importance(_REPEATS)
+        largest = max([*rises.values(), 1e-12])
+        columns = sorted(rises.items(), key=lambda item: -item[1])
+        content["importance"] = {
+            "rows": count(len(run.rows.examples(part).y), f"{part} row"),
+            "n": _REPEATS,
+            "columns": [
+                (name, f"{rise:.4g}", f"{_BAR * max(rise, 0) / largest:.2f}")
+                for name, rise in columns[:_ROWS]
+            ],
+        }
+    except RunnerError as error:
+        content["notes"] = [f"What takes the run's own rows is left out: {error}"]
+    return content
+
+
+def _classes(classes: Classes | None) -> dict[str, Any] | None:
+    if classes is None:
+        return None
+    scores = classes.scores()
+    columns = [[f"{v:,.0f}" if s == "rows" else f"{v:.4f}" for v in scores[s]] for s in scores]
+    return {
+        "rows": count(int(classes.counts.sum()), f"{classes.part} row"),
+        "scores": list(scores),
+        "by_class": list(zip(classes.names, *columns, strict=True)),
+        "names": classes.names,
+        "matrix": list(zip(classes.names, classes.counts.tolist(), strict=True)),
+    }

@@ -1,0 +1,76 @@
+"""The table of a sweep for a paper or a page: Markdown, or LaTeX with the rules of booktabs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from runner.report.table import varying_settings
+from runner.system.formatting import measured
+from runner.system.text import on_one_line
+from runner.training.outcome import Outcome
+from runner.training.statistics import configurations, ranked
+
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+}
+
+
+def paper_table(
+    outcomes: Sequence[Outcome], metrics: Sequence[str], top: int | None, form: str
+) -> list[str]:
+    """Return the lines of a table: each configuration's settings, and the mean of each metric.
+
+    The best of each metric is bold; they are ranked by the first. ``±`` is half the width of the
+    95 % interval.
+    """
+    shown = ranked([c for c in configurations(outcomes) if c.outcomes], metrics[0])[:top]
+    names = varying_settings([configuration.varied for configuration in shown])
+    write = _latex if form == "latex" else _markdown
+    columns = [[write(c.varied.get(key, "")) for c in shown] for key in names]
+    for metric in metrics:
+        summaries = [configuration.summary(metric) for configuration in shown]
+        best = ranked(shown, metric)[0].summary(metric) if shown else None
+        cells = []
+        for summary in summaries:
+            if summary is None:
+                cells.append("")
+                continue
+            mean, half = measured(metric, summary.mean, summary.half_width)
+            is_best = best is not None and summary.mean == best.mean
+            cells.append(_cell(mean, half, is_best=is_best, form=form))
+        columns.append(cells)
+    header = [*map(write, names.values()), *map(write, metrics)]
+    rows = list(zip(*columns, strict=True))
+    if form == "markdown":
+        rule = [*(["---"] * len(names)), *(["---:"] * len(metrics))]
+        return [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]
+    return [
+        rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(metrics)}}}",
+        r"\toprule",
+        rf"{' & '.join(header)} \\",
+        r"\midrule",
+        *(rf"{' & '.join(row)} \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def _cell(mean: str, half: str, *, is_best: bool, form: str) -> str:
+    if form == "markdown":
+        text = f"{mean} ± {half}" if half else mean
+        return f"**{text}**" if is_best else text
+    mean, half = (re.sub(r"e([+-])0*(\d+)", r" \\times 10^{\1\2}", part) for part in (mean, half))
+    text = rf"{mean} \pm {half}" if half else mean
+    return rf"$\mathbf{{{text}}}$" if is_best else f"${text}$"
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in on_one_line(text))
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*|<>\[\]])", r"\\\1", on_one_line(text))

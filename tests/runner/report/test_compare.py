@@ -1,0 +1,65 @@
+"""Configurations side by side, paired over splits and seeds."""
+
+import pytest
+
+from runner.report.compare import Candidate, print_comparison
+from runner.training.statistics import configurations, holm
+from tests.runner.report.outcomes import outcome
+
+
+def candidate(rate: str, losses: dict[str, list[float]]) -> Candidate:
+    """Make the runs of one learning rate: by the digest of their split, a loss for each seed."""
+    runs = [
+        outcome(
+            varied={"optimizer.learning_rate": rate, "seed": f"{seed}", "split.seed": split},
+            metrics={"val/loss": loss},
+            rows={"train": 60, "val": 30},
+        )
+        for split, of_seeds in losses.items()
+        for seed, loss in enumerate(of_seeds)
+    ]
+    (folded,) = configurations(runs)
+    return Candidate(f"rate {rate}", rate, folded, frozenset())
+
+
+def test_seeds_of_one_split_are_said_to_be_that(capsys: pytest.CaptureFixture[str]) -> None:
+    # The differences are 1, 2 and 3: 2 on average, t = 2 / (1 / sqrt(3)), p = 0.0742.
+    first, second = candidate("a", {"x": [11, 22, 33]}), candidate("b", {"x": [10, 20, 30]})
+    print_comparison([first, second], "val/loss", [])
+    assert capsys.readouterr().out.splitlines() == [
+        "A  rate a  (3 runs)",
+        "B  rate b  (3 runs)",
+        "setting                  A  B",
+        "optimizer.learning_rate  a  b",
+        "metric          A        B",
+        "val/loss  22 ± 27  20 ± 25",
+        "metric                difference      p",
+        "val/loss  A - B  2.0 [-0.5, 4.5]  0.074",
+        "Paired over 3 common seeds; 95 % intervals and p-values by Student's t.",
+        (
+            "All of it is on one split: the intervals cover seeds alone, and not which rows were "
+            "held out. split.seed=range(0,5) varies that."
+        ),
+    ]
+
+
+def test_many_are_corrected_for_and_splits_are_paired(capsys: pytest.CaptureFixture[str]) -> None:
+    splits = ["x", "y", "z"]
+    made = [
+        candidate(rate, {s: [n + shift + n * n / 50] for n, s in enumerate(splits)})
+        for rate, shift in (("a", 0.0), ("b", 1.0), ("c", 2.0))
+    ]
+    made[1] = candidate("b", {"x": [1.1], "y": [2.0], "z": [3.2]})
+    made.append(candidate("d", {"w": [1.0]}))
+    print_comparison(made, "val/loss", ["val/loss"])
+    *_, b, c, d, basis = capsys.readouterr().out.splitlines()
+    assert [line.split()[1:4] for line in (b, c, d)] == [["A", "-", x] for x in "BCD"]
+    assert c.split()[4] == "-2"
+    assert d.endswith("too little in common")
+    assert basis.startswith("Paired over 3 common splits; ")
+    assert "Holm's correction for 2" in basis
+
+
+def test_corrected_p_values_are_those_of_the_definition() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
