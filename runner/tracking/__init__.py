@@ -17,11 +17,13 @@ from runner.tracking.opening import (
     unrecorded_notice,
 )
 from runner.tracking.queries import (
+    PRUNED_AT,
     ROWS,
     SUMMED_UP,
     RecordedJob,
     RecordedSweep,
     Sweeps,
+    choices_of,
     expected_names,
     final_metrics,
     varied_of,
@@ -31,6 +33,7 @@ from runner.tracking.store import Store, StoreAddress
 
 __all__ = [
     "FLUSH_EVERY_S",
+    "PRUNED_AT",
     "ROWS",
     "SUMMED_UP",
     "RecordedJob",
@@ -40,6 +43,7 @@ __all__ = [
     "StoreAddress",
     "Sweeps",
     "address_of",
+    "choices_of",
     "expected_names",
     "final_metrics",
     "find_store",
