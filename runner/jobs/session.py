@@ -244,7 +244,7 @@ class _Session:
     def _rounds(self) -> Iterator[list[Task]]:
         """Go through the tasks that can run at the same time: all, or those up to a rung."""
         plan = self._parent.plan
-        if isinstance(plan.first.search, HalvingSearch) and self._request.rerun is None:
+        if isinstance(plan.first.search, HalvingSearch) and self._request.is_sweep:
             yield from self._halve(Halving(plan, self._parent.outcomes))
         elif self._proposes:
             yield from self._propose()
@@ -402,7 +402,10 @@ class _Session:
             return Started(job.name, job.shape.settings.n_steps if job.shape else 1, "steps")
         asked = self._request.rerun
         name = asked.parent.name if asked and asked.parent else parent.plan.sweep_name
-        return Started(name, len(parent.missing))
+        search, space, n_jobs = parent.plan.first.search, parent.plan.space, len(parent.missing)
+        if self._proposes and isinstance(search, OptunaSearch) and space is not None:
+            n_jobs = search.n_trials * len(space.overrides({}))
+        return Started(name, n_jobs)
 
     def _task(
         self, stack: Sequence[int], plan: Plan | None = None, until: int | None = None

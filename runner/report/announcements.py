@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from runner.config.search import HalvingSearch
+from runner.config.search import HalvingSearch, OptunaSearch
 from runner.jobs.plan import Plan
 from runner.jobs.search import trials
 from runner.jobs.stacks import Stack
@@ -28,7 +28,10 @@ def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
     name, jobs = plan.sweep_name, count(len(plan.jobs), "job")
     n_failed = _n_failed(done[position] for position in plan.asked if position in done)
     n_to_run = sum(position not in done for position in plan.asked)
-    if is_new:
+    search = plan.first.search
+    if isinstance(search, OptunaSearch):
+        say(f"{name}: {count(search.n_trials, 'trial')}, proposed {search.batch:,} at a time.")
+    elif is_new:
         say(f"{name}: {jobs} to run.")
     elif n_failed and not n_to_run:
         say(f"{name} is over: {jobs}, {n_failed:,} failed, sweep.retry_failed is false.")
@@ -99,6 +102,8 @@ def _rungs(plan: Plan) -> list[str]:
         (job.experiment.training.budget, job.experiment.training.evaluate_every)
         for job in plan.jobs
     }
+    if isinstance(search, OptunaSearch):
+        return [f"the first of {count(search.n_trials, 'trial')}; their results propose the others"]
     if not isinstance(search, HalvingSearch) or len(budgets) > 1:
         return []
     n = n_trials = len(trials(plan))
