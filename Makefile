@@ -81,8 +81,9 @@ lock: $(READY) ## choose and pin the dependencies anew
 		--output-file requirements-build.txt
 	$(LOCK) --upgrade --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
-	$(LOCK) --upgrade --extra cluster --extra excel --extra postgres --constraint requirements.txt \
-		--constraint requirements-build.txt pyproject.toml --output-file requirements-cluster.txt
+	$(LOCK) --upgrade --extra cluster --extra excel --extra postgres --extra search \
+		--constraint requirements.txt --constraint requirements-build.txt pyproject.toml \
+		--output-file requirements-cluster.txt
 	$(LOCK) --upgrade --group peers --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-peers.txt
 

@@ -59,7 +59,7 @@ class RunResult:
     name, run_id : str
         As MLflow shows them.
     status : str
-        ``FINISHED``, ``FAILED`` or ``KILLED``.
+        ``FINISHED``, ``PRUNED`` (stopped early by a search), ``FAILED`` or ``KILLED``.
     metrics : mapping of str to float
         Final values, such as ``test/accuracy``.
     varied : mapping of str to str
@@ -232,8 +232,9 @@ def _job(experiment: ExperimentLike) -> Job:
 def _composed(words: Sequence[str]) -> Sequence[Job]:
     from runner.cli.help import HELP
     from runner.config.compose import compose
+    from runner.jobs.search import draw
 
-    jobs = compose(words, HELP)
+    jobs = compose(words, HELP, draw=draw)
     if jobs is None:
         raise CommandError(f"run: must be settings (key=value), got {' '.join(words)}.")
     return jobs

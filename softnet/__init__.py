@@ -53,5 +53,5 @@ from softnet.stack.randomness import STREAMS, member_seed, stream
 from softnet.stack.setting_rules import SettingError
 from softnet.training.batches import SAMPLINGS, Shuffled, WithReplacement, steps_per_epoch
 from softnet.training.early_stopping import EarlyStopping
-from softnet.training.loop import Training
+from softnet.training.loop import Training, join_states
 from softnet.training.settings import Examples, Record, RunSettings, StackSettings

@@ -2,18 +2,17 @@
 
 Hydra imports this at the start of every Hydra program of the environment, and twice, so it imports
 Hydra alone. A task function that takes all jobs of a sweep at once has two attributes,
-`check_size` and `collect_all`; for any other task function, sweeper and launcher are Hydra's.
+`points` and `collect_all`; for any other task function, sweeper and launcher are Hydra's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher, BasicLauncherConf
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -49,13 +48,15 @@ class StackedSweeper(BasicSweeper):
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self._task_function = task_function
 
-    def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401  (Hydra's)
-        """Have the size of a sweep checked before any of its jobs takes up memory."""
-        if _takes_all(self._task_function) and self.hydra_context is not None:
-            parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-            overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-            self._task_function.check_size(overrides)  # type: ignore[attr-defined]  # see _takes_all
-        return super().sweep(arguments)
+    def split_arguments(  # type: ignore[override]  # Hydra calls it on the object
+        self, overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        """Ask for the points of a search, where it is one; any other sweep is Hydra's to split."""
+        if _takes_all(self._task_function):
+            points = self._task_function.points(overrides, self.config)  # type: ignore[attr-defined]  # see _takes_all
+            if points is not None:
+                return [points]
+        return super().split_arguments(overrides, max_batch_size)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose every job to see whether it can be, unless that is about to happen anyway."""

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from runner.cli.commands import COMMANDS
 from runner.cli.help import HELP, help_page
@@ -23,6 +23,9 @@ from runner.system.signals import (
     raise_pending_sigterm,
 )
 from runner.system.text import printable
+
+if TYPE_CHECKING:
+    from runner.config.search import Dimension, DrawnSearch
 
 
 def main() -> NoReturn:
@@ -119,13 +122,19 @@ def _say_many(n_jobs: int) -> None:
         say(f"Planning {n_jobs:,} jobs.")
 
 
+def _draw(dimensions: Sequence[Dimension], search: DrawnSearch) -> list[dict[str, str]]:
+    from runner.jobs.search import draw  # NumPy
+
+    return draw(dimensions, search)
+
+
 def _run(arguments: Sequence[str]) -> int:
     """Compose, check and carry out the jobs of a Hydra command line."""
     from runner.config.compose import asks_for_sweep, compose
 
     if "--dry-run" in arguments:
         arguments = [*(word for word in arguments if word != "--dry-run"), "sweep.dry_run=true"]
-    jobs = compose(arguments, HELP, _say_many)
+    jobs = compose(arguments, HELP, _say_many, _draw)
     if jobs is None:
         return 0
     from runner.cli.run import run_jobs

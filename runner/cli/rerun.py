@@ -37,6 +37,8 @@ def exit_code(asked: RerunRequest, finished: Finished) -> int:
 
     A run that was to be other than its original is judged by whether it finished.
     """
+    if finished.search is not None and not finished.search.is_identical:
+        return 5
     compared = list(finished.comparisons.values())
     tolerance = asked.options.tolerance
     if any(result.differs and not result.is_admitted(tolerance) for result in compared):
@@ -44,7 +46,7 @@ def exit_code(asked: RerunRequest, finished: Finished) -> int:
     if asked.unfit or any(result.verdict is Verdict.CANNOT_COMPARE for result in compared):
         return RecordError.exit_code
     is_broken = any(
-        outcome.status != "FINISHED" and position not in finished.comparisons
+        outcome.status in ("FAILED", "KILLED") and position not in finished.comparisons
         for position, outcome in finished.outcomes.items()
     )
     return RunnerError.exit_code if is_broken else 0

@@ -8,6 +8,7 @@ from runner.jobs.events import Finished, Listener
 from runner.jobs.executors import executor_of
 from runner.jobs.executors.local import InProcess
 from runner.jobs.plan import Job, Plan, make_plan
+from runner.jobs.search import check_rungs
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
@@ -32,7 +33,7 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
     with Console() as console:
         finished = run_plan(plan, console, is_sweep=is_sweep)
     asked = (finished.outcomes.get(position) for position in finished.plan.asked)
-    return int(any(outcome is not None and outcome.status != "FINISHED" for outcome in asked))
+    return int(any(outcome and outcome.status in ("FAILED", "KILLED") for outcome in asked))
 
 
 def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
@@ -46,6 +47,7 @@ def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
     first = plan.first
     if plan.problem is not None:
         raise plan.problem  # before a store is made for nothing
+    check_rungs(plan)
     store = open_store(
         first.tracking.uri,
         first.tracking.experiment,

@@ -134,7 +134,11 @@ def _counted(store: Store, sweep: RecordedSweep) -> RecordedSweep:
     if sweep.n_finished is not None and sweep.n_failed is not None:
         return sweep
     ends = [outcome.status for outcome in recorded_outcomes(store.sweeps.jobs_of(sweep))]
-    return replace(sweep, n_finished=ends.count("FINISHED"), n_failed=ends.count("FAILED"))
+    return replace(
+        sweep,
+        n_finished=ends.count("FINISHED") + ends.count("PRUNED"),
+        n_failed=ends.count("FAILED"),
+    )
 
 
 def _recorded(uri: str | None) -> tuple[dict[str, Store], list[RecordedSweep]]:

@@ -19,11 +19,11 @@ FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
 # Settings that data settle, with the value of a job whose data could not be read.
 LEFT_OPEN = {"task": "auto", "training.batch_size": "auto", "training.loss": None}
 # Where a run is recorded, and how others are run beside it: they decide no result.
-UNDECISIVE = ("tracking", "sweep", "executor")
+UNDECISIVE = ("tracking", "sweep", "executor", "search")
 # The fields of an `Experiment`, in their order.
 SECTIONS = (
     *("name", "seed", "dtype", "task", "data", "split", "model", "optimizer", "schedule"),
-    *("training", "tracking", "sweep", "executor"),
+    *("training", "tracking", "sweep", "executor", "search"),
 )
 
 

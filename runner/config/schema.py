@@ -12,6 +12,7 @@ from runner.config.data import DataConfig, SplitConfig, class_text
 from runner.config.plain import to_plain
 from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
+from runner.config.search import GridSearch, SearchConfig
 from softnet import (
     ACTIVATIONS,
     INITIALIZERS,
@@ -135,6 +136,8 @@ class TrainingConfig(Section):
         Field(description="balanced, a weight above 0 by class such as {yes: 3}, or null"),
     ] = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # Where a search has stopped it, of a budget that stays what it was; written nowhere else.
+    pruned_at_step: CountOrNull = Field(default=None, exclude_if=lambda step: step is None)
 
     @property
     def budget(self) -> int:
@@ -241,6 +244,7 @@ class Experiment(Section):
     sweep: SweepConfig = SweepConfig()
     # Excluded from all that is recorded: a job is the same wherever it runs.
     executor: ExecutorConfig = Field(default=LocalExecutor(), exclude=True)
+    search: SearchConfig = Field(default=GridSearch(), exclude=True)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -298,6 +302,9 @@ class Experiment(Section):
             _require_metric("training.early_stopping.metric", metric, watched)
         best = [f"best/{part}" for part in watched if stopping is not None]
         _require_metric("sweep.metric", self.ranking_metric, [*self._parts, *best])
+        if self.search.name != "grid" and not re.match("(best/)?val/", self.ranking_metric):
+            rule = f"a metric of validation rows, by which search={self.search.name} chooses"
+            raise SettingError("sweep.metric", rule, self.ranking_metric)
         return self
 
 

@@ -135,3 +135,29 @@ def draw_bands(
     if any(((band.mean < low) | (band.mean > high)).any() for band in bands):
         notes += ("the frame leaves out steps that would hide the differences",)
     return style.save(figure, path, title, *notes)
+
+
+@house_style()
+def draw_rungs(
+    curves: Sequence[tuple[Curve, bool]], measure: Measure, path: Path, title: str, *notes: str
+) -> Figure:
+    """Draw the curve of each run of a search against the step, as a PNG.
+
+    Each comes with whether it was pruned; its line ends there in a dot. One has a finite value.
+    """
+    figure, (axes,) = style.new_figure(5.6, 3.4)
+    axes.set_title(measure.axis_label)
+    lines = [
+        (steps, measure.in_unit(values), is_pruned)
+        for curve, is_pruned in curves
+        for steps, values in [np.array(curve, dtype=np.float64).reshape(-1, 2).T]
+    ]
+    view = measure.view([values for _, values, _ in lines], room=2.0)
+    scales.scale_values(axes, view, measure, log_ratio=4.0)
+    for steps, values, is_pruned in sorted(lines, key=lambda line: not line[2]):
+        look: Look = {"color": MUTED if is_pruned else PALETTE[0], "linewidth": 0.7}
+        axes.plot(steps, values, alpha=0.6 if is_pruned else 1.0, **look)
+        if is_pruned:
+            axes.plot(steps[-1:], values[-1:], marker="o", markersize=2.0, **look)
+    scales.scale_steps(axes)
+    return style.save(figure, path, title, "dots: pruned at a rung", *notes)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.jobs.plan import Plan
     from runner.jobs.rerun.comparison import Comparison
     from runner.jobs.rerun.request import RerunRequest
+    from runner.jobs.search import SearchComparison
     from runner.jobs.worker.task import Task
     from runner.training.outcome import Outcome
     from runner.training.prepare import Prepared
@@ -41,6 +42,20 @@ class Resumed:
 
     n_jobs: int
     step: int
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A job has come to a rung of a search: what it is worth there, NaN where it has failed.
+
+    Its training was saved in the file `state`, where there is a folder for it.
+    """
+
+    position: int
+    step: int
+    value: float
+    loss: float
+    state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,10 +186,11 @@ class Finished:
     duration_s: float | None = None
     was_stopped: bool = False
     was_interrupted: bool = False
+    search: SearchComparison | None = None
     expected: tuple[float, ...] | None = None
 
 
-WorkerEvent = RunStarted | Progress | Resumed | Measured | Ended
+WorkerEvent = RunStarted | Progress | Resumed | Reached | Measured | Ended
 Event = (
     WorkerEvent
     | Crashed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -28,6 +29,7 @@ from runner.training.outcome import short_names
 from runner.training.statistics import SEED
 
 if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
+    from runner.config.compose.ranges import Space
     from runner.config.schema import Experiment
     from runner.training.prepare import Prepared
     from softnet import StackSettings
@@ -36,9 +38,15 @@ if TYPE_CHECKING:  # to read a sweep back takes neither pydantic nor NumPy
 NOT_OF_A_JOB = ("name", *UNDECISIVE)
 # What `differences` notes in its own way, or not at all.
 _NO_SECTIONS = ("experiment", "task", SEED, *NOT_OF_A_JOB)
+# Where a search has stopped a job, which is no point of its own.
+PRUNED = "training.pruned_at_step"
+# Where the frozen plan is, in a sweep's folder and among the artifacts of its run.
+PLAN_FOLDER, PLAN = "plan", "plan.jsonl"
 # A seed among the fields of an experiment counts as the last of all.
 _PLACES = {key: n for n, key in enumerate(("experiment", *SECTIONS, SEED))}
 _LONGEST_POINT = 200
+# More digits than a person writes.
+_DRAWN = re.compile(r"-?0*\.?0*[1-9](\.?\d){8,}(e[+-]?\d+)?$")
 
 
 class Job(Protocol):
@@ -130,11 +138,17 @@ class Plan:
         Points that were given again, and are not run again.
     earlier : frozenset of int
         Positions of the jobs that this command has not asked for.
+    space : Space or None
+        What the jobs of a search were drawn from.
+    n_identifying : int or None
+        By how many jobs a search is recognized that proposes further ones.
     """
 
     jobs: tuple[PlannedJob, ...]
     n_duplicates: int = 0
     earlier: frozenset[int] = frozenset()
+    space: Space | None = field(default=None, compare=False)
+    n_identifying: int | None = None
 
     @property
     def first(self) -> Experiment:
@@ -163,6 +177,11 @@ class Plan:
         """The digest by which the same sweep is recognized: of its name, or else of its jobs."""
         name = self.first.sweep.name
         what = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
+        if self.first.search.decides:  # of which jobs there are in the end, and how long
+            exclude = {"n_trials"} if self.first.search.name == "optuna" else None  # may be raised
+            settings = self.first.search.model_dump_json(exclude=exclude), self.first.ranking_metric
+            jobs = self.jobs[: self.n_identifying]
+            what = "\n".join([str(name), *settings, *sorted(job.key for job in jobs)])
         return hashlib.sha256(f"{self.experiment_name}\n{what}".encode()).hexdigest()[:12]
 
     @property
@@ -236,7 +255,21 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     if len(jobs) == 1:
         varied = _overridden(to_plain(planned[0].experiment), jobs[0])
         planned = [labelled(planned[0], varied)]
-    return replace(plan, jobs=tuple(planned), n_duplicates=len(jobs) - len(planned))
+    space = jobs[0].space if hasattr(jobs[0], "space") else None
+    n_duplicates = len(jobs) - len(planned)
+    return replace(plan, jobs=tuple(planned), n_duplicates=n_duplicates, space=space)
+
+
+def extended(plan: Plan, jobs: Sequence[Job]) -> tuple[Plan, list[int]]:
+    """Return a plan with further jobs behind its own, named anew, and where the jobs given are."""
+    planned = plan_each(jobs).jobs if jobs else ()
+    distinct = {job.key: job for job in plan.jobs}
+    for job in planned:
+        distinct.setdefault(job.key, job)
+    positions = {key: position for position, key in enumerate(distinct)}
+    n_identifying = plan.n_identifying or len(plan.jobs)
+    grown = replace(plan, jobs=tuple(named(list(distinct.values()))), n_identifying=n_identifying)
+    return grown, [positions[job.key] for job in planned]
 
 
 def plan_each(jobs: Sequence[Job]) -> Plan:
@@ -380,17 +413,32 @@ def differences(
         alike = alike or [()] * len(column)
         if len(set(zip(alike, column, strict=True))) > len(set(alike)):
             shown = section if name == "name" and section not in varied[0] else key
-            for settings, value in zip(varied, column, strict=True):
+            for settings, value in zip(varied, _told_apart(column), strict=True):
                 if value is not None:
                     settings[shown] = value
     return [in_order(settings) for settings in varied]
+
+
+def _told_apart(column: Sequence[str | None]) -> Sequence[str | None]:
+    """Write numbers that were drawn with as many digits as tell them apart, three at least."""
+    numbers = {text: float(text) for text in column if text and _DRAWN.match(text)}
+    others = {text for text in column if text not in numbers}
+    for digits in range(3, 17):
+        short = {text: f"{number:.{digits}g}" for text, number in numbers.items()}
+        if len({*short.values(), *others}) == len(numbers) + len(others):
+            return [short.get(text or "", text) for text in column]
+    return column
 
 
 def _cells(config: Mapping[str, Any], section: str) -> dict[str, str]:
     """Return the settings of a section as text, but for what was found out in reading a file."""
     flat = flatten({section: config.get(section)})
     follows = [[name] for name in FOUND_OUT] if flat.get(f"{section}.name") == "file" else ()
-    return {k: as_override_text(v) for k, v in flat.items() if k.split(".")[1:2] not in follows}
+    return {
+        k: as_override_text(v)
+        for k, v in flat.items()
+        if k.split(".")[1:2] not in follows and k != PRUNED
+    }
 
 
 def in_order(varied: Mapping[str, str]) -> dict[str, str]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.config.data import FileData
 from runner.config.plain import to_plain
+from runner.config.search import HalvingSearch, OptunaSearch
 from runner.jobs.events import (
     Crashed,
     DataRead,
@@ -26,14 +27,16 @@ from runner.jobs.events import (
     Measured,
     Notice,
     Progress,
+    Reached,
     RunStarted,
     Started,
     WorkerEvent,
 )
 from runner.jobs.executors.interface import DataFile, Executor
-from runner.jobs.plan import Plan
+from runner.jobs.plan import Plan, PlannedJob, extended
 from runner.jobs.rerun.comparison import cannot_compare
 from runner.jobs.rerun.request import RerunRequest
+from runner.jobs.search import Halving, Proposals, check_rungs, pruned, rung_steps, value_of
 from runner.jobs.stacks import Stack, stacks
 from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
@@ -165,6 +168,7 @@ def preview(plan: Plan, store: Store | None, n_workers: int) -> Preview:
         done = sweep_state(store, plan).done
     if plan.problem is not None:
         raise plan.problem
+    check_rungs(plan)
     sound = [p for p in plan.asked if p not in done and plan.jobs[p].problem is None]
     return Preview(plan, done, stacks(plan, sound, n_workers), n_workers)
 
@@ -187,6 +191,10 @@ class _Session:
         self._left = set(parent.missing)
         self._begun = ""
         self._was_stopped = False
+        # What jobs are worth at the rungs of a search, by position and step.
+        self._reached: dict[tuple[int, int], Reached] = {}
+        # The saved trainings that jobs go on from: files, keys in there and steps, by position.
+        self._sources: dict[int, tuple[str, str, int]] = {}
         # How many workers died at each job, by position.
         self._deaths: Counter[int] = Counter()
 
@@ -194,11 +202,11 @@ class _Session:
         """Run all jobs that are missing; without any, there may still be something to sum up."""
         jobs = self._parent.plan.jobs
         with self._parent.at_work():
-            if self._left:
+            if self._left or self._proposes:
                 self._tell_of_file()
                 self._listener(self._start())
             self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
-            if self._left and not self._was_stopped:
+            if (self._left or self._proposes) and not self._was_stopped:
                 self._execute()
             self._listener(JobsEnded())
 
@@ -214,15 +222,15 @@ class _Session:
 
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""
-        plan = self._parent.plan
-        saved = [s for s in self._parent.saved_stacks() if self._left.intersection(s)]
-        rest = sorted(self._left.difference(*saved))
-        n_workers = self._executor.capacity
         code_digest()  # worked out once, for all workers that are forked
-        self._executor.add([self._task(s) for s in [*saved, *stacks(plan, rest, n_workers)]])
         try:
-            with self._executor, closing(self._executor.events()) as events:
-                self._follow(events)
+            with self._executor:
+                for tasks in self._rounds():
+                    self._executor.add(tasks)
+                    with closing(self._executor.events()) as events:
+                        self._follow(events)
+                    if self._was_stopped:
+                        break
         finally:
             # Where the store is what failed, the error that ends all of this says so.
             with suppress(StoreError):
@@ -232,6 +240,98 @@ class _Session:
         if self._was_stopped and self._store is not None:
             self._store.close_abandoned_runs()
             self._take_recorded(self._left)
+
+    def _rounds(self) -> Iterator[list[Task]]:
+        """Go through the tasks that can run at the same time: all, or those up to a rung."""
+        plan = self._parent.plan
+        if isinstance(plan.first.search, HalvingSearch) and self._request.is_sweep:
+            yield from self._halve(Halving(plan, self._parent.outcomes))
+        elif self._proposes:
+            yield from self._propose()
+        else:
+            yield self._all_left()
+
+    def _all_left(self) -> list[Task]:
+        """Make tasks of all jobs that are left; what was saved goes on as it was."""
+        saved = [s for _, s, _ in self._parent.saved_stacks() if self._left.intersection(s)]
+        rest = sorted(self._left.difference(*saved))
+        others = stacks(self._parent.plan, rest, self._executor.capacity)
+        return [self._task(stack) for stack in [*saved, *others]]
+
+    @property
+    def _proposes(self) -> bool:
+        return self._request.is_sweep and self._parent.plan.first.search.name == "optuna"
+
+    def _propose(self) -> Iterator[list[Task]]:
+        """Ask for points and run them, batch by batch; what is recorded is told and not run."""
+        parent, space = self._parent, self._parent.plan.space
+        metric, search = parent.plan.first.ranking_metric, parent.plan.first.search
+        if space is None or not isinstance(search, OptunaSearch):
+            raise ValueError("the plan of a search knows what it draws from")
+        proposals = Proposals(space.dimensions, search, metric)
+        while points := proposals.ask():
+            trials = []
+            for point in points:
+                plan, positions = extended(parent.plan, space.jobs(point))
+                trials.append(positions)
+                self._left.update(parent.extend(plan))
+            self._refuse([p for p in sorted(self._left) if parent.plan.jobs[p].problem is not None])
+            yield self._all_left()
+            outcomes = ([parent.outcomes.get(p) for p in positions] for positions in trials)
+            proposals.tell([value_of(of_trial, metric) for of_trial in outcomes])
+
+    def _halve(self, halving: Halving) -> Iterator[list[Task]]:
+        """Train all jobs to a rung, and go on with those that stay, from where they are."""
+        plan, jobs = self._parent.plan, self._parent.plan.jobs
+        halving.reached, saved = self._reached, self._parent.saved_stacks()
+        ended: list[Task] = []
+        for _ in range(halving.n_rungs):
+            trained = set(halving.undecided()) & self._left
+            self._find_sources(trained, halving.step, saved)
+            yield [*ended, *self._stacked(plan, trained, halving.step)]
+            if trained:
+                self._forget_states_before_rung()
+            at_rung = halving.decide()
+            self._find_sources(at_rung, at_rung.get, saved)
+            pruned_jobs = [pruned(j, at_rung[p]) if p in at_rung else j for p, j in enumerate(jobs)]
+            ended = self._stacked(replace(plan, jobs=tuple(pruned_jobs)), at_rung)
+        self._find_sources(self._left, lambda _: None, saved)
+        yield [*ended, *self._stacked(plan, self._left.difference(at_rung))]
+
+    def _find_sources(
+        self,
+        positions: Iterable[int],
+        until: Callable[[int], int | None],
+        saved: Iterable[tuple[Path, Stack, int]],
+    ) -> None:
+        """Have jobs go on from what an earlier command has saved, as far as it was trained."""
+        for file, stack, step in saved:
+            for position in set(positions) & set(stack):
+                is_before = step <= (until(position) or step)
+                if is_before and step > self._sources.get(position, ("", "", -1))[2]:
+                    key = self._parent.plan.jobs[position].key
+                    self._sources[position] = (str(file), key, step)
+
+    def _forget_states_before_rung(self) -> None:
+        """Remove what was saved at the rung before: nothing goes on from there any more."""
+        folder = self._parent.states
+        files = {self._sources[position][0] for position in self._left & self._sources.keys()}
+        for file in folder.glob("*.npz") if folder is not None else ():
+            if str(file) not in files:
+                file.unlink(missing_ok=True)
+
+    def _stacked(
+        self, plan: Plan, positions: Iterable[int], until: Callable[[int], int] | None = None
+    ) -> list[Task]:
+        """Make tasks of the jobs that start from the same step, up to a rung."""
+        by_step: dict[int, list[int]] = {}
+        for position in sorted(positions):
+            by_step.setdefault(self._sources.get(position, ("", "", 0))[2], []).append(position)
+        return [
+            self._task(stack, plan, until and until(stack[0]))
+            for alike in by_step.values()
+            for stack in stacks(plan, alike, self._executor.capacity)
+        ]
 
     def _follow(self, events: Iterable[WorkerEvent | Crashed | Notice]) -> None:
         """Take what ends, and pass the rest on, until all is done or a failure stops the sweep."""
@@ -246,6 +346,11 @@ class _Session:
                 case Measured():
                     duration_s = time.monotonic() - self._started_s
                     self._listener(replace(event, duration_s=duration_s))
+                case Reached():
+                    self._reached[event.position, event.step] = event
+                    if event.state is not None:
+                        key = self._parent.plan.jobs[event.position].key
+                        self._sources[event.position] = (event.state, key, event.step)
                 case RunStarted():
                     self._begun = event.run_id
                 case _:
@@ -276,6 +381,7 @@ class _Session:
 
     def _finished(self, *, was_interrupted: bool) -> Finished:
         parent, duration_s = self._parent, time.monotonic() - self._started_s
+        asked = self._request.rerun
         outcomes = dict(sorted(parent.outcomes.items()))
         if self._request.is_alone:
             outcomes = {p: replace(o, duration_s=duration_s) for p, o in outcomes.items()}
@@ -291,6 +397,7 @@ class _Session:
             duration_s=duration_s if parent.missing else None,
             was_stopped=self._was_stopped and len(outcomes) < len(parent.plan.jobs),
             was_interrupted=was_interrupted,
+            search=asked.decided_again(outcomes, self._reached) if asked else None,
             expected=parent.expected,
         )
 
@@ -301,23 +408,39 @@ class _Session:
             return Started(job.name, job.shape.settings.n_steps if job.shape else 1, "steps")
         asked = self._request.rerun
         name = asked.parent.name if asked and asked.parent else parent.plan.sweep_name
-        return Started(name, len(parent.missing))
+        search, space, n_jobs = parent.plan.first.search, parent.plan.space, len(parent.missing)
+        if self._proposes and isinstance(search, OptunaSearch) and space is not None:
+            n_jobs = search.n_trials * len(space.overrides({}))
+        return Started(name, n_jobs)
 
-    def _task(self, stack: Sequence[int]) -> Task:
+    def _task(
+        self, stack: Sequence[int], plan: Plan | None = None, until: int | None = None
+    ) -> Task:
         parent, request, is_remote = self._parent, self._request, self._executor.is_remote
         return make_task(
-            parent.plan,
+            plan or parent.plan,
             stack,
             store=self._address,
             wanted=self._left,
             parents=parent.group_runs,
             references=request.rerun.references if request.rerun else (),
+            sources={p: self._sources[p][:2] for p in stack if p in self._sources},
+            until=until,
+            **self._rungs_of(parent.plan.jobs[stack[0]]),
             sweep_id=parent.run_id,
             states=None if parent.states is None or is_remote else str(parent.states),
             folder=str(Path.cwd()) if is_remote else None,
             is_remote=is_remote,
             is_alone=request.is_alone,
         )
+
+    def _rungs_of(self, job: PlannedJob) -> dict[str, Any]:
+        """Return by what a search compares a job, and at which rungs one that is repeated does."""
+        record = self._request.rerun.search if self._request.rerun else None
+        if record is None:
+            return {"metric": self._parent.plan.first.ranking_metric}
+        rungs = rung_steps(job, record.search) if isinstance(record.search, HalvingSearch) else ()
+        return {"metric": record.metric, "rungs": tuple(rungs)}
 
     def _take(self, event: Ended) -> None:
         """Take note of a job that has ended."""

@@ -5,12 +5,15 @@ To the error stream, since the standard output is for results; a plan that was a
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from runner.config.search import HalvingSearch, OptunaSearch
 from runner.jobs.plan import Plan
+from runner.jobs.search import trials
 from runner.jobs.stacks import Stack
 from runner.report.table import printing, say
 from runner.system.formatting import count
@@ -25,7 +28,10 @@ def say_start(plan: Plan, done: Mapping[int, Outcome], *, is_new: bool) -> None:
     name, jobs = plan.sweep_name, count(len(plan.jobs), "job")
     n_failed = _n_failed(done[position] for position in plan.asked if position in done)
     n_to_run = sum(position not in done for position in plan.asked)
-    if is_new:
+    search = plan.first.search
+    if isinstance(search, OptunaSearch):
+        say(f"{name}: {count(search.n_trials, 'trial')}, proposed {search.batch:,} at a time.")
+    elif is_new:
         say(f"{name}: {jobs} to run.")
     elif n_failed and not n_to_run:
         say(f"{name} is over: {jobs}, {n_failed:,} failed, sweep.retry_failed is false.")
@@ -72,6 +78,7 @@ def print_plan(
     lines = [f"{plan.sweep_name}: {count(len(plan.jobs), 'job')}"]
     lines += [f"  {line}" for line in _varying_settings(plan)]
     lines += points_run_once(plan)
+    lines += _rungs(plan)
     problems = [job.problem for job in plan.jobs if job.problem is not None]
     if problems:
         lines.append(f"{count(len(problems), 'job')} cannot run: {problems[0]}")
@@ -86,6 +93,33 @@ def print_plan(
     with printing() as out:
         for line in lines:
             out.line(line)
+
+
+def _rungs(plan: Plan) -> list[str]:
+    """Say how many trials of successive halving come how far, where all have one budget."""
+    search, training = plan.first.search, plan.first.training
+    budgets = {
+        (job.experiment.training.budget, job.experiment.training.evaluate_every)
+        for job in plan.jobs
+    }
+    if isinstance(search, OptunaSearch):
+        return [f"the first of {count(search.n_trials, 'trial')}; their results propose the others"]
+    if not isinstance(search, HalvingSearch) or len(budgets) > 1:
+        return []
+    n = n_trials = len(trials(plan))
+    every = training.evaluate_every
+    shares = [math.ceil(-(-training.budget // every) * share) * every for share in search.shares]
+    parts: list[str] = []
+    total = before = 0
+    unit = "epoch" if training.epochs else "step"
+    for rung in [*shares, training.budget]:
+        parts.append(f"{n:,} to {f'{unit} ' if not parts else ''}{rung:,}")
+        total += n * (rung - before)
+        n, before = -(-n // search.reduction), rung
+    n_runs = len(plan.jobs) // n_trials
+    each = f" of {count(n_runs, 'run')}" if n_runs > 1 else ""
+    saved = f"{count(total * n_runs, unit)} instead of {training.budget * len(plan.jobs):,}"
+    return [f"{count(n_trials, 'trial')}{each}: {', '.join(parts)}: {saved}"]
 
 
 def _varying_settings(plan: Plan) -> list[str]:

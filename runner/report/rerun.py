@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from runner.config.plain import as_override_text, flatten, to_plain
 from runner.jobs.events import Finished
@@ -17,6 +17,9 @@ from runner.report.table import LONGEST_NAME, Printer, columns_of, printing
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide
 from runner.tracking.records import Record
+
+if TYPE_CHECKING:
+    from runner.jobs.search import SearchComparison
 
 # At most this many jobs of a sweep are printed in full, of each kind.
 _MOST_JOBS = 20
@@ -60,7 +63,8 @@ def print_rerun(rerun: RerunRequest, finished: Finished | None, file: TextIO | N
             is_sample = options.sample is not None and options.sample < rerun.n_in_all
             sample = f", a sample of {rerun.n_in_all:,}" if is_sample else ""
             out.line((elide(parent.name, LONGEST_NAME), "bold"), sample)
-            print_lines(out, lines, n_missing, options.tolerance)
+            decided = _decided_words(finished.search) if finished and finished.search else []
+            print_lines(out, lines, n_missing, options.tolerance, decided)
         if finished and not finished.was_interrupted:
             print_environment(out, rerun.environment_differences(finished.comparisons))
         out.line(f"took {duration((finished and finished.duration_s) or 0.0)}")
@@ -168,11 +172,15 @@ def print_line(out: Printer, line: RerunLine, tolerance: float | None) -> None:
 
 
 def print_lines(
-    out: Printer, lines: Sequence[RerunLine], n_missing: int, tolerance: float | None
+    out: Printer,
+    lines: Sequence[RerunLine],
+    n_missing: int,
+    tolerance: float | None,
+    decided: Sequence[str] = (),
 ) -> None:
     """Print the jobs of a sweep: identical ones are counted, others are shown.
 
-    An interrupt left no time for `n_missing` jobs.
+    An interrupt left no time for `n_missing` jobs; `decided` is said of a search beside them.
     """
     compared = [(line, line.comparison.verdict) for line in lines if line.comparison]
     others = [line for line in lines if line.comparison is None]
@@ -202,7 +210,17 @@ def print_lines(
         }
         parts = [f"{counts[Verdict.IDENTICAL]:,} of {n_jobs:,} identical"]
         parts += [f"{n:,} {what}" for what, n in words.items() if n]
-        out.line((", ".join(parts), "bold"))
+        out.line((", ".join([*parts, *decided]), "bold"))
+
+
+def _decided_words(search: SearchComparison) -> list[str]:
+    """Say whether a rerun has repeated what a search decided."""
+    words = []
+    if search.n_rungs:
+        n_alike = search.n_rungs_identical
+        how_many = "all" if n_alike == search.n_rungs else f"{n_alike:,} of"
+        words.append(f"{how_many} {count(search.n_rungs, 'rung')} identical")
+    return [*words, f"{'the same' if search.proposes_alike else 'OTHER'} trials chosen"]
 
 
 def _print_rest(out: Printer, jobs: Sequence[object]) -> None:

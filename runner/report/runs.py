@@ -54,7 +54,7 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
     """
     with printing(file) as out:
         took = f"{outcome.duration_s:.1f} s"
-        if outcome.status == "FINISHED":
+        if outcome.status in ("FINISHED", "PRUNED"):
             out.line(_status(outcome), took)
         else:
             if outcome.n_steps is not None:
@@ -244,7 +244,7 @@ class Classes:
 
 def print_failures(out: Printer, outcomes: Sequence[Outcome]) -> None:
     """Print which runs did not finish, and why; many that failed for one reason share a line."""
-    unfinished = [outcome for outcome in outcomes if outcome.status != "FINISHED"]
+    unfinished = [outcome for outcome in outcomes if outcome.status in ("FAILED", "KILLED")]
     if not unfinished:
         return
     out.line((f"{len(unfinished):,} of {count(len(outcomes), 'run')} did not finish", "bold"))
@@ -276,5 +276,7 @@ def _name(outcome: Outcome) -> str:
 
 
 def _status(outcome: Outcome) -> tuple[str, str]:
-    color = {"FINISHED": "green", "FAILED": "red", "KILLED": "yellow"}[outcome.status]
+    color = {"FINISHED": "green", "PRUNED": "green", "FAILED": "red", "KILLED": "yellow"}[
+        outcome.status
+    ]
     return f"{outcome.status}  ", color

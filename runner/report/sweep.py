@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import shlex
 import time
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -30,11 +32,13 @@ from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, best_first, by_settings, part_of
 from runner.training.statistics import (
     MOST_COMPARED,
+    SEED,
     Configuration,
     best_run,
     choice_on_test,
     compare,
     configurations,
+    rank_correlation,
     ranked,
 )
 
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 
 # Characters of a name in the list of all sweeps.
 _LONGEST_IN_LIST = 40
+# Different values of a setting, from which on there is a correlation to be told.
+_MANY_VALUES = 10
 
 
 def print_sweep(
@@ -82,6 +88,11 @@ def print_sweep(
         else:
             print_runs(out, outcomes, [metric, *further], top)
         _print_choice(out, over_seeds, metric, expected)
+        stopped = Counter(run.pruned_at_step for run in outcomes if run.status == "PRUNED")
+        if stopped:
+            parts = (f"{n:,} at step {step:,}" for step, n in sorted(stopped.items()) if step)
+            out.line(f"{count(stopped.total(), 'run')} pruned: {', '.join(parts)}")
+        _print_correlations(out, outcomes, metric)
         for note in notes:
             out.line(on_one_line(note))
         print_failures(out, outcomes)
@@ -133,6 +144,30 @@ def _print_configurations(
         )
 
 
+def _print_correlations(out: Printer, outcomes: Sequence[Outcome], metric: str) -> None:
+    """Say how the numbers that a search has drawn go with the metric."""
+    from softnet import higher_is_better
+
+    runs = [run for run in outcomes if metric in run.metrics and run.status != "FAILED"]
+    runs = [run for run in runs if not math.isnan(run.metrics[metric])]
+    names = varying_settings([run.varied for run in runs])
+    columns: dict[str, list[float]] = {}
+    for key, name in names.items():
+        with suppress(ValueError):
+            columns[name] = [float(run.varied[key]) for run in runs if key in run.varied]
+    columns = {name: column for name, column in columns.items() if len(column) == len(runs)}
+    columns.pop(SEED, None)
+    if max((len(set(column)) for column in columns.values()), default=0) < _MANY_VALUES:
+        return
+    # What was stopped earlier counts as worse, whatever it was worth by then.
+    sign = 1 if higher_is_better(metric) else -1
+    ranks = [(sign * (run.pruned_at_step or math.inf), run.metrics[metric]) for run in runs]
+    parts = [f"{name} {rank_correlation(column, ranks):+.2f}" for name, column in columns.items()]
+    out.line(
+        f"Rank correlation (Spearman) with {metric} over {len(runs):,} runs: {', '.join(parts)}"
+    )
+
+
 def _print_choice(
     out: Printer,
     tried: Sequence[Configuration],
@@ -145,7 +180,8 @@ def _print_choice(
         return
     ((best, chosen), *_) = best_first(summaries, metric, lambda each: each[1].mean)
     rows = _rows_of(best, metric).removeprefix("these ")
-    text = f"Best of {len(summaries):,} tried: {metric} {number(metric, chosen.mean)} on the {rows}"
+    n_tried = len(summaries) + sum(not (one.outcomes or one.failures) for one in tried)  # pruned
+    text = f"Best of {n_tried:,} tried: {metric} {number(metric, chosen.mean)} on the {rows}"
     more = f"; {interval(*expected)} expected on new rows" if expected is not None else ""
     out.line(f"{text} that chose it{more}.")
 

@@ -18,11 +18,13 @@ from runner.tracking.opening import (
 )
 from runner.tracking.queries import (
     MODEL,
+    PRUNED_AT,
     ROWS,
     SUMMED_UP,
     RecordedJob,
     RecordedSweep,
     Sweeps,
+    choices_of,
     expected_names,
     final_metrics,
     job_of,
@@ -36,6 +38,7 @@ from runner.tracking.store import Store, StoreAddress
 __all__ = [
     "FLUSH_EVERY_S",
     "MODEL",
+    "PRUNED_AT",
     "ROWS",
     "SUMMED_UP",
     "RecordedJob",
@@ -45,6 +48,7 @@ __all__ = [
     "StoreAddress",
     "Sweeps",
     "address_of",
+    "choices_of",
     "expected_names",
     "final_metrics",
     "find_store",

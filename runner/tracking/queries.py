@@ -24,6 +24,8 @@ from runner.training.outcome import Outcome, Status
 
 # No time in ms, and no number of jobs, is as large.
 _LARGEST, _MOST_JOBS = 1e15, 1e9
+# The tag of a run that a search has stopped early: at which step of its budget.
+PRUNED_AT = "runner.pruned_at_step"
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
 # The tag of a sweep that says whether its run has the model of its best job.
@@ -218,6 +220,11 @@ def varied_of(tags: Mapping[str, str]) -> dict[str, str]:
     return _texts_in(tags, "runner.varied")
 
 
+def choices_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the option that a run had of each config group; none from a tag that was edited."""
+    return _texts_in(tags, "runner.choices")
+
+
 def _texts_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
     """Read texts by name from a tag; none from anything else that somebody put there."""
     return _texts_of_json(tags.get(tag, "{}"))
@@ -271,8 +278,8 @@ def job_of(run: Run) -> RecordedJob:
     """Return a run of the store as the job that it records."""
     tags, params = texts_of(run.tags), texts_of(run.params)
     key = tags.get("runner.key", run.run_id)
-    parent, choices = tags.get("mlflow.parentRunId", ""), _texts_in(tags, "runner.choices")
-    return RecordedJob(key, _outcome_of(run), parent, params, choices)
+    parent = tags.get("mlflow.parentRunId", "")
+    return RecordedJob(key, _outcome_of(run), parent, params, choices_of(tags))
 
 
 def started_s(run: Run) -> float:
@@ -284,16 +291,20 @@ def _outcome_of(run: Run) -> Outcome:
     started_ms = _number(run.started_ms)
     ended_ms = _number(run.ended_ms) or started_ms
     status, tags = run.status, texts_of(run.tags)
+    pruned_at_step = _count(tags.get(PRUNED_AT)) or None
+    if status == "FINISHED" and pruned_at_step:
+        status = "PRUNED"
     return Outcome(
         name=run.name,
         run_id=run.run_id,
         # A run that is still RUNNING has no outcome yet, and may never have one.
-        status=cast("Status", status) if status in {"FINISHED", "FAILED"} else "KILLED",
+        status=cast("Status", status) if status in {"FINISHED", "PRUNED", "FAILED"} else "KILLED",
         varied=varied_of(tags),
         metrics=final_metrics(numbers_of(run.metrics)),
         failure=tags.get(FAILURE),
         duration_s=(ended_ms - started_ms) / 1000,
         rows=_rows_of(tags.get(ROWS, "{}")),
+        pruned_at_step=pruned_at_step,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-Status = Literal["FINISHED", "FAILED", "KILLED"]
+Status = Literal["FINISHED", "PRUNED", "FAILED", "KILLED"]
 T = TypeVar("T")
 
 
@@ -22,7 +22,8 @@ class Outcome:
         What the store shows it as.
     run_id : str
         Its id in the store.
-    status : "FINISHED", "FAILED" or "KILLED"
+    status : "FINISHED", "PRUNED", "FAILED" or "KILLED"
+        MLflow has no word for a run that a search has stopped early: there it is FINISHED.
     varied : mapping of str to str
         The settings by which it differs from the others, by dotted key.
     metrics : mapping of str to float
@@ -35,6 +36,8 @@ class Outcome:
         Updates that it took.
     rows : mapping of str to int
         How many rows it was trained and measured on, by part.
+    pruned_at_step : int or None
+        The step of its budget at which a search has stopped it.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Outcome:
     duration_s: float
     n_steps: int | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
+    pruned_at_step: int | None = None
 
 
 def varying(varied: Sequence[Mapping[str, object]]) -> list[str]:

@@ -7,10 +7,12 @@ Only several splits say anything of other rows than those that were measured.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from statistics import StatisticsError, correlation
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.training.outcome import Outcome, best_first, part_of
 
@@ -127,7 +129,7 @@ class Configuration:
     outcomes : tuple of Outcome
         The finished ones.
     failures : tuple of Outcome
-        The others.
+        Those that failed or were killed; what a search has stopped is neither.
     """
 
     varied: Mapping[str, str]
@@ -189,7 +191,7 @@ def configurations(outcomes: Iterable[Outcome]) -> list[Configuration]:
         Configuration(
             without_replicates(runs[0].varied),
             tuple(run for run in runs if run.status == "FINISHED"),
-            tuple(run for run in runs if run.status != "FINISHED"),
+            tuple(run for run in runs if run.status in ("FAILED", "KILLED")),
         )
         for runs in folded.values()
     ]
@@ -328,3 +330,22 @@ def choice_on_test(tried: Iterable[Configuration], metric: str) -> Summary | Non
     if len(tests) < 2:
         return None
     return summarize(tests, values[0][0].ratio(measured, len(tests)))
+
+
+def rank_correlation(xs: Sequence[float], ys: Sequence[Any]) -> float:
+    """Return Spearman's rank correlation; NaN where all of one are equal.
+
+    Examples
+    --------
+    >>> rank_correlation([0.1, 1.0, 10.0], [3, 2, 1])
+    -1.0
+    """
+
+    def ranks(values: Sequence[Any]) -> list[int]:
+        order = sorted(values)  # twice the mean rank of equal ones
+        return [bisect_left(order, value) + bisect_right(order, value) for value in values]
+
+    try:
+        return correlation(ranks(xs), ranks(ys))
+    except StatisticsError:
+        return math.nan

@@ -5,6 +5,7 @@ A training is iterated over, can be saved between two records, and ends in resul
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from runner.system.process import verify_blas_pin
 from runner.training.prepare import Prepared, require_fit, run_settings
 from runner.training.run_files import weights_sha256
 from runner.training.tasks import TASKS
-from softnet import Network, Record, Training, evaluate, mlp
+from softnet import Network, Record, Training, evaluate, join_states, mlp
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -105,6 +106,7 @@ class StackTraining:
             if part != "test"
         }
         self._prepared = prepared
+        self._pruned_at = [e.training.pruned_at_step for e in experiments]
         self._training = Training(settings, [run_settings(e) for e in experiments], watched)
         self.records: list[tuple[Record, float]] = []
         self.started_s = time.time()
@@ -120,10 +122,37 @@ class StackTraining:
         return self._training.step
 
     def __iter__(self) -> Iterator[Record]:
-        for record in self._training:
-            if record.metrics:
-                self.records.append((record, time.time()))
-            yield record
+        return self.until(self.n_steps)
+
+    def until(self, step: int) -> Iterator[Record]:
+        """Go on to a step at which there is an evaluation, and end the runs that were pruned."""
+        self._end_pruned()
+        if self.step < step:
+            for record in self._training:
+                if record.metrics:
+                    self.records.append((record, time.time()))
+                    self._end_pruned()
+                yield record
+                if self.step >= step:
+                    return
+
+    def _end_pruned(self) -> None:
+        ended = [run for run, at in enumerate(self._pruned_at) if at and self.step >= at]
+        if ended:
+            self._training.end(ended)
+
+    def values(self, metrics: Sequence[str]) -> list[dict[str, float]]:
+        """Measure on validation rows what each run would leave if it ended now; failed: NaN."""
+        self._training.note_weights()
+        rows, network = self._prepared.examples("val"), self._training.trained_network()
+        X = np.ascontiguousarray(rows.X, network.dtype)
+        with np.errstate(all="ignore"):
+            labels = self._prepared.target.labels
+            measured = evaluate(network, X, rows.y, metrics, rows.shares, labels=labels)
+        return [
+            {m: math.nan if failure else float(measured[m][run]) for m in metrics}
+            for run, failure in enumerate(self._training.failures)
+        ]
 
     def state(self) -> dict[str, Any]:
         """Return all that the training remembers between two records, as arrays and numbers."""
@@ -141,23 +170,36 @@ class StackTraining:
             },
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned, in a training of the same experiments.
+    def restore(self, *parts: tuple[Mapping[str, Any], Sequence[int]]) -> None:
+        """Go on from where the runs of other trainings stood.
+
+        Each part is what `state` returned of one, and the positions in it of the runs that are the
+        next of this training.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            If it is of other experiments; this one is of no use then.
+            If they are of other experiments; this one is of no use then.
         """
-        self._training.restore(state["training"])
-        self.started_s = float(state["started_s"])
-        ends = np.cumsum(state["lengths"], dtype=np.intp)[:-1]
-        runs = np.split(state["runs"], ends)
-        columns = {name: np.split(values, ends) for name, values in state["metrics"].items()}
-        moments = zip(state["steps"].tolist(), state["times_s"].tolist(), strict=True)
+        self._training.restore(join_states([(state["training"], runs) for state, runs in parts]))
+        self.started_s = min(float(state["started_s"]) for state, _ in parts)
+        several, first = [], 0
+        for state, runs in parts:
+            position = np.full(len(state["training"]["failures"]), -1)
+            position[list(runs)] = np.arange(first, first + len(runs))
+            first += len(runs)
+            flat = {name: np.repeat(state[name], state["lengths"]) for name in ("steps", "times_s")}
+            flat |= {"runs": position[state["runs"]], **state["metrics"]}
+            several.append({name: column[flat["runs"] >= 0] for name, column in flat.items()})
+        joined = {name: np.concatenate([flat[name] for flat in several]) for name in several[0]}
+        order = np.argsort(joined["steps"], kind="stable")
+        steps, starts = np.unique(joined["steps"][order], return_index=True)
+        columns = {name: np.split(column[order], starts[1:]) for name, column in joined.items()}
+        times_s, members = columns.pop("times_s"), columns.pop("runs")
+        del columns["steps"]
         self.records = [
-            (Record(step, runs[n], {name: column[n] for name, column in columns.items()}), at_s)
-            for n, (step, at_s) in enumerate(moments)
+            (Record(step, members[n], {k: c[n] for k, c in columns.items()}), times_s[n].max())
+            for n, step in enumerate(steps.tolist())
         ]
 
     def results(self) -> list[Result]:
@@ -169,6 +211,8 @@ class StackTraining:
         results = []
         for run, (history, times_s) in enumerate(self._histories()):
             final = finals[run]
+            if self._pruned_at[run]:  # what was stopped early is not to be compared by test rows
+                final = {name: v for name, v in final.items() if "test/" not in name}
             best_step = int(training.best_steps[run])
             if best_step >= 0:
                 best = next(values for step, values in history if step == best_step)

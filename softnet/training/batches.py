@@ -99,8 +99,17 @@ class Batches(ABC):
         self._drawn = np.array(self._drawn[rows], order=self.order)
 
     def state(self) -> dict[str, Any]:
-        """Return the generators' states before the present block, and the place in it."""
-        return {"rngs": list(self._before), "position": self._position}
+        """Return the generators' states before the present round, and the place in it.
+
+        They are the same for all runs that have taken as many steps, however these were drawn.
+        """
+        n_rounds, position = divmod(self._position, self.n_rows)
+        rng, states = np.random.Generator(np.random.PCG64()), list(self._before)
+        for row, before in enumerate(states if n_rounds else ()):
+            rng.bit_generator.state = before
+            self.draw_rounds(rng, np.empty((n_rounds, self.n_rows), np.intp))
+            states[row] = rng.bit_generator.state
+        return {"rngs": states, "position": position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state` returned."""

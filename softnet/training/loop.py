@@ -231,11 +231,20 @@ class Training:
             staying[row] = self._waited[run] < rule.patience
             self.stopped_early[run] = not staying[row] and self.step < self.settings.n_steps
         if self.step >= self.settings.n_steps:
-            for row, run in enumerate(self.active):
-                if self.runs[run].early_stopping is None:
-                    self._take_weights(row, run)
+            self.note_weights()
         elif not staying.all():
             self._keep(np.flatnonzero(staying))
+
+    def note_weights(self) -> None:
+        """Note in `values` what each active run would leave if it ended now."""
+        for row, run in enumerate(self.active):
+            if self.runs[run].early_stopping is None:
+                self._take_weights(row, run)
+
+    def end(self, runs: Sequence[int]) -> None:
+        """End runs at these positions before their budget, with what they have or had best."""
+        self.note_weights()
+        self._keep(np.flatnonzero(~np.isin(self.active, runs)))
 
     def _take_weights(self, row: int, run: int) -> None:
         """Note the present weights of an active run as those that it leaves."""
@@ -318,3 +327,56 @@ class Training:
         network.parameters.values[:] = self.values
         network.statistics.values[:] = self.statistics
         return network
+
+
+def join_states(parts: Sequence[tuple[Mapping[str, Any], Sequence[int]]]) -> dict[str, Any]:
+    """Return the state of a training of runs that come from several, one after the other.
+
+    Parameters
+    ----------
+    parts : sequence of (mapping, sequence of int)
+        What `Training.state` returned of each, and the positions in it of the runs that go on.
+        Those that are still in training have taken the same steps.
+    """
+    ones, rows, runs = [], [], []
+    for state, positions in parts:
+        at = {int(run): row for row, run in enumerate(state["active"])}
+        n_copies = len(state["kept"]["values"]) // len(state["failures"])
+        copies = np.arange(n_copies)
+        present = [at[run] for run in positions if run in at]
+        ones += [run in at for run in positions]
+        rows.append((np.array(present, np.intp)[:, None] * n_copies + copies).ravel())
+        whole = np.array(positions, np.intp)
+        runs.append((whole, (whole[:, None] * n_copies + copies).ravel()))
+    states = [state for state, _ in parts]
+    # Where all have stopped early, the steps count of none.
+    latest = max(states, key=lambda state: (len(state["active"]) > 0, state["step"]))
+
+    def active(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate([array[row] for array, row in zip(arrays, rows, strict=True)])
+
+    def kept(name: str) -> NDArray[Any]:
+        per_copy = name in ("values", "statistics")
+        return np.concatenate(
+            [s["kept"][name][of[per_copy]] for s, of in zip(states, runs, strict=True)]
+        )
+
+    unaveraged = [state["unaveraged"] for state in states]
+    rngs = [
+        state["batches"]["rngs"][row] for state, of in zip(states, rows, strict=True) for row in of
+    ]
+    return {
+        "step": latest["step"],
+        "active": np.flatnonzero(ones),
+        "parameters": active([state["parameters"] for state in states]),
+        "statistics": active([state["statistics"] for state in states]),
+        "unaveraged": None if latest["unaveraged"] is None else active(unaveraged),
+        "noise": latest["noise"],
+        "optimizer": {
+            name: active([state["optimizer"][name] for state in states])
+            for name in latest["optimizer"]
+        },
+        "batches": {"rngs": rngs, "position": latest["batches"]["position"]},
+        "failures": [state["failures"][run] for state, of in parts for run in of],
+        "kept": {name: kept(name) for name in latest["kept"]},
+    }

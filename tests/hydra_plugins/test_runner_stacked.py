@@ -97,7 +97,7 @@ def test_jobs_are_handed_over_in_batches_and_not_composed(
     run = sweep(hydra_sweep_runner, tmp_path, "group1=file1,missing,file2")
     run.overrides = [*(run.overrides or []), "hydra.sweeper.max_batch_size=2"]
     sizes: list[int] = []
-    run.check_size = lambda overrides: sizes.append(len(overrides))  # type: ignore[attr-defined]  # what the sweeper looks for
+    run.points = lambda overrides, _: sizes.append(len(overrides))  # type: ignore[attr-defined]  # what the sweeper looks for
     run.collect_all = collect_all  # type: ignore[attr-defined]  # what the launcher looks for
     with run:
         assert sizes == [1]
@@ -115,7 +115,7 @@ def test_jobs_can_be_launched_hydras_way(
         launched.append((returned.hydra_cfg.hydra.job.num, returned.cfg))
 
     run = sweep(hydra_sweep_runner, tmp_path, "bar=1,2,3", "hydra.job.chdir=false")
-    run.check_size = lambda _: None  # type: ignore[attr-defined]  # what the sweeper looks for
+    run.points = lambda *_: None  # type: ignore[attr-defined]  # what the sweeper looks for
     run.collect_all = collect_all  # type: ignore[attr-defined]  # what the launcher looks for
     with run:
         ((number, config),) = launched

@@ -12,6 +12,8 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn, cast
 
 import hydra
@@ -22,7 +24,7 @@ from omegaconf import DictConfig
 from runner.config.compose.hydra_errors import explain_composition
 from runner.config.compose.hydra_settings import hydra_settings
 from runner.config.compose.job import Job, job_of, resolved
-from runner.config.compose.overrides import check_size
+from runner.config.compose.ranges import Draw, Space, points
 from runner.config.compose.variations import Variations
 from runner.system.errors import CommandError
 from runner.system.paths import config_folder
@@ -40,6 +42,7 @@ def compose(
     arguments: Sequence[str],
     help_template: str,
     on_sweep: Callable[[int], None] = lambda _: None,
+    draw: Draw | None = None,
 ) -> list[Job] | None:
     """Carry out a Hydra command line up to the point where jobs would run.
 
@@ -52,7 +55,7 @@ def compose(
     untranslated = os.environ.get(_FULL_ERROR) == "1"
     try:
         with hydra_settings(help_template), _shown_to_hydra(arguments, flags.overrides):
-            jobs = _compose_all(on_sweep)
+            jobs = _compose_all(draw, on_sweep)
     except Exception as error:
         if untranslated:
             raise
@@ -92,10 +95,11 @@ def asks_for_sweep(arguments: Sequence[str]) -> bool:
     return bool(flags.multirun) or "hydra.mode=MULTIRUN" in flags.overrides
 
 
-def _compose_all(on_sweep: Callable[[int], None]) -> list[Job]:
+def _compose_all(draw: Draw | None, on_sweep: Callable[[int], None]) -> list[Job]:
     jobs: list[Job] = []
     problems: list[Exception] = []
     variations = Variations()
+    spaces: list[Space] = []
 
     def collect(config: DictConfig) -> None:
         try:
@@ -116,11 +120,14 @@ def _compose_all(on_sweep: Callable[[int], None]) -> list[Job]:
             variations.learn(overrides, jobs[-1], returned)
 
     # The sweeper and launcher of this program look for them; any others call collect for every job.
-    vars(collect).update(check_size=check_size, collect_all=collect_all)
+    vars(collect).update(points=partial(points, draw=draw, spaces=spaces), collect_all=collect_all)
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     program(collect)()
     if problems:
         raise problems[0]
+    for space in spaces:
+        space.make = variations.job
+        jobs = [replace(job, space=space) for job in jobs[: space.n_jobs]]
     return jobs
 
 

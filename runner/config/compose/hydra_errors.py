@@ -33,8 +33,8 @@ _NOISE = (
     *("full_key:", "object_type=", "reference_type=", "See https://", "Error parsing override"),
     *("LexerNoViableAltException", "^"),
 )
-# A range or a glob among the choices of an override, or an interval: Hydra sweeps over neither.
-_NO_SWEEP = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(|interval\(")
+# A range or a glob among the choices of an override: Hydra does not sweep over it.
+_NO_SWEEP = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(")
 
 
 def explain_composition(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from runner.config.compose.hydra_errors import check_files
+
+if TYPE_CHECKING:
+    from runner.config.compose.ranges import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,14 @@ class Job:
         The overrides of this job, ``key=value``, as they were typed.
     choices : mapping of str to str
         The option that was chosen of each config group, such as ``{"optimizer": "adam"}``.
+    space : Space or None
+        What the jobs of a search are drawn from.
     """
 
     config: dict[str, Any]
     overrides: tuple[str, ...]
     choices: Mapping[str, str] = field(default_factory=dict)
+    space: Space | None = None
 
 
 def job_of(config: DictConfig) -> Job:
@@ -41,8 +47,10 @@ def job_of(config: DictConfig) -> Job:
     choices = {
         group: chosen if isinstance(chosen, str) else ",".join(map(str, chosen))
         for group, chosen in settings.runtime.choices.items()
-        # Where a job runs is no part of it.
-        if not group.startswith("hydra/") and group != "executor" and chosen is not None
+        # Where a job runs is no part of it, nor who chose it.
+        if not group.startswith("hydra/")
+        and group not in ("executor", "search")
+        and chosen is not None
     }
     return Job(resolved(config), tuple(cast("list[str]", typed)), choices)
 

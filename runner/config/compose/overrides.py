@@ -85,8 +85,10 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, bool | int | float)
 
 
-def check_size(overrides: Iterable[Override]) -> int:
+def check_size(overrides: Iterable[Override], n_trials: int = 1) -> int:
     """Count the jobs of a sweep without making any; what a glob finds counts once.
+
+    Each of `n_trials` points of a search is run for all values of the overrides.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def check_size(overrides: Iterable[Override]) -> int:
                 f"{override.input_line}: must have at least one value, for the sweep to have at "
                 "least one job, got an empty list of values."
             )
-    n_jobs = math.prod(n_values.values())
+    n_jobs = n_trials * math.prod(n_values.values())
     if n_jobs > _LARGEST_SWEEP:
         got = "no end of them" if math.isinf(n_jobs) else f"{n_jobs:,}"
         raise CommandError(f"the sweep: must have at most {_LARGEST_SWEEP:,} jobs, got {got}.")

@@ -15,21 +15,44 @@ from runner.config.data import FileData
 from runner.config.fingerprint import job_key
 from runner.config.plain import as_override_text, flatten, to_plain
 from runner.config.schema import ExecutorConfig, Experiment, LocalExecutor
-from runner.jobs.events import Listener, Progress, RerunPlanned, Started
-from runner.jobs.plan import Plan, PlannedJob, differences, in_order, labelled, plan_each
+from runner.config.search import SearchRecord
+from runner.jobs.events import Listener, Progress, Reached, RerunPlanned, Started
+from runner.jobs.plan import (
+    PLAN,
+    PLAN_FOLDER,
+    Plan,
+    PlannedJob,
+    differences,
+    in_order,
+    labelled,
+    plan_each,
+    read_lines,
+)
 from runner.jobs.rerun.comparison import Comparison
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.rerun.environment_diff import EnvironmentDifference
 from runner.jobs.rerun.verify import Reference, differences_of
-from runner.system.errors import CommandError, ConfigError, DataError, RecordError, RunnerError
+from runner.jobs.search import SEARCH, SearchComparison, repeated
+from runner.system.errors import (
+    CommandError,
+    ConfigError,
+    DataError,
+    MissingError,
+    RecordError,
+    RunnerError,
+)
 from runner.system.paths import expanded
-from runner.tracking import address_of, open_store, require_shared
+from runner.tracking import address_of, choices_of, open_store, require_shared
 from runner.tracking.backend.address import resolve
 from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import members_of
 
 if TYPE_CHECKING:
     from runner.tracking import Store
+    from runner.training.outcome import Outcome
+
+# Some hundred thousand jobs.
+_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,8 @@ class RerunRequest:
     None for a single run, `store` for a folder. Whether results have to be the originals',
     `compares` says. `unfit` runs cannot be repeated, each with its reason. A sample may have been
     taken of `n_in_all` jobs. The `executor` is no record's. It is recorded in the store
-    `recording`, if at all: a person's own, even if the original is in another one.
+    `recording`, if at all: a person's own, even if the original is in another one. Of a `search`
+    that is repeated as a whole, all that it decided is decided again.
     """
 
     options: Options
@@ -68,6 +92,7 @@ class RerunRequest:
     n_in_all: int
     executor: ExecutorConfig
     recording: Store | None = None
+    search: SearchRecord | None = None
 
     @property
     def is_elsewhere(self) -> bool:
@@ -83,6 +108,18 @@ class RerunRequest:
         place = address_of(self.store)
         origin = place.uri if self.is_elsewhere else ""
         return tuple(Reference(o.run_id, place, self.compares, origin) for o in self.originals)
+
+    def decided_again(
+        self, outcomes: Mapping[int, Outcome], reached: Mapping[tuple[int, int], Reached]
+    ) -> SearchComparison | None:
+        """Compare what a search decided with what the results of the rerun decide."""
+        if self.search is None or self.plan is None or len(outcomes) < len(self.plan.jobs):
+            return None
+        jobs = (
+            replace(job, choices=choices_of(original.tags))
+            for job, original in zip(self.plan.jobs, self.originals, strict=True)
+        )
+        return repeated(self.search, replace(self.plan, jobs=tuple(jobs)), outcomes, reached)
 
     def environment_differences(
         self, comparisons: Mapping[int, Comparison]
@@ -173,6 +210,9 @@ def request(options: Options, listener: Listener) -> RerunRequest:
                 raise
             unfit.append((source, str(error)))
         listener(Progress(1))
+    search, order = _search_of(parent) if options.sample is None else (None, {})
+    # Which of equals stays in a search follows from their order.
+    found.sort(key=lambda pair: order.get(_key_of_whole(pair[0]), len(order)))
     plan: Plan | None = None
     originals: tuple[Record, ...] = ()
     compares = True
@@ -185,6 +225,7 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     rerun = RerunRequest(
         options,
         *(parent, store, originals, plan, compares, tuple(unfit), n_in_all, executor, recording),
+        search=search if compares and not unfit else None,
     )
     listener(RerunPlanned(rerun))
     return rerun
@@ -200,6 +241,25 @@ def _recording(options: Options, store: Store | None, plan: Plan | None) -> Stor
     if options.check or plan is None or store is None or not _is_elsewhere(options):
         return None if options.check or plan is None else store
     return open_store(None, None, plan.experiment_name)
+
+
+def _search_of(parent: StoredRun | None) -> tuple[SearchRecord | None, dict[str, int]]:
+    """Return what a search is repeated by, and the place of each job's key in its plan."""
+    if parent is None:
+        return None, {}
+    try:
+        record = SearchRecord.model_validate_json(parent.read(f"{PLAN_FOLDER}/{SEARCH}", _LIMIT))
+        lines = parent.read(f"{PLAN_FOLDER}/{PLAN}", _LIMIT).decode(errors="replace")
+    except (MissingError, RecordError, ValueError):  # no search, or edited by somebody
+        return None, {}
+    return record, {job.key: place for place, job in enumerate(read_lines(lines))}
+
+
+def _key_of_whole(original: Record) -> str:
+    """Return the key of a job as it was planned, also where it was stopped early."""
+    training = original.experiment.training.model_copy(update={"pruned_at_step": None})
+    experiment = original.experiment.model_copy(update={"training": training})
+    return job_key(experiment, original.tags.get("runner.data_digest", ""))
 
 
 def _left_out(parent: StoredRun | None) -> list[tuple[StoredRun | ExportedRun, str]]:

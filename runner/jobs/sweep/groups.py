@@ -44,8 +44,16 @@ class Groups:
         self, store: Store, plan: Plan, sweep_id: str, recorded: Mapping[str, str]
     ) -> None:
         self._store = store
-        self._plan = plan
         self._sweep_id = sweep_id
+        self._recorded = dict(recorded)
+        self._open: dict[str, RunWriter] = {}
+        # The jobs of each that are still to end.
+        self._awaited: dict[str, set[int]] = {}
+        self.extend(plan)
+
+    def extend(self, plan: Plan) -> None:
+        """Go on with a plan that has further jobs."""
+        self._plan = plan
         # Folds of a file may find other columns of use: they are told by what a person has set.
         members: dict[object, list[int]] = {}
         for position, job in enumerate(plan.jobs):
@@ -55,10 +63,7 @@ class Groups:
         # A configuration with one run is its own summary.
         self._members = {self._key(jobs[0]): jobs for jobs in members.values() if len(jobs) > 1}
         self._key_of = {p: key for key, jobs in self._members.items() for p in jobs}
-        self._recorded = dict(recorded)
-        self._open: dict[str, RunWriter] = {}
-        # The jobs of each that are still to end.
-        self._awaited: dict[str, set[int]] = {key: set() for key in self._members}
+        self._awaited = {key: set() for key in self._members} | self._awaited
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +172,7 @@ def _summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     configuration = Configuration({}, finished, ())
     numbers: dict[str, float] = {
         "n_finished": len(finished),
-        "n_failed": len(outcomes) - len(finished),
+        "n_failed": sum(outcome.status == "FAILED" for outcome in outcomes),
     }
     for name in dict.fromkeys(name for outcome in finished for name in outcome.metrics):
         summary = configuration.summary(name)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.jobs.events import Ended, Listener, Notice, SweepOpened, Waiting
-from runner.jobs.plan import Plan
+from runner.jobs.plan import PLAN_FOLDER, Plan
 from runner.jobs.rerun.comparison import Comparison, Verdict
 from runner.jobs.rerun.request import RerunRequest
 from runner.jobs.rerun.verify import links_to
@@ -20,7 +21,7 @@ from runner.jobs.stacks import Stack
 from runner.jobs.sweep.groups import Groups
 from runner.jobs.sweep.results import RESULTS, store_results
 from runner.jobs.sweep.resume import SweepState, sweep_state, with_earlier_jobs
-from runner.jobs.sweep.state_folder import PLAN_FOLDER, SweepFolder
+from runner.jobs.sweep.state_folder import SweepFolder
 from runner.jobs.worker.recording import close_run
 from runner.system.errors import (
     ConfigError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 # Some hundred thousand jobs.
 _RESULTS_LIMIT = 1 << 30
+N_JOBS = "runner.n_jobs"
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
 _RERUN = "runner.rerun."
@@ -98,12 +100,16 @@ class Parent:
         if event.comparison is not None:
             self.comparisons[event.position] = event.comparison
 
+    def extend(self, plan: Plan) -> list[int]:
+        """Go on with a plan that has further jobs; return the positions of those to be run."""
+        raise NotImplementedError
+
     def recorded(self) -> Mapping[int, Outcome]:
         """Return what the store has of the jobs, also where no worker could say so any more."""
         return {}
 
-    def saved_stacks(self) -> list[Stack]:
-        """Return the stacks whose training was saved, to go on as they were."""
+    def saved_stacks(self) -> list[tuple[Path, Stack, int]]:
+        """Return the stacks whose training was saved, each with the file and the step."""
         return []
 
     def can_go_on(self) -> bool:
@@ -130,19 +136,21 @@ class _Sweep(Parent):
         self._listener, self._require_kept = listener, require_kept
         self._groups: Groups | None = None
         self.trained_on = state.sweep.trained_on if state.sweep else ""
+        self._run: RunWriter | None = None
         self._started_s = time.monotonic()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         sweep = self._state.sweep
         # Without a job too: an interrupt may have left nothing but the summing up to be done.
-        if not self.missing and sweep is not None and self._is_whole(sweep):
+        may_grow = self.plan.first.search.name == "optuna"
+        if not self.missing and sweep is not None and not may_grow and self._is_whole(sweep):
             self.run_id, self.has_model = sweep.run_id, sweep.has_model
             self.expected = sweep.expected
             yield
             return
         with _recorded(self._store, self._begin, self._duration) as run:
-            self.run_id = run.run_id
+            self.run_id, self._run = run.run_id, run
             with self._grouped(run):
                 yield
             if len(self.outcomes) == len(self.plan.jobs):
@@ -154,9 +162,8 @@ class _Sweep(Parent):
             self.expected, self.has_model = store_results(
                 run, self._store, self.plan, self.outcomes, self._listener
             )
-            run.set_tags(
-                {**self._duration(), MODEL: str(self.has_model).lower(), SUMMED_UP: "true"}
-            )
+            ending = {MODEL: str(self.has_model).lower(), SUMMED_UP: "true"}
+            run.set_tags({**self._duration(), **ending, N_JOBS: str(len(self.plan.jobs))})
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))
 
@@ -182,7 +189,7 @@ class _Sweep(Parent):
                 self.trained_on = prepared(self.plan.first).summary
         tags = {
             "runner.trained_on": self.trained_on,
-            "runner.n_jobs": str(len(self.plan.jobs)),
+            N_JOBS: str(len(self.plan.jobs)),
             "runner.metric": self.plan.first.ranking_metric,
             SUMMED_UP: "false",
         }
@@ -228,17 +235,36 @@ class _Sweep(Parent):
         if self._groups is not None:
             self._groups.complete(event.position, self.outcomes)
 
+    def extend(self, plan: Plan) -> list[int]:
+        n_before, self.plan = len(self.plan.jobs), plan
+        if self._state.sweep is not None:
+            self._state = sweep_state(self._store, plan)
+        for position, outcome in self._state.done.items():
+            self.outcomes.setdefault(position, outcome)
+        for position, outcome in self.outcomes.items():
+            job = plan.jobs[position]
+            self.outcomes[position] = replace(outcome, name=job.name, varied=job.varied)
+        further = range(n_before, len(plan.jobs))
+        missing = [position for position in further if position not in self.outcomes]
+        self.missing += missing
+        if self._run is not None and self._groups is not None and further:
+            self._run.log_folder(self._folder.write_plan(plan), PLAN_FOLDER)
+            self._groups.extend(plan)
+            self._groups.restore(self.outcomes)
+            self.group_runs = self._groups.begin(missing)
+        return missing
+
     def recorded(self) -> Mapping[int, Outcome]:
         # What failed in an earlier command has not ended in this one.
         before = {job.outcome.run_id for job in self._state.recorded.values()}
         outcomes = sweep_state(self._store, self.plan).outcomes
         return {p: outcome for p, outcome in outcomes.items() if outcome.run_id not in before}
 
-    def saved_stacks(self) -> list[Stack]:
+    def saved_stacks(self) -> list[tuple[Path, Stack, int]]:
         positions = {job.key: position for position, job in enumerate(self.plan.jobs)}
         return [
-            tuple(positions[key] for key in keys)
-            for keys in self._folder.saved_keys()
+            (file, tuple(positions[key] for key in keys), step)
+            for file, keys, step in self._folder.saved()
             if positions.keys() >= set(keys)
         ]
 
@@ -267,7 +293,7 @@ class _Rerun(Parent):
             run.log_metrics(0, self._counts())
             # One that diverged as its original did has not failed to repeat it.
             n_failed = sum(
-                outcome.status != "FINISHED" and position not in self.comparisons
+                outcome.status in ("FAILED", "KILLED") and position not in self.comparisons
                 for position, outcome in self.outcomes.items()
             )
             _end(store, run, n_failed, self._n_jobs)

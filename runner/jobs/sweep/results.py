@@ -6,6 +6,7 @@ Made from outcomes when the last job has ended.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 # The table of all jobs, among the artifacts of a sweep's run.
 RESULTS = "results.csv"
 # Enough for a picture; each curve is a question to the store.
-_CONFIGURATIONS_DRAWN, _SEEDS_DRAWN = 5, 100
+_CONFIGURATIONS_DRAWN, _SEEDS_DRAWN, _RUNS_DRAWN = 5, 100, 300
 
 
 def store_results(
@@ -54,8 +55,9 @@ def store_results(
     best_of_all = ranked(configurations(in_order), metric)
     best = best_run(in_order, metric)
     jobs = {o.run_id: plan.jobs[position] for position, o in outcomes.items()}
-    finished = sum(outcome.status == "FINISHED" for outcome in outcomes.values())
-    run.log_metrics(0, {"n_finished": finished, "n_failed": len(outcomes) - finished})
+    ends = Counter(outcome.status for outcome in outcomes.values())
+    counts = {"n_finished": ends["FINISHED"] + ends["PRUNED"], "n_failed": ends["FAILED"]}
+    run.log_metrics(0, counts | ({"n_pruned": ends["PRUNED"]} if ends["PRUNED"] else {}))
     with scratch_folder() as folder:
         with (folder / RESULTS).open("w", encoding="utf-8", newline="") as file:
             write_csv(in_order, file)
@@ -67,6 +69,8 @@ def store_results(
 
                 curves = _curves(store.sweeps, best_of_all, metric)
                 draw_sweep(best_of_all, metric, curves, folder / "figures", plan.sweep_name)
+            if tracking.figures and ends["PRUNED"]:
+                _draw_rungs(store.sweeps, in_order, metric, folder / "figures", plan.sweep_name)
             run.set_tags({"runner.best_run": best.run_id, "runner.best": best.name})
             run.log_metrics(0, best.metrics)
         run.log_folder(folder)
@@ -132,6 +136,26 @@ def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_ru
     if record.edits:
         raise RecordError(f"{record.source.label}: {record.edits[0]}.")
     store.log_model(run, prepared, weights, network)
+
+
+def _draw_rungs(
+    sweeps: Sweeps, outcomes: Sequence[Outcome], metric: str, folder: Path, title: str
+) -> None:
+    """Draw the learning curves of the runs of a search, as many as can be told apart."""
+    from runner.figures.curves import draw_rungs
+    from runner.figures.scales import Measure
+
+    measured = metric.removeprefix("best/")
+    drawn = sorted(outcomes, key=lambda outcome: -(outcome.pruned_at_step or math.inf))
+    curves = [
+        (curve, outcome.status == "PRUNED")
+        for outcome in drawn[:_RUNS_DRAWN]
+        if (curve := sweeps.history(outcome.run_id, measured))
+    ]
+    if any(math.isfinite(value) for curve, _ in curves for _, value in curve):
+        n = f"{len(curves):,} of {len(outcomes):,} runs, those that came furthest"
+        heading, notes = f"{title}: rungs", [n] if len(curves) < len(outcomes) else []
+        draw_rungs(curves, Measure(measured), folder / "rungs.png", heading, *notes)
 
 
 def _curves(

@@ -13,8 +13,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runner.config.plain import FOUND_OUT, LEFT_OPEN, flatten, settled_alike, to_plain
-from runner.jobs.plan import NOT_OF_A_JOB, Plan, PlannedJob, differences, named, read_lines
-from runner.jobs.sweep.state_folder import PLAN, PLAN_FOLDER
+from runner.jobs.plan import (
+    NOT_OF_A_JOB,
+    PLAN,
+    PLAN_FOLDER,
+    PRUNED,
+    Plan,
+    PlannedJob,
+    differences,
+    named,
+    read_lines,
+)
 from runner.system.errors import MissingError
 from runner.tracking import job_of
 from runner.training.outcome import Outcome, by_settings
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from runner.tracking.records import StoredRun
 
 # Params that say nothing of what a person has set for a job.
-NOT_SET = (*NOT_OF_A_JOB, *(f"data.{name}" for name in FOUND_OUT))
+NOT_SET = (*NOT_OF_A_JOB, PRUNED, *(f"data.{name}" for name in FOUND_OUT))
 # Some hundred thousand jobs.
 _PLAN_LIMIT = 1 << 30
 
@@ -54,14 +63,16 @@ class SweepState:
 
 def sweep_state(store: Store, plan: Plan) -> SweepState:
     """Read from the store what has been done of a plan."""
+    from runner.jobs.search import keys_of  # NumPy, which a sweep is read back without
+
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:
         return SweepState()
-    positions = {job.key: position for position, job in enumerate(plan.jobs)}
+    positions = keys_of(plan)
     recorded: dict[int, RecordedJob] = {}
     for job in store.sweeps.jobs_of(sweep):
         position = positions.get(job.key)
-        if position is not None:
+        if position is not None and (position not in recorded or job.outcome.status != "KILLED"):
             planned = plan.jobs[position]
             labelled = replace(job.outcome, name=planned.name, varied=planned.varied)
             recorded[position] = replace(job, outcome=labelled)
@@ -70,7 +81,8 @@ def sweep_state(store: Store, plan: Plan) -> SweepState:
     done = {
         position: job.outcome
         for position, job in recorded.items()
-        if job.outcome.status == "FINISHED" or (job.outcome.status == "FAILED" and position in kept)
+        if job.outcome.status in ("FINISHED", "PRUNED")
+        or (job.outcome.status == "FAILED" and position in kept)
     }
     return SweepState(sweep, recorded, done)
 
@@ -153,8 +165,8 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
     RecordError
         If the plan on record is no plain file, or larger than any plan.
     """
-    # A sweep without a name is recognized by its jobs, and so has no others.
-    if plan.first.sweep.name is None:
+    # Others are recognized by their jobs, and so have no others.
+    if plan.first.sweep.name is None or plan.first.search.decides:
         return plan
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:

@@ -14,16 +14,14 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from runner.jobs.plan import Plan
+from runner.config.search import SearchRecord
+from runner.jobs.plan import PLAN, PLAN_FOLDER, Plan
+from runner.jobs.search import SEARCH
 from runner.system.errors import StoreError
 from runner.system.files import disk_error, read_state, write_text
 
 if TYPE_CHECKING:
     from runner.tracking import Store
-
-
-# Where the frozen plan is, here and among the artifacts of a sweep's run.
-PLAN_FOLDER, PLAN = "plan", "plan.jsonl"
 
 
 class SweepFolder:
@@ -69,14 +67,22 @@ class SweepFolder:
         for unfinished in folder.glob(f".{PLAN}.*.part"):  # of a process that was killed
             unfinished.unlink(missing_ok=True)
         write_text(folder / PLAN, plan.lines())
+        if plan.space is not None:
+            record = SearchRecord(
+                search=plan.first.search,
+                metric=plan.first.ranking_metric,
+                space=plan.space.dimensions,
+            )
+            write_text(folder / SEARCH, record.model_dump_json())
         return folder
 
-    def saved_keys(self) -> list[list[str]]:
-        """Return the keys of the jobs of each training that was saved."""
+    def saved(self) -> list[tuple[Path, list[str], int]]:
+        """Return each training that was saved: its file, the keys of its jobs, and its step."""
         found = []
         for file in sorted(self.states.glob("*.npz")):
             try:
-                found.append([str(key) for key in read_state(file)["keys"]])
+                state = read_state(file)
+                found.append((file, [str(key) for key in state["keys"]], int(state["step"])))
             except (StoreError, KeyError, TypeError):
                 file.unlink(missing_ok=True)  # what cannot be read is trained again
         return found

@@ -24,7 +24,7 @@ from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
 from runner.system.signals import deferred_signals
 from runner.system.text import without_passwords
-from runner.tracking import FLUSH_EVERY_S, ROWS
+from runner.tracking import FLUSH_EVERY_S, PRUNED_AT, ROWS
 from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, require_fit
@@ -75,6 +75,8 @@ def begin_run(
         "runner.varied": json.dumps(dict(planned.varied)),
         "runner.choices": json.dumps(dict(planned.choices)),
     }
+    if (step := planned.experiment.training.pruned_at_step) is not None:
+        tags |= {"runner.pruned": "true", PRUNED_AT: str(step)}
     if task.sweep_id is not None:
         tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
@@ -167,16 +169,18 @@ def _log_figures(
 
 def outcome_of(job: PlannedJob, run_id: str, result: Result, prepared: Prepared) -> Outcome:
     """Return what became of a job that was trained."""
+    step = job.experiment.training.pruned_at_step
     return Outcome(
         name=job.name,
         run_id=run_id,
-        status="FAILED" if result.failure else "FINISHED",
+        status="FAILED" if result.failure else "PRUNED" if step else "FINISHED",
         varied=job.varied,
         metrics=result.final,
         failure=result.failure,
         duration_s=result.ended_s - result.started_s,
         n_steps=result.n_steps,
         rows=prepared.n_rows,
+        pruned_at_step=step,
     )
 
 

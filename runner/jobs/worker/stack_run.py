@@ -10,15 +10,19 @@ import hashlib
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from runner.config.data import FileData
 from runner.config.schema import Experiment
-from runner.jobs.events import Ended, Progress, Resumed, RunStarted, WorkerEvent
+from runner.jobs.events import Ended, Progress, Reached, Resumed, RunStarted, WorkerEvent
 from runner.jobs.rerun.comparison import Comparison, cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
+from runner.jobs.search import pruned
 from runner.jobs.worker.recording import (
     Stop,
     begin_run,
@@ -117,7 +121,7 @@ def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
     try:
         with stack:
             yield from stack.train()
-            yield from stack.record()
+            yield from stack.record() if task.until is None else stack.report()
     except RunnerError:
         raise
     except Exception as error:
@@ -169,7 +173,8 @@ class _StackRun:
         trace: TracebackType | None,
     ) -> None:
         """End what is open: KILLED by a signal or for another try of its own, else FAILED."""
-        if self._state is not None and (error is None or isinstance(error, Exception)):
+        is_recorded = error is None and self._task.until is None
+        if self._state is not None and (is_recorded or isinstance(error, Exception)):
             # All is recorded; or what raised once would raise again.
             self._state.unlink(missing_ok=True)
         if not isinstance(error, StoreError) and not self._stop():
@@ -184,23 +189,45 @@ class _StackRun:
         if self._task.is_alone:
             self._show()
             yield from (RunStarted(run.run_id) for run in self._open.values())
-        if self._resume():
+        goes_on = any(
+            job.source for job in self._task.jobs
+        )  # from a rung, in this session or before
+        if self._resume() and not goes_on:
             yield Resumed(n_jobs, self._training.step)
-        training, started_s, done = self._training, time.monotonic(), 0
+        training, started_s = self._training, time.monotonic()
+        done, until = training.step if goes_on else 0, self._task.until
+        rungs = list(self._task.rungs)
         # A run of its own is counted in steps; of others, training is the first half of a job.
         per_step = 1.0 if self._task.is_alone else n_jobs / 2 / training.n_steps
-        for record in training:
+        for record in training.until(until or training.n_steps):
             if self._stop():
                 raise Terminated
             takes_long = time.monotonic() - started_s > _SHOWN_AFTER_S
-            if takes_long and not self._open and n_jobs <= _SHOWN_AT_MOST:
+            if takes_long and not self._open and n_jobs <= _SHOWN_AT_MOST and until is None:
                 self._show()
             self._log()
             self._save()
+            while rungs and training.step >= rungs[0]:
+                yield from self._reached(rungs.pop(0))
             yield Progress((training.step - done) * per_step, _loss(record))
             done = training.step
+        for rung in rungs:
+            yield from self._reached(rung)
         # What stops early has done its part.
-        yield Progress((training.n_steps - done) * per_step)
+        yield Progress(((until or training.n_steps) - done) * per_step)
+
+    def report(self) -> Events:
+        """Save a training at a rung, and tell what each job is worth there."""
+        self._save(is_due=True)
+        yield from self._reached(self._task.until or 0)
+
+    def _reached(self, step: int) -> Events:
+        metric = self._task.metric.rpartition("/")[2]
+        values = self._training.values((metric, "loss"))
+        state = None if self._state is None else str(self._state)
+        for job, measured in zip(self._task.jobs, values, strict=True):
+            if job.is_wanted:
+                yield Reached(job.position, step, measured[metric], measured["loss"], state)
 
     def record(self) -> Events:
         """Record the jobs that are wanted, as many at a time as the store takes best."""
@@ -232,6 +259,8 @@ class _StackRun:
 
     def _finish(self, job: TaskJob, result: Result) -> Events:
         """Make a job ready to be written, compared with its reference where it has one."""
+        if result.failure and job.position not in self._open:
+            job = replace(job, planned=pruned(job.planned, None))  # it ended by itself
         reference = self._references.get(job.position)
         comparison = None if reference is None else reference.compare(result, self._prepared)
         if self._store is not None:
@@ -320,12 +349,14 @@ class _StackRun:
                     run.log_metrics(record.step, metrics, at_s)
         self._n_logged = len(records)
 
-    def _save(self) -> None:
-        if self._state is None or time.monotonic() - self._saved_s < _SAVED_EVERY_S:
+    def _save(self, *, is_due: bool = False) -> None:
+        is_due = is_due or time.monotonic() - self._saved_s >= _SAVED_EVERY_S
+        if self._state is None or not is_due:
             return
         state = {
             "environment": _environment(),
             "keys": [job.planned.key for job in self._task.jobs],
+            "step": self._training.step,
             "training": self._training.state(),
         }
         # A disk that is full costs the time that the state would save; a record will say so.
@@ -334,18 +365,28 @@ class _StackRun:
         self._saved_s = time.monotonic()
 
     def _resume(self) -> bool:
-        """Go on from a saved state, if there is one of the same bits."""
-        if self._state is None or not self._state.exists():
+        """Go on from saved states, if there are any of the same bits."""
+        jobs, own = self._task.jobs, self._state
+        sources = [job.source for job in jobs]
+        if own is None:
             return False
+        if not any(sources):
+            if self._task.until is not None or not own.exists():
+                return False
+            sources = [(str(own), job.planned.key) for job in jobs]
         try:
-            state = read_state(self._state)
-            if state.get("environment") == _environment():
-                self._training.restore(state["training"])
-                return True
+            parts = []
+            for file, group in groupby(filter(None, sources), key=itemgetter(0)):
+                state = read_state(Path(file))
+                if state.get("environment") != _environment():
+                    return False
+                parts.append((state["training"], [state["keys"].index(key) for _, key in group]))
+            self._training.restore(*parts)
         # A torn or foreign file costs the time that it would have saved, nothing else.
         except (StoreError, KeyError, TypeError, ValueError):
             self._training = self._from_the_start()
-        return False
+            return False
+        return True
 
     def _close(self, position: int, error: BaseException | None) -> None:
         """End the run of a job, if it is open, as what ended it says."""

@@ -29,6 +29,8 @@ class TaskJob:
         The run that it is listed under.
     reference : Reference or None
         The record that it repeats.
+    source : (str, str) or None
+        The file with its saved training, and its key in there; others start from the beginning.
     """
 
     position: int
@@ -36,6 +38,7 @@ class TaskJob:
     is_wanted: bool = True
     parent_run_id: str | None = None
     reference: Reference | None = None
+    source: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class Task:
         Where relative paths of data start, for a worker that is elsewhere; None for its own folder.
     is_remote : bool
         Whether an earlier try of the same jobs may have left runs that nobody else closes.
+    until : int or None
+        The step of a rung: the jobs are trained to it, their state is saved, and nothing recorded.
+    rungs : tuple of int
+        Further steps at which it is told what the jobs are worth, as they pass.
+    metric : str
+        By which a search compares the jobs.
     is_alone : bool
         Whether it is a run of its own: shown from its first step, with figures and a loadable
         model, and what fails in it is raised. Of others, a job that fails costs itself alone.
@@ -72,6 +81,9 @@ class Task:
     folder: str | None = None
     is_remote: bool = False
     is_alone: bool = False
+    until: int | None = None
+    rungs: tuple[int, ...] = ()
+    metric: str = "val/loss"
 
     @property
     def wanted(self) -> tuple[TaskJob, ...]:
@@ -90,6 +102,7 @@ def make_task(
     wanted: Collection[int] | None = None,
     parents: Mapping[int, str] | None = None,
     references: Sequence[Reference] = (),
+    sources: Mapping[int, tuple[str, str]] | None = None,
     **common: Any,  # noqa: ANN401  (the fields of a task)
 ) -> Task:
     """Make the task of a stack.
@@ -105,6 +118,8 @@ def make_task(
         The runs that jobs are listed under, by position; others are listed under the sweep.
     references : sequence of Reference
         The record that each job of the plan repeats; empty where they repeat none.
+    sources : mapping of int to (str, str) or None
+        The saved trainings that jobs go on from, by position.
     **common
         The other fields of `Task`.
     """
@@ -115,6 +130,7 @@ def make_task(
             wanted is None or position in wanted,
             (parents or {}).get(position, common.get("sweep_id")),
             references[position] if references else None,
+            (sources or {}).get(position),
         )
         for position in stack
     )

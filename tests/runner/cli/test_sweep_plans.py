@@ -49,8 +49,8 @@ def test_planning_of_thousands_is_announced(command: Command):
 RATE = "optimizer.learning_rate"
 INTERVALS = ["interval(0,1)", "tag(a,interval(0,1))"]
 ENDLESS = (
-    f"{RATE}: must be choices of plain values (0.1,0.2), one range (range(0,10)) or one glob "
-    "(glob(*)), got {}.\n"
+    f"{RATE}: must be choices or range() with search=grid (search=random|sobol|halving|optuna take "
+    "an interval), got {}.\n"
 )
 PARAMS = "hydra.sweeper.params"
 LARGE = "the sweep: must have at most 1,000,000 jobs, got"

@@ -187,7 +187,8 @@ def test_wrong_override_is_refused_in_few_lines(line: str, pieces: list[str]):
             {"\x1b[31m": 1},
             (
                 r"\x1b[31m: must be a setting (name, seed, dtype, task, data, split, model, "
-                r"optimizer, schedule, training, tracking, sweep, executor), got '\x1b[31m'."
+                r"optimizer, schedule, training, tracking, sweep, executor, search), "
+                r"got '\x1b[31m'."
             ),
         ),
         (

@@ -67,7 +67,7 @@ def test_a_sweep_has_the_same_results_in_this_process_and_in_workers(
     assert alone.metrics == finished.outcomes[1].metrics
 
 
-@pytest.mark.parametrize("stage", ["StackTraining.__iter__", "end_run"])
+@pytest.mark.parametrize("stage", ["StackTraining.until", "end_run"])
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

@@ -61,7 +61,7 @@ def test_resumed_from_a_file_at_any_record_equals_uninterrupted(
     assert expected[2].failure is not None
     for file in files:
         resumed = StackTraining(prepared, experiments)
-        resumed.restore(read_state(file))
+        resumed.restore((read_state(file), range(len(experiments))))
         assert resumed.step == int(file.stem)
         list(resumed)
         results = resumed.results()
@@ -77,7 +77,7 @@ def test_resumed_between_two_evaluations_equals_uninterrupted(tmp_path: Path) ->
     assert not first.metrics
     write_state(tmp_path / "state.npz", whole.state())
     resumed = StackTraining(prepared, experiments)
-    resumed.restore(read_state(tmp_path / "state.npz"))
+    resumed.restore((read_state(tmp_path / "state.npz"), range(len(experiments))))
     assert resumed.step == first.step
     assert 0 < resumed.step == first.step < resumed.n_steps == 600
     list(resumed)
@@ -95,7 +95,7 @@ def test_a_resumed_training_keeps_the_times_of_its_first_part() -> None:
     state = whole.state()
     resumed = StackTraining(prepared, experiments)
     assert resumed.started_s > whole.started_s
-    resumed.restore(state)
+    resumed.restore((state, [0]))
     list(resumed)
     (result,) = resumed.results()
     assert result.started_s == whole.started_s

@@ -150,20 +150,23 @@ def test_the_plan_is_written_as_lines(tmp_path: Path) -> None:
 
 def test_saved_trainings_tell_their_jobs(tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path)
-    assert folder.saved_keys() == []
-    write_state(folder.states / "b.npz", {"keys": ["3"], "training": np.ones(3)})
-    write_state(folder.states / "a.npz", {"keys": ["1", "2"], "training": np.ones(3)})
-    assert folder.saved_keys() == [["1", "2"], ["3"]]
+    assert folder.saved() == []
+    files = [folder.states / name for name in ("a.npz", "b.npz")]
+    write_state(files[1], {"keys": ["3"], "step": 7, "training": np.ones(3)})
+    write_state(files[0], {"keys": ["1", "2"], "step": 5, "training": np.ones(3)})
+    assert folder.saved() == [(files[0], ["1", "2"], 5), (files[1], ["3"], 7)]
     folder.forget_states()
-    assert folder.saved_keys() == []
+    assert folder.saved() == []
     assert list(folder.states.iterdir()) == []
 
 
-@pytest.mark.parametrize("state", [{}, {"keys": 5}, {"keys": None}, {"training": 1}], ids=str)
+@pytest.mark.parametrize(
+    "state", [{}, {"keys": 5, "step": 1}, {"keys": ["1"]}, {"training": 1}], ids=str
+)
 def test_a_saved_training_of_no_use_is_removed(state: dict[str, object], tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path)
-    write_state(folder.states / "good.npz", {"keys": ["1"]})
+    write_state(folder.states / "good.npz", {"keys": ["1"], "step": 3})
     write_state(folder.states / "odd.npz", state)
     (folder.states / "torn.npz").write_bytes(b"PK")
-    assert folder.saved_keys() == [["1"]]
+    assert folder.saved() == [(folder.states / "good.npz", ["1"], 3)]
     assert [path.name for path in folder.states.iterdir()] == ["good.npz"]

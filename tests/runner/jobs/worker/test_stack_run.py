@@ -103,7 +103,7 @@ def test_jobs_are_listed_under_their_parents(opened: Store) -> None:
     assert {tag["runner.sweep"] for tag in tags} == {"5" * 32}
 
 
-@pytest.mark.parametrize("method", ["__init__", "__iter__", "results"])
+@pytest.mark.parametrize("method", ["__init__", "until", "results"])
 def test_a_job_that_raises_costs_itself_alone(
     method: str, opened: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +114,7 @@ def test_a_job_that_raises_costs_itself_alone(
             real(self, *given)
         if any(run.seed == 2 for run in self._training.runs):
             raise ArithmeticError("of seed 2")
-        return None if method == "__init__" else real(self)
+        return None if method == "__init__" else real(self, *given)
 
     monkeypatch.setattr(StackTraining, method, fault)
     found = outcomes(work(opened, plan(*({"seed": s} for s in range(4))), (0, 1, 2, 3)))
@@ -128,15 +128,15 @@ def test_a_job_that_raises_costs_itself_alone(
 
 def wrong_from(step: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every training that a seed takes part in raise from a step on."""
-    real = StackTraining.__iter__
+    real = StackTraining.until
 
-    def fault(self: StackTraining) -> Iterator[Record]:
-        for record in real(self):
+    def fault(self: StackTraining, step_of_rung: int) -> Iterator[Record]:
+        for record in real(self, step_of_rung):
             if record.step >= step and any(run.seed == seed for run in self._training.runs):
                 raise ArithmeticError(f"of seed {seed}")
             yield record
 
-    monkeypatch.setattr(StackTraining, "__iter__", fault)
+    monkeypatch.setattr(StackTraining, "until", fault)
 
 
 def test_jobs_of_a_failed_stack_have_another_try_in_runs_of_their_own(
@@ -172,10 +172,10 @@ def test_an_interrupt_while_jobs_are_tried_again_leaves_nothing_running(
 def test_a_defect_in_a_run_of_its_own_keeps_its_traceback(
     opened: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fault(_: object) -> Iterator[object]:
+    def fault(*_: object) -> Iterator[object]:
         raise ArithmeticError("ours")
 
-    monkeypatch.setattr(StackTraining, "__iter__", fault)
+    monkeypatch.setattr(StackTraining, "until", fault)
     with pytest.raises(ArithmeticError, match="ours"):
         work(opened, plan({"seed": 1}), (0,), is_alone=True)
     assert runs(opened) == {"seed=1": ["FAILED"]}

@@ -1,0 +1,185 @@
+"""What successive halving saves and what it costs; Optuna's TPE beside random points.
+
+    python benchmarks/search.py [--trials 1000] [--seeds 10] [--tables digits ...] [--tpe-seeds 20]
+
+Every trial of a search is trained to its end, as stacks and without a store. From the validation
+loss at each evaluation it follows what a search that stops some of them would have chosen, for any
+share: halving gives the trials it stops the bits that they have here. So one training of all serves
+every row of the table. `min_share` should be the smallest whose test loss stays within one standard
+error of that of the full search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
+
+# isort: split
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.config.compose import compose
+from runner.config.search import Dimension, HalvingSearch, OptunaSearch, SampledSearch
+from runner.jobs.plan import Plan, make_plan
+from runner.jobs.search import Proposals, draw, rung_steps
+from runner.jobs.stacks import stacks
+from runner.training.prepare import prepared
+from runner.training.train import StackTraining
+
+Array = NDArray[np.float64]
+
+RATE = "optimizer.learning_rate=tag(log, interval(1e-4, 1e-1))"
+DECAY = "optimizer.weight_decay=0.0,0.001,0.01"
+SIZES = "model.hidden_layer_sizes=[32],[64],[64,32]"
+BASE = ("experiment=digits", RATE, DECAY, SIZES)
+# A table of 5,000 rows; the others are the bundled ones, all with a cosine of the whole budget.
+TABLES = {
+    "digits": (),
+    "breast_cancer": ("data=breast_cancer",),
+    "moons_5000": ("data=moons", "data.n_samples=5000", "data.noise=0.3"),
+    "wine": ("data=wine", "training.batch_size=16"),
+    "iris": ("data=iris", "training.batch_size=16"),
+    "penguins": ("data=file", "data.path=conf/data/penguins.csv", "data.target=species"),
+}
+SHARES = (1 / 27, 1 / 9, 1 / 3)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """All trials of a search, each trained to its end.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_trials, n_evaluations)
+        Validation loss.
+    test : ndarray of shape (n_trials,)
+        Test loss of the last weights.
+    """
+
+    values: Array
+    test: Array
+    seconds: float
+
+
+def train_all(plan: Plan) -> Trained:
+    """Train the jobs of a plan to their ends."""
+    started = time.monotonic()
+    values: dict[int, list[float]] = {}
+    test: dict[int, float] = {}
+    for stack in stacks(plan, range(len(plan.jobs)), 1):
+        experiments = [plan.jobs[position].experiment for position in stack]
+        training = StackTraining(prepared(experiments[0]), experiments)
+        for _ in training:
+            pass
+        for position, result in zip(stack, training.results(), strict=True):
+            curve = [metrics["val/loss"] for _, metrics in result.history]
+            values[position], test[position] = curve, result.final["test/loss"]
+    n = max(map(len, values.values()))
+    rows = [values[p] + [np.inf] * (n - len(values[p])) for p in sorted(values)]  # it diverged
+    losses = np.array([test[position] for position in sorted(test)])
+    return Trained(np.array(rows), losses, time.monotonic() - started)
+
+
+def searched(words: Sequence[str], n_trials: int, seed: int) -> Plan:
+    """Plan a random search."""
+    search = ("search=random", f"search.n_trials={n_trials}", f"search.seed={seed}")
+    jobs = compose(["-m", *words, *search], "", draw=draw)
+    assert jobs is not None
+    return make_plan(jobs)
+
+
+def halved(plan: Plan, trained: Trained, share: float) -> tuple[int, float]:
+    """Return what successive halving would choose, and its steps as a share of all."""
+    search = HalvingSearch(name="halving", n_trials=len(plan.jobs), min_share=share - 1e-6)
+    shape = plan.jobs[0].shape
+    assert shape is not None
+    every, n_steps = shape.settings.evaluate_every, shape.settings.n_steps
+    alive = np.arange(len(plan.jobs))
+    taken, before = 0, 0
+    for step in [*rung_steps(plan.jobs[0], search), n_steps]:
+        taken += len(alive) * (step - before)
+        before, column = step, trained.values[alive, -(-step // every) - 1]
+        n_staying = -(-len(alive) // search.reduction) if step < n_steps else 1
+        alive = np.sort(alive[np.argsort(column, kind="stable")[:n_staying]])
+    return int(alive[0]), taken / (n_steps * len(plan.jobs))
+
+
+def shares(name: str, n_trials: int, n_seeds: int) -> Iterator[str]:
+    """Yield the rows of a table: what each share costs and saves."""
+    plans = [searched((*BASE, *TABLES[name]), n_trials, seed) for seed in range(n_seeds)]
+    every = [train_all(plan) for plan in plans]
+    best = [int(np.argmin(trained.values[:, -1])) for trained in every]
+    full = np.array([t.test[b] for t, b in zip(every, best, strict=True)])
+    error = full.std(ddof=1) / np.sqrt(n_seeds) if n_seeds > 1 else np.nan
+    for share in SHARES:
+        found = [halved(plan, t, share) for plan, t in zip(plans, every, strict=True)]
+        test = np.array([t.test[choice] for t, (choice, _) in zip(every, found, strict=True)])
+        same = sum(choice == b for (choice, _), b in zip(found, best, strict=True))
+        difference = float((test - full).mean())
+        within = "yes" if difference <= error else "no"
+        yield (
+            f"| {name} | 1/{round(1 / share)} | {found[0][1]:.3f} | {same} of {n_seeds} "
+            f"| {full.mean():.4f} ± {error:.4f} | {difference:+.4f} | {within} |"
+        )
+
+
+def tpe_beside_random(n_trials: int, n_seeds: int) -> str:
+    """Compare the best validation loss of TPE and of random points, at equal trials."""
+    words = ("experiment=iris", "training.epochs=30", "training.batch_size=32")
+    space = [
+        Dimension("optimizer.learning_rate", low=1e-4, high=1e-1, is_log=True),
+        Dimension("optimizer.weight_decay", low=1e-6, high=1e-1, is_log=True),
+        Dimension("model.hidden_layer_sizes", ("[4]", "[16]", "[32,16]")),
+    ]
+
+    def losses(points: Sequence[dict[str, str]]) -> list[float]:
+        jobs = []
+        for point in points:
+            made = compose([*words, *(f"{key}={value}" for key, value in point.items())], "")
+            assert made is not None
+            jobs += made
+        plan = make_plan(jobs)
+        of_key = dict(zip((j.key for j in plan.jobs), train_all(plan).values[:, -1], strict=True))
+        return [float(of_key[make_plan([job]).jobs[0].key]) for job in jobs]
+
+    pairs = []
+    for seed in range(n_seeds):
+        search = OptunaSearch(name="optuna", n_trials=n_trials, seed=seed)
+        proposals, best = Proposals(space, search, "val/loss"), np.inf
+        while points := proposals.ask():
+            values = losses(points)
+            proposals.tell(values)
+            best = min(best, *values)
+        drawn = draw(space, SampledSearch(name="random", n_trials=n_trials, seed=seed))
+        pairs.append((best, min(losses(drawn))))
+    tpe, at_random = np.median(np.array(pairs), axis=0)
+    wins = sum(a < b for a, b in pairs)
+    return (
+        f"Best of {n_trials} trials, median of {n_seeds} search seeds: TPE {tpe:.4f}, random "
+        f"{at_random:.4f}; TPE is better in {wins}."
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--tables", nargs="*", default=list(TABLES), choices=TABLES)
+    parser.add_argument("--tpe-trials", type=int, default=48)
+    parser.add_argument("--tpe-seeds", type=int, default=20)
+    options = parser.parse_args()
+    print("| table | min_share | steps | same choice | test loss, full search | halving | within |")
+    print("|---|---:|---:|---:|---:|---:|---|")
+    for name in options.tables:
+        print("\n".join(shares(name, options.trials, options.seeds)), flush=True)
+    if options.tpe_seeds:
+        print(tpe_beside_random(options.tpe_trials, options.tpe_seeds))
+
+
+if __name__ == "__main__":
+    main()

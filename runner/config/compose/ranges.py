@@ -1,0 +1,163 @@
+"""Ranges of a search, in the grammar that Hydra's Optuna sweeper reads, as dimensions.
+
+``interval(a, b)``, ``tag(log, interval(a, b))``, ``int(interval(a, b))``, choices and ``range()``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import DictConfig, OmegaConf
+
+from runner.config.compose.job import Job
+from runner.config.compose.overrides import check_size
+from runner.config.search import (
+    SEARCHES,
+    Dimension,
+    DrawnSearch,
+    GridSearch,
+    OptunaSearch,
+    search_of,
+)
+from runner.system.errors import ConfigError
+
+# Draws the points of a search: the values of each by the dimensions' keys.
+Draw = Callable[[Sequence[Dimension], DrawnSearch], Sequence[dict[str, str]]]
+_MOST_KINDS = 1000
+# Each trial is run for all their values.
+_CROSSED = ("seed", "split.fold", "split.seed")
+
+
+class Space:
+    """What a search draws from, and how its points become jobs.
+
+    Attributes
+    ----------
+    dimensions : tuple of Dimension
+    make : callable
+        Makes the job of some overrides; gives None where Hydra would have to compose it.
+    n_jobs : int
+        How many jobs have been drawn.
+    """
+
+    def __init__(self, dimensions: Sequence[Dimension], fixed: Sequence[Sequence[str]]) -> None:
+        self.dimensions = tuple(dimensions)
+        self.make: Callable[[Sequence[str]], Job | None] = lambda _: None
+        self.n_jobs = 0
+        self._fixed = fixed
+
+    def overrides(self, point: Mapping[str, str]) -> list[list[str]]:
+        """Return the overrides of each job of a point: one for all its seeds and folds."""
+        values = [f"{key}={value}" for key, value in point.items()]
+        return [[*rest, *values] for rest in itertools.product(*self._fixed)]
+
+    def kinds(self) -> list[list[str]]:
+        """Return the overrides of a job for each combination of options of config groups."""
+        lists = [
+            [f"{each.key}={value}" for value in each.choices]
+            if each.choices and "." not in each.key
+            else [f"{each.key}={each.value(0)}"]
+            for each in self.dimensions
+        ]
+        n_kinds = math.prod(map(len, lists))
+        if n_kinds > _MOST_KINDS:
+            raise ConfigError("search", f"of at most {_MOST_KINDS:,} kinds of jobs", n_kinds)
+        first = [values[0] for values in self._fixed]
+        return [[*first, *values] for values in itertools.product(*lists)]
+
+    def jobs(self, point: Mapping[str, str]) -> list[Job]:
+        """Make the jobs of a point."""
+        jobs = [self.make(overrides) for overrides in self.overrides(point)]
+        if None in jobs:
+            raise ConfigError("search", "over plain values and options of groups", dict(point))
+        return [job for job in jobs if job is not None]
+
+
+def points(
+    overrides: Sequence[Override], config: DictConfig, draw: Draw | None, spaces: list[Space]
+) -> list[list[str]] | None:
+    """Return the overrides of each job of a search; None for a grid, which is Hydra's to split.
+
+    The search is added to `spaces`.
+
+    Raises
+    ------
+    ConfigError, CommandError
+        For a wrong range or setting of the search, or too many jobs.
+    """
+    search = search_of(OmegaConf.to_container(config.search, resolve=True))  # type: ignore[arg-type]  # a section
+    if isinstance(search, GridSearch):
+        for override in overrides:
+            if isinstance(override.value(), IntervalSweep):
+                takers = "|".join(SEARCHES)
+                rule = f"choices or range() with search=grid (search={takers} take an interval)"
+                raise ConfigError.plain(f"{_key(override)}: must be {rule}, got {_text(override)}.")
+        check_size(overrides)
+        return None
+    dimensions: list[Dimension] = []
+    fixed: list[list[str]] = []
+    for override in overrides:
+        key = override.get_key_element()
+        if override.is_sweep_override() and key not in _CROSSED:
+            dimensions.append(_dimension(override, config))
+        elif isinstance(override.value(), IntervalSweep):
+            raise ConfigError.plain(
+                f"{key}: must be choices or range(), for each of which every trial is run, got "
+                f"{_text(override)}."
+            )
+        elif override.is_sweep_override():
+            fixed.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            fixed.append([f"{key}={override.get_value_element_as_str()}"])
+    require_room(dimensions, search.n_trials)
+    crossed = [o for o in overrides if o.get_key_element() in _CROSSED]
+    check_size(crossed, search.n_trials)
+    if draw is None:
+        raise ValueError("a search takes somebody who draws its points")
+    space = Space(dimensions, fixed)
+    spaces.append(space)
+    drawn = [job for point in draw(dimensions, search) for job in space.overrides(point)]
+    space.n_jobs = len(drawn)
+    return [*drawn, *(space.kinds() if isinstance(search, OptunaSearch) else ())]
+
+
+def require_room(dimensions: Sequence[Dimension], n_trials: int) -> None:
+    """Raise `ConfigError` if there are fewer points than trials."""
+    if not dimensions:
+        raise ConfigError("search.n_trials", "beside a range or choices to draw from", n_trials)
+    size = math.prod(dimension.size for dimension in dimensions)
+    if n_trials > size:
+        rule = f"at most {size:,.0f}, the number of points that there are"
+        raise ConfigError("search.n_trials", rule, n_trials)
+
+
+def _dimension(override: Override, config: DictConfig) -> Dimension:
+    key, value = override.get_key_element(), override.value()
+    if not isinstance(value, IntervalSweep):
+        choices = tuple(override.sweep_string_iterator())
+        if not choices:
+            check_size([override])
+        return Dimension(key, choices)
+    low, high, is_log = value.start or 0, value.end or 0, "log" in value.tags
+    is_int = isinstance(low, int)
+    present = OmegaConf.select(config, override.key_or_group)
+    if present is not None and (isinstance(present, bool) or not isinstance(present, int | float)):
+        raise ConfigError.plain(f"{_key(override)}: must be choices, got an interval of numbers.")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        rule = "an interval from a number to a larger one"
+        raise ConfigError.plain(f"{_key(override)}: must be {rule}, got {_text(override)}.")
+    if is_log and low <= 0:
+        rule = "above 0 from end to end for a log scale"
+        raise ConfigError.plain(f"{_key(override)}: must be {rule}, got {_text(override)}.")
+    return Dimension(key, (), low, high, is_log, is_int)
+
+
+def _key(override: Override) -> str:
+    return override.get_key_element().lstrip("+")
+
+
+def _text(override: Override) -> str:
+    return (override.input_line or "").partition("=")[2]

@@ -1,0 +1,163 @@
+"""Searches as a person types them: what is drawn, what is refused, what is printed and recorded."""
+
+import json
+import signal
+
+import pytest
+
+from tests.runner.cli.instants import at_call
+from tests.runner.cli.rerunning import verdict
+from tests.runner.cli.sweeping import Recorded, count, end, jobs, of_kind, recorded, start
+from tests.runner.conftest import Command
+
+RATE = "optimizer.learning_rate"
+LOG_RATE = f"{RATE}=tag(log, interval(1e-3, 1e-1))"
+RANDOM = ("-m", "search=random", "search.n_trials=2")
+HALVING = f"search=halving {RATE}=0.1,0.2"
+SHORT = ("experiment=iris", "training.epochs=4")
+
+# Arguments beside -m and a random search of two trials; the line that is printed.
+REFUSED = [
+    (f"{RATE}=interval(0.1,0.01)", f"{RATE}: must be an interval from a number to a larger one"),
+    (f"{RATE}=interval(0.1,0.1)", f"{RATE}: must be an interval from a number to a larger one"),
+    (f"{RATE}=interval(0,inf)", f"{RATE}: must be an interval from a number to a larger one"),
+    (f"{RATE}=tag(log,interval(0,1))", f"{RATE}: must be above 0 from end to end for a log scale"),
+    ("seed=range(0,5)", "search.n_trials: must be beside a range or choices to draw from, got 2."),
+    (f"{RATE}=1e-3,", f"{RATE}=1e-3,: must be key=value in Hydra's grammar"),
+    ("model.activation=interval(0,1)", "model.activation: must be choices, got an interval"),
+    ("optimizer=interval(0,1)", "optimizer: must be choices, got an interval"),
+    ("seed=interval(0,1)", "seed: must be choices or range(), for each of which every trial"),
+    (f"search.n_trials=3 {RATE}=0.1,0.2", "search.n_trials: must be at most 2, the number of"),
+    ("search.n_trials=9 model=mlp,linear seed=0 training.epochs=int(interval(1,4))", "at most 8, "),
+    (f"search.n_trials=0 {RATE}=0.1,0.2", "search.n_trials: must be a whole number, 1 or above"),
+    (f"search.n_trial=1 {RATE}=0.1,0.2", "search.n_trial: must be"),
+    (f"{RATE}=0.1,0.2 split.val=0", "sweep.metric: must be a metric of validation rows, by which"),
+    (f"{RATE}=0.1,0.2 sweep.metric=val/rmse", "sweep.metric: must be val/ and a metric of task=cl"),
+    (f"{RATE}=0.1,0.2 sweep.metric=test/loss", "sweep.metric: must be a metric of validation rows"),
+    (f"search=halve {RATE}=0.1,0.2", "search: must be one of grid, "),
+    (
+        f"{HALVING} search.reduction=1",
+        "search.reduction: must be a whole number, 2 or above",
+    ),
+    (f"{HALVING} search.min_share=0", "search.min_share: must be a share above 0 and below 1, got"),
+    (
+        f"{HALVING} search.min_share=0.5",
+        "search.min_share: must be at most 1/3, the share",
+    ),
+    (f"{HALVING} training.epochs=9", "search.min_share: must be at least 0.111, the share of the"),
+    (f"{HALVING} split.val=0", "sweep.metric: must be a metric of validation rows, by which sear"),
+]
+
+
+@pytest.mark.parametrize(("words", "line"), REFUSED)
+def test_what_cannot_be_searched_is_said_before_anything_runs(
+    words: str, line: str, command: Command
+):
+    ended = command(*RANDOM, "experiment=iris", *words.split())
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(line) or line in ended.stderr.splitlines()[0]
+    assert command.left() == []
+
+
+def test_each_trial_is_run_for_all_seeds_and_folds_and_its_values_are_recorded_whole(
+    sweeper: Command,
+):
+    folds = ("split=kfold", "split.n_folds=3", "split.fold=0,2", "seed=range(0,2)")
+    ended = sweeper(*RANDOM, *SHORT, *folds, LOG_RATE, "sweep.n_workers=1")
+    assert ended.returncode == 0, ended.stderr
+    assert "8 jobs to run" in ended.stderr
+    plans = list(sweeper.store.rglob("plan.jsonl"))
+    first, *lines = [json.loads(line) for line in plans[0].read_text().splitlines()]
+    rates = {first["config"]["optimizer"]["learning_rate"]}
+    rates |= {v for line in lines for place, v in line["changes"] if place[-1] == "learning_rate"}
+    assert len(rates) == 2
+    assert all(len(repr(rate)) > 12 for rate in rates)
+    assert "search" not in first["config"]
+    shown = {f"{rate:.3g}" for rate in rates}
+    assert all(f" {rate} " in ended.stdout for rate in shown)
+
+
+def test_the_same_seed_draws_the_same_trials_and_another_one_others(command: Command):
+    def plan(*words: str) -> str:
+        searched = (LOG_RATE, "model.activation=relu,tanh")
+        return command(*RANDOM, *SHORT, *searched, *words, "--dry-run").stdout
+
+    assert plan() == plan()
+    assert plan() != plan("search.seed=1")
+    assert plan() != plan("search=sobol")
+
+
+SEARCH = ("-m", "experiment=iris", "search=halving", "search.n_trials=9", LOG_RATE)
+SEARCH += ("training.epochs=18", "seed=range(0,2)")
+
+
+def test_dry_run_says_how_many_trials_come_how_far(command: Command):
+    ended = command(*SEARCH, "search.n_trials=81", "training.epochs=54", "seed=0", "--dry-run")
+    line = "81 trials: 81 to epoch 6, 27 to 18, 9 to 54: 1,134 epochs instead of 4,374"
+    assert line in ended.stdout.splitlines()
+    ended = command(*SEARCH, "--dry-run")
+    line = "9 trials of 2 runs: 9 to epoch 2, 3 to 6, 1 to 18: 84 epochs instead of 324"
+    assert line in ended.stdout.splitlines()
+
+
+def bits(runs: list[Recorded]) -> list[tuple[str, object]]:
+    return sorted((run.key, run.bits) for run in runs)
+
+
+def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(sweeper: Command):
+    decided = "runner.jobs.search.Halving.decide"
+    for rung in (1, 2):  # those before it are decided again
+        prepared = at_call(decided, rung, signal.SIGKILL)
+        killed = end(start(sweeper, *SEARCH, "sweep.n_workers=2", before=prepared))
+        assert killed.returncode == -signal.SIGKILL
+    ended = sweeper(*SEARCH, "sweep.n_workers=2")
+    assert ended.returncode == 0, ended.stderr
+    assert "16 runs pruned: 12 at step 12, 4 at step 36" in ended.stdout
+    assert "2 runs of 1 configuration by val/loss" in ended.stdout
+    interrupted = jobs(sweeper, "FINISHED")
+    assert len(interrupted) == 18
+    pruned = [run for run in interrupted if run.tags.get("runner.pruned") == "true"]
+    assert sorted({run.tags["runner.pruned_at_step"] for run in pruned}) == ["12", "36"]
+    for run in interrupted:
+        is_measured = any(name.startswith("test/") for name, _ in run.metrics)
+        assert is_measured == (run not in pruned)
+    # A search that was not killed, under another name in the same store.
+    assert sweeper(*SEARCH, "name=again", "sweep.n_workers=1").returncode == 0
+    both = jobs(sweeper, "FINISHED")
+    assert bits(interrupted) == bits([run for run in both if run not in interrupted])
+    # Groups of pruned runs have no means, and what is complete is left alone.
+    assert count(sweeper, "FINISHED", "group") == 18
+    again = sweeper(*SEARCH, "sweep.n_workers=2")
+    assert "is complete: 18 jobs" in again.stderr
+    assert "16 runs pruned: 12 at step 12, 4 at step 36" in sweeper("show").stdout
+    ended = sweeper("rerun", pruned[0].run_id, "--check")
+    assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
+    ended = sweeper("rerun", of_kind("sweep", recorded(sweeper))[0].run_id, "--check")
+    assert ended.returncode == 0, ended.stdout
+    assert "18 of 18 identical, all 2 rungs identical, the same trials chosen" in ended.stdout
+
+
+OPTUNA = ("-m", "experiment=iris", "search=optuna", "search.n_trials=12", "search.batch=5")
+OPTUNA += (LOG_RATE, "optimizer=adam,sgd", "training.epochs=2", "tracking.model=false")
+
+
+def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(sweeper: Command):
+    for batch in (1, 2):
+        prepared = at_call("runner.jobs.search.Proposals.tell", batch, signal.SIGKILL)
+        killed = end(start(sweeper, *OPTUNA, "sweep.n_workers=2", before=prepared))
+        assert killed.returncode == -signal.SIGKILL
+    ended = sweeper(*OPTUNA)
+    assert ended.returncode == 0, ended.stderr
+    assert "12 runs by val/loss" in ended.stdout
+    interrupted = jobs(sweeper, "FINISHED")
+    assert sweeper(*OPTUNA, "name=again", "sweep.n_workers=1").returncode == 0
+    both = jobs(sweeper, "FINISHED")
+    assert len(interrupted) == 12
+    assert bits(interrupted) == bits([run for run in both if run not in interrupted])
+    # More of them go on from there.
+    assert sweeper(*OPTUNA, "search.n_trials=15").returncode == 0
+    assert len(jobs(sweeper, "FINISHED")) == 27
+    sweep = of_kind("sweep", recorded(sweeper))[0]
+    ended = sweeper("rerun", sweep.run_id, "--check")
+    assert ended.returncode == 0, ended.stdout
+    assert "15 of 15 identical, the same trials chosen" in ended.stdout
