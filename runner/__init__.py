@@ -15,6 +15,7 @@ pin_blas_threads()
 __path__.append(str(Path(__file__).with_name("tracking") / "models" / "earlier"))
 
 if TYPE_CHECKING:
+    from runner.config.plugins import READERS
     from runner.config.schema import Experiment
     from runner.estimators import Classifier, Regressor
     from runner.library import RunResult, SweepResult, run, sweep
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Classifier": "estimators",
     "Experiment": "config.schema",
+    "READERS": "config.plugins",
     "Regressor": "estimators",
     "RunResult": "library",
     "SweepResult": "library",
@@ -31,6 +33,7 @@ _HOMES = {
     "sweep": "library",
 }
 __all__ = [
+    "READERS",
     "Classifier",
     "Experiment",
     "Regressor",

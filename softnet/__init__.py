@@ -26,6 +26,7 @@ from softnet.metrics import (
     METRICS,
     Metric,
     Predicted,
+    Score,
     evaluate,
     higher_is_better,
     is_metric,

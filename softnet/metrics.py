@@ -30,6 +30,9 @@ class Metric(ABC):
     """A number for each run, from what the network puts out and what the rows are known to be."""
 
     higher_is_better: ClassVar[bool]
+    # The tasks that it is measured of besides what is always measured of them: ``classification``,
+    # ``regression``, ``multilabel``.
+    tasks: ClassVar[tuple[str, ...]] = ()
     # Whether it is about what training minimizes: rows have their weights there as factors.
     is_minimized: ClassVar[bool] = False
 

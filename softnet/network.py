@@ -126,7 +126,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  (any field of any settings)
         return [_plain(each) for each in value]
     if not isinstance(value, LayerSettings | LossSettings):
         return value
-    names = {kind.Settings: name for name, kind in (*LAYERS.items(), *LOSSES.items())}
+    names = {kind.Settings: name for name, kind in _kinds().items()}
     settings = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     return {"name": names[type(value)], **settings}
 
@@ -138,7 +138,14 @@ def _settings(plain: Any) -> Any:  # noqa: ANN401  (what `_plain` returned)
         return plain
     values = {name: _settings(value) for name, value in plain.items()}
     name = values.pop("name")
-    return (LAYERS.get(name) or LOSSES[name]).Settings(**values)
+    return _kinds()[name].Settings(**values)
+
+
+def _kinds() -> dict[str, Any]:
+    """Return all layers and losses by name, also those that are in one of the registries alone."""
+    by_place = (NORMALIZATIONS, NUMBER_EMBEDDINGS)
+    several = {name: kind for names in by_place for name, kind in names.items() if kind is not None}
+    return {**several, **LAYERS, **LOSSES}
 
 
 NORMALIZATIONS: dict[str, type[Layer] | None] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from string import Template
 
+from runner.config.plugins import plugins
 from runner.system.paths import config_folder
 
 HELP = """\
@@ -50,11 +51,21 @@ Hydra
   completion is switched on by: eval "$$(runner -sc install=bash)\""""
 
 
+def help_template() -> str:
+    """Return the help with what plugins add, as Hydra fills it in."""
+    lines = [
+        f"  {plugin.name}: {kind} {', '.join(names)}\n".replace("$", "$$")
+        for plugin in plugins()
+        for kind, names in plugin.adds.items()
+    ]
+    return HELP.replace("Results\n", f"Plugins\n{''.join(lines)}\nResults\n") if lines else HELP
+
+
 def help_page() -> str:
-    """Return the help with the groups of the shipped YAML."""
-    folders = sorted(folder for folder in config_folder().iterdir() if folder.is_dir())
-    groups = {
-        folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders
-    }
-    lines = [f"{group}: {', '.join(options)}\n" for group, options in groups.items() if options]
-    return Template(HELP).substitute(APP_CONFIG_GROUPS="".join(lines))
+    """Return the help with the groups of the shipped YAML and of plugins."""
+    groups: dict[str, set[str]] = {}
+    for folder in (config_folder(), *(plugin.config_folder for plugin in plugins())):
+        for file in folder.glob("*/*.yaml") if folder is not None else ():
+            groups.setdefault(file.parent.name, set()).add(file.stem)
+    lines = [f"{group}: {', '.join(sorted(groups[group]))}\n" for group in sorted(groups)]
+    return Template(help_template()).substitute(APP_CONFIG_GROUPS="".join(lines))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from runner.cli.commands import COMMANDS
-from runner.cli.help import HELP, help_page
+from runner.cli.help import help_page, help_template
 from runner.cli.streams import install_robust_streams
 from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
@@ -134,7 +134,7 @@ def _run(arguments: Sequence[str]) -> int:
 
     if "--dry-run" in arguments:
         arguments = [*(word for word in arguments if word != "--dry-run"), "sweep.dry_run=true"]
-    jobs = compose(arguments, HELP, _say_many, _draw)
+    jobs = compose(arguments, help_template(), _say_many, _draw)
     if jobs is None:
         return 0
     from runner.cli.run import run_jobs

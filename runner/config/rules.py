@@ -154,8 +154,10 @@ def _rule(field: FieldInfo) -> str:
     """Return what a field allows: its description, or else its type and its range."""
     if field.description:
         return field.description
-    if get_origin(field.annotation) is Literal:
-        return _one_of(get_args(field.annotation))
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if get_origin(kind) is Literal:
+            is_open = NoneType in get_args(field.annotation)
+            return _one_of(get_args(kind)) + (", or null" if is_open else "")
     kinds = get_args(field.annotation) or (field.annotation,)
     rule = next((_KINDS[kind] for kind in _KINDS if kind in kinds), "another type of value")
     bounds: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, ValidationError, mod
 
 from runner.config.data import DataConfig, SplitConfig, class_text
 from runner.config.plain import to_plain
+from runner.config.plugins import added, plugins
 from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from runner.config.search import GridSearch, SearchConfig
@@ -30,6 +31,7 @@ from softnet import (
     is_metric,
 )
 
+plugins()  # what they add to the registries is in the schemas below
 _MOST_LAYERS = 1000
 _MOST_MEMBERS = 1000
 # The kinds of tasks; training has a class for each.
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     ScheduleConfig = NamedSettings[Schedule]
     EarlyStoppingConfig = SettingsSection[EarlyStopping]
     TaskName = str
+    LossName = str
 else:
     ActivationName = name_in(sorted(ACTIVATIONS))
     InitializerName = name_in(INITIALIZERS)
@@ -68,6 +71,8 @@ else:
         ],
     )
     TaskName = name_in(("auto", *TASK_NAMES))
+    # Those of quantities; each other task that ships has one loss alone.
+    LossName = name_in(("squared", "absolute", "huber", *added("loss")))
 
 
 # Not strict: a list, which is what YAML has, becomes a tuple.
@@ -130,7 +135,7 @@ class TrainingConfig(Section):
     evaluate_every: Count = 1
     early_stopping: EarlyStoppingConfig | None = None
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
-    loss: Literal["squared", "absolute", "huber"] | None = None
+    loss: LossName | None = None
     class_weight: Annotated[
         Literal["balanced"] | dict[Annotated[str, BeforeValidator(class_text)], Weight] | None,
         Field(description="balanced, a weight above 0 by class such as {yes: 3}, or null"),

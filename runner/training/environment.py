@@ -18,6 +18,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
+from runner.config.plugins import plugins
 from runner.system.paths import in_checkout
 from runner.system.process import blas_libraries, verify_blas_pin
 
@@ -46,7 +47,8 @@ def environment() -> dict[str, Any]:
     dict
         ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``,
         ``simd`` (the features NumPy may use here), ``libc`` (whose mathematical functions Python
-        and NumPy call), ``machine`` and ``code`` (see `code_digest`). Beside it stand
+        and NumPy call), ``machine``, ``code`` (see `code_digest`) and, where there are any, the
+        digests of the code of ``plugins``. Beside it stand
         ``packages``, versions that are good to know, and ``git`` (commit, clean or not; None
         outside a checkout).
 
@@ -62,6 +64,10 @@ def environment() -> dict[str, Any]:
     verify_blas_pin()
     # "found" is what NumPy may use in this process, NPY_DISABLE_CPU_FEATURES taken into account.
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    of_plugins = {
+        plugin.name: digest_of_code(file.read_bytes() for file in plugin.files)
+        for plugin in plugins()
+    }
     return {
         "decisive": {
             "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -83,6 +89,7 @@ def environment() -> dict[str, Any]:
                 "cpu": _cpu_model(),
             },
             "code": code_digest(),
+            **({"plugins": of_plugins} if of_plugins else {}),
         },
         "packages": {name: _version(name) for name in _PACKAGES},
         "git": _git(),

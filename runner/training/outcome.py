@@ -109,15 +109,19 @@ def best_first(
 def _rank(metric: str, value: float | None) -> tuple[bool, float]:
     if value is None or math.isnan(value):
         return True, 0.0
+    from runner.config.plugins import plugins
     from softnet import higher_is_better  # which takes NumPy
 
+    plugins()  # which may have added the metric
     return False, -value if higher_is_better(metric) else value
 
 
 def is_metric(name: str) -> bool:
     """Tell whether results can be ranked by a metric: a store may have those of other versions."""
+    from runner.config.plugins import plugins
     from softnet import is_metric as is_known
 
+    plugins()
     return is_known(name)
 
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from runner.system.errors import CommandError, ConfigError, DataError, nearest, shorten
 from softnet import (
+    LOSSES,
+    METRICS,
     AbsoluteError,
     BinaryCrossEntropy,
     Huber,
@@ -76,7 +78,8 @@ class Target:
         """What is measured at the end, the loss first, then what every evaluation has."""
         task = TASKS[self.task]
         of_labels = [f"{kind}_{label}" for kind in task.label_metrics for label in self.labels]
-        return ("loss", *task.metrics, *of_labels)
+        further = [name for name, kind in METRICS.items() if self.task in kind.tasks]
+        return ("loss", *task.metrics, *further, *of_labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can hold; of classes their names alone, as before there was more."""
@@ -98,7 +101,12 @@ class Target:
         ConfigError
             If the task has no such loss.
         """
-        losses = TASKS[self.task].losses
+        losses = {**TASKS[self.task].losses}
+        plain = next(iter(losses.values()))
+        # Those of plugins are of the task whose plain loss they derive from.
+        for other, kind in LOSSES.items():
+            if issubclass(kind, plain) and kind not in losses.values():
+                losses[other] = kind
         if name is not None and name not in losses:
             names = f"one of {', '.join(losses)}, or null" if len(losses) > 1 else "null"
             raise ConfigError("training.loss", f"{names} for task={self.task}", name)

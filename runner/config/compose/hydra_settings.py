@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hydra.conf import HydraConf, JobConf
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
+from runner.config.plugins import plugins
 from runner.system.errors import StoreError
 from runner.system.paths import config_folder
 from runner.system.signals import deferred_signals
@@ -39,6 +43,15 @@ class _HydraSettings(HydraConf):
     """
 
     callbacks: bool | None = None  # type: ignore[assignment]  # OmegaConf refuses what is no bool
+
+
+class _FoldersOfPlugins(SearchPathPlugin):
+    """Has Hydra look for YAML beside the code of plugins too."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for plugin in plugins():
+            if plugin.config_folder is not None:
+                search_path.append(plugin.name, f"file://{plugin.config_folder}")
 
 
 @contextmanager
@@ -75,6 +88,8 @@ def hydra_settings(help_template: str) -> Iterator[None]:
         package="hydra",
         provider="runner",
     )
+    if any(plugin.config_folder for plugin in plugins()):
+        Plugins.instance().register(_FoldersOfPlugins)
     help_page = {"app_name": "runner", "header": "", "footer": "", "template": help_template}
     store.store(group="hydra/help", name="runner", node=help_page, provider="runner")
     try:

@@ -111,12 +111,14 @@ def _serve(parent: int) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
+    from runner.config.plugins import plugins
     from runner.system.errors import RunnerError
     from runner.tracking.backend.artifacts import ArtifactGuard
     from runner.tracking.backend.client import prepare, store_errors
     from runner.tracking.backend.embedded import EmbeddedStore
 
     prepare()
+    plugins()  # whose classes may be in what is asked for
     from runner.tracking.models.logging import log_model
 
     address, experiment, is_trusted = pickle.load(sys.stdin.buffer)  # noqa: S301  (as below)

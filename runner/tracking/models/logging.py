@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from mlflow.types.schema import ColSpec, DataType, Schema
 import runner.system.errors
 import runner.training.preprocessing
 import softnet
+from runner.config.plugins import Plugin, plugins
 from runner.tracking.backend.artifacts import send_folder
 from runner.training.tasks import TASKS
 
@@ -90,7 +91,7 @@ def _save(
     }
     _write_json(folder / "artifacts" / "settings.json", settings)
     np.savez(folder / "artifacts" / "weights.npz", allow_pickle=False, **weights)
-    _copy_code(folder)
+    _copy_code(folder, _used_plugins(settings["network"]))
     _write_requirements(folder)
     model = Model(
         artifact_path=location,
@@ -118,21 +119,35 @@ def _save(
     model.save(str(folder / "MLmodel"))
 
 
-def _copy_code(folder: Path) -> None:
+def _used_plugins(network: object) -> tuple[Plugin, ...]:
+    """Return the plugins that a network cannot do without, given as plain data."""
+    text = json.dumps(network)
+    return tuple(
+        plugin
+        for plugin in plugins()
+        if any(f'"name": "{name}"' in text for names in plugin.adds.values() for name in names)
+    )
+
+
+def _copy_code(folder: Path, of_plugins: tuple[Plugin, ...]) -> None:
     """Copy what the served model imports, as a package that no other version has the name of.
 
     So models of several versions load in one process, where `softnet` may be there too.
     """
-    package, sources = _package()
-    (folder / _SERVED.name).write_text(_moved_into(package, _SERVED.read_text("utf-8")), "utf-8")
+    package, sources = _package(of_plugins)
+    ours = ["softnet", "runner", *(plugin.root.stem for plugin in of_plugins)]
+    sources = sources | {_SERVED.name: _SERVED.read_text("utf-8")}
     for name, source in sources.items():
-        file = folder / "code" / package / name
+        served = name == _SERVED.name
+        file = folder / name if served else folder / "code" / package / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(_moved_into(package, source), "utf-8")
+        # Plugins enter their classes in the registries before a network is made.
+        further = "".join(f"import {package}.{p.root.stem}\n" for p in of_plugins if served)
+        file.write_text(_moved_into(package, source, ours) + further, "utf-8")
 
 
 @cache
-def _package() -> tuple[str, dict[str, str]]:
+def _package(of_plugins: tuple[Plugin, ...]) -> tuple[str, dict[str, str]]:
     """Return the name of a model's own package, by its content, and the sources in it by path."""
     modules = (runner.system.errors, runner.training.preprocessing)
     files = [
@@ -141,13 +156,18 @@ def _package() -> tuple[str, dict[str, str]]:
     ]
     root = Path(softnet.__file__).parents[1]
     sources = {str(file.relative_to(root)): file.read_text("utf-8") for file in sorted(files)}
+    for plugin in of_plugins:
+        for file in plugin.files:
+            sources[str(file.relative_to(plugin.root.parent))] = file.read_text("utf-8")
+        sources["runner/__init__.py"] = "READERS = {}\n"  # which a plugin may fill, too
     digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()
     return f"model_{digest[:16]}", sources
 
 
-def _moved_into(package: str, source: str) -> str:
+def _moved_into(package: str, source: str, ours: Sequence[str]) -> str:
     """Have a module import what is ours from another package."""
-    return re.sub(r"^( *from )(?=(softnet|runner)\b)", rf"\1{package}.", source, flags=re.MULTILINE)
+    names = "|".join(map(re.escape, ours))
+    return re.sub(rf"^( *from )(?=({names})\b)", rf"\1{package}.", source, flags=re.MULTILINE)
 
 
 def _write_requirements(folder: Path) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from runner.config.fingerprint import SCHEMA, read_recorded
 from runner.config.plain import UNDECISIVE
+from runner.config.plugins import VARIABLE, added, plugins
 from runner.config.schema import Experiment
 from runner.system.errors import ConfigError, DataError, RecordError, shorten
 from runner.system.text import elide
@@ -106,7 +107,10 @@ class Record:
             if run_files.part_digest(part, facts) != digests[part]:
                 raise RecordError(f"{source.label}: {_edit(part)}.")
         values = untrusted.parse_config(contents[CONFIG], CONFIG)
-        record = cls(source, _experiment(values, schema, CONFIG), digests)
+        try:
+            record = cls(source, _experiment(values, schema, CONFIG), digests)
+        except RecordError as error:
+            raise RecordError(f"{error}{_missing_plugins(source)}") from None
         if not _agree(values, source.params):
             record._edits["params"] = _edit("params")
         if source.status != "KILLED":  # which happens to a run that has left all its files, too
@@ -132,9 +136,17 @@ class Record:
         return ours
 
     def recorded_alike(self, metrics: run_files.Metrics) -> run_files.Metrics:
-        """Return those of the metrics of today that the version of this record recorded as well."""
+        """Return those of the metrics of today that the version of this record recorded as well.
+
+        Those of plugins count where the record has them.
+        """
         if self._schema >= 3:
-            return metrics
+            theirs, recorded = added("metric"), {name for name, _ in self.source.metrics}
+            return {
+                at: values
+                for at, values in metrics.items()
+                if at[0] in recorded or at[0].rpartition("/")[2] not in theirs
+            }
         return {at: v for at, v in metrics.items() if _FIRST_METRICS.fullmatch(at[0])}
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
@@ -233,6 +245,20 @@ def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment
             rule = f"at most {_MOST_STEPS:,} in a record"
             raise RecordError(f"{name}: training.{key}: must be {rule}, got {asked:,}.")
     return experiment
+
+
+def _missing_plugins(source: Source) -> str:
+    """Name the plugins of a record that are not loaded here."""
+    try:
+        content = source.read(run_files.ENVIRONMENT, TEXT_LIMIT)
+        recorded = parse_json(content, run_files.ENVIRONMENT)["decisive"]["plugins"]
+        names = [str(name) for name in recorded if name not in {p.name for p in plugins()}]
+    except (RecordError, KeyError, TypeError):
+        return ""
+    shown = ", ".join(shorten(name) for name in names)
+    return (
+        f"\nIts plugin {shown} is missing: install it, or name it in {VARIABLE}." if names else ""
+    )
 
 
 def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:

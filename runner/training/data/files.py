@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.config.data import FileData
+from runner.config.plugins import READERS
 from runner.system.errors import DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.system.text import printable
@@ -194,10 +195,12 @@ def open_table(
         from runner.training.data.delimited import open_text
 
         return open_text(content, file, config)
-    if kind in {sources.LINES, sources.EXCEL}:
+    if kind in {sources.LINES, sources.EXCEL, *READERS}:
         from runner.training.data import sheets
 
         opens = sheets.open_lines if kind == sources.LINES else sheets.open_excel
+        if kind in READERS:
+            opens = partial(sheets.open_by_plugin, READERS[kind])
         return opens(content, file, config)
     if kind in {sources.PARQUET, sources.FEATHER}:
         from runner.training.data.parquet import open_arrow

@@ -19,6 +19,7 @@ from runner.training.data.tables import RawTable, cells_table
 
 if TYPE_CHECKING:
     from runner.config.data import FileData
+    from runner.config.plugins import Reader
 
 # The largest sheet that Excel knows; a row's number is not believed beyond it.
 _MOST_ROWS = 1 << 20
@@ -110,6 +111,19 @@ def open_excel(content: bytes, file: str, config: FileData) -> RawTable:
     )
 
 
+def open_by_plugin(read: Reader, content: bytes, file: str, config: FileData) -> RawTable:
+    """Open a file with the reader of a plugin, whose cells are read as those of a sheet."""
+    try:
+        columns = {str(name): [_text(v) for v in values] for name, values in read(content).items()}
+    except Exception as error:  # whatever a person's own code raises
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{file}: its plugin must return columns, got {reason}.") from error
+    if len({len(cells) for cells in columns.values()}) != 1:
+        raise DataError(f"{file}: its plugin must return columns of one length.")
+    cells = [strings(values) for values in columns.values()]
+    return cells_table(file, list(columns), cells, lambda row: f"row {row + 1}", config)
+
+
 def _rows(sheet: Iterable[tuple[Any, ...]], file: str) -> dict[int, list[str]]:
     """Return the rows that hold anything by their number, without the empty cells at their ends."""
     rows = {}
@@ -131,4 +145,4 @@ def _text(value: object) -> str:
         return value.isoformat()
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # Excel has no other numbers
-    return "" if value is None else str(value)
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124  (NaN alone)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from runner.config.plugins import READERS
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import printable
@@ -92,12 +93,14 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
     is_empty = not _size(path, file, key)
     packed = path.suffix.lower() if path.suffix.lower() in _PACKED else ""
     name = Path(path.stem if packed else path.name)
-    kind = IDX if _IDX.fullmatch(name.name) else _KINDS.get(name.suffix.lower())
+    ending = name.suffix.lower()
+    kinds = _KINDS | {own: own for own in READERS}
+    kind = IDX if _IDX.fullmatch(name.name) else kinds.get(ending)
     if kind is None and packed == ".zip" and not name.suffix:
         kind = TEXT
     if kind is None:
         raise DataError(
-            f"{file}: must end in {', '.join(_KINDS)} (or be an IDX file, such as "
+            f"{file}: must end in {', '.join(kinds)} (or be an IDX file, such as "
             f"train-images-idx3-ubyte), and may be packed as {', '.join(_PACKED)}; "
             f"got {shorten(path.suffix or path.name)}."
         )
@@ -112,7 +115,7 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
         raise DataError(f"{file}: must be whole, got a damaged archive ({error}).") from error
     got = _kind_by_content(content[:4_096])
     alike = {TEXT: {LINES}, "a zip archive": {NPZ, EXCEL}}
-    if got != kind and kind not in alike.get(got, ()):
+    if got != kind and kind not in {*alike.get(got, ()), *READERS}:
         raise DataError(f"{file}: must be {kind}, as its name says, got {got}.")
     return kind, content
 

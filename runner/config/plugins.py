@@ -1,0 +1,146 @@
+"""What a person adds without changing this program: layers, losses, metrics, readers and the like.
+
+A plugin is Python that somebody has installed (the entry points `softnet_runner.plugins`) or named
+in the environment (`RUNNER_PLUGINS`): never in a config, which stays data. It enters its classes in
+the registries, from which the schema, help and completion are made.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from runner.system.errors import CommandError, shorten
+from runner.system.paths import expanded
+
+ENTRY_POINTS, VARIABLE = "softnet_runner.plugins", "RUNNER_PLUGINS"
+
+# From the content of a file to its columns by name, as lists of cells; by the file's ending.
+Reader = Callable[[bytes], Mapping[str, Sequence[object]]]
+READERS: dict[str, Reader] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Plugin:
+    """A plugin that is loaded.
+
+    Parameters
+    ----------
+    name : str
+        The file's name, or that of the installed module.
+    adds : mapping of str to tuple of str
+        The names it has entered, by kind: ``{"optimizer": ("lion",)}``.
+    root : Path
+        Its file, or the folder of its package.
+    """
+
+    name: str
+    adds: Mapping[str, tuple[str, ...]]
+    root: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """Its modules."""
+        return sorted(self.root.rglob("*.py")) if self.root.is_dir() else [self.root]
+
+    @property
+    def config_folder(self) -> Path | None:
+        """The folder of its YAML, `conf` beside its code, if there is one."""
+        folder = (self.root if self.root.is_dir() else self.root.parent) / "conf"
+        return folder if folder.is_dir() else None
+
+
+@cache
+def plugins() -> tuple[Plugin, ...]:
+    """Load all plugins, once: those that are installed, then the files that the environment names.
+
+    Raises
+    ------
+    CommandError
+        If one of them cannot be loaded.
+    """
+    files = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
+    return (*(_load(name) for name in _installed()), *(_load(expanded(file)) for file in files))
+
+
+def added(kind: str) -> tuple[str, ...]:
+    """Return the names that plugins have entered of a kind, such as ``optimizer``."""
+    return tuple(name for plugin in plugins() for name in plugin.adds.get(kind, ()))
+
+
+def _installed() -> list[str]:
+    """Return the modules that installed packages name as plugins.
+
+    Only files that mention them are parsed: to have all of them parsed takes longer than the help.
+    """
+    marked = any(
+        f"[{ENTRY_POINTS}]".encode() in file.read_bytes()
+        for folder in sys.path
+        for file in Path(folder or ".").glob("*.dist-info/entry_points.txt")
+    )
+    if not marked:
+        return []
+    from importlib import metadata
+
+    return sorted({point.value for point in metadata.entry_points(group=ENTRY_POINTS)})
+
+
+def _load(source: str | Path) -> Plugin:
+    """Import a plugin, a module by its name or a file, and see what it enters."""
+    registries = _registries()
+    before = {kind: set(registry) for kind, registry in registries.items()}
+    try:
+        module = _of_file(source) if isinstance(source, Path) else importlib.import_module(source)
+    except Exception as error:
+        place = f"{VARIABLE}: must be Python files, joined by {os.pathsep!r}"
+        if isinstance(source, str):
+            place = f"{source}: must be a plugin that can be imported"
+        reason = f"{type(error).__name__}: {error}"
+        raise CommandError(f"{place}, got {shorten(str(source))} ({reason}).") from error
+    adds = {
+        kind: tuple(name for name in registry if name not in before[kind])
+        for kind, registry in registries.items()
+    }
+    # Every activation is a layer too.
+    adds["layer"] = tuple(name for name in adds["layer"] if name not in adds["activation"])
+    adds = {kind: names for kind, names in adds.items() if names}
+    if isinstance(source, Path):
+        return Plugin(source.name, adds, source.resolve())
+    package = sys.modules[source.partition(".")[0]]
+    file = Path(str(package.__file__ or module.__file__)).resolve()
+    return Plugin(source, adds, file.parent if hasattr(package, "__path__") else file)
+
+
+def _registries() -> dict[str, Any]:
+    """Return what a plugin can add to, by what a person calls an entry."""
+    import softnet  # which takes NumPy
+
+    return {
+        "layer": softnet.LAYERS,
+        "activation": softnet.ACTIVATIONS,
+        "normalization": softnet.NORMALIZATIONS,
+        "number_embedding": softnet.NUMBER_EMBEDDINGS,
+        "initializer": softnet.INITIALIZERS,
+        "loss": softnet.LOSSES,
+        "optimizer": softnet.OPTIMIZERS,
+        "schedule": softnet.SCHEDULES,
+        "metric": softnet.METRICS,
+        "reader": READERS,
+    }
+
+
+def _of_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    if spec is None or spec.loader is None:
+        raise ImportError("its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,145 @@
+"""What plugins add, and what is said of those that are missing. docs/extend.md is followed too."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from runner.config.plugins import VARIABLE, plugins
+from runner.system.errors import CommandError, ConfigError
+from runner.training.tasks import Target
+from softnet import LOSSES, OPTIMIZERS, SquaredError
+from tests.runner.conftest import Command, Ended
+
+CODE = """
+from softnet import NORMALIZATIONS, OPTIMIZERS, SGD, Layer
+from runner import READERS
+
+
+class Twice(Layer):
+    def forward(self, X, training=False):
+        return 2 * X
+
+    def backward(self, d_output):
+        return 2 * d_output
+
+
+NORMALIZATIONS["twice"] = Twice
+OPTIMIZERS["plain"] = SGD
+READERS[".rows"] = lambda content: {"a": [1, 2.5, None], "b": ["x"] * (3 - content.count(b"short"))}
+"""
+RUN = ("experiment=iris", "model.normalization=twice", "training.epochs=2")
+
+
+@pytest.fixture
+def _registries() -> Iterator[None]:
+    """Leave the registries, and what is loaded, as they were."""
+    before, modules = dict(OPTIMIZERS), set(sys.modules)
+    plugins.cache_clear()
+    yield
+    plugins.cache_clear()
+    OPTIMIZERS.clear()
+    OPTIMIZERS.update(before)
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("_registries")
+def test_files_and_installed_packages_are_loaded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "from softnet import OPTIMIZERS, SGD\nOPTIMIZERS['{}'] = SGD\n"
+    (tmp_path / "named.py").write_text(line.format("of_file"), "utf-8")
+    (tmp_path / "leaves" / "conf").mkdir(parents=True)
+    (tmp_path / "leaves" / "__init__.py").write_text("", "utf-8")
+    (tmp_path / "leaves" / "plugin.py").write_text(line.format("of_package"), "utf-8")
+    (tmp_path / "leaves-1.dist-info").mkdir()
+    (tmp_path / "leaves-1.dist-info" / "METADATA").write_text("Name: leaves\nVersion: 1\n", "utf-8")
+    points = "[softnet_runner.plugins]\nleaves = leaves.plugin\n"
+    (tmp_path / "leaves-1.dist-info" / "entry_points.txt").write_text(points, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "named.py"))
+    package, file = plugins()
+    assert (package.name, dict(package.adds)) == ("leaves.plugin", {"optimizer": ("of_package",)})
+    assert (file.name, dict(file.adds)) == ("named.py", {"optimizer": ("of_file",)})
+    assert [path.name for path in package.files] == ["__init__.py", "plugin.py"]
+    assert package.config_folder == tmp_path / "leaves" / "conf"
+    assert file.config_folder is None
+    assert plugins()[1] is file
+
+
+@pytest.mark.usefixtures("_registries")
+@pytest.mark.parametrize(
+    ("name", "code", "reason"),
+    [
+        ("gone.py", None, "FileNotFoundError"),
+        ("wrong.py", "1 / 0", r"ZeroDivisionError: division by zero"),
+        ("plugin.txt", "", r"ImportError: its name must end in \.py"),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_named(
+    name: str, code: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if code is not None:
+        (tmp_path / name).write_text(code, "utf-8")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / name))
+    rule = r"^RUNNER_PLUGINS: must be Python files, joined by ':', got '.*"
+    with pytest.raises(CommandError, match=f"{rule}{name}' \\({reason}"):
+        plugins()
+
+
+def _process(command: Command, *arguments: str, **variables: str) -> Ended:
+    return subprocess.run(
+        [sys.executable, "-m", "runner", *arguments],
+        cwd=command.folder,
+        env=command.environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_run_with_a_plugin_needs_it_to_be_repeated_and_not_to_be_served(command: Command) -> None:
+    plugin = command.folder / "mine.py"
+    plugin.write_text(CODE, "utf-8")
+    helped = _process(command, "--help", RUNNER_PLUGINS="mine.py").stdout
+    assert "  mine.py: normalization twice\n  mine.py: optimizer plain\n" in helped
+    trained = _process(command, *RUN, RUNNER_PLUGINS="mine.py")
+    assert trained.returncode == 0, trained.stderr
+    run_id = trained.stdout.partition("\nrun ")[2][:32]
+    missing = _process(command, "rerun", run_id, "--check")
+    assert missing.returncode == 2
+    assert missing.stderr.splitlines() == [
+        "config.json: model.normalization: must be one of none, batch, layer, got 'twice'.",
+        "Its plugin 'mine.py' is missing: install it, or name it in RUNNER_PLUGINS.",
+    ]
+    plugin.write_text(f"{CODE}\nTwice.note = 1\n", "utf-8")
+    other = _process(command, "rerun", run_id, "--check", RUNNER_PLUGINS="mine.py").stdout
+    assert "IDENTICAL" in other
+    assert "plugins.mine.py" in other
+    model = mlflow.pyfunc.load_model(str(next(command.store.rglob("MLmodel")).parent))
+    assert model.predict(model.input_example).columns[0] == "setosa"
+
+
+def test_a_reader_of_a_plugin_is_checked(command: Command) -> None:
+    (command.folder / "mine.py").write_text(CODE, "utf-8")
+    (command.folder / "short.rows").write_text("short", "utf-8")
+    bad = _process(command, "data", "short.rows", RUNNER_PLUGINS="mine.py")
+    assert bad.returncode == 2
+    assert bad.stderr == "short.rows: its plugin must return columns of one length.\n"
+
+
+def test_losses_of_plugins_are_of_the_task_that_they_derive_from() -> None:
+    kind = type("Own", (SquaredError,), {})
+    LOSSES["own"] = kind
+    try:
+        quantity = Target("regression", ("y",), 1.0, 2.0)
+        assert quantity.loss("own") == kind.Settings(shift=1.0, scale=2.0)
+        with pytest.raises(ConfigError, match=r"^training\.loss: must be null for task=class"):
+            Target("classification", ("a", "b")).loss("own")
+    finally:
+        del LOSSES["own"]
