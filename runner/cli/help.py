@@ -19,7 +19,7 @@ Usage
                                       it runs what is missing; --dry-run shows the plan
   runner data FILE [data.key=value]   how a table would be read: its columns, and what they become
   runner show [SWEEP]                 what came out of a sweep, by default the newest
-  runner sweeps                       all sweeps and their state
+  runner sweeps, ensemble SWEEP       all sweeps; the average of a sweep's best runs, as one run
   runner rerun RUN_ID [key=value ...] a run or sweep again from its id, compared bit by bit
   runner predict RUN_ID FILE          the classes of the rows of a file
   runner export RUN_ID FOLDER         a run as a folder that needs no store to be repeated

@@ -1,6 +1,6 @@
-"""The commands `runner show` and `runner sweeps`: sweeps of the past, read back from the store.
+"""The commands `runner show`, `sweeps` and `ensemble`, of sweeps that a store has.
 
-Nothing is run, and nothing is changed but that runs of processes that have died are closed.
+Nothing is trained, and runs of processes that have died are closed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
-from runner.report.sweep import print_sweep, print_sweeps
+from runner.report.sweep import print_ensemble, print_sweep, print_sweeps
 from runner.report.table import say
 from runner.system.errors import CommandError, ConfigError, nearest, shorten
 from runner.system.text import printable
@@ -66,6 +66,16 @@ def show_sweep(
     )
 
 
+def average_runs(wanted: str, top: int | None, *, data: str | None, uri: str | None) -> None:
+    """Average the `top` runs of a sweep, or those that add most, and print what that is worth."""
+    from runner.jobs.sweep.ensemble import make_ensemble
+
+    stores, sweeps = _recorded(uri)
+    sweep = _chosen(sweeps, wanted, "runner ensemble")
+    store = stores[sweep.experiment_id]
+    print_ensemble(make_ensemble(store, sweep, top, data), store.where)
+
+
 def _best(outcomes: Sequence[Outcome], metric: str, top: int | None) -> list[Outcome]:
     """Return the runs of the best configurations, as the table ranks them, each by its best run."""
     return [
@@ -116,7 +126,9 @@ def _recorded(uri: str | None) -> tuple[dict[str, Store], list[RecordedSweep]]:
     return stores, any_store.sweeps.all(list(stores))
 
 
-def _chosen(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSweep:
+def _chosen(
+    sweeps: Sequence[RecordedSweep], wanted: str | None, command: str = "runner show"
+) -> RecordedSweep:
     if not sweeps:
         raise CommandError("There are no sweeps yet. runner --multirun makes one.")
     if wanted is None:
@@ -130,13 +142,13 @@ def _chosen(sweeps: Sequence[RecordedSweep], wanted: str | None) -> RecordedSwee
     if begun:
         several = ", ".join(dict.fromkeys(sweep.name for sweep in begun[:5]))
         raise CommandError(
-            f"runner show: must be one sweep, got {wanted!r}, with which {len(begun):,} begin "
+            f"{command}: must be one sweep, got {wanted!r}, with which {len(begun):,} begin "
             f"({printable(several)}{', ...' if len(begun) > 5 else ''})."
         )
     names = list(dict.fromkeys(sweep.name for sweep in sweeps))
     hint = nearest(wanted, names)
     raise CommandError(
-        f"runner show: must be a sweep ({printable(', '.join(names[:5]))}"
+        f"{command}: must be a sweep ({printable(', '.join(names[:5]))}"
         f"{', ...' if len(names) > 5 else ''}), got {wanted!r}.{' ' + hint if hint else ''}"
         " runner sweeps lists them."
     )

@@ -35,7 +35,7 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
     with printing(file) as out:
         took = f"{event.n_steps:,} steps, {event.duration_s:.1f} s"
         out.line((f"{elide(event.name, LONGEST_NAME)}  ", "bold"), took)
-        _print_metrics(out, event.metrics)
+        print_final(out, event.metrics)
 
 
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
@@ -53,13 +53,14 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
             out.line((f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"), _status(outcome), took)
             if outcome.failure:
                 out.line((f"  {on_one_line(outcome.failure)}", "red"))
-            _print_metrics(out, outcome.metrics)
+            print_final(out, outcome.metrics)
         if outcome.run_id:
             out.line(f"run {outcome.run_id}")
         out.link(link, "it")
 
 
-def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
+def print_final(out: Printer, recorded: Mapping[str, float]) -> None:
+    """Print the final metrics of a run as a table, a row for each part of the rows."""
     rows: dict[str, dict[str, float]] = {}
     others: list[str] = []
     for name, value in recorded.items():

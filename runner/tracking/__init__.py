@@ -17,6 +17,7 @@ from runner.tracking.opening import (
     unrecorded_notice,
 )
 from runner.tracking.queries import (
+    MEMBERS,
     ROWS,
     SUMMED_UP,
     RecordedJob,
@@ -31,6 +32,7 @@ from runner.tracking.store import Store, StoreAddress
 
 __all__ = [
     "FLUSH_EVERY_S",
+    "MEMBERS",
     "ROWS",
     "SUMMED_UP",
     "RecordedJob",

@@ -26,6 +26,8 @@ _LARGEST, _MOST_JOBS = 1e15, 1e9
 SUMMED_UP = "runner.summed_up"
 # The tag that says how many rows a run was trained and measured on.
 ROWS = "runner.rows"
+# The tag of an ensemble that names the runs of its members, each as often as it is one.
+MEMBERS = "runner.members"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class _Sweep(Parent):
             self.expected = sweep.expected
             yield
             return
-        with _recorded(self._store, self._begin, self._duration) as run:
+        with recorded(self._store, self._begin, self._duration) as run:
             self.run_id = run.run_id
             with self._grouped(run):
                 yield
@@ -237,7 +237,7 @@ class _Rerun(Parent):
             yield
             return
         tags = links_to(original.run_id, store.experiment_id) | {"runner.kind": "rerun"}
-        with _recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
+        with recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
             self.run_id = run.run_id
             yield
             run.log_metrics(0, self._counts())
@@ -326,7 +326,7 @@ def _end(store: Store, run: RunWriter, n_failed: int, n_jobs: int) -> None:
 
 
 @contextmanager
-def _recorded(
+def recorded(
     store: Store,
     begin: Callable[[], RunWriter],
     last_tags: Callable[[], Mapping[str, str]],

@@ -127,8 +127,8 @@ def test_unknown_command_is_refused_with_those_that_exist(command: Command):
     ended = command("uii")
     assert ended.returncode == 2
     assert ended.stderr == (
-        "uii: must be a command (data, export, predict, rerun, show, sweeps, sync, ui) or a "
-        "setting (key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
+        "uii: must be a command (data, ensemble, export, predict, rerun, show, sweeps, sync, ui) "
+        "or a setting (key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
     )
 
 
