@@ -119,6 +119,23 @@ def _report(arguments: Sequence[str]) -> None:
     report(options.run, options.out, options.uri)
 
 
+def _ensemble(arguments: Sequence[str]) -> None:
+    parser = _Parser("ensemble", "Average the best runs of a sweep into one run and its model.")
+    parser.add_argument("sweep", metavar="SWEEP", help="its name or its run's id")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--top", type=_count, metavar="N", default=10, help="the best N; default: 10")
+    how.add_argument(
+        "--greedy", action="store_true", help="one by one, each by what it adds on validation rows"
+    )
+    parser.add_argument("--data", metavar="PATH", help="where the sweep's data file is now")
+    options = parser.parse(arguments)
+
+    from runner.cli.show import average_runs
+
+    top = None if options.greedy else options.top
+    average_runs(options.sweep, top, data=options.data, uri=options.uri)
+
+
 def _sweeps(arguments: Sequence[str]) -> None:
     options = _Parser("sweeps", "List the sweeps, the newest first.").parse(arguments)
 
@@ -260,6 +277,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "clean": _clean,
     "compare": _compare,
     "data": _data,
+    "ensemble": _ensemble,
     "export": _export,
     "predict": _predict,
     "report": _report,

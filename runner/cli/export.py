@@ -15,17 +15,18 @@ from runner.tracking.records import (
     rerun_command,
     write_folder,
 )
+from runner.tracking.records.export_folder import MEMBERS_FOLDER
 from runner.tracking.records.mlflow_record import members_of, stored_run
 
 
 def single_run(target: str, uri: str | None) -> ExportedRun | StoredRun:
     """Find a run, or the best one of a sweep or a group, which is said; or an exported folder."""
     found = find_source(target, uri)
-    if isinstance(found, ExportedRun) or members_of(found) is None:
+    kind = found.tags.get("runner.kind", "")
+    if isinstance(found, ExportedRun) or kind not in ("sweep", "group"):
         return found
     best = best_of(found)
     if best is None:
-        kind = found.tags["runner.kind"]
         raise RecordError(f"{found.label}: is a {kind} of which no job has finished.")
     say(f"The best run of {found.name}: {best.run_id}  {best.name}")
     return stored_run(found.store, best.run_id)
@@ -40,7 +41,10 @@ def export(target: str, folder: str, uri: str | None) -> None:
     if isinstance(source, ExportedRun):
         raise CommandError(f"RUN: must be in a store to be exported, got {source.label}.")
     record = Record.read(source)
+    members = [Record.read(member) for member in members_of(source) or ()]
     write_folder(record, place)
+    for member in members:
+        write_folder(member, place / MEMBERS_FOLDER / member.run_id)
     say(f"Exported to {place}. To repeat it: {rerun_command(str(place), record)}")
     if isinstance(record.experiment.data, FileData):
         say("PATH is the data file, which is not part of the folder.")

@@ -21,6 +21,7 @@ Usage
   runner show [RUN]                   what came out of a sweep, by default the newest, or of a run
   runner sweeps, runner runs          all sweeps and their state; runs of their own
   runner compare A B ...              runs or sweeps side by side: what differs, and by chance?
+  runner ensemble SWEEP               the average of a sweep's best runs, as one run
   runner rerun RUN [key=value ...]    a run or sweep again from its id, compared bit by bit
   runner predict RUN FILE             what a run, or a sweep's best run, says of the rows of a file
   runner export RUN FOLDER            a run as a folder that needs no store to be repeated

@@ -1,6 +1,6 @@
-"""The commands `runner show`, `sweeps` and `runs`: what was run, read back from the store.
+"""The commands `runner show`, `sweeps`, `runs` and `ensemble`: what was run, from the store.
 
-Nothing is run, and nothing is changed but that runs of processes that have died are closed.
+Nothing is trained, and runs of processes that have died are closed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.paper import paper_table
 from runner.report.runs import print_run_list
-from runner.report.sweep import print_sweep, print_sweeps
+from runner.report.sweep import print_ensemble, print_sweep, print_sweeps
 from runner.report.table import further_metrics, printing, say
 from runner.system.errors import CommandError, ConfigError, nearest, shorten
 from runner.tracking import job_of, started_s
@@ -83,6 +83,18 @@ def show(
         served=sweep.run_id if sweep.has_model else None,
         uri=store.address.shown,
     )
+
+
+def average_runs(wanted: str, top: int | None, *, data: str | None, uri: str | None) -> None:
+    """Average the `top` runs of a sweep, or those that add most, and print what that is worth."""
+    from runner.jobs.sweep.ensemble import make_ensemble
+
+    stores, sweeps = _recorded(uri)
+    sweep = _chosen(stores, sweeps, wanted)
+    if sweep is None:
+        raise CommandError(f"runner ensemble: must be a sweep, got {shorten(wanted)}, a run.")
+    store = stores[sweep.experiment_id]
+    print_ensemble(make_ensemble(store, sweep, top, data), store.where)
 
 
 def _best(outcomes: Sequence[Outcome], metric: str, top: int | None) -> list[Outcome]:

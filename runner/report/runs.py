@@ -44,7 +44,7 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
         out.line((f"{elide(event.name, LONGEST_NAME)}  ", "bold"), took)
         if event.trained_on:
             out.line(event.trained_on)
-        _print_metrics(out, event.metrics)
+        print_final(out, event.metrics)
 
 
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
@@ -62,13 +62,14 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
             out.line((f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"), _status(outcome), took)
             if outcome.failure:
                 out.line((f"  {on_one_line(outcome.failure)}", "red"))
-            _print_metrics(out, outcome.metrics)
+            print_final(out, outcome.metrics)
         if outcome.run_id:
             out.line(f"run {outcome.run_id}")
         out.link(link, "it")
 
 
-def _print_metrics(out: Printer, recorded: Mapping[str, float]) -> None:
+def print_final(out: Printer, recorded: Mapping[str, float]) -> None:
+    """Print the final metrics of a run as a table, a row for each part of the rows."""
     rows: dict[str, dict[str, float]] = {}
     others: list[str] = []
     for name, value in recorded.items():
@@ -188,7 +189,7 @@ def print_recorded_run(
         if outcome.failure:
             out.line((f"  {on_one_line(outcome.failure)}", "red"))
         of_classes = _OF_LABELS if classes else ()
-        _print_metrics(
+        print_final(
             out,
             {
                 k: v

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from runner.report.runs import print_failures, print_runs
+from runner.report.runs import print_failures, print_final, print_runs
 from runner.report.table import (
     LONGEST_NAME,
     Printer,
@@ -43,6 +43,7 @@ from runner.training.statistics import (
 )
 
 if TYPE_CHECKING:
+    from runner.jobs.sweep.ensemble import Ensemble
     from runner.tracking import RecordedSweep
 
 # Characters of a name in the list of all sweeps.
@@ -236,6 +237,37 @@ def _rows_of(configuration: Configuration, metric: str) -> str:
     numbers = numbers if len(configuration.values(metric)) == 1 else set()
     name = f"{kind} row"
     return f"these {count(numbers.pop(), name) if len(numbers) == 1 else f'{name}s'}"
+
+
+def print_ensemble(ensemble: Ensemble, link: str, file: TextIO | None = None) -> None:
+    """Print what an ensemble is worth, beside the best single run."""
+    metric, difference = ensemble.metric.rpartition("/")[2], ensemble.difference
+    with printing(file) as out:
+        distinct = len(set(ensemble.members))
+        again = f" ({count(distinct, 'run')})" * (distinct < len(ensemble.members))
+        out.line(
+            f"{count(len(ensemble.members), 'member')}{again} of {count(ensemble.n_tried, 'run')},"
+            f" the best by {ensemble.metric}; val is measured on the rows that chose them"
+        )
+        if ensemble.n_others:
+            have = "has" if ensemble.n_others == 1 else "have"
+            out.line(f"{count(ensemble.n_others, 'run')} {have} other layers or scaling: left out")
+        print_final(out, ensemble.final)
+        if difference is not None:
+            from softnet import higher_is_better
+
+            values = difference.mean, difference.low, difference.high
+            if not higher_is_better(metric):
+                values = -values[0], -values[2], -values[1]
+            name, best = f"test/{metric}", ensemble.best
+            out.line(
+                f"{name} {number(name, ensemble.final[name])}, of the best single run"
+                f" {number(name, best.source.final.get(name))}: better by {interval(*values)}"
+                " on these test rows, resampled."
+            )
+            out.line(f"best single run {best.run_id}")
+        out.line(f"run {ensemble.run_id}")
+        out.link(link, "it")
 
 
 def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | None = None) -> None:

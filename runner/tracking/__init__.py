@@ -17,6 +17,7 @@ from runner.tracking.opening import (
     unrecorded_notice,
 )
 from runner.tracking.queries import (
+    MEMBERS,
     MODEL,
     PRUNED_AT,
     ROWS,
@@ -37,6 +38,7 @@ from runner.tracking.store import Store, StoreAddress
 
 __all__ = [
     "FLUSH_EVERY_S",
+    "MEMBERS",
     "MODEL",
     "PRUNED_AT",
     "ROWS",

@@ -32,6 +32,8 @@ SUMMED_UP = "runner.summed_up"
 MODEL = "runner.model"
 # The tag that says how many rows a run was trained and measured on.
 ROWS = "runner.rows"
+# The tag of an ensemble that names the runs of its members, each as often as it is one.
+MEMBERS = "runner.members"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ measuring the choice on the rows left out, says how much of it is luck.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runner.training.statistics import Summary
-from softnet import METRICS, Metric, Network
+from softnet import METRICS, Loss, Metric, Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,13 +35,15 @@ def resamples(n_rows: int, n_resamples: int, seed: int = 0) -> NDArray[np.uint8]
     return np.random.default_rng(seed).poisson(1.0, (n_resamples, n_rows)).astype(np.uint8)
 
 
-def measure_rows(network: Network, rows: Examples, metric: Metric) -> NDArray[Any]:
-    """Return what a metric needs of each row, of shape (runs, n_rows) or (runs, n_rows, ...)."""
+def measure_rows(
+    network: Network, rows: Examples, of_rows: Callable[[Loss, NDArray[Any], NDArray[Any]], Any]
+) -> NDArray[Any]:
+    """Return what `Metric.of_rows`, or the like, says of each row: (runs, n_rows, ...)."""
     X = np.ascontiguousarray(rows.X, network.dtype)
     blocks = []
     for start in range(0, len(X), _ROWS_PER_BLOCK):
         block = slice(start, start + _ROWS_PER_BLOCK)
-        blocks.append(metric.of_rows(network.loss, network.outputs(X[None, block]), rows.y[block]))
+        blocks.append(of_rows(network.loss, network.outputs(X[None, block]), rows.y[block]))
     return np.concatenate(blocks, axis=1)
 
 
@@ -95,3 +98,65 @@ def expected_of_best(chosen_on: Floats, left_out: Floats, *, higher_is_better: b
         return UNKNOWN
     low, high = np.quantile(values, (0.025, 0.975)).tolist()
     return Summary(len(values), float(values.mean()), float(values.std()), low, high)
+
+
+def difference_on_resamples(
+    metric: Metric, first: Network, second: Network, rows: Examples
+) -> Summary:
+    """Compare two networks on the same rows by a paired bootstrap.
+
+    Returns
+    -------
+    Summary
+        Of the first's metric minus the second's: its mean on these rows, and the bounds between
+        which 95 % of the resamples lie.
+    """
+    counts = np.vstack([np.ones(len(rows.y)), resamples(len(rows.y), 1000)])
+    measured = [
+        measure_resamples(metric, measure_rows(each, rows, metric.of_rows), rows, counts)[0]
+        for each in (first, second)
+    ]
+    (difference, *resampled) = np.subtract(*measured)
+    found = np.array(resampled)[np.isfinite(resampled)]
+    low, high = np.quantile(found, (0.025, 0.975)).tolist()
+    return Summary(len(found), float(difference), float(found.std()), low, high)
+
+
+def greedy(
+    predictions: NDArray[Any],
+    measure: Callable[[NDArray[Any]], Floats],
+    n_rounds: int,
+    *,
+    higher_is_better: bool,
+) -> list[int]:
+    """Choose the members of an ensemble one by one, each by what it makes of those before it.
+
+    Parameters
+    ----------
+    predictions : ndarray of shape (n_candidates, n_rows, n_outputs)
+        The best candidate first: of equals the first is taken.
+    measure : callable
+        Gives the metric of each of several averages, of the shape of `predictions`.
+    n_rounds : int
+        Members at most.
+
+    Returns
+    -------
+    list of int
+        Positions, some of them again, up to where the metric was best.
+
+    References
+    ----------
+    R. Caruana, A. Niculescu-Mizil, G. Crew and A. Ksikes, "Ensemble selection from libraries of
+    models", ICML 2004.
+    """
+    total = np.zeros(predictions.shape[1:])
+    chosen: list[int] = []
+    path: list[float] = []
+    for n_members in range(1, n_rounds + 1):
+        values = measure((total + predictions) / n_members)
+        ranks = np.where(np.isnan(values), np.inf, -values if higher_is_better else values)
+        chosen.append(int(np.argmin(ranks)))
+        path.append(float(ranks.min()))
+        total += predictions[chosen[-1]]
+    return chosen[: int(np.argmin(path)) + 1]

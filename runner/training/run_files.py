@@ -181,6 +181,16 @@ def model_settings(prepared: Prepared, activation: str) -> dict[str, Any]:
     }
 
 
+def parts_of(weights: Mapping[str, NDArray[Any]], n: int) -> list[Mapping[str, NDArray[Any]]]:
+    """Return the weights of each of the `n` networks whose weights were joined."""
+    if n == 1:
+        return [weights]
+    parts = [
+        {key: a.reshape(n, -1, *a.shape[1:])[m] for key, a in weights.items()} for m in range(n)
+    ]
+    return [{name: a[0] if len(a) == 1 else a for name, a in part.items()} for part in parts]
+
+
 def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
     """Return the SHA-256 over the bytes of all parameters, in their order."""
     digest = hashlib.sha256()

@@ -206,7 +206,7 @@ class StackTraining:
         """Measure the weights that were kept, and return what each run left, in their order."""
         training = self._training
         network = training.trained_network()
-        finals = _final_metrics(network, self._prepared, training.examples["train"].weights)
+        finals = final_metrics(network, self._prepared, training.examples["train"].weights)
         ended_s = time.time()
         results = []
         for run, (history, times_s) in enumerate(self._histories()):
@@ -259,7 +259,7 @@ def train(prepared: Prepared, experiments: Sequence[Experiment]) -> list[Result]
     return training.results()
 
 
-def _final_metrics(
+def final_metrics(
     network: Network, prepared: Prepared, weights: NDArray[np.float64] | None
 ) -> list[dict[str, float]]:
     """Measure the weights that were kept on every split, the test rows once and here only.

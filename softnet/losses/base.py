@@ -112,6 +112,10 @@ class Loss(HasSettings, ABC):
     def predictions(self, outputs: Array) -> Array:
         """Return what outputs say, for instance probabilities, as a new array."""
 
+    def outputs_of(self, predictions: Array) -> Array:
+        """Return outputs that say these predictions; by default they are the predictions."""
+        return predictions
+
 
 def mean_of(members: Array) -> Array:
     """Return the mean over the second axis, summed in its order."""

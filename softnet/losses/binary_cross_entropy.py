@@ -29,8 +29,12 @@ class BinaryCrossEntropy(OutputwiseLoss):
         return _sigmoid(outputs, np.empty_like(outputs))
 
     def combine(self, outputs: Array) -> Array:
+        return self.outputs_of(mean_of(self.predictions(outputs)))
+
+    def outputs_of(self, predictions: Array) -> Array:
+        """Return logits of these probabilities."""
         ends = np.finfo(self.dtype).tiny, 1 - np.finfo(self.dtype).epsneg
-        p = np.clip(mean_of(self.predictions(outputs)), *ends)
+        p = np.clip(predictions, *ends)
         logits: Array = np.log(p) - np.log1p(-p)
         return logits
 

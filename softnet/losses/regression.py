@@ -85,6 +85,13 @@ class SquaredError(OutputwiseLoss):
         restored: Array = outputs.astype(np.float64) * self.settings.scale + self.settings.shift
         return restored
 
+    def outputs_of(self, predictions: Array) -> Array:
+        """Return outputs that say these quantities."""
+        if self._is_plain:
+            return predictions
+        outputs: Array = (predictions - self.settings.shift) / self.settings.scale
+        return outputs.astype(self.dtype)
+
     def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
         return self._mean(np.square(self._errors(outputs, y) * self.settings.scale))
 

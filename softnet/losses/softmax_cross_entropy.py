@@ -93,7 +93,11 @@ class SoftmaxCrossEntropy(Loss):
 
     def combine(self, outputs: Array) -> Array:
         shares = [self.predictions(outputs[:, member]) for member in range(outputs.shape[1])]
-        logits: Array = np.log(np.maximum(mean_of(np.stack(shares, 1)), np.finfo(self.dtype).tiny))
+        return self.outputs_of(mean_of(np.stack(shares, 1)))
+
+    def outputs_of(self, predictions: Array) -> Array:
+        """Return logits of these probabilities."""
+        logits: Array = np.log(np.maximum(predictions, np.finfo(self.dtype).tiny))
         return logits
 
     def row_losses(self, outputs: Array, y: Indices) -> Array:

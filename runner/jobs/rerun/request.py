@@ -45,7 +45,8 @@ from runner.system.paths import expanded
 from runner.tracking import address_of, choices_of, open_store, require_shared
 from runner.tracking.backend.address import resolve
 from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
-from runner.tracking.records.mlflow_record import members_of
+from runner.tracking.records.mlflow_record import member_ids, members_of
+from runner.training.run_files import parts_of, weights_sha256
 
 if TYPE_CHECKING:
     from runner.tracking import Store
@@ -83,7 +84,7 @@ class RerunRequest:
     """
 
     options: Options
-    parent: StoredRun | None
+    parent: StoredRun | ExportedRun | None
     store: Store | None
     originals: tuple[Record, ...]
     plan: Plan | None
@@ -103,8 +104,8 @@ class RerunRequest:
     def references(self) -> tuple[Reference, ...]:
         """The record that each job of the plan repeats, as workers are told of it."""
         if self.store is None:
-            folder = str(expanded(self.options.target))
-            return tuple(Reference(folder, None, self.compares) for _ in self.originals)
+            exported = (o.source for o in self.originals if isinstance(o.source, ExportedRun))
+            return tuple(Reference(str(e.folder), None, self.compares) for e in exported)
         place = address_of(self.store)
         origin = place.uri if self.is_elsewhere else ""
         return tuple(Reference(o.run_id, place, self.compares, origin) for o in self.originals)
@@ -243,9 +244,11 @@ def _recording(options: Options, store: Store | None, plan: Plan | None) -> Stor
     return open_store(None, None, plan.experiment_name)
 
 
-def _search_of(parent: StoredRun | None) -> tuple[SearchRecord | None, dict[str, int]]:
+def _search_of(
+    parent: StoredRun | ExportedRun | None,
+) -> tuple[SearchRecord | None, dict[str, int]]:
     """Return what a search is repeated by, and the place of each job's key in its plan."""
-    if parent is None:
+    if not isinstance(parent, StoredRun):
         return None, {}
     try:
         record = SearchRecord.model_validate_json(parent.read(f"{PLAN_FOLDER}/{SEARCH}", _LIMIT))
@@ -262,26 +265,47 @@ def _key_of_whole(original: Record) -> str:
     return job_key(experiment, original.tags.get("runner.data_digest", ""))
 
 
-def _left_out(parent: StoredRun | None) -> list[tuple[StoredRun | ExportedRun, str]]:
-    reasons = [] if parent is None else parent.store.backend.unfit.values()
-    return [(parent, reason) for reason in reasons if parent is not None]
+def _left_out(
+    parent: StoredRun | ExportedRun | None,
+) -> list[tuple[StoredRun | ExportedRun, str]]:
+    if not isinstance(parent, StoredRun):
+        return []
+    return [(parent, reason) for reason in parent.store.backend.unfit.values()]
 
 
 def _sources(
     options: Options,
-) -> tuple[StoredRun | None, Store | None, Sequence[StoredRun | ExportedRun]]:
+) -> tuple[StoredRun | ExportedRun | None, Store | None, Sequence[StoredRun | ExportedRun]]:
     found = find_source(options.target, options.uri)
-    if isinstance(found, ExportedRun):
-        return None, None, [found]
+    store = found.store if isinstance(found, StoredRun) else None
     members = members_of(found)
     if members is None:
-        return None, found.store, [found]
+        return None, store, [found]
     if not members:
         raise RecordError(
             f"{found.label}: is a {found.tags['runner.kind']} of which no job has ended. The "
             "command that began it goes on where it stopped."
         )
-    return found, found.store, members
+    if found.tags["runner.kind"] == "ensemble":
+        _require_average(found, members)
+    return found, store, members
+
+
+def _require_average(
+    ensemble: StoredRun | ExportedRun, members: Sequence[StoredRun | ExportedRun]
+) -> None:
+    """Raise `RecordError` unless the weights of an ensemble are those that its members left.
+
+    With these it is repeated where each of its members is.
+    """
+    record = Record.read(ensemble)
+    weights = record.weights(record.model().network(record.experiment).weight_shapes)
+    digests = {member.run_id: member.tags.get("runner.weights_sha256") for member in members}
+    expected = [digests[run_id] for run_id in member_ids(ensemble)]
+    found = [weights_sha256(part) for part in parts_of(weights, len(expected))]
+    if record.edits or found != expected:
+        what = record.edits[0] if record.edits else "weights: are not those of its members"
+        raise RecordError(f"{ensemble.label}: {what}.")
 
 
 def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:

@@ -161,7 +161,7 @@ def expected_on_new_rows(
     sides: NDArray[np.float64] | None = None
     for some, prepared, network in networks_of(chosen_among):
         rows, measure = prepared.examples(part), metric_named(name, prepared.target.labels)
-        of_rows = measure_rows(network, rows, measure)
+        of_rows = measure_rows(network, rows, measure.of_rows)
         if counts is None or sides is None:
             n_samples, (fewest, most) = len(prepared.dataset.y), _RESAMPLES
             most = most if of_rows.ndim == 2 else _RESAMPLES_OF_SCORES

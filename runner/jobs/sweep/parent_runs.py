@@ -33,7 +33,7 @@ from runner.system.errors import (
 )
 from runner.system.signals import deferred_signals
 from runner.tracking import MODEL, SUMMED_UP
-from runner.tracking.records.mlflow_record import restore_weights, stored_run
+from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepared
 from runner.training.run_files import WEIGHTS
@@ -149,7 +149,7 @@ class _Sweep(Parent):
             self.expected = sweep.expected
             yield
             return
-        with _recorded(self._store, self._begin, self._duration) as run:
+        with recorded(self._store, self._begin, self._duration) as run:
             self.run_id, self._run = run.run_id, run
             with self._grouped(run):
                 yield
@@ -282,12 +282,12 @@ class _Rerun(Parent):
     @contextmanager
     def at_work(self) -> Iterator[None]:
         store, original = self._store, self._asked.parent
-        if store is None or original is None:
+        if store is None or not isinstance(original, StoredRun):
             yield
             return
         origin = original.store.address.shown if self._asked.is_elsewhere else ""
         tags = links_to(original.run_id, store.experiment_id, origin) | {"runner.kind": "rerun"}
-        with _recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
+        with recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
             self.run_id = run.run_id
             yield
             run.log_metrics(0, self._counts())
@@ -383,7 +383,7 @@ def _end(store: Store, run: RunWriter, n_failed: int, n_jobs: int) -> None:
 
 
 @contextmanager
-def _recorded(
+def recorded(
     store: Store,
     begin: Callable[[], RunWriter],
     last_tags: Callable[[], Mapping[str, str]],

@@ -15,7 +15,7 @@ from runner.config.data import FileData
 from runner.system.errors import CommandError, MissingError, RecordError, shorten
 from runner.system.files import atomic_file, disk_error
 from runner.system.text import printable
-from runner.tracking import final_metrics, read_file
+from runner.tracking import MEMBERS, final_metrics, read_file
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
 from runner.training import run_files
 from runner.training.run_files import CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS, Metrics
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from runner.tracking.records.record import Record
 
 RUN, METRICS, README = "run.json", "metrics.csv", "README.md"
+# The folder for the members of an ensemble, each in one of its own.
+MEMBERS_FOLDER = "members"
 # Tags that say what the run is; the others belong to the store that it came from.
-_TAGS = {"runner.kind", "runner.varied", run_files.RECORD}
+_TAGS = {"runner.kind", "runner.varied", MEMBERS, run_files.RECORD}
 _TAGS |= {name for part in run_files.PARTS.values() for name in part}
 _LIMITS = dict.fromkeys((CONFIG, CONFIG_YAML), CONFIG_LIMIT)
 _LIMITS |= dict.fromkeys((ENVIRONMENT, MODEL), TEXT_LIMIT)
@@ -45,7 +47,7 @@ class ExportedRun:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.label = f"folder {printable(folder)}"
         try:
             content = parse_json(self.read(RUN, TEXT_LIMIT), RUN)
@@ -69,7 +71,7 @@ class ExportedRun:
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of one of its files, of at most `limit` bytes."""
-        return read_file(self._folder, name, limit)
+        return read_file(self.folder, name, limit)
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str:

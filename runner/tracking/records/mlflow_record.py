@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from runner.system.errors import CommandError, RecordError, StoreError, shorten
 from runner.system.files import disk_error
@@ -18,8 +18,9 @@ from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Run, RunChange, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
-from runner.tracking.queries import final_metrics, run_id_of, runs_of_jobs
-from runner.tracking.records.export_folder import ExportedRun
+from runner.tracking.queries import MEMBERS, final_metrics, run_id_of, runs_of_jobs
+from runner.tracking.records.export_folder import MEMBERS_FOLDER, ExportedRun
+from runner.tracking.records.untrusted import parse_json
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.tracking.store import Store, StoreAddress
 from runner.training.run_files import CLEANED, WEIGHTS
@@ -185,12 +186,42 @@ def restore_weights(source: StoredRun, content: bytes) -> None:
     source.store.backend.write([change])
 
 
-def members_of(parent: StoredRun) -> Sequence[StoredRun] | None:
-    """Return the jobs of a sweep or of a group, the best record of each; None for a single run."""
-    tag = _PARENT_TAGS.get(parent.tags.get("runner.kind", ""))
-    if tag is None:
+@overload
+def members_of(parent: StoredRun) -> Sequence[StoredRun] | None: ...
+@overload
+def members_of(parent: ExportedRun) -> Sequence[ExportedRun] | None: ...
+def members_of(parent: StoredRun | ExportedRun) -> Sequence[StoredRun | ExportedRun] | None:
+    """Return the jobs of a sweep or of a group, the best record of each; None for a single run.
+
+    Of an ensemble its members, each once, in their order.
+
+    Raises
+    ------
+    RecordError
+        If an ensemble does not name them, or lacks one.
+    """
+    kind = parent.tags.get("runner.kind", "")
+    if kind == "ensemble":
+        ids = dict.fromkeys(member_ids(parent))
+        if isinstance(parent, ExportedRun):
+            return [ExportedRun(parent.folder / MEMBERS_FOLDER / run_id) for run_id in ids]
+        found = {run_id: parent.store.backend.run(run_id) for run_id in ids}
+        for run_id, run in found.items():
+            if run is None or run.is_deleted:
+                raise RecordError(f"{parent.label}: lacks its member {run_id}.")
+        return [StoredRun(parent.store, run) for run in found.values() if run is not None]
+    tag = _PARENT_TAGS.get(kind)
+    if tag is None or isinstance(parent, ExportedRun):
         return None
     store, label = parent.store, f"a job of {parent.label}"
     tags = {"runner.kind": "run", tag: parent.run_id}
     runs = store.backend.runs([store.experiment_id], tags, newest_first=False, label=label)
     return [StoredRun(store, run) for run in runs_of_jobs(runs).values()]
+
+
+def member_ids(ensemble: StoredRun | ExportedRun) -> list[str]:
+    """Return the ids of an ensemble's members, each as often as it is one."""
+    ids = parse_json(ensemble.tags.get(MEMBERS, "").encode(errors="replace"), MEMBERS)
+    if not isinstance(ids, list) or not all(isinstance(i, str) and is_run_id(i) for i in ids):
+        raise RecordError(f"{ensemble.label}: {MEMBERS}: must be a list of runs.")
+    return ids

@@ -206,7 +206,7 @@ def _require_result(source: Source) -> None:
     kind = tags.get("runner.kind")
     if kind in {"sweep", "group", "rerun"}:
         raise RecordError(f"{source.label}: is a {kind}; name one of its runs.")
-    if kind not in {"run", None} or "runner.key" not in tags:
+    if kind not in {"run", "ensemble", None} or "runner.key" not in tags:
         raise RecordError(f"{source.label}: must be a run of this program, got another tool's.")
     if source.status == "RUNNING":
         raise RecordError(f"{source.label}: is still RUNNING; it has no result yet.")

@@ -3,12 +3,13 @@
 import os
 import signal
 from contextlib import closing
+from pathlib import Path
 from sqlite3 import OperationalError, connect
 
 import pytest
 
-from tests.runner.cli.rerunning import record, sweep
-from tests.runner.cli.sweeping import count, end, jobs, of_kind, recorded, start, until
+from tests.runner.cli.rerunning import moved, record, sweep
+from tests.runner.cli.sweeping import Recorded, count, end, jobs, of_kind, recorded, start, until
 from tests.runner.conftest import Command
 
 
@@ -23,11 +24,23 @@ def n_links(command: Command) -> int:
     return int(number)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_sweep_says_what_was_compared_by_then(number: int, code: int, sweeper: Command):
+@pytest.fixture(scope="module")
+def swept(shared: Command) -> tuple[Recorded, list[Recorded]]:
     # The long one is at work for seconds when the short one has been compared.
     points = ["training.steps=40,200000", "training.evaluate_every=20000", "sweep.n_workers=2"]
-    parent, originals = sweep(sweeper, *points)
+    return sweep(shared, *points)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_sweep_says_what_was_compared_by_then(
+    number: int,
+    code: int,
+    shared: Command,
+    swept: tuple[Recorded, list[Recorded]],
+    tmp_path: Path,
+):
+    parent, originals = swept
+    sweeper = moved(shared, tmp_path)
     before = {run.run_id: run.bits for run in originals}
     process = start(sweeper, "rerun", parent.run_id)
     until(process, lambda: n_links(sweeper) == 1)

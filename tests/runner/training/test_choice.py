@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from runner.training.choice import (
+    difference_on_resamples,
     expected_of_best,
+    greedy,
     measure_resamples,
     measure_rows,
     resamples,
@@ -59,7 +61,7 @@ def test_a_resample_is_measured_as_its_rows_would_be(name: str) -> None:
     X, y, shares = rng.normal(size=(300, 4)), rng.integers(0, 3, 300), rng.uniform(1, 2, 300)
     rows = Examples(X, y, None, shares)
     metric = metric_named(name)
-    of_rows, counts = measure_rows(network, rows, metric), resamples(300, 3)
+    of_rows, counts = measure_rows(network, rows, metric.of_rows), resamples(300, 3)
     measured = measure_resamples(metric, of_rows, rows, np.vstack([counts, counts[:1] * 0]))
     for n, count in enumerate(counts):
         drawn = np.repeat(np.arange(300), count)
@@ -72,3 +74,46 @@ def test_rows_left_out_are_more_than_a_third() -> None:
     counts = resamples(1000, 200)
     assert (counts == 0).mean() == pytest.approx(math.exp(-1), abs=0.005)
     assert counts.mean() == pytest.approx(1, abs=0.01)
+
+
+def test_the_greedy_choice_is_that_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    predictions, y = rng.dirichlet(np.ones(3), (12, 150)), rng.integers(0, 3, 150)
+
+    def loss(average: np.ndarray) -> float:
+        return float(-np.log(average[np.arange(150), y]).mean())
+
+    chosen: list[int] = []
+    best: tuple[float, list[int]] = (math.inf, [])
+    for _ in range(20):
+        losses = [loss(predictions[[*chosen, one]].mean(axis=0)) for one in range(12)]
+        chosen = [*chosen, int(np.argmin(losses))]
+        if min(losses) < best[0] - 1e-12:  # equal but for rounding: fewer members
+            best = min(losses), chosen
+    found = greedy(
+        predictions,
+        lambda averages: np.array([loss(average) for average in averages]),
+        20,
+        higher_is_better=False,
+    )
+    assert found == best[1]
+    assert len(set(found)) < len(found)  # some come again
+
+
+def test_a_paired_bootstrap_sees_what_two_networks_share() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(400, 4)), rng.integers(0, 3, 400)
+    rows, loss = Examples(X, y), metric_named("loss")
+    first, second = Network(mlp([4, 3])), Network(mlp([4, 3]))
+    first.parameters.values[:] = rng.normal(size=first.parameters.values.shape)
+    second.parameters.values[:] = first.parameters.values
+    second.parameters.values[:, :3] += 0.01
+    found = difference_on_resamples(loss, first, second, rows)
+    losses = [evaluate(each, X, y)["loss"][0] for each in (first, second)]
+    assert found.mean == pytest.approx(losses[0] - losses[1], rel=1e-9)
+    # The standard error of a mean of paired differences, within what 1,000 resamples tell.
+    differences = np.subtract(
+        *(each.loss.row_losses(each.outputs(X[None]), y)[0].copy() for each in (first, second))
+    )
+    error = differences.std() / math.sqrt(400)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * error, rel=0.1)

@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from runner.training.environment import COMPUTING, code_digest, digest_of_code, environment
+from tests.runner.cli.sweeping import BARE
 from tests.runner.conftest import CHECKOUT
 from tests.runner.processes import printed
 
@@ -25,6 +27,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@cache
 def digest(before: str = "", **variables: str) -> str:
     return printed(f"{before}\nimport runner\n{DIGEST}", **variables)
 
@@ -148,6 +151,7 @@ main()
 def test_git_is_asked_once_however_many_runs_a_process_records(store: Path, tmp_path: Path) -> None:
     log = tmp_path / "started"
     words = ["runner", str(log), "-m", "training.steps=20", "seed=range(0,6)", "sweep.n_workers=1"]
+    words += BARE
     printed(f"import sys\nsys.argv = {words}\n{WATCHED}")
     started = log.read_text(encoding="utf-8").splitlines()
     assert sum("status" in command for command in started) == 1

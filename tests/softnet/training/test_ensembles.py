@@ -73,6 +73,7 @@ def test_combined_outputs_mean_the_average_prediction(loss: str) -> None:
     members = np.random.default_rng(0).standard_normal((2, 3, 5, 4))
     mean = np.mean([made.predictions(members[:, m]) for m in range(3)], axis=0)
     np.testing.assert_allclose(made.predictions(made.combine(members)), mean, rtol=1e-12)
+    np.testing.assert_allclose(made.predictions(made.outputs_of(mean)), mean, rtol=1e-12)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,0 +1,264 @@
+"""Averages the best runs of a sweep into one run, chosen on validation rows alone.
+
+The members are one network with `model.n_members`: the run is recorded, predicts, and is exported
+and served as any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runner.config.fingerprint import SCHEMA
+from runner.config.plain import to_plain
+from runner.jobs.rerun.data_access import allowed_folders, with_data_from
+from runner.jobs.sweep.candidates import Candidate, networks_of
+from runner.jobs.sweep.parent_runs import recorded
+from runner.system.errors import CommandError, ConfigError, RecordError
+from runner.system.process import verify_blas_pin
+from runner.tracking import MEMBERS, ROWS
+from runner.tracking.records import Record, RecordedModel, StoredRun
+from runner.tracking.records.untrusted import TEXT_LIMIT
+from runner.training.choice import difference_on_resamples, greedy, measure_rows
+from runner.training.environment import code_digest, environment_digest
+from runner.training.outcome import best_first, part_of, stored
+from runner.training.prepare import Prepared, prepared_unchanged
+from runner.training.run_files import (
+    MODEL,
+    RECORD,
+    record_digests,
+    run_files,
+    sha256,
+    weights_sha256,
+)
+from runner.training.train import final_metrics
+from softnet import Network, NetworkSettings, higher_is_better, metric_named
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from runner.config.schema import Experiment
+    from runner.tracking import RecordedSweep, Store
+    from runner.training.statistics import Summary
+
+# Fewer validation rows say too little for a choice that is made again and again.
+_FEWEST_ROWS, _ROUNDS = 100, 50
+# What predictions of candidates may take in memory; the best of them have room in any case.
+_PREDICTED_BYTES = 256_000_000
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """An ensemble that was recorded as a run.
+
+    `members` are the ids of its runs, each as often as it is one, of `n_tried`; `n_others` were
+    passed over, which have another network or scaling than the best. `final` are its metrics. On
+    test rows its metric is higher by `difference` than that of the `best` single run.
+    """
+
+    run_id: str
+    metric: str
+    members: Sequence[str]
+    n_tried: int
+    n_others: int
+    final: Mapping[str, float]
+    best: Record
+    difference: Summary | None
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A run that may become a member, with its network; `kind` is what members have in common."""
+
+    record: Record
+    network: NetworkSettings
+    kind: object
+
+    @classmethod
+    def read(cls, run: StoredRun) -> _Member:
+        record = Record.read(run)
+        content = record.read_files({MODEL: TEXT_LIMIT})[MODEL]
+        network = RecordedModel.parse(content, MODEL).network(record.experiment)
+        return cls(record, network, (network, record.experiment.dtype, content))
+
+    def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, NDArray[Any]]:
+        weights = self.record.weights(shapes)
+        if self.record.edits:
+            raise RecordError(f"{self.record.source.label}: {self.record.edits[0]}.")
+        return weights
+
+
+def make_ensemble(
+    store: Store, sweep: RecordedSweep, n_members: int | None, data: str | None = None
+) -> Ensemble:
+    """Average the best runs of a sweep, and record the average as a run.
+
+    Parameters
+    ----------
+    store : Store
+    sweep : RecordedSweep
+    n_members : int or None
+        How many of the best; None chooses greedily, each by what it adds to those before it.
+    data : str or None
+        Where the sweep's own file is now.
+
+    Raises
+    ------
+    CommandError, ConfigError, RecordError
+        If its runs make no ensemble.
+    """
+    verify_blas_pin()
+    store.settle()
+    runs = _whole_runs(store, sweep)
+    alike, n_others = [_Member.read(runs[0])], 0
+    for run in runs[1:]:
+        if len(alike) == n_members:
+            break
+        member = _Member.read(run)
+        if member.kind == alike[0].kind:
+            alike.append(member)
+        else:
+            n_others += 1
+    best = alike[0].record
+    if alike[0].network.shares_weights:
+        raise ConfigError("model.share", "none for the members of an ensemble", "tabm")
+    digest = best.tags.get("runner.data_digest", "")
+    folders = allowed_folders(store.folder if store.address.database else None)
+    experiment = with_data_from(best.experiment, data, folders, digest=digest)
+    prepared = prepared_unchanged(experiment, digest)
+    if n_members is None:
+        positions = _choose_greedily(alike, experiment, prepared, sweep.metric)
+        alike = [alike[position] for position in positions]
+    return _record(store, sweep, alike, experiment, prepared, (best, len(runs), n_others))
+
+
+def _whole_runs(store: Store, sweep: RecordedSweep) -> list[StoredRun]:
+    """Return the finished runs of a sweep on one split, the best by its metric first."""
+    metric = sweep.metric
+    if part_of(metric) != "val":
+        raise ConfigError("sweep.metric", "of validation rows, which choose the members", metric)
+    tags = {"runner.kind": "run", "runner.sweep": sweep.run_id}
+    runs = [
+        StoredRun(store, run)
+        for run in store.backend.runs([store.experiment_id], tags, status="FINISHED")
+        if "runner.pruned" not in run.tags
+    ]
+    splits = {(r.tags.get("runner.data_digest"), r.tags.get("runner.split_digest")) for r in runs}
+    if len(splits) != 1:
+        raise CommandError(
+            f"SWEEP: must have finished runs on one split, so that none has trained on rows that "
+            f"choose, got {len(splits):,} splits in {sweep.name!r}."
+        )
+    return best_first(
+        runs, metric, lambda run: run.final.get(metric), lambda run, name: run.final.get(name)
+    )
+
+
+def _choose_greedily(
+    members: Sequence[_Member], experiment: Experiment, prepared: Prepared, metric: str
+) -> list[int]:
+    rows, name = prepared.examples("val"), metric.rpartition("/")[2]
+    if len(rows.y) < _FEWEST_ROWS:
+        raise CommandError(
+            f"--greedy: must have at least {_FEWEST_ROWS} validation rows, got {len(rows.y)}; "
+            "--top N takes the best."
+        )
+    # All candidates, their averages, and the sums of these.
+    n_bytes = 3 * 8 * len(rows.y) * len(prepared.target.names)
+    candidates = [
+        Candidate(
+            member.record.run_id,
+            experiment,
+            prepared.dataset.digest,
+            member.weights,
+            member.network,
+        )
+        for member in members[: max(1, _PREDICTED_BYTES // n_bytes)]
+    ]
+    stacks = [
+        (network, measure_rows(network, rows, lambda loss, outputs, _: loss.predictions(outputs)))
+        for _, _, network in networks_of(candidates)
+    ]
+    loss, measure = stacks[0][0].loss, metric_named(name, prepared.target.labels)
+
+    def measured(averages: NDArray[Any]) -> NDArray[np.float64]:
+        values = measure.of_rows(loss, loss.outputs_of(averages), rows.y)
+        return measure.total(values, rows.y, rows.shares)
+
+    predictions = np.concatenate([predictions for _, predictions in stacks])
+    return greedy(predictions, measured, _ROUNDS, higher_is_better=higher_is_better(metric))
+
+
+def _record(
+    store: Store,
+    sweep: RecordedSweep,
+    members: Sequence[_Member],
+    experiment: Experiment,
+    prepared: Prepared,
+    tried: tuple[Record, int, int],
+) -> Ensemble:
+    """Record the average of some runs, with all that a run leaves."""
+    best, n_tried, n_others = tried
+    weights = [member.weights(member.network.weight_shapes) for member in members]
+    network, of_all = joined(members[0].network, weights)
+    model = experiment.model.model_copy(update={"n_members": network.n_members})
+    settings = best.experiment.model_copy(update={"model": model})
+    averaged, single = (
+        Network.from_weights(of_all, network),
+        Network.from_weights(best.weights(members[0].network.weight_shapes), members[0].network),
+    )
+    counts = prepared.examples("train", experiment.training.class_weight).weights
+    (final,) = final_metrics(averaged, prepared, counts)
+    difference = None
+    if "test" in prepared.parts:
+        measure = metric_named(sweep.metric.rpartition("/")[2], prepared.target.labels)
+        rows = prepared.examples("test")
+        difference = difference_on_resamples(measure, averaged, single, rows)
+
+    run_ids = [member.record.run_id for member in members]
+    tags = {
+        "runner.kind": "ensemble",
+        "runner.sweep": sweep.run_id,
+        MEMBERS: json.dumps(run_ids),
+        "runner.varied": json.dumps({"ensemble": str(len(members))}),
+        "runner.schema": str(SCHEMA),
+        "runner.key": sha256("\n".join(["ensemble", *run_ids]).encode()),
+        "runner.data_digest": prepared.dataset.digest,
+        "runner.split_digest": prepared.split.digest,
+        "runner.environment": environment_digest(),
+        "runner.code": code_digest(),
+        "runner.weights_sha256": weights_sha256(of_all),
+        ROWS: json.dumps(prepared.n_rows),
+        "mlflow.note.content": "val/*: measured on the rows that chose the members",
+    }
+    files = run_files(settings, prepared, of_all)
+    facts = tags | {name: sha256(content) for name, content in files.items()}
+    metrics = {(name, 0): (stored(value),) for name, value in final.items()}
+    tags[RECORD] = record_digests(facts, metrics, None)
+    name = f"ensemble of {len(members)}"
+    begin = partial(store.start_run, name, to_plain(settings), tags, sweep.run_id)
+    with recorded(store, begin, dict) as run:
+        run.log_metrics(0, final)
+        run.log_datasets(prepared.dataset, prepared.split)
+        run.log_files(files)
+        run.flush()
+        store.log_model(run, prepared, of_all, network)
+        run.finish()
+    return Ensemble(run.run_id, sweep.metric, run_ids, n_tried, n_others, final, best, difference)
+
+
+def joined(
+    network: NetworkSettings, weights: Sequence[Mapping[str, NDArray[Any]]]
+) -> tuple[NetworkSettings, dict[str, NDArray[Any]]]:
+    """Return the settings and the weights of one network whose members are some networks."""
+    n_members = len(weights) * network.n_members
+    if n_members == 1:
+        return network, dict(weights[0])
+    join = np.concatenate if network.n_members > 1 else np.stack
+    of_all = {name: join([each[name] for each in weights]) for name in weights[0]}
+    return replace(network, n_members=n_members), of_all

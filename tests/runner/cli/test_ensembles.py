@@ -1,0 +1,136 @@
+"""Ensembles: the average of a sweep's best runs, as a run that does what any other does."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.runner.cli.rerunning import sweep
+from tests.runner.cli.sweeping import Recorded, recorded
+from tests.runner.conftest import Command
+
+# 45 rows validate: too few for a greedy choice. The last rate has a hidden layer of another size.
+JOBS = (
+    "experiment=iris",
+    "split.train=0.4",
+    "split.val=0.3",
+    "split.test=0.3",
+    "training.epochs=5",
+)
+
+
+@pytest.fixture(scope="module")
+def parent(shared: Command) -> tuple[Recorded, list[Recorded]]:
+    rates = (
+        "optimizer.learning_rate=0.1,0.03,0.01",
+        "model.hidden_layer_sizes=[8],[4]",
+        "seed=0,1",
+    )
+    return sweep(shared, *JOBS, *rates, "sweep.name=rates")
+
+
+@pytest.fixture(scope="module")
+def ensemble(shared: Command, parent: tuple[Recorded, list[Recorded]]) -> Recorded:
+    ended = shared("ensemble", "rates", "--top", "3")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("3 members of 12 runs, the best by val/loss; val is measured on")
+    assert re.search(
+        r"test/loss .* of the best single run .*: better by .* on these test", ended.stdout
+    )
+    (run,) = [run for run in recorded(shared) if run.kind == "ensemble"]
+    assert f"run {run.run_id}\n" in ended.stdout
+    return run
+
+
+def test_the_members_are_the_best_of_one_shape(
+    parent: tuple[Recorded, list[Recorded]], ensemble: Recorded
+) -> None:
+    jobs = sorted(
+        parent[1],
+        key=lambda job: max((s, v) for (n, s), v in job.metrics.items() if n == "val/loss")[1],
+    )
+    shape = "[8]" if "[8]" in jobs[0].name else "[4]"
+    expected = [job.run_id for job in jobs if shape in job.name][:3]
+    assert json.loads(ensemble.tags["runner.members"]) == expected
+    assert ensemble.tags["mlflow.parentRunId"] == parent[0].run_id
+    assert "rows that chose" in ensemble.tags["mlflow.note.content"]
+
+
+def test_it_says_the_average_of_what_its_members_say(shared: Command, ensemble: Recorded) -> None:
+    def said(run_id: str) -> pd.DataFrame:
+        ended = shared("predict", run_id, "--part", "test", "--out", "said.csv")
+        assert ended.returncode == 0, ended.stderr
+        return pd.read_csv(shared.folder / "said.csv").iloc[:, -3:]
+
+    members = [said(run_id) for run_id in json.loads(ensemble.tags["runner.members"])]
+    together = said(ensemble.run_id)
+    # A logarithm and back.
+    np.testing.assert_allclose(together, np.mean(members, axis=0), rtol=1e-12)
+    import mlflow
+
+    mlflow.set_tracking_uri(shared.environment["MLFLOW_TRACKING_URI"])
+    model = mlflow.pyfunc.load_model(f"runs:/{ensemble.run_id}/model")
+    from sklearn.datasets import load_iris
+
+    X = pd.DataFrame(load_iris().data, columns=model.metadata.get_input_schema().input_names())
+    rows = pd.read_csv(shared.folder / "said.csv")["row"]
+    np.testing.assert_array_equal(model.predict(X.iloc[rows]), together)
+
+
+def test_a_rerun_repeats_every_member(shared: Command, ensemble: Recorded, tmp_path: Path) -> None:
+    ended = shared("rerun", ensemble.run_id, "--check")
+    assert (ended.returncode, "3 of 3 identical" in ended.stdout) == (0, True), ended.stdout
+    assert shared("export", ensemble.run_id, str(tmp_path / "out")).returncode == 0
+    ended = shared("rerun", str(tmp_path / "out"))
+    assert (ended.returncode, "3 of 3 identical" in ended.stdout) == (0, True), ended.stderr
+    # Weights that are no member's are found, though they fit their own digests.
+    one, other, *_ = sorted((tmp_path / "out" / "members").iterdir())
+    facts = json.loads((one / "run.json").read_text("utf-8"))
+    facts["tags"]["runner.weights_sha256"] = json.loads((other / "run.json").read_text("utf-8"))[
+        "tags"
+    ]["runner.weights_sha256"]
+    (one / "run.json").write_text(json.dumps(facts), "utf-8")
+    ended = shared("rerun", str(tmp_path / "out"))
+    assert ended.returncode == 2
+    assert "weights: are not those of its members" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rates", "--greedy"], "--greedy: must have at least 100 validation rows, got 45"),
+        (["rates", "--greedy", "--top", "3"], "not allowed with"),
+        (["none"], "runner ensemble: must be a sweep (rates)"),
+        (["rates", "--top", "0"], "must be a whole number, 1 or above, got '0'"),
+    ],
+)
+@pytest.mark.usefixtures("parent")
+def test_what_makes_no_ensemble_is_said_in_a_line(
+    shared: Command, words: list[str], says: str
+) -> None:
+    ended = shared("ensemble", *words)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+
+
+def test_runs_of_several_splits_make_none(sweeper: Command) -> None:
+    sweep(sweeper, *JOBS, "split.seed=0,1")
+    (parent,) = [run for run in recorded(sweeper) if run.kind == "sweep"]
+    ended = sweeper("ensemble", parent.run_id)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("SWEEP: must have finished runs on one split")
+
+
+def test_a_greedy_choice_is_recorded_with_members_that_come_again(sweeper: Command) -> None:
+    split = ("split.train=40", "split.val=100", "split.test=10")
+    sweep(sweeper, *JOBS[:1], *split, "training.epochs=4", "seed=range(0,4)", "sweep.name=few")
+    ended = sweeper("ensemble", "few", "--greedy")
+    assert ended.returncode == 0, ended.stderr
+    (run,) = [run for run in recorded(sweeper) if run.kind == "ensemble"]
+    members = json.loads(run.tags["runner.members"])
+    jobs = {job.run_id for job in recorded(sweeper) if job.is_job}
+    assert set(members) <= jobs
+    assert "4 runs" in ended.stdout.splitlines()[0]
