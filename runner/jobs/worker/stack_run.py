@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from runner.config.data import FileData
 from runner.config.schema import Experiment
 from runner.jobs.events import Ended, Progress, Resumed, RunStarted, WorkerEvent
+from runner.jobs.origin import initial_weights
 from runner.jobs.rerun.comparison import Comparison, cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.worker.recording import (
@@ -156,7 +157,13 @@ class _StackRun:
         self._state = None if task.states is None else Path(task.states, name)
 
     def _from_the_start(self) -> StackTraining:
-        return StackTraining(self._prepared, [job.planned.experiment for job in self._task.jobs])
+        task = self._task
+        experiments = [job.planned.experiment for job in task.jobs]
+        store = None if task.store is None else task.store.uri
+        uris = [job.reference.uri if job.reference else store for job in task.jobs]
+        pairs = zip(experiments, uris, strict=True)
+        initial = [initial_weights(e, self._prepared, uri) for e, uri in pairs]
+        return StackTraining(self._prepared, experiments, initial)
 
     def __enter__(self) -> Self:
         self._training = self._from_the_start()
