@@ -17,9 +17,8 @@ from softnet.layers.normalization import BatchNorm, LayerNorm
 from softnet.layers.registry import LAYERS
 from softnet.layers.sequence import Residual, Sequential
 from softnet.losses.base import Loss, LossSettings
-from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
+from softnet.losses.outputwise import AbsoluteError, BinaryCrossEntropy, Huber, SquaredError
 from softnet.losses.registry import LOSSES
-from softnet.losses.regression import AbsoluteError, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy, one_hot
 from softnet.metrics import (
     LABEL_METRICS,
@@ -34,8 +33,7 @@ from softnet.metrics import (
     ranking_curve,
 )
 from softnet.network import NORMALIZATIONS, NUMBER_EMBEDDINGS, Network, NetworkSettings, mlp
-from softnet.optimizers.adam import Adam
-from softnet.optimizers.adamw import AdamW
+from softnet.optimizers.adam import Adam, AdamW
 from softnet.optimizers.base import Optimizer, OptimizerSettings
 from softnet.optimizers.registry import OPTIMIZERS
 from softnet.optimizers.rmsprop import RMSProp
@@ -51,8 +49,13 @@ from softnet.optimizers.schedules import (
 from softnet.optimizers.sgd import SGD
 from softnet.stack.parameters import FlatArrays, Parameters
 from softnet.stack.randomness import STREAMS, member_seed, stream
-from softnet.stack.setting_rules import SettingError
+from softnet.stack.settings import SettingError
 from softnet.training.batches import SAMPLINGS, Shuffled, WithReplacement, steps_per_epoch
-from softnet.training.early_stopping import EarlyStopping
 from softnet.training.loop import Training, join_states
-from softnet.training.settings import Examples, Record, RunSettings, StackSettings
+from softnet.training.settings import (
+    EarlyStopping,
+    Examples,
+    Record,
+    RunSettings,
+    StackSettings,
+)

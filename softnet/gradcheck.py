@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.losses.regression import OutputwiseLoss
+from softnet.losses.outputwise import OutputwiseLoss
 from softnet.network import Network, NetworkSettings
 from softnet.training.backpropagation import gradients_of
 from softnet.training.settings import Examples
@@ -27,19 +27,8 @@ def central_differences(
 ) -> Float64s:
     """Differentiate a function of an array by moving each element up and down by `h`.
 
-    Parameters
-    ----------
-    function : callable
-        Returns the value at the present content of `values`.
-    values : ndarray of float64
-        Changed in place during the call, and put back.
-    h : float
-        Half the distance between the two points.
-
-    Returns
-    -------
-    ndarray
-        Of the shape of `values`.
+    `function` returns the value at the present content of `values`, which is changed in place
+    during the call, and put back.
 
     Examples
     --------
@@ -73,18 +62,16 @@ def check_network(
 ) -> dict[str, float]:
     """Compare a network's gradients with central differences of its loss.
 
-    Of settings it makes two runs with random weights; rows that are not given are random too.
-
     Both its own, layer by layer, and those of the way in which it would train with such batches.
 
     Parameters
     ----------
     network : Network or NetworkSettings
-        In float64, with any number of runs.
+        In float64; of settings it makes two runs with random weights.
     X : ndarray of shape (runs, batch, n_features) or None
-        A batch for each run.
+        A batch for each run; None is one of random numbers.
     y : ndarray of shape (batch,) or (batch, n)
-        What the network's loss takes, for instance the class of each row; the same in every run.
+        What the network's loss takes, the same in every run.
     h : float
         Half the distance between the two points.
 

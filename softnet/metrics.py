@@ -38,21 +38,9 @@ class Metric(ABC):
 
     @abstractmethod
     def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
-        """Return what is needed of some rows, for instance a number for each.
+        """Return what is needed of some rows, for instance a number for each, (runs, rows, ...).
 
-        Parameters
-        ----------
-        loss : Loss
-            The network's, which says what its outputs mean.
-        outputs : ndarray of shape (runs, rows, n_outputs)
-            Of the network.
-        y : ndarray of shape (rows, ...)
-            As the examples have it.
-
-        Returns
-        -------
-        ndarray of shape (runs, rows, ...)
-            A new array.
+        `loss` says what the `outputs` (runs, rows, n_outputs) mean; `y` is as the examples have it.
         """
 
     def total(self, values: NDArray[Any], y: NDArray[Any], shares: Shares = None) -> PerRun:
@@ -137,7 +125,7 @@ class Predicted:
         self.values = np.ascontiguousarray(values.swapaxes(1, 2), np.float64)
         self.y = y
         self.shares = np.ones(len(y)) if shares is None else shares
-        self._areas: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._areas: dict[int, NDArray[np.float64]] = {}
 
     def mean(self, of_rows: NDArray[np.float64]) -> PerRun:
         """Return the mean over the rows, the last axis, each by its share."""
@@ -175,49 +163,34 @@ class Predicted:
         found, predicted, actual = sums
         return found, predicted, actual
 
-    def areas(self, label: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the areas under the ROC and the precision-recall steps of a label, by run.
+    def areas(self, label: int) -> NDArray[np.float64]:
+        """Return the areas (2, runs) under the ROC and the precision-recall steps of a label.
 
         NaN where all rows have it, or none.
         """
         if label not in self._areas:
-            scores = -self.values[:, label]
-            order = np.argsort(scores, axis=1)
-            ordered, counts = np.take_along_axis(scores, order, 1), self.shares[order]
-            has_label = self.truth[label][order]
-            right, wrong = (np.cumsum(counts * of, axis=1) for of in (has_label, ~has_label))
-            # Rows of equal scores are one step of the curve, whose end counts.
-            is_end = np.ones(ordered.shape, bool)
-            np.not_equal(ordered[:, 1:], ordered[:, :-1], out=is_end[:, :-1])
-            starts = np.cumsum([0, *np.count_nonzero(is_end, axis=1)[:-1]])
-            r, w = right[is_end], wrong[is_end]
-            r_before, w_before = (np.append(0.0, of[:-1]) for of in (r, w))
-            r_before[starts] = w_before[starts] = 0.0
-            under = np.add.reduceat((w - w_before) * (r + r_before), starts)
-            both = np.where(r + w > 0, r + w, 1)  # rows may count nothing
-            steps = np.add.reduceat((r - r_before) * r / both, starts)
-            n_right, n_wrong = right[:, -1], wrong[:, -1]
-            with np.errstate(invalid="ignore"):  # 0 / 0, which is NaN, where one of them is missing
-                roc = under / (2 * n_right * n_wrong)
-                precision_recall = np.where(n_wrong > 0, steps / n_right, np.nan)
-            self._areas[label] = roc, precision_recall
+            pairs = [self._areas_under(scores, label) for scores in self.values[:, label]]
+            self._areas[label] = np.array(pairs).T
         return self._areas[label]
+
+    def _areas_under(self, scores: NDArray[np.float64], label: int) -> tuple[float, float]:
+        _, wrong, right = ranking_curve(scores, self.truth[label], self.shares)
+        n_wrong, n_right = wrong[-1], right[-1]
+        under = np.diff(wrong, prepend=0) * (right + np.append(0, right[:-1]))
+        both = np.where(right + wrong > 0, right + wrong, 1)  # rows may count nothing
+        steps = np.diff(right, prepend=0) * right / both
+        area, step = (np.add.reduceat(parts, [0])[0] for parts in (under, steps))
+        # NaN, which is 0 / 0, where one of them is missing.
+        with np.errstate(invalid="ignore"):
+            return area / (2 * n_right * n_wrong), step / n_right if n_wrong > 0 else np.nan
 
 
 def ranking_curve(
     scores: NDArray[np.float64], truth: NDArray[np.bool_], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return how many rows score at least so much, for each distinct score from the highest on.
+    """Return each distinct score from the highest on, and how many rows score at least so much.
 
-    Parameters
-    ----------
-    scores, truth, shares : ndarray of shape (rows,)
-        Whether a row has the label, and how much it counts.
-
-    Returns
-    -------
-    thresholds, wrong, right : ndarray of shape (n_distinct,)
-        The scores; rows without and with the label, by their shares.
+    Those without and those with the label, which `truth` (rows,) says, each by its share.
     """
     order = np.argsort(-scores, kind="stable")
     ordered, has_label, counts = scores[order], truth[order], shares[order]
@@ -334,9 +307,9 @@ class Recall(Precision):
         return found / np.where(actual > 0, actual, 1)
 
 
-def _mean_of(values: Sequence[NDArray[np.float64]]) -> PerRun:
+def _mean_of(values: Sequence[PerRun]) -> PerRun:
     """Return the mean of some values of each run, summed one after the other."""
-    mean: NDArray[np.float64] = sum(values[1:], values[0]) / len(values)
+    mean: PerRun = sum(values[1:], values[0]) / len(values)
     return mean
 
 
@@ -398,15 +371,11 @@ def evaluate(
     ----------
     network : Network
         A stack of runs.
-    X : ndarray of shape (n_samples, n_features)
-        Rows, in the network's dtype.
-    y : ndarray of shape (n_samples, ...)
-        What the network's loss takes, for instance the class of each row.
+    X, y, shares, weights : ndarray or None
+        As `Examples` has them, in the network's dtype.
     names : sequence of str
         Keys of `METRICS`, ``objective``, the mean of what is minimized, or one of `LABEL_METRICS`
         and a label: ``recall_yes``.
-    shares, weights : ndarray of shape (n_samples,) or None
-        As `Examples` has them: how much a row counts, and its factor in the objective.
     labels : sequence of str
         Names of the outputs, for metrics of one of them.
 
@@ -416,25 +385,24 @@ def evaluate(
         By these names.
     """
     metrics = {name: metric_named(name, labels) for name in names}
-    scores = {name: metric for name, metric in metrics.items() if isinstance(metric, Score)}
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in metrics if name not in scores}
-    predictions: list[NDArray[Any]] = []
+    # All scores are of the same predictions.
+    kinds = {name: Score if isinstance(of, Score) else name for name, of in metrics.items()}
+    makers = {kinds[name]: metric for name, metric in metrics.items()}
+    parts: dict[type[Score] | str, list[NDArray[Any]]] = {kind: [] for kind in makers}
     for start in range(0, len(y), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
         outputs = network.outputs(X[None, rows])
-        for name, values in parts.items():
-            values.append(metrics[name].of_rows(network.loss, outputs, y[rows]))
-        if scores:
-            predictions.append(network.loss.predictions(outputs))
-    found = {
-        name: metrics[name].total(
-            np.concatenate(values, axis=1), y, weights if metrics[name].is_minimized else shares
-        )
-        for name, values in parts.items()
-    }
-    if scores:
-        predicted = Predicted(np.concatenate(predictions, axis=1), y, shares)
+        for kind, values in parts.items():
+            values.append(makers[kind].of_rows(network.loss, outputs, y[rows]))
+    of_all = {kind: np.concatenate(values, axis=1) for kind, values in parts.items()}
+    found: dict[str, PerRun] = {}
+    if Score in of_all:
+        predicted = Predicted(of_all[Score], y, shares)
         is_finite = np.isfinite(predicted.values).all(axis=(1, 2))
-        for name, score in scores.items():
-            found[name] = np.where(is_finite, score.of(predicted), np.nan)
-    return {name: found[name] for name in metrics}
+    for name, metric in metrics.items():
+        if isinstance(metric, Score):
+            found[name] = np.where(is_finite, metric.of(predicted), np.nan)
+        else:
+            by = weights if metric.is_minimized else shares
+            found[name] = metric.total(of_all[name], y, by)
+    return found

@@ -30,11 +30,11 @@ from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from softnet.stack.arrays import Array, Indices
 from softnet.stack.parameters import FlatArrays, Parameters, Shapes, size_of
 from softnet.stack.randomness import Noise
-from softnet.stack.setting_rules import require, require_count
+from softnet.stack.settings import NOT_EMPTY, Settings, count_from
 
 
 @dataclass(frozen=True)
-class NetworkSettings:
+class NetworkSettings(Settings):
     """What a network is made from: all but its numbers.
 
     Parameters
@@ -57,16 +57,11 @@ class NetworkSettings:
     {'layers.0.weight': (4, 2), 'layers.0.bias': (2,)}
     """
 
-    in_features: int
-    layers: tuple[LayerSettings, ...]
+    in_features: int = field(metadata=count_from(1))
+    layers: tuple[LayerSettings, ...] = field(metadata=NOT_EMPTY)
     loss: LossSettings = field(default_factory=SoftmaxCrossEntropy.Settings)
-    n_members: int = 1
+    n_members: int = field(default=1, metadata=count_from(1))
     shares_weights: bool = False
-
-    def __post_init__(self) -> None:
-        require_count("in_features", self.in_features, 1)
-        require_count("n_members", self.n_members, 1)
-        require(len(self.layers) > 0, "layers", "at least one layer", self.layers)
 
     def make_body(self, dtype: np.dtype[Any]) -> Sequential:
         """Make the layers, not bound to any numbers yet."""
@@ -148,11 +143,8 @@ def _kinds() -> dict[str, Any]:
     return {**several, **LAYERS, **LOSSES}
 
 
-NORMALIZATIONS: dict[str, type[Layer] | None] = {
-    "none": None,
-    "batch": BatchNorm,
-    "layer": LayerNorm,
-}
+NORMALIZATIONS: dict[str, type[Layer] | None]
+NORMALIZATIONS = {"none": None, "batch": BatchNorm, "layer": LayerNorm}
 
 NUMBER_EMBEDDINGS: dict[str, type[NumberEmbedding] | None] = {
     "none": None,
@@ -205,24 +197,22 @@ def mlp(
     layers = [*inputs]
     normalizing = NORMALIZATIONS[normalization]
     before = in_features
+    head: LayerSettings = Linear.Settings(widths[-1])
+    if shares_weights:
+        head = MemberLinear.Settings(widths[-1], n_members)
     for width in widths[:-1]:
-        linear: LayerSettings = Linear.Settings(width)
+        is_first = len(layers) == len(inputs)
+        block: list[LayerSettings] = [Linear.Settings(width)]
         if shares_weights:
-            linear = SharedLinear.Settings(width, n_members, is_first=len(layers) == len(inputs))
-        block = [linear]
+            block = [SharedLinear.Settings(width, n_members, is_first)]
         if normalizing is not None:
             block.append(normalizing.Settings())
         block.append(ACTIVATIONS[activation].Settings())
         if dropout > 0:
             block.append(Dropout.Settings(dropout))
-        adds_input = residual and width == before and not getattr(linear, "is_first", False)
+        adds_input = residual and width == before and not (shares_weights and is_first)
         layers += [Residual.Settings(tuple(block))] if adds_input else block
         before = width
-    head = (
-        MemberLinear.Settings(widths[-1], n_members)
-        if shares_weights
-        else Linear.Settings(widths[-1])
-    )
     loss = loss or SoftmaxCrossEntropy.Settings()
     return NetworkSettings(in_features, (*layers, head), loss, n_members, shares_weights)
 
@@ -275,32 +265,30 @@ class Network:
 
     @classmethod
     def stacked(cls, runs: Sequence[Mapping[str, Array]], settings: NetworkSettings) -> Network:
-        """Make a network of several runs, each from what `weights` returned.
-
-        Parameters
-        ----------
-        runs : sequence of mapping of str to ndarray
-            Parameters and statistics by name, all of one dtype.
-        settings : NetworkSettings
-            What the networks are made from.
+        """Make a network of several runs, each from what `weights` returned, all of one dtype.
 
         Raises
         ------
         ValueError
             If names or shapes are not those of such a network.
         """
-        expected, n = settings.weight_shapes, settings.n_copies
+        expected = settings.weight_shapes
         for weights in runs:
             shapes = {name: a.shape for name, a in weights.items()}
             # Before anything is allocated: sizes that do not fit can ask for terabytes.
             if shapes != expected:
                 raise ValueError(f"weights have the shapes {shapes}, not {expected}")
         network = cls(settings, len(runs), next(iter(runs[0].values())).dtype)
-        for arrays in (network.parameters, network.statistics):
-            for name, view in arrays.views(arrays.values).items():
-                for run, weights in enumerate(runs):
-                    view[run * n : (run + 1) * n] = weights[name]
+        for run, weights in enumerate(runs):
+            network.set_weights(run, weights)
         return network
+
+    def set_weights(self, run: int, weights: Mapping[str, Array]) -> None:
+        """Give a run some of its parameters and statistics, as `weights` has them."""
+        n = self.settings.n_copies
+        for name, array in weights.items():
+            of_all = self.parameters if name in self.parameters.shapes else self.statistics
+            of_all[name][run * n : (run + 1) * n] = array if n > 1 else array[None]
 
     def _make_layers(self) -> None:
         """Make layers and loss, and give each layer its columns of the flat buffers."""
@@ -331,13 +319,7 @@ class Network:
         return self.layers[-1].out_features
 
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
-        """Draw each run's weights from its own generator, layer by layer; biases are zero.
-
-        Parameters
-        ----------
-        rngs, initializers : sequences of length runs
-            Generator and initializer of each run.
-        """
+        """Draw each run's weights from its own generator, layer by layer; biases are zero."""
         self.parameters.values[:] = 0
         self.statistics.values[:] = 0
         self.body.initialize(rngs, initializers)
@@ -366,10 +348,7 @@ class Network:
     def backward(self, d_outputs: Array) -> None:
         """Write `parameters.gradients`, layer by layer.
 
-        Parameters
-        ----------
-        d_outputs : ndarray of shape (runs, batch, n_outputs)
-            The loss's derivative at the last outputs; may be overwritten.
+        `d_outputs`, the loss's derivative at the last outputs, may be overwritten.
         """
         self.body.backward_parameters(d_outputs)
 

@@ -52,6 +52,8 @@ ADDED: dict[int, dict[str, Any]] = {
         "training.loss": None,
         "training.class_weight": None,
         "training.label_smoothing": 0.0,
+        "training.init_from": None,
+        "training.init_sha256": None,
         "model.number_embedding": "none",
         "model.word_embedding": None,
         "model.input_scale": False,
@@ -77,6 +79,9 @@ def fingerprint_of(plain: Mapping[str, Any], data_digest: str) -> str:
     decisive = {key: value for key, value in plain.items() if key not in ("name", *UNDECISIVE)}
     if isinstance(decisive.get("data"), dict):
         decisive["data"] = {k: v for k, v in decisive["data"].items() if k not in _OF_THE_FILE}
+    if isinstance(decisive.get("training"), dict):
+        # Of the weights that it starts from the digest decides, and not where they are.
+        decisive["training"] = {**decisive["training"], "init_from": None}
     if ADDED:
         decisive = _without_added(decisive)
     canonical = _canonical({"data_digest": data_digest, "experiment": decisive})

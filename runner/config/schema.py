@@ -141,6 +141,9 @@ class TrainingConfig(Section):
         Field(description="balanced, a weight above 0 by class such as {yes: 3}, or null"),
     ] = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    init_from: TextOrNull = None
+    # Found out of the run's weights.
+    init_sha256: TextOrNull = None
     # Where a search has stopped it, of a budget that stays what it was; written nowhere else.
     pruned_at_step: CountOrNull = Field(default=None, exclude_if=lambda step: step is None)
 

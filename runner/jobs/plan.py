@@ -272,10 +272,11 @@ def extended(plan: Plan, jobs: Sequence[Job]) -> tuple[Plan, list[int]]:
     return grown, [positions[job.key] for job in planned]
 
 
-def plan_each(jobs: Sequence[Job]) -> Plan:
+def plan_each(jobs: Sequence[Job], uri: str | None = None) -> Plan:
     """Check the settings of all jobs, and those against their data.
 
-    Equal jobs are planned each for itself, and all are named by their experiments.
+    Equal jobs are planned each for itself, and all are named by their experiments. The runs from
+    whose weights they start are in the store at `uri`, or where they are to be recorded.
 
     Raises
     ------
@@ -295,7 +296,7 @@ def plan_each(jobs: Sequence[Job]) -> Plan:
     for number in sorted(range(len(jobs)), key=data_keys.__getitem__):
         experiment, data_key = experiments[number], data_keys[number]
         # What had to be found out stands in the config: a rerun guesses nothing.
-        experiment, shape, problem, digests = data.check(experiment, data_key)
+        experiment, shape, problem, digests = data.check(experiment, data_key, uri)
         planned[number] = PlannedJob(
             experiment=experiment,
             name=experiment.name,
@@ -332,7 +333,7 @@ class _SharedData:
         self._shapes: dict[Shape, Shape] = {}
 
     def check(
-        self, experiment: Experiment, data_key: str
+        self, experiment: Experiment, data_key: str, uri: str | None
     ) -> tuple[Experiment, Shape | None, ConfigError | DataError | None, tuple[str, str]]:
         """Return what an experiment is with its data, its shape, and the digests of the data.
 
@@ -352,6 +353,11 @@ class _SharedData:
         digests = self._prepared.dataset.digest, self._prepared.split.digest
         try:
             shape = Shape(data_key, require_fit(experiment, self._prepared))
+            if experiment.training.init_from is not None:
+                from runner.jobs.origin import starting_from
+
+                uri = uri or experiment.tracking.uri
+                experiment = starting_from(experiment, self._prepared, uri)
         except ConfigError as error:
             return experiment, None, error, digests
         # Thousands of jobs share a handful of shapes.
@@ -434,6 +440,7 @@ def _cells(config: Mapping[str, Any], section: str) -> dict[str, str]:
     """Return the settings of a section as text, but for what was found out in reading a file."""
     flat = flatten({section: config.get(section)})
     follows = [[name] for name in FOUND_OUT] if flat.get(f"{section}.name") == "file" else ()
+    follows = [*follows, ["init_sha256"]]
     return {
         k: as_override_text(v)
         for k, v in flat.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -399,8 +400,10 @@ def _gigabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:,.1f} GB"
 
 
-def run_settings(experiment: Experiment) -> RunSettings:
-    """Return what a run of a stack has for itself."""
+def run_settings(
+    experiment: Experiment, initial: Mapping[str, NDArray[np.floating]] = MappingProxyType({})
+) -> RunSettings:
+    """Return what a run of a stack has for itself, with the weights that it does not draw."""
     model, stopping = experiment.model, experiment.training.early_stopping
     return RunSettings(
         seed=experiment.seed,
@@ -408,4 +411,5 @@ def run_settings(experiment: Experiment) -> RunSettings:
         schedule=experiment.schedule.settings(),
         initializer=INITIALIZERS[model.initializer](model.initializer_scale),
         early_stopping=None if stopping is None else stopping.settings(),
+        initial=initial,
     )

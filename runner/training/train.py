@@ -86,6 +86,8 @@ class StackTraining:
         The data of all of them.
     experiments : sequence of Experiment
         One per run; they may differ in whatever `softnet.RunSettings` holds.
+    initial : sequence of mapping of str to ndarray
+        The weights that each run does not draw, by name.
 
     Attributes
     ----------
@@ -95,7 +97,12 @@ class StackTraining:
         The evaluations so far, each with its time in seconds since 1970.
     """
 
-    def __init__(self, prepared: Prepared, experiments: Sequence[Experiment]) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        experiments: Sequence[Experiment],
+        initial: Sequence[Mapping[str, NDArray[Any]]] = (),
+    ) -> None:
         verify_blas_pin()
         # One stack has one shape; unpacking fails where a caller has put together what differs.
         (settings,) = {require_fit(experiment, prepared) for experiment in experiments}
@@ -107,7 +114,9 @@ class StackTraining:
         }
         self._prepared = prepared
         self._pruned_at = [e.training.pruned_at_step for e in experiments]
-        self._training = Training(settings, [run_settings(e) for e in experiments], watched)
+        given = initial or [{}] * len(experiments)
+        runs = [run_settings(e, of_run) for e, of_run in zip(experiments, given, strict=True)]
+        self._training = Training(settings, runs, watched)
         self.records: list[tuple[Record, float]] = []
         self.started_s = time.time()
 

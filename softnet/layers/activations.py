@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softnet.layers.base import Layer, LayerSettings
-from softnet.stack.arrays import Array, Kept, Zeros
+from softnet.stack.arrays import Array, Kept
 
 
 class Activation(Layer):
@@ -27,7 +27,7 @@ class Activation(Layer):
 
     def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
-        self._kept, self._zeros, self._positive = Kept(dtype), Zeros(dtype), Kept(np.dtype(bool))
+        self._kept, self._zeros, self._positive = Kept(dtype), Kept(dtype), Kept(np.dtype(bool))
 
     @abstractmethod
     def value(self, z: Array) -> None:

@@ -14,16 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softnet.layers.initializers import Initializers
-from softnet.stack.arrays import Array
+from softnet.stack.arrays import Array, Kept
 from softnet.stack.parameters import Shapes, cut
 from softnet.stack.randomness import Noise
-from softnet.stack.settings import HasSettings
+from softnet.stack.settings import HasSettings, Settings
 
 Generators = Sequence[np.random.Generator]
 
 
 @dataclass(frozen=True)
-class LayerSettings:
+class LayerSettings(Settings):
     """What a layer is made from."""
 
     of: ClassVar[type[Layer]]
@@ -75,17 +75,10 @@ class Layer(HasSettings, ABC):
         self.dtype = dtype
         self.parameter_shapes: Shapes = {}
         self.statistic_shapes: Shapes = {}
+        self._ones = Kept(dtype, 1)
 
     def bind(self, values: Array, gradients: Array, statistics: Array) -> None:
-        """Take this layer's columns of the network's flat buffers.
-
-        Parameters
-        ----------
-        values, gradients : ndarray of shape (runs, n_parameters of this layer)
-            Its parameters and their gradients.
-        statistics : ndarray of shape (runs, n_statistics of this layer)
-            What it keeps besides.
-        """
+        """Take this layer's columns of the network's flat buffers, arrays (runs, n)."""
         self.values = cut(values, self.parameter_shapes)
         self.gradients = cut(gradients, self.parameter_shapes)
         self.statistics = cut(statistics, self.statistic_shapes)
@@ -100,16 +93,21 @@ class Layer(HasSettings, ABC):
         return 0 if self.overwrites_input else self.out_features
 
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
-        """Set the parameters and statistics of each run, which are zero, to their first values.
+        """Set the parameters and statistics, which are zero, to their first values.
 
-        Parameters
-        ----------
-        rngs, initializers : sequences of length runs
-            Source of random numbers of each run, and how its weights are drawn.
+        Each run has its source of random numbers, and its way of drawing weights.
         """
 
     def fit(self, X: Array) -> None:
         """Set statistics by the training rows (n_samples, in_features); the first layer alone."""
+
+    def sum_of(self, rows: Array, out: Array | None = None) -> Array:
+        """Sum over the batch, the last axis but one, of which 1 is left.
+
+        By a product with ones: of as few rows as a batch has, that is faster than a reduction.
+        """
+        total: Array = np.matmul(self._ones[1, rows.shape[-2]], rows, out=out)
+        return total
 
     @abstractmethod
     def forward(self, X: Array, training: bool = False) -> Array:

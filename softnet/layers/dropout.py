@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.layers.base import Layer, LayerSettings
 from softnet.stack.arrays import Array, Kept
-from softnet.stack.setting_rules import require_fraction
+from softnet.stack.settings import FRACTION
 
 _NUMBERS = 1 << 16
 
@@ -17,33 +17,18 @@ _NUMBERS = 1 << 16
 class Dropout(Layer):
     """Sets a random share of the numbers to 0 in training, and enlarges the others to make up.
 
-    Notes
-    -----
     A number stays with probability ``1 - rate``, rounded to a 65,536th, and is divided by it: the
-    mean is the same, and evaluation needs nothing done ("inverted" dropout).
-
-    References
-    ----------
-    N. Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
-    overfitting".
+    mean is the same, and evaluation needs nothing done ("inverted" dropout; Srivastava et al. 2014,
+    "Dropout: a simple way to prevent neural networks from overfitting").
     """
 
     is_random = True
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of dropout.
+        """`rate` is the share that is set to 0, in [0, 1)."""
 
-        Parameters
-        ----------
-        rate : float
-            Share that is set to 0, in [0, 1).
-        """
-
-        rate: float = 0.1
-
-        def __post_init__(self) -> None:
-            require_fraction("rate", self.rate)
+        rate: float = field(default=0.1, metadata=FRACTION)
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)

@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.initializers import Initializers, Uniform
-from softnet.stack.arrays import Array, Kept, Ones
-from softnet.stack.setting_rules import require, require_count, require_positive
+from softnet.stack.arrays import Array, Kept
+from softnet.stack.settings import POSITIVE, count_from, require
 
 
 class Scale(Layer):
-    """``X * weight``: a learned factor for each feature, 1 at the start.
-
-    References
-    ----------
-    D. Holzmueller, L. Grinsztajn, I. Steinwart (2024), "Better by default: strong pre-tuned MLPs
-    and boosted trees on tabular data".
-    """
+    """``X * weight``: a learned factor for each feature (Holzmueller et al. 2024), 1 at first."""
 
     def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
         self.parameter_shapes = {"weight": (in_features,)}
-        self._ones, self._output, self._terms = Ones(dtype), Kept(dtype), Kept(dtype)
+        self._output, self._terms = Kept(dtype), Kept(dtype)
 
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         self.values["weight"][:] = 1
@@ -44,37 +38,23 @@ class Scale(Layer):
 
     def backward(self, d_output: Array) -> Array:
         terms = np.multiply(d_output, self._X, out=self._terms[d_output.shape])
-        ones = self._ones[d_output.shape[-2]]
-        np.matmul(ones, terms, out=self.gradients["weight"][:, None])
+        self.sum_of(terms, self.gradients["weight"][:, None])
         return np.multiply(d_output, self.values["weight"][:, None], out=d_output)
 
 
 class Embedding(Layer):
     """Puts a learned vector in the place of each group of one-hot features.
 
-    Notes
-    -----
     Looking a word's vector up is the product of its one-hot row with the table of all vectors. A
     row of zeros, a word that training had not, gets zeros. The vectors stand behind what is left.
     """
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of an embedding of words.
-
-        Parameters
-        ----------
-        groups : tuple of (int, int)
-            First and last feature of each group, the last one excluded.
-        size : int
-            Numbers in a vector.
-        """
+        """First and last feature of each group, the last one excluded; numbers in a vector."""
 
         groups: tuple[tuple[int, int], ...]
-        size: int = 8
-
-        def __post_init__(self) -> None:
-            require_count("size", self.size, 1)
+        size: int = field(default=8, metadata=count_from(1))
 
     settings: Settings
 
@@ -131,34 +111,16 @@ class NumberEmbedding(Layer):
     """Adds to a row, for each of its numbers, a linear map of an encoding of that number.
 
     A subclass says what the encoding is. Arrays inside are (runs, numbers, batch, codes).
-
-    References
-    ----------
-    Y. Gorishniy, I. Rubachev, A. Babenko (2022), "On embeddings for numerical features in tabular
-    deep learning".
+    After Gorishniy, Rubachev, Babenko (2022), "On embeddings for numerical features".
     """
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of all embeddings of numbers.
-
-        Parameters
-        ----------
-        numbers : tuple of int
-            The features that are numbers.
-        size : int
-            Features that are made of each.
-        n_codes : int
-            Frequencies, or bins.
-        """
+        """The features that are numbers, those made of each, and its frequencies or bins."""
 
         numbers: tuple[int, ...]
-        size: int = 4
-        n_codes: int = 16
-
-        def __post_init__(self) -> None:
-            require_count("size", self.size, 1)
-            require_count("n_codes", self.n_codes, 1)
+        size: int = field(default=4, metadata=count_from(1))
+        n_codes: int = field(default=16, metadata=count_from(1))
 
     settings: Settings
 
@@ -171,7 +133,7 @@ class NumberEmbedding(Layer):
             "weight": (self.n, self.n_codes, self.size),
             "bias": (self.n, self.size),
         }
-        self._ones, self.kept, self._output = Ones(dtype), Kept(dtype), Kept(dtype)
+        self.kept, self._output = Kept(dtype), Kept(dtype)
 
     @property
     def n_units(self) -> int:
@@ -207,17 +169,12 @@ class NumberEmbedding(Layer):
     def backward(self, d_output: Array) -> Array:
         d_embedded = np.ascontiguousarray(self._embedded(d_output))
         np.matmul(self._codes.swapaxes(-1, -2), d_embedded, out=self.gradients["weight"])
-        self.gradients["bias"][:] = self.sum_of(d_embedded)
+        self.sum_of(d_embedded, self.gradients["bias"][:, :, None])
         slopes = self.backward_codes(np.matmul(d_embedded, self.values["weight"].swapaxes(-1, -2)))
         d_input = d_output[..., : self.in_features].copy()
-        along = np.matmul(slopes, self._ones[self.n_codes].T)[..., 0]
+        along = np.matmul(slopes, self._ones[1, self.n_codes].T)[..., 0]
         d_input[..., self.columns] += along.swapaxes(1, 2)
         return d_input
-
-    def sum_of(self, rows: Array) -> Array:
-        """Sum over the batch: (runs, numbers, batch, n) to (runs, numbers, n)."""
-        total: Array = np.matmul(self._ones[rows.shape[-2]], rows)
-        return total[:, :, 0]
 
 
 class Periodic(NumberEmbedding):
@@ -228,19 +185,9 @@ class Periodic(NumberEmbedding):
 
     @dataclass(frozen=True)
     class Settings(NumberEmbedding.Settings):
-        """Settings of waves; see `NumberEmbedding.Settings` for the others.
+        """Further, the standard deviation of the frequencies at the start."""
 
-        Parameters
-        ----------
-        frequency_scale : float
-            Standard deviation of the frequencies at the start, above 0.
-        """
-
-        frequency_scale: float = 0.1
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            require_positive("frequency_scale", self.frequency_scale)
+        frequency_scale: float = field(default=0.1, metadata=POSITIVE)
 
     settings: Settings
 
@@ -269,8 +216,8 @@ class Periodic(NumberEmbedding):
         slopes = np.sin(self._angle, out=self._angle)
         slopes *= d_codes
         slopes *= -2 * math.pi
-        self.gradients["phase"][:] = self.sum_of(slopes)
-        self.gradients["frequency"][:] = self.sum_of(slopes * self._x)
+        self.sum_of(slopes, self.gradients["phase"][:, :, None])
+        self.sum_of(slopes * self._x, self.gradients["frequency"][:, :, None])
         slopes *= self.values["frequency"][:, :, None]
         return slopes
 

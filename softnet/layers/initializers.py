@@ -14,17 +14,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from softnet.stack.setting_rules import require_positive
+from softnet.stack.settings import POSITIVE, Settings
 
 
 @dataclass(frozen=True)
-class Initializer(ABC):
+class Initializer(Settings, ABC):
     """Draws a weight matrix.
 
     Parameters
@@ -33,10 +33,7 @@ class Initializer(ABC):
         Factor on what is drawn, above 0.
     """
 
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_positive("scale", self.scale)
+    scale: float = field(default=1.0, metadata=POSITIVE)
 
     def __call__(self, rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return an array of this shape, (in_features, out_features)."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.initializers import Initializers
-from softnet.stack.arrays import Array, Kept, Ones
-from softnet.stack.setting_rules import require_count
+from softnet.stack.arrays import Array, Kept
+from softnet.stack.settings import count_from
 
 # BLAS multiplies by a small matrix faster than by the transpose of one. Measured: that is worth a
 # copy of up to so many weights for at least so many rows.
@@ -35,18 +35,9 @@ class Linear(Layer):
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of a linear layer.
+        """`out_features` is the number of units."""
 
-        Parameters
-        ----------
-        out_features : int
-            Number of units.
-        """
-
-        out_features: int
-
-        def __post_init__(self) -> None:
-            require_count("out_features", self.out_features, 1)
+        out_features: int = field(metadata=count_from(1))
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
@@ -57,7 +48,6 @@ class Linear(Layer):
         }
         self._output = Kept(dtype)
         self._d_input = Kept(dtype)
-        self._ones = Ones(dtype)
         self._weight_T_copy = Kept(dtype)
         self._X: Array = np.empty(0, dtype)
 
@@ -95,7 +85,7 @@ class Linear(Layer):
             np.matmul(self._X_T, d_output, out=self._d_weight_and_bias)
         else:
             np.matmul(self._X_T, d_output, out=self._d_weight)
-            np.matmul(self._ones[d_output.shape[-2]], d_output, out=self._d_bias)
+            self.sum_of(d_output, self._d_bias)
 
     def backward(self, d_output: Array) -> Array:
         self.backward_parameters(d_output)

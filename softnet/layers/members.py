@@ -5,15 +5,15 @@ Rows of the members lie one member after the other in the batch: (runs, members 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.initializers import Initializers
-from softnet.stack.arrays import Array, Ones
-from softnet.stack.setting_rules import require_count
+from softnet.stack.arrays import Array
+from softnet.stack.settings import count_from
 
 
 class MemberLinear(Layer):
@@ -21,20 +21,10 @@ class MemberLinear(Layer):
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of layers of members.
+        """Units of each member, and the number of members."""
 
-        Parameters
-        ----------
-        out_features, n_members : int
-            Units of each member, and number of members.
-        """
-
-        out_features: int
-        n_members: int
-
-        def __post_init__(self) -> None:
-            require_count("out_features", self.out_features, 1)
-            require_count("n_members", self.n_members, 1)
+        out_features: int = field(metadata=count_from(1))
+        n_members: int = field(metadata=count_from(1))
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
@@ -43,7 +33,6 @@ class MemberLinear(Layer):
             "weight": (self.n_members, in_features, self.out_features),
             "bias": (self.n_members, self.out_features),
         }
-        self._ones = Ones(dtype)
 
     @property
     def n_units(self) -> int:
@@ -62,11 +51,6 @@ class MemberLinear(Layer):
         """View (runs, members, batch, features) as rows."""
         return rows.reshape(len(rows), -1, rows.shape[-1])
 
-    def sum_of(self, rows: Array) -> Array:
-        """Sum (runs, members, batch, features) over the batch."""
-        total: Array = np.matmul(self._ones[rows.shape[2]], rows)
-        return total[:, :, 0]
-
     def forward(self, X: Array, training: bool = False) -> Array:
         self._X = self.by_member(X)
         output = np.matmul(self._X, self.values["weight"])
@@ -75,7 +59,7 @@ class MemberLinear(Layer):
 
     def backward(self, d_output: Array) -> Array:
         d_members = self.by_member(d_output)
-        self.gradients["bias"][:] = self.sum_of(d_members)
+        self.sum_of(d_members, self.gradients["bias"][:, :, None])
         np.matmul(self._X.swapaxes(-1, -2), d_members, out=self.gradients["weight"])
         return self.together(np.matmul(d_members, self.values["weight"].swapaxes(-1, -2)))
 
@@ -84,23 +68,12 @@ class SharedLinear(MemberLinear):
     """``((X * scale_in) @ weight) * scale_out + bias``: the weight alone is shared.
 
     As the first layer it makes of a row one for each member, and its scales of inputs start at 1
-    or -1, by chance; other scales start at 1.
-
-    References
-    ----------
-    Y. Gorishniy, A. Kotelnikov, A. Babenko (2025), "TabM: advancing tabular deep learning with
-    parameter-efficient ensembling".
+    or -1, by chance; other scales start at 1. After Gorishniy, Kotelnikov, Babenko (2025), "TabM".
     """
 
     @dataclass(frozen=True)
     class Settings(MemberLinear.Settings):
-        """Settings; see `MemberLinear.Settings` for the others.
-
-        Parameters
-        ----------
-        is_first : bool
-            Whether rows come in once and not for each member.
-        """
+        """Further, whether rows come in once and not for each member."""
 
         is_first: bool = False
 
@@ -134,13 +107,13 @@ class SharedLinear(MemberLinear):
 
     def backward(self, d_output: Array) -> Array:
         d_members = self.by_member(d_output)
-        self.gradients["bias"][:] = self.sum_of(d_members)
-        self.gradients["scale_out"][:] = self.sum_of(d_members * self._products)
+        self.sum_of(d_members, self.gradients["bias"][:, :, None])
+        self.sum_of(d_members * self._products, self.gradients["scale_out"][:, :, None])
         d_products = self.together(d_members * self.values["scale_out"][:, :, None])
         np.matmul(self._scaled.swapaxes(-1, -2), d_products, out=self.gradients["weight"])
         d_scaled = np.matmul(d_products, self.values["weight"].swapaxes(-1, -2))
         d_scaled = self.by_member(d_scaled)
-        self.gradients["scale_in"][:] = self.sum_of(d_scaled * self._X)
+        self.sum_of(d_scaled * self._X, self.gradients["scale_in"][:, :, None])
         d_input = d_scaled * self.values["scale_in"][:, :, None]
         if not self.settings.is_first:
             return self.together(d_input)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.initializers import Initializers
-from softnet.stack.arrays import Array, Kept, Ones
-from softnet.stack.setting_rules import require_fraction, require_positive
+from softnet.stack.arrays import Array, Kept
+from softnet.stack.settings import FRACTION, POSITIVE
 
 
 class Normalization(Layer):
@@ -19,7 +19,6 @@ class Normalization(Layer):
     def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
         self.parameter_shapes = {"weight": (in_features,), "bias": (in_features,)}
-        self._ones = Ones(dtype)
         self.normalized: Array = np.empty(0, dtype)
         self._normalized, self._scratch, self._output = Kept(dtype), Kept(dtype), Kept(dtype)
 
@@ -41,10 +40,10 @@ class Normalization(Layer):
         return np.add(output, self._bias, out=output)
 
     def _write_gradients(self, d_output: Array) -> None:
-        ones, scratch = self._ones[d_output.shape[-2]], self._scratch[d_output.shape]
-        np.multiply(d_output, self.normalized, out=scratch)
-        np.matmul(ones, scratch, out=self._d_weight)
-        np.matmul(ones, d_output, out=self._d_bias)
+        products = self._scratch[d_output.shape]
+        np.multiply(d_output, self.normalized, out=products)
+        self.sum_of(products, self._d_weight)
+        self.sum_of(d_output, self._d_bias)
 
 
 class BatchNorm(Normalization):
@@ -55,32 +54,15 @@ class BatchNorm(Normalization):
     In training by the batch's own mean and variance (divided by its rows), through which the
     gradient goes; in evaluation by their running means, which each run keeps as its statistics.
     As in PyTorch the running variance is the unbiased one, divided by the rows less one. A batch
-    of one row has no variance: its output is the bias.
-
-    References
-    ----------
-    S. Ioffe, C. Szegedy (2015), "Batch normalization: accelerating deep network training by
-    reducing internal covariate shift".
+    of one row has no variance: its output is the bias. After Ioffe, Szegedy (2015).
     """
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of batch normalization.
+        """`momentum` is the batch's share in running means, `epsilon` is added to a variance."""
 
-        Parameters
-        ----------
-        momentum : float
-            Share of the batch in the running means, in [0, 1).
-        epsilon : float
-            Added to the variance, above 0.
-        """
-
-        momentum: float = 0.1
-        epsilon: float = 1e-5
-
-        def __post_init__(self) -> None:
-            require_fraction("momentum", self.momentum)
-            require_positive("epsilon", self.epsilon)
+        momentum: float = field(default=0.1, metadata=FRACTION)
+        epsilon: float = field(default=1e-5, metadata=POSITIVE)
 
     settings: Settings
 
@@ -98,11 +80,10 @@ class BatchNorm(Normalization):
             mean, variance = (self.statistics[name][:, None] for name in ("mean", "variance"))
             return self._affine((X - mean) / np.sqrt(variance + epsilon))
         n_rows = X.shape[-2]
-        ones = self._ones[n_rows]
-        mean = np.matmul(ones, X) / n_rows
+        mean = self.sum_of(X) / n_rows
         self.normalized = np.subtract(X, mean, out=self._normalized[X.shape])
         squares = np.square(self.normalized, out=self._scratch[X.shape])
-        variance = np.matmul(ones, squares) / n_rows
+        variance = self.sum_of(squares) / n_rows
         self._spread = np.sqrt(variance + epsilon)
         np.divide(self.normalized, self._spread, out=self.normalized)
         unbiased = variance * (n_rows / max(n_rows - 1, 1))
@@ -123,33 +104,19 @@ class BatchNorm(Normalization):
 
 
 class LayerNorm(Normalization):
-    """Each row is brought to mean 0 and variance 1 over its features.
-
-    References
-    ----------
-    J. L. Ba, J. R. Kiros, G. E. Hinton (2016), "Layer normalization".
-    """
+    """Each row is brought to mean 0 and variance 1 over its features (Ba, Kiros, Hinton 2016)."""
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of layer normalization.
+        """`epsilon`, above 0, is added to the variance."""
 
-        Parameters
-        ----------
-        epsilon : float
-            Added to the variance, above 0.
-        """
-
-        epsilon: float = 1e-5
-
-        def __post_init__(self) -> None:
-            require_positive("epsilon", self.epsilon)
+        epsilon: float = field(default=1e-5, metadata=POSITIVE)
 
     settings: Settings
 
     def _mean(self, X: Array) -> Array:
         """Return the mean of each row, (runs, batch, 1)."""
-        total: Array = np.matmul(X, self._ones[self.in_features].T)
+        total: Array = np.matmul(X, self._ones[1, self.in_features].T)
         return np.divide(total, self.in_features, out=total)
 
     def forward(self, X: Array, training: bool = False) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from softnet.layers.initializers import Initializers
 from softnet.stack.arrays import Array, Kept
 from softnet.stack.parameters import columns, numbered
 from softnet.stack.randomness import Noise
-from softnet.stack.setting_rules import require
+from softnet.stack.settings import NOT_EMPTY, require
 
 
 class Sequential(Layer):
@@ -20,18 +20,9 @@ class Sequential(Layer):
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """Settings of layers in a sequence.
+        """`layers` are the settings of the layers in their order."""
 
-        Parameters
-        ----------
-        layers : tuple of LayerSettings
-            In their order.
-        """
-
-        layers: tuple[LayerSettings, ...]
-
-        def __post_init__(self) -> None:
-            require(len(self.layers) > 0, "layers", "at least one layer", self.layers)
+        layers: tuple[LayerSettings, ...] = field(metadata=NOT_EMPTY)
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
@@ -90,15 +81,8 @@ class Sequential(Layer):
 class Residual(Sequential):
     """``X + layers(X)``: the layers learn what is to be changed about their input.
 
-    The last layer has as many features as the first one takes.
-
-    Notes
-    -----
-    The derivative for the input is that of the layers plus the derivative for the output itself.
-
-    References
-    ----------
-    K. He et al. (2016), "Deep residual learning for image recognition".
+    The last layer has as many features as the first one takes. The derivative for the input is
+    that of the layers plus the derivative for the output itself. After He et al. (2016).
     """
 
     def __init__(

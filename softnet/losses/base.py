@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softnet.stack.arrays import Array
-from softnet.stack.settings import HasSettings
+from softnet.stack.settings import HasSettings, Settings
 
 
 @dataclass(frozen=True)
-class LossSettings:
+class LossSettings(Settings):
     """What a loss is made from."""
 
     of: ClassVar[type[Loss]]
@@ -46,38 +46,16 @@ class Loss(HasSettings, ABC):
 
     @abstractmethod
     def targets(self, y: NDArray[Any], n_outputs: int) -> Array:
-        """Turn what the rows are known to be into what outputs are compared with.
+        """Turn classes or numbers (n_samples, ...) into rows (n_samples, n_targets) for `gradient`.
 
-        It is done once for all training rows, not at each step.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n)
-            Classes or numbers, as the examples have them.
-        n_outputs : int
-            Outputs of the network for a row.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_targets)
-            In the loss's dtype: a row of numbers for each sample, for `gradient`.
+        In the loss's dtype; once for all training rows, not at each step.
         """
 
     @abstractmethod
     def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
         """Return the loss of each row: what is reported, the same measure for all of a task.
 
-        Parameters
-        ----------
-        outputs : ndarray of shape (runs, batch, n_outputs)
-            Of the network.
-        y : ndarray of shape (batch,) or (batch, n)
-            As in `targets`, the same rows in every run.
-
-        Returns
-        -------
-        ndarray of shape (runs, batch)
-            A new array.
+        A new array (runs, batch); `y` is as in `targets`, the same rows in every run.
         """
 
     def row_objectives(self, outputs: Array, y: NDArray[Any]) -> Array:
@@ -88,17 +66,8 @@ class Loss(HasSettings, ABC):
     def gradient(self, outputs: Array, targets: Array) -> Array:
         """Return the derivative of each run's mean objective with respect to its outputs.
 
-        Parameters
-        ----------
-        outputs : ndarray of shape (runs, batch, n_outputs)
-            Of the network.
-        targets : ndarray of shape (runs, batch, n_targets)
-            Rows that `targets` made.
-
-        Returns
-        -------
-        ndarray of shape (runs, batch, n_outputs)
-            Kept: overwritten by the next call of the same shape.
+        `targets` are rows (runs, batch, n_targets) that the method made. What is returned, of the
+        shape of `outputs`, is overwritten by the next call of the same shape.
         """
 
     def combine(self, outputs: Array) -> Array:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from softnet.losses.base import Loss
-from softnet.losses.binary_cross_entropy import BinaryCrossEntropy
-from softnet.losses.regression import AbsoluteError, Huber, SquaredError
+from softnet.losses.outputwise import AbsoluteError, BinaryCrossEntropy, Huber, SquaredError
 from softnet.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 LOSSES: dict[str, type[Loss]] = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.losses.base import Loss, LossSettings, mean_of
-from softnet.stack.arrays import Array, Indices, Kept, Ones
-from softnet.stack.setting_rules import require_fraction
+from softnet.stack.arrays import Array, Indices, Kept
+from softnet.stack.settings import FRACTION
 
 _FEW_CLASSES = 4
 
@@ -33,18 +33,9 @@ class SoftmaxCrossEntropy(Loss):
 
     @dataclass(frozen=True)
     class Settings(LossSettings):
-        """Settings of softmax cross-entropy.
+        """`label_smoothing` is the share of a row's target that all classes have, in [0, 1)."""
 
-        Parameters
-        ----------
-        label_smoothing : float
-            Share of a row's target that all classes have alike, in [0, 1); it is not reported.
-        """
-
-        label_smoothing: float = 0.0
-
-        def __post_init__(self) -> None:
-            require_fraction("label_smoothing", self.label_smoothing)
+        label_smoothing: float = field(default=0.0, metadata=FRACTION)
 
     settings: Settings
 
@@ -53,7 +44,7 @@ class SoftmaxCrossEntropy(Loss):
         self._shifts = Kept(dtype)
         self._row = Kept(dtype)
         self._gradient = Kept(dtype)
-        self._ones = Ones(dtype)
+        self._ones = Kept(dtype, 1)
         self._counts: dict[int, Array] = {}
 
     def _shifted(self, logits: Array) -> Array:
@@ -72,7 +63,7 @@ class SoftmaxCrossEntropy(Loss):
         """Return the sum over the classes, of a shape that broadcasts over them."""
         if n_classes <= _FEW_CLASSES:
             return _one_by_one(np.add, z, self._row[z.shape[1:]])
-        total: Array = np.matmul(self._ones[n_classes], z, out=self._row[len(z), 1, z.shape[-1]])
+        total: Array = np.matmul(self._ones[1, n_classes], z, out=self._row[len(z), 1, z.shape[-1]])
         return total
 
     def _softmax(self, logits: Array) -> Array:

@@ -1,16 +1,17 @@
-"""Adam."""
+"""Adam, and AdamW with its decoupled weight decay."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from softnet.optimizers.base import Optimizer, OptimizerSettings
-from softnet.stack.setting_rules import require_fraction, require_positive
+from softnet.stack.settings import FRACTION, NOT_NEGATIVE, POSITIVE
 
 
 class Adam(Optimizer):
@@ -42,15 +43,9 @@ class Adam(Optimizer):
             Added to the root, above 0.
         """
 
-        beta1: float = 0.9
-        beta2: float = 0.999
-        epsilon: float = 1e-8
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            require_fraction("beta1", self.beta1)
-            require_fraction("beta2", self.beta2)
-            require_positive("epsilon", self.epsilon)
+        beta1: float = field(default=0.9, metadata=FRACTION)
+        beta2: float = field(default=0.999, metadata=FRACTION)
+        epsilon: float = field(default=1e-8, metadata=POSITIVE)
 
     def _take(self, settings: tuple[Any, ...]) -> None:
         super()._take(settings)
@@ -84,3 +79,37 @@ class Adam(Optimizer):
         np.divide(mean, scratch, out=scratch)
         np.multiply(scratch, self.as_column(sizes), out=scratch)
         np.subtract(self.parameters.values, scratch, out=self.parameters.values)
+
+
+class AdamW(Adam):
+    """Adam with a weight decay of its own, beside the gradient (Loshchilov, Hutter 2019).
+
+    Before the step of `Adam`, ``weight = weight * (1 - learning_rate * weight_decay)``. Only
+    weights of two axes and more decay, and tables of vectors: no biases, and no normalization's.
+    """
+
+    @dataclass(frozen=True)
+    class Settings(Adam.Settings):
+        """Here `weight_decay`, times the learning rate, is the share that a step takes off."""
+
+        weight_decay: float = field(default=0.01, metadata=NOT_NEGATIVE)
+
+    def _take(self, settings: tuple[Any, ...]) -> None:
+        super()._take(settings)
+        self._decays = False  # not in the gradient
+        self._shares = [run.weight_decay for run in settings]
+        start, self._decayed = 0, []
+        for name, shape in self.parameters.shapes.items():
+            stop = start + prod(shape)
+            if len(shape) > 1 and name.rpartition(".")[2].startswith(("weight", "table")):
+                self._decayed.append(slice(start, stop))
+            start = stop
+
+    def step(self, learning_rates: Sequence[float], t: int) -> None:
+        if any(self._shares):
+            pairs = zip(learning_rates, self._shares, strict=True)
+            factors = self.as_column([1.0 - rate * share for rate, share in pairs])
+            for part in self._decayed:
+                weights = self.parameters.values[:, part]
+                np.multiply(weights, factors, out=weights)
+        super().step(learning_rates, t)

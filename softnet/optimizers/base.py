@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from softnet.stack.arrays import Array, Indices
 from softnet.stack.parameters import Parameters
-from softnet.stack.setting_rules import require_not_negative, require_positive
+from softnet.stack.settings import NOT_NEGATIVE, POSITIVE, Settings
 
 
 @dataclass(frozen=True)
-class OptimizerSettings:
+class OptimizerSettings(Settings):
     """What every optimizer has.
 
     Parameters
@@ -36,15 +36,9 @@ class OptimizerSettings:
         A gradient whose Euclidean norm over all parameters is larger is scaled to this norm.
     """
 
-    learning_rate: float
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-
-    def __post_init__(self) -> None:
-        require_positive("learning_rate", self.learning_rate)
-        require_not_negative("weight_decay", self.weight_decay)
-        if self.clip_norm is not None:
-            require_positive("clip_norm", self.clip_norm)
+    learning_rate: float = field(metadata=POSITIVE)
+    weight_decay: float = field(default=0.0, metadata=NOT_NEGATIVE)
+    clip_norm: float | None = field(default=None, metadata=POSITIVE)
 
 
 class Optimizer(ABC):
@@ -99,12 +93,7 @@ class Optimizer(ABC):
     def step(self, learning_rates: Sequence[float], t: int) -> None:
         """Update the parameters by their gradients, which may be overwritten.
 
-        Parameters
-        ----------
-        learning_rates : sequence of float, length runs
-            The rate of each run that is left, as Python floats.
-        t : int
-            Number of this update, from 1, the same for all runs.
+        With the rate of each run that is left, as Python floats; this is update number `t`, from 1.
         """
 
     def keep(self, rows: Indices) -> None:

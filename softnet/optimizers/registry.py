@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from softnet.optimizers.adam import Adam
-from softnet.optimizers.adamw import AdamW
+from softnet.optimizers.adam import Adam, AdamW
 from softnet.optimizers.base import Optimizer
 from softnet.optimizers.rmsprop import RMSProp
 from softnet.optimizers.sgd import SGD

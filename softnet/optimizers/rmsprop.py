@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.optimizers.base import Optimizer, OptimizerSettings
-from softnet.stack.setting_rules import require_fraction, require_positive
+from softnet.stack.settings import FRACTION, POSITIVE
 
 
 class RMSProp(Optimizer):
@@ -19,11 +19,8 @@ class RMSProp(Optimizer):
     -----
     ``square = rho * square + (1 - rho) * gradient**2``; the direction is ``gradient /
     (sqrt(square) + epsilon)``, and with momentum ``velocity = momentum * velocity + direction``:
-    PyTorch's form, in which the learning rate is outside the velocity.
-
-    References
-    ----------
-    T. Tieleman, G. Hinton (2012), "Lecture 6.5: rmsprop", Neural networks for machine learning.
+    PyTorch's form, in which the learning rate is outside the velocity. After Hinton's lecture 6.5
+    in Neural networks for machine learning (2012).
     """
 
     STATE = ("square", "velocity")
@@ -42,15 +39,9 @@ class RMSProp(Optimizer):
             Added to the root, above 0.
         """
 
-        rho: float = 0.99
-        momentum: float = 0.0
-        epsilon: float = 1e-8
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            require_fraction("rho", self.rho)
-            require_fraction("momentum", self.momentum)
-            require_positive("epsilon", self.epsilon)
+        rho: float = field(default=0.99, metadata=FRACTION)
+        momentum: float = field(default=0.0, metadata=FRACTION)
+        epsilon: float = field(default=1e-8, metadata=POSITIVE)
 
     def _take(self, settings: tuple[Any, ...]) -> None:
         super()._take(settings)

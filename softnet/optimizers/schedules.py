@@ -11,11 +11,11 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from softnet.stack.setting_rules import require_count, require_not_negative, require_positive
+from softnet.stack.settings import NOT_NEGATIVE, POSITIVE, Settings, count_from
 
 
 @dataclass(frozen=True)
-class Schedule(ABC):
+class Schedule(Settings, ABC):
     """A function from step to a factor on the learning rate, after a linear warm-up.
 
     Parameters
@@ -24,10 +24,7 @@ class Schedule(ABC):
         Number of first steps over which the rate rises to its full value.
     """
 
-    warmup_steps: int = field(default=0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        require_count("warmup_steps", self.warmup_steps, 0)
+    warmup_steps: int = field(default=0, kw_only=True, metadata=count_from(0))
 
     def __call__(self, step: int, n_steps: int) -> float:
         """Return the factor for `step` (from 0) of `n_steps`."""
@@ -66,13 +63,8 @@ class Step(Schedule):
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
-    every: int = 1000
-    factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_count("every", self.every, 1)
-        require_positive("factor", self.factor)
+    every: int = field(default=1000, metadata=count_from(1))
+    factor: float = field(default=0.1, metadata=POSITIVE)
 
     def __call__(self, step: int, n_steps: int) -> float:
         try:
@@ -95,11 +87,7 @@ class Decay(Schedule):
         Factor that the last step would reach, 0 or above.
     """
 
-    final_factor: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_not_negative("final_factor", self.final_factor)
+    final_factor: float = field(default=0.0, metadata=NOT_NEGATIVE)
 
     def factor_at(self, progress: float) -> float:
         return 1.0 - (1.0 - self.final_factor) * progress
@@ -116,12 +104,7 @@ class LinearDecay(Decay):
 
 
 class Cosine(Decay):
-    """The rate falls along half a cosine from 1 to `final_factor`, after the warm-up.
-
-    References
-    ----------
-    I. Loshchilov, F. Hutter (2017), "SGDR: Stochastic gradient descent with warm restarts".
-    """
+    """The rate falls along half a cosine from 1 to `final_factor` (Loshchilov, Hutter 2017)."""
 
     def factor_at(self, progress: float) -> float:
         cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
@@ -130,19 +113,9 @@ class Cosine(Decay):
 
 @dataclass(frozen=True)
 class ExponentialDecay(Decay):
-    """The rate falls by the same factor at each step, from 1 to `final_factor` above 0.
+    """The rate falls by the same factor at each step, from 1 to `final_factor` above 0."""
 
-    Examples
-    --------
-    >>> [ExponentialDecay(final_factor=0.0625)(step, n_steps=4) for step in range(4)]
-    [1.0, 0.5, 0.25, 0.125]
-    """
-
-    final_factor: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive("final_factor", self.final_factor)
+    final_factor: float = field(default=0.01, metadata=POSITIVE)
 
     def factor_at(self, progress: float) -> float:
         return float(self.final_factor**progress)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softnet.optimizers.base import Optimizer, OptimizerSettings
-from softnet.stack.setting_rules import require, require_fraction
+from softnet.stack.settings import FRACTION, require
 
 
 class SGD(Optimizer):
@@ -41,12 +41,11 @@ class SGD(Optimizer):
             Look ahead along the velocity; needs a momentum above 0.
         """
 
-        momentum: float = 0.0
+        momentum: float = field(default=0.0, metadata=FRACTION)
         nesterov: bool = False
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            require_fraction("momentum", self.momentum)
             idle = self.nesterov and self.momentum == 0
             require(not idle, "nesterov", "false where momentum is 0", self.nesterov)
 

@@ -19,7 +19,7 @@ Order = Literal["C", "F"]
 
 
 class Kept(dict[tuple[int, ...], NDArray[Any]]):
-    """Arrays kept by shape: the same shape gets the same, uncleared memory again.
+    """Arrays kept by shape, at first filled: the same shape gets the same, uncleared memory again.
 
     Whoever asks owns the array until it asks again; results that must outlive the next step are
     copied by the one who wants them. A dict, since looking one up costs less than a call.
@@ -31,33 +31,10 @@ class Kept(dict[tuple[int, ...], NDArray[Any]]):
     True
     """
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, dtype: np.dtype[Any], fill: float = 0) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype, self.fill = dtype, fill
 
     def __missing__(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        array = self[shape] = np.empty(shape, self.dtype)
+        array = self[shape] = np.full(shape, self.fill, self.dtype)
         return array
-
-
-class Zeros(Kept):
-    """Zeros kept by shape."""
-
-    def __missing__(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        array = self[shape] = np.zeros(shape, self.dtype)
-        return array
-
-
-class Ones(dict[int, NDArray[Any]]):
-    """Rows (1, n) of ones, kept by n: a row's product with a matrix is the sum over its rows.
-
-    Over axes as short as a batch or the classes, that is faster than a reduction.
-    """
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        super().__init__()
-        self.dtype = dtype
-
-    def __missing__(self, n: int) -> NDArray[Any]:
-        row = self[n] = np.ones((1, n), self.dtype)
-        return row

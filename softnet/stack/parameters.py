@@ -7,11 +7,12 @@ the depth of the network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from math import prod
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from softnet.stack.arrays import Array, Indices, Order
 
@@ -37,8 +38,7 @@ def cut(buffer: Array, shapes: Shapes) -> dict[str, Array]:
 
 def columns(buffer: Array, shapes: Sequence[Shapes]) -> list[Array]:
     """Cut a buffer (runs, size) into the columns of each layer."""
-    ends = list(accumulate(map(size_of, shapes)))
-    return np.split(buffer, ends[:-1], axis=1)
+    return np.split(buffer, list(accumulate(map(size_of, shapes)))[:-1], axis=1)
 
 
 def numbered(shapes: Sequence[Shapes]) -> dict[str, tuple[int, ...]]:
@@ -70,13 +70,7 @@ class FlatArrays:
         All numbers, one run a row.
     """
 
-    def __init__(
-        self,
-        shapes: Shapes,
-        n_runs: int,
-        dtype: np.dtype[Any] | type[np.floating[Any]],
-        order: Order = "C",
-    ) -> None:
+    def __init__(self, shapes: Shapes, n_runs: int, dtype: DTypeLike, order: Order = "C") -> None:
         self.order: Order = order
         self.shapes = dict(shapes)
         self.values: Array = np.zeros((n_runs, size_of(shapes)), dtype, order)
@@ -104,10 +98,8 @@ class Parameters(FlatArrays):
 
     Attributes
     ----------
-    values : ndarray of shape (runs, n_parameters)
-        All parameters, one run a row.
-    gradients : ndarray of shape (runs, n_parameters)
-        The derivative of each run's loss with respect to `values`.
+    values, gradients : ndarray of shape (runs, n_parameters)
+        All parameters, one run a row, and each run's derivatives of its loss.
 
     Examples
     --------
@@ -116,15 +108,10 @@ class Parameters(FlatArrays):
     ((3, 10), (3, 4, 2))
     """
 
-    def __init__(
-        self,
-        shapes: Shapes,
-        n_runs: int,
-        dtype: np.dtype[Any] | type[np.floating[Any]],
-        order: Order = "C",
-    ) -> None:
-        super().__init__(shapes, n_runs, dtype, order)
-        self.gradients: Array = np.zeros_like(self.values)
+    @cached_property
+    def gradients(self) -> Array:
+        """Laid out as `values` is."""
+        return np.zeros_like(self.values)
 
     @property
     def n_parameters(self) -> int:
@@ -132,5 +119,5 @@ class Parameters(FlatArrays):
         return size_of(self.shapes)
 
     def keep(self, rows: Indices) -> None:
-        super().keep(rows)
         self.gradients = np.array(self.gradients[rows], order=self.order)
+        super().keep(rows)

@@ -2,11 +2,7 @@
 
 Each use of chance draws from a stream of its own, so that adding one (a dropout layer, say)
 leaves the numbers of all the others as they were.
-
-References
-----------
-M. E. O'Neill (2014), "PCG: A family of simple fast space-efficient statistically good algorithms
-for random number generation", the generator behind `numpy.random.default_rng`.
+The generator is PCG64 (O'Neill 2014), that of `numpy.random.default_rng`.
 """
 
 from __future__ import annotations
@@ -28,14 +24,7 @@ _MEMBERS = 1000
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """Return the generator of one named stream.
-
-    Parameters
-    ----------
-    seed : int
-        The run's seed, 0 or above.
-    name : str
-        A key of `STREAMS`.
+    """Return the generator of one of the `STREAMS` of a run's seed.
 
     Examples
     --------
@@ -57,17 +46,8 @@ class Noise:
     """Numbers for layers that need chance in training: a stream of 16-bit numbers for each run.
 
     They are the generator's own 64-bit words, four numbers each, so how many are drawn at a time
-    decides nothing; and a place in the stream is one whole number, the same for all runs.
-
-    Parameters
-    ----------
-    seeds : sequence of int
-        Seed of each run.
-
-    Attributes
-    ----------
-    n_words : int
-        Words taken so far.
+    decides nothing; and a place in the stream is one whole number, the same for all runs:
+    `n_words`, those taken so far.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:

@@ -6,8 +6,6 @@ runs: a run has the same bits alone and in a stack.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from softnet.network import Network
@@ -18,29 +16,10 @@ from softnet.training.settings import Examples
 from softnet.training.small_networks import SideBySide
 
 
-class Gradients(Protocol):
-    """Writes the gradients of its parameters for batches of the training rows."""
-
-    @property
-    def parameters(self) -> Parameters:
-        """Those that an optimizer is to update; `order` says how they lie in memory."""
-
-    def __call__(self, rows: Indices) -> None:
-        """Write `parameters.gradients` for the rows (runs, batch) that each run sees."""
-
-    def keep(self, rows: Indices) -> None:
-        """Go on with the runs at these positions among those left, as the network does."""
-
-
 class LayerByLayer:
     """Gradients by backpropagation through the network's own layers.
 
-    Parameters
-    ----------
-    network : Network
-        What is trained: its parameters are those that an optimizer updates.
-    train : Examples
-        Training rows, in the network's dtype.
+    The training rows are in the network's dtype.
     """
 
     def __init__(self, network: Network, train: Examples) -> None:
@@ -89,7 +68,7 @@ class LayerByLayer:
         self._batches = {}
 
 
-def gradients_of(network: Network, train: Examples, batch_size: int) -> Gradients:
+def gradients_of(network: Network, train: Examples, batch_size: int) -> LayerByLayer | SideBySide:
     """Return what is fastest for a network, with batches of up to so many rows."""
     fast = train.weights is None and small_networks.supports(network, batch_size)
     return (SideBySide if fast else LayerByLayer)(network, train)

@@ -20,7 +20,7 @@ from softnet.optimizers.registry import OPTIMIZERS
 from softnet.optimizers.schedules import Schedule
 from softnet.stack.arrays import Indices
 from softnet.stack.randomness import Noise, member_seed, stream
-from softnet.stack.setting_rules import require
+from softnet.stack.settings import require
 from softnet.training.backpropagation import gradients_of
 from softnet.training.batches import SAMPLINGS
 from softnet.training.settings import Examples, Record, RunSettings, StackSettings
@@ -91,6 +91,8 @@ class Training:
             [stream(run.seed, "init") for run in members], [run.initializer for run in members]
         )
         self.network.body.fit(self.examples["train"].X)
+        for number, run in enumerate(runs):
+            self.network.set_weights(number, run.initial)
         self.network.use_noise(Noise([run.seed for run in members]))
         train = self.examples["train"]
         self._gradients = gradients_of(self.network, train, settings.batch_size)

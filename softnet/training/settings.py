@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softnet.layers.initializers import He, Initializer
+from softnet.metrics import higher_is_better, is_metric
 from softnet.network import NetworkSettings
 from softnet.optimizers.base import OptimizerSettings
 from softnet.optimizers.schedules import Constant, Schedule
 from softnet.stack.arrays import Array, Indices
-from softnet.stack.setting_rules import require
-from softnet.training.early_stopping import EarlyStopping
+from softnet.stack.settings import NOT_NEGATIVE, Rule, Settings, count_from
+
+_METRIC: Rule = {"a recorded metric such as 'val/loss'": is_metric}
+_BETWEEN: Rule = {"a number between 0 and 1, or null": lambda value: 0 < value < 1}
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class StackSettings:
+class StackSettings(Settings):
     """What all runs of a stack have in common.
 
     Parameters
@@ -73,13 +78,36 @@ class StackSettings:
     sampling: str = "shuffled"
     dtype: str = "float64"
     metrics: tuple[str, ...] = ("accuracy",)
-    averaging: float | None = None
+    averaging: float | None = field(default=None, metadata=_BETWEEN)
     labels: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        if self.averaging is not None:
-            inside = 0 < self.averaging < 1
-            require(inside, "averaging", "a number between 0 and 1, or null", self.averaging)
+
+@dataclass(frozen=True)
+class EarlyStopping(Settings):
+    """Stop once `patience` evaluations in a row brought no improvement; keep the best weights.
+
+    Parameters
+    ----------
+    metric : str
+        A recorded metric, for instance ``val/loss``.
+    patience : int
+        Evaluations without improvement after which the run stops, 1 or above.
+    min_delta : float
+        What counts as an improvement must be larger than this.
+    """
+
+    metric: str = field(default="val/loss", metadata=_METRIC)
+    patience: int = field(default=10, metadata=count_from(1))
+    min_delta: float = field(default=0.0, metadata=NOT_NEGATIVE)
+
+    def gain(self, value: float, best: float) -> float:
+        """Return by how much `value` is better than `best`; above 0 is better."""
+        return value - best if higher_is_better(self.metric) else best - value
+
+    @property
+    def worst(self) -> float:
+        """A value that every finite one improves on."""
+        return -math.inf if higher_is_better(self.metric) else math.inf
 
 
 @dataclass(frozen=True)
@@ -98,6 +126,8 @@ class RunSettings:
         How its weights start.
     early_stopping : EarlyStopping or None
         None trains to the end of the budget.
+    initial : mapping of str to ndarray
+        Parameters and statistics that are given and not drawn, as `Network.weights` has them.
     """
 
     seed: int
@@ -105,6 +135,7 @@ class RunSettings:
     schedule: Schedule = field(default_factory=Constant)
     initializer: Initializer = field(default_factory=He)
     early_stopping: EarlyStopping | None = None
+    initial: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -55,17 +55,7 @@ def _most_terms(layers: Sequence[Layer], batch_size: int) -> int:
 class SideBySide:
     """Writes the gradients of a small network for batches of its training rows.
 
-    Parameters
-    ----------
-    network : Network
-        Whose layers, number of runs and dtype are taken.
-    train : Examples
-        Training rows, in the network's dtype.
-
-    Attributes
-    ----------
-    parameters : Parameters
-        Of its own, since they lie in memory with the runs side by side.
+    Its `parameters` are its own, since they lie in memory with the runs side by side.
     """
 
     def __init__(self, network: Network, train: Examples) -> None:
@@ -175,10 +165,8 @@ class _SumOfProducts:
 class _CrossEntropy:
     """Turns logits (classes, batch, runs) into the derivative of the mean loss, in place.
 
-    `SoftmaxCrossEntropy` has the same formula, and shares none of it. It divides by the batch size,
-    which rounds otherwise than the product with a share does, and sums many classes by BLAS: one
-    code for both would change the bits of one. What this one saves is the views and copies that the
-    other makes at every call. Tests compare the two.
+    `SoftmaxCrossEntropy` has the same formula and other bits: it divides by the batch size, and
+    sums many classes by BLAS. What this one saves is the views and copies of every call there.
     """
 
     def __init__(self, logits: Array, targets: Array) -> None:

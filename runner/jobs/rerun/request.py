@@ -329,7 +329,8 @@ def _planned(
 
     Returns the original of each job too, and whether results have to be the originals'.
     """
-    plan = plan_each([_RecordedJob(to_plain(experiment)) for _, experiment in found])
+    jobs = [_RecordedJob(to_plain(experiment)) for _, experiment in found]
+    plan = plan_each(jobs, options.uri)
     others = [
         (original, job)
         for job, (original, _) in zip(plan.jobs, found, strict=True)

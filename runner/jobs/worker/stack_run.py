@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 from runner.config.data import FileData
 from runner.config.schema import Experiment
 from runner.jobs.events import Ended, Progress, Reached, Resumed, RunStarted, WorkerEvent
+from runner.jobs.origin import initial_weights
 from runner.jobs.rerun.comparison import Comparison, cannot_compare
 from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.search import pruned
@@ -160,7 +161,14 @@ class _StackRun:
         self._state = None if task.states is None else Path(task.states, name)
 
     def _from_the_start(self) -> StackTraining:
-        return StackTraining(self._prepared, [job.planned.experiment for job in self._task.jobs])
+        task = self._task
+        experiments = [job.planned.experiment for job in task.jobs]
+        places = [job.reference.place if job.reference else task.store for job in task.jobs]
+        initial = [
+            initial_weights(experiment, self._prepared, None if place is None else place.uri)
+            for experiment, place in zip(experiments, places, strict=True)
+        ]
+        return StackTraining(self._prepared, experiments, initial)
 
     def __enter__(self) -> Self:
         self._training = self._from_the_start()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from softnet.stack.arrays import Kept, Ones
+from softnet.stack.arrays import Kept
 
 
 def test_same_shape_gets_same_memory_again() -> None:
@@ -25,7 +25,7 @@ def test_two_owners_share_no_memory() -> None:
 
 
 def test_a_row_of_ones_times_a_matrix_is_the_sum_over_its_rows() -> None:
-    ones = Ones(np.dtype("float32"))
-    assert (ones[3] @ np.array([[1, 2], [3, 4], [5, 6]], "float32")).tolist() == [[9, 12]]
-    assert ones[3] is ones[3]
-    assert ones[3].dtype == np.float32
+    ones = Kept(np.dtype("float32"), 1)
+    assert (ones[1, 3] @ np.array([[1, 2], [3, 4], [5, 6]], "float32")).tolist() == [[9, 12]]
+    assert ones[1, 3] is ones[1, 3]
+    assert ones[1, 3].dtype == np.float32

@@ -1,19 +1,20 @@
-"""Losses of quantities: squared, absolute and Huber's.
+"""Losses of each output by itself: of quantities, and of labels that a row has or has not.
 
-They are reported as the squared error, whichever is minimized, so that runs can be compared.
+Those of quantities are reported as the squared error, whichever is minimized, so that runs can be
+compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softnet.losses.base import Loss, LossSettings
+from softnet.losses.base import Loss, LossSettings, mean_of
 from softnet.stack.arrays import Array, Kept
-from softnet.stack.setting_rules import require_positive
+from softnet.stack.settings import POSITIVE
 
 
 class OutputwiseLoss(Loss):
@@ -58,10 +59,7 @@ class SquaredError(OutputwiseLoss):
         """
 
         shift: float = 0.0
-        scale: float = 1.0
-
-        def __post_init__(self) -> None:
-            require_positive("scale", self.scale)
+        scale: float = field(default=1.0, metadata=POSITIVE)
 
     settings: Settings
 
@@ -119,12 +117,7 @@ class SquaredError(OutputwiseLoss):
 
 
 class AbsoluteError(SquaredError):
-    """The mean of the absolute errors: it learns medians, and outliers count less.
-
-    Notes
-    -----
-    The derivative at an error of 0 is 0.
-    """
+    """The mean of the absolute errors: it learns medians. The derivative at an error of 0 is 0."""
 
     def penalties(self, errors: Array) -> Array:
         return np.abs(errors)
@@ -136,27 +129,15 @@ class AbsoluteError(SquaredError):
 class Huber(SquaredError):
     """Squared error of small errors, absolute error of large ones (Huber 1964).
 
-    Notes
-    -----
     ``e**2 / 2`` where ``|e| <= delta``, else ``delta * (|e| - delta / 2)``; the derivative is the
     error cut to ``[-delta, delta]``.
     """
 
     @dataclass(frozen=True)
     class Settings(SquaredError.Settings):
-        """Settings of Huber's loss.
+        """Further, where it goes over from square to straight, in units of `scale`."""
 
-        Parameters
-        ----------
-        delta : float
-            Where it goes over from square to straight, in units of `scale`, above 0.
-        """
-
-        delta: float = 1.0
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            require_positive("delta", self.delta)
+        delta: float = field(default=1.0, metadata=POSITIVE)
 
     settings: Settings
 
@@ -168,3 +149,49 @@ class Huber(SquaredError):
 
     def slopes(self, errors: Array) -> None:
         np.clip(errors, -self.settings.delta, self.settings.delta, out=errors)
+
+
+class BinaryCrossEntropy(OutputwiseLoss):
+    """Cross-entropy of a sigmoid for each output, from the logits themselves.
+
+    `y` holds a 0 or 1 for each output: (n_samples, n_outputs), or (n_samples,) for one.
+
+    Notes
+    -----
+    With z a logit and t its label: ``loss = max(z, 0) - z * t + log(1 + exp(-|z|))``, which does
+    not overflow, as the mean over the outputs; the derivative of the batch mean is
+    ``(sigmoid(z) - t) / (n_outputs * batch)``.
+    """
+
+    def predictions(self, outputs: Array) -> Array:
+        """Return the probability of each label, of the shape of `outputs`."""
+        return _sigmoid(outputs, np.empty_like(outputs))
+
+    def combine(self, outputs: Array) -> Array:
+        return self.outputs_of(mean_of(self.predictions(outputs)))
+
+    def outputs_of(self, predictions: Array) -> Array:
+        """Return logits of these probabilities."""
+        ends = np.finfo(self.dtype).tiny, 1 - np.finfo(self.dtype).epsneg
+        p = np.clip(predictions, *ends)
+        logits: Array = np.log(p) - np.log1p(-p)
+        return logits
+
+    def row_losses(self, outputs: Array, y: NDArray[Any]) -> Array:
+        targets = self.targets(y, outputs.shape[-1])
+        tails = np.log1p(np.exp(-np.abs(outputs)))
+        return self._mean(np.maximum(outputs, 0) - outputs * targets + tails)
+
+    def gradient(self, outputs: Array, targets: Array) -> Array:
+        d_outputs = _sigmoid(outputs, self._gradient[outputs.shape])
+        np.subtract(d_outputs, targets, out=d_outputs)
+        np.divide(d_outputs, outputs.shape[-1] * outputs.shape[-2], out=d_outputs)
+        return d_outputs
+
+
+def _sigmoid(logits: Array, out: Array) -> Array:
+    """Write 1 / (1 + exp(-z)) as (1 + tanh(z / 2)) / 2, whose exponential does not overflow."""
+    np.multiply(logits, 0.5, out=out)
+    np.tanh(out, out=out)
+    np.multiply(out, 0.5, out=out)
+    return np.add(out, 0.5, out=out)

@@ -1,0 +1,95 @@
+"""The recorded run from whose weights another one starts: `training.init_from`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from runner.system.errors import ConfigError, RunnerError
+from runner.tracking.records import Record, RecordedModel, find_source
+from runner.training.prepare import Prepared, network_settings
+from runner.training.run_files import weights_sha256
+
+if TYPE_CHECKING:
+    from runner.config.schema import Experiment
+
+_KEY = "training.init_from"
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a recorded run left, with the digest of its weights."""
+
+    weights: Mapping[str, NDArray[Any]]
+    model: RecordedModel
+    digest: str
+
+
+def starting_from(experiment: Experiment, prepared: Prepared, uri: str | None) -> Experiment:
+    """Return an experiment with the digest of the weights that it starts from, if there are any.
+
+    Raises
+    ------
+    ConfigError
+        If their run is not in the store at `uri`, does not fit, or has other weights than before.
+    """
+    if experiment.training.init_from is None:
+        return experiment
+    initial_weights(experiment, prepared, uri)
+    digest = _origin(experiment.training.init_from, uri, os.getpid()).digest
+    training = experiment.training.model_copy(update={"init_sha256": digest})
+    return experiment.model_copy(update={"training": training})
+
+
+def initial_weights(
+    experiment: Experiment, prepared: Prepared, uri: str | None
+) -> Mapping[str, NDArray[Any]]:
+    """Return the arrays that an experiment starts from, by name; empty where it draws them all.
+
+    The last layer is left out where its outputs stand for other classes. Errors are as above.
+    """
+    training = experiment.training
+    if training.init_from is None:
+        return {}
+    origin = _origin(training.init_from, uri, os.getpid())
+    if training.init_sha256 not in (None, origin.digest):
+        rule = f"the run whose weights have the digest {str(training.init_sha256)[:12]}"
+        raise ConfigError(_KEY, rule, f"{training.init_from}, with {origin.digest[:12]}")
+    theirs = origin.model.preprocessing.encoded_feature_names
+    if theirs != prepared.preprocessing.encoded_feature_names:
+        ours = prepared.preprocessing.encoded_feature_names
+        other = [name for name in (*theirs, *ours) if (name in theirs) != (name in ours)]
+        raise ConfigError(
+            _KEY, "a run on the same features", ", ".join(other[:3]) or "another order"
+        )
+    network = network_settings(experiment, prepared.preprocessing, prepared.target)
+    head = f"layers.{len(network.layers) - 1}."
+    has_other_head = origin.model.target.names != prepared.target.names
+    shapes = {
+        name: shape
+        for name, shape in network.weight_shapes.items()
+        if not (has_other_head and name.startswith(head))
+    }
+    arrays = {name: a for name, a in origin.weights.items() if name in shapes}
+    if {name: array.shape for name, array in arrays.items()} != shapes:
+        raise ConfigError(_KEY, "a run whose network has the same layers", training.init_from)
+    return arrays
+
+
+@lru_cache(maxsize=4)
+def _origin(target: str, uri: str | None, _pid: int) -> _Origin:
+    """Read a record; a forked process opens the store anew."""
+    try:
+        record = Record.read(find_source(target, uri))
+        model = record.model()
+        weights = record.weights(model.network(record.experiment).weight_shapes)
+    except RunnerError as error:
+        raise ConfigError.plain(f"{_KEY}: must be a run that left its weights: {error}") from None
+    if record.edits:
+        raise ConfigError.plain(f"{_KEY}: {record.source.label}: {record.edits[0]}.")
+    return _Origin(weights, model, weights_sha256(weights))
