@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runner.config.data import FileData
 from runner.system.errors import CommandError, MissingError, RecordError, shorten
 from runner.system.files import atomic_file, disk_error
+from runner.system.paths import require_targets
 from runner.system.text import printable
 from runner.tracking import MEMBERS, final_metrics, read_file
 from runner.tracking.records.untrusted import CONFIG_LIMIT, TEXT_LIMIT, parse_json
@@ -91,6 +92,7 @@ def write_folder(record: Record, folder: Path) -> None:
     RecordError
         If the record lacks something, or was edited.
     """
+    require_targets(folder)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise CommandError(f"FOLDER: must be new or empty, got {shorten(str(folder))}.")

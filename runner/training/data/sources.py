@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from runner.config.plugins import READERS
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
+from runner.system.paths import require_targets
 from runner.system.text import printable
 from runner.training.data.dataset import memory_bytes
 
@@ -143,6 +144,7 @@ def _size(path: Path, file: str, key: str) -> int:
     try:
         facts = path.stat()
     except FileNotFoundError:
+        require_targets(path)
         folder = path.absolute().parent
         hint = f"There is no folder {folder}."
         if folder.is_dir():

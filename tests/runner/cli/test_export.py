@@ -57,6 +57,20 @@ def test_folder_that_holds_something_is_not_written_to(
     assert {path: path.read_bytes() for path in exported.iterdir()} == before
 
 
+@pytest.mark.parametrize("command", ["export", "predict", "data"])
+def test_a_link_whose_target_is_away_is_named_and_left(
+    command: str, shared: Command, run: Recorded
+):
+    link = shared.folder / f"{command}.csv"
+    link.symlink_to("/nowhere/x.csv")
+    ended = shared(command, *[run.run_id] * (command != "data"), link.name)
+    assert ended.returncode == 3
+    assert ended.stderr.endswith(
+        f"{link.name}: is a link to /nowhere/x.csv, which is away: nothing was made\n"
+    )
+    assert link.is_symlink()
+
+
 def _edit_metric(folder: Path) -> None:
     lines = (folder / "metrics.csv").read_text("utf-8").splitlines()
     name, step, value = lines[1].split(",")
