@@ -26,6 +26,7 @@ from omegaconf.errors import (
 from runner.system.errors import CommandError, ConfigError, RunnerError, nearest, shorten
 from runner.system.files import machine_error
 from runner.system.paths import config_folder
+from runner.system.text import without_passwords
 
 _MOST_LINES = 3
 # Lines of OmegaConf and Hydra that do not help a person.
@@ -146,6 +147,8 @@ def _not_an_option(overrides: Sequence[str]) -> RunnerError | None:
 def _missing_config(error: MissingConfigException) -> RunnerError:
     name = error.missing_cfg_file
     group, _, option = (name or "").rpartition("/")
+    if name and "://" in name:  # tracking=URI, for tracking.uri=URI; it may hold a password
+        group, _, option = without_passwords(name).partition("/")
     if group and error.options:
         rule = f"one of {', '.join(error.options)}"
         return ConfigError(group, rule, option, nearest(option, error.options))

@@ -58,6 +58,7 @@ COMMAND_LINES: list[Row] = [
     ("seed=${name} name=${seed}", ["name", "Recursive", "${seed}"]),
     # Tracking
     ("tracking.uri=foo://x", ["tracking.uri", "sqlite:///", "foo://x"]),
+    ("tracking=http://ada:secret@h/x", ["tracking: ", "local, server", "got 'http://ada@h/x'"]),
     ("tracking.uri=http://", ["tracking.uri", "http://", "got 'http://'"]),
     ("tracking.uri=/tmp", ["tracking.uri", "sqlite:///", "'/tmp'"]),
     ("tracking.uri=sqlite://x.db", ["tracking.uri", "sqlite:///x.db"]),
