@@ -11,13 +11,14 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runner.system.errors import ConfigError, DataError, shorten
-from runner.training.data.columns import NO_NUMBER, Column, Rules, floats, strings
+from runner.training.data.columns import NO_NUMBER, Column, Rules, strings
 from runner.training.data.tables import RawTable, cells_table, columns_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     settings = {"delimiter": delimiter, "encoding": encoding, "header": has_header}
     header = f", line {line}" if has_header else ""
     everything = range(len(names))
-    if b"," in content if delimiter != "," else b'"' in content:  # cells may hold commas
+    # A comma in a cell may be a decimal mark.
+    if b"," in content if delimiter != "," else text.has_quotes:
         cells, row_name = text.read(everything)
         return cells_table(
             file, names, cells, row_name, config, header=header, settings=settings, notes=notes
@@ -118,6 +120,17 @@ class _Text:
     n_columns: int
     has_header: bool
 
+    @cached_property
+    def n_header_bytes(self) -> int:
+        """Where the first line ends that is not blank, if it is the header."""
+        found = re.match(rb"[\r\n]*[^\r\n]*(\r\n|\r|\n|\Z)", self.content)
+        return found.end() if found and self.has_header else 0
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether there are quotes below the header, where they say nothing."""
+        return self.content.find(b'"', self.n_header_bytes) >= 0
+
     def read(
         self,
         positions: Sequence[int],
@@ -141,8 +154,8 @@ class _Text:
         places = [f"f{position}" for position in range(self.n_columns)]
         types = {place: pa.string() for place in places}
         types |= {places[position]: pa.float64() for position in numbers}
-        if b'"' not in self.content and self.delimiter != " " and self.n_columns > 1:
-            skipped = _header_bytes(self.content) * self.has_header
+        if not self.has_quotes and self.delimiter != " " and self.n_columns > 1:
+            skipped = self.n_header_bytes
             try:
                 table = pa_csv.read_csv(
                     pa.BufferReader(memoryview(self.content)[skipped:]),
@@ -185,9 +198,9 @@ class _Text:
 def _has_infinite(column: pa.ChunkedArray) -> bool:
     """Tell whether a column of doubles has an infinite one, which is named by its text."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    is_number = column.type == pa.float64()
-    return is_number and any(np.isinf(floats(chunk)).any() for chunk in column.chunks)
+    return column.type == pa.float64() and bool(pc.any(pc.is_inf(column)).as_py())
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
@@ -197,26 +210,21 @@ def _are_numbers(cells: Sequence[str]) -> bool:
 
 def _has_codes(content: bytes, delimiter: str) -> bool:
     """Tell whether a cell begins with a 0 and another digit, as codes do: 00501."""
-    before = np.zeros(256, bool)
-    before[[*map(ord, (delimiter, "\n", "\r", " "))]] = True
-    signs = (ord("+"), ord("-"))
-    octets = np.frombuffer(content, np.uint8)
-    if re.match(rb"\W{0,2}0\d", content):
-        return True
-    for start in range(0, len(octets), _BLOCK):  # blocks that the processor's cache holds
-        block = octets[max(0, start - 3) : start + _BLOCK]
-        codes = (block[2:-1] == ord("0")) & (block[3:] - np.uint8(ord("0")) <= 9)
-        places = np.flatnonzero(codes) + 2
-        one, two = block[places - 1], block[places - 2]
-        if (before[one] | (np.isin(one, signs) & before[two])).any():
-            return True
+    octets = np.frombuffer(b"\n\n" + content[:_BLOCK] + b"\n", np.uint8)
+    for start in range(_BLOCK, len(content) + _BLOCK, _BLOCK):  # which the processor's cache holds
+        before, zero, digit = octets[1:-2], octets[2:-1], octets[3:]
+        may_begin = (before - np.uint8(9) <= 4) | (before - np.uint8(43) <= 2) | (before == 32)
+        if delimiter != ",":
+            may_begin |= before == ord(delimiter)
+        codes = (zero == 48) & (digit - np.uint8(48) <= 9) & may_begin
+        if codes.any():
+            places = np.flatnonzero(codes) + 2
+            signed = np.isin(octets[places - 1], (43, 45))
+            first = np.where(signed, octets[places - 2], octets[places - 1])
+            if np.isin(first, [*map(ord, ("\n", "\r", " ", delimiter))]).any():
+                return True
+        octets = np.frombuffer(content[start - 3 : start + _BLOCK] + b"\n", np.uint8)
     return False
-
-
-def _header_bytes(content: bytes) -> int:
-    """Return where the first line that is not blank ends."""
-    found = re.match(rb"[\r\n]*[^\r\n]*(\r\n|\r|\n|\Z)", content)
-    return found.end() if found else 0
 
 
 def _line_of(content: bytes, row: int) -> int:

@@ -46,17 +46,20 @@ def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict
 
 
 def _reason(name: str, train: FloatArray, *, is_words: bool) -> str:
-    n_distinct = len(np.unique(train))
-    if n_distinct == 1:  # NaN is one value too
+    if (train == train[0]).all() or np.isnan(train).all():
         return "constant"
+    is_index, is_id = _INDEX.fullmatch(name), _IDENTIFIER.fullmatch(name)
+    if not (is_words or is_index or is_id):
+        return ""
+    n_distinct = len(np.unique(train))
     # A counter whose rows somebody has shuffled or chosen from is one still.
     all_differ = n_distinct == len(train) and bool((is_words | (np.floor(train) == train)).all())
-    if all_differ and _INDEX.fullmatch(name) and is_words:
+    if all_differ and is_index and is_words:
         return "row names"
-    if all_differ and _INDEX.fullmatch(name) and train.min() >= 0:
+    if all_differ and is_index and train.min() >= 0:
         # X is a name of features too, which do not rise from row to row.
         return "row numbers" if name != "X" or (np.diff(train) > 0).all() else ""
     if is_words:
         differ = n_distinct > _MOSTLY_DIFFERENT * len(train) and len(train) >= _ENOUGH_ROWS
         return "words that differ from row to row" if differ else ""
-    return "identifier" if all_differ and _IDENTIFIER.fullmatch(name) else ""
+    return "identifier" if all_differ and is_id else ""
