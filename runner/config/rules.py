@@ -92,7 +92,7 @@ def _line(  # noqa: PLR0911  (one return for each kind of error)
             return ConfigError.plain(f"{key}: {context['error']}")
     if field is None:
         return ConfigError.plain(f"{key}: {detail['msg']}, got {shorten(got)}.")
-    return ConfigError(key, _rule(field), got, _hint(field, got))
+    return ConfigError(key, rule_of(field), got, _hint(field, got))
 
 
 def _locate(
@@ -150,30 +150,43 @@ def _unknown_key(key: str, keys: Collection[str], got: object) -> ConfigError:
     return ConfigError.unknown(key, keys, hint if chosen else "", got)
 
 
-def _rule(field: FieldInfo) -> str:
+def rule_of(field: FieldInfo) -> str:
     """Return what a field allows: its description, or else its type and its range."""
     if field.description:
         return field.description
+    or_null = ", or null" if NoneType in get_args(field.annotation) else ""
     for kind in (field.annotation, *get_args(field.annotation)):
         if get_origin(kind) is Literal:
-            is_open = NoneType in get_args(field.annotation)
-            return _one_of(get_args(kind)) + (", or null" if is_open else "")
+            return _one_of(get_args(kind)) + or_null
+        if get_origin(kind) is Annotated:
+            return rule_of(FieldInfo.from_annotation(kind)) + or_null
     kinds = get_args(field.annotation) or (field.annotation,)
     rule = next((_KINDS[kind] for kind in _KINDS if kind in kinds), "another type of value")
-    bounds: dict[str, Any] = {}
-    for constraint in field.metadata:
-        for name in ("ge", "gt", "le", "allow_inf_nan"):
-            bounds |= {name: v} if (v := getattr(constraint, name, None)) is not None else {}
+    bounds = _bounds(field)
     if bounds.get("allow_inf_nan") is False:
         rule = rule.replace("a ", "a finite ")
+    return rule + _within(bounds) + (or_null if bounds else or_null.removeprefix(","))
+
+
+def _bounds(field: FieldInfo) -> dict[str, Any]:
+    names = ("ge", "gt", "le", "lt", "allow_inf_nan")
+    found = ((n, getattr(constraint, n, None)) for constraint in field.metadata for n in names)
+    return {name: value for name, value in found if value is not None}
+
+
+def _within(bounds: dict[str, Any]) -> str:
     match bounds:
         case {"ge": least, "le": most}:
-            rule += f" from {least} to {most}"
+            return f" from {least} to {most}"
+        case {"ge": least, "lt": limit}:
+            return f" from {least} up to, but not, {limit}"
+        case {"gt": least, "lt": limit}:
+            return f" between {least} and {limit}"
         case {"ge": least}:
-            rule += f", {least} or above"
+            return f", {least} or above"
         case {"gt": limit}:
-            rule += f" above {limit}"
-    return rule + ((", or null" if bounds else " or null") if NoneType in kinds else "")
+            return f" above {limit}"
+    return ""
 
 
 def _one_of(names: Collection[str]) -> str:
