@@ -16,6 +16,7 @@ TWO_AT_ONCE = --numprocesses 2 --dist loadfile
 # Each stamp is written last, so an interrupted install is simply done again.
 READY = .venv/ready
 READY_FOR_TESTS = .venv/ready-for-tests
+READY_FOR_DOCS = .venv/ready-for-docs
 READY_FOR_CONFORMANCE = .venv/ready-for-conformance
 READY_FOR_CLUSTER = .venv/ready-for-cluster
 READY_FOR_BENCHMARKS = .venv/ready-for-benchmarks
@@ -39,7 +40,7 @@ echo "Making .venv with $$($$python --version) ..."; \
 $$python -m venv --clear .venv
 endef
 
-.PHONY: help run test quick lint conformance cluster cluster-tests faults benchmarks lock clean
+.PHONY: help run test quick lint docs conformance cluster cluster-tests faults benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +59,10 @@ lint: $(READY_FOR_TESTS) ## check style, formatting, types and who imports whom
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+docs: $(READY_FOR_DOCS) ## build the documentation in build/site, and follow its pages literally
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	DOCS=1 $(BIN)/python -m pytest $(TWO_AT_ONCE) tests/docs $(ARGS)
 
 conformance: $(READY_FOR_CONFORMANCE) ## compare with PyTorch, which it installs, and repeat a hundred runs
 	CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
@@ -84,6 +89,8 @@ lock: $(READY) ## choose and pin the dependencies anew
 	$(LOCK) --upgrade --extra cluster --extra excel --extra postgres --extra search \
 		--constraint requirements.txt --constraint requirements-build.txt pyproject.toml \
 		--output-file requirements-cluster.txt
+	$(LOCK) --upgrade --group docs --constraint requirements.txt \
+		--constraint requirements-dev.txt --output-file requirements-docs.txt
 	$(LOCK) --upgrade --group peers --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-peers.txt
 
@@ -102,6 +109,11 @@ $(READY): requirements.txt requirements-build.txt requirements-uv.txt install.py
 $(READY_FOR_TESTS): $(READY) requirements-dev.txt
 	@echo "Installing the test tools into .venv ..."
 	@$(INSTALL) "--require-hashes -r requirements-dev.txt"
+	@touch $@
+
+$(READY_FOR_DOCS): $(READY_FOR_TESTS) requirements-docs.txt
+	@echo "Installing MkDocs into .venv (about 15 MB to download) ..."
+	@$(INSTALL) "--require-hashes -r requirements-docs.txt"
 	@touch $@
 
 # Its version is in pyproject.toml; without a hash, for a build is taken that suits the machine. By

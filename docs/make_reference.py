@@ -1,4 +1,4 @@
-"""Writes docs/settings.md and docs/commands.md: every setting and every command of the program.
+"""Writes the pages of settings, of commands and of softnet's names: all of each.
 
     python docs/make_reference.py
 
@@ -13,9 +13,10 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from types import NoneType
+from types import ModuleType, NoneType
 from typing import Any, get_args
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +26,7 @@ import yaml  # noqa: E402  (after the path)
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
+import softnet  # noqa: E402
 from runner.cli.commands import COMMANDS  # noqa: E402
 from runner.config.rules import rule_of  # noqa: E402
 from runner.config.schema import Experiment  # noqa: E402
@@ -59,6 +61,7 @@ MEANINGS = {
     "optimizer.name": "chosen with `optimizer=...`",
     "optimizer.learning_rate": "the size of a step, which the schedule multiplies",
     "schedule.name": "chosen with `schedule=...`",
+    "search.name": "how a sweep chooses its jobs: chosen with `search=...`",
     "split.name": "how rows are dealt to train, val and test: chosen with `split=...`",
     "split.n_folds": "equal parts",
     "split.train": "the share or the number of rows that train; all three parts alike",
@@ -87,6 +90,13 @@ COMMANDS_TOP = """\
 `runner [key=value ...]` runs one experiment, `runner --multirun key=1,2` a sweep; both take
 [settings](settings.md) and Hydra's flags. All else is a command with a name. This page is made from
 the commands' own help by `python docs/make_reference.py`.
+"""
+
+SOFTNET_TOP = """\
+# The API of softnet, from its docstrings
+
+Names that `from softnet import ...` takes. On the site each stands with its docstring; where this
+page is read as it is, the docstrings are in the modules that the headings name.
 """
 
 Row = tuple[str, str, str, str]
@@ -149,9 +159,9 @@ def row(key: str, field: FieldInfo, notes: dict[str, str], given: dict[str, Any]
         and (field.is_required() or given[name] != plain(field))
     ):
         default = f"*`{text(given[name])}`*"
-    meaning = MEANINGS.get(key) or notes.get(name)
+    meaning = MEANINGS.get(key) or notes.get(name) or remarks().get(name)
     if not meaning:
-        raise SystemExit(f"{key}: must have a comment in its YAML, or stand in MEANINGS.")
+        raise SystemExit(f"{key}: must have a comment in its YAML or its schema, or a MEANING.")
     rule = "a group of settings, or null" if models_of(field.annotation) else rule_of(field)
     return key, default, cell(rule), cell(meaning)
 
@@ -173,6 +183,17 @@ def refusal(kind: type[BaseModel], name: str) -> str:
     except (AttributeError, TypeError):  # no number at all
         pass
     return ""
+
+
+@cache
+def remarks() -> dict[str, str]:
+    """Return what the comments in the schema say of the fields below them."""
+    found = {}
+    for module in ("schema.py", "data.py"):
+        source = (ROOT / "runner" / "config" / module).read_text("utf-8")
+        for note, name in re.findall(r"((?:^    # .*\n)+)    (\w+): ", source, re.MULTILINE):
+            found[name] = " ".join(line.strip("# ") for line in note.splitlines()).rstrip(".")
+    return found
 
 
 def plain(field: FieldInfo) -> object:
@@ -269,7 +290,26 @@ def help_of(name: str) -> str:
     return said.getvalue().strip()
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+def softnet_page() -> str:
+    """Return the page of softnet's public names, which mkdocstrings fills in."""
+    parts, module = [SOFTNET_TOP], ""
+    registries = []
+    for name, value in vars(softnet).items():
+        if name.startswith("_") or isinstance(value, ModuleType):
+            continue
+        if isinstance(value, Mapping | tuple):
+            registries.append(f"| `{name}` | {', '.join(f'`{key}`' for key in value)} |")
+            continue
+        if value.__module__ != module:
+            module = value.__module__
+            parts += [f"## {module}", ""]
+        parts += [f"::: softnet.{name}", ""]
+    return "\n".join(
+        [*parts, "## Registries", "", "| name | entries |", "|---|---|", *registries, ""]
+    )
+
+
+PAGES = {"softnet.md": softnet_page, "settings.md": settings_page, "commands.md": commands_page}
 
 if __name__ == "__main__":
     for page, make in PAGES.items():

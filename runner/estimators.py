@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from runner.config.plain import with_settings
 from runner.config.schema import Experiment
 from runner.system.errors import RunnerError
 from runner.training.data.dataset import make_dataset
@@ -73,46 +74,30 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
             seed = check_random_state(seed).randint(2**31)
         n_val = round(self.validation_fraction * n_rows)
         stopping = {"metric": "val/loss", "patience": self.patience, "min_delta": 0.0}
-        values: dict[str, Any] = {
+        values = {
             "name": type(self).__name__,
             "seed": seed,
             "task": self._task,
-            "data": {
-                "name": "file",
-                "path": "arrays",
-                "features": list(names),
-                "scaling": self.scaling,
-            },
-            "split": {
-                "name": "stratified",
-                "train": n_rows - n_val,
-                "val": n_val,
-                "test": 0,
-            },
-            "model": {
-                "hidden_layer_sizes": list(self.hidden_layer_sizes),
-                "activation": self.activation,
-                "dropout": self.dropout,
-            },
-            "optimizer": {
-                "name": self.optimizer,
-                "learning_rate": self.learning_rate,
-                "weight_decay": self.weight_decay,
-            },
-            "schedule": {"name": self.schedule},
-            "training": {
-                "epochs": self.epochs,
-                "batch_size": self.batch_size,
-                "early_stopping": stopping if n_val and self.patience is not None else None,
-            },
+            "data.name": "file",
+            "data.path": "arrays",
+            "data.features": list(names),
+            "data.scaling": self.scaling,
+            "split.name": "stratified",
+            "split.train": n_rows - n_val,
+            "split.val": n_val,
+            "split.test": 0,
+            "model.hidden_layer_sizes": list(self.hidden_layer_sizes),
+            "model.activation": self.activation,
+            "model.dropout": self.dropout,
+            "optimizer.name": self.optimizer,
+            "optimizer.learning_rate": self.learning_rate,
+            "optimizer.weight_decay": self.weight_decay,
+            "schedule.name": self.schedule,
+            "training.epochs": self.epochs,
+            "training.batch_size": self.batch_size,
+            "training.early_stopping": stopping if n_val and self.patience is not None else None,
         }
-        for key, value in (self.settings or {}).items():
-            *sections, last = key.split(".")
-            section = values
-            for name in sections:
-                section = section.setdefault(name, {})
-            section[last] = value
-        return Experiment.from_dict(_plain(values))
+        return Experiment.from_dict(with_settings({}, values | dict(self.settings or {})))
 
     def _fit(self, X: NDArray[np.float64], y: NDArray[Any], classes: Sequence[str]) -> Self:
         names = getattr(self, "feature_names_in_", [f"x{n}" for n in range(X.shape[1])])
@@ -223,7 +208,8 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]  # scikit-lea
     Examples
     --------
     >>> X = [[x / 10] for x in range(20)]
-    >>> model = Regressor([], epochs=200, validation_fraction=0).fit(X, [3 * x for x, in X])
+    >>> model = Regressor([], learning_rate=0.1, epochs=300, validation_fraction=0)
+    >>> model = model.fit(X, [3 * x for x, in X])
     >>> bool(abs(model.predict([[0.5]])[0] - 1.5) < 0.1)
     True
     """
@@ -238,12 +224,3 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]  # scikit-lea
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the quantity of each row, in the target's units."""
         return self._predict(X)[:, 0]
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  (any setting)
-    """Return plain values: a search hands over NumPy's numbers."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value

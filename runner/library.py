@@ -6,7 +6,6 @@ A run and a sweep take the command's own path and are recorded as its are, so `r
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -19,20 +18,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.cli.run import run_plan
+from runner.config.plain import with_settings
 from runner.config.schema import Experiment
 from runner.jobs.events import Finished, Listener
 from runner.jobs.plan import Job, make_plan
 from runner.system.errors import CommandError
 from runner.tracking.records import Record, find_source
-from runner.training.outcome import best_first
+from runner.training.outcome import Outcome, best_first
 from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.run_files import prediction_table
 from runner.training.tasks import TASKS
 from softnet import Network
 
 if TYPE_CHECKING:
-    from runner.jobs.plan import Plan, PlannedJob
-    from runner.training.outcome import Outcome
+    from runner.jobs.plan import Plan
 
 # What stands for an experiment: one, its settings as a mapping (also one that Hydra's compose API
 # made), or the words of a command line.
@@ -46,9 +45,9 @@ class _Job:
     choices: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """One recorded run.
+@dataclass(frozen=True, kw_only=True)
+class RunResult(Outcome):
+    """One recorded run: its outcome (`metrics`, `status`, `run_id`, ...) and all that it left.
 
     Parameters
     ----------
@@ -56,26 +55,10 @@ class RunResult:
         With everything settled that its data decide.
     data_digest : str
         What is read of them must have it still.
-    name, run_id : str
-        As MLflow shows them.
-    status : str
-        ``FINISHED``, ``PRUNED`` (stopped early by a search), ``FAILED`` or ``KILLED``.
-    metrics : mapping of str to float
-        Final values, such as ``test/accuracy``.
-    varied : mapping of str to str
-        The settings by which it differs from the other runs of its sweep.
-    failure : str or None
-        Why it did not finish.
     """
 
     experiment: Experiment
     data_digest: str
-    name: str
-    run_id: str
-    status: str
-    metrics: Mapping[str, float]
-    varied: Mapping[str, str]
-    failure: str | None
 
     @cached_property
     def _record(self) -> Record:
@@ -151,8 +134,12 @@ class SweepResult:
     @property
     def table(self) -> pd.DataFrame:
         """A row for each run: the settings that vary, its state, its metrics; by run id."""
-        rows = [{**_numbers(r.varied), "status": r.status, **r.metrics} for r in self.runs]
-        return pd.DataFrame(rows, index=pd.Index([r.run_id for r in self.runs], name="run_id"))
+        rows = [{**r.varied, "status": r.status, **r.metrics} for r in self.runs]
+        table = pd.DataFrame(rows, index=pd.Index([r.run_id for r in self.runs], name="run_id"))
+        for key in {key for r in self.runs for key in r.varied}:
+            numbers = pd.to_numeric(table[key], errors="coerce")
+            table[key] = numbers if numbers.notna().all() else table[key]
+        return table
 
 
 def run(experiment: ExperimentLike, *, quiet: bool = False) -> RunResult:
@@ -244,15 +231,8 @@ def _changed(job: Job, change: Mapping[str, Any]) -> Job:
     """Return a job with other values of some settings, by dotted key."""
     if not change:
         return job
-    config = copy.deepcopy(job.config)
-    for key, value in change.items():
-        *sections, name = key.split(".")
-        section = config
-        for each in sections:
-            section = section.setdefault(each, {})
-        section[name] = value.item() if isinstance(value, np.generic) else value
     words = [f"{key}={value}" for key, value in change.items()]
-    return _Job(config, (*job.overrides, *words), job.choices)
+    return _Job(with_settings(job.config, change), (*job.overrides, *words), job.choices)
 
 
 def _carry_out(jobs: Sequence[Job], *, is_sweep: bool, quiet: bool) -> tuple[Plan, Finished]:
@@ -266,22 +246,8 @@ def _carry_out(jobs: Sequence[Job], *, is_sweep: bool, quiet: bool) -> tuple[Pla
 
 
 def _results(plan: Plan, finished: Finished) -> list[RunResult]:
-    def result(job: PlannedJob, o: Outcome) -> RunResult:
-        of_job = job.experiment, job.data_digest
-        return RunResult(*of_job, o.name, o.run_id, o.status, o.metrics, o.varied, o.failure)
-
-    return [result(plan.jobs[position], o) for position, o in finished.outcomes.items()]
-
-
-def _numbers(varied: Mapping[str, str]) -> dict[str, Any]:
-    """Return settings as numbers where they are."""
-
-    def number(text: str) -> float | int | str:
-        for kind in (int, float):
-            try:
-                return kind(text)
-            except ValueError:
-                continue
-        return text
-
-    return {key: number(text) for key, text in varied.items()}
+    jobs = {position: plan.jobs[position] for position in finished.outcomes}
+    return [
+        RunResult(**vars(outcome), experiment=jobs[p].experiment, data_digest=jobs[p].data_digest)
+        for p, outcome in finished.outcomes.items()
+    ]

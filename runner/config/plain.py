@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -52,6 +53,34 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         is_group = isinstance(value, Mapping) and value
         flat |= flatten(value, f"{prefix}{key}.") if is_group else {f"{prefix}{key}": value}
     return flat
+
+
+def with_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a config with other values of some settings, by their dotted keys.
+
+    NumPy's numbers, which a search may hand over, become Python's.
+
+    Examples
+    --------
+    >>> with_settings({"seed": 0}, {"model.dropout": 0.1, "model.hidden_layer_sizes": (8,)})
+    {'seed': 0, 'model': {'dropout': 0.1, 'hidden_layer_sizes': [8]}}
+    """
+    changed = copy.deepcopy(dict(config))
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        section = changed
+        for each in sections:
+            if not isinstance(section.get(each), dict):
+                section[each] = {}
+            section = section[each]
+        section[name] = _without_numpy(value)
+    return changed
+
+
+def _without_numpy(value: Any) -> Any:  # noqa: ANN401  (any setting)
+    if isinstance(value, list | tuple):
+        return [_without_numpy(item) for item in value]
+    return value.item() if hasattr(value, "dtype") else value
 
 
 def settled_alike(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

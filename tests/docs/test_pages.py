@@ -25,7 +25,10 @@ pytestmark = pytest.mark.skipif(
 )
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
-FOLLOWED = ("extend.md", "python.md")
+FOLLOWED = (
+    *("start.md", "own_table.md", "cross_validate.md", "colleague.md", "paper.md"),
+    *("extend.md", "python.md", "your_own_layer.md", "serve.md"),
+)
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
