@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, RunnerError
+from runner.tracking import StoreAddress, store_at
+from runner.tracking.backend.rows import is_run_id
 from runner.tracking.records import Record, RecordedModel, find_source
+from runner.tracking.records.mlflow_record import stored_run
 from runner.training.prepare import Prepared, network_settings
 from runner.training.run_files import weights_sha256
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
 _KEY = "training.init_from"
+# A store by its ``tracking.uri``, or as a worker is told of it.
+Place: TypeAlias = str | StoreAddress | None
 
 
 @dataclass(frozen=True)
@@ -30,24 +35,24 @@ class _Origin:
     digest: str
 
 
-def starting_from(experiment: Experiment, prepared: Prepared, uri: str | None) -> Experiment:
+def starting_from(experiment: Experiment, prepared: Prepared, place: Place) -> Experiment:
     """Return an experiment with the digest of the weights that it starts from, if there are any.
 
     Raises
     ------
     ConfigError
-        If their run is not in the store at `uri`, does not fit, or has other weights than before.
+        If their run is not in that store, does not fit, or has other weights than before.
     """
     if experiment.training.init_from is None:
         return experiment
-    initial_weights(experiment, prepared, uri)
-    digest = _origin(experiment.training.init_from, uri, os.getpid()).digest
+    initial_weights(experiment, prepared, place)
+    digest = _origin(experiment.training.init_from, place, os.getpid()).digest
     training = experiment.training.model_copy(update={"init_sha256": digest})
     return experiment.model_copy(update={"training": training})
 
 
 def initial_weights(
-    experiment: Experiment, prepared: Prepared, uri: str | None
+    experiment: Experiment, prepared: Prepared, place: Place
 ) -> Mapping[str, NDArray[Any]]:
     """Return the arrays that an experiment starts from, by name; empty where it draws them all.
 
@@ -56,7 +61,7 @@ def initial_weights(
     training = experiment.training
     if training.init_from is None:
         return {}
-    origin = _origin(training.init_from, uri, os.getpid())
+    origin = _origin(training.init_from, place, os.getpid())
     if training.init_sha256 not in (None, origin.digest):
         rule = f"the run whose weights have the digest {str(training.init_sha256)[:12]}"
         raise ConfigError(_KEY, rule, f"{training.init_from}, with {origin.digest[:12]}")
@@ -82,10 +87,13 @@ def initial_weights(
 
 
 @lru_cache(maxsize=4)
-def _origin(target: str, uri: str | None, _pid: int) -> _Origin:
+def _origin(target: str, place: Place, _pid: int) -> _Origin:
     """Read a record; a forked process opens the store anew."""
     try:
-        record = Record.read(find_source(target, uri))
+        if isinstance(place, StoreAddress) and is_run_id(target):
+            record = Record.read(stored_run(store_at(place), target))
+        else:
+            record = Record.read(find_source(target, place if isinstance(place, str) else None))
         model = record.model()
         weights = record.weights(model.network(record.experiment).weight_shapes)
     except RunnerError as error:

@@ -36,5 +36,8 @@ class Kept(dict[tuple[int, ...], NDArray[Any]]):
         self.dtype, self.fill = dtype, fill
 
     def __missing__(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        array = self[shape] = np.full(shape, self.fill, self.dtype)
+        # Zeros that are only read cost no memory of their own.
+        array = self[shape] = np.zeros(shape, self.dtype)
+        if self.fill:
+            array.fill(self.fill)
         return array

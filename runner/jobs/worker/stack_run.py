@@ -164,10 +164,8 @@ class _StackRun:
         task = self._task
         experiments = [job.planned.experiment for job in task.jobs]
         places = [job.reference.place if job.reference else task.store for job in task.jobs]
-        initial = [
-            initial_weights(experiment, self._prepared, None if place is None else place.uri)
-            for experiment, place in zip(experiments, places, strict=True)
-        ]
+        pairs = zip(experiments, places, strict=True)
+        initial = [initial_weights(e, self._prepared, place) for e, place in pairs]
         return StackTraining(self._prepared, experiments, initial)
 
     def __enter__(self) -> Self:
