@@ -1,10 +1,13 @@
-"""Test accuracy of the shipped experiments beside scikit-learn's MLPClassifier.
+"""Errors on real tables and bundled sets, beside scikit-learn's models with their defaults.
 
-    python benchmarks/accuracy.py [experiment ...] [--first-split 0] [--splits 5] [--seeds 4]
+    python benchmarks/accuracy.py held-out [--splits 3] [--seeds 2] [--tables wine Boston]
+                                           [--set optimizer.learning_rate=0.003]
 
-Both sides get the same training rows, scaled alike; the network gets no look at the validation
-rows either, for no experiment stops early. MLPClassifier comes twice: with its defaults, and with
-the experiment's hidden layers and as many epochs as it asks for. The table stands in the README.
+`experiment=table` and `experiment=own`, each with the same settings for all tables, and
+scikit-learn's models in its pipelines get the same rows to train with and the same to test with; of
+its rows our networks take a fifth to find out when to stop. The error is the share of wrong
+classes, or the root mean squared error. Settings may be chosen by the half `tuning` alone. The
+tables are in docs/accuracy.md.
 """
 
 from __future__ import annotations
@@ -13,135 +16,175 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from multiprocessing import get_context
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of gradient boosting, too
+
+import numpy as np
+from table_source import Table, pipelines, tables
+
 from runner.config.compose import compose
 from runner.config.schema import Experiment
-from runner.training.prepare import Prepared, prepare
+from runner.training.prepare import prepare, settled
 from runner.training.train import train
 
-EXPERIMENTS = ("digits", "breast_cancer", "wine", "iris", "own_csv")
-# More than any of them needs: MLPClassifier stops when its training loss no longer falls.
-ENOUGH_EPOCHS = 10_000
+BUNDLED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
+OURS = {"own": ("experiment=own",), "table": ("experiment=table",)}
+# What is known without the features is left in the middle of all: (error - best) / (it - best).
+CONSTANT = "constant"
 
-Scores = list[float]
+Errors = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Test accuracies, one per split and seed, in the same order on each side."""
+class Bundled(Table):
+    """A data set that ships with scikit-learn, as a table with a column ``target``."""
 
-    ours: Scores
-    default: Scores
-    same_size: Scores
+    @property
+    def content(self) -> bytes:
+        """The set as a CSV file, classes by their names."""
+        from sklearn import datasets
 
-
-def compare(config: Mapping[str, Any], split_seed: int, seeds: Sequence[int]) -> Sides:
-    """Train all sides on one split: ours as one stack, MLPClassifier seed by seed."""
-    split = config["split"] | {"seed": split_seed}
-    experiments = [Experiment.from_dict({**config, "split": split, "seed": seed}) for seed in seeds]
-    assert experiments[0].split.name == "stratified"
-    assert experiments[0].training.early_stopping is None
-    prepared = prepare(experiments[0])
-    results = train(prepared, experiments)
-    assert not any(result.failure for result in results)
-    hidden = experiments[0].model.hidden_layer_sizes
-    return Sides(
-        ours=[result.final["test/accuracy"] for result in results],
-        default=[peer(prepared, seed) for seed in seeds],
-        same_size=[peer(prepared, seed, hidden) for seed in seeds],
-    )
+        loaded = getattr(datasets, f"load_{self.name}")(as_frame=True)
+        names = getattr(loaded, "target_names", None)
+        frame = loaded.frame
+        if names is not None:
+            frame["target"] = [str(names[number]) for number in frame["target"]]
+        return frame.to_csv(index=False).encode()
 
 
-def peer(prepared: Prepared, seed: int, hidden: tuple[int, ...] | None = None) -> float:
-    """Return the test accuracy of MLPClassifier: its defaults, or these layers to convergence."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPClassifier
+def measure(table: Table, split: int, seeds: Sequence[int], ours: dict[str, Sequence[str]],
+            *, peers: bool) -> Errors:  # fmt: skip
+    """Return the test error of each model on one split, as a mean over the seeds."""
+    errors: Errors = {}
+    with TemporaryDirectory() as name:
+        paths = table.split(Path(name), split)
+        for model, overrides in ours.items():
+            errors[model] = own(table, paths, seeds, overrides)
+        if peers:
+            errors |= scikit_learn(table, paths, seeds)
+    print(table.name, split, {k: round(v, 4) for k, v in errors.items()}, file=sys.stderr)
+    return errors
 
-    settings = {} if hidden is None else {"hidden_layer_sizes": hidden, "max_iter": ENOUGH_EPOCHS}
-    rows, test = prepared.examples("train"), prepared.examples("test")
-    with warnings.catch_warnings():
-        # By default it ends at 200 epochs, converged or not.
-        warnings.simplefilter("error" if settings else "ignore", ConvergenceWarning)
-        network = MLPClassifier(random_state=seed, **settings).fit(rows.X, rows.y)
-    return float(network.score(test.X, test.y))
 
-
-def measure(
-    name: str, splits: Sequence[int], seeds: Sequence[int], pool: ProcessPoolExecutor
-) -> Sides:
-    """Compare on each split."""
-    jobs = compose([f"experiment={name}"], help_template="")
+def own(
+    table: Table, paths: tuple[Path, Path], seeds: Sequence[int], overrides: Sequence[str]
+) -> float:
+    """Train an experiment on the rows of the first file, all seeds as one stack."""
+    data = [f"data.path={paths[0]}", f"data.test_path={paths[1]}", f"data.target='{table.target}'"]
+    split = ["split.train=0.8", "split.val=0.2", "split.test=0"]
+    jobs = compose([*overrides, *data, *split], help_template="")
     assert jobs is not None
-    (job,) = jobs
-    parts = list(pool.map(compare, [job.config] * len(splits), splits, [seeds] * len(splits)))
-    return Sides(
-        ours=[score for part in parts for score in part.ours],
-        default=[score for part in parts for score in part.default],
-        same_size=[score for part in parts for score in part.same_size],
+    experiment = Experiment.from_dict(jobs[0].config)
+    prepared = prepare(experiment)
+    of_seeds = [settled(experiment.model_copy(update={"seed": s}), prepared) for s in seeds]
+    results = train(prepared, of_seeds)
+    assert not any(result.failure for result in results)
+    finals = [result.final for result in results]
+    if prepared.dataset.task == "classification":
+        return 1 - float(np.mean([final["test/accuracy"] for final in finals]))
+    return float(np.mean([final["test/rmse"] for final in finals]))
+
+
+def scikit_learn(table: Table, paths: tuple[Path, Path], seeds: Sequence[int]) -> Errors:
+    """Fit scikit-learn's models, and what always says the most frequent class or the mean."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+    from sklearn.pipeline import make_pipeline
+
+    X, X_test, y, y_test = table.frames(paths)
+    has_classes = y.dtype.kind not in "if" or y.nunique() <= 20
+    found: dict[str, list[float]] = {}
+
+    def note(name: str, answers: object) -> None:
+        wrong = np.asarray(answers) != y_test if has_classes else (answers - y_test) ** 2
+        error = float(np.mean(wrong))
+        found.setdefault(name, []).append(error if has_classes else error**0.5)
+
+    note(CONSTANT, y.mode()[0] if has_classes else y.mean())
+    for seed in seeds:
+        models = list(pipelines(X, has_classes=has_classes, seed=seed))
+        forest = (RandomForestClassifier if has_classes else RandomForestRegressor)(
+            random_state=seed
+        )
+        models.append(("RandomForest", make_pipeline(models[0][1][0], forest)))
+        for name, model in models:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # MLP ends at 200 epochs, converged or not
+                note(
+                    {"Ridge": "LogisticRegression"}.get(name, name), model.fit(X, y).predict(X_test)
+                )
+    return {name: float(np.mean(errors)) for name, errors in found.items()}
+
+
+def summary(of_tables: dict[str, list[Errors]]) -> Iterator[str]:
+    """Yield two tables: each model over all tables, and its errors on each."""
+    models = [name for name in next(iter(of_tables.values()))[0] if name != CONSTANT]
+    ranks, gaps = [], []
+    for splits in of_tables.values():
+        E = np.array([[errors[name] for name in models] for errors in splits])
+        constant = np.array([[errors[CONSTANT]] for errors in splits])
+        best = E.min(axis=1, keepdims=True)
+        # Equal errors share the mean of their ranks.
+        below, equal = (E[:, None] < E[:, :, None]), (E[:, None] == E[:, :, None])
+        ranks.append((below.sum(-1) + (equal.sum(-1) + 1) / 2).mean(axis=0))
+        room = np.maximum(constant - best, 1e-12)
+        gaps.append(np.clip((E - best) / room, 0, 1).mean(axis=0))
+    R, G = np.array(ranks), np.array(gaps)
+    yield "| model | mean rank | behind `table` in rank | wins | median gap | mean gap |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for n in np.argsort(R.mean(axis=0)):
+        behind = R[:, n] - R[:, models.index("table")]
+        half = 1.96 * behind.std(ddof=1) / len(R) ** 0.5
+        wins = int((R[:, n] == R.min(axis=1)).sum())
+        yield (
+            f"| {models[n]} | {R[:, n].mean():.2f} | {behind.mean():+.2f} ± {half:.2f} | {wins} "
+            f"| {np.median(G[:, n]):.3f} | {G[:, n].mean():.3f} |"
+        )
+    yield f"\n| table | {' | '.join([*models, CONSTANT])} |\n|---|{'---:|' * (len(models) + 1)}"
+    for name, splits in of_tables.items():
+        means = [np.mean([errors[model] for errors in splits]) for model in [*models, CONSTANT]]
+        least = min(means)
+        cells = [f"**{m:.4g}**" if m == least else f"{m:.4g}" for m in means]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure and print."""
+    chosen = (
+        [Bundled("tuning", "scikit-learn", name, "target") for name in BUNDLED]
+        if arguments.half == "bundled"
+        else tables(arguments.half)
     )
-
-
-def difference(ours: Scores, theirs: Scores) -> tuple[float, float]:
-    """Return the mean of the paired differences and its standard error."""
-    import numpy as np
-
-    pairs = np.subtract(ours, theirs)
-    return float(pairs.mean()), float(pairs.std(ddof=1) / np.sqrt(len(pairs)))
-
-
-def holds(sides: Sides) -> bool:
-    """Tell whether ours is at least each of theirs, less one standard error."""
-    compared = (difference(sides.ours, theirs) for theirs in (sides.default, sides.same_size))
-    return all(mean >= -error for mean, error in compared)
-
-
-def table(measured: Mapping[str, Sides]) -> Iterator[str]:
-    """Yield the lines of the table; all numbers are percent or percentage points."""
-    yield (
-        "| `experiment=` | ours | MLPClassifier | difference "
-        "| same layers, converged | difference | at least as good |"
-    )
-    yield "|---|---:|---:|---:|---:|---:|---|"
-    for name, sides in measured.items():
-        cells = [f"`{name}`", percent(sides.ours)]
-        for theirs in (sides.default, sides.same_size):
-            mean, error = difference(sides.ours, theirs)
-            cells += [percent(theirs), f"{100 * mean:+.2f} ± {100 * error:.2f}"]
-        yield f"| {' | '.join([*cells, 'yes' if holds(sides) else 'no'])} |"
-
-
-def percent(scores: Scores) -> str:
-    return f"{100 * sum(scores) / len(scores):.2f}"
-
-
-def main(arguments: argparse.Namespace) -> int:
-    """Measure, print, and tell by the exit code whether every experiment holds."""
-    splits = range(arguments.first_split, arguments.first_split + arguments.splits)
-    # Forked children would share locks that the libraries' threads may hold.
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        measured = {
-            name: measure(name, splits, range(arguments.seeds), pool)
-            for name in arguments.experiments
-        }
-    print("\n".join(["<!-- accuracy:begin -->", *table(measured), "<!-- accuracy:end -->"]))
-    print(
-        f"\nMean test accuracy in percent over split seeds {splits[0]} to {splits[-1]} x "
-        f"{arguments.seeds} seeds, and the paired difference in percentage points with its "
-        "standard error."
-    )
-    return int(not all(holds(sides) for sides in measured.values()))
+    names = arguments.tables
+    chosen = [t for t in chosen if not names or t.name.rpartition("/")[2] in names]
+    ours = {name: (*settings, *arguments.set) for name, settings in OURS.items()}
+    work = list(product(chosen, range(arguments.splits)))
+    call = partial(measure, seeds=range(arguments.seeds), ours=ours, peers=True)
+    with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
+        errors = list(pool.map(call, *zip(*work, strict=True)))
+    of_tables: dict[str, list[Errors]] = {}
+    for (table, _), of_split in zip(work, errors, strict=True):
+        of_tables.setdefault(table.name.rpartition("/")[2], []).append(of_split)
+    print("\n".join(summary(of_tables)))
+    print(f"\n{arguments.splits} splits x {arguments.seeds} seeds.")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiments", nargs="*", default=EXPERIMENTS, metavar="experiment")
-    parser.add_argument("--first-split", type=int, default=0)
-    parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=4)
-    sys.exit(main(parser.parse_args()))
+    parser.add_argument("half", nargs="?", default="bundled",
+                        choices=("tuning", "held-out", "bundled"))  # fmt: skip
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--tables", nargs="*", default=())
+    parser.add_argument("--set", nargs="*", default=())
+    main(parser.parse_args())

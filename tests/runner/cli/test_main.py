@@ -116,7 +116,8 @@ def test_tab_completes_groups_and_settings(command: Command):
         ended = command("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
         return set(ended.stdout.split())
 
-    assert offered("runner model=") == {"model=linear", "model=mlp", "model=realmlp"}
+    models = {"model=linear", "model=mlp", "model=realmlp", "model=tabm"}
+    assert offered("runner model=") == models
     assert "optimizer.learning_rate=" in offered("runner optimizer.lea")
 
 

@@ -46,6 +46,7 @@ PLAIN: dict[str, Any] = {
         "loss": None,
         "class_weight": None,
         "label_smoothing": 0.0,
+        "init_from": None,
     },
     "tracking": {
         "uri": None,
