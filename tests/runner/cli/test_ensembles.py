@@ -103,7 +103,7 @@ def test_a_rerun_repeats_every_member(shared: Command, ensemble: Recorded, tmp_p
     [
         (["rates", "--greedy"], "--greedy: must have at least 100 validation rows, got 45"),
         (["rates", "--greedy", "--top", "3"], "not allowed with"),
-        (["none"], "runner ensemble: must be a sweep (rates)"),
+        (["none"], "RUN: must be a run or a sweep of the store"),
         (["rates", "--top", "0"], "must be a whole number, 1 or above, got '0'"),
     ],
 )

@@ -44,7 +44,7 @@ def test_the_best_is_worth_what_choosing_again_on_resampled_rows_says(opened: St
         for stack in stacks
         for position, outcome in outcomes(work(opened, made, stack, sweep_id=parent.run_id)).items()
     }
-    expected = store_results(parent, opened, made, found, [].append)
+    expected, _ = store_results(parent, opened, made, found, [].append)
 
     # The same by a plain loop: runs are 4 for each configuration, and all have the same share.
     counts = resamples(60, 1000)
@@ -76,7 +76,8 @@ def test_without_more_than_two_configurations_nothing_is_said(opened: Store) -> 
     made = plan(*({"optimizer__learning_rate": rate} for rate in (0.1, 0.2)))
     parent = opened.start_run("sweep", {}, {"runner.kind": "sweep"})
     found = outcomes(work(opened, made, sweep_id=parent.run_id))
-    assert store_results(parent, opened, made, found, [].append) is None
+    expected, _ = store_results(parent, opened, made, found, [].append)
+    assert expected is None
 
 
 def test_weights_that_were_edited_are_named(opened: Store) -> None:
@@ -90,6 +91,7 @@ def test_weights_that_were_edited_are_named(opened: Store) -> None:
     ]
     files[1].write_bytes(files[0].read_bytes())
     events: list[Event] = []
-    assert store_results(parent, opened, made, found, events.append) is None
+    expected, _ = store_results(parent, opened, made, found, events.append)
+    assert expected is None
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert f"run {ids[1]}: weights: was edited" in notice.text
