@@ -13,8 +13,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import hydra
 from hydra._internal.utils import get_args_parser  # the parser that hydra.main itself uses
@@ -24,10 +23,14 @@ from omegaconf import DictConfig
 from runner.config.compose.hydra_errors import explain_composition
 from runner.config.compose.hydra_settings import hydra_settings
 from runner.config.compose.job import Job, job_of, resolved
-from runner.config.compose.ranges import Draw, Space, points
 from runner.config.compose.variations import Variations
 from runner.system.errors import CommandError
 from runner.system.paths import config_folder
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+    from runner.config.compose.ranges import Draw, Space
 
 __all__ = ["Job", "asks_for_sweep", "compose", "plain_config"]
 
@@ -107,6 +110,12 @@ def _compose_all(draw: Draw | None, on_sweep: Callable[[int], None]) -> list[Job
         except Exception as error:  # noqa: BLE001  (raised below: in here, Hydra would announce it)
             problems.append(error)
 
+    def points(overrides: Sequence[Override], config: DictConfig) -> list[list[str]] | None:
+        # Help and completion do without the settings of a search, and what these load.
+        from runner.config.compose import ranges
+
+        return ranges.points(overrides, config, draw, spaces)
+
     def collect_all(sweep: Sequence[Sequence[str]], first_number: int, launch: Launch) -> None:
         on_sweep(len(sweep))
         for number, overrides in enumerate(sweep, first_number):
@@ -120,7 +129,7 @@ def _compose_all(draw: Draw | None, on_sweep: Callable[[int], None]) -> list[Job
             variations.learn(overrides, jobs[-1], returned)
 
     # The sweeper and launcher of this program look for them; any others call collect for every job.
-    vars(collect).update(points=partial(points, draw=draw, spaces=spaces), collect_all=collect_all)
+    vars(collect).update(points=points, collect_all=collect_all)
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     program(collect)()
     if problems:

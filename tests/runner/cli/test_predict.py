@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.runner.cli.rerunning import export, record, sweep
-from tests.runner.cli.sweeping import Recorded, until
+from tests.runner.cli.rerunning import export, new_runs, record, sweep
+from tests.runner.cli.sweeping import Recorded, recorded, until
 from tests.runner.conftest import CHECKOUT, Command, Ended
 from tests.runner.processes import end_group
 from tests.runner.tracking.conftest import free_port
@@ -48,6 +48,15 @@ def rows_of(file: Path) -> pd.DataFrame:
         return pd.read_csv(file, float_precision="round_trip")
 
 
+def with_model(command: Command, *arguments: str) -> Recorded:
+    """Run one job, which leaves a model."""
+    before = recorded(command)
+    ended = command(*arguments, "tracking.figures=false")
+    assert ended.returncode == 0, ended.stderr
+    (run,) = new_runs(command, before)
+    return run
+
+
 @dataclass(frozen=True)
 class Made:
     """A float64 run on words and numbers, a float32 one on numbers, and the first in a sweep."""
@@ -62,7 +71,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(shared: Command) -> Made:
-    runs = {"words": record(shared, *OWN), "numbers": record(shared, *MOONS)}
+    runs = {"words": with_model(shared, *OWN), "numbers": with_model(shared, *MOONS)}
     _, jobs = sweep(shared, *OWN, "seed=0,1")
     (runs["in a sweep"],) = [run for run in jobs if run.key == runs["words"].key]
     rng = np.random.default_rng(0)
