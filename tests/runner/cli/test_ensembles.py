@@ -59,7 +59,9 @@ def test_the_members_are_the_best_of_one_shape(
     assert "rows that chose" in ensemble.tags["mlflow.note.content"]
 
 
-def test_it_says_the_average_of_what_its_members_say(shared: Command, ensemble: Recorded) -> None:
+def test_it_says_the_average_of_what_its_members_say(
+    shared: Command, ensemble: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def said(run_id: str) -> pd.DataFrame:
         ended = shared("predict", run_id, "--part", "test", "--out", "said.csv")
         assert ended.returncode == 0, ended.stderr
@@ -71,7 +73,7 @@ def test_it_says_the_average_of_what_its_members_say(shared: Command, ensemble: 
     np.testing.assert_allclose(together, np.mean(members, axis=0), rtol=1e-12)
     import mlflow
 
-    mlflow.set_tracking_uri(shared.environment["MLFLOW_TRACKING_URI"])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.environment["MLFLOW_TRACKING_URI"])
     model = mlflow.pyfunc.load_model(f"runs:/{ensemble.run_id}/model")
     from sklearn.datasets import load_iris
 
