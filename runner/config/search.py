@@ -58,6 +58,14 @@ class HalvingSearch(DrawnSearch):
             share /= self.reduction
         return shares
 
+    def rungs(self, budget: int, every: int) -> list[int]:
+        """Return where each rung lies: at the first evaluation after its share of the budget.
+
+        All are in one unit, steps or epochs: the `budget`, from one evaluation to the next, a rung.
+        """
+        n_evaluations = -(-budget // every)
+        return [math.ceil(n_evaluations * share) * every for share in self.shares]
+
     @model_validator(mode="after")
     def _check_share(self) -> Self:
         if not self.shares:

@@ -131,12 +131,11 @@ def pruned(job: PlannedJob, step: int | None) -> PlannedJob:
 
 
 def rung_steps(job: PlannedJob, search: HalvingSearch) -> list[int]:
-    """Return the step of each rung: that of the first evaluation after its share of the budget."""
+    """Return the step of each rung; none where its shape is not known."""
     if job.shape is None:
         return []
     settings = job.shape.settings
-    n_evaluations = -(-settings.n_steps // settings.evaluate_every)
-    return [math.ceil(n_evaluations * share) * settings.evaluate_every for share in search.shares]
+    return search.rungs(settings.n_steps, settings.evaluate_every)
 
 
 def keys_of(plan: Plan) -> dict[str, int]:

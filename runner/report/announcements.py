@@ -5,7 +5,6 @@ To the error stream, since the standard output is for results; a plan that was a
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -107,12 +106,10 @@ def _rungs(plan: Plan) -> list[str]:
     if not isinstance(search, HalvingSearch) or len(budgets) > 1:
         return []
     n = n_trials = len(trials(plan))
-    every = training.evaluate_every
-    shares = [math.ceil(-(-training.budget // every) * share) * every for share in search.shares]
     parts: list[str] = []
     total = before = 0
     unit = "epoch" if training.epochs else "step"
-    for rung in [*shares, training.budget]:
+    for rung in [*search.rungs(training.budget, training.evaluate_every), training.budget]:
         parts.append(f"{n:,} to {f'{unit} ' if not parts else ''}{rung:,}")
         total += n * (rung - before)
         n, before = -(-n // search.reduction), rung

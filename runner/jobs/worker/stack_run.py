@@ -195,9 +195,8 @@ class _StackRun:
         if self._task.is_alone:
             self._show()
             yield from (RunStarted(run.run_id) for run in self._open.values())
-        goes_on = any(
-            job.source for job in self._task.jobs
-        )  # from a rung, in this session or before
+        # From a rung, of this command or of one before.
+        goes_on = any(job.source for job in self._task.jobs)
         if self._resume() and not goes_on:
             yield Resumed(n_jobs, self._training.step)
         training, started_s = self._training, time.monotonic()
