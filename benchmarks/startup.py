@@ -181,7 +181,7 @@ def watched_run() -> Costs:
     run.make_plan = timed(costs, "plan", run.make_plan)
     run.open_store = timed(costs, "open the store", run.open_store)
     stack_run.begin_run = timed(costs, "begin the record", stack_run.begin_run)
-    StackTraining.__iter__ = timed_steps(costs, "train", StackTraining.__iter__)
+    StackTraining.until = timed_steps(costs, "train", StackTraining.until)
     StackTraining.results = timed(costs, "evaluate", StackTraining.results)
     stack_run.end_run = timed_steps(costs, "record", stack_run.end_run)
     console.print_metrics = timed(costs, "report", console.print_metrics)

@@ -100,13 +100,13 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     for job in jobs:
         settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_SET)}
         latest[frozenset(settings.items()) or job.key] = job
+    settled = [settings for settings, job in latest.items() if job.params.get("task") != "auto"]
     jobs = [
         job
         for settings, job in latest.items()
         # A job whose data could not be read gives way to the one whose data could.
-        if not any(
-            _gives_way(settings, other) for other in latest if job.params.get("task") == "auto"
-        )
+        if job.params.get("task") != "auto"
+        or not any(_gives_way(settings, other) for other in settled)
     ]
     # A run that was killed when it began has no params yet; one of an earlier version no choices.
     told = [job for job in jobs if job.params and job.choices]
@@ -206,7 +206,7 @@ def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
 
 def _gives_way(settings: object, other: object) -> bool:
     """Tell whether other settings are these, but for those that the data had to settle."""
-    if settings == other or not isinstance(settings, frozenset) or not isinstance(other, frozenset):
+    if not isinstance(settings, frozenset) or not isinstance(other, frozenset):
         return False
     return {item for item in settings if item[0] not in LEFT_OPEN} <= other
 
