@@ -24,11 +24,19 @@ def expanded(path: str) -> Path:
 
 
 def is_folder(path: str) -> bool:
-    """Tell whether an argument names a folder; an empty one does not."""
+    """Tell whether an argument names a folder; an empty one does not.
+
+    A `StoreError` says that it is a link whose target is away.
+    """
     try:
-        return path != "" and expanded(path).is_dir()
+        if path == "" or expanded(path).is_dir():
+            return path != ""
+        is_away = expanded(path).is_symlink()
     except OSError:  # a name longer than any
         return False
+    if is_away:
+        require_targets(expanded(path))
+    return False
 
 
 def require_working_folder() -> None:
@@ -50,7 +58,7 @@ def require_targets(path: Path) -> None:
         try:
             if place.is_symlink() and not place.exists():
                 target = place.readlink()
-                raise StoreError(f"{place}: is a link to {target}, which is away: nothing was made")
+                raise StoreError(f"{place}: is a link to {target}, which is away")
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise StoreError(f"{place}: cannot be looked at: {reason}") from error

@@ -127,7 +127,7 @@ def _student_quantile(degrees_of_freedom: int) -> float:
             (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
             (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
         )
-        return z + sum(term / n**power for power, term in enumerate(terms, start=1))
+        return z + sum(term / float(n) ** power for power, term in enumerate(terms, start=1))
     low, high = 0.0, math.pi / 2
     while low < (angle := (low + high) / 2) < high:
         if _share_between(angle, n) < 0.95:

@@ -25,7 +25,7 @@ from runner.config.compose.hydra_settings import hydra_settings
 from runner.config.compose.job import Job, job_of, resolved
 from runner.config.compose.variations import Variations
 from runner.system.errors import CommandError
-from runner.system.paths import config_folder
+from runner.system.paths import config_folder, expanded, require_targets
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -54,6 +54,8 @@ def compose(
     The result is None where Hydra was asked to show something (``--cfg``, ``--info``), and has.
     """
     flags = _parse(arguments)
+    if flags.config_dir:
+        require_targets(expanded(flags.config_dir))
     # It asks for Hydra's own traceback.
     untranslated = os.environ.get(_FULL_ERROR) == "1"
     try:
