@@ -1,12 +1,16 @@
-"""What successive halving saves and what it costs; Optuna's TPE beside random points.
+"""What successive halving saves and what it costs, beside all trials, Optuna and random points.
 
-    python benchmarks/search.py [--trials 1000] [--seeds 10] [--tables digits ...] [--tpe-seeds 20]
+    python benchmarks/search.py [--only shares ends hyperband tpe] [--scale 0.1] [--seeds 10]
 
-Every trial of a search is trained to its end, as stacks and without a store. From the validation
-loss at each evaluation it follows what a search that stops some of them would have chosen, for any
-share: halving gives the trials it stops the bits that they have here. So one training of all serves
-every row of the table. `min_share` should be the smallest whose test loss stays within one standard
-error of that of the full search.
+shares: every trial of a search is trained to its end, as stacks and without a store. From the
+validation loss at each evaluation it follows what a search that stops some of them would have
+chosen, for any share: halving gives the trials it stops the bits that they have here. So one
+training of all serves every row of the table. The default of `search.min_share` is what its last
+line says: the smallest whose test loss is within one standard error of the full search's on all
+tables. ends: the commands themselves, from Enter to exit. hyperband: Optuna's HyperbandPruner over
+PyTorch loops in two processes. tpe: Optuna's TPE beside random points, at equal trials.
+
+A scale of 1 are 1,000 trials. `--only shares --scale 0.2` takes six minutes of one core.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.sweeps.hyperband import seconds_per_trial
+from benchmarks.sweeps.processes import RUNNER, fresh_store, migrated, spent
 from runner.config.compose import compose
 from runner.config.search import Dimension, HalvingSearch, OptunaSearch, SampledSearch
 from runner.jobs.plan import Plan, make_plan
@@ -46,6 +52,8 @@ TABLES = {
     "penguins": ("data=file", "data.path=conf/data/penguins.csv", "data.target=species"),
 }
 SHARES = (1 / 27, 1 / 9, 1 / 3)
+# Of which whole commands are timed.
+LARGER = ("digits", "breast_cancer", "moons_5000")
 
 
 @dataclass(frozen=True)
@@ -108,8 +116,8 @@ def halved(plan: Plan, trained: Trained, share: float) -> tuple[int, float]:
     return int(alive[0]), taken / (n_steps * len(plan.jobs))
 
 
-def shares(name: str, n_trials: int, n_seeds: int) -> Iterator[str]:
-    """Yield the rows of a table: what each share costs and saves."""
+def shares(name: str, n_trials: int, n_seeds: int) -> Iterator[tuple[float, bool]]:
+    """Print the rows of a table, what each share costs and saves; yield whether it will do."""
     plans = [searched((*BASE, *TABLES[name]), n_trials, seed) for seed in range(n_seeds)]
     every = [train_all(plan) for plan in plans]
     best = [int(np.argmin(trained.values[:, -1])) for trained in every]
@@ -117,14 +125,48 @@ def shares(name: str, n_trials: int, n_seeds: int) -> Iterator[str]:
     error = full.std(ddof=1) / np.sqrt(n_seeds) if n_seeds > 1 else np.nan
     for share in SHARES:
         found = [halved(plan, t, share) for plan, t in zip(plans, every, strict=True)]
-        test = np.array([t.test[choice] for t, (choice, _) in zip(every, found, strict=True)])
-        same = sum(choice == b for (choice, _), b in zip(found, best, strict=True))
-        difference = float((test - full).mean())
-        within = "yes" if difference <= error else "no"
-        yield (
+        pairs = [(t, choice) for t, (choice, _) in zip(every, found, strict=True)]
+        difference = float((np.array([t.test[choice] for t, choice in pairs]) - full).mean())
+        val = np.mean([t.values[c, -1] - t.values[:, -1].min() for t, c in pairs])
+        same = sum(choice == b for (_, choice), b in zip(pairs, best, strict=True))
+        is_within = bool(difference <= error)
+        print(
             f"| {name} | 1/{round(1 / share)} | {found[0][1]:.3f} | {same} of {n_seeds} "
-            f"| {full.mean():.4f} ± {error:.4f} | {difference:+.4f} | {within} |"
+            f"| {val:+.4f} | {full.mean():.4f} ± {error:.4f} | {difference:+.4f} "
+            f"| {'yes' if is_within else 'no'} |",
+            flush=True,
         )
+        yield share, is_within
+
+
+def choose_share(tables: Sequence[str], n_trials: int, n_seeds: int) -> None:
+    """Print all shares on all tables, and the smallest that will do on each of them."""
+    print(
+        "| table | min_share | steps | same choice | val loss | test loss, full search "
+        "| halving | within |\n|---|---:|---:|---:|---:|---:|---:|---|"
+    )
+    fitting = set(SHARES)
+    for name in tables:
+        fitting -= {share for share, fits in shares(name, n_trials, n_seeds) if not fits}
+    smallest = f"1/{round(1 / min(fitting))}" if fitting else "none of them"
+    print(f"\nThe smallest share that is within one standard error on all tables: {smallest}.")
+
+
+def ends(name: str, n_trials: int) -> float:
+    """Print what two commands take for all trials and for a search; return s/trial of the latter.
+
+    Each in a store of its own, with all that a sweep records.
+    """
+    trials = (f"search.n_trials={n_trials}", "sweep.n_workers=2")
+    with migrated() as template:
+        took = {}
+        for search in ("random", "halving"):
+            words = ("-m", *BASE, *TABLES[name], f"search={search}", *trials)
+            with fresh_store(template) as folder:
+                took[search] = spent([RUNNER, *words], folder).wall_s
+    full, halving = took["random"], took["halving"]
+    print(f"| {name} | {full:.1f} | {halving:.1f} | {halving / full:.2f} |", flush=True)
+    return halving / n_trials
 
 
 def tpe_beside_random(n_trials: int, n_seeds: int) -> str:
@@ -167,18 +209,32 @@ def tpe_beside_random(n_trials: int, n_seeds: int) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=1000)
+    parts = ("shares", "ends", "hyperband", "tpe")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--scale", type=float, default=1.0, help="of 1,000 trials; default: 1")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tables", nargs="*", default=list(TABLES), choices=TABLES)
     parser.add_argument("--tpe-trials", type=int, default=48)
-    parser.add_argument("--tpe-seeds", type=int, default=20)
     options = parser.parse_args()
-    print("| table | min_share | steps | same choice | test loss, full search | halving | within |")
-    print("|---|---:|---:|---:|---:|---:|---|")
-    for name in options.tables:
-        print("\n".join(shares(name, options.trials, options.seeds)), flush=True)
-    if options.tpe_seeds:
-        print(tpe_beside_random(options.tpe_trials, options.tpe_seeds))
+    n_trials = max(round(1000 * options.scale), 9)
+    if "shares" in options.only:
+        choose_share(options.tables, n_trials, options.seeds)
+    if "ends" in options.only:
+        print(
+            f"\n| {n_trials:,} trials, s | all to the end | halving | ratio |\n|---|---:|---:|---:|"
+        )
+        for name in [name for name in LARGER if name in options.tables]:
+            per_trial = ends(name, n_trials)
+            if name == "digits" and "hyperband" in options.only:
+                peer = seconds_per_trial(max(n_trials // 20, 10))
+                print(
+                    f"\nA trial on digits, two processes: {1e3 * per_trial:.1f} ms of halving, "
+                    f"{1e3 * peer:.0f} ms of Optuna's HyperbandPruner over PyTorch: "
+                    f"{peer / per_trial:.1f} times as long (at least 20).\n",
+                    flush=True,
+                )
+    if "tpe" in options.only:
+        print(tpe_beside_random(options.tpe_trials, 2 * options.seeds))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from runner.tracking.ui import server_command
 from runner.training.data.builtin import tutorial_table
 from runner.training.data.splits import Split
 from runner.training.environment import environment
-from runner.training.prepare import Prepared
+from runner.training.prepare import Prepared, Trained
 from runner.training.preprocessing import Preprocessing
 from softnet import mlp
 
@@ -137,7 +137,7 @@ def model_ms(store: Store, prepared: Prepared, n_runs: int) -> list[float]:
     for _ in range(n_runs):
         run = store.start_run("model", {}, {})
         started = time.perf_counter()
-        store.log_model(run, prepared, WEIGHTS, mlp([4, 2]))
+        store.log_model(run, Trained(prepared, WEIGHTS, mlp([4, 2])))
         times.append(1e3 * (time.perf_counter() - started))
         run.finish()
     return times

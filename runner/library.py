@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +21,7 @@ from runner.cli.run import run_plan
 from runner.config.plain import with_settings
 from runner.config.schema import Experiment
 from runner.jobs.events import Finished, Listener
-from runner.jobs.plan import Job, make_plan
+from runner.jobs.plan import GivenJob, Job, make_plan
 from runner.system.errors import CommandError
 from runner.tracking.records import Record, find_source
 from runner.training.outcome import Outcome, best_first
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 # What stands for an experiment: one, its settings as a mapping (also one that Hydra's compose API
 # made), or the words of a command line.
 ExperimentLike = Experiment | Mapping[str, Any] | Sequence[str]
-
-
-@dataclass(frozen=True)
-class _Job:
-    config: dict[str, Any]
-    overrides: tuple[str, ...] = ()
-    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,13 +196,13 @@ def _several(experiments: ExperimentLike | Sequence[ExperimentLike]) -> Sequence
 def _job(experiment: ExperimentLike) -> Job:
     if isinstance(experiment, Experiment):
         executor = experiment.executor.model_dump(mode="json")
-        return _Job({**experiment.model_dump(mode="json"), "executor": executor})
+        return GivenJob({**experiment.model_dump(mode="json"), "executor": executor})
     if isinstance(experiment, Mapping):
         if isinstance(experiment, dict):
-            return _Job(experiment)
+            return GivenJob(experiment)
         from runner.config.compose import plain_config
 
-        return _Job(plain_config(experiment))
+        return GivenJob(plain_config(experiment))
     jobs = _composed(experiment)
     if len(jobs) != 1:
         raise CommandError(f"run: must be one experiment, got {len(jobs):,}; sweep takes many.")
@@ -232,7 +225,7 @@ def _changed(job: Job, change: Mapping[str, Any]) -> Job:
     if not change:
         return job
     words = [f"{key}={value}" for key, value in change.items()]
-    return _Job(with_settings(job.config, change), (*job.overrides, *words), job.choices)
+    return GivenJob(with_settings(job.config, change), (*job.overrides, *words), job.choices)
 
 
 def _carry_out(jobs: Sequence[Job], *, is_sweep: bool, quiet: bool) -> tuple[Plan, Finished]:

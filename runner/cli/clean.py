@@ -12,10 +12,14 @@ from runner.system.text import printable
 from runner.tracking import job_of
 from runner.tracking.records.mlflow_record import find_run, members_of, remove_weights, weights_size
 from runner.training.outcome import best_first
+from runner.training.statistics import best_runs
 
 
 def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
-    """Remove the weights of all runs of a sweep but the best `keep`, once a person has said so."""
+    """Remove the weights of all runs of a sweep but the best `keep`, once a person has said so.
+
+    The runs of its model keep theirs in any case: over several splits it is the average of many.
+    """
     found = find_run(uri, target)
     members = {member.run_id: member for member in members_of(found) or ()}
     if found.tags.get("runner.kind") != "sweep" or found.status == "RUNNING":
@@ -23,6 +27,9 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
     metric = found.tags.get("runner.metric", "val/loss")
     outcomes = recorded_outcomes([job_of(member.run) for member in members.values()])
     ranked = best_first(outcomes, metric, lambda outcome: outcome.metrics.get(metric))
+    of_model = best_runs(outcomes, metric)
+    ranked = [*of_model, *(outcome for outcome in ranked if outcome not in of_model)]
+    keep = max(keep, len(of_model))
     sizes = {o.run_id: weights_size(members[o.run_id]) for o in ranked[keep:]}
     sizes = {run_id: size for run_id, size in sizes.items() if size}
     if not sizes:

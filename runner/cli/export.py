@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runner.config.data import FileData
 from runner.jobs.sweep.resume import best_of
 from runner.report.table import say
@@ -13,23 +15,39 @@ from runner.tracking.records import (
     StoredRun,
     find_source,
     rerun_command,
+    write_average,
     write_folder,
 )
 from runner.tracking.records.export_folder import MEMBERS_FOLDER
-from runner.tracking.records.mlflow_record import members_of, stored_run
+from runner.tracking.records.mlflow_record import members_of, refit_of, stored_run
+from runner.training.statistics import without_replicates
 
 
-def single_run(target: str, uri: str | None) -> ExportedRun | StoredRun:
-    """Find a run, or the best one of a sweep or a group, which is said; or an exported folder."""
+def runs_of_model(target: str, uri: str | None) -> Sequence[ExportedRun | StoredRun]:
+    """Find a run, in a store or a folder, or the runs whose average is the model of several.
+
+    Of a sweep or a group that is the best one, of several splits all of the best configuration, and
+    of a sweep with a refit that one: which they are is said.
+    """
     found = find_source(target, uri)
     kind = found.tags.get("runner.kind", "")
-    if isinstance(found, ExportedRun) or kind not in ("sweep", "group"):
-        return found
+    if kind not in ("sweep", "group"):
+        return [found]
+    if isinstance(found, ExportedRun):
+        return members_of(found) or ()
+    if refit := refit_of(found):
+        say(f"The refit of {found.name}: {refit.run_id}  {refit.name}")
+        return [refit]
     best = best_of(found)
-    if best is None:
+    if not best:
         raise RecordError(f"{found.label}: is a {kind} of which no job has finished.")
-    say(f"The best run of {found.name}: {best.run_id}  {best.name}")
-    return stored_run(found.store, best.run_id)
+    if len(best) == 1:
+        say(f"The best run of {found.name}: {best[0].run_id}  {best[0].name}")
+    else:
+        what = " ".join(f"{k}={v}" for k, v in without_replicates(best[0].varied).items())
+        what = f" {what}," if kind == "sweep" and what else ""
+        say(f"The best of {found.name}:{what} the average of its {len(best):,} runs")
+    return [stored_run(found.store, outcome.run_id) for outcome in best]
 
 
 def export(target: str, folder: str, uri: str | None) -> None:
@@ -37,12 +55,17 @@ def export(target: str, folder: str, uri: str | None) -> None:
     if not folder.strip():
         raise CommandError(f"FOLDER: must be a new folder, got {folder!r}.")
     place = expanded(folder)
-    source = single_run(target, uri)
-    if isinstance(source, ExportedRun):
-        raise CommandError(f"RUN: must be in a store to be exported, got {source.label}.")
-    record = Record.read(source)
-    members = [Record.read(member) for member in members_of(source) or ()]
-    write_folder(record, place)
+    sources = runs_of_model(target, uri)
+    records = [Record.read(source) for source in sources]
+    record = records[0]
+    if isinstance(record.source, ExportedRun):
+        raise CommandError(f"RUN: must be in a store to be exported, got {record.source.label}.")
+    if len(records) > 1:
+        members = records
+        write_average(records, place)
+    else:
+        members = [Record.read(member) for member in members_of(record.source) or ()]
+        write_folder(record, place)
     for member in members:
         write_folder(member, place / MEMBERS_FOLDER / member.run_id)
     say(f"Exported to {place}. To repeat it: {rerun_command(str(place), record)}")

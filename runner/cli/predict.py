@@ -8,14 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.cli.export import single_run
+from runner.cli.export import runs_of_model
 from runner.config.data import FileData
 from runner.config.plain import as_override_text, flatten
 from runner.config.schema import Experiment
@@ -30,11 +30,12 @@ from runner.system.paths import expanded
 from runner.system.process import verify_blas_pin
 from runner.system.text import printable
 from runner.tracking.records import ExportedRun, Record, RecordedModel, StoredRun
+from runner.training.data.columns import Column
 from runner.training.data.files import load_rows
-from runner.training.prepare import Prepared, prepare
-from runner.training.run_files import parquet, prediction_table
+from runner.training.prepare import Prepared, Trained, prepare
+from runner.training.run_files import out_of_fold, parquet, prediction_table
 from runner.training.tasks import TASKS, best_threshold, measured_at
-from softnet import Network, evaluate
+from softnet import Network, evaluate, metric_named
 
 _KINDS = (".csv", ".parquet")
 
@@ -54,7 +55,7 @@ def predict(
     Parameters
     ----------
     run_id : str
-        A run that has ended, a sweep, whose best run it is then, or an exported folder.
+        A run that has ended, a sweep, whose best it is then, or an exported folder.
     file : str or None
         A table with the columns that the run was trained on; others are not looked at. None
         predicts a `part` of the run's own rows.
@@ -77,7 +78,8 @@ def predict(
     if file is not None and not file.strip():
         raise CommandError(f"FILE: must be a file, got {file!r}.")
     target = None if out is None else writable(out, file)
-    run = LoadedRun(single_run(run_id, uri), data)
+    first, *others = runs_of_model(run_id, uri)
+    run = LoadedRun(first, data, [LoadedRun(other, data) for other in others])
     level = 0.5 if threshold is None else run.threshold(threshold)
     table, remarks = run.of_part(part, level) if part else run.of_file(str(file), level)
     if target is None:
@@ -93,9 +95,17 @@ def predict(
 
 
 class LoadedRun:
-    """A run's network, and its own rows where they are asked for; `data` is where they are now."""
+    """A run's network, and its own rows where they are asked for; `data` is where they are now.
 
-    def __init__(self, source: ExportedRun | StoredRun, data: str | None = None) -> None:
+    With `others`, of other splits of the same data, it predicts the average.
+    """
+
+    def __init__(
+        self,
+        source: ExportedRun | StoredRun,
+        data: str | None = None,
+        others: Sequence[LoadedRun] = (),
+    ) -> None:
         verify_blas_pin()
         self._record = Record.read(source, admits_earlier=True)
         self._model: RecordedModel = self._record.model()
@@ -109,25 +119,42 @@ class LoadedRun:
             raise RecordError(f"{label}: {edit}; nothing is predicted with it.")
         self._network = Network.from_weights(weights, settings)
         self._data = data
+        self._several = [self, *others]
         self._own: Prepared | None = None
 
-    def _predict(self, X: NDArray[np.floating]) -> NDArray[Any]:
+    def predict(self, X: NDArray[np.floating]) -> NDArray[Any]:
+        """Return what the network says of rows that are encoded and scaled."""
         # The weights of a run that diverged give nan, which the rows show.
         with np.errstate(all="ignore"):
             predictions: NDArray[Any] = self._network.predict(X)[0]
             return predictions
 
     def _measure(
-        self, X: NDArray[np.floating], y: NDArray[Any], threshold: float, what: str
+        self,
+        predictions: NDArray[Any],
+        y: NDArray[Any],
+        threshold: float,
+        what: str,
+        X: NDArray[np.floating] | None = None,
     ) -> str:
-        """Say what the answers are worth on rows whose target is known."""
-        target = self._model.target
+        """Say what predictions are worth on rows whose target is known.
+
+        By the outputs for the rows X where they are given, which no predictions are rounded from.
+        """
+        target, loss = self._model.target, self._network.loss
         with np.errstate(all="ignore"):
-            rows = np.ascontiguousarray(X, self._network.dtype)
-            measured = evaluate(self._network, rows, y, target.metrics, labels=target.labels)
+            if X is not None:
+                rows = np.ascontiguousarray(X, self._network.dtype)
+                measured = evaluate(self._network, rows, y, target.metrics, labels=target.labels)
+            else:
+                outputs = loss.outputs_of(predictions[None])
+                metrics = {name: metric_named(name, target.labels) for name in target.metrics}
+                measured = {
+                    name: metric.total(metric.of_rows(loss, outputs, y), y)
+                    for name, metric in metrics.items()
+                }
             if threshold != 0.5:
-                at = np.array([threshold])
-                measured |= measured_at(at, self._predict(X), y, target)
+                measured |= measured_at(np.array([threshold]), predictions, y, target)
         texts = (f"{name} {number(name, float(values[0]))}" for name, values in measured.items())
         return f"{what}: {', '.join(texts)}"
 
@@ -200,47 +227,72 @@ class LoadedRun:
         if target.task != "classification":
             return None
         examples = self.rows.examples(part)
-        answers = self._predict(examples.X).argmax(axis=1)
+        answers = self.predict(examples.X).argmax(axis=1)
         counts = np.zeros((len(target.names), len(target.names)), np.intp)
         np.add.at(counts, (examples.y, answers), 1)
         return Classes(part, target.names, counts)
 
     def of_part(self, part: str, threshold: float) -> tuple[dict[str, NDArray[Any]], list[str]]:
-        """Predict a part of the run's own rows."""
+        """Predict a part of the run's own rows: of several splits, each row by those it tests."""
         if part not in self.rows.parts:
             raise CommandError(f"--part: must be one of {', '.join(self.rows.parts)}, got {part}.")
-        rows = self.rows.examples(part)
-        table = prediction_table(self.rows, {part: self._predict(rows.X)}, threshold)
-        return table, [
-            self._measure(rows.X, rows.y, threshold, f"{part}, {count(len(rows.y), 'row')}")
-        ]
+        if len(self._several) > 1 and part != "test":
+            rule = "must be test for the average of several splits, of which each row trains some"
+            raise CommandError(f"--part: {rule}, got {part}.")
+        rows, X = getattr(self.rows.split, part), None
+        if len(self._several) > 1:
+            rows, predictions = out_of_fold(run.trained for run in self._several)
+        else:
+            X = self.rows.X[rows]
+            predictions = self.predict(X)
+        y = self.rows.dataset.y[rows]
+        table = prediction_table(self.rows, {part: predictions}, threshold, {part: rows})
+        what = f"{part}, {count(len(rows), 'row')}"
+        return table, [self._measure(predictions, y, threshold, what, X)]
+
+    @property
+    def trained(self) -> Trained:
+        """The network with its own rows."""
+        return Trained(self.rows, self._network.weights(), self._network.settings)
 
     def of_file(self, file: str, threshold: float) -> tuple[dict[str, NDArray[Any]], list[str]]:
         """Predict the rows of a file."""
-        model, config, name = self._model, self._record.experiment.data, printable(file)
-        task = TASKS[model.target.task]
-        targets: tuple[str, ...] = ()
-        if isinstance(config, FileData) and config.target is not None:
-            targets = config.target if isinstance(config.target, tuple) else (config.target,)
+        model, task = self._model, TASKS[self._model.target.task]
+        read = [run.read(file) for run in self._several]
+        encoded, known, X = read[0]
+        pairs = zip(self._several, read, strict=True)
+        predictions = np.mean([run.predict(rows) for run, (_, _, rows) in pairs], axis=0)
+        missing, unseen = model.preprocessing.remarks(encoded)
+        remarks = [f"{printable(file)}: {count(len(encoded), 'row')}; {missing}", unseen]
+        if known:
+            y, is_known = task.recode(known, model.target.names)
+            if is_known.any():
+                what = f"{', '.join(self._targets)}, {count(int(is_known.sum()), 'row')}"
+                of_known = X[is_known] if len(read) == 1 else None
+                said = predictions[is_known]
+                remarks.append(self._measure(said, y[is_known], threshold, what, of_known))
+        return task.table(predictions, model.target.names, threshold), remarks
+
+    @property
+    def _targets(self) -> tuple[str, ...]:
+        config = self._record.experiment.data
+        if not isinstance(config, FileData) or config.target is None:
+            return ()
+        return config.target if isinstance(config.target, tuple) else (config.target,)
+
+    def read(self, file: str) -> tuple[NDArray[np.float64], list[Column], NDArray[np.float64]]:
+        """Return the rows of a file, as read and as the network takes them, and its targets."""
+        preprocessing, config = self._model.preprocessing, self._record.experiment.data
         try:
-            columns, known = load_rows(expanded(file), model.preprocessing, config, targets)
+            columns, known = load_rows(expanded(file), preprocessing, config, self._targets)
         except ConfigError as error:
             # The path is a setting elsewhere, and an argument here.
             raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
         try:
-            encoded = model.preprocessing.encode_rows(columns)
+            encoded = preprocessing.encode_rows(columns)
         except DataError as error:
-            raise DataError(f"{name}, {error}") from None
-        X = model.preprocessing.transform(encoded)
-        predictions = self._predict(X)
-        missing, unseen = model.preprocessing.remarks(encoded)
-        remarks = [f"{name}: {count(len(X), 'row')}; {missing}", unseen]
-        if known:
-            y, is_known = task.recode(known, model.target.names)
-            if is_known.any():
-                what = f"{', '.join(targets)}, {count(int(is_known.sum()), 'row')}"
-                remarks.append(self._measure(X[is_known], y[is_known], threshold, what))
-        return task.table(predictions, model.target.names, threshold), remarks
+            raise DataError(f"{printable(file)}, {error}") from None
+        return encoded, known, preprocessing.transform(encoded)
 
     def threshold(self, text: str) -> float:
         """Return a probability that is given, or the one that is best by a metric."""
@@ -254,9 +306,11 @@ class LoadedRun:
                     f"--threshold: must be a number from 0 to 1 for a run without validation rows, "
                     f"got {text!r}."
                 ) from None
-            rows = self.rows.examples("val")
-            predictions = self._predict(rows.X)
-            level, value = best_threshold(text, predictions, rows.y, self._model.target)
+            rows = [run.rows.examples("val") for run in self._several]
+            pairs = zip(self._several, rows, strict=True)
+            predictions = np.concatenate([run.predict(each.X) for run, each in pairs])
+            y = np.concatenate([each.y for each in rows])
+            level, value = best_threshold(text, predictions, y, self._model.target)
             say(f"threshold {level:.4g}: the best val/{text}, {number(text, value)}")
         if not 0 <= level <= 1:
             raise CommandError(f"--threshold: must be a number from 0 to 1, got {text!r}.")

@@ -23,7 +23,7 @@ from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.outcome import Outcome, by_settings, is_metric
 from runner.training.run_files import CONFIG_YAML
-from runner.training.statistics import best_run, configurations, ranked
+from runner.training.statistics import best_runs, configurations, ranked
 from softnet import higher_is_better
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ def _content(found: StoredRun) -> dict[str, Any]:
     outcomes = sorted(outcomes, key=by_settings)
     metric = found.tags.get("runner.metric", "val/loss")
     metric = metric if is_metric(metric) else "val/loss"
-    best = best_run(outcomes, metric)
-    if best is None:
+    several = best_runs(outcomes, metric)
+    if not several:
         raise RecordError(f"{found.label}: no job of it has finished.")
+    best = several[0]
     n_finished = sum(outcome.status == "FINISHED" for outcome in outcomes)
     content: dict[str, Any] = {
         "title": found.name,
@@ -64,7 +65,7 @@ def _content(found: StoredRun) -> dict[str, Any]:
         "run_id": found.run_id,
         "settings": members[best.run_id].read(CONFIG_YAML, _LIMIT).decode(errors="replace"),
         **_results(outcomes, metric),
-        **_best(best),
+        **_best(several),
     }
     return content | _loaded(members[best.run_id], found.tags.get("runner.trained_on", ""))
 
@@ -92,17 +93,22 @@ def _results(outcomes: Sequence[Outcome], metric: str) -> dict[str, Any]:
     }
 
 
-def _best(best: Outcome) -> dict[str, Any]:
-    parts = ("train", "val", "test")
+def _best(several: Sequence[Outcome]) -> dict[str, Any]:
+    """Return the metrics of the best run, or the means of all over several splits."""
+    parts, first = ("train", "val", "test"), several[0]
     names = dict.fromkeys(
-        name.partition("/")[2] for name in best.metrics if name.partition("/")[0] in parts
+        name.partition("/")[2] for name in first.metrics if name.partition("/")[0] in parts
     )
+    (configuration,) = configurations(several)
+    means = {f"{part}/{n}": configuration.summary(f"{part}/{n}") for part in parts for n in names}
     rows = {
-        name: [number(name, best.metrics.get(f"{part}/{name}")) for part in parts]
+        name: [number(name, m.mean if (m := means[f"{part}/{name}"]) else None) for part in parts]
         for name in names
         if not name.startswith(("precision_", "recall_"))
     }
-    return {"best": {"run_id": best.run_id, "name": best.name, "parts": parts, "metrics": rows}}
+    n_runs = f"means over {count(len(several), 'run')}, of which" if len(several) > 1 else ""
+    best = {"run_id": first.run_id, "name": first.name, "parts": parts, "metrics": rows}
+    return {"best": best | {"n_runs": n_runs}}
 
 
 def _figures(found: StoredRun) -> dict[str, str]:

@@ -76,11 +76,11 @@ def show(
         further=metrics[1:],
         link=store.where,
         duration_s=sweep.duration_s or None,
-        expected=sweep.expected if ranking == sweep.metric else None,
+        summary=sweep.summary if ranking == sweep.metric else None,
         notes=["It is running."] if sweep.status == "RUNNING" else [],
         top=top,
         trained_on=sweep.trained_on,
-        served=sweep.run_id if sweep.has_model else None,
+        run_id=sweep.run_id,
         uri=store.address.shown,
     )
 

@@ -164,6 +164,11 @@ Size = Annotated[
 ]
 
 
+TrainToo = Annotated[
+    Literal["val", "all"] | None, Field(default=None, exclude_if=lambda rows: rows is None)
+]
+
+
 class OrderedSplit(Section):
     """Three parts, by shares or by counts; a part of 0 does not exist.
 
@@ -178,6 +183,8 @@ class OrderedSplit(Section):
     val: Size
     test: Size
     seed: Seed = 0
+    # Rows that train too when the best of a sweep is trained once more; written nowhere else.
+    train_too: TrainToo
 
     @model_validator(mode="before")
     @classmethod
@@ -225,6 +232,8 @@ class KFoldSplit(Section):
     ]
     stratified: bool = True
     seed: Seed = 0
+    # Rows that train too when the best of a sweep is trained once more; written nowhere else.
+    train_too: TrainToo
 
     @model_validator(mode="after")
     def _check_fold(self) -> Self:

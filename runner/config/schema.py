@@ -286,8 +286,13 @@ class Experiment(Section):
     @property
     def _parts(self) -> list[str]:
         """The parts of the rows that metrics are of."""
+        has_val = bool(self.split.val) and self.split.train_too is None
         has_test = self.split.name == "kfold" or bool(self.split.test)
-        return ["train", *["val"] * bool(self.split.val), *["test"] * has_test]
+        return [
+            "train",
+            *["val"] * has_val,
+            *["test"] * (has_test and self.split.train_too != "all"),
+        ]
 
     @model_validator(mode="before")
     @classmethod

@@ -14,21 +14,25 @@ from runner.config.rules import Count, Section, Seed, explain_validation
 from softnet import SettingError
 
 
-class GridSearch(Section):
-    """Every combination of the values."""
+class _Search(Section):
+    """What all kinds have."""
 
     # Whether results decide what is run.
     decides: ClassVar[bool] = False
 
+    name: str
+    refit: bool = False
+
+
+class GridSearch(_Search):
+    """Every combination of the values."""
+
     name: Literal["grid"] = "grid"
 
 
-class DrawnSearch(Section):
+class DrawnSearch(_Search):
     """Points of ranges and choices."""
 
-    decides: ClassVar[bool] = False
-
-    name: str
     n_trials: Count
     seed: Seed = 0
 

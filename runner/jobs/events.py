@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runner.tracking import SweepSummary
+
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
     from runner.jobs.plan import Plan
@@ -171,8 +173,7 @@ class Finished:
     alone that was interrupted is KILLED. `run_id` is that of the sweep, or of the rerun of one.
     `where` a person gets to see the runs, and the `uri` of their store, are None where nothing is
     recorded, and the duration in seconds where nothing was left to run. By `sweep.fail_fast` a
-    first failure has stopped it. The best of a sweep is `expected` to be worth so much on new rows,
-    within two bounds; `trained_on` describes its data in a line, and its run `has_model` or not.
+    first failure has stopped it. `trained_on` describes the data of a sweep in a line.
     """
 
     plan: Plan
@@ -182,12 +183,11 @@ class Finished:
     where: str | None = None
     uri: str | None = None
     trained_on: str = ""
-    has_model: bool = False
     duration_s: float | None = None
     was_stopped: bool = False
     was_interrupted: bool = False
     search: SearchComparison | None = None
-    expected: tuple[float, ...] | None = None
+    summary: SweepSummary = field(default_factory=SweepSummary)
 
 
 WorkerEvent = RunStarted | Progress | Resumed | Reached | Measured | Ended

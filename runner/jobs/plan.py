@@ -68,6 +68,15 @@ class Job(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class GivenJob:
+    """A `Job` of settings that nobody composes."""
+
+    config: dict[str, Any]
+    overrides: tuple[str, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What jobs must have in common to train as one stack: data, split, lengths, sizes, kinds."""
@@ -178,7 +187,7 @@ class Plan:
         name = self.first.sweep.name
         what = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
         if self.first.search.decides:  # of which jobs there are in the end, and how long
-            exclude = {"n_trials"} if self.first.search.name == "optuna" else None  # may be raised
+            exclude = {"refit"} | ({"n_trials"} if self.first.search.name == "optuna" else set())
             settings = self.first.search.model_dump_json(exclude=exclude), self.first.ranking_metric
             jobs = self.jobs[: self.n_identifying]
             what = "\n".join([str(name), *settings, *sorted(job.key for job in jobs)])

@@ -393,12 +393,11 @@ class _Session:
             where=None if self._store is None else self._store.where,
             uri=None if self._store is None else self._store.address.shown,
             trained_on=parent.trained_on,
-            has_model=parent.has_model,
             duration_s=duration_s if parent.missing else None,
             was_stopped=self._was_stopped and len(outcomes) < len(parent.plan.jobs),
             was_interrupted=was_interrupted,
             search=asked.decided_again(outcomes, self._reached) if asked else None,
-            expected=parent.expected,
+            summary=parent.summary,
         )
 
     def _start(self) -> Started:

@@ -147,10 +147,10 @@ class Console(AbstractContextManager["Console"]):
                 metric=event.plan.first.ranking_metric,
                 link=link,
                 duration_s=event.duration_s,
-                expected=event.expected,
+                summary=event.summary,
                 notes=[*points_run_once(event.plan), *stopped],
                 trained_on=event.trained_on,
-                served=event.run_id if event.has_model else None,
+                run_id=event.run_id,
                 uri=event.uri,
             )
 

@@ -29,17 +29,19 @@ from runner.report.table import (
 )
 from runner.system.formatting import count, duration, interval, number
 from runner.system.text import elide, on_one_line
+from runner.tracking import SweepSummary
 from runner.training.outcome import Outcome, best_first, by_settings, part_of
 from runner.training.statistics import (
     MOST_COMPARED,
     SEED,
     Configuration,
-    best_run,
+    best_runs,
     choice_on_test,
     compare,
     configurations,
     rank_correlation,
     ranked,
+    without_replicates,
 )
 
 if TYPE_CHECKING:
@@ -61,22 +63,22 @@ def print_sweep(
     further: Sequence[str] = (),
     link: str,
     duration_s: float | None = None,
-    expected: tuple[float, ...] | None = None,
+    summary: SweepSummary | None = None,
     notes: Sequence[str] = (),
     top: int | None = None,
     trained_on: str = "",
-    served: str | None = None,
+    run_id: str | None = None,
     uri: str | None = None,
     file: TextIO | None = None,
 ) -> None:
     """Print the results of a sweep, the best configuration first.
 
-    Where no configuration has several seeds, its runs are ranked as they are. The best is
-    `expected` to be worth so much on new rows, within two bounds. The `link` is what to open to see
-    the runs, or a command that shows them; `top` bounds the rows of the table, by default all of a
-    few and 20 of more than 40. With the `uri` of the store it says how to predict with its best
-    run, and with the `served` run, which has the model, how to serve that.
+    Where no configuration has several seeds, its runs are ranked as they are. The `link` is what to
+    open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
+    default all of a few and 20 of more than 40. With the `uri` of the store it says how to predict
+    with its best, and with the `run_id` of the sweep how to serve the model on that, if it has one.
     """
+    summary = summary or SweepSummary()
     with printing(file) as out:
         if title:
             out.line((elide(title, LONGEST_NAME), "bold"))
@@ -88,7 +90,7 @@ def print_sweep(
             _print_configurations(out, over_seeds, [metric, *further], top)
         else:
             print_runs(out, outcomes, [metric, *further], top)
-        _print_choice(out, over_seeds, metric, expected)
+        _print_choice(out, over_seeds, metric, summary.expected)
         stopped = Counter(run.pruned_at_step for run in outcomes if run.status == "PRUNED")
         if stopped:
             parts = (f"{n:,} at step {step:,}" for step, n in sorted(stopped.items()) if step)
@@ -103,16 +105,44 @@ def print_sweep(
             out.line((f"{n_waiting:,} of {count(n_jobs, 'job')} {have} not run", "bold"))
         if duration_s is not None:
             out.line(f"took {duration(duration_s)}")
-        if uri is not None and (best := best_run(outcomes, metric)):
-            named = f" --uri {shlex.quote(uri)}" if " --uri " in link else ""
-            out.line(("best", "bold"), f"  run {best.run_id}  {elide(best.name, LONGEST_NAME)}")
-            out.line(f"  runner predict {shlex.quote(title)} FILE.csv{named}")
-            if served is not None:
-                out.line(
-                    f"  MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"
-                    f" -m runs:/{served}/model --env-manager local"
-                )
+        if uri is not None and (best := best_runs(outcomes, metric)):
+            store = uri, " --uri " in link
+            _print_best(out, title, _name_of_best(best, over_seeds), summary, run_id, store)
         out.link(link, "them")
+
+
+def _print_best(
+    out: Printer,
+    title: str,
+    name: str,
+    summary: SweepSummary,
+    run_id: str | None,
+    store: tuple[str, bool],
+) -> None:
+    """Say what came out best, and how to predict with it and serve it.
+
+    The `store` is its URI, and whether commands have to name it.
+    """
+    uri, is_named = store
+    out.line(("best", "bold"), f"  {name}")
+    if summary.refit:
+        out.line(("refit", "bold"), f"  run {summary.refit}  {on_one_line(summary.note)}")
+    named = f" --uri {shlex.quote(uri)}" if is_named else ""
+    out.line(f"  runner predict {shlex.quote(title)} FILE.csv{named}")
+    if run_id is not None and summary.has_model:
+        out.line(
+            f"  MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"
+            f" -m runs:/{run_id}/model --env-manager local"
+        )
+
+
+def _name_of_best(best: Sequence[Outcome], tried: Sequence[Configuration]) -> str:
+    """Name a run, or the configuration whose model is the average of several."""
+    if len(best) == 1:
+        return f"run {best[0].run_id}  {elide(best[0].name, LONGEST_NAME)}"
+    names = varying_settings([configuration.varied for configuration in tried])
+    name = configuration_name(without_replicates(best[0].varied), names)
+    return f"{name}, the average of its {len(best):,} runs"
 
 
 def _print_configurations(

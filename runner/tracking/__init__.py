@@ -18,13 +18,13 @@ from runner.tracking.opening import (
 )
 from runner.tracking.queries import (
     MEMBERS,
-    MODEL,
     PRUNED_AT,
     ROWS,
     SUMMED_UP,
     RecordedJob,
     RecordedSweep,
     Sweeps,
+    SweepSummary,
     choices_of,
     expected_names,
     final_metrics,
@@ -39,7 +39,6 @@ from runner.tracking.store import Store, StoreAddress
 __all__ = [
     "FLUSH_EVERY_S",
     "MEMBERS",
-    "MODEL",
     "PRUNED_AT",
     "ROWS",
     "SUMMED_UP",
@@ -48,6 +47,7 @@ __all__ = [
     "RunWriter",
     "Store",
     "StoreAddress",
+    "SweepSummary",
     "Sweeps",
     "address_of",
     "choices_of",

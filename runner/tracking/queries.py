@@ -30,10 +30,31 @@ PRUNED_AT = "runner.pruned_at_step"
 SUMMED_UP = "runner.summed_up"
 # The tag of a sweep that says whether its run has the model of its best job.
 MODEL = "runner.model"
+# The tags of a sweep that name the run in which its best was trained once more, and describe it.
+REFIT, REFIT_NOTE = "runner.refit", "runner.refit_note"
 # The tag that says how many rows a run was trained and measured on.
 ROWS = "runner.rows"
 # The tag of an ensemble that names the runs of its members, each as often as it is one.
 MEMBERS = "runner.members"
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """What sums a sweep up beside its jobs, as far as there is any.
+
+    Its best is `expected` to be worth so much on new rows, within two bounds; the sweep's run
+    `has_model` of that or not; the run `refit` has trained it once more, as the `note` says.
+    """
+
+    expected: tuple[float, ...] | None = None
+    has_model: bool = False
+    refit: str = ""
+    note: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of the sweep's run that tell of it."""
+        return {MODEL: str(self.has_model).lower(), REFIT: self.refit, REFIT_NOTE: self.note}
 
 
 @dataclass(frozen=True)
@@ -42,9 +63,7 @@ class RecordedSweep:
 
     Two commands that mean the same sweep have the same `identity`. `metric` ranks the jobs,
     `started_s` counts from 1970, `duration_s` is the time that commands have spent on it, and the
-    counts are None until it has been summed up. `expected` is what its best is expected to be worth
-    on new rows, and the bounds of that, where it is known; `trained_on` describes its data in a
-    line.
+    counts are None until it has been summed up. `trained_on` describes its data in a line.
     """
 
     run_id: str
@@ -58,9 +77,8 @@ class RecordedSweep:
     duration_s: float
     n_finished: int | None
     n_failed: int | None
-    expected: tuple[float, ...] | None = None
+    summary: SweepSummary = field(default_factory=SweepSummary)
     trained_on: str = ""
-    has_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -258,9 +276,8 @@ def _sweep_of(run: Run) -> RecordedSweep:
         duration_s=_number(tags.get("runner.duration_s")),
         n_finished=_count(metrics.get("n_finished")) if is_summed_up else None,
         n_failed=_count(metrics.get("n_failed")) if is_summed_up else None,
-        expected=_expected_of(metrics, tags) if is_summed_up else None,
+        summary=_summary_of(metrics, tags) if is_summed_up else SweepSummary(),
         trained_on=tags.get("runner.trained_on", ""),
-        has_model=is_summed_up and tags.get(MODEL) == "true",
     )
 
 
@@ -270,10 +287,13 @@ def expected_names(metric: str) -> tuple[str, str, str]:
     return name, f"{name}/ci95_low", f"{name}/ci95_high"
 
 
-def _expected_of(metrics: Mapping[str, float], tags: Mapping[str, str]) -> tuple[float, ...] | None:
+def _summary_of(metrics: Mapping[str, float], tags: Mapping[str, str]) -> SweepSummary:
     names = expected_names(tags.get("runner.metric", ""))
     values = tuple(metrics.get(name, math.nan) for name in names)
-    return values if all(map(math.isfinite, values)) else None
+    expected = values if all(map(math.isfinite, values)) else None
+    refit = tags.get(REFIT, "")
+    refit = refit if rows.is_run_id(refit) else ""
+    return SweepSummary(expected, tags.get(MODEL) == "true", refit, tags.get(REFIT_NOTE, ""))
 
 
 def job_of(run: Run) -> RecordedJob:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runner.system.errors import ConfigError, RecordError, StoreError
@@ -42,11 +42,9 @@ from runner.training.environment import environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from numpy.typing import NDArray
 
     from runner.tracking.models.helper import ModelHelper
-    from runner.training.prepare import Prepared
-    from softnet import NetworkSettings
+    from runner.training.prepare import Trained
 
 
 @dataclass(frozen=True)
@@ -265,19 +263,14 @@ class Store:
                     self.address, self.experiment, is_trusted=self.place.is_trusted
                 )
 
-    def log_model(
-        self,
-        run: RunWriter,
-        prepared: Prepared,
-        weights: Mapping[str, NDArray[Any]],
-        network: NetworkSettings,
-    ) -> None:
+    def log_model(self, run: RunWriter, *members: Trained) -> None:
         """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`.
 
-        A server that does not answer leaves a run without one: its weights are kept.
+        It averages what its members predict. A server that does not answer leaves a run without
+        one: its weights are kept.
         """
         helper, self._helper = self._helper, None
-        model = (self.experiment_id, run.run_id, prepared, weights, network)
+        model = (self.experiment_id, run.run_id, members)
         if helper is not None and helper.log_model(*model):
             return
         forgiven = [StoreError] if self.backend.keeps else []

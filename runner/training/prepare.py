@@ -6,10 +6,10 @@ Whatever can be wrong with the data is said here, before any run exists.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ _ROWS_OF_A_BATCH = 32
 # Arrays of the size of all parameters that a run needs at most: values, gradients, scratch, two
 # of Adam's and its column arithmetic while training; then those that are kept as the result.
 _COPIES_OF_PARAMETERS = 10
+# More than the example in a model has.
+_FIRST_ROWS = 16
 # Text columns of more words than these can be embedded; few are better off one-hot.
 _FEW_WORDS = 8
 
@@ -164,6 +166,31 @@ class Prepared:
     def n_rows(self) -> dict[str, int]:
         """How many rows each of the splits has."""
         return {part: len(getattr(self.split, part)) for part in self.parts}
+
+
+class Trained(NamedTuple):
+    """A network that was trained: on what, its weights by name, and what it is made from."""
+
+    prepared: Prepared
+    weights: Mapping[str, NDArray[Any]]
+    network: NetworkSettings
+
+    def with_few_rows(self) -> Trained:
+        """Return it with those rows alone that say what is in the columns.
+
+        They are the first, and for each column one in which it is no whole number, and one in which
+        it is missing.
+        """
+        data = self.prepared.dataset
+        no_whole, missing = (
+            (np.floor(data.X) != data.X).argmax(axis=0),
+            np.isnan(data.X).argmax(axis=0),
+        )
+        rows = np.unique(
+            np.concatenate([np.arange(min(len(data.X), _FIRST_ROWS)), no_whole, missing])
+        )
+        few = replace(self.prepared, dataset=replace(data, X=data.X[rows]), X=self.prepared.X[:0])
+        return self._replace(prepared=few)
 
 
 def prepare(experiment: Experiment) -> Prepared:

@@ -10,8 +10,9 @@ import io
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +21,13 @@ from runner.config.plain import to_json, to_yaml
 from runner.training.environment import environment
 from runner.training.outcome import stored
 from runner.training.tasks import TASKS
+from softnet import Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.config.schema import Experiment
-    from runner.training.prepare import Prepared
+    from runner.training.prepare import Prepared, Trained
     from runner.training.train import Result
 
 # What is run again is the JSON; the YAML beside it says the same to people, and to Hydra.
@@ -33,6 +35,8 @@ CONFIG, CONFIG_YAML = "config.json", "config.yaml"
 ENVIRONMENT, MODEL, WEIGHTS = "environment.json", "model.json", "weights.npz"
 # What a run alone predicts for rows that it was not trained on; no part of its record.
 PREDICTIONS = "predictions.parquet"
+# What the networks of several splits say of the rows that test them, on the run of a sweep.
+OUT_OF_FOLD = "out_of_fold.parquet"
 # The tag that holds the digest of each part of a record and one over all of them, as JSON.
 RECORD = "runner.record"
 # The tag of a run whose weights were removed.
@@ -79,14 +83,18 @@ def _model_file(prepared: Prepared, activation: str) -> bytes:
 
 
 def prediction_table(
-    prepared: Prepared, predictions: Mapping[str, NDArray[Any]], threshold: float = 0.5
+    prepared: Prepared,
+    predictions: Mapping[str, NDArray[Any]],
+    threshold: float = 0.5,
+    rows: Mapping[str, NDArray[np.intp]] = MappingProxyType({}),
 ) -> dict[str, NDArray[Any]]:
     """Return predictions (n_rows, n_outputs) of some parts as columns.
 
-    Each row with its part, its number in the data from 0, what is true and what was predicted.
+    Each row with its part, its number in the data from 0, what is true and what was predicted. Of
+    some parts the rows may be given; else they are those of the split.
     """
     target, dataset = prepared.target, prepared.dataset
-    rows = {part: getattr(prepared.split, part) for part in predictions}
+    rows = {p: rows[p] if p in rows else getattr(prepared.split, p) for p in predictions}
     every = np.concatenate(list(rows.values()))
     task = TASKS[target.task]
     said = task.table(np.concatenate(list(predictions.values())), target.names, threshold)
@@ -101,6 +109,22 @@ def prediction_table(
             free += "_"
         columns[free] = columns.pop(name)
     return columns | said
+
+
+def out_of_fold(members: Iterable[Trained]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the rows that test networks of several splits, and what these say of them.
+
+    A row that several were tested on has their average, in a cross-validation that of its seeds.
+    """
+    total = counts = np.zeros((1, 1))
+    for prepared, weights, network in members:
+        rows, n_rows = prepared.split.test, len(prepared.dataset.y)
+        if len(counts) < n_rows:
+            total, counts = np.zeros((n_rows, len(prepared.target.names))), np.zeros((n_rows, 1))
+        total[rows] += Network.from_weights(weights, network).predict(prepared.X[rows])[0]
+        counts[rows] += 1
+    tested = np.flatnonzero(counts)
+    return tested, total[tested] / counts[tested]
 
 
 def parquet(table: Mapping[str, NDArray[Any]]) -> bytes:

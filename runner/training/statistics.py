@@ -182,6 +182,17 @@ class Configuration:
                 runs.setdefault(split, []).append(run)
         return runs
 
+    def model_runs(self, metric: str) -> list[Outcome]:
+        """Return the runs whose average is its model: of several splits all, else the best seed."""
+        if len(by_split := self.by_split(metric)) > 1:
+            return [run for runs in by_split.values() for run in runs]
+        return best_first(
+            self.outcomes,
+            metric,
+            lambda outcome: outcome.metrics.get(metric),
+            lambda outcome, name: outcome.metrics.get(name),
+        )[:1]
+
     def shares(self, metric: str) -> dict[str, float]:
         """Return the share that each run, by its id, has in the mean of a metric."""
         by_split = self.by_split(metric).values()
@@ -242,17 +253,10 @@ def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configu
     return best_first(configurations, metric, lambda each: mean(each, metric), mean)
 
 
-def best_run(outcomes: Iterable[Outcome], metric: str) -> Outcome | None:
-    """Return the best seed of the best configuration; None where nothing has finished."""
-    for configuration in ranked(configurations(outcomes), metric):
-        for outcome in best_first(
-            configuration.outcomes,
-            metric,
-            lambda outcome: outcome.metrics.get(metric),
-            lambda outcome, name: outcome.metrics.get(name),
-        ):
-            return outcome
-    return None
+def best_runs(outcomes: Iterable[Outcome], metric: str) -> list[Outcome]:
+    """Return the `model_runs` of the best configuration; none where nothing has finished."""
+    several = (each.model_runs(metric) for each in ranked(configurations(outcomes), metric))
+    return next(filter(None, several), [])
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from runner.config.data import FileData
 from runner.config.fingerprint import job_key
@@ -20,6 +20,7 @@ from runner.jobs.events import Listener, Progress, Reached, RerunPlanned, Starte
 from runner.jobs.plan import (
     PLAN,
     PLAN_FOLDER,
+    GivenJob,
     Plan,
     PlannedJob,
     differences,
@@ -153,15 +154,6 @@ class RerunRequest:
                     row = replace(row, what=f"{row.what}, fold {split.fold}")  # noqa: PLW2901  (the same, of a fold)
                 differences[row] = None
         return list(differences)
-
-
-@dataclass(frozen=True)
-class _RecordedJob:
-    """A job as a plan takes it."""
-
-    config: dict[str, Any]
-    overrides: tuple[str, ...] = ()
-    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 def request(options: Options, listener: Listener) -> RerunRequest:
@@ -329,7 +321,7 @@ def _planned(
 
     Returns the original of each job too, and whether results have to be the originals'.
     """
-    jobs = [_RecordedJob(to_plain(experiment)) for _, experiment in found]
+    jobs = [GivenJob(to_plain(experiment)) for _, experiment in found]
     plan = plan_each(jobs, options.uri)
     others = [
         (original, job)

@@ -25,7 +25,7 @@ from runner.training.choice import (
     resamples,
 )
 from runner.training.outcome import Outcome, part_of
-from runner.training.prepare import Prepared, prepared_unchanged, require_fit
+from runner.training.prepare import Prepared, Trained, prepared_unchanged, require_fit
 from runner.training.run_files import WEIGHTS, weights_sha256
 from runner.training.statistics import Configuration, Summary
 from softnet import Network, NetworkSettings, higher_is_better, metric_named
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from runner.tracking import Store
 
     Shapes = Mapping[str, tuple[int, ...]]
+    Weights = Callable[[Shapes], Mapping[str, NDArray[Any]]]
 
 # What networks that are rebuilt together take at most, and how many they are.
 _STACK_BYTES, _STACK_RUNS = 64_000_000, 256
@@ -56,7 +57,7 @@ class Candidate:
     run_id: str
     experiment: Experiment
     data_digest: str
-    weights: Callable[[Shapes], Mapping[str, NDArray[Any]]]
+    weights: Weights
     network: NetworkSettings | None = None
 
 
@@ -81,26 +82,24 @@ def candidates_of(
                 outcome.run_id,
                 experiment,
                 job.data_digest,
-                _Weights(run, experiment.dtype),
+                weights_in(run, experiment),
                 None if job.shape is None else job.shape.settings.network,
             )
     return found
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """Reads the weights of a run that this sweep has recorded."""
+def weights_in(run: StoredRun, experiment: Experiment) -> Weights:
+    """Return what reads the weights of a run that this sweep has recorded."""
 
-    run: StoredRun
-    dtype: str
-
-    def __call__(self, shapes: Shapes) -> Mapping[str, NDArray[Any]]:
-        limit = untrusted.weights_limit(shapes, np.dtype(self.dtype).itemsize)
-        content = self.run.read(WEIGHTS, limit)
-        weights = untrusted.parse_weights(content, shapes, self.dtype, WEIGHTS)
-        if weights_sha256(weights) != self.run.tags.get("runner.weights_sha256"):
-            raise RecordError(f"{self.run.label}: weights: was edited since it was recorded.")
+    def read(shapes: Shapes) -> Mapping[str, NDArray[Any]]:
+        limit = untrusted.weights_limit(shapes, np.dtype(experiment.dtype).itemsize)
+        content = run.read(WEIGHTS, limit)
+        weights = untrusted.parse_weights(content, shapes, experiment.dtype, WEIGHTS)
+        if weights_sha256(weights) != run.tags.get("runner.weights_sha256"):
+            raise RecordError(f"{run.label}: weights: was edited since it was recorded.")
         return weights
+
+    return read
 
 
 def networks_of(
@@ -138,6 +137,13 @@ def networks_of(
                 some = stack[start : start + at_once]
                 weights = [one.weights(network.weight_shapes) for one in some]
                 yield some, prepared, Network.stacked(weights, network)
+
+
+def trained(candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Trained]]:
+    """Go through the networks of some runs with their data; see `networks_of`."""
+    for some, prepared, network in networks_of(candidates):
+        for run, one in enumerate(some):
+            yield one, Trained(prepared, network.weights(run), network.settings)
 
 
 def expected_on_new_rows(

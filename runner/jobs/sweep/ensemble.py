@@ -7,6 +7,7 @@ and served as any other.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,29 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.config.fingerprint import SCHEMA
-from runner.config.plain import to_plain
+from runner.config.schema import TrackingConfig
+from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.sweep.candidates import Candidate, networks_of
 from runner.jobs.sweep.parent_runs import recorded
+from runner.jobs.worker.recording import begin_run, end_run
+from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import CommandError, ConfigError, RecordError
 from runner.system.process import verify_blas_pin
-from runner.tracking import MEMBERS, ROWS
+from runner.tracking import MEMBERS
 from runner.tracking.records import Record, RecordedModel, StoredRun
 from runner.tracking.records.untrusted import TEXT_LIMIT
 from runner.training.choice import difference_on_resamples, greedy, measure_rows
-from runner.training.environment import code_digest, environment_digest
-from runner.training.outcome import best_first, part_of, stored
+from runner.training.outcome import best_first, part_of
 from runner.training.prepare import Prepared, prepared_unchanged
-from runner.training.run_files import (
-    MODEL,
-    RECORD,
-    record_digests,
-    run_files,
-    sha256,
-    weights_sha256,
-)
-from runner.training.train import final_metrics
+from runner.training.run_files import MODEL, sha256
+from runner.training.train import Result, final_metrics
 from softnet import Network, NetworkSettings, higher_is_better, metric_named
 
 if TYPE_CHECKING:
@@ -207,7 +202,9 @@ def _record(
     weights = [member.weights(member.network.weight_shapes) for member in members]
     network, of_all = joined(members[0].network, weights)
     model = experiment.model.model_copy(update={"n_members": network.n_members})
-    settings = best.experiment.model_copy(update={"model": model})
+    # Of no training there is no curve to draw.
+    tracking = TrackingConfig(figures=False)
+    settings = best.experiment.model_copy(update={"model": model, "tracking": tracking})
     averaged, single = (
         Network.from_weights(of_all, network),
         Network.from_weights(best.weights(members[0].network.weight_shapes), members[0].network),
@@ -221,34 +218,27 @@ def _record(
         difference = difference_on_resamples(measure, averaged, single, rows)
 
     run_ids = [member.record.run_id for member in members]
+    job = PlannedJob(
+        settings,
+        f"ensemble of {len(members)}",
+        {"ensemble": str(len(members))},
+        sha256("\n".join(["ensemble", *run_ids]).encode()),
+        prepared.dataset.digest,
+        prepared.split.digest,
+    )
     tags = {
         "runner.kind": "ensemble",
-        "runner.sweep": sweep.run_id,
         MEMBERS: json.dumps(run_ids),
-        "runner.varied": json.dumps({"ensemble": str(len(members))}),
-        "runner.schema": str(SCHEMA),
-        "runner.key": sha256("\n".join(["ensemble", *run_ids]).encode()),
-        "runner.data_digest": prepared.dataset.digest,
-        "runner.split_digest": prepared.split.digest,
-        "runner.environment": environment_digest(),
-        "runner.code": code_digest(),
-        "runner.weights_sha256": weights_sha256(of_all),
-        ROWS: json.dumps(prepared.n_rows),
         "mlflow.note.content": "val/*: measured on the rows that chose the members",
     }
-    files = run_files(settings, prepared, of_all)
-    facts = tags | {name: sha256(content) for name, content in files.items()}
-    metrics = {(name, 0): (stored(value),) for name, value in final.items()}
-    tags[RECORD] = record_digests(facts, metrics, None)
-    name = f"ensemble of {len(members)}"
-    begin = partial(store.start_run, name, to_plain(settings), tags, sweep.run_id)
-    with recorded(store, begin, dict) as run:
-        run.log_metrics(0, final)
-        run.log_datasets(prepared.dataset, prepared.split)
-        run.log_files(files)
+    as_job = TaskJob(0, job, parent_run_id=sweep.run_id)
+    begin = partial(begin_run, store, Task((as_job,), "ensemble", None, sweep.run_id), as_job)
+    with recorded(store, partial(begin, further_tags=tags), dict) as run:
+        now_s = time.time()
+        result = Result((), (), final, of_all, 0, None, None, now_s, now_s)
+        for _ in end_run(run, store, job, prepared, result, is_alone=True, last_tags={}):
+            pass
         run.flush()
-        store.log_model(run, prepared, of_all, network)
-        run.finish()
     return Ensemble(run.run_id, sweep.metric, run_ids, n_tried, n_others, final, best, difference)
 
 

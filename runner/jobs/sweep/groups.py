@@ -87,20 +87,13 @@ class Groups:
             if position in self._key_of:
                 self._awaited[self._key_of[position]].add(position)
         for key in dict.fromkeys(self._key_of[p] for p in positions if p in self._key_of):
-            with deferred_signals():  # a run that nobody knows of could not be closed
-                if key in self._recorded:
-                    self._open[key] = self._store.reopen_run(self._recorded[key])
-                else:
-                    self._open[key] = self._create(key)
-                    self._recorded[key] = self._open[key].run_id
+            self._begin(key)
         return {p: self._recorded[key] for p, key in self._key_of.items() if key in self._recorded}
 
     def restore(self, outcomes: Mapping[int, Outcome]) -> None:
         """Make the groups again that somebody has deleted, and whose jobs have all ended."""
         for key in self.lacking(outcomes):
-            with deferred_signals():
-                self._open[key] = self._create(key)
-                self._recorded[key] = self._open[key].run_id
+            self._begin(key)
             self._sum_up(key, outcomes)
 
     def lacking(self, outcomes: Mapping[int, Outcome]) -> list[str]:
@@ -114,6 +107,15 @@ class Groups:
     def _key(self, position: int) -> str:
         job = self._plan.jobs[position]
         return configuration_key(job.experiment, job.data_digest, _varied_of_split(job))
+
+    def _begin(self, key: str) -> None:
+        """Create the run of a group, or reopen it."""
+        with deferred_signals():  # a run that nobody knows of could not be closed
+            if key in self._recorded:
+                self._open[key] = self._store.reopen_run(self._recorded[key])
+            else:
+                self._open[key] = self._create(key)
+                self._recorded[key] = self._open[key].run_id
 
     def _create(self, key: str) -> RunWriter:
         job = self._plan.jobs[self._members[key][0]]
@@ -150,8 +152,7 @@ class Groups:
         for key in unfinished:
             members = self._members.get(key, [])
             if members and key not in self._open and all(m in outcomes for m in members):
-                with deferred_signals():
-                    self._open[key] = self._store.reopen_run(self._recorded[key])
+                self._begin(key)
                 self._sum_up(key, outcomes)
 
     def _sum_up(self, key: str, outcomes: Mapping[int, Outcome]) -> None:

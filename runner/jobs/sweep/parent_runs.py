@@ -32,7 +32,7 @@ from runner.system.errors import (
     StoreLost,
 )
 from runner.system.signals import deferred_signals
-from runner.tracking import MODEL, SUMMED_UP
+from runner.tracking import SUMMED_UP, SweepSummary
 from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepared
@@ -68,12 +68,10 @@ class Parent:
         The group runs that jobs are listed under, by position.
     states : Path or None
         The folder for states of long trainings.
-    expected : tuple of float or None
-        What the best is expected to be worth on new rows, with its bounds, once that is known.
+    summary : SweepSummary
+        What sums a sweep up beside its jobs, once that is known.
     trained_on : str
         The data of a sweep in a line, where all of its jobs have the same.
-    has_model : bool
-        Whether the run of a sweep has the model of its best job.
     """
 
     def __init__(self, plan: Plan, states: Path | None = None) -> None:
@@ -84,9 +82,8 @@ class Parent:
         self.missing = plan.asked
         self.group_runs: Mapping[int, str] = {}
         self.states = states
-        self.expected: tuple[float, ...] | None = None
+        self.summary = SweepSummary()
         self.trained_on = ""
-        self.has_model = False
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -145,8 +142,7 @@ class _Sweep(Parent):
         # Without a job too: an interrupt may have left nothing but the summing up to be done.
         may_grow = self.plan.first.search.name == "optuna"
         if not self.missing and sweep is not None and not may_grow and self._is_whole(sweep):
-            self.run_id, self.has_model = sweep.run_id, sweep.has_model
-            self.expected = sweep.expected
+            self.run_id, self.summary = sweep.run_id, sweep.summary
             yield
             return
         with recorded(self._store, self._begin, self._duration) as run:
@@ -159,17 +155,15 @@ class _Sweep(Parent):
                 run.set_tags(self._duration())
                 run.kill("results wait on disk until the server answers")
                 return
-            self.expected, self.has_model = store_results(
-                run, self._store, self.plan, self.outcomes, self._listener
-            )
-            ending = {MODEL: str(self.has_model).lower(), SUMMED_UP: "true"}
-            run.set_tags({**self._duration(), **ending, N_JOBS: str(len(self.plan.jobs))})
+            self.summary = store_results(run, self._store, self.plan, self.outcomes, self._listener)
+            ending = {**self.summary.tags, SUMMED_UP: "true", N_JOBS: str(len(self.plan.jobs))}
+            run.set_tags(self._duration() | ending)
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))
 
     def _is_whole(self, sweep: RecordedSweep) -> bool:
         """Tell whether a sweep is summed up, and nobody has deleted a group or its files since."""
-        if sweep.n_finished is None:
+        if sweep.n_finished is None or (self.plan.first.search.refit and not sweep.summary.refit):
             return False
         recorded = self._store.sweeps.groups_of(sweep)
         if Groups(self._store, self.plan, sweep.run_id, recorded).lacking(self.outcomes):

@@ -7,30 +7,34 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.plain import to_yaml
 from runner.jobs.events import Listener, Notice
-from runner.jobs.plan import Plan, PlannedJob
+from runner.jobs.plan import Plan, PlannedJob, run_name
+from runner.jobs.sweep.candidates import (
+    Candidate,
+    candidates_of,
+    expected_on_new_rows,
+    trained,
+)
+from runner.jobs.sweep.refit import refit
 from runner.jobs.sweep.spreadsheet import columns, write_csv
 from runner.jobs.worker.recording import scratch_folder
 from runner.system.errors import ConfigError, DataError, RecordError
-from runner.tracking import expected_names
+from runner.tracking import SweepSummary, expected_names
 from runner.training.outcome import Outcome, by_settings
-from runner.training.prepare import prepared_unchanged, require_fit
-from runner.training.statistics import (
-    MOST_COMPARED,
-    Configuration,
-    best_run,
-    configurations,
-    ranked,
-)
+from runner.training.prepare import Trained, require_fit
+from runner.training.run_files import OUT_OF_FOLD, out_of_fold, parquet, prediction_table
+from runner.training.statistics import MOST_COMPARED, Configuration, configurations, ranked
 
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store, Sweeps
+    from softnet import StackSettings
 
 # The table of all jobs, among the artifacts of a sweep's run.
 RESULTS = "results.csv"
@@ -44,17 +48,15 @@ def store_results(
     plan: Plan,
     outcomes: Mapping[int, Outcome],
     listener: Listener,
-) -> tuple[tuple[float, ...] | None, bool]:
+) -> SweepSummary:
     """Give a sweep's run all that sums it up.
 
-    Return what its best is expected to be worth, and whether the run has the model of that.
     Outcomes come by their positions in the plan; the listener hears what could not be added.
     """
-    metric, tracking = plan.first.ranking_metric, plan.first.tracking
+    metric = plan.first.ranking_metric
     in_order = sorted(outcomes.values(), key=by_settings)
     best_of_all = ranked(configurations(in_order), metric)
-    best = best_run(in_order, metric)
-    jobs = {o.run_id: plan.jobs[position] for position, o in outcomes.items()}
+    best = next((each for each in best_of_all if each.outcomes), None)
     ends = Counter(outcome.status for outcome in outcomes.values())
     counts = {"n_finished": ends["FINISHED"] + ends["PRUNED"], "n_failed": ends["FAILED"]}
     run.log_metrics(0, counts | ({"n_pruned": ends["PRUNED"]} if ends["PRUNED"] else {}))
@@ -63,79 +65,122 @@ def store_results(
             write_csv(in_order, file)
         _write_parquet(in_order, folder / "results.parquet")
         if best is not None:
-            (folder / "best.yaml").write_text(to_yaml(jobs[best.run_id].experiment), "utf-8")
-            if tracking.figures:
-                from runner.figures.sweep import draw_sweep
-
-                curves = _curves(store.sweeps, best_of_all, metric)
-                draw_sweep(best_of_all, metric, curves, folder / "figures", plan.sweep_name)
-            if tracking.figures and ends["PRUNED"]:
-                _draw_rungs(store.sweeps, in_order, metric, folder / "figures", plan.sweep_name)
-            run.set_tags({"runner.best_run": best.run_id, "runner.best": best.name})
-            run.log_metrics(0, best.metrics)
+            _log_best(
+                run, best, metric, {o.run_id: plan.jobs[p] for p, o in outcomes.items()}, folder
+            )
+            if plan.first.tracking.figures:
+                _draw(store.sweeps, best_of_all, in_order, plan, folder / "figures")
         run.log_folder(folder)
-    expected = None
-    if best is not None:
-        try:
-            expected = _log_expected(run, store, plan, outcomes, best_of_all)
-        except (ConfigError, DataError, RecordError) as error:
-            listener(Notice(f"What the best is worth on new rows is not known: {error}"))
-    if best is not None and tracking.model:
-        try:
-            _log_model(run, store, plan, jobs[best.run_id], best.run_id)
-        except (ConfigError, DataError, RecordError) as error:
-            listener(Notice(f"The sweep's run has no model of the best job: {error}"))
-        else:
-            return expected, True
-    return expected, False
+    if best is None:
+        return SweepSummary()
+
+    def candidates(runs: Collection[Outcome]) -> dict[str, Candidate]:
+        ids = {each.run_id for each in runs}
+        chosen = {p: outcome for p, outcome in outcomes.items() if outcome.run_id in ids}
+        return candidates_of(store, plan, chosen, run.run_id)
+
+    expected, summary = None, SweepSummary()
+    tried = [configuration for configuration in best_of_all if configuration.values(metric)]
+    if len(tried) > MOST_COMPARED:
+        with _noted(listener, "What the best is worth on new rows is not known"):
+            found = expected_on_new_rows(tried, candidates(in_order), metric)
+            values = (found.mean, found.low, found.high)
+            run.log_metrics(0, dict(zip(expected_names(metric), values, strict=True)))
+            expected = None if math.isnan(found.mean) else values
+    with _noted(listener, "The sweep's run has no model of the best job"):
+        summary = _log_model(run, store, plan, best, candidates(best.outcomes), listener)
+    return replace(summary, expected=expected)
 
 
-def _log_expected(
+def _log_model(
     run: RunWriter,
     store: Store,
     plan: Plan,
-    outcomes: Mapping[int, Outcome],
+    best: Configuration,
+    candidates: Mapping[str, Candidate],
+    listener: Listener,
+) -> SweepSummary:
+    """Log the model of the best configuration, and what it says of rows that it was not fitted to.
+
+    Over several splits it is the average of their networks, after a refit the network of that.
+    """
+    metric, summary = plan.first.ranking_metric, SweepSummary()
+    members = [candidates[member.run_id] for member in best.model_runs(metric)]
+    if len(members) == 1 and not (plan.first.tracking.model or plan.first.search.refit):
+        return summary
+    networks: dict[str, Trained] = {}
+    shapes: list[StackSettings] = []
+
+    def each() -> Iterator[Trained]:
+        for member, network in trained(members):
+            shapes.append(require_fit(member.experiment, network.prepared))
+            networks[member.run_id] = network.with_few_rows()  # memory may hold the rows but once
+            yield network
+
+    rows, predictions = out_of_fold(each())
+    model = [networks[member.run_id] for member in members]
+    if len(members) > 1 and len(rows):
+        table = prediction_table(model[0].prepared, {"test": predictions}, rows={"test": rows})
+        run.log_files({OUT_OF_FOLD: parquet(table)})
+    if plan.first.search.refit:
+        with _noted(listener, "The best was not trained once more"):
+            experiment = members[0].experiment
+            last, note = refit(store, run.run_id, best, metric, experiment, shapes)
+            summary = SweepSummary(refit=last.run_id, note=note)
+            model = [network for _, network in trained([last])]
+    if plan.first.tracking.model:
+        store.log_model(run, *model)
+        summary = replace(summary, has_model=True)
+    return summary
+
+
+def _log_best(
+    run: RunWriter,
+    best: Configuration,
+    metric: str,
+    jobs: Mapping[str, PlannedJob],
+    folder: Path,
+) -> None:
+    """Log which configuration is the best, and its metrics: of one run, or means over its splits.
+
+    Over several splits no run stands for it: that would be the one with the easiest rows.
+    """
+    members = best.model_runs(metric)
+    first = jobs[members[0].run_id].experiment
+    (folder / "best.yaml").write_text(to_yaml(first), "utf-8")
+    name, metrics = members[0].name, members[0].metrics
+    if len(members) > 1:
+        name = run_name(first, best.varied)
+        means = {each: best.summary(each) for each in metrics}
+        metrics = {each: mean.mean for each, mean in means.items() if mean is not None}
+    ids = ",".join(member.run_id for member in members)
+    run.set_tags({"runner.best_run": ids, "runner.best": name})
+    run.log_metrics(0, metrics)
+
+
+def _draw(
+    sweeps: Sweeps,
     best_of_all: Sequence[Configuration],
-) -> tuple[float, ...] | None:
-    """Log what the best of more than two configurations is expected to be worth on new rows."""
-    from runner.jobs.sweep.candidates import candidates_of, expected_on_new_rows
+    outcomes: Sequence[Outcome],
+    plan: Plan,
+    folder: Path,
+) -> None:
+    from runner.figures.sweep import draw_sweep
 
     metric = plan.first.ranking_metric
-    tried = [configuration for configuration in best_of_all if configuration.values(metric)]
-    if len(tried) <= MOST_COMPARED:
-        return None
-    candidates = candidates_of(store, plan, outcomes, run.run_id)
-    expected = expected_on_new_rows(tried, candidates, metric)
-    values = (expected.mean, expected.low, expected.high)
-    run.log_metrics(0, dict(zip(expected_names(metric), values, strict=True)))
-    return None if math.isnan(expected.mean) else values
+    curves = _curves(sweeps, best_of_all, metric)
+    draw_sweep(best_of_all, metric, curves, folder, plan.sweep_name)
+    if any(outcome.status == "PRUNED" for outcome in outcomes):
+        _draw_rungs(sweeps, outcomes, metric, folder, plan.sweep_name)
 
 
-def _log_model(run: RunWriter, store: Store, plan: Plan, job: PlannedJob, job_run_id: str) -> None:
-    """Log the model of a job, whose record and data may have been changed by anybody since.
-
-    Raises
-    ------
-    ConfigError, DataError, RecordError
-        If they were, or cannot be read.
-    """
-    from runner.jobs.rerun.data_access import allowed_folders, with_data_from
-    from runner.tracking.records import Record
-    from runner.tracking.records.mlflow_record import stored_run
-
-    experiment = job.experiment
-    if job not in (plan.jobs[position] for position in plan.asked):
-        # The plan on record says where its data are.
-        here = store.folder if store.address.database else None
-        experiment = with_data_from(experiment, None, allowed_folders(here))
-    prepared = prepared_unchanged(experiment, job.data_digest)
-    network = require_fit(experiment, prepared).network
-    # A job that an earlier version ran has no digests to hold its record against.
-    record = Record.read(stored_run(store, job_run_id), admits_earlier=True)
-    weights = record.weights(network.weight_shapes)
-    if record.edits:
-        raise RecordError(f"{record.source.label}: {record.edits[0]}.")
-    store.log_model(run, prepared, weights, network)
+@contextmanager
+def _noted(listener: Listener, what: str) -> Iterator[None]:
+    """Say what is missing where records or data, which anybody may have changed, are the cause."""
+    try:
+        yield
+    except (ConfigError, DataError, RecordError) as error:
+        listener(Notice(f"{what}: {error}"))
 
 
 def _draw_rungs(

@@ -27,7 +27,7 @@ from runner.jobs.plan import (
 from runner.system.errors import MissingError
 from runner.tracking import job_of
 from runner.training.outcome import Outcome, by_settings
-from runner.training.statistics import best_run
+from runner.training.statistics import best_runs
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -121,15 +121,16 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     ]
 
 
-def best_of(parent: StoredRun) -> Outcome | None:
-    """Return the best run of a sweep or group of runs; None where none has finished."""
+def best_of(parent: StoredRun) -> list[Outcome]:
+    """Return the runs of a sweep or group whose average is its model; see `best_runs`."""
     from runner.tracking.records.mlflow_record import members_of
 
     members = members_of(parent)
     if members is None:
-        return None
+        return []
     outcomes = recorded_outcomes([job_of(member.run) for member in members])
-    return best_run(sorted(outcomes, key=by_settings), parent.tags.get("runner.metric", "val/loss"))
+    metric = parent.tags.get("runner.metric", "val/loss")
+    return best_runs(sorted(outcomes, key=by_settings), metric)
 
 
 def _nested(params: Mapping[str, str]) -> dict[str, Any]:

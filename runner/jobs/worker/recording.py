@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runner.config.fingerprint import SCHEMA
@@ -27,7 +28,7 @@ from runner.system.text import without_passwords
 from runner.tracking import FLUSH_EVERY_S, PRUNED_AT, ROWS
 from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
-from runner.training.prepare import Prepared, require_fit
+from runner.training.prepare import Prepared, Trained, require_fit
 from runner.training.run_files import (
     PREDICTIONS,
     RECORD,
@@ -62,6 +63,7 @@ def begin_run(
     flush_every_s: float = FLUSH_EVERY_S,
     *,
     is_shown: bool = True,
+    further_tags: Mapping[str, str] = MappingProxyType({}),
 ) -> RunWriter:
     """Begin the run of a job, with all that is known before it is trained.
 
@@ -81,7 +83,7 @@ def begin_run(
         tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
         tags |= links_to(job.reference.target, store.experiment_id, job.reference.origin)
-    params, parent = to_plain(planned.experiment), job.parent_run_id
+    params, parent, tags = to_plain(planned.experiment), job.parent_run_id, {**tags, **further_tags}
     return store.start_run(
         planned.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
     )
@@ -145,7 +147,7 @@ def end_run(
     if "figures" in to_come:
         _log_figures(run, job.name, prepared, result, network)
     if "model" in to_come:
-        store.log_model(run, prepared, result.weights, require_fit(experiment, prepared).network)
+        store.log_model(run, Trained(prepared, result.weights, network.settings))
     # A run with this tag has left all its files, however it ends.
     facts = {name: sha256(content) for name, content in files.items()} | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)

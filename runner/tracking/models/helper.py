@@ -14,21 +14,13 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from runner.tracking.backend.address import Address
-    from runner.training.prepare import Prepared
-    from softnet import NetworkSettings
+    from runner.training.prepare import Trained
 
-# More than the example in a model has.
-_ROWS = 16
 _PR_SET_PDEATHSIG = 1
 
 
@@ -62,19 +54,15 @@ class ModelHelper:
         self,
         experiment_id: str,
         run_id: str,
-        prepared: Prepared,
-        weights: Mapping[str, NDArray[Any]],
-        network: NetworkSettings,
+        members: Sequence[Trained],
     ) -> bool:
         """Have a run given its model; tell whether that was done. The helper then ends.
 
         What the store or the disk refuses is raised as by `runner.tracking.models.logging`.
         """
-        X = prepared.dataset.X
-        dataset = replace(prepared.dataset, X=X[_rows_of_a_model(X)])
-        few = replace(prepared, dataset=dataset, X=prepared.X[:0])
+        few = [member.with_few_rows() for member in members]
         try:
-            request = pickle.dumps((experiment_id, run_id, few, dict(weights), network))
+            request = pickle.dumps((experiment_id, run_id, few))
             answer, _ = self._process.communicate(request)
             error = pickle.loads(answer)  # noqa: S301  (from a process of ours)
         except (OSError, EOFError, TypeError, AttributeError, ValueError, pickle.PickleError):
@@ -91,15 +79,6 @@ class ModelHelper:
         if self._pid == os.getpid():
             self._process.kill()
             self._process.communicate()
-
-
-def _rows_of_a_model(X: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the first rows, and those by which it is known what is in a column.
-
-    That is one in which it is no whole number, and one in which it is missing.
-    """
-    no_whole, missing = (np.floor(X) != X).argmax(axis=0), np.isnan(X).argmax(axis=0)
-    return np.unique(np.concatenate([np.arange(min(len(X), _ROWS)), no_whole, missing]))
 
 
 def _serve(parent: int) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -31,12 +31,10 @@ from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
-    from numpy.typing import NDArray
 
     from runner.tracking.backend.artifacts import ArtifactGuard
     from runner.tracking.backend.rows import Backend
-    from runner.training.prepare import Prepared
-    from softnet import NetworkSettings
+    from runner.training.prepare import Prepared, Trained
 
 _SERVED = Path(__file__).with_name("served_model.py")
 _EXAMPLE_ROWS = 3
@@ -48,11 +46,9 @@ def log_model(
     guard: ArtifactGuard,
     experiment_id: str,
     run_id: str,
-    prepared: Prepared,
-    weights: Mapping[str, NDArray[Any]],
-    network: NetworkSettings,
+    members: Sequence[Trained],
 ) -> None:
-    """Give a run its model.
+    """Give a run its model, which averages what its members predict.
 
     These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
     and without reading back the history of every metric.
@@ -63,43 +59,37 @@ def log_model(
     location = guard.allowed(str(logged.artifact_location))
     with TemporaryDirectory(prefix="runner-model-") as scratch:
         folder = Path(scratch, "model")
-        _save(folder, logged, location, prepared, weights, network)
+        _save(folder, logged, location, members)
         # The client's log_model_artifacts would ask the store again where they go.
         send_folder(backend, folder, location)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
 
 
-def _save(
-    folder: Path,
-    logged: LoggedModel,
-    location: str,
-    prepared: Prepared,
-    weights: Mapping[str, NDArray[Any]],
-    network: NetworkSettings,
-) -> None:
+def _save(folder: Path, logged: LoggedModel, location: str, members: Sequence[Trained]) -> None:
     """Write the folder of an MLflow model from code.
 
     ``mlflow.pyfunc.save_model`` would first read the file list of every installed package, which
     takes most of a second.
     """
     (folder / "artifacts").mkdir(parents=True)
-    settings = {
-        "network": network.to_dict(),
-        "class_names": prepared.target.names,
-        "preprocessing": prepared.preprocessing.to_dict(),
-    }
+    of_each = [
+        {"network": m.network.to_dict(), "preprocessing": m.prepared.preprocessing.to_dict()}
+        for m in members
+    ]
+    settings = {"class_names": members[0].prepared.target.names, "members": of_each}
     _write_json(folder / "artifacts" / "settings.json", settings)
+    weights = {f"{n}/{name}": a for n, m in enumerate(members) for name, a in m.weights.items()}
     np.savez(folder / "artifacts" / "weights.npz", allow_pickle=False, **weights)
-    _copy_code(folder, _used_plugins(settings["network"]))
+    _copy_code(folder, _used_plugins(of_each))
     _write_requirements(folder)
     model = Model(
         artifact_path=location,
         run_id=logged.source_run_id,
         model_uuid=logged.model_id,
         model_id=logged.model_id,
-        signature=_signature(prepared, weights),
-        saved_input_example_info=_write_example(folder, prepared),
+        signature=_signature(members),
+        saved_input_example_info=_write_example(folder, members),
     )
     model.add_flavor(
         "python_function",
@@ -119,9 +109,9 @@ def _save(
     model.save(str(folder / "MLmodel"))
 
 
-def _used_plugins(network: object) -> tuple[Plugin, ...]:
-    """Return the plugins that a network cannot do without, given as plain data."""
-    text = json.dumps(network)
+def _used_plugins(members: object) -> tuple[Plugin, ...]:
+    """Return the plugins that networks cannot do without, given as plain data."""
+    text = json.dumps(members)
     return tuple(
         plugin
         for plugin in plugins()
@@ -190,9 +180,12 @@ def _write_requirements(folder: Path) -> None:
     _write_json(folder / "conda.yaml", conda)
 
 
-def _write_example(folder: Path, prepared: Prepared) -> dict[str, str]:
+def _write_example(folder: Path, members: Sequence[Trained]) -> dict[str, str]:
     """Write the first raw rows, with words instead of codes; return MLflow's entry for them."""
-    raw = prepared.preprocessing.decode_rows(prepared.dataset.X[:_EXAMPLE_ROWS])
+    raw: dict[str, Any] = {}
+    for name, prepared in _raw_columns(members).items():
+        if name not in raw:
+            raw |= prepared.preprocessing.decode_rows(prepared.dataset.X[:_EXAMPLE_ROWS]) | raw
     table = {"columns": list(raw), "data": list(zip(*raw.values(), strict=True))}
     _write_json(folder / "input_example.json", table)
     _write_json(folder / "serving_input_example.json", {"dataframe_split": table})
@@ -208,26 +201,34 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _signature(prepared: Prepared, weights: Mapping[str, NDArray[Any]]) -> ModelSignature:
+def _raw_columns(members: Sequence[Trained]) -> dict[str, Prepared]:
+    """Return the raw columns that any member reads, each with the data of the first that does."""
+    columns: dict[str, Prepared] = {}
+    for member in members:
+        for name in member.prepared.preprocessing.raw_names:
+            columns.setdefault(name, member.prepared)
+    return columns
+
+
+def _signature(members: Sequence[Trained]) -> ModelSignature:
     """Return the raw columns and the outputs as a signature.
 
     MLflow's server reads CSV and JSON by its types. Where cells may be missing, numbers are doubles
     and truth values words, whatever the rows of the run have: its long and boolean take no missing
     one, or take it for false.
     """
-    preprocessing = prepared.preprocessing
-    may_be_missing = bool(preprocessing.fill)
-    single = all(array.dtype == np.float32 for array in weights.values())
-    is_double = TASKS[prepared.target.task].is_double or not single
+    target = members[0].prepared.target
+    single = all(array.dtype == np.float32 for m in members for array in m.weights.values())
+    is_double = TASKS[target.task].is_double or not single
     output = DataType.double if is_double else DataType.float
     return ModelSignature(
         Schema(
             [
-                ColSpec(_type_of(name, prepared), name, required=not may_be_missing)
-                for name in preprocessing.raw_names
+                ColSpec(_type_of(name, data), name, required=not data.preprocessing.fill)
+                for name, data in _raw_columns(members).items()
             ]
         ),
-        Schema([ColSpec(output, name) for name in prepared.target.names]),
+        Schema([ColSpec(output, name) for name in target.names]),
     )
 
 

@@ -24,16 +24,19 @@ from softnet import Network, NetworkSettings
 
 
 class ServedModel(PythonModel):
-    """A trained network behind its preprocessing."""
+    """The average of trained networks, mostly one, each behind its preprocessing."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Rebuild the network from the model's own files."""
         settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         with np.load(context.artifacts["weights"], allow_pickle=False) as weights:
             by_name = dict(weights)
-        network = NetworkSettings.from_dict(settings["network"])
-        self._network = Network.from_weights(by_name, network)
-        self._preprocessing = Preprocessing.from_dict(settings["preprocessing"])
+        self._members = []
+        for n, member in enumerate(settings["members"]):
+            own = {k.partition("/")[2]: a for k, a in by_name.items() if k.startswith(f"{n}/")}
+            network = NetworkSettings.from_dict(member["network"])
+            preprocessing = Preprocessing.from_dict(member["preprocessing"])
+            self._members.append((preprocessing, Network.from_weights(own, network)))
         self._names: list[str] = settings["class_names"]
 
     def predict(
@@ -52,12 +55,13 @@ class ServedModel(PythonModel):
             for n, cells in model_input.items()
         }
         try:
-            X = self._preprocessing.transform(self._preprocessing.encode_rows(columns))
+            rows = [p.transform(p.encode_rows(columns)) for p, _ in self._members]
         except DataError as error:  # which a server would keep to itself
             raise MlflowException.invalid_parameter_value(str(error)) from error
         # Two threads would change the last bits of large products.
         with threadpool_limits(1, user_api="blas"):
-            predictions = self._network.predict(X)[0]
+            pairs = zip(rows, self._members, strict=True)
+            predictions = np.mean([network.predict(X)[0] for X, (_, network) in pairs], axis=0)
         return pd.DataFrame(predictions, model_input.index, self._names)
 
 

@@ -4,7 +4,12 @@ All that these modules return was checked against what a run of this program can
 nothing, follow no reference, and import nothing that a record names.
 """
 
-from runner.tracking.records.export_folder import ExportedRun, rerun_command, write_folder
+from runner.tracking.records.export_folder import (
+    ExportedRun,
+    rerun_command,
+    write_average,
+    write_folder,
+)
 from runner.tracking.records.mlflow_record import StoredRun, find_source
 from runner.tracking.records.record import Record, ending_in_words
 from runner.tracking.records.recorded_model import RecordedModel
@@ -17,5 +22,6 @@ __all__ = [
     "ending_in_words",
     "find_source",
     "rerun_command",
+    "write_average",
     "write_folder",
 ]

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +92,7 @@ def write_folder(record: Record, folder: Path) -> None:
     RecordError
         If the record lacks something, or was edited.
     """
-    require_targets(folder)
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise CommandError(f"FOLDER: must be new or empty, got {shorten(str(folder))}.")
-    except OSError as error:
-        raise disk_error(folder, error) from error
+    _require_new(folder)
     shapes = record.model().network(record.experiment).weight_shapes
     limits = {**_LIMITS, WEIGHTS: record.weights_limit(shapes)}
     files = record.read_files(limits)
@@ -112,6 +107,44 @@ def write_folder(record: Record, folder: Path) -> None:
         "failure": record.failure,
         "tags": {name: value for name, value in record.tags.items() if name in _TAGS},
     }
+    _write(folder, files, facts)
+
+
+def write_average(records: Sequence[Record], folder: Path) -> None:
+    """Write what says that a model is the average of some runs; `write_folder` writes each.
+
+    A `CommandError` says that the folder holds something.
+    """
+    _require_new(folder)
+    run_ids = [record.run_id for record in records]
+    facts = {
+        "run_id": records[0].tags.get("mlflow.parentRunId", run_ids[0]),
+        "name": f"average of {len(run_ids)}",
+        "status": "FINISHED",
+        "failure": None,
+        "tags": {"runner.kind": "group", MEMBERS: json.dumps(run_ids)},
+    }
+    readme = f"""# The average of {len(run_ids)} runs
+
+They are runs of softnet-runner, one for each split of the data and seed, in `{MEMBERS_FOLDER}/`.
+`runner predict` averages what they predict. To repeat them, install softnet-runner and say, in the
+folder that holds this one:
+
+    {rerun_command(folder.absolute().name, records[0])}
+"""
+    _write(folder, {METRICS: write_metrics({}), README: readme.encode()}, facts)
+
+
+def _require_new(folder: Path) -> None:
+    require_targets(folder)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise CommandError(f"FOLDER: must be new or empty, got {shorten(str(folder))}.")
+    except OSError as error:
+        raise disk_error(folder, error) from error
+
+
+def _write(folder: Path, files: dict[str, bytes], facts: Mapping[str, object]) -> None:
     # Last, so that a folder with it is a whole one.
     files[RUN] = (json.dumps(facts, indent=1) + "\n").encode()
     for name, content in files.items():

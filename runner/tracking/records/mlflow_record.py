@@ -18,7 +18,7 @@ from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Run, RunChange, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
-from runner.tracking.queries import MEMBERS, final_metrics, run_id_of, runs_of_jobs
+from runner.tracking.queries import MEMBERS, REFIT, final_metrics, run_id_of, runs_of_jobs
 from runner.tracking.records.export_folder import MEMBERS_FOLDER, ExportedRun
 from runner.tracking.records.untrusted import parse_json
 from runner.tracking.run_writer import FAILURE, close_unclosed
@@ -193,7 +193,7 @@ def members_of(parent: ExportedRun) -> Sequence[ExportedRun] | None: ...
 def members_of(parent: StoredRun | ExportedRun) -> Sequence[StoredRun | ExportedRun] | None:
     """Return the jobs of a sweep or of a group, the best record of each; None for a single run.
 
-    Of an ensemble its members, each once, in their order.
+    Of an ensemble its members, each once, in their order. Exported groups name theirs, too.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def members_of(parent: StoredRun | ExportedRun) -> Sequence[StoredRun | Exported
         If an ensemble does not name them, or lacks one.
     """
     kind = parent.tags.get("runner.kind", "")
-    if kind == "ensemble":
+    if kind == "ensemble" or (kind == "group" and isinstance(parent, ExportedRun)):
         ids = dict.fromkeys(member_ids(parent))
         if isinstance(parent, ExportedRun):
             return [ExportedRun(parent.folder / MEMBERS_FOLDER / run_id) for run_id in ids]
@@ -217,6 +217,12 @@ def members_of(parent: StoredRun | ExportedRun) -> Sequence[StoredRun | Exported
     tags = {"runner.kind": "run", tag: parent.run_id}
     runs = store.backend.runs([store.experiment_id], tags, newest_first=False, label=label)
     return [StoredRun(store, run) for run in runs_of_jobs(runs).values()]
+
+
+def refit_of(sweep: StoredRun) -> StoredRun | None:
+    """Return the run in which the best of a sweep was trained once more, if there is one."""
+    run_id = sweep.tags.get(REFIT, "")
+    return stored_run(sweep.store, run_id) if is_run_id(run_id) else None
 
 
 def member_ids(ensemble: StoredRun | ExportedRun) -> list[str]:

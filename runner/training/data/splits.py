@@ -118,7 +118,11 @@ def split_rows(
             fixed.append("test")  # a column that names no test rows
         divided = _divide(config, y[rows], class_names, of_rows, fixed)
         drawn = {name: rows[getattr(divided, name)] for name in PARTS}
-    split = Split(*(np.concatenate([given[name], drawn[name]]) for name in PARTS))
+    parts = {name: np.concatenate([given[name], drawn[name]]) for name in PARTS}
+    for name in {"val": ("val",), "all": ("val", "test")}.get(config.train_too or "", ()):
+        parts["train"] = np.concatenate([parts["train"], parts[name]])
+        parts[name] = rows[:0]
+    split = Split(**parts)
     if not len(split.train):
         raise DataError("split: must have training rows, got none.")
     if class_names:

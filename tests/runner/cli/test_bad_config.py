@@ -46,7 +46,10 @@ COMMAND_LINES: list[Row] = [
     ("seed=1,2", ["seed", "1,2", "add --multirun"]),
     ("-m seed=1,range(0,3)", ["seed: must be choices of plain values (0.1,0.2), one range"]),
     ("-m seed=range(0,3),7", ["got range(0,3),7."]),
-    (f"-m {RATE}=interval(0,1)", ["got interval(0,1)."]),
+    (
+        f"-m {RATE}=interval(0,1)",
+        ["search=random|sobol|halving|optuna take an", "got interval(0,1)."],
+    ),
     ("-m hydra.launcher=joblib", ["must be hydra/launcher=joblib, with a slash."]),
     ("-m model=glob(x*)", ["got a glob that finds nothing"]),
     ("-m seed=range(5,5)", ["sweep", "at least one job", "empty"]),

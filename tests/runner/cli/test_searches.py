@@ -2,11 +2,12 @@
 
 import json
 import signal
+import sys
 
 import pytest
 
 from tests.runner.cli.instants import at_call
-from tests.runner.cli.rerunning import verdict
+from tests.runner.cli.rerunning import artifacts, verdict
 from tests.runner.cli.sweeping import Recorded, count, end, jobs, of_kind, recorded, start
 from tests.runner.conftest import Command
 
@@ -56,6 +57,18 @@ def test_what_cannot_be_searched_is_said_before_anything_runs(
     ended = command(*RANDOM, "experiment=iris", *words.split())
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(line) or line in ended.stderr.splitlines()[0]
+    assert command.left() == []
+
+
+def test_optuna_that_is_not_installed_is_said_before_anything_runs(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    ended = command(*OPTUNA)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(
+        "search: must be beside optuna, which pip install 'softnet-runner[search]' installs, got"
+    )
     assert command.left() == []
 
 
@@ -161,3 +174,26 @@ def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(sw
     ended = sweeper("rerun", sweep.run_id, "--check")
     assert ended.returncode == 0, ended.stdout
     assert "15 of 15 identical, the same trials chosen" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "changed", "says"),
+    [
+        (SEARCH, ("reduction", 2), " of 3 rungs identical, the same trials chosen"),
+        (SEARCH, ("seed", 1), "18 of 18 identical, all 2 rungs identical, OTHER trials chosen"),
+        (OPTUNA, ("seed", 1), "12 of 12 identical, OTHER trials chosen"),
+    ],
+)
+def test_a_rerun_that_decides_otherwise_ends_with_5(
+    words: tuple[str, ...], changed: tuple[str, int], says: str, sweeper: Command
+):
+    """As if the search had been another: what it is repeated by is a file that anyone may edit."""
+    assert sweeper(*words, "tracking.figures=false", "tracking.model=false").returncode == 0
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    file = artifacts(sweeper, parent) / "plan" / "search.json"
+    record = json.loads(file.read_text("utf-8"))
+    record["search"][changed[0]] = changed[1]
+    file.write_text(json.dumps(record), "utf-8")
+    ended = sweeper("rerun", parent.run_id, "--check")
+    assert says in ended.stdout
+    assert ended.returncode == 5

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from runner.report.sweep import print_sweep, print_sweeps
-from runner.tracking import RecordedSweep
+from runner.tracking import RecordedSweep, SweepSummary
 from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import STORE, failed, outcome, seeds, table
 
@@ -76,7 +76,9 @@ def test_the_best_of_many_is_called_that_with_what_it_is_worth_on_new_rows() -> 
     runs = [replace(run, rows={"train": 60, "val": 30}) for run in runs]
     line = "Best of 3 tried: val/loss 0.2 on the 30 validation rows that chose it"
     assert f"{line}.\n" in printed(runs)
-    assert f"{line}; 0.251 [0.190, 0.330] expected" in printed(runs, expected=(0.251, 0.19, 0.33))
+    assert f"{line}; 0.251 [0.190, 0.330] expected" in printed(
+        runs, summary=SweepSummary((0.251, 0.19, 0.33))
+    )
     assert "tried" not in printed([run for run in runs[:2] if run.varied["seed"] == "0"])
 
 

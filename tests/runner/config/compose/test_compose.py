@@ -46,7 +46,11 @@ def test_without_arguments_the_tutorial_is_composed():
     (job,) = jobs()
     assert job.overrides == ()
     # Where it runs is no part of an experiment, and its task is told from its data.
-    local = {"executor": {"name": "local"}, "search": {"name": "grid"}, "task": "auto"}
+    local = {
+        "executor": {"name": "local"},
+        "search": {"name": "grid", "refit": False},
+        "task": "auto",
+    }
     assert job.config == PLAIN | local == jobs("experiment=tutorial")[0].config
     assert list(job.config) == [
         "name",
@@ -74,7 +78,7 @@ def test_every_option_is_complete(group: str):
         for section in GROUPS:
             # What is not in the YAML could not be overridden without a plus.
             fields = set(type(getattr(experiment, section)).model_fields)
-            found_out = {"pruned_at_step", "init_sha256"}
+            found_out = {"pruned_at_step", "init_sha256", "train_too"}
             assert set(job.config[section]) == fields - found_out
 
 

@@ -44,7 +44,7 @@ def test_the_best_is_worth_what_choosing_again_on_resampled_rows_says(opened: St
         for stack in stacks
         for position, outcome in outcomes(work(opened, made, stack, sweep_id=parent.run_id)).items()
     }
-    expected, _ = store_results(parent, opened, made, found, [].append)
+    expected = store_results(parent, opened, made, found, [].append).expected
 
     # The same by a plain loop: runs are 4 for each configuration, and all have the same share.
     counts = resamples(60, 1000)
@@ -69,14 +69,14 @@ def test_the_best_is_worth_what_choosing_again_on_resampled_rows_says(opened: St
     parent.set_tags({"runner.metric": "val/loss", "runner.summed_up": "true"})
     parent.finish()
     (sweep,) = opened.sweeps.all()
-    assert sweep.expected == expected
+    assert sweep.summary.expected == expected
 
 
 def test_without_more_than_two_configurations_nothing_is_said(opened: Store) -> None:
     made = plan(*({"optimizer__learning_rate": rate} for rate in (0.1, 0.2)))
     parent = opened.start_run("sweep", {}, {"runner.kind": "sweep"})
     found = outcomes(work(opened, made, sweep_id=parent.run_id))
-    expected, _ = store_results(parent, opened, made, found, [].append)
+    expected = store_results(parent, opened, made, found, [].append).expected
     assert expected is None
 
 
@@ -91,7 +91,7 @@ def test_weights_that_were_edited_are_named(opened: Store) -> None:
     ]
     files[1].write_bytes(files[0].read_bytes())
     events: list[Event] = []
-    expected, _ = store_results(parent, opened, made, found, events.append)
+    expected = store_results(parent, opened, made, found, events.append).expected
     assert expected is None
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert f"run {ids[1]}: weights: was edited" in notice.text

@@ -17,7 +17,6 @@ from runner.tracking.backend.artifacts import local_folder, read_artifact, read_
 from runner.tracking.backend.client_store import ClientStore
 from runner.tracking.backend.rows import Run
 from runner.tracking.records.mlflow_record import find_run
-from softnet import mlp
 from tests.runner.tracking.hostile_server import Answer, HostileServer, run, serving
 
 RUN_ID = "0123456789abcdef" * 2
@@ -305,7 +304,7 @@ def test_a_database_that_changes_the_location_of_a_model_is_refused(embedded: St
     change_at_creation(embedded, "logged_models", "artifact_location")
     run = store.start_run("x", {}, {})
     with pytest.raises(RecordError, match=r"its artifacts must go below .*, got 's3://bucket/x'"):
-        store.log_model(run, None, {}, mlp([1, 2]))  # type: ignore[arg-type]  # it is refused before
+        store.log_model(run)
 
 
 def answering(location: str, created: str) -> Callable[[str], Answer]:

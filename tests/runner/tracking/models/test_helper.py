@@ -13,13 +13,17 @@ from runner.tracking import Store
 from runner.tracking.models.helper import ModelHelper
 from runner.training.data.builtin import load_bundled
 from runner.training.data.splits import Split
-from runner.training.prepare import Prepared
+from runner.training.prepare import Prepared, Trained
 from runner.training.preprocessing import Preprocessing
 from softnet import mlp
 from tests.runner.processes import descendants, left_of
 from tests.runner.tracking.conftest import Start, read_line
 
 WEIGHTS = {"layers.0.weight": np.ones((4, 3)), "layers.0.bias": np.zeros(3)}
+
+
+def model() -> Trained:
+    return Trained(iris(), WEIGHTS, mlp([4, 3]))
 
 
 def iris() -> Prepared:
@@ -33,7 +37,7 @@ def iris() -> Prepared:
 
 
 def log(helper: ModelHelper, store: Store, run_id: str) -> bool:
-    return helper.log_model(store.experiment_id, run_id, iris(), WEIGHTS, mlp([4, 3]))
+    return helper.log_model(store.experiment_id, run_id, [model()])
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -50,7 +54,7 @@ def test_its_model_is_the_one_that_is_logged_without_it(embedded: Store, tmp_pat
     assert embedded.client.get_logged_model(output.model_id).status == "READY"
     by_helper = files(tmp_path / "artifacts")
     (tmp_path / "artifacts").rename(tmp_path / "first")
-    embedded.log_model(again, iris(), WEIGHTS, mlp([4, 3]))
+    embedded.log_model(again, model())
     assert files(tmp_path / "artifacts") == by_helper
     run.finish()
     again.finish()
@@ -69,7 +73,7 @@ def test_it_refuses_what_this_process_would(embedded: Store) -> None:
     run_id = embedded.client.create_run(found.experiment_id).info.run_id
     helper = ModelHelper(embedded.address, "elsewhere", is_trusted=False)
     with pytest.raises(RecordError, match="its artifacts must go below"):
-        helper.log_model(found.experiment_id, run_id, iris(), WEIGHTS, mlp([4, 3]))
+        helper.log_model(found.experiment_id, run_id, [model()])
 
 
 PREPARE = """

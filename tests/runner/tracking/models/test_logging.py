@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from runner.tracking import Store, open_store
 from runner.training.data.builtin import load_bundled
 from runner.training.data.splits import Split
-from runner.training.prepare import Prepared
+from runner.training.prepare import Prepared, Trained
 from runner.training.preprocessing import Preprocessing
 from softnet import Network, mlp
 from tests.runner.tracking.conftest import Start
@@ -45,7 +45,7 @@ def weights() -> Weights:
 
 def log(store: Store, prepared: Prepared, weights: Weights) -> tuple[str, str]:
     run = store.start_run("x", {}, {})
-    store.log_model(run, prepared, weights, mlp([4, 8, 3], "tanh"))
+    store.log_model(run, Trained(prepared, weights, mlp([4, 8, 3], "tanh")))
     run.finish()
     (output,) = store.client.get_run(run.run_id).outputs.model_outputs
     return run.run_id, f"models:/{output.model_id}"

@@ -16,7 +16,7 @@ import pytest
 from runner.tracking import Store
 from runner.training.data.dataset import Reading, make_dataset
 from runner.training.data.splits import Split
-from runner.training.prepare import Prepared
+from runner.training.prepare import Prepared, Trained
 from runner.training.preprocessing import Preprocessing
 from softnet import Network, mlp
 
@@ -58,7 +58,7 @@ def model(
     import mlflow
 
     run = embedded.start_run("x", {}, {})
-    embedded.log_model(run, prepared, weights, mlp([4, 2]))
+    embedded.log_model(run, Trained(prepared, weights, mlp([4, 2])))
     run.finish()
     (marker,) = (tmp_path / "artifacts").rglob("MLmodel")
     return mlflow.pyfunc.load_model(str(marker.parent), suppress_warnings=True)
@@ -130,7 +130,7 @@ def test_where_cells_may_be_missing_types_take_none(
 
     fills = replace(prepared, preprocessing=replace(prepared.preprocessing, fill=(2.0, 0.0, 1.0)))
     run = embedded.start_run("x", {}, {})
-    embedded.log_model(run, fills, weights, mlp([4, 2]))
+    embedded.log_model(run, Trained(fills, weights, mlp([4, 2])))
     run.finish()
     (marker,) = (tmp_path / "artifacts").rglob("MLmodel")
     model = mlflow.pyfunc.load_model(str(marker.parent), suppress_warnings=True)
