@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -123,6 +123,8 @@ class NumberEmbedding(Layer):
         n_codes: int = field(default=16, metadata=count_from(1))
 
     settings: Settings
+    # Whether the encoding has parameters of its own.
+    learns_codes: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
@@ -133,7 +135,7 @@ class NumberEmbedding(Layer):
             "weight": (self.n, self.n_codes, self.size),
             "bias": (self.n, self.size),
         }
-        self.kept, self._output = Kept(dtype), Kept(dtype)
+        self.kept, self._products, self._output = Kept(dtype), Kept(dtype), Kept(dtype)
 
     @property
     def n_units(self) -> int:
@@ -163,14 +165,26 @@ class NumberEmbedding(Layer):
         self._codes = self.encode(x)
         output = self._output[len(weight), X.shape[1], self.out_features]
         output[..., : self.in_features] = X
-        np.add(np.matmul(self._codes, weight), bias, out=self._embedded(output))
+        products = self._products[*self._codes.shape[:3], self.size]
+        np.matmul(self._codes, weight, out=products)
+        np.add(products, bias, out=self._embedded(output))
         return output
 
-    def backward(self, d_output: Array) -> Array:
+    def backward_parameters(self, d_output: Array) -> None:
+        d_codes = self._backward_embedded(d_output)
+        if self.learns_codes:
+            self.backward_codes(d_codes)
+
+    def _backward_embedded(self, d_output: Array) -> Array:
+        """Write the linear maps' gradients; return the derivative for the codes."""
         d_embedded = np.ascontiguousarray(self._embedded(d_output))
         np.matmul(self._codes.swapaxes(-1, -2), d_embedded, out=self.gradients["weight"])
         self.sum_of(d_embedded, self.gradients["bias"][:, :, None])
-        slopes = self.backward_codes(np.matmul(d_embedded, self.values["weight"].swapaxes(-1, -2)))
+        d_codes: Array = np.matmul(d_embedded, self.values["weight"].swapaxes(-1, -2))
+        return d_codes
+
+    def backward(self, d_output: Array) -> Array:
+        slopes = self.backward_codes(self._backward_embedded(d_output))
         d_input = d_output[..., : self.in_features].copy()
         along = np.matmul(slopes, self._ones[1, self.n_codes].T)[..., 0]
         d_input[..., self.columns] += along.swapaxes(1, 2)
@@ -190,6 +204,7 @@ class Periodic(NumberEmbedding):
         frequency_scale: float = field(default=0.1, metadata=POSITIVE)
 
     settings: Settings
+    learns_codes = True
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
@@ -234,25 +249,35 @@ class PiecewiseLinear(NumberEmbedding):
     ) -> None:
         super().__init__(settings, in_features, dtype)
         self.statistic_shapes = {"edges": (self.n, self.n_codes + 1)}
+        self._lowest, self._highest = np.zeros(self.n_codes, dtype), np.ones(self.n_codes, dtype)
+        self._lowest[0], self._highest[-1] = -np.inf, np.inf
 
     def fit(self, X: Array) -> None:
         shares = np.linspace(0, 1, self.n_codes + 1)
         self.statistics["edges"][:] = np.quantile(X[:, self.columns], shares, axis=0).T
 
     def encode(self, x: Array) -> Array:
+        self._x = x
+        codes = self._shares(x)
+        np.maximum(codes, self._lowest, out=codes)
+        return np.minimum(codes, self._highest, out=codes)
+
+    def _shares(self, x: Array) -> Array:
+        """Return how far numbers have come through each bin: below 0 before it, above 1 past it."""
         edges = self.statistics["edges"][:, :, None]
-        widths = np.diff(edges)
+        left, widths = edges[..., :-1], np.diff(edges)
         # Equal quantiles make a bin of no width, which is a step.
         is_step = widths == 0
         self._rates = np.where(is_step, 0, 1 / np.where(is_step, 1, widths))
-        codes = (x - edges[..., :-1]) * self._rates
-        codes += is_step & (x > edges[..., :-1])
-        ends = np.zeros((2, self.n_codes), codes.dtype)
-        ends[0, 0], ends[1, :], ends[1, -1] = -np.inf, 1, np.inf
-        self._inside = (codes >= ends[0]) & (codes <= ends[1])
-        return np.clip(codes, ends[0], ends[1], out=codes)
+        shares = self.kept[np.broadcast_shapes(x.shape, left.shape)]
+        np.subtract(x, left, out=shares)
+        np.multiply(shares, self._rates, out=shares)
+        if is_step.any():
+            shares += is_step & (x > left)
+        return shares
 
     def backward_codes(self, d_codes: Array) -> Array:
+        shares = self._shares(self._x)
         d_codes *= self._rates
-        d_codes *= self._inside
+        d_codes *= (shares >= self._lowest) & (shares <= self._highest)
         return d_codes
