@@ -1,6 +1,6 @@
 """What successive halving saves and what it costs, beside all trials, Optuna and random points.
 
-    python benchmarks/search.py [--only shares ends hyperband tpe] [--scale 0.1] [--seeds 10]
+    python benchmarks/search.py [--only shares ends hyperband tpe] [--small] [--seeds 10]
 
 shares: every trial of a search is trained to its end, as stacks and without a store. From the
 validation loss at each evaluation it follows what a search that stops some of them would have
@@ -10,7 +10,8 @@ line says: the smallest whose test loss is within one standard error of the full
 tables. ends: the commands themselves, from Enter to exit. hyperband: Optuna's HyperbandPruner over
 PyTorch loops in two processes. tpe: Optuna's TPE beside random points, at equal trials.
 
-A scale of 1 are 1,000 trials. `--only shares --scale 0.2` takes six minutes of one core.
+A search has 1,000 trials of 60 epochs; `--small` is for a busy machine: 100 of 27 are followed for
+`shares`, which takes minutes of one core, and 200 of 60 are timed.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 
 # isort: split
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from benchmarks.sweeps.hyperband import seconds_per_trial
 from benchmarks.sweeps.processes import RUNNER, fresh_store, migrated, spent
 from runner.config.compose import compose
+from runner.config.plain import with_settings
 from runner.config.search import Dimension, HalvingSearch, OptunaSearch, SampledSearch
-from runner.jobs.plan import Plan, make_plan
+from runner.jobs.plan import GivenJob, Plan, make_plan, plan_each
 from runner.jobs.search import Proposals, draw, rung_steps
 from runner.jobs.stacks import stacks
 from runner.training.prepare import prepared
@@ -116,9 +119,12 @@ def halved(plan: Plan, trained: Trained, share: float) -> tuple[int, float]:
     return int(alive[0]), taken / (n_steps * len(plan.jobs))
 
 
-def shares(name: str, n_trials: int, n_seeds: int) -> Iterator[tuple[float, bool]]:
+def shares(
+    name: str, n_trials: int, n_seeds: int, more: Sequence[str]
+) -> Iterator[tuple[float, bool]]:
     """Print the rows of a table, what each share costs and saves; yield whether it will do."""
-    plans = [searched((*BASE, *TABLES[name]), n_trials, seed) for seed in range(n_seeds)]
+    words = (*BASE, *TABLES[name], *more)
+    plans = [searched(words, n_trials, seed) for seed in range(n_seeds)]
     every = [train_all(plan) for plan in plans]
     best = [int(np.argmin(trained.values[:, -1])) for trained in every]
     full = np.array([t.test[b] for t, b in zip(every, best, strict=True)])
@@ -139,7 +145,9 @@ def shares(name: str, n_trials: int, n_seeds: int) -> Iterator[tuple[float, bool
         yield share, is_within
 
 
-def choose_share(tables: Sequence[str], n_trials: int, n_seeds: int) -> None:
+def choose_share(
+    tables: Sequence[str], n_trials: int, n_seeds: int, more: Sequence[str] = ()
+) -> None:
     """Print all shares on all tables, and the smallest that will do on each of them."""
     print(
         "| table | min_share | steps | same choice | val loss | test loss, full search "
@@ -147,7 +155,7 @@ def choose_share(tables: Sequence[str], n_trials: int, n_seeds: int) -> None:
     )
     fitting = set(SHARES)
     for name in tables:
-        fitting -= {share for share, fits in shares(name, n_trials, n_seeds) if not fits}
+        fitting -= {share for share, fits in shares(name, n_trials, n_seeds, more) if not fits}
     smallest = f"1/{round(1 / min(fitting))}" if fitting else "none of them"
     print(f"\nThe smallest share that is within one standard error on all tables: {smallest}.")
 
@@ -178,15 +186,13 @@ def tpe_beside_random(n_trials: int, n_seeds: int) -> str:
         Dimension("model.hidden_layer_sizes", ("[4]", "[16]", "[32,16]")),
     ]
 
+    made = compose(words, "")
+    assert made is not None
+
     def losses(points: Sequence[dict[str, str]]) -> list[float]:
-        jobs = []
-        for point in points:
-            made = compose([*words, *(f"{key}={value}" for key, value in point.items())], "")
-            assert made is not None
-            jobs += made
-        plan = make_plan(jobs)
-        of_key = dict(zip((j.key for j in plan.jobs), train_all(plan).values[:, -1], strict=True))
-        return [float(of_key[make_plan([job]).jobs[0].key]) for job in jobs]
+        settings = [{key: yaml.safe_load(text) for key, text in p.items()} for p in points]
+        plan = plan_each([GivenJob(with_settings(made[0].config, each)) for each in settings])
+        return [float(value) for value in train_all(plan).values[:, -1]]
 
     pairs = []
     for seed in range(n_seeds):
@@ -211,14 +217,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parts = ("shares", "ends", "hyperband", "tpe")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
-    parser.add_argument("--scale", type=float, default=1.0, help="of 1,000 trials; default: 1")
+    parser.add_argument("--small", action="store_true", help="fewer and shorter trials")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tables", nargs="*", default=list(TABLES), choices=TABLES)
     parser.add_argument("--tpe-trials", type=int, default=48)
     options = parser.parse_args()
-    n_trials = max(round(1000 * options.scale), 9)
+    n_trials, n_followed = (200, 100) if options.small else (1000, 1000)
     if "shares" in options.only:
-        choose_share(options.tables, n_trials, options.seeds)
+        shorter = ("training.epochs=27",) if options.small else ()
+        choose_share(options.tables, n_followed, options.seeds, shorter)
     if "ends" in options.only:
         print(
             f"\n| {n_trials:,} trials, s | all to the end | halving | ratio |\n|---|---:|---:|---:|"

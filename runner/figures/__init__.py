@@ -90,14 +90,14 @@ def _draw_predictions(
 
     path = folder / "predictions.png"
     if task == "regression":
-        draw_quantities(y, predicted[:, 0], names[0], path, title)
+        draw_quantities(y, predicted[:, 0], names[0], path, title, SPLITS[part])
         return
     truth = y > 0
     if task == "classification":
         truth = y[:, None] == np.arange(len(names))
         counts = confusion_counts(y, predicted.argmax(axis=1), len(names))
         draw_confusion_matrix(counts, names, folder / "confusion_matrix.png", title, SPLITS[part])
-    draw_probabilities(truth, predicted, names, path, title)
+    draw_probabilities(truth, predicted, names, path, title, SPLITS[part])
 
 
 def _draw_regions(

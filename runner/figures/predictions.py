@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from runner.figures import style
 from runner.figures.style import MUTED, PALETTE, Array, Look, house_style
+from runner.system.formatting import count
 from runner.system.text import elide
 from softnet import ranking_curve
 
@@ -25,12 +26,18 @@ _N_BINS = 10
 
 @house_style()
 def draw_probabilities(
-    truth: NDArray[np.bool_], predicted: Array, names: Sequence[str], path: Path, title: str = ""
+    truth: NDArray[np.bool_],
+    predicted: Array,
+    names: Sequence[str],
+    path: Path,
+    title: str = "",
+    split: str = "",
 ) -> Figure:
     """Draw ROC curves, precision-recall curves and calibration of each label, as a PNG.
 
     `truth` and `predicted` probabilities have the shape (n_samples, n_labels). Of two classes the
-    second stands for both; labels that all rows have, or none, have no curves.
+    second stands for both; labels that all rows have, or none, have no curves. `split` says which
+    rows they are, such as ``"test"``.
     """
     first = int(len(names) == 2 and bool((truth.sum(axis=1) == 1).all()))
     sound = [n for n in range(first, len(names)) if 0 < truth[:, n].sum() < len(truth)]
@@ -54,7 +61,7 @@ def draw_probabilities(
     style.legend_beside(panels[2], lines, named)
     words = "ROC, precision-recall, calibration"
     heading = f"{elide(title, 40)}: {words}" if title else words
-    note = "dotted: chance; of calibration, a perfect one"
+    note = f"{_rows(len(truth), split)}dotted: chance; of calibration, a perfect one"
     some = f"the first {len(named)} of {len(names)}" if len(sound) > len(named) else ""
     return style.save(figure, path, heading, note, some)
 
@@ -77,7 +84,9 @@ def _draw_label(
 
 
 @house_style()
-def draw_quantities(y: Array, predicted: Array, name: str, path: Path, title: str = "") -> Figure:
+def draw_quantities(
+    y: Array, predicted: Array, name: str, path: Path, title: str = "", split: str = ""
+) -> Figure:
     """Draw predicted quantities (n_samples,) against true ones, and their residuals, as a PNG."""
     figure, panels = style.new_figure(3.4, 2.8, 2, across=True)
     name = elide(name, _LONGEST_NAME)
@@ -93,4 +102,9 @@ def draw_quantities(y: Array, predicted: Array, name: str, path: Path, title: st
     for axes in panels:
         axes.locator_params(nbins=5)
     heading = f"{elide(title, 40)}: predictions" if title else "Predictions"
-    return style.save(figure, path, heading, "dotted: a perfect prediction")
+    note = f"{_rows(len(y), split)}dotted: a perfect prediction"
+    return style.save(figure, path, heading, note)
+
+
+def _rows(n: int, split: str) -> str:
+    return f"{count(n, f'{split} row')}; " if split else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -193,7 +194,8 @@ class Halving:
         search = plan.first.search
         if not isinstance(search, HalvingSearch):
             raise TypeError("a plan without rungs")
-        self.n_rungs = len(search.shares)
+        self._shares = search.shares
+        self.n_rungs = len(self._shares)
         self.reached: dict[tuple[int, int], Reached] = {}
         self._reduction, self._metric = search.reduction, plan.first.ranking_metric
         self._outcomes = outcomes
@@ -202,6 +204,15 @@ class Halving:
         self._trials = trials(plan)
         self._rung = 0
         self._known = [self._recorded_rung(trial) for trial in self._trials]
+
+    @property
+    def share(self) -> float:
+        """The share of all steps that are taken, of trials of one budget."""
+        n, before, taken = len(self._trials), Fraction(0), Fraction(0)
+        for share in (*self._shares, Fraction(1)):
+            taken += n * (share - before)
+            n, before = -(-n // self._reduction), share
+        return float(taken / len(self._trials))
 
     def step(self, position: int) -> int:
         """Return the step of the present rung for a job."""

@@ -195,6 +195,8 @@ class _Session:
         self._reached: dict[tuple[int, int], Reached] = {}
         # The saved trainings that jobs go on from: files, keys in there and steps, by position.
         self._sources: dict[int, tuple[str, str, int]] = {}
+        # Jobs that count for one that is worked on, where most are not trained to their end.
+        self._pace = 1.0
         # How many workers died at each job, by position.
         self._deaths: Counter[int] = Counter()
 
@@ -284,6 +286,7 @@ class _Session:
         """Train all jobs to a rung, and go on with those that stay, from where they are."""
         plan, jobs = self._parent.plan, self._parent.plan.jobs
         halving.reached, saved = self._reached, self._parent.saved_stacks()
+        self._pace = 2 / (1 + halving.share)  # recording a job counts as much as training it
         ended: list[Task] = []
         for _ in range(halving.n_rungs):
             trained = set(halving.undecided()) & self._left
@@ -351,6 +354,8 @@ class _Session:
                     if event.state is not None:
                         key = self._parent.plan.jobs[event.position].key
                         self._sources[event.position] = (event.state, key, event.step)
+                case Progress():
+                    self._listener(replace(event, n=event.n * self._pace))
                 case RunStarted():
                     self._begun = event.run_id
                 case _:

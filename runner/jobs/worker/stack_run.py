@@ -218,8 +218,9 @@ class _StackRun:
             done = training.step
         for rung in rungs:
             yield from self._reached(rung)
-        # What stops early has done its part.
-        yield Progress(((until or training.n_steps) - done) * per_step)
+        # What stops early has done its part; what a search has stopped counts as far as it came.
+        if any(job.planned.experiment.training.pruned_at_step is None for job in self._task.jobs):
+            yield Progress(((until or training.n_steps) - done) * per_step)
 
     def report(self) -> Events:
         """Save a training at a rung, and tell what each job is worth there."""

@@ -45,3 +45,14 @@ def test_quantities_are_drawn_against_predictions(tmp_path: Path) -> None:
     assert points == [[1.0, 1.5], [2.0, 1.0]]
     assert residuals == [[1.5, -0.5], [1.0, 1.0]]
     assert_whole(tmp_path / "x.png")
+
+
+def test_a_figure_says_which_rows_it_is_of(tmp_path: Path) -> None:
+    """After a refit, which leaves no others, they are those that it was trained on."""
+    truth = np.array([[True, False], [False, True]])
+    figures = (
+        draw_probabilities(truth, np.eye(2), ["a", "b"], tmp_path / "x.png", "", "training"),
+        draw_quantities(np.ones(2), np.ones(2), "price", tmp_path / "y.png", "", "training"),
+    )
+    for figure in figures:
+        assert any("2 training rows; dotted" in text.get_text() for text in figure.texts)

@@ -8,7 +8,7 @@ import pytest
 
 from runner.config.search import HalvingSearch
 from runner.jobs import session
-from runner.jobs.events import Event
+from runner.jobs.events import Event, Progress
 from runner.jobs.executors.interface import Executor
 from runner.jobs.executors.local import InProcess, LocalProcesses
 from runner.jobs.plan import Plan
@@ -118,6 +118,14 @@ def test_rungs_are_those_of_a_brute_force_to_the_last_bit(points: str, opened: S
 def test_two_workers_decide_what_one_does(opened: Store):
     made = searched(POINTS["sizes"])
     check(made, run(made, opened, LocalProcesses(2)), opened)
+
+
+def test_progress_comes_to_all_jobs_though_most_are_stopped(opened: Store):
+    """So the time that is left, which is told by it, is right from the first rung on."""
+    made, events = searched(POINTS["plain"][:8]), list[Event]()
+    session.run(Request(made, is_sweep=True), opened, InProcess(), events.append)
+    parts = [event.n for event in events if isinstance(event, Progress)]
+    assert sum(parts) == pytest.approx(8, rel=0.05)  # rungs lie at whole evaluations
 
 
 class _Stop(BaseException):
