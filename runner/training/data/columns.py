@@ -32,6 +32,9 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _COMMAS = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?", re.ASCII)
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _POINT = re.compile(r"[+-]?(\d*\.\d{1,2}|\d*\.\d{4,}|0?\.\d{3}|\d+\.\d+[eE][+-]?\d+)", re.ASCII)
+# What stands between thousands in many languages: a blank of some width, or an apostrophe.
+_SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d*)?", re.ASCII)
+_SPACES = re.compile("[ \u00a0\u202f'\u2019]")
 _CODE = r"^[+-]?0\d+$"
 _CURRENCY = "$€£¥"
 # Dates that are not ISO 8601, each with or without a time of day.
@@ -316,7 +319,7 @@ class Distinct:
             return _finite(Column(name, "number", truths, origin, words=words), rules)
         if not must and any(re.match(_CODE, text) for text in present):
             return None
-        notes, bare = _without_unit(present)
+        notes, bare = _bare(present)
         numbers = {text: number_of(plain, rules.decimal) for text, plain in bare.items()}
         count = dict(zip(self.texts, self.counts.tolist(), strict=True))
         n_numbers = sum(count[text] for text, number in numbers.items() if number is not None)
@@ -379,14 +382,15 @@ class Distinct:
 def _finite(column: Column, rules: Rules, cells: pa.Array | None = None) -> Column:
     """Take away the numbers that stand for nothing; refuse infinite ones and, if asked, missing."""
     if column.kind == "number" and rules.missing_values:
-        codes = [float(text) for text in rules.missing_values if _NUMBER.fullmatch(text)]
+        codes = [_or_nan(number_of(text, ".")) for text in rules.missing_values]
         values = np.where(np.isin(column.values, codes), np.nan, column.values)
         column = replace(column, values=values)
     infinite = np.isinf(column.values)
     if infinite.any():
         row = int(np.argmax(infinite))
         got = float(column.values[row]) if cells is None else cells[row].as_py()
-        raise column.origin.error(row, "a finite number", got)
+        hint = "\nIf it stands for nothing, name it in data.missing_values."
+        raise column.origin.error(row, "a finite number", got, hint)
     if rules.refuses_missing and (missing := column.is_missing).any():
         hint = "\ndata.missing=fill takes a table with missing cells."
         what = "a word" if column.kind == "words" else f"a {column.kind}"
@@ -411,12 +415,18 @@ def number_of(text: str, decimal: str) -> float | None:
     return None
 
 
-def _without_unit(texts: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Take away the percent or currency sign that all cells have."""
+def _bare(texts: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Take away the percent or currency sign that all cells have, and spaces between thousands."""
+    notes: tuple[str, ...] = ()
+    bare = {text: text for text in texts}
     signs = {_unit(text) for text in texts}
-    if len(signs) != 1 or (sign := signs.pop()) is None:
-        return (), {text: text for text in texts}
-    return (f"the sign {sign} was left out",), {t: t.replace(sign, "").strip() for t in texts}
+    if len(signs) == 1 and (sign := signs.pop()) is not None:
+        notes = (f"the sign {sign} was left out",)
+        bare = {text: text.replace(sign, "").strip() for text in texts}
+    spaced = {text: _SPACES.sub("", each) for text, each in bare.items() if _SPACED.fullmatch(each)}
+    if spaced:
+        notes += (f"blanks and apostrophes between thousands were left out: {next(iter(spaced))}",)
+    return notes, bare | spaced
 
 
 def _unit(text: str) -> str | None:
@@ -438,13 +448,13 @@ def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     import pyarrow.compute as pc
 
     # Without a comma between digits there is nothing to decide.
-    numeral = r"^\s*\W?\s*[+-]?[\d.]*\d,\d"
+    numeral = r"^\s*\W?\s*[+-]?[\d.\x{a0}\x{202f}\x{2019}' ]*\d,\d"
     if not any(pc.any(pc.match_substring_regex(c, numeral)).as_py() for c in columns.values()):
         return "."
     comma = grouped = either = point = None
     for name, cells in columns.items():
         texts = [text for text in Distinct.of(cells).texts if text not in NO_NUMBER]
-        texts = list(_without_unit(texts)[1].values())
+        texts = list(_bare(texts)[1].values())
         with_comma = [t for t in texts if _COMMAS.fullmatch(t) or _GROUPED.fullmatch(t)]
         if 2 * len(with_comma) + 2 * sum(bool(_NUMBER.fullmatch(t)) for t in texts) < len(texts):
             continue
