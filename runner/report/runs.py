@@ -89,7 +89,8 @@ def print_final(out: Printer, recorded: Mapping[str, float]) -> None:
             if m not in of_labels
         ]
         out.table([TableColumn("", shown), *columns[:2]], columns[2:])
-        last = rows[[row for row in shown if row != "baseline"][-1]]
+        part = [row for row in shown if row != "baseline"][-1]
+        last = rows[part]
         labels = list(dict.fromkeys(label for _, _, label in of_labels.values()))[:_MOST_LABELS]
         if labels:
             columns = [
@@ -98,7 +99,7 @@ def print_final(out: Printer, recorded: Mapping[str, float]) -> None:
                 )
                 for kind in dict.fromkeys(kind for kind, _, _ in of_labels.values())
             ]
-            out.table([TableColumn("class", labels), *columns])
+            out.table([TableColumn(f"{part} class", labels), *columns])
     if others:
         out.line(", ".join(others))
 
