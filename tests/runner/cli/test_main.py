@@ -1,11 +1,13 @@
 """The real command: what it prints, what it imports, how it ends."""
 
+import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.runner.cli.sweeping import BARE, count, end, recorded, start, until
@@ -211,3 +213,19 @@ def test_closed_streams_stop_nothing(words: str, n_runs: int, sweeper: Command):
     )
     assert ended.returncode == 0
     assert [run.status for run in recorded(sweeper)] == ["FINISHED"] * n_runs
+
+
+def test_mnist_trains_on_the_four_files_of_a_folder_and_tests_on_its_test_rows(command: Command):
+    rng = np.random.default_rng(0)
+    for part, n_rows in (("train", 60), ("t10k", 20)):
+        for what, array in (
+            ("images-idx3", rng.integers(256, size=(n_rows, 28, 28))),
+            ("labels-idx1", np.arange(n_rows) % 10),
+        ):
+            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            content = bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+            (command.folder / f"{part}-{what}-ubyte.gz").write_bytes(gzip.compress(content))
+    ended = command("experiment=mnist", "training.epochs=1", "tracking.model=false")
+    assert ended.returncode == 0, ended.stderr
+    assert "784 numbers, 10 classes" in ended.stdout
+    assert "20 test" in ended.stdout
