@@ -225,7 +225,8 @@ def test_mnist_trains_on_the_four_files_of_a_folder_and_tests_on_its_test_rows(c
             sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
             content = bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
             (command.folder / f"{part}-{what}-ubyte.gz").write_bytes(gzip.compress(content))
-    ended = command("experiment=mnist", "training.epochs=1", "tracking.model=false")
+    few = ("training.epochs=1", "training.batch_size=16", "tracking.model=false")
+    ended = command("experiment=mnist", *few)
     assert ended.returncode == 0, ended.stderr
     assert "784 numbers, 10 classes" in ended.stdout
     assert "20 test" in ended.stdout
