@@ -80,9 +80,9 @@ def test_each_trial_is_run_for_all_seeds_and_folds_and_its_values_are_recorded_w
     assert ended.returncode == 0, ended.stderr
     assert "8 jobs to run" in ended.stderr
     plans = list(sweeper.store.rglob("plan.jsonl"))
-    first, *lines = [json.loads(line) for line in plans[0].read_text().splitlines()]
+    first, others, *_ = [json.loads(line) for line in plans[0].read_text().splitlines()]
     rates = {first["config"]["optimizer"]["learning_rate"]}
-    rates |= {v for line in lines for place, v in line["changes"] if place[-1] == "learning_rate"}
+    rates |= {v for at, values in others["varies"] for v in values if at[-1] == "learning_rate"}
     assert len(rates) == 2
     assert all(len(repr(rate)) > 12 for rate in rates)
     assert "search" not in first["config"]

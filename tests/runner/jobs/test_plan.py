@@ -163,17 +163,35 @@ def test_a_file_of_no_use_is_a_problem_of_each_job_that_reads_it(tmp_path: Path)
 def test_lines_are_json_for_each_job(tmp_path: Path) -> None:
     missing = {"name": "file", "path": str(tmp_path / "größe\n.csv"), "target": "y"}
     made = plan({"seed": 1, "data": missing}, {"seed": 2})
-    bad, good = (json.loads(line) for line in made.lines().splitlines())
-    assert (bad["key"], good["key"]) == (made.jobs[0].key, made.jobs[1].key)
+    bad, _, good = (json.loads(line) for line in made.lines().splitlines())
+    assert (bad["key"], good[0]) == (made.jobs[0].key, made.jobs[1].key)
     assert bad["problem"] == str(made.jobs[0].problem)
     assert list(read_lines(made.lines())) == [
         replace(job, name="test", varied={}, shape=None, problem=None) for job in made.jobs
     ]
 
 
-def test_a_job_of_a_large_plan_takes_about_a_hundred_bytes() -> None:
-    made = plan(*({"seed": seed} for seed in range(200)))
-    assert len(made.lines()) < 140 * 200
+def test_a_job_of_a_large_plan_takes_a_hundred_bytes() -> None:
+    rates = [0.1 / (number + 1) for number in range(10)]  # of many digits, as they are drawn
+    changes = [{"optimizer__learning_rate": r, "seed": s} for r in rates for s in range(40)]
+    made = plan(*changes)
+    assert len(made.lines()) < 100 * len(made.jobs)
+    found = list(read_lines(made.lines()))
+    assert [job.experiment for job in found] == [job.experiment for job in made.jobs]
+
+
+def test_jobs_of_other_kinds_are_read_back_from_the_lines() -> None:
+    made = plan(
+        {"seed": 1},
+        {"optimizer": {"name": "adam", "learning_rate": 0.1}},
+        {"optimizer__learning_rate": 0.1, "training__batch_size": "auto"},
+        {"data": {"name": "iris"}, "split__seed": 4},
+        {"optimizer": {"name": "adam", "learning_rate": 0.2}, "model__hidden_layer_sizes": []},
+    )
+    found = list(read_lines(made.lines()))
+    assert [(job.key, job.experiment) for job in found] == [
+        (job.key, job.experiment) for job in made.jobs
+    ]
 
 
 def test_the_identity_is_independent_of_the_order_of_jobs() -> None:

@@ -30,7 +30,7 @@ def leave(opened: Store, made: Plan, folder: Path, lines: str | None = None) -> 
 
 def test_nothing_is_done_of_a_sweep_that_never_ran(opened: Store) -> None:
     state = sweep_state(opened, plan({"seed": 1}, {"seed": 2}))
-    assert (state.sweep, state.done, state.outcomes) == (None, {}, {})
+    assert (state.sweep, state.done, state.recorded) == (None, {}, {})
 
 
 def test_without_a_name_or_a_sweep_nothing_joins(opened: Store, tmp_path: Path) -> None:
@@ -89,6 +89,9 @@ def test_a_job_with_other_data_takes_the_place_of_the_earlier_one(
         json.dumps({"key": "k", "name": "n", "config": [], "varied": []}),
         json.dumps({"key": "k", "changes": [[["config", "seed"], 4]]}),
         json.dumps({"key": "k", "changes": [[[], 4], "ab", 7]}),
+        json.dumps(["k", 0]),
+        '{"varies": 7}\n["k", 0]',
+        '{"varies": [[["config", "seed"], [1]]]}\n["k", 9]',
     ],
 )
 def test_lines_that_are_no_jobs_are_passed_over(line: str, opened: Store, tmp_path: Path) -> None:
