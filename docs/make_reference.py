@@ -47,6 +47,7 @@ MEANINGS = {
     "model.share": "tabm: members share their weights, which each scales its way",
     "training.batch_size": "rows of a batch; auto: 32, or all training rows where there are fewer",
     "training.sampling": "shuffled: every row once an epoch",
+    "tracking.artifacts": "where files of runs go if `tracking.uri` is a database server",
     "tracking.durability": "full: a SQLite file is on the disk before a run is FINISHED",
     "data.name": "what the rows are: chosen with `data=...`",
     "data.n_samples": "rows",

@@ -152,10 +152,15 @@ class Cluster:
         self._start("scheduler", self._command("scheduler", *words), self.folder, {})
 
     def start_worker(
-        self, name: str, *, within: Sequence[str] = (), folder: Path | None = None, **variables: str
+        self,
+        name: str,
+        *options: str,
+        within: Sequence[str] = (),
+        folder: Path | None = None,
+        **variables: str,
     ) -> None:
         """Start a worker; without a nanny, so that its death is its end."""
-        words = ("--nthreads=1", "--no-nanny", "--no-dashboard", f"--name={name}")
+        words = ("--nthreads=1", "--no-nanny", "--no-dashboard", f"--name={name}", *options)
         command = self._command("worker", self.address, *words, f"--local-directory={self.folder}")
         self._start(name, [*within, *command], folder or self.folder, variables)
 
@@ -167,7 +172,7 @@ class Cluster:
         self, name: str, command: list[str], folder: Path, variables: Mapping[str, str]
     ) -> None:
         environment = {**os.environ, **self.settings, "PYTHONPATH": str(CHECKOUT), **variables}
-        with (self.folder / f"{name}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
@@ -180,10 +185,25 @@ class Cluster:
         """Send a signal to a process of it."""
         os.kill(self.processes[name].pid, number)
 
+    def mend(self) -> None:
+        """Have the scheduler and two workers run, and nothing else; start what is missing."""
+        for name, process in list(self.processes.items()):
+            if name not in ("scheduler", "one", "two") or process.poll() is not None:
+                self._end(name)
+        if "scheduler" not in self.processes:
+            self.end()
+            self.start_scheduler("--dashboard-address=127.0.0.1:0")
+        for name in ("one", "two"):
+            if name not in self.processes:
+                self.start_worker(name)
+
     def end(self) -> None:
         """End all processes of it."""
-        for process in self.processes.values():
-            end_group(process)
+        for name in list(self.processes):
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        end_group(self.processes.pop(name))
 
 
 @contextmanager

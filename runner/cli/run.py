@@ -52,6 +52,7 @@ def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
         first.tracking.uri,
         first.tracking.experiment,
         plan.experiment_name,
+        artifacts=first.tracking.artifacts,
         is_durable=first.tracking.durability == "full",
     )
     executor = executor_of(first.executor, first.sweep.n_workers) if is_sweep else InProcess()

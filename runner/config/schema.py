@@ -14,6 +14,7 @@ from runner.config.plugins import added, plugins
 from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from runner.config.search import GridSearch, SearchConfig
+from runner.system.text import without_passwords
 from softnet import (
     ACTIVATIONS,
     INITIALIZERS,
@@ -162,6 +163,12 @@ class TrainingConfig(Section):
         return self
 
 
+def _is_place(text: str) -> bool:
+    """Tell whether a text names a place for files, and says no password."""
+    is_uri = re.fullmatch(r"/[^\0]*|[a-z][a-z0-9+.-]*:/[^\s\0]+", text) is not None
+    return is_uri and without_passwords(text) == text
+
+
 class TrackingConfig(Section):
     """Where runs are recorded, and whether a single run or a sweep gets figures and a model."""
 
@@ -174,6 +181,12 @@ class TrackingConfig(Section):
         ),
     ] = None
     experiment: TextOrNull = None
+    # Where files of runs go whose store is a database that is no file: it has no place for them.
+    artifacts: Annotated[
+        str | None,
+        holds(lambda place: place is None or _is_place(place)),
+        Field(description="the absolute path of a folder, a URI such as s3://BUCKET/PATH, or null"),
+    ] = None
     figures: bool = True
     model: bool = True
     # Whether files and rows of a run in a SQLite file are on the disk before it is FINISHED.

@@ -50,7 +50,7 @@ class Resumed:
 class Reached:
     """A job has come to a rung of a search: what it is worth there, NaN where it has failed.
 
-    Its training was saved in the file `state`, where there is a folder for it.
+    Its training was saved by the name `state`, where there is a place for it.
     """
 
     position: int

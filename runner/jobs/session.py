@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.config.data import FileData
 from runner.config.plain import to_plain
@@ -41,6 +41,7 @@ from runner.jobs.stacks import Stack, stacks
 from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import record_failure, settled
+from runner.jobs.worker.states import SavedStack
 from runner.jobs.worker.task import Task, make_task
 from runner.system.errors import RecordError, StoreError, Terminated
 from runner.system.signals import raise_pending_sigterm
@@ -51,6 +52,9 @@ from runner.training.prepare import prepared
 
 if TYPE_CHECKING:
     from runner.tracking import Store
+
+# A person who presses Ctrl-C waits two seconds at most.
+_UNHEARD_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def _require_workers(plan: Plan, store: Store | None, executor: Executor) -> Non
         for job in (plan.jobs[position] for position in plan.asked)
         if isinstance(job.experiment.data, FileData) and job.problem is None
     }
-    executor.require_workers(list(files.values()))
+    executor.require_workers(list(files.values()), None if store is None else store.shared_mark())
 
 
 def _open_parent(
@@ -173,6 +177,15 @@ def preview(plan: Plan, store: Store | None, n_workers: int) -> Preview:
     return Preview(plan, done, stacks(plan, sound, n_workers), n_workers)
 
 
+class _Source(NamedTuple):
+    """A saved training that a job goes on from: its name, the job's key in there, and its step."""
+
+    name: str
+    key: str
+    step: int
+    is_of_earlier: bool = False
+
+
 class _Session:
     """A request on its way through an executor."""
 
@@ -193,12 +206,14 @@ class _Session:
         self._was_stopped = False
         # What jobs are worth at the rungs of a search, by position and step.
         self._reached: dict[tuple[int, int], Reached] = {}
-        # The saved trainings that jobs go on from: files, keys in there and steps, by position.
-        self._sources: dict[int, tuple[str, str, int]] = {}
+        # The saved trainings that jobs go on from, by position.
+        self._sources: dict[int, _Source] = {}
         # Jobs that count for one that is worked on, where most are not trained to their end.
         self._pace = 1.0
         # How many workers died at each job, by position.
         self._deaths: Counter[int] = Counter()
+        # The tasks that workers are at, by the positions of the jobs that they have not ended.
+        self._at_work: dict[int, Task] = {}
 
     def run_missing(self) -> None:
         """Run all jobs that are missing; without any, there may still be something to sum up."""
@@ -210,6 +225,8 @@ class _Session:
             self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
             if (self._left or self._proposes) and not self._was_stopped:
                 self._execute()
+            if not self._left and self._parent.states is not None:
+                self._parent.states.forget_others()
             self._listener(JobsEnded())
 
     def _tell_of_file(self) -> None:
@@ -225,6 +242,7 @@ class _Session:
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""
         code_digest()  # worked out once, for all workers that are forked
+        self._executor.on_turn = self._hand_out
         try:
             with self._executor:
                 for tasks in self._rounds():
@@ -235,13 +253,27 @@ class _Session:
                         break
         finally:
             # Where the store is what failed, the error that ends all of this says so.
-            with suppress(StoreError):
+            with suppress(StoreError, RecordError):
                 for event in self._executor.late:
                     if isinstance(event, Ended) and event.position in self._left:
                         self._take(event)
-        if self._was_stopped and self._store is not None:
-            self._store.close_abandoned_runs()
-            self._take_recorded(self._left)
+                self._take_unheard()
+
+    def _hand_out(self, task: Task) -> Task:
+        """Take note of a task whose turn has come."""
+        task = self._parent.listed(task)
+        self._at_work |= dict.fromkeys((job.position for job in task.jobs), task)
+        return task
+
+    def _take_unheard(self) -> None:
+        """Take what workers had recorded when they were ended, and had no time to say."""
+        if self._store is None or not self._request.is_sweep:
+            return
+        until_s = time.monotonic() + _UNHEARD_S
+        for task in {id(task): task for task in self._at_work.values()}.values():
+            if time.monotonic() < until_s:  # the next start finds it, too
+                for event in settled(self._store, task.only(self._left)):
+                    self._take(event)
 
     def _rounds(self) -> Iterator[list[Task]]:
         """Go through the tasks that can run at the same time: all, or those up to a rung."""
@@ -254,11 +286,9 @@ class _Session:
             yield self._all_left()
 
     def _all_left(self) -> list[Task]:
-        """Make tasks of all jobs that are left; what was saved goes on as it was."""
-        saved = [s for _, s, _ in self._parent.saved_stacks() if self._left.intersection(s)]
-        rest = sorted(self._left.difference(*saved))
-        others = stacks(self._parent.plan, rest, self._executor.capacity)
-        return [self._task(stack) for stack in [*saved, *others]]
+        """Make tasks of all jobs that are left; what was saved goes on from there."""
+        self._find_sources(self._left)
+        return self._stacked(self._parent.plan, self._left)
 
     @property
     def _proposes(self) -> bool:
@@ -285,55 +315,61 @@ class _Session:
     def _halve(self, halving: Halving) -> Iterator[list[Task]]:
         """Train all jobs to a rung, and go on with those that stay, from where they are."""
         plan, jobs = self._parent.plan, self._parent.plan.jobs
-        halving.reached, saved = self._reached, self._parent.saved_stacks()
+        halving.reached, saved = self._reached, self._saved()
         self._pace = 2 / (1 + halving.share)  # recording a job counts as much as training it
         ended: list[Task] = []
         for _ in range(halving.n_rungs):
             trained = set(halving.undecided()) & self._left
-            self._find_sources(trained, halving.step, saved)
+            self._find_sources(trained, saved, halving.step)
             yield [*ended, *self._stacked(plan, trained, halving.step)]
             if trained:
                 self._forget_states_before_rung()
             at_rung = halving.decide()
-            self._find_sources(at_rung, at_rung.get, saved)
+            self._find_sources(at_rung, saved, at_rung.get)
             pruned_jobs = [pruned(j, at_rung[p]) if p in at_rung else j for p, j in enumerate(jobs)]
             ended = self._stacked(replace(plan, jobs=tuple(pruned_jobs)), at_rung)
-        self._find_sources(self._left, lambda _: None, saved)
+        self._find_sources(self._left, saved)
         yield [*ended, *self._stacked(plan, self._left.difference(at_rung))]
+
+    def _saved(self) -> list[SavedStack]:
+        return [] if self._parent.states is None else self._parent.states.saved()
 
     def _find_sources(
         self,
-        positions: Iterable[int],
-        until: Callable[[int], int | None],
-        saved: Iterable[tuple[Path, Stack, int]],
+        positions: Collection[int],
+        saved: Iterable[SavedStack] | None = None,
+        until: Callable[[int], int | None] = lambda _: None,
+        *,
+        is_of_earlier: bool = True,
     ) -> None:
-        """Have jobs go on from what an earlier command has saved, as far as it was trained."""
-        for file, stack, step in saved:
-            for position in set(positions) & set(stack):
-                is_before = step <= (until(position) or step)
-                if is_before and step > self._sources.get(position, ("", "", -1))[2]:
-                    key = self._parent.plan.jobs[position].key
-                    self._sources[position] = (str(file), key, step)
+        """Have jobs go on from what was saved, as far as it was trained, up to a rung."""
+        jobs = {self._parent.plan.jobs[position].key: position for position in positions}
+        for stack in self._saved() if saved is None else saved:
+            for key in stack.keys:
+                position = jobs.get(key, -1)
+                known = self._sources.get(position)
+                is_new = known is None or stack.step > known.step
+                if position >= 0 and is_new and stack.step <= (until(position) or stack.step):
+                    self._sources[position] = _Source(stack.name, key, stack.step, is_of_earlier)
 
     def _forget_states_before_rung(self) -> None:
         """Remove what was saved at the rung before: nothing goes on from there any more."""
-        folder = self._parent.states
-        files = {self._sources[position][0] for position in self._left & self._sources.keys()}
-        for file in folder.glob("*.npz") if folder is not None else ():
-            if str(file) not in files:
-                file.unlink(missing_ok=True)
+        if self._parent.states is not None:
+            going_on = self._left & self._sources.keys()
+            self._parent.states.forget_others({self._sources[p].name for p in going_on})
 
     def _stacked(
         self, plan: Plan, positions: Iterable[int], until: Callable[[int], int] | None = None
     ) -> list[Task]:
         """Make tasks of the jobs that start from the same step, up to a rung."""
-        by_step: dict[int, list[int]] = {}
+        alike: dict[object, list[int]] = {}
         for position in sorted(positions):
-            by_step.setdefault(self._sources.get(position, ("", "", 0))[2], []).append(position)
+            source = self._sources.get(position)
+            alike.setdefault(source and (source.step, source.is_of_earlier), []).append(position)
         return [
             self._task(stack, plan, until and until(stack[0]))
-            for alike in by_step.values()
-            for stack in stacks(plan, alike, self._executor.capacity)
+            for together in alike.values()
+            for stack in stacks(plan, together, self._executor.capacity)
         ]
 
     def _follow(self, events: Iterable[WorkerEvent | Crashed | Notice]) -> None:
@@ -353,7 +389,7 @@ class _Session:
                     self._reached[event.position, event.step] = event
                     if event.state is not None:
                         key = self._parent.plan.jobs[event.position].key
-                        self._sources[event.position] = (event.state, key, event.step)
+                        self._sources[event.position] = _Source(event.state, key, event.step)
                 case Progress():
                     self._listener(replace(event, n=event.n * self._pace))
                 case RunStarted():
@@ -372,9 +408,6 @@ class _Session:
             (job,) = parent.plan.jobs
             killed = Outcome(job.name, self._begun, "KILLED", job.varied, {}, "interrupted", 0.0)
             parent.outcomes[0] = killed
-        if is_signal and self._request.is_sweep:
-            with suppress(StoreError, RecordError):  # what workers recorded and had no time to say
-                parent.outcomes |= parent.recorded()
         if is_signal or not self._request.is_alone:
             self._listener(self._finished(was_interrupted=is_signal))
 
@@ -421,18 +454,18 @@ class _Session:
         self, stack: Sequence[int], plan: Plan | None = None, until: int | None = None
     ) -> Task:
         parent, request, is_remote = self._parent, self._request, self._executor.is_remote
+        sources = {p: self._sources[p] for p in stack if p in self._sources}
         return make_task(
             plan or parent.plan,
             stack,
             store=self._address,
-            wanted=self._left,
-            parents=parent.group_runs,
             references=request.rerun.references if request.rerun else (),
-            sources={p: self._sources[p][:2] for p in stack if p in self._sources},
+            sources={p: source[:2] for p, source in sources.items()},
+            is_resumed=any(source.is_of_earlier for source in sources.values()),
             until=until,
             **self._rungs_of(parent.plan.jobs[stack[0]]),
             sweep_id=parent.run_id,
-            states=None if parent.states is None or is_remote else str(parent.states),
+            states=None if parent.states is None else parent.states.place,
             folder=str(Path.cwd()) if is_remote else None,
             is_remote=is_remote,
             is_alone=request.is_alone,
@@ -449,6 +482,7 @@ class _Session:
     def _take(self, event: Ended) -> None:
         """Take note of a job that has ended."""
         self._left.discard(event.position)
+        self._at_work.pop(event.position, None)
         self._parent.take(event)
         self._was_stopped = self._was_stopped or self._fails_fast(event)
         self._listener(event)
@@ -463,7 +497,7 @@ class _Session:
             if self._request.rerun is not None:
                 self._take(Ended(position, None, cannot_compare(problem)))
             else:
-                task = self._task((position,))
+                task = self._parent.listed(self._task((position,)))
                 self._take(record_failure(self._store, task, task.jobs[0], problem))
 
     def _fails_fast(self, event: Ended) -> bool:
@@ -479,14 +513,14 @@ class _Session:
         jobs = [job for job in crash.task.jobs if job.position in self._left]
         self._deaths.update(job.position for job in jobs)
         was_alone = len(crash.task.jobs) == 1
+        again = {job.position for job in jobs}
+        self._find_sources(again, until=lambda _: crash.task.until, is_of_earlier=False)
         for job in jobs:
             if was_alone and self._deaths[job.position] >= self._executor.most_deaths:
                 self._take(record_failure(self._store, crash.task, job, crash.reason))
             else:
                 # One of them may have killed the worker.
-                self._executor.add([crash.task.only({job.position})], first=True)
-
-    def _take_recorded(self, positions: set[int]) -> None:
-        recorded = self._parent.recorded()
-        for position in sorted(positions & recorded.keys()):
-            self._take(Ended(position, recorded[position]))
+                source = self._sources.get(job.position)
+                one = replace(job, source=source and source[:2])
+                task = replace(crash.task, jobs=(one,), is_resumed=False)
+                self._executor.add([task], first=True)

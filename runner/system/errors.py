@@ -54,6 +54,10 @@ class ConfigError(RunnerError):
         super().__init__(f"{key}: must be {rule}, got {shorten(got)}.{tail}")
         self.key = key
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be pickled by its text, on the way from a worker."""
+        return ConfigError.plain, (str(self),), {"key": self.key}
+
     @classmethod
     def plain(cls, text: str) -> ConfigError:
         """Make an error whose text does not follow "key: must be rule, got value"."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import json
 import os
 import secrets
@@ -133,8 +134,8 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
         np.savez(file, allow_pickle=False, **{_TREE: tree}, **arrays)
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """Read what `write_state` wrote; never unpickles.
+def read_state(path: Path, content: bytes | None = None) -> dict[str, Any]:
+    """Read what `write_state` wrote, from its file or from what was read of it; never unpickles.
 
     Raises
     ------
@@ -144,7 +145,8 @@ def read_state(path: Path) -> dict[str, Any]:
     import numpy as np
 
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        opened = path.open("rb") if content is None else io.BytesIO(content)
+        with opened as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except DAMAGED as error:
         raise StoreError(f"{path}: cannot be read as arrays: {error}") from error

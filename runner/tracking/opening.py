@@ -30,7 +30,7 @@ def address_of(store: Store) -> StoreAddress:
 def store_at(address: StoreAddress) -> Store:
     """Return the store at an address, opened unless this process has it already."""
     if address not in _last:
-        resolved = resolve(address.uri)
+        resolved = resolve(address.uri, address.artifacts)
         address_of(Store(address, resolved, connect(resolved, is_durable=address.is_durable)))
     return _last[address]
 
@@ -53,24 +53,40 @@ def leave_stores() -> None:
 
 
 def open_store(
-    uri: str | None, experiment: str | None, name: str, *, is_durable: bool = True
+    uri: str | None,
+    experiment: str | None,
+    name: str,
+    *,
+    artifacts: str | None = None,
+    is_durable: bool = True,
 ) -> Store:
     """Connect to a store; make it, and the experiment, where they are missing.
 
-    `uri` and `experiment` are the settings of ``tracking``. Without them the environment is asked:
-    ``MLFLOW_TRACKING_URI``, else the embedded database; ``MLFLOW_EXPERIMENT_NAME``, else `name`.
-    `is_durable` is that of `EmbeddedStore`.
+    `uri`, `experiment` and `artifacts` are the settings of ``tracking``. Without them the
+    environment is asked: ``MLFLOW_TRACKING_URI``, else the embedded database;
+    ``MLFLOW_EXPERIMENT_NAME``, else `name`. `is_durable` is that of `EmbeddedStore`.
 
     Raises
     ------
     ConfigError
         If the URI is of no use, or no server answers there.
     """
-    address = resolve(uri)
+    address = resolve(uri, artifacts)
+    if address.is_database_server and address.place is None:
+        raise ConfigError(
+            "tracking.artifacts",
+            f"a place that all machines reach where {address.origin} is a database, which keeps no "
+            "files",
+            None,
+            "Or record through a server before it: mlflow server --backend-store-uri ... "
+            "--artifacts-destination ...",
+        )
     backend = connect(address, is_durable=is_durable)
     found = _experiment_named(backend, _choose(experiment, name), address)
     place = StoreAddress(
-        address.shown, found.experiment_id, found.name, uri is not None, is_durable=is_durable
+        *(address.shown, found.experiment_id, found.name, uri is not None),
+        artifacts=address.place,
+        is_durable=is_durable,
     )
     store = Store(place, address, backend)
     store.close_abandoned_runs()
@@ -172,19 +188,17 @@ def _experiment_named(backend: Backend, name: str, address: Address) -> Experime
     experiment = backend.experiment_named(name)
     if experiment is None:
         # MLflow itself would choose a folder below the one that the command is started in.
-        location = None
-        if address.artifacts is not None:
-            folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
-            location = (address.artifacts / folder).as_uri()
-        elif address.is_database_server:
-            raise ConfigError.plain(
-                f"{address.origin}: must say where files of runs go, which {address.shown} does "
-                "not. Record through a server before it (mlflow server --backend-store-uri ... "
-                "--artifacts-destination ...),\nor make the experiment first: mlflow experiments "
-                f"create -n {name} --artifact-location PLACE"
-            )
-        experiment = backend.create_experiment(name, location)
+        place = address.place if address.artifacts is None else address.artifacts.as_uri()
+        folder = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "experiment"
+        experiment = backend.create_experiment(name, place and f"{place}/{folder}")
     _require_present(experiment, address)
+    location = experiment.artifact_location
+    if address.place is not None and not f"{location}/".startswith(f"{address.place}/"):
+        raise ConfigError(
+            "tracking.artifacts",
+            f"the place of the experiment {name!r} where there is one ({location})",
+            address.place,
+        )
     return experiment
 
 

@@ -10,9 +10,9 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import cast
+from typing import TypeVar, cast
 
 from runner.system.errors import CommandError, RecordError, nearest, shorten
 from runner.system.text import printable
@@ -96,6 +96,14 @@ class RecordedJob:
     choices: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class RecordedGroup:
+    """A group of jobs in a store: its run, and how many have finished and failed, once it has."""
+
+    run_id: str
+    counts: tuple[int, int] | None = None
+
+
 class Sweeps:
     """The sweeps of a store."""
 
@@ -112,16 +120,28 @@ class Sweeps:
         tags = {"runner.kind": "sweep", "runner.plan": identity}
         return next(map(_sweep_of, self._backend.runs([experiment_id], tags)), None)
 
-    def jobs_of(self, sweep: RecordedSweep) -> list[RecordedJob]:
-        """Return the jobs of a sweep that have a run, in the order of their start."""
-        runs = self._members(sweep, {"runner.kind": "run"}, newest_first=False)
-        return [job_of(run) for run in runs_of_jobs(runs).values()]
+    def jobs_of(self, sweep: RecordedSweep, *, has_settings: bool = True) -> list[RecordedJob]:
+        """Return the jobs of a sweep that have a run, in the order of their start.
 
-    def groups_of(self, sweep: RecordedSweep, *, unfinished: bool = False) -> dict[str, str]:
-        """Return the ids of a sweep's group runs, or of its `unfinished` ones, by their keys."""
-        other = "FINISHED" if unfinished else None
-        runs = self._members(sweep, {"runner.kind": "group"}, other_status=other)
-        return {texts_of(run.tags).get("runner.key", ""): run.run_id for run in runs}
+        Without settings, which are most of a job, they take little memory.
+        """
+        runs = self._members(sweep, {"runner.kind": "run"}, newest_first=False)
+        jobs = (job_of(run) for run in runs)
+        if not has_settings:
+            jobs = (replace(job, params={}, choices={}) for job in jobs)
+        counting = ((job.key, job.outcome.status in {"FINISHED", "PRUNED"}, job) for job in jobs)
+        return [*_those_that_count(counting).values()]
+
+    def groups_of(self, sweep: RecordedSweep) -> dict[str, RecordedGroup]:
+        """Return the groups of a sweep, by their keys."""
+        groups = {}
+        for run in self._members(sweep, {"runner.kind": "group"}):
+            metrics, counts = numbers_of(run.metrics), None
+            if run.status == "FINISHED":
+                counts = _count(metrics.get("n_finished")), _count(metrics.get("n_failed"))
+            key = texts_of(run.tags).get("runner.key", "")
+            groups[key] = RecordedGroup(run.run_id, counts)
+        return groups
 
     def settle_stack(
         self, experiment_id: str, sweep_id: str | None, stack: str, keys: Collection[str]
@@ -168,7 +188,6 @@ class Sweeps:
         sweep: RecordedSweep,
         tags: Mapping[str, str],
         status: str | None = None,
-        other_status: str | None = None,
         *,
         newest_first: bool = True,
     ) -> Iterator[Run]:
@@ -176,7 +195,6 @@ class Sweeps:
             [sweep.experiment_id],
             {**tags, "runner.sweep": sweep.run_id},
             status=status,
-            other_status=other_status,
             newest_first=newest_first,
         )
 
@@ -214,16 +232,26 @@ def run_id_of(backend: Backend, text: str, store: str) -> str:
 
 
 def runs_of_jobs(runs: Iterable[Run]) -> dict[str, Run]:
-    """Return the run of each job that counts, by the job's key, given all from the oldest on.
+    """Return the run of each job that counts, by the job's key, given all from the oldest on."""
+    return _those_that_count(
+        (texts_of(run.tags).get("runner.key", run.run_id), run.status == "FINISHED", run)
+        for run in runs
+    )
 
-    Of a job that ran twice that is the latest FINISHED one, else the latest.
-    """
-    jobs: dict[str, Run] = {}
-    for run in runs:
-        key = texts_of(run.tags).get("runner.key", run.run_id)
-        if run.status == "FINISHED" or key not in jobs or jobs[key].status != "FINISHED":
-            jobs[key] = run
-    return jobs
+
+_Entry = TypeVar("_Entry")
+
+
+def _those_that_count(entries: Iterable[tuple[str, bool, _Entry]]) -> dict[str, _Entry]:
+    """Return of each key the latest entry that has finished, else the latest."""
+    latest: dict[str, _Entry] = {}
+    finished: set[str] = set()
+    for key, has_finished, entry in entries:
+        if has_finished or key not in finished:
+            latest[key] = entry
+        if has_finished:
+            finished.add(key)
+    return latest
 
 
 def final_metrics(metrics: Mapping[str, float]) -> dict[str, float]:

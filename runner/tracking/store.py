@@ -11,23 +11,30 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from runner.system.errors import ConfigError, RecordError, StoreError
+from runner.system.errors import ConfigError, RecordError, StoreError, StoreLost
+from runner.system.files import write_text
 from runner.system.paths import outputs_folder
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, experiment_link
-from runner.tracking.backend.artifacts import ArtifactGuard
+from runner.tracking.backend.artifacts import (
+    ArtifactGuard,
+    local_folder,
+    remove_artifacts,
+    send_folder,
+)
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.embedded import EmbeddedStore
 from runner.tracking.backend.lease import Lease
 from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
-from runner.tracking.backend.rows import Backend, RunChange, texts_of
+from runner.tracking.backend.rows import Backend, Run, RunChange, texts_of
 from runner.tracking.backend.unrecorded import kept_files
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import (
@@ -61,6 +68,8 @@ class StoreAddress:
         been made by anybody.
     is_durable : bool
         Whether a run that has ended outlives a power cut.
+    artifacts : str or None
+        The place of its files, where the config says it.
     """
 
     uri: str
@@ -69,6 +78,7 @@ class StoreAddress:
     is_named: bool
     is_trusted: bool = True
     is_durable: bool = True
+    artifacts: str | None = None
 
 
 class Store:
@@ -152,12 +162,25 @@ class Store:
         """Raise `ConfigError` where files of runs go to a folder that other machines lack."""
         experiment = self.backend.experiment(self.experiment_id)
         location = "" if experiment is None else experiment.artifact_location
-        if urlsplit(location).scheme in {"", "file"}:
+        if self.address.place is None and urlsplit(location).scheme in {"", "file"}:
             raise ConfigError.plain(
                 f"{self.address.origin}: must be a server that takes artifacts itself (mlflow "
                 f"server --artifacts-destination ...) where executor is dask; the experiment "
                 f"{self.experiment!r} keeps them in the folder {location}."
             )
+
+    def shared_mark(self) -> Path | None:
+        """Return a file in the folder of all artifacts, by which other machines know it.
+
+        None where it is no folder.
+        """
+        place = local_folder(self.address.place or "")
+        if place is None:
+            return None
+        mark = place / ".runner"
+        if not mark.exists():
+            write_text(mark, uuid.uuid4().hex)
+        return mark
 
     def start_run(
         self,
@@ -237,6 +260,29 @@ class Store:
         """Put tags on a run, whatever its state."""
         texts = {key: cut(value) for key, value in tags.items()}
         self.backend.write([RunChange(run_id, tags=texts)])
+
+    def list_under(self, parents: Mapping[str, str]) -> None:
+        """List runs under others, by their ids; those that somebody has deleted are passed over."""
+        changes = [RunChange(r, tags={"mlflow.parentRunId": p}) for r, p in parents.items()]
+        try:
+            self.backend.write(changes)
+        except StoreLost:
+            raise
+        except StoreError:
+            for run_id, parent in parents.items() if len(parents) > 1 else ():
+                self.list_under({run_id: parent})
+
+    def send_folder(self, run: Run, folder: Path, under: str) -> None:
+        """Copy the files of a folder to one `under` the artifacts of a run."""
+        uri = self.settle().allowed(run.artifact_uri)
+        with store_errors(self.address.uri):
+            send_folder(self.backend, folder, uri, under)
+
+    def remove_files(self, run: Run, files: Sequence[str]) -> None:
+        """Remove files from the artifacts of a run."""
+        uri = self.settle().allowed(run.artifact_uri)
+        with store_errors(self.address.uri):
+            remove_artifacts(self.backend, uri, files)
 
     def _own_presence(self) -> Presence:
         """Return the presence of this process; a fork needs one of its own."""

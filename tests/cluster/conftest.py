@@ -68,14 +68,18 @@ def server(serving: tuple[str, subprocess.Popen[bytes], str]) -> str:
     return serving[0]
 
 
-@pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Give a test a scheduler with two workers."""
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Give all tests a scheduler with two workers, since to start them takes seconds."""
     made = Cluster(tmp_path_factory.mktemp("cluster"), free_port(), SETTINGS)
-    made.start_scheduler()
-    made.start_worker("one")
-    made.start_worker("two")
     try:
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture
+def cluster(started: Cluster) -> Cluster:
+    """Give a test a scheduler with two workers; what the one before has killed is started again."""
+    started.mend()
+    return started

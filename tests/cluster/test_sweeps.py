@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,21 @@ from tests.runner.processes import WITHIN_S
 
 # Short, and evaluated often, so that there is always something to be interrupted.
 POINTS = ["-m", "training.steps=200", "training.evaluate_every=50"]
+MAIN = "from runner.cli.main import main; main()"
+# As a machine of its own: of another name, so that nobody here looks at its processes, and with
+# files of its own beside the store.
+ELSEWHERE = (
+    *("unshare", "--uts", "--mount", "sh", "-c"),
+    'hostname elsewhere && mkdir -p "$0" && mount -t tmpfs none "$0" && exec "$@"',
+    str(CHECKOUT / "outputs"),
+)
+# Shown and saved at once; and whoever has died is given up after seconds instead of a minute.
+QUICK = """
+from runner.jobs.worker import stack_run
+from runner.tracking.backend import lease
+stack_run._SHOWN_AFTER_S = stack_run._SAVED_EVERY_S = 0.0
+lease.EXPIRES_AFTER_S, lease._SIGN_EVERY_S = 4.0, 0.5
+"""
 # Stacks that train for longer than any test waits for them.
 LONG = ["-m", "training.steps=4000000", "training.evaluate_every=1000", "seed=0,1"]
 
@@ -58,21 +73,23 @@ def begin(command: Command) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the command as a process that a test interrupts."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*words: str) -> subprocess.Popen[str]:
+    def run(*words: str, before: str = "", within: Sequence[str] = ()) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "runner", *words],
+            [*within, sys.executable, "-c", f"{before}\n{MAIN}", *words],
             cwd=command.folder,
             env=command.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         started.append(process)
         return process
 
     yield run
     for process in started:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
@@ -99,6 +116,7 @@ def test_a_sweep_has_the_bits_that_it_has_locally_and_its_rerun_too(
     points = [*POINTS, "seed=range(0,10)", "optimizer.learning_rate=0.01,0.04"]
     done = command(*words, *points)
     assert done.returncode == 0, done.stderr
+    assert re.search(r"2 workers; dashboard: http://127\.0\.0\.1:\d+/status\n", done.stderr)
     finished_once(runs(), 20)
     assert {r.info.status for r in [*runs("sweep"), *runs("group")]} == {"FINISHED"}
     (sweep,) = runs("sweep")
@@ -242,6 +260,48 @@ def test_a_worker_that_was_stopped_for_too_long_records_nothing_twice(
     assert process.returncode == 0, said
     wait_until(lambda: "End worker" in cluster.log("one"), "it goes on")
     finished_once(runs(), 40)
+
+
+def test_two_machines_with_the_same_sweep_take_turns(
+    begin: Callable[..., subprocess.Popen[str]],
+    server: str,
+    name: str,
+    runs: Callable[..., list[Run]],
+) -> None:
+    words = [f"name={name}", f"tracking.uri={server}", *POINTS, "seed=range(0,30)"]
+    both = [begin(*words, before=QUICK, within=within) for within in ((), ELSEWHERE)]
+    said = [process.communicate(timeout=WITHIN_S)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("is running" in text for text in said) == 1, said
+    assert len(runs("sweep")) == 1
+    finished_once(runs(), 30)
+
+
+def test_a_sweep_of_a_machine_that_died_goes_on_on_another_from_what_was_saved(
+    begin: Callable[..., subprocess.Popen[str]],
+    server: str,
+    name: str,
+    runs: Callable[..., list[Run]],
+) -> None:
+    words = [f"name={name}", f"tracking.uri={server}", "-m", "seed=0,1", "sweep.n_workers=1"]
+    words += ["training.steps=300000", "training.evaluate_every=10000"]
+    client = MlflowClient(server)
+
+    def saved() -> list[str]:
+        sweeps = (sweep.info.run_id for sweep in runs("sweep"))
+        return [file.path for one in sweeps for file in client.list_artifacts(one, "states")]
+
+    died = begin(*words, before=QUICK, within=ELSEWHERE)
+    wait_until(lambda: len(runs()) == 2 and saved(), "nothing is saved")
+    os.killpg(died.pid, signal.SIGKILL)
+    assert {run.info.status for run in [*runs(), *runs("sweep")]} == {"RUNNING"}
+    process = begin(*words, before=QUICK)
+    printed, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0, said
+    assert re.search(r"2 jobs go on from step \d+0,000\.", said), printed + said
+    finished_once(runs(), 2)
+    assert sorted(r.info.status for r in runs()) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
+    assert not saved()
 
 
 @pytest.mark.parametrize("setting", ["code", "numpy"])

@@ -127,6 +127,7 @@ class DaskCluster(Executor):
         self._inbox: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._client: Client | None = None
         self._files: Sequence[DataFile] = ()
+        self._mark: tuple[Path, bytes] | None = None
         # Why each worker, by its address, cannot run jobs; None where it can.
         self._workers: dict[str, RunnerError | None] = {}
 
@@ -152,9 +153,10 @@ class DaskCluster(Executor):
             with suppress(Exception):  # whatever a lost scheduler makes it raise
                 client.close(timeout=_GRACE_S)
 
-    def require_workers(self, files: Sequence[DataFile] = ()) -> None:
-        """Raise `RunnerError` if a worker lacks a data file, or would have other results."""
+    def require_workers(self, files: Sequence[DataFile] = (), mark: Path | None = None) -> None:
+        """Raise `RunnerError` if a worker lacks a file, or would have other results."""
         self._files = files
+        self._mark = None if mark is None else (mark, mark.read_bytes())
         client = self._connected()
         self._ask(client, list(client.scheduler_info()["workers"]))
         for problem in self._workers.values():
@@ -251,7 +253,7 @@ class DaskCluster(Executor):
             if address in busy or problem is not None:
                 continue
             self._n_begun += 1
-            task = self._waiting.popleft()
+            task = self._next()
             given = self._work, pickle.dumps(task), self._n_begun, self._topic
             future = self._submit(client, address, f"task-{self._n_begun}", _carry_out, *given)
             self._running[self._n_begun] = _Running(task, address, future)
@@ -259,7 +261,9 @@ class DaskCluster(Executor):
     def _ask(self, client: Client, addresses: Sequence[str]) -> None:
         """Find out which workers can run jobs; one that has gone meanwhile is none."""
         asked = {
-            address: self._submit(client, address, f"ask-{address}", _describe, list(self._files))
+            address: self._submit(
+                client, address, f"ask-{address}", _describe, list(self._files), self._mark
+            )
             for address in addresses
         }
         while any(not future.done() for future in asked.values()):
@@ -402,13 +406,20 @@ def _without_processor(fact: object) -> object:
     return fact
 
 
-def _describe(files: Sequence[DataFile]) -> tuple[dict[str, Any], RunnerError | None]:
-    """Return what decides the bits in this worker, and what is wrong with a data file here."""
+def _describe(
+    files: Sequence[DataFile], mark: tuple[Path, bytes] | None
+) -> tuple[dict[str, Any], RunnerError | None]:
+    """Return what decides the bits in this worker, and what is wrong with a file here."""
     from distributed import get_worker
 
     from runner.training.data import load
 
     address, decisive = get_worker().address, environment()["decisive"]
+    if mark is not None and (not mark[0].is_file() or mark[0].read_bytes() != mark[1]):
+        return decisive, ConfigError.plain(
+            f"tracking.artifacts: must be a folder that all machines share; {mark[0].parent} is "
+            f"not the same on the worker {address}."
+        )
     for file in files:
         try:
             experiment = located(Experiment.from_dict(file.config), file.folder)

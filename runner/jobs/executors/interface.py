@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,6 +48,8 @@ class Executor(ABC):
     ----------
     late : list of WorkerEvent
         What workers reported while they were being ended, after `events` was left.
+    on_turn : callable
+        Called with each task when its turn has come; returns it as its worker gets it.
     is_remote : bool
         Whether workers may be on other machines: they share no folder with this process, and
         nobody here can tell whether one of them still lives.
@@ -60,6 +63,7 @@ class Executor(ABC):
 
     def __init__(self, capacity: int, work: Work = run_stack) -> None:
         self.late: list[WorkerEvent] = []
+        self.on_turn: Callable[[Task], Task] = lambda task: task
         self._capacity, self._work = capacity, work
         self._waiting: deque[Task] = deque()
 
@@ -80,8 +84,11 @@ class Executor(ABC):
         """How many tasks run at the same time at most."""
         return self._capacity
 
-    def require_workers(self, files: Sequence[DataFile]) -> None:  # noqa: B027  (forks cannot differ)
-        """Raise `RunnerError` if a worker lacks a data file, or would have other results."""
+    def require_workers(self, files: Sequence[DataFile], mark: Path | None = None) -> None:  # noqa: B027  (forks cannot differ)
+        """Raise `RunnerError` if a worker lacks a data file, or would have other results.
+
+        Or if it does not see the file `mark` as it is here, in the folder that all share.
+        """
 
     def add(self, tasks: Sequence[Task], *, first: bool = False) -> None:
         """Put tasks behind those that wait, or before them."""
@@ -89,6 +96,10 @@ class Executor(ABC):
             self._waiting.extendleft(reversed(tasks))
         else:
             self._waiting.extend(tasks)
+
+    def _next(self) -> Task:
+        """Take the task whose turn has come."""
+        return self.on_turn(self._waiting.popleft())
 
     @abstractmethod
     def events(self) -> Events:

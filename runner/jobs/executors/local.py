@@ -49,7 +49,7 @@ class InProcess(Executor):
     def events(self) -> Events:
         """Go through what the tasks yield."""
         while self._waiting:
-            self._running = self._work(self._waiting.popleft())
+            self._running = self._work(self._next())
             yield from self._running
         self._running = None
 
@@ -124,13 +124,14 @@ class LocalProcesses(Executor):
                 self._capacity = len(self._workers)
                 yield Notice(f"Going on with {count(self.capacity, 'worker')}: {reason}.")
                 continue
-            task = self._waiting[0]
+            task = self._next()
             try:
                 worker.connection.send(task)
             except OSError:
                 self._reap(worker)
-                continue
-            worker.task = self._waiting.popleft()
+                self.add([task], first=True)
+            else:
+                worker.task = task
 
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("fork")

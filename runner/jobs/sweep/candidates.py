@@ -7,7 +7,7 @@ them with each run would cost more, and for large tables more than the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
 
     from runner.config.schema import Experiment
     from runner.tracking import Store
+    from runner.tracking.backend.rows import Run
 
     Shapes = Mapping[str, tuple[int, ...]]
     Weights = Callable[[Shapes], Mapping[str, NDArray[Any]]]
 
 # What networks that are rebuilt together take at most, and how many they are.
 _STACK_BYTES, _STACK_RUNS = 64_000_000, 256
+_DIGEST = "runner.weights_sha256"
 # Resamples, as far as their numbers of rows and of candidates stay below these.
 _RESAMPLES, _RESAMPLES_OF_SCORES = (100, 1000), 200
 _DRAWN, _MEASURED = 20_000_000, 4_000_000
@@ -66,7 +68,10 @@ def candidates_of(
 ) -> dict[str, Candidate]:
     """Return the finished jobs of a sweep by the ids of their runs."""
     tags = {"runner.kind": "run", "runner.sweep": sweep_id}
-    runs = {run.run_id: run for run in store.backend.runs([store.experiment_id], tags)}
+    runs = {
+        run.run_id: _without_settings(run)
+        for run in store.backend.runs([store.experiment_id], tags)
+    }
     folders, asked = (
         allowed_folders(store.folder if store.address.database else None),
         {*plan.asked},
@@ -88,6 +93,12 @@ def candidates_of(
     return found
 
 
+def _without_settings(run: Run) -> Run:
+    """Return a run with what reading its weights takes: there may be a million of them."""
+    digest = {key: text for key, text in run.tags.items() if key == _DIGEST}
+    return replace(run, params={}, metrics={}, tags=digest)
+
+
 def weights_in(run: StoredRun, experiment: Experiment) -> Weights:
     """Return what reads the weights of a run that this sweep has recorded."""
 
@@ -95,7 +106,7 @@ def weights_in(run: StoredRun, experiment: Experiment) -> Weights:
         limit = untrusted.weights_limit(shapes, np.dtype(experiment.dtype).itemsize)
         content = run.read(WEIGHTS, limit)
         weights = untrusted.parse_weights(content, shapes, experiment.dtype, WEIGHTS)
-        if weights_sha256(weights) != run.tags.get("runner.weights_sha256"):
+        if weights_sha256(weights) != run.tags.get(_DIGEST):
             raise RecordError(f"{run.label}: weights: was edited since it was recorded.")
         return weights
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.jobs.events import Ended, Listener, Notice, SweepOpened, Waiting
@@ -17,12 +16,13 @@ from runner.jobs.plan import PLAN_FOLDER, Plan
 from runner.jobs.rerun.comparison import Comparison, Verdict
 from runner.jobs.rerun.request import RerunRequest
 from runner.jobs.rerun.verify import links_to
-from runner.jobs.stacks import Stack
 from runner.jobs.sweep.groups import Groups
 from runner.jobs.sweep.results import RESULTS, store_results
-from runner.jobs.sweep.resume import SweepState, sweep_state, with_earlier_jobs
+from runner.jobs.sweep.resume import SweepState, for_plan, sweep_state, with_earlier_jobs
 from runner.jobs.sweep.state_folder import SweepFolder
 from runner.jobs.worker.recording import close_run
+from runner.jobs.worker.states import States, open_states
+from runner.jobs.worker.task import Task
 from runner.system.errors import (
     ConfigError,
     DataError,
@@ -64,23 +64,20 @@ class Parent:
         With the records that jobs repeat, by position.
     missing : list of int
         Positions of the jobs that are to be run.
-    group_runs : mapping of int to str
-        The group runs that jobs are listed under, by position.
-    states : Path or None
-        The folder for states of long trainings.
+    states : States or None
+        Where states of long trainings are saved.
     summary : SweepSummary
         What sums a sweep up beside its jobs, once that is known.
     trained_on : str
         The data of a sweep in a line, where all of its jobs have the same.
     """
 
-    def __init__(self, plan: Plan, states: Path | None = None) -> None:
+    def __init__(self, plan: Plan, states: States | None = None) -> None:
         self.plan = plan
         self.run_id: str | None = None
         self.outcomes: dict[int, Outcome] = {}
         self.comparisons: dict[int, Comparison] = {}
         self.missing = plan.asked
-        self.group_runs: Mapping[int, str] = {}
         self.states = states
         self.summary = SweepSummary()
         self.trained_on = ""
@@ -97,21 +94,17 @@ class Parent:
         if event.comparison is not None:
             self.comparisons[event.position] = event.comparison
 
+    def listed(self, task: Task) -> Task:
+        """Return a task whose turn has come, its jobs listed where they belong by now."""
+        return task
+
     def extend(self, plan: Plan) -> list[int]:
         """Go on with a plan that has further jobs; return the positions of those to be run."""
         raise NotImplementedError
 
-    def recorded(self) -> Mapping[int, Outcome]:
-        """Return what the store has of the jobs, also where no worker could say so any more."""
-        return {}
-
-    def saved_stacks(self) -> list[tuple[Path, Stack, int]]:
-        """Return the stacks whose training was saved, each with the file and the step."""
-        return []
-
     def can_go_on(self) -> bool:
         """Tell whether the same command would go on from here, and not from the start."""
-        return self.states is not None and any(self.states.glob("*.npz"))
+        return self.states is not None and bool(self.states.saved())
 
 
 class _Sweep(Parent):
@@ -126,7 +119,7 @@ class _Sweep(Parent):
         listener: Listener,
         require_kept: Callable[[], None],
     ) -> None:
-        super().__init__(plan, folder.states)
+        super().__init__(plan)
         self.outcomes = dict(state.done)
         self.missing = [position for position in plan.asked if position not in self.outcomes]
         self._store, self._state, self._folder = store, state, folder
@@ -147,10 +140,10 @@ class _Sweep(Parent):
             return
         with recorded(self._store, self._begin, self._duration) as run:
             self.run_id, self._run = run.run_id, run
+            place = run.run_id if self._store.is_shared else str(self._folder.states)
+            self.states = open_states(place, self._store)
             with self._grouped(run):
                 yield
-            if len(self.outcomes) == len(self.plan.jobs):
-                self._folder.forget_states()
             if self._store.n_unrecorded:
                 run.set_tags(self._duration())
                 run.kill("results wait on disk until the server answers")
@@ -165,8 +158,7 @@ class _Sweep(Parent):
         """Tell whether a sweep is summed up, and nobody has deleted a group or its files since."""
         if sweep.n_finished is None or (self.plan.first.search.refit and not sweep.summary.refit):
             return False
-        recorded = self._store.sweeps.groups_of(sweep)
-        if Groups(self._store, self.plan, sweep.run_id, recorded).lacking(self.outcomes):
+        if self._groups_of(sweep.run_id).lacking(self.outcomes):
             return False
         try:
             stored_run(self._store, sweep.run_id).read(RESULTS, _RESULTS_LIMIT)
@@ -203,23 +195,22 @@ class _Sweep(Parent):
     def _grouped(self, run: RunWriter) -> Iterator[None]:
         """Store the plan, and open the groups of the jobs that are missing."""
         run.flush()
-        sweep = self._state.sweep
-        if sweep is None:
-            self._folder.forget_states()
+        if self._state.sweep is None and self.states is not None:
+            self.states.forget_others()  # of one that was to be started over
         run.log_folder(self._folder.write_plan(self.plan), PLAN_FOLDER)
-        recorded = self._store.sweeps.groups_of(sweep) if sweep else {}
-        with Groups(self._store, self.plan, run.run_id, recorded) as self._groups:
-            if sweep is not None:
-                unfinished = self._store.sweeps.groups_of(sweep, unfinished=True)
-                self._groups.complete_interrupted(unfinished, self.outcomes)
-            self._groups.restore(self.outcomes)
-            self.group_runs = self._groups.begin(self.missing)
-            for position, job in self._state.recorded.items():
-                # A job whose seeds have come since was listed under the sweep itself.
-                group = self.group_runs.get(position, job.parent)
-                if group != job.parent:
-                    self._store.set_tags(job.outcome.run_id, {"mlflow.parentRunId": group})
+        with self._groups_of(run.run_id) as self._groups:
+            self._groups.begin(self.missing, self.outcomes)
             yield
+            self._groups.restore(self.outcomes)
+
+    def _groups_of(self, sweep_id: str) -> Groups:
+        sweep = self._state.sweep
+        recorded = self._store.sweeps.groups_of(sweep) if sweep else {}
+        parents = {position: job.parent for position, job in self._state.recorded.items()}
+        return Groups(self._store, self.plan, sweep_id, recorded, parents)
+
+    def listed(self, task: Task) -> Task:
+        return task if self._groups is None else self._groups.listed(task)
 
     def take(self, event: Ended) -> None:
         # While the server does not answer, work goes on: what others finish is not recorded twice.
@@ -227,12 +218,11 @@ class _Sweep(Parent):
             self._require_kept()
         super().take(event)
         if self._groups is not None:
-            self._groups.complete(event.position, self.outcomes)
+            self._groups.take(event.position, self.outcomes)
 
     def extend(self, plan: Plan) -> list[int]:
         n_before, self.plan = len(self.plan.jobs), plan
-        if self._state.sweep is not None:
-            self._state = sweep_state(self._store, plan)
+        self._state = for_plan(self._state, plan)
         for position, outcome in self._state.done.items():
             self.outcomes.setdefault(position, outcome)
         for position, outcome in self.outcomes.items():
@@ -244,23 +234,8 @@ class _Sweep(Parent):
         if self._run is not None and self._groups is not None and further:
             self._run.log_folder(self._folder.write_plan(plan), PLAN_FOLDER)
             self._groups.extend(plan)
-            self._groups.restore(self.outcomes)
-            self.group_runs = self._groups.begin(missing)
+            self._groups.begin(missing, self.outcomes)
         return missing
-
-    def recorded(self) -> Mapping[int, Outcome]:
-        # What failed in an earlier command has not ended in this one.
-        before = {job.outcome.run_id for job in self._state.recorded.values()}
-        outcomes = sweep_state(self._store, self.plan).outcomes
-        return {p: outcome for p, outcome in outcomes.items() if outcome.run_id not in before}
-
-    def saved_stacks(self) -> list[tuple[Path, Stack, int]]:
-        positions = {job.key: position for position, job in enumerate(self.plan.jobs)}
-        return [
-            (file, tuple(positions[key] for key in keys), step)
-            for file, keys, step in self._folder.saved()
-            if positions.keys() >= set(keys)
-        ]
 
     def can_go_on(self) -> bool:
         return True
@@ -334,8 +309,8 @@ class _Rerun(Parent):
 
 def single_run(store: Store, plan: Plan) -> Parent:
     """Return what stands above a single run: the states of its training, and no run."""
-    # A sweep of this one job would save the same states, and goes on from these.
-    return Parent(plan, SweepFolder.of(store, plan).states)
+    # A sweep of this one job on this machine would save the same states, and goes on from these.
+    return Parent(plan, open_states(str(SweepFolder.of(store, plan).states), None))
 
 
 def rerun(store: Store | None, plan: Plan, asked: RerunRequest) -> Parent:

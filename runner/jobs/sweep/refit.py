@@ -98,7 +98,8 @@ def _trained(store: Store, sweep_id: str, job: PlannedJob) -> Outcome:
     for run in store.backend.runs([store.experiment_id], tags, status="FINISHED"):
         return job_of(run).outcome
     plan, address = Plan((job,)), address_of(store)
-    task = make_task(plan, (0,), store=address, parents={0: sweep_id}, is_alone=True)
+    task = make_task(plan, (0,), store=address, is_alone=True)
+    task = replace(task, jobs=(replace(task.jobs[0], parent_run_id=sweep_id),))
     (outcome,) = [e.outcome for e in run_stack(task) if isinstance(e, Ended) and e.outcome]
     return outcome
 

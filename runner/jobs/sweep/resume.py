@@ -44,33 +44,32 @@ _PLAN_LIMIT = 1 << 30
 class SweepState:
     """What the store has of a sweep: its run, and by position in the plan its jobs.
 
-    Of the `recorded` ones those are `done` that are not to be run again.
+    Of the `recorded` ones those are `done` that are not to be run again. The `jobs` of its run are
+    those of other plans, too.
     """
 
     sweep: RecordedSweep | None = None
+    jobs: Sequence[RecordedJob] = ()
     recorded: Mapping[int, RecordedJob] = field(default_factory=dict)
     done: Mapping[int, Outcome] = field(default_factory=dict)
-
-    @property
-    def outcomes(self) -> dict[int, Outcome]:
-        """What has ended, also what this command would try again, by position in the plan."""
-        return {
-            position: job.outcome
-            for position, job in self.recorded.items()
-            if job.outcome.status != "KILLED"
-        }
 
 
 def sweep_state(store: Store, plan: Plan) -> SweepState:
     """Read from the store what has been done of a plan."""
-    from runner.jobs.search import keys_of  # NumPy, which a sweep is read back without
-
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:
         return SweepState()
+    jobs = store.sweeps.jobs_of(sweep, has_settings=False)
+    return for_plan(SweepState(sweep, jobs), plan)
+
+
+def for_plan(state: SweepState, plan: Plan) -> SweepState:
+    """Return what has been done of another plan of the same sweep."""
+    from runner.jobs.search import keys_of  # NumPy, which a sweep is read back without
+
     positions = keys_of(plan)
     recorded: dict[int, RecordedJob] = {}
-    for job in store.sweeps.jobs_of(sweep):
+    for job in state.jobs:
         position = positions.get(job.key)
         if position is not None and (position not in recorded or job.outcome.status != "KILLED"):
             planned = plan.jobs[position]
@@ -84,7 +83,7 @@ def sweep_state(store: Store, plan: Plan) -> SweepState:
         if job.outcome.status in ("FINISHED", "PRUNED")
         or (job.outcome.status == "FAILED" and position in kept)
     }
-    return SweepState(sweep, recorded, done)
+    return replace(state, recorded=recorded, done=done)
 
 
 def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:

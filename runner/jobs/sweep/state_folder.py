@@ -1,4 +1,4 @@
-"""The folder of a sweep: its frozen plan, saved trainings, and the lock of whoever runs it.
+"""The folder of a sweep on this machine: its frozen plan, and the lock of whoever runs it.
 
 Two commands for the same sweep take turns, so that nothing is trained twice.
 """
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Self
 from runner.config.search import SearchRecord
 from runner.jobs.plan import PLAN, PLAN_FOLDER, Plan
 from runner.jobs.search import SEARCH
-from runner.system.errors import StoreError
-from runner.system.files import disk_error, read_state, write_text
+from runner.system.files import disk_error, write_text
 
 if TYPE_CHECKING:
     from runner.tracking import Store
@@ -75,22 +74,6 @@ class SweepFolder:
             )
             write_text(folder / SEARCH, record.model_dump_json())
         return folder
-
-    def saved(self) -> list[tuple[Path, list[str], int]]:
-        """Return each training that was saved: its file, the keys of its jobs, and its step."""
-        found = []
-        for file in sorted(self.states.glob("*.npz")):
-            try:
-                state = read_state(file)
-                found.append((file, [str(key) for key in state["keys"]], int(state["step"])))
-            except (StoreError, KeyError, TypeError):
-                file.unlink(missing_ok=True)  # what cannot be read is trained again
-        return found
-
-    def forget_states(self) -> None:
-        """Remove saved trainings that nothing will go on from."""
-        for file in self.states.glob("*.npz"):
-            file.unlink(missing_ok=True)
 
 
 def _acquire(lock: FileIO, on_wait: Callable[[str], None]) -> None:

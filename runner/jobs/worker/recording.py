@@ -152,8 +152,8 @@ def end_run(
     facts = {name: sha256(content) for name, content in files.items()} | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)
     run.set_tags({RECORD: digests, **last_tags})
-    if run.is_shown:
-        run.flush()
+    if run.is_shown or store.backend.runs_at_once == 1:
+        run.flush()  # nothing but its end is left to be written
     if stop():
         raise Terminated
     run.set_end(result.failure, result.ended_s)
@@ -222,7 +222,7 @@ def settled(store: Store, task: Task) -> list[Ended]:
     return [
         Ended(job.position, replace(outcome, name=job.planned.name, varied=job.planned.varied))
         for key, outcome in recorded.items()
-        if (job := jobs[key]).reference is None and job.is_wanted
+        if (job := jobs[key]).reference is None
     ]
 
 

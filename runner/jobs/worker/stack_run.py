@@ -6,7 +6,6 @@ job costs itself alone.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -36,6 +35,7 @@ from runner.jobs.worker.recording import (
     record_failure,
     settled,
 )
+from runner.jobs.worker.states import open_states
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import (
     ConfigError,
@@ -46,7 +46,6 @@ from runner.system.errors import (
     StoreLost,
     Terminated,
 )
-from runner.system.files import read_state, write_state
 from runner.system.paths import expanded
 from runner.system.signals import deferred_signals
 from runner.tracking import FLUSH_EVERY_S, store_at, write_together
@@ -66,7 +65,7 @@ _SHOWN_AFTER_S = 5.0
 _SHOWN_AT_MOST = 32
 # However few they are by then, so that a kill costs little and memory holds little of large ones.
 _WRITTEN_EVERY_S, _WRITTEN_BYTES = 1.0, 8_000_000
-# A run longer than a minute outlives a kill.
+# A run longer than a minute outlives a kill; one that takes seconds to save, some minutes.
 _SAVED_EVERY_S = 30.0
 
 
@@ -85,7 +84,7 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
     Yields
     ------
     RunStarted, Progress, Resumed, Measured or Ended
-        One `Ended` for each job that is wanted.
+        One `Ended` for each job.
 
     Raises
     ------
@@ -110,7 +109,7 @@ def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
     try:
         prepared = prepared_unchanged(located(planned.experiment, task.folder), planned.data_digest)
     except (ConfigError, DataError) as error:
-        for job in task.wanted:
+        for job in task.jobs:
             yield record_failure(store, task, job, str(error))
         return
     references, not_comparable = _load_references(task, prepared)
@@ -131,7 +130,7 @@ def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
         if len(task.jobs) == 1:
             yield stack.fail(task.jobs[0], error)
             return
-        for job in task.wanted:
+        for job in task.jobs:
             yield from run_stack(task.only({job.position}), stop)
 
 
@@ -155,10 +154,8 @@ class _StackRun:
         self._ready: list[tuple[TaskJob, Result, Comparison | None]] = []
         self._is_trained = False
         self._n_logged = 0
-        self._saved_s = time.monotonic()
-        keys = "\n".join(job.planned.key for job in task.jobs)
-        name = f"{hashlib.sha256(keys.encode()).hexdigest()[:16]}.npz"
-        self._state = None if task.states is None else Path(task.states, name)
+        self._due_s = time.monotonic() + _SAVED_EVERY_S
+        self._states, self._saved = open_states(task.states, store), ""
 
     def _from_the_start(self) -> StackTraining:
         task = self._task
@@ -179,11 +176,12 @@ class _StackRun:
         trace: TracebackType | None,
     ) -> None:
         """End what is open: KILLED by a signal or for another try of its own, else FAILED."""
+        is_of_store = isinstance(error, StoreError)
         is_recorded = error is None and self._task.until is None
-        if self._state is not None and (is_recorded or isinstance(error, Exception)):
+        if is_recorded or (isinstance(error, Exception) and not is_of_store):
             # All is recorded; or what raised once would raise again.
-            self._state.unlink(missing_ok=True)
-        if not isinstance(error, StoreError) and not self._stop():
+            self._forget_saved()
+        if not is_of_store and not self._stop():
             with suppress(StoreError):
                 self._write_runs(self._ready)
         for position in list(self._open):
@@ -191,16 +189,15 @@ class _StackRun:
 
     def train(self) -> Events:
         """Train to the end; what takes long appears in the store and is saved on the way."""
-        n_jobs = len(self._task.wanted)
+        n_jobs = len(self._task.jobs)
         if self._task.is_alone:
             self._show()
             yield from (RunStarted(run.run_id) for run in self._open.values())
-        # From a rung, of this command or of one before.
-        goes_on = any(job.source for job in self._task.jobs)
-        if self._resume() and not goes_on:
+        if self._resume() and self._task.is_resumed:
             yield Resumed(n_jobs, self._training.step)
         training, started_s = self._training, time.monotonic()
-        done, until = training.step if goes_on else 0, self._task.until
+        # What an earlier command has done counts as done now; a rung of this one was counted.
+        done, until = 0 if self._task.is_resumed else training.step, self._task.until
         rungs = list(self._task.rungs)
         # A run of its own is counted in steps; of others, training is the first half of a job.
         per_step = 1.0 if self._task.is_alone else n_jobs / 2 / training.n_steps
@@ -230,20 +227,17 @@ class _StackRun:
     def _reached(self, step: int) -> Events:
         metric = self._task.metric.rpartition("/")[2]
         values = self._training.values((metric, "loss"))
-        state = None if self._state is None else str(self._state)
         for job, measured in zip(self._task.jobs, values, strict=True):
-            if job.is_wanted:
-                yield Reached(job.position, step, measured[metric], measured["loss"], state)
+            value, loss = measured[metric], measured["loss"]
+            yield Reached(job.position, step, value, loss, self._saved or None)
 
     def record(self) -> Events:
-        """Record the jobs that are wanted, as many at a time as the store takes best."""
+        """Record the jobs, as many at a time as the store takes best."""
         results = self._training.results()
         self._is_trained = True
         at_once = 1 if self._store is None else self._store.backend.runs_at_once
         n_bytes, ready_s = 0, time.monotonic()
         for job, result in zip(self._task.jobs, results, strict=True):
-            if not job.is_wanted:
-                continue
             if self._stop():
                 raise Terminated
             try:
@@ -325,7 +319,7 @@ class _StackRun:
         return record_failure(self._store, self._task, job, reason_of(error))
 
     def _begin(self, job: TaskJob, started_s: float, *, is_shown: bool) -> None:
-        flush_every_s = FLUSH_EVERY_S * len(self._task.wanted)
+        flush_every_s = FLUSH_EVERY_S * len(self._task.jobs)
         if self._store is not None:
             with deferred_signals():  # a run that nobody knows of could not be closed
                 self._open[job.position] = begin_run(
@@ -334,7 +328,7 @@ class _StackRun:
 
     def _show(self) -> None:
         """Create the runs before they are trained."""
-        for job in self._task.wanted:
+        for job in self._task.jobs:
             try:
                 self._begin(job, self._training.started_s, is_shown=True)
             except StoreLost:
@@ -356,40 +350,40 @@ class _StackRun:
         self._n_logged = len(records)
 
     def _save(self, *, is_due: bool = False) -> None:
-        is_due = is_due or time.monotonic() - self._saved_s >= _SAVED_EVERY_S
-        if self._state is None or not is_due:
+        """Save the training, if it is due and there is a place for it."""
+        began_s = time.monotonic()
+        if self._states is None or not (is_due or began_s >= self._due_s):
             return
-        state = {
-            "environment": _environment(),
-            "keys": [job.planned.key for job in self._task.jobs],
-            "step": self._training.step,
-            "training": self._training.state(),
-        }
+        step, keys = self._training.step, [job.planned.key for job in self._task.jobs]
+        state = {"environment": _environment(), "keys": keys, "training": self._training.state()}
         # A disk that is full costs the time that the state would save; a record will say so.
         with suppress(StoreError):
-            write_state(self._state, state)
-        self._saved_s = time.monotonic()
+            name = self._states.save(keys, step, state)
+            if name != self._saved:
+                self._forget_saved()
+            self._saved = name
+        took_s = time.monotonic() - began_s
+        self._due_s = time.monotonic() + _SAVED_EVERY_S * max(took_s, 1.0)
+
+    def _forget_saved(self) -> None:
+        if self._states is not None and self._saved:
+            self._states.forget(self._saved)
 
     def _resume(self) -> bool:
         """Go on from saved states, if there are any of the same bits."""
-        jobs, own = self._task.jobs, self._state
-        sources = [job.source for job in jobs]
-        if own is None:
+        sources = [job.source for job in self._task.jobs if job.source is not None]
+        if self._states is None or not sources:
             return False
-        if not any(sources):
-            if self._task.until is not None or not own.exists():
-                return False
-            sources = [(str(own), job.planned.key) for job in jobs]
         try:
             parts = []
-            for file, group in groupby(filter(None, sources), key=itemgetter(0)):
-                state = read_state(Path(file))
+            for name, group in groupby(sources, key=itemgetter(0)):
+                state = self._states.load(name)
                 if state.get("environment") != _environment():
                     return False
                 parts.append((state["training"], [state["keys"].index(key) for _, key in group]))
             self._training.restore(*parts)
         # A torn or foreign file costs the time that it would have saved, nothing else.
-        except (StoreError, KeyError, TypeError, ValueError):
+        except (RunnerError, KeyError, TypeError, ValueError):
             self._training = self._from_the_start()
             return False
         return True

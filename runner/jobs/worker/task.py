@@ -23,19 +23,17 @@ class TaskJob:
     position : int
         In the plan.
     planned : PlannedJob
-    is_wanted : bool
-        Whether it is to be recorded; others are trained along, to go on with a saved training.
     parent_run_id : str or None
         The run that it is listed under.
     reference : Reference or None
         The record that it repeats.
     source : (str, str) or None
-        The file with its saved training, and its key in there; others start from the beginning.
+        The name of its saved training, and its key in there; without one, it starts from the
+        beginning.
     """
 
     position: int
     planned: PlannedJob
-    is_wanted: bool = True
     parent_run_id: str | None = None
     reference: Reference | None = None
     source: tuple[str, str] | None = None
@@ -57,7 +55,9 @@ class Task:
     sweep_id : str or None
         The run of the sweep, or of the rerun of one.
     states : str or None
-        The folder for states of long trainings; None saves none.
+        The place for states of long trainings, see `open_states`; None saves none.
+    is_resumed : bool
+        Whether it goes on from what an earlier command has saved.
     folder : str or None
         Where relative paths of data start, for a worker that is elsewhere; None for its own folder.
     is_remote : bool
@@ -78,17 +78,13 @@ class Task:
     store: StoreAddress | None
     sweep_id: str | None = None
     states: str | None = None
+    is_resumed: bool = False
     folder: str | None = None
     is_remote: bool = False
     is_alone: bool = False
     until: int | None = None
     rungs: tuple[int, ...] = ()
     metric: str = "val/loss"
-
-    @property
-    def wanted(self) -> tuple[TaskJob, ...]:
-        """The jobs that are to be recorded."""
-        return tuple(job for job in self.jobs if job.is_wanted)
 
     def only(self, positions: Collection[int]) -> Self:
         """Return the task of some of its jobs."""
@@ -99,8 +95,6 @@ def make_task(
     plan: Plan,
     stack: Sequence[int],
     *,
-    wanted: Collection[int] | None = None,
-    parents: Mapping[int, str] | None = None,
     references: Sequence[Reference] = (),
     sources: Mapping[int, tuple[str, str]] | None = None,
     **common: Any,  # noqa: ANN401  (the fields of a task)
@@ -112,10 +106,6 @@ def make_task(
     plan : Plan
     stack : sequence of int
         Positions in the plan; at least one.
-    wanted : collection of int or None
-        Positions of the jobs to be recorded; None for all of them.
-    parents : mapping of int to str or None
-        The runs that jobs are listed under, by position; others are listed under the sweep.
     references : sequence of Reference
         The record that each job of the plan repeats; empty where they repeat none.
     sources : mapping of int to (str, str) or None
@@ -127,8 +117,7 @@ def make_task(
         TaskJob(
             position,
             replace(plan.jobs[position], shape=None),
-            wanted is None or position in wanted,
-            (parents or {}).get(position, common.get("sweep_id")),
+            common.get("sweep_id"),
             references[position] if references else None,
             (sources or {}).get(position),
         )

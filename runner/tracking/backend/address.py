@@ -12,7 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -34,12 +34,14 @@ class Address:
     """The address of a store.
 
     `uri` may hold a password, so messages use `shown`; `origin` is the setting or variable that
-    names it; `database` is the absolute path of a SQLite file.
+    names it; `database` is the absolute path of a SQLite file; `place`, of a database that is no
+    file, is the URI of all its artifacts, where the config says it.
     """
 
     uri: str = field(repr=False)
     origin: str = "tracking.uri"
     database: Path | None = None
+    place: str | None = None
 
     @property
     def shown(self) -> str:
@@ -68,19 +70,27 @@ def experiment_link(server: str, experiment_id: str) -> str:
     return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
-def resolve(uri: str | None) -> Address:
+def resolve(uri: str | None, place: str | None = None) -> Address:
     """Return the address of a store, or raise `ConfigError` if MLflow cannot use it.
 
     Without a `uri`, the config's ``tracking.uri``, it is ``MLFLOW_TRACKING_URI``, and without that
-    too, the embedded SQLite database in the outputs folder.
+    too, the embedded SQLite database in the outputs folder. The `place` is ``tracking.artifacts``.
     """
     if uri is not None:
-        return _parse(uri, "tracking.uri")
-    if from_environment := os.environ.get("MLFLOW_TRACKING_URI"):
-        return _parse(from_environment, "MLFLOW_TRACKING_URI")
-    database = outputs_folder() / "mlflow.db"
-    require_targets(database)
-    return Address(sqlite_uri(database), database=database)
+        address = _parse(uri, "tracking.uri")
+    elif from_environment := os.environ.get("MLFLOW_TRACKING_URI"):
+        address = _parse(from_environment, "MLFLOW_TRACKING_URI")
+    else:
+        database = outputs_folder() / "mlflow.db"
+        require_targets(database)
+        address = Address(sqlite_uri(database), database=database)
+    if place is None:
+        return address
+    if not address.is_database_server:
+        rule = f"null where {address.origin} is no database server: {address.shown} has a place"
+        raise ConfigError("tracking.artifacts", rule, without_passwords(place))
+    place = Path(place).as_uri() if place.startswith("/") else place
+    return replace(address, place=place.rstrip("/"))
 
 
 def sqlite_uri(database: Path) -> str:
@@ -191,7 +201,8 @@ def _check_connects(uri: str, reasons: list[str]) -> None:
         create_engine(uri, poolclass=NullPool).connect().close()
         reasons.clear()
     except ImportError as error:
-        reasons.append(f"it needs a Python package that is not installed, {error.name}")
+        extra = "softnet-runner[postgres]" if uri.startswith("postgresql") else error.name
+        reasons.append(f"it needs the package {error.name}: pip install '{extra}'")
     except SQLAlchemyError as error:
         lines = (line for text in error.args for line in str(text).splitlines() if line.strip())
         reason = next((line.partition("Error) ")[2] or line for line in lines), "unknown")

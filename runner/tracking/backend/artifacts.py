@@ -8,6 +8,7 @@ a limit, from the run's own folder or the tracking server itself, through no lin
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
@@ -39,10 +40,7 @@ def send_folder(backend: Backend, folder: Path, uri: str, under: str | None = No
     """
     target = local_folder(uri)
     if target is None:
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        repository: Any = get_artifact_repository(uri, tracking_uri=backend.client.tracking_uri)
-        repository.log_artifacts(str(folder), under)
+        _repository(backend, uri).log_artifacts(str(folder), under)
         return
     for file in sorted(folder.rglob("*")):
         if file.is_file():
@@ -80,6 +78,17 @@ def write_files(backend: Backend, uri: str, files: Mapping[str, bytes]) -> None:
         except OSError as error:
             error.filename = path  # a write has none
             raise
+
+
+def remove_artifacts(backend: Backend, uri: str, files: Iterable[str]) -> None:
+    """Remove files from an artifact location, wherever it is."""
+    folder = local_folder(uri)
+    if folder is not None:
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        return
+    for name in files:
+        _repository(backend, uri).delete_artifacts(name)
 
 
 def remove_files(uri: str, files: Iterable[str]) -> None:
@@ -185,7 +194,38 @@ def read_artifact(backend: Backend, address: Address, run: Run, name: str, limit
     """
     if address.is_server:
         return _read_from_server(backend.client, address, run.run_id, name, limit)
+    if _is_in_place(address, run):
+        if name not in _listed(backend, run, posixpath.dirname(name)):
+            raise MissingError(f"{name}: is missing; it should be in {run.artifact_uri}.")
+        with TemporaryDirectory(prefix="runner-") as scratch, store_errors(address.uri):
+            _repository(backend, run.artifact_uri).download_artifacts(name, scratch)
+            return read_file(Path(scratch), name, limit)
     return read_file(folder_of(address, run), name, limit)
+
+
+def list_files(backend: Backend, address: Address, run: Run, under: str) -> list[str]:
+    """Return the paths of the files in one of the folders of a run."""
+    if address.is_server or _is_in_place(address, run):
+        return _listed(backend, run, under)
+    return sorted(f"{under}/{file.name}" for file in (folder_of(address, run) / under).glob("*"))
+
+
+def _listed(backend: Backend, run: Run, under: str) -> list[str]:
+    with store_errors(backend.uri):
+        files = backend.client.list_artifacts(run.run_id, under or None)
+        return [file.path for file in files if not file.is_dir]
+
+
+def _is_in_place(address: Address, run: Run) -> bool:
+    """Tell whether the files of a run are elsewhere than on this machine, where the config says."""
+    uri = run.artifact_uri
+    return bool(address.place) and local_folder(uri) is None and uri.startswith(f"{address.place}/")
+
+
+def _repository(backend: Backend, uri: str) -> Any:  # noqa: ANN401  (MLflow has no annotation)
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(uri, tracking_uri=backend.client.tracking_uri)
 
 
 def folder_of(address: Address, run: Run) -> Path:

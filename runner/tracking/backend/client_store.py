@@ -114,7 +114,6 @@ class ClientStore:
         tags: Mapping[str, str],
         *,
         status: str | None = None,
-        other_status: str | None = None,
         newest_first: bool = True,
         id_begins: str = "",
         without: str | None = None,
@@ -124,7 +123,6 @@ class ClientStore:
             return iter(())  # MLflow's filter cannot write such a text, and no tag of ours has one
         parts = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
         parts += [] if status is None else [f"attributes.status = '{status}'"]
-        parts += [] if other_status is None else [f"attributes.status != '{other_status}'"]
         parts += [f"attributes.run_id LIKE '{id_begins}%'"] if id_begins else []
         order = [f"attributes.start_time {'DESC' if newest_first else 'ASC'}"]
 
@@ -168,11 +166,8 @@ class ClientStore:
         attempt = uuid.uuid4().hex
         new = Run(attempt, experiment_id, name, "RUNNING", started_ms, None, "")
         change = RunChange(attempt, "", new, {**tags, ATTEMPT: attempt})
-        try:
-            self._asking(lambda: self._create(change, is_first=True))
-        except StoreLost:
-            if not may_wait:
-                raise
+        if not may_wait:
+            self._asking(lambda: self._create(change))
         return change
 
     def write(self, changes: Sequence[RunChange]) -> None:
@@ -216,25 +211,26 @@ class ClientStore:
             elif change.status is not None:
                 self.client.set_terminated(change.run_id, change.status, change.ended_ms)
 
-    def _create(self, change: RunChange, *, is_first: bool = False) -> None:
+    def _create(self, change: RunChange) -> None:
         """Create the run of a change, unless it is there: an answer may have been lost."""
         new = change.new
         assert new is not None  # noqa: S101  (for mypy)
         for n_left in reversed(range(_TRIES)):
             try:
-                run = None if is_first else self._attempted(new, change.tags[ATTEMPT])
-                is_first = False
+                run = self._attempted(new, change.tags[ATTEMPT]) if change.was_sent else None
                 if run is None:
+                    change.was_sent = True
                     with store_errors(self.uri), asked_once():
                         where = (new.experiment_id, int(str(new.started_ms)), change.tags)
                         run = _run(self.client.create_run(*where, run_name=new.name))
-                    change.tags = {}
             except StoreError:
                 if n_left == 0:
                     raise
                 time.sleep(_WAITS_S)
             else:
                 change.run_id, change.artifact_uri, change.new = run.run_id, run.artifact_uri, None
+                # An earlier try had those that were known then.
+                change.tags = {k: v for k, v in change.tags.items() if run.tags.get(k) != v}
                 return
 
     def _attempted(self, new: Run, attempt: str) -> Run | None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # Revisions of MLflow's schema whose tables are those that are read and written here.
 KNOWN_REVISIONS = {"dc11669786a5"}
+# Of a million runs those of a page are in memory.
+_RUNS_PER_PAGE = 1000
 # What MLflow accepts.
 _EXPERIMENT_NAME_CHARACTERS = 500
 
@@ -195,7 +197,6 @@ class EmbeddedStore:
         tags: Mapping[str, str],
         *,
         status: str | None = None,
-        other_status: str | None = None,
         newest_first: bool = True,
         id_begins: str = "",
         without: str | None = None,
@@ -204,10 +205,9 @@ class EmbeddedStore:
         where = f"experiment_id IN ({', '.join('?' * len(experiment_ids))})"
         where += " AND lifecycle_stage = 'active'"
         values = [*experiment_ids]
-        for sign, text in (("=", status), ("!=", other_status)):
-            if text is not None:
-                where += f" AND status {sign} ?"
-                values.append(text)
+        if status is not None:
+            where += " AND status = ?"
+            values.append(status)
         if id_begins:
             where += " AND run_uuid LIKE ?"
             values.append(f"{id_begins}%")
@@ -218,7 +218,17 @@ class EmbeddedStore:
             where += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
             values += [key, value]
         order = "DESC" if newest_first else "ASC"
-        return sound_runs(self._runs(where, values, label, order, self.unfit), self.unfit)
+        return sound_runs(self._pages(where, values, label, order), self.unfit)
+
+    def _pages(self, where: str, values: Sequence[str], label: str, order: str) -> Iterator[Run]:
+        """Read the keys of runs, and then the runs by their keys, page by page."""
+        query = f"SELECT run_uuid FROM runs WHERE {where} ORDER BY start_time {order}, run_uuid"  # noqa: S608  (words of ours)
+        with self._reading(label) as connection:
+            keys = [key for (key,) in connection.execute(query, values)]
+        for start in range(0, len(keys), _RUNS_PER_PAGE):
+            page = keys[start : start + _RUNS_PER_PAGE]
+            of_page = f"run_uuid IN ({', '.join('?' * len(page))}) AND lifecycle_stage = 'active'"
+            yield from self._runs(of_page, page, label, order, self.unfit)
 
     def _runs(
         self,

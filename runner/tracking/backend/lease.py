@@ -2,7 +2,8 @@
 
 Tags have no compare-and-set, but the store itself keeps the names of registered models unique. The
 holder writes itself into the model's description again and again; by the server's time of that,
-others see that it lives. On a database without a server, that is the time of whoever writes.
+others see that it lives. A database without a server has the time of whoever writes, so there it
+counts since when they have seen no new sign.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class Lease:
         self._owner = process_name()
         self._given_up = threading.Event()
         self._is_lost = False
+        # Since when the signs of others were seen.
+        self._seen_s: dict[tuple[str, int], float] = {}
 
     @contextmanager
     def held(self, on_wait: Callable[[str], None]) -> Iterator[None]:
@@ -143,19 +146,19 @@ class Lease:
         return model is not None and model.description == self._owner
 
     def _is_expired(self, model: RegisteredModel) -> bool:
-        age_s = self._now_s() - model.last_updated_timestamp / 1000
-        return age_s > EXPIRES_AFTER_S or is_gone(model.description or "")
+        return self._age_s(model) > EXPIRES_AFTER_S or is_gone(model.description or "")
 
-    def _now_s(self) -> float:
-        """Return the time by the clock that the store's own times are of."""
+    def _age_s(self, model: RegisteredModel) -> float:
+        """Return how old the last sign of a holder is."""
         if self._address.is_server:
             with (
                 suppress(OSError, HTTPException, TypeError, ValueError),
                 request(self._address.uri, "/health") as answer,
             ):
-                date = getattr(answer, "headers", {})["Date"]
-                return parsedate_to_datetime(date).timestamp()
-        return time.time()
+                now = parsedate_to_datetime(getattr(answer, "headers", {})["Date"]).timestamp()
+                return now - float(model.last_updated_timestamp) / 1000
+        sign = model.name, model.last_updated_timestamp
+        return time.monotonic() - self._seen_s.setdefault(sign, time.monotonic())
 
     def _create(self, name: str) -> bool:
         """Make the name; False where it is there."""

@@ -102,6 +102,8 @@ class RunChange:
         What it becomes; None for what it is.
     ended_ms : int or None
         When it ended.
+    was_sent : bool
+        Whether a server was asked to create it, and may have, though no answer came.
     """
 
     run_id: str
@@ -115,6 +117,7 @@ class RunChange:
     removed_tag: str | None = None
     status: str | None = None
     ended_ms: int | None = None
+    was_sent: bool = False
 
 
 class Backend(Protocol):
@@ -175,9 +178,9 @@ class Backend(Protocol):
         *,
         may_wait: bool = False,
     ) -> RunChange:
-        """Begin a run; a database has it when the change is written, a server at once.
+        """Begin a run, which the store has when the change is written.
 
-        It `may_wait` for its end where a server does not answer; else that is a `StoreLost`.
+        A server has it at once, unless it `may_wait`.
         """
 
     def write(self, changes: Sequence[RunChange]) -> None:
@@ -195,7 +198,6 @@ class Backend(Protocol):
         tags: Mapping[str, str],
         *,
         status: str | None = None,
-        other_status: str | None = None,
         newest_first: bool = True,
         id_begins: str = "",
         without: str | None = None,
@@ -203,9 +205,9 @@ class Backend(Protocol):
     ) -> Iterator[Run]:
         """Iterate over the runs of some experiments that have these tags, by their start.
 
-        They have the `status`, if it is given, and another than `other_status`, an id that
-        begins with some hexadecimal digits, and are `without` a tag. `label` names any
-        of them in messages. A run that makes no sense is left out, and noted in `unfit`.
+        They have the `status`, if it is given, an id that begins with some hexadecimal digits, and
+        are `without` a tag. `label` names any of them in messages. A run that makes no sense is
+        left out, and noted in `unfit`.
         """
 
     def metric_values(

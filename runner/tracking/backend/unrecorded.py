@@ -48,7 +48,7 @@ def keep(uri: str, change: RunChange) -> None:
 
 def read_kept(file: Path) -> RunChange:
     """Read what `keep` wrote, or raise `StoreError` where it is damaged."""
-    state = read_state(file)
+    state = {"was_sent": True} | read_state(file)  # earlier versions always asked
     try:
         state["files"] = {name: bytes(content) for name, content in state["files"].items()}
         state["datasets"] = [DatasetPart(*part) for part in state["datasets"]]

@@ -13,8 +13,7 @@ from runner.system.paths import expanded, is_folder
 from runner.system.process import libraries_are_loaded
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
-from runner.tracking.backend.artifacts import folder_of, read_artifact
-from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.artifacts import folder_of, list_files, read_artifact
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Run, RunChange, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
@@ -63,12 +62,7 @@ class StoredRun:
 
     def files(self, under: str) -> list[str]:
         """Return the paths of the files in one of its folders."""
-        if self.store.address.is_server:
-            with store_errors(self.store.address.uri):
-                listed = self.store.client.list_artifacts(self.run_id, under)
-                return [file.path for file in listed if not file.is_dir]
-        folder = folder_of(self.store.address, self.run)
-        return sorted(f"{under}/{file.name}" for file in (folder / under).glob("*"))
+        return list_files(self.store.backend, self.store.address, self.run, under)
 
     @cached_property
     def metrics(self) -> Metrics:

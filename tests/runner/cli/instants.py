@@ -17,11 +17,13 @@ EXECUTOR = "runner.jobs.executors.local"
 GRACE = f"{EXECUTOR}._GRACE_S"
 ON_SIGTERM = f"{EXECUTOR}.raise_on_sigterm"  # called by workers
 END_WORKERS = f"{EXECUTOR}.LocalProcesses._end"
-# Called when all is planned, when there is a sweep, for each job that has ended, and for all jobs.
+# Called when all is planned, when there is a sweep, for each job that has ended, for each group
+# whose first job has, and for all jobs.
 SWEEP = "runner.jobs.sweep.parent_runs"
 PLANNED = f"{SWEEP}._Sweep._begin"
 BEGUN = f"{SWEEP}.SweepFolder.write_plan"
-JOB_ENDED = f"{SWEEP}.Groups.complete"
+JOB_ENDED = f"{SWEEP}.Groups.take"
+GROUP_BEGUN = f"{SWEEP}.Groups._begin_group"
 JOBS_DONE = f"{SWEEP}.store_results"
 
 KILL_ALL = "os.killpg(0, signal.SIGKILL)"

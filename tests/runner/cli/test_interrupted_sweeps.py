@@ -9,6 +9,7 @@ import pytest
 from tests.runner.cli.instants import (
     BEGUN,
     DEAF_WORKERS,
+    GROUP_BEGUN,
     INTERRUPT,
     JOB_ENDED,
     JOBS_DONE,
@@ -106,6 +107,7 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
         "before the first run": (PLANNED, 1),
         "when there is a sweep": (BEGUN, 1),
         "when there is a job": (JOB_ENDED, 1),
+        "when there is to be a group": (GROUP_BEGUN, 1),
         "after some more": (JOB_ENDED, 8),
         "when only the sum is missing": (JOBS_DONE, 1),
     }
@@ -115,7 +117,7 @@ def test_sweep_stopped_at_any_instant_loses_and_doubles_nothing(
         before = {run.run_id: run for run in recorded(sweeper)}
         finished = {run.key for run in before.values() if run.is_done_job}
         prepared = "" if instant is None else at_call(*instants[instant], number)
-        if instant in {"when there is a job", "after some more"}:
+        if instant in {"when there is a job", "when there is to be a group", "after some more"}:
             # Else they would have all jobs done before the parent gets to its turn, now and then.
             prepared += ONE_AT_A_TIME + workers_stand_still(10, "FINISHED")
         process = start(sweeper, *POINTS, "sweep.n_workers=2", before=prepared)

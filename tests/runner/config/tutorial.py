@@ -51,6 +51,7 @@ PLAIN: dict[str, Any] = {
     "tracking": {
         "uri": None,
         "experiment": None,
+        "artifacts": None,
         "figures": True,
         "model": True,
         "durability": "full",

@@ -146,3 +146,52 @@ def test_jobs_that_failed_before_are_tried_alone_when_their_worker_dies(
 
     again = run(jobs, executor=LocalProcesses(1, die_in_company))
     assert [outcome.status for outcome in again.outcomes.values()] == ["FINISHED"] * 2
+
+
+def test_a_worker_that_dies_has_no_more_read_of_the_store_than_its_own_jobs(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole_sweep(*_: object, **__: object) -> None:
+        raise AssertionError("all runs of a sweep were read")
+
+    def die_when_recorded(task: Task) -> Events:
+        for event in run_stack(task):
+            if isinstance(event, Ended) and len(task.jobs) > 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield event
+
+    monkeypatch.setattr("runner.tracking.queries.Sweeps._members", whole_sweep)
+    monkeypatch.setattr("runner.jobs.stacks._FEW", 2)
+    jobs = [job(seed=seed, optimizer__learning_rate=r) for seed in range(4) for r in (0.1, 0.2)]
+    events: list[Event] = []
+    run(jobs, events.append, executor=LocalProcesses(2, die_when_recorded))
+    assert sorted(event.position for event in events if isinstance(event, Ended)) == [*range(8)]
+    assert sorted(runs_in(store).values()) == ["FINISHED"] * 8
+    client = MlflowClient(f"sqlite:///{store}")
+    found = client.search_runs(["1"], "tags.`runner.kind` = 'run'")
+    parents = {run.data.tags["mlflow.parentRunId"] for run in found}
+    groups = client.search_runs(["1"], "tags.`runner.kind` = 'group'")
+    assert parents == {group.info.run_id for group in groups}
+
+
+def test_a_worker_that_dies_in_a_long_training_costs_what_was_not_saved(
+    store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runner.jobs.worker.stack_run, "_SAVED_EVERY_S", 0.0)
+    jobs = [job(seed=seed, training__steps=100) for seed in range(2)]
+    steps = tmp_path / "steps"
+
+    def die_in_company(task: Task) -> Events:
+        for n, event in enumerate(run_stack(task)):
+            if len(task.jobs) > 1 and n == 10:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if n == 0 and len(task.jobs) == 1:
+                with steps.open("a") as file:
+                    print(event, file=file)
+            yield event
+
+    finished = run(jobs, executor=LocalProcesses(1, die_in_company))
+    assert [outcome.status for outcome in finished.outcomes.values()] == ["FINISHED"] * 2
+    # Each goes on from step 55 of 100: the next evaluation is 5 steps, a fortieth of its work.
+    told = steps.read_text().splitlines()
+    assert [line.partition(",")[0] for line in told] == ["Progress(n=0.025"] * 2

@@ -8,7 +8,7 @@ from sqlite3 import connect
 
 import pytest
 
-from runner.tracking import RecordedSweep, RunWriter, Store, open_store
+from runner.tracking import RecordedGroup, RecordedSweep, RunWriter, Store, open_store
 from runner.tracking.backend import client_store
 
 Begin = Callable[..., RunWriter]
@@ -143,11 +143,13 @@ def test_groups_are_read_by_their_keys(embedded: Store, begin: Begin) -> None:
     sweep = begin()
     tags = {"runner.kind": "group", "runner.sweep": sweep.run_id, "runner.key": "0123abcd"}
     group = embedded.start_run("group", {}, tags, sweep.run_id)
-    groups = {"0123abcd": group.run_id}
-    assert embedded.sweeps.groups_of(read(embedded, sweep)) == groups
-    assert embedded.sweeps.groups_of(read(embedded, sweep), unfinished=True) == groups
+    group.log_metrics(0, {"n_finished": 3, "n_failed": 1})
+    group.flush()
+    unfinished = {"0123abcd": RecordedGroup(group.run_id)}
+    assert embedded.sweeps.groups_of(read(embedded, sweep)) == unfinished
     group.finish()
-    assert embedded.sweeps.groups_of(read(embedded, sweep), unfinished=True) == {}
+    finished = {"0123abcd": RecordedGroup(group.run_id, (3, 1))}
+    assert embedded.sweeps.groups_of(read(embedded, sweep)) == finished
 
 
 @pytest.mark.parametrize("varied", ["", "no JSON", "[1]", "null", '{"a": "\\ud800"}'])

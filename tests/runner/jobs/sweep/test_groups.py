@@ -1,6 +1,7 @@
 """Groups: seeds summed up in runs of their own, between the sweep and its jobs."""
 
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from runner.jobs.plan import Plan
 from runner.jobs.sweep.groups import Groups
 from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
-from tests.runner.jobs.planned import plan
+from tests.runner.jobs.planned import plan, task
 from tests.runner.report.outcomes import failed, outcome
 
 RATES = ("0.1", "0.5")
@@ -41,34 +42,123 @@ def groups_in(store: Store) -> dict[str, Run]:
     return {run.info.run_name or "": run for run in found}
 
 
-def completed(groups: Groups, outcomes: dict[int, Outcome]) -> None:
-    """Complete the groups as the jobs end, one after the other."""
-    so_far: dict[int, Outcome] = {}
+def groups_of(
+    store: Store,
+    made: Plan,
+    parent: RunWriter,
+    positions: Iterable[int] = range(6),
+    done: Mapping[int, Outcome] | None = None,
+) -> Groups:
+    """Return the groups of a sweep as a command has them that runs some of its jobs."""
+    sweep, *_ = store.sweeps.all()
+    recorded = {job.key: job.parent for job in store.sweeps.jobs_of(sweep)}
+    parents = {p: recorded[job.key] for p, job in enumerate(made.jobs) if job.key in recorded}
+    groups = Groups(store, made, parent.run_id, store.sweeps.groups_of(sweep), parents)
+    groups.begin(positions, done or {})
+    return groups
+
+
+def completed(
+    groups: Groups, outcomes: Mapping[int, Outcome], done: Mapping[int, Outcome] | None = None
+) -> None:
+    """Have jobs end, one after the other."""
+    so_far = dict(done or {})
     for position, each in outcomes.items():
         so_far[position] = each
-        groups.complete(position, so_far)
+        groups.take(position, so_far)
 
 
-def test_a_group_stands_between_the_sweep_and_its_jobs(
+def recorded(store: Store, made: Plan, parent: RunWriter, position: int) -> Outcome:
+    """Record a job as a worker does that was not told of a group."""
+    tags = {"runner.kind": "run", "runner.key": made.jobs[position].key}
+    tags["runner.sweep"] = parent.run_id
+    run = store.start_run("job", {}, tags, parent.run_id)
+    run.finish()
+    return outcome(position, run_id=run.run_id)
+
+
+def parents_in(store: Store, made: Plan) -> dict[int, str]:
+    """Return the run that each job is listed under, by position in the plan."""
+    sweep, *_ = store.sweeps.all()
+    positions = {job.key: position for position, job in enumerate(made.jobs)}
+    return {positions[job.key]: job.parent for job in store.sweeps.jobs_of(sweep)}
+
+
+def test_a_group_is_made_when_its_first_job_ends(
     opened: Store, made: Plan, parent: RunWriter
 ) -> None:
-    parents = Groups(opened, made, parent.run_id, {}).begin(range(6))
+    groups = groups_of(opened, made, parent)
+    assert groups_in(opened) == {}
+    completed(groups, {1: outcome(1)})
+    ((name, run),) = groups_in(opened).items()
+    assert name == "learning_rate=0.5"
+    assert run.info.status == "RUNNING"
+    assert run.data.tags["mlflow.parentRunId"] == parent.run_id
+    assert run.data.tags["runner.sweep"] == parent.run_id
+
+
+def test_jobs_are_listed_under_their_group_whenever_they_were_begun(
+    opened: Store, made: Plan, parent: RunWriter
+) -> None:
+    groups = groups_of(opened, made, parent)
+    early = groups.listed(task(opened, made, (0, 1, 2), sweep_id=parent.run_id))
+    assert [job.parent_run_id for job in early.jobs] == [parent.run_id] * 3
+    ended = {position: recorded(opened, made, parent, position) for position in (0, 1, 2)}
+    completed(groups, ended)
+    late = groups.listed(task(opened, made, (3, 4), sweep_id=parent.run_id))
+    groups.__exit__()
     found = groups_in(opened)
-    assert sorted(found) == [f"learning_rate={rate}" for rate in RATES]
-    for position in range(6):
-        assert parents[position] == found[f"learning_rate={RATES[position % 2]}"].info.run_id
-    for rate in RATES:
-        run = found[f"learning_rate={rate}"]
-        assert run.info.status == "RUNNING"
-        assert run.data.tags["mlflow.parentRunId"] == parent.run_id
-        assert run.data.tags["runner.sweep"] == parent.run_id
+    of_rate = [found[f"learning_rate={rate}"].info.run_id for rate in RATES]
+    assert [job.parent_run_id for job in late.jobs] == [of_rate[1], of_rate[0]]
+    assert parents_in(opened, made) == {p: of_rate[p % 2] for p in ended}
+
+
+def test_jobs_of_a_killed_command_are_listed_under_their_group(
+    opened: Store, made: Plan, parent: RunWriter
+) -> None:
+    ended = {position: recorded(opened, made, parent, position) for position in range(3)}
+    groups = groups_of(opened, made, parent)
+    completed(groups, ended)  # and is killed before it could move them
+    groups_of(opened, made, parent, range(3, 6), ended)
+    found = groups_in(opened)
+    of_rate = [found[f"learning_rate={rate}"].info.run_id for rate in RATES]
+    assert parents_in(opened, made) == {p: of_rate[p % 2] for p in ended}
+
+
+def test_a_job_that_somebody_deleted_keeps_no_other_from_its_group(
+    opened: Store, made: Plan, parent: RunWriter
+) -> None:
+    groups = groups_of(opened, made, parent)
+    groups.listed(task(opened, made, sweep_id=parent.run_id))
+    ended = {position: recorded(opened, made, parent, position) for position in (0, 2)}
+    completed(groups, ended)
+    opened.client.delete_run(ended[0].run_id)
+    groups.__exit__()
+    (group,) = groups_in(opened).values()
+    assert parents_in(opened, made) == {2: group.info.run_id}
+
+
+def test_seeds_that_come_later_make_a_group_of_a_job_that_was_alone(
+    opened: Store, parent: RunWriter
+) -> None:
+    both, alone = plan({"seed": 0}, {"seed": 1}), plan({"seed": 0})
+    groups = groups_of(opened, alone, parent, [0])
+    groups.listed(task(opened, alone, sweep_id=parent.run_id))
+    first = recorded(opened, alone, parent, 0)
+    completed(groups, {0: first})
+    groups.extend(both)
+    groups.begin([1], {0: first})
+    groups.listed(task(opened, both, (1,), sweep_id=parent.run_id))
+    completed(groups, {1: recorded(opened, both, parent, 1)}, {0: first})
+    groups.__exit__()
+    (group,) = groups_in(opened).values()
+    assert parents_in(opened, both) == dict.fromkeys((0, 1), group.info.run_id)
 
 
 def test_mean_deviation_and_interval_are_those_worked_by_hand(
     opened: Store, made: Plan, parent: RunWriter
 ) -> None:
-    groups = Groups(opened, made, parent.run_id, {})
-    groups.begin(range(6))
+    groups = groups_of(opened, made, parent)
     losses = {0: 1.0, 2: 2.0, 4: 3.0, 1: 0.5, 3: 0.5, 5: 0.5}
     completed(groups, {p: outcome(p, metrics={"val/loss": loss}) for p, loss in losses.items()})
     run = groups_in(opened)["learning_rate=0.1"]
@@ -94,8 +184,7 @@ def test_folds_make_one_group_over_which_seeds_are_averaged(
 ) -> None:
     kfold = {"split": {"name": "kfold", "n_folds": 2, "val": 0.2}}
     made = plan(*({**kfold, "split__fold": n % 2, "seed": n // 2} for n in range(4)))
-    groups = Groups(opened, made, parent.run_id, {})
-    groups.begin(range(4))
+    groups = groups_of(opened, made, parent, range(4))
     losses = [1.0, 2.0, 3.0, 6.0]
     completed(
         groups,
@@ -117,8 +206,7 @@ def test_folds_make_one_group_over_which_seeds_are_averaged(
 def test_the_interval_is_that_of_scipy(opened: Store, parent: RunWriter) -> None:
     values = [0.31, 0.27, 0.44, 0.29, 0.38, 0.35, 0.9]
     made = plan(*({"seed": seed} for seed in range(len(values))))
-    groups = Groups(opened, made, parent.run_id, {})
-    groups.begin(range(len(values)))
+    groups = groups_of(opened, made, parent, range(len(values)))
     completed(groups, {p: outcome(p, metrics={"val/loss": v}) for p, v in enumerate(values)})
     (run,) = groups_in(opened).values()
     found = run.data.metrics
@@ -131,8 +219,7 @@ def test_the_interval_is_that_of_scipy(opened: Store, parent: RunWriter) -> None
 def test_failed_seeds_are_counted_and_not_summed_up(
     opened: Store, made: Plan, parent: RunWriter
 ) -> None:
-    groups = Groups(opened, made, parent.run_id, {})
-    groups.begin(range(6))
+    groups = groups_of(opened, made, parent)
     finished = {p: outcome(p, metrics={"val/loss": float(p)}) for p in (0, 2)}
     diverged = failed(4, metrics={"val/loss": math.nan})
     completed(groups, {**finished, 4: diverged, **{p: failed(p) for p in (1, 3, 5)}})
@@ -145,8 +232,7 @@ def test_failed_seeds_are_counted_and_not_summed_up(
 
 
 def test_one_value_has_a_mean_and_no_interval(opened: Store, made: Plan, parent: RunWriter) -> None:
-    groups = Groups(opened, made, parent.run_id, {})
-    groups.begin([0, 2, 4])
+    groups = groups_of(opened, made, parent, [0, 2, 4])
     completed(groups, {0: outcome(0, metrics={"val/loss": 0.25}), 2: failed(2), 4: failed(4)})
     (run,) = groups_in(opened).values()
     assert run.data.metrics == {
@@ -157,8 +243,7 @@ def test_one_value_has_a_mean_and_no_interval(opened: Store, made: Plan, parent:
 def test_a_group_ends_with_the_last_of_its_jobs(
     opened: Store, made: Plan, parent: RunWriter
 ) -> None:
-    groups = Groups(opened, made, parent.run_id, {})
-    groups.begin(range(6))
+    groups = groups_of(opened, made, parent)
     completed(groups, {p: outcome(p) for p in (0, 1, 2, 4)})
     found = groups_in(opened)
     assert [found[f"learning_rate={r}"].info.status for r in RATES] == ["FINISHED", "RUNNING"]
@@ -169,8 +254,7 @@ def test_a_group_ends_with_the_last_of_its_jobs(
 
 def test_a_configuration_with_one_seed_is_no_group(opened: Store, parent: RunWriter) -> None:
     made = plan({"seed": 1, "dtype": "float32"}, {"seed": 1, "dtype": "float64"})
-    groups = Groups(opened, made, parent.run_id, {})
-    assert groups.begin([0, 1]) == {}
+    groups = groups_of(opened, made, parent, [0, 1])
     completed(groups, {0: outcome(0), 1: outcome(1)})
     assert groups_in(opened) == {}
 
@@ -178,40 +262,34 @@ def test_a_configuration_with_one_seed_is_no_group(opened: Store, parent: RunWri
 def test_groups_of_an_earlier_attempt_go_on_as_they_were(
     opened: Store, made: Plan, parent: RunWriter
 ) -> None:
-    first = Groups(opened, made, parent.run_id, {})
-    parents = first.begin(range(6))
-    first.__exit__()
-    parent.kill()
-    sweep, *_ = opened.sweeps.all()
-    known = opened.sweeps.groups_of(sweep)
-    assert set(known.values()) == set(parents.values())
-    # Of the second configuration nothing is missing but one job.
+    first = groups_of(opened, made, parent)
     done = {p: outcome(p, metrics={"val/loss": 1.0}) for p in range(5)}
-    again = Groups(opened, made, parent.run_id, known)
-    assert again.begin([5])[5] == parents[5]
-    again.complete(5, {**done, 5: outcome(5, metrics={"val/loss": 4.0})})
+    completed(first, done)
+    first.__exit__()
+    before = groups_in(opened)["learning_rate=0.5"]
+    assert before.info.status == "KILLED"
+    again = groups_of(opened, made, parent, [5], done)
+    completed(again, {5: outcome(5, metrics={"val/loss": 4.0})}, done)
     found = groups_in(opened)
     assert len(found) == 2
     run = found["learning_rate=0.5"]
-    assert (run.info.run_id, run.info.status) == (parents[5], "FINISHED")
+    assert (run.info.run_id, run.info.status) == (before.info.run_id, "FINISHED")
     assert run.data.metrics["val/loss/mean"] == 2.0
 
 
+@pytest.mark.parametrize("status", ["RUNNING", "KILLED", "FINISHED"])
 def test_groups_that_lack_nothing_but_their_sum_are_summed_up(
-    opened: Store, made: Plan, parent: RunWriter
+    status: str, opened: Store, made: Plan, parent: RunWriter
 ) -> None:
-    first = Groups(opened, made, parent.run_id, {})
-    parents = first.begin(range(6))
-    first.__exit__()
-    sweep, *_ = opened.sweeps.all()
-    known = opened.sweeps.groups_of(sweep)
+    first = groups_of(opened, made, parent, [0, 1] if status == "FINISHED" else range(6))
+    completed(first, {0: outcome(0, metrics={"val/loss": 0.0})})
+    if status == "KILLED":
+        first.__exit__()
+    before = groups_in(opened)["learning_rate=0.1"]
+    assert before.info.status == status
+    # The others ended, and their command before it could say so.
     done = {p: outcome(p, metrics={"val/loss": float(p)}) for p in (0, 2, 4, 1)}
-    again = Groups(opened, made, parent.run_id, known)
-    again.begin([3, 5])
-    again.complete_interrupted(known, done)
-    found = groups_in(opened)
-    assert len(found) == 2
-    whole, waiting = (found[f"learning_rate={rate}"] for rate in RATES)
-    assert (whole.info.run_id, whole.info.status) == (parents[0], "FINISHED")
+    groups_of(opened, made, parent, [3, 5], done)
+    (whole,) = groups_in(opened).values()
+    assert (whole.info.run_id, whole.info.status) == (before.info.run_id, "FINISHED")
     assert whole.data.metrics["val/loss/mean"] == 2.0
-    assert waiting.info.status == "RUNNING"

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from runner.jobs.worker.recording import (
     record_failure,
     scratch_folder,
 )
+from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import DataError, StoreError, Terminated
 from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
@@ -66,10 +68,15 @@ def artifacts(store: Store) -> set[str]:
     return {file.path for file in store.client.list_artifacts(only(store).info.run_id)}
 
 
+def listed(one: Task) -> TaskJob:
+    """Return the job of a task, listed under a group."""
+    return replace(one.jobs[0], parent_run_id="p" * 32)
+
+
 def test_a_begun_run_is_running_with_all_that_is_known_by_then(opened: Store) -> None:
     made = plan({"seed": 3})
-    one = task(opened, made, sweep_id="s" * 32, parents={0: "p" * 32})
-    begun = begin_run(opened, one, one.jobs[0], started_s=1e9)
+    one = task(opened, made, sweep_id="s" * 32)
+    begun = begin_run(opened, one, listed(one), started_s=1e9)
     run = only(opened)
     assert (run.info.run_id, run.info.status, run.info.run_name) == (
         begun.run_id, "RUNNING", "seed=3"
@@ -166,8 +173,8 @@ def test_what_ends_a_run_is_what_it_says(
 
 def test_a_job_that_could_not_be_trained_is_a_failed_run(opened: Store) -> None:
     reason = str(DataError("rows.csv: line 3: no number"))
-    one = task(opened, plan({"seed": 3}), parents={0: "p" * 32})
-    outcome = record_failure(opened, one, one.jobs[0], reason).outcome
+    one = task(opened, plan({"seed": 3}))
+    outcome = record_failure(opened, one, listed(one), reason).outcome
     assert outcome is not None
     assert status(opened) == ("FAILED", reason)
     assert (only(opened).info.run_name, only(opened).info.run_id) == ("seed=3", outcome.run_id)

@@ -1,6 +1,7 @@
 """A stack at work: the same record as alone, whatever goes wrong in it or interrupts it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from mlflow.entities import Run
 
 import runner.jobs.worker.stack_run
-from runner.jobs.events import Ended, Progress, Resumed
+from runner.jobs.events import Ended, Progress, Resumed, WorkerEvent
 from runner.jobs.plan import Plan
 from runner.jobs.worker.stack_run import run_stack
+from runner.jobs.worker.states import open_states
 from runner.tracking import Store, open_store
 from runner.training.outcome import Outcome
 from runner.training.train import StackTraining
@@ -89,15 +91,10 @@ def test_progress_is_whole_where_all_jobs_stop_early(opened: Store) -> None:
     assert sum(e.n for e in events if isinstance(e, Progress)) == pytest.approx(1, abs=1e-9)
 
 
-def test_only_wanted_jobs_of_a_stack_are_recorded(opened: Store) -> None:
-    made = plan(*VARIED)
-    found = outcomes(work(opened, made, (0, 1, 2, 3), wanted={1, 3}))
-    assert set(found) == {1, 3}
-    assert set(runs(opened)) == {found[1].name, found[3].name}
-
-
 def test_jobs_are_listed_under_their_parents(opened: Store) -> None:
-    found = outcomes(work(opened, plan({"seed": 1}, {"seed": 2}), (0, 1), parents={1: "9" * 32}))
+    told = task(opened, plan({"seed": 1}, {"seed": 2}), (0, 1))
+    jobs = (told.jobs[0], replace(told.jobs[1], parent_run_id="9" * 32))
+    found = outcomes(list(run_stack(replace(told, jobs=jobs))))
     tags = [opened.client.get_run(found[p].run_id).data.tags for p in (0, 1)]
     assert [tag["mlflow.parentRunId"] for tag in tags] == ["5" * 32, "9" * 32]
     assert {tag["runner.sweep"] for tag in tags} == {"5" * 32}
@@ -216,26 +213,41 @@ def saved_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner.jobs.worker.stack_run, "_SAVED_EVERY_S", 0.0)
 
 
+def going_on(store: Store, made: Plan, stack: tuple[int, ...], folder: Path) -> list[WorkerEvent]:
+    """Train jobs, each from where it was saved in whatever stack, as a later command does."""
+    states = open_states(str(folder), None)
+    assert states is not None
+    saved = {key: (one.name, key) for one in states.saved() for key in one.keys}
+    keys = {position: made.jobs[position].key for position in stack}
+    sources = {position: saved[key] for position, key in keys.items() if key in saved}
+    return work(store, made, stack, states=str(folder), sources=sources, is_resumed=True)
+
+
 @pytest.mark.usefixtures("saved_always")
-def test_a_stack_saved_and_resumed_has_the_same_bits(opened: Store, tmp_path: Path) -> None:
-    made, everyone, states = plan(*VARIED), (0, 1, 2, 3), tmp_path / "states"
+@pytest.mark.parametrize("split", [((0, 1, 2, 3),), ((2, 0), (3,), (1,))])
+def test_a_stack_saved_and_resumed_has_the_same_bits(
+    split: tuple[tuple[int, ...], ...], opened: Store, tmp_path: Path
+) -> None:
+    made, everyone, folder = plan(*VARIED), (0, 1, 2, 3), tmp_path / "states"
     expected = outcomes(work(opened, made, everyone))
-    interrupted(opened, made, everyone, states, until=7)
-    assert len(list(states.iterdir())) == 1
-    events = work(opened, made, everyone, states=str(states))
-    assert events[0] == Resumed(4, 35)
-    assert sum(e.n for e in events if isinstance(e, Progress)) == pytest.approx(4, abs=1e-9)
-    found = outcomes(events)
-    for position in everyone:
-        assert recorded(opened, found[position]) == recorded(opened, expected[position])
-    assert list(states.iterdir()) == []
+    interrupted(opened, made, everyone, folder, until=7)
+    assert len(list(folder.glob("*.npz"))) == 1
+    for stack in split:
+        events = going_on(opened, made, stack, folder)
+        assert events[0] == Resumed(len(stack), 35)
+        done = sum(e.n for e in events if isinstance(e, Progress))
+        assert done == pytest.approx(len(stack), abs=1e-9)
+        found = outcomes(events)
+        for position in stack:
+            assert recorded(opened, found[position]) == recorded(opened, expected[position])
 
 
 @pytest.mark.usefixtures("saved_always")
-def test_a_state_of_other_jobs_is_not_taken(opened: Store, tmp_path: Path) -> None:
-    interrupted(opened, plan({"seed": 1}), (0,), tmp_path / "states", until=3)
-    events = work(opened, plan({"seed": 2}), (0,), states=str(tmp_path / "states"))
-    assert not any(isinstance(event, Resumed) for event in events)
+def test_what_is_recorded_leaves_no_state(opened: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "states"
+    folder.mkdir()
+    work(opened, plan(*VARIED), (0, 1, 2, 3), states=str(folder))
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.usefixtures("saved_always")
@@ -246,24 +258,28 @@ def test_a_state_of_another_environment_is_not_taken(
     made = plan({"seed": 1})
     interrupted(opened, made, (0,), tmp_path / "states", until=3)
     monkeypatch.setattr(runner.jobs.worker.stack_run, digest, lambda: "another")
-    events = work(opened, made, (0,), states=str(tmp_path / "states"))
+    events = going_on(opened, made, (0,), tmp_path / "states")
     assert not any(isinstance(event, Resumed) for event in events)
     assert outcomes(events)[0].status == "FINISHED"
 
 
 @pytest.mark.usefixtures("saved_always")
-@pytest.mark.parametrize("damage", ["torn", "arrays of something else", "a tree of something else"])
+@pytest.mark.parametrize(
+    "damage", ["gone", "torn", "arrays of something else", "a tree of something else"]
+)
 def test_a_state_of_no_use_costs_only_time(damage: str, opened: Store, tmp_path: Path) -> None:
     made = plan({"seed": 1})
     interrupted(opened, made, (0,), tmp_path / "states", until=3)
-    (file,) = (tmp_path / "states").iterdir()
-    if damage == "torn":
+    (file,) = (tmp_path / "states").glob("*.npz")
+    if damage == "gone":
+        file.unlink()
+    elif damage == "torn":
         file.write_bytes(file.read_bytes()[:-9])
     elif damage == "arrays of something else":
         np.savez(file, weight=np.ones(3))
     else:
         np.savez(file, tree=np.frombuffer(b'{"keys": []}', np.uint8))
-    events = work(opened, made, (0,), states=str(tmp_path / "states"))
+    events = going_on(opened, made, (0,), tmp_path / "states")
     assert not any(isinstance(event, Resumed) for event in events)
     assert outcomes(events)[0].status == "FINISHED"
 

@@ -64,6 +64,15 @@ def test_null_means_the_variable_else_the_database_in_the_outputs_folder(
         resolve(None)
 
 
+def test_the_place_of_files_is_that_of_a_database_server_alone() -> None:
+    database = "postgresql://ada@host/runs"
+    assert resolve(database, "/srv/my files/").place == "file:///srv/my%20files"
+    assert resolve(database, "s3://bucket/path").place == "s3://bucket/path"
+    for uri in ("sqlite:////data/my.db", "http://127.0.0.1:5000"):
+        with pytest.raises(ConfigError, match=r"^tracking\.artifacts: must be null where tracking"):
+            resolve(uri, "/srv")
+
+
 def test_a_relative_database_becomes_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,11 +107,16 @@ def test_a_host_that_does_not_exist_is_said(patient: None) -> None:
         check_answers(Address("http://no.such.host.invalid:5000"))
 
 
-def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["http://", "postgresql+psycopg://ada@"])
+def test_a_server_that_never_answers_is_not_waited_for(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if scheme.startswith("postgresql"):
+        pytest.importorskip("psycopg", reason="softnet-runner[postgres] is not installed")
     assert address.ANSWER_WITHIN_S < 10
     monkeypatch.setattr(address, "ANSWER_WITHIN_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        uri = f"{scheme}127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ConfigError, match=r"no answer within 0\.3 s"):
             check_answers(Address(uri))
 

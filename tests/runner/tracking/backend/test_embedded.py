@@ -173,7 +173,6 @@ def test_both_read_the_same(embedded: Store) -> None:
     assert ours.run("0" * 32) is theirs.run("0" * 32) is None
     asked: list[tuple[dict[str, str], dict[str, Any]]] = [
         ({}, {}),
-        ({"runner.key": "whole"}, {"other_status": "RUNNING"}),
         ({"runner.kind": "sweep"}, {"status": "FAILED"}),
     ]
     for tags, statuses in asked:
