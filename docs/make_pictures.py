@@ -1,19 +1,22 @@
-"""Draws the pictures of the documentation: terminals as SVG, a page of MLflow as PNG.
+"""Draws the pictures of the documentation: terminals as SVG, pages of MLflow and figures as PNG.
 
     python docs/make_pictures.py
 
-Commands run as a person types them, in a folder and a store of their own. The page of MLflow needs
-Chromium; without it that picture stays as it is, which a line says.
+Commands run as a person types them, in a folder and a store of their own. Pages of MLflow
+need Chromium; without it their pictures stay as they are, which a line says.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,6 +32,12 @@ TERMINALS = {
     "terminal_run.svg": f"runner {OWN}",
     "terminal_sweep.svg": f"runner -m {OWN} optimizer.learning_rate=0.001,0.01,0.1 seed=range(0,3)",
 }
+# The picture of the README, with the command that stands beside it there.
+SWEEP = (
+    "runner -m experiment=digits 'model.hidden_layer_sizes=[16],[64],[256]'"
+    " optimizer.learning_rate=0.001,0.003,0.01,0.03 'seed=range(0,3)'"
+)
+FIGURE = "metric_by_learning_rate.png"
 _WIDTH = 100
 
 
@@ -57,12 +66,27 @@ def draw_terminal(command: str, folder: Path, picture: Path) -> None:
     picture.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def draw_page(folder: Path, picture: Path) -> None:
-    """Have Chromium draw the page of MLflow that `runner ui` names."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        print("No Chromium here: the picture of MLflow stays as it is.")  # noqa: T201  (asked)
-        return
+def draw_figure(command: str, folder: Path, picture: Path) -> None:
+    """Run a sweep, and copy a figure that it draws of itself."""
+    subprocess.run(
+        [sys.executable, "-m", "runner", *shlex.split(command)[1:]],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        check=True,
+    )
+    (figure,) = folder.glob(f"artifacts/*/*/artifacts/figures/{FIGURE}")
+    shutil.copyfile(figure, picture)
+
+
+def browser() -> str | None:
+    """Return the path of Chromium, where it is installed."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[list[str]]:
+    """Have `runner ui` serve a folder's store; give the links that it prints."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,20 +94,28 @@ def draw_page(folder: Path, picture: Path) -> None:
     server = subprocess.Popen(
         words, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True
     )
+    links: list[str] = []
     try:
-        lines = iter(server.stdout or ())
-        page = next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
-        flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1600,800"]
-        shot = f"--screenshot={picture}"
-        subprocess.run(
-            [browser, *flags, "--virtual-time-budget=30000", shot, page],
-            check=True,
-            capture_output=True,
-            timeout=300,
-        )
+        for line in server.stdout or ():
+            links += re.findall(r"http://\S+", line)
+            if line.startswith("Ctrl-C"):
+                break
+        yield links
     finally:
         server.terminate()
         server.wait()
+
+
+def look(page: str, *flags: str) -> str:
+    """Open a page in Chromium, which is given flags; return what that prints."""
+    always = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1600,800"]
+    return subprocess.run(
+        [str(browser()), *always, "--virtual-time-budget=30000", *flags, page],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    ).stdout
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -98,4 +130,10 @@ if __name__ == "__main__":
         shutil.copytree(ROOT / "conf" / "data", here / "conf" / "data")
         for file, line in TERMINALS.items():
             draw_terminal(line, here, DOCS / file)
-        draw_page(here, DOCS / "mlflow_runs.png")
+        if browser() is None:
+            print("No Chromium here: the pictures of MLflow stay as they are.")  # noqa: T201  (asked)
+        else:
+            with served(here) as (_, sweep):
+                look(sweep, f"--screenshot={DOCS / 'mlflow_runs.png'}")
+    with TemporaryDirectory() as name:
+        draw_figure(SWEEP, Path(name), DOCS / "sweep.png")

@@ -16,9 +16,12 @@ from tests.runner.conftest import run_here
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
+SERVE = "mlflow models serve -m models:/penguins@champion --env-manager local --port 5001"
 # Commands that are not run here, each with the reason.
 ELSEWHERE = {
     "make test": "runs this very test",
+    "pip install .": "asks a registry; the tests of packaging install the wheel",
+    SERVE: "serves until it is stopped; tests/docs/test_serving.py asks it what the docs ask",
     "runner ui": "serves until it is stopped; the tests of the command line start and stop it",
 }
 
@@ -132,6 +135,13 @@ def test_a_command_of_the_readme_works(
     monkeypatch.setattr("runner.system.paths._CHECKOUT", readers_checkout)
     done = run_here(shlex.split(command)[1:], readers_checkout, os.environ)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_python_of_the_readme_goes_on_from_its_commands(readers_checkout: Path) -> None:
+    (register,) = [command for command in commands(README) if "--register" in command]
+    run_in_shell(register, readers_checkout)
+    (code,) = re.findall(r"^```python\n(import mlflow\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    run_in_shell(f"python -W error -c {shlex.quote(code)}", readers_checkout)
 
 
 def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:
