@@ -17,20 +17,20 @@ __path__.append(str(Path(__file__).with_name("tracking") / "models" / "earlier")
 if TYPE_CHECKING:
     from runner.config.plugins import READERS
     from runner.config.schema import Experiment
-    from runner.estimators import Classifier, Regressor
-    from runner.library import RunResult, SweepResult, run, sweep
+    from runner.library.estimators import Classifier, Regressor
+    from runner.library.experiments import RunResult, SweepResult, run, sweep
     from runner.system.paths import config_folder
 
 _HOMES = {
-    "Classifier": "estimators",
+    "Classifier": "library.estimators",
     "Experiment": "config.schema",
     "READERS": "config.plugins",
-    "Regressor": "estimators",
-    "RunResult": "library",
-    "SweepResult": "library",
+    "Regressor": "library.estimators",
+    "RunResult": "library.experiments",
+    "SweepResult": "library.experiments",
     "config_folder": "system.paths",
-    "run": "library",
-    "sweep": "library",
+    "run": "library.experiments",
+    "sweep": "library.experiments",
 }
 __all__ = [
     "READERS",

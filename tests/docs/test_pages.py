@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from softnet import LAYERS
 from tests.runner.conftest import run_here
 from tests.test_readme import commands
 
@@ -45,15 +46,20 @@ def test_a_page_can_be_followed_literally(
     shutil.copytree(CHECKOUT / "conf" / "data", folder / "conf" / "data")
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {"__name__": "__main__"}
-    for language, title, text in blocks(page):
-        if title:
-            Path(title).parent.mkdir(parents=True, exist_ok=True)
-            Path(title).write_text(text, "utf-8")
-        elif language == "python":
-            exec(compile(text, page, "exec"), names)  # noqa: S102  (our own page)
-        elif language in {"bash", "console"}:
-            for command in commands(f"```{language}\n{text}```\n"):
-                carry_out(command, folder)
+    shipped = set(LAYERS)
+    try:
+        for language, title, text in blocks(page):
+            if title:
+                Path(title).parent.mkdir(parents=True, exist_ok=True)
+                Path(title).write_text(text, "utf-8")
+            elif language == "python":
+                exec(compile(text, page, "exec"), names)  # noqa: S102  (our own page)
+            elif language in {"bash", "console"}:
+                for command in commands(f"```{language}\n{text}```\n"):
+                    carry_out(command, folder)
+    finally:  # a page's own layer is none of other tests
+        for name in set(LAYERS) - shipped:
+            del LAYERS[name]
 
 
 def carry_out(command: str, folder: Path) -> None:
