@@ -12,22 +12,22 @@ from runner.config.plugins import plugins
 from runner.system.paths import config_folder
 
 HELP = """\
-Train neural networks as experiments that are written in YAML; find every run in MLflow.
+Train neural networks as experiments written in YAML; find every run in MLflow.
 
 Usage
-  runner [key=value ...]              one run, as of experiment=digits; by default the tutorial
-  runner --multirun key=1,2 ...       a sweep of all combinations; again, it runs what is missing
-  runner data FILE [data.key=value]   how a table would be read: its columns, and what they become
-  runner show [RUN]                   what came out of a sweep, by default the newest, or of a run
-  runner sweeps, runner runs          all sweeps and their state; runs of their own
-  runner compare A B ...              runs or sweeps side by side: what differs, and by chance?
-  runner ensemble SWEEP               the average of a sweep's best runs, as one run
-  runner rerun RUN [key=value ...]    a run or sweep again from its id, compared bit by bit
-  runner predict RUN FILE             what a run, or a sweep's best run, says of the rows of a file
-  runner export RUN FOLDER            a run as a folder that needs no store to be repeated
-  runner report SWEEP                 a sweep as one HTML file, for a colleague
-  runner clean SWEEP, runner sync     removes weights; records what waits on disk for a server
-  runner ui [--port N] [--uri URI]    the runs in a browser
+  runner [key=value ...]         one run: experiment=digits; else the tutorial's
+  runner --multirun key=1,2 ...  all combinations; again, what is missing
+  runner data FILE               how a table would be read, column by column
+  runner show [RUN]              what came of a run or sweep; else of the newest
+  runner sweeps, runner runs     all sweeps and their state; runs of their own
+  runner compare A B ...         what differs, and whether more than by chance
+  runner ensemble SWEEP          the average of a sweep's best runs, as one run
+  runner rerun RUN [key=value]   a run or sweep again, compared bit by bit
+  runner predict RUN FILE        what a run, or a sweep's best, says of a file
+  runner export RUN FOLDER       a run as a folder that needs no store
+  runner report SWEEP            a sweep as one HTML file, for a colleague
+  runner clean, runner sync      less weights on disk; record what waits there
+  runner ui [--port N]           the runs in a browser
 
 Examples
   runner data=iris split=stratified model=mlp optimizer=adam training=epochs
@@ -37,19 +37,21 @@ Examples
 Groups (group=option)
 $APP_CONFIG_GROUPS
 Settings (key=value)
-  runner --cfg job                    shows them all; runner --cfg job data=file those of an option
-  --dry-run                           shows the plan of a sweep, and runs nothing
-  --config-dir FOLDER                 adds YAML of your own, in subfolders named like the groups
+  --cfg job              shows them all; with data=file those of this option
+  --dry-run              shows the plan of a sweep, and runs nothing
+  --register NAME        makes the (best) model the champion of a registered one
+  --config-dir FOLDER    adds YAML of your own, in folders named like the groups
 
 Results
-  In MLflow: outputs/mlflow.db, of this checkout or else of the folder you are in; or where
-  tracking.uri or MLFLOW_TRACKING_URI says. Exit codes: 0 all well, 1 some runs failed,
-  2 wrong config, data or command, 3 store or disk, 4 kept on disk, not yet recorded,
-  5 a rerun differs, 130 Ctrl-C, 143 terminated (129 hung up, 131 quit).
+  In MLflow: outputs/mlflow.db, of this checkout or else of the folder you are
+  in; or where tracking.uri or MLFLOW_TRACKING_URI says. Exit codes: 0 all well,
+  1 some runs failed, 2 wrong config, data or command, 3 store or disk, 4 kept
+  on disk, not yet recorded, 5 a rerun differs, 129 to 143 ended by a signal.
 
 Hydra
-  All of Hydra's flags work (--hydra-help lists them), overrides follow its grammar, and tab
-  completion is switched on by: eval "$$(runner -sc install=bash)\""""
+  All of Hydra's flags work (--hydra-help lists them), and overrides follow its
+  grammar. Tab completes commands, options, settings, their values and sweeps:
+    eval "$$(runner -sc install=bash)"      in zsh: install=zsh"""
 
 
 def help_template() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sys
@@ -26,6 +27,12 @@ from runner.system.text import printable
 
 if TYPE_CHECKING:
     from runner.config.search import Dimension, DrawnSearch
+
+
+# For who has typed nothing but the program's name.
+_NEXT = """\
+  your own table:  runner experiment=own data.path=FILE.csv data.target=COLUMN
+  a sweep:         runner -m experiment=iris optimizer.learning_rate=0.01,0.1"""
 
 
 def main() -> NoReturn:
@@ -116,6 +123,34 @@ def _named(word: str) -> Callable[[Sequence[str]], int | None]:
     return COMMANDS[word]
 
 
+def _complete(arguments: Sequence[str]) -> int:
+    """Complete a command line, or print the script that has a shell ask for that."""
+    from runner.cli.complete import ZSH, complete
+    from runner.config.compose import compose
+
+    if arguments[1:] == ["install=zsh"]:
+        print(ZSH)  # noqa: T201  (the output that was asked for)
+    elif arguments[1:] and arguments[1].startswith("query="):
+        complete(lambda: compose(["-sc", "query=bash"], ""))
+    else:
+        compose(arguments, "")
+    return 0
+
+
+def _as_settings(arguments: Sequence[str]) -> list[str]:
+    """Write our own flags of a run as the settings that they stand for."""
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        flag, is_given, value = word.partition("=")
+        if flag == "--register":
+            name = value if is_given else next(rest, "")
+            words.append(f"tracking.register={json.dumps(name)}")
+        else:
+            words.append("sweep.dry_run=true" if word == "--dry-run" else word)
+    return words
+
+
 def _say_many(n_jobs: int) -> None:
     # Composing and planning many jobs takes seconds.
     if n_jobs >= 2_000:
@@ -132,12 +167,16 @@ def _run(arguments: Sequence[str]) -> int:
     """Compose, check and carry out the jobs of a Hydra command line."""
     from runner.config.compose import asks_for_sweep, compose
 
-    if "--dry-run" in arguments:
-        arguments = [*(word for word in arguments if word != "--dry-run"), "sweep.dry_run=true"]
+    arguments = _as_settings(arguments)
+    if arguments[:1] in (["-sc"], ["--shell-completion"]):
+        return _complete(arguments)
     jobs = compose(arguments, help_template(), _say_many, _draw)
     if jobs is None:
         return 0
     from runner.cli.run import run_jobs
 
     # A person's own config may ask for it too, with hydra.mode.
-    return run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)
+    code = run_jobs(jobs, is_sweep=asks_for_sweep(arguments) or len(jobs) > 1)
+    if not arguments and code == 0 and sys.stdout.isatty():
+        say(_NEXT)
+    return code

@@ -168,6 +168,34 @@ def rule_of(field: FieldInfo) -> str:
     return rule + _within(bounds) + (or_null if bounds else or_null.removeprefix(","))
 
 
+def values_of(model: type[BaseModel], key: str) -> list[str]:
+    """Return the values of a dotted key that can be counted up, whatever is chosen beside it.
+
+    Those of a group's ``name`` are left out: the group's options stand for them.
+    """
+    *path, name = key.split(".")
+    sections = [model]
+    for part in path:
+        fields = [one.model_fields[part] for one in sections if part in one.model_fields]
+        sections = [section for field in fields for section in _sections(field.annotation)]
+    annotations = [
+        one.model_fields[name].annotation for one in sections if name in one.model_fields
+    ]
+    found = [value for annotation in annotations for value in _countable(annotation)]
+    return [] if name == "name" else list(dict.fromkeys(found))
+
+
+def _countable(annotation: object) -> list[str]:
+    """Return the names of a type, true and false of a truth value, and null beside them."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    if annotation is bool:
+        return ["true", "false"]
+    parts = get_args(annotation) if get_origin(annotation) is not tuple else ()
+    found = [value for part in parts for value in _countable(part)]
+    return [*found, "null"] if found and NoneType in parts else found
+
+
 def _bounds(field: FieldInfo) -> dict[str, Any]:
     names = ("ge", "gt", "le", "lt", "allow_inf_nan")
     found = ((n, getattr(constraint, n, None)) for constraint in field.metadata for n in names)

@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,12 +18,12 @@ from runner.system.formatting import duration
 from runner.system.text import elide
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress
 
 # Seconds before the first report, and between two of them; shorter work shows no bar.
 _BAR_AFTER_S, _BAR_EVERY_S = 0.5, 0.1
 _LINE_EVERY_S = 10.0
-_LONGEST_NAME = 40
+_LONGEST_NAME, _LONGEST_BAR = 40, 30
 
 
 class ProgressBar:
@@ -47,6 +48,8 @@ class ProgressBar:
     >>> bar.close()
     """
 
+    _shown: BarColumn
+
     def __init__(
         self, total: float, description: str, *, unit: str = "steps", file: TextIO | None = None
     ) -> None:
@@ -56,6 +59,7 @@ class ProgressBar:
         self._unit = unit
         self._done = 0.0
         self._loss: float | None = None
+        self._ends: Counter[str] = Counter()
         self._is_bar = _is_terminal(self._stream)
         self._bar: Progress | None = None
         first_s = _BAR_AFTER_S if self._is_bar else _LINE_EVERY_S
@@ -81,15 +85,21 @@ class ProgressBar:
         except (OSError, ValueError):  # the terminal or the stream was closed
             self._due = math.inf
 
+    def count(self, kind: str) -> None:
+        """Count one more of a kind that a person wants to know of: ``failed``."""
+        self._ends[kind] += 1
+
     def text(self, elapsed_s: float) -> str:
-        """Say how much is done, how long the rest takes at the pace so far, and the loss."""
+        """Say how much is done, how fast, how long the rest takes at this pace, and the loss."""
         share = min(self._done / self._total, 1.0) if self._total else 1.0
         done = math.floor(self._done + 1e-6)  # sums of fractions may be a little too small
         parts = [f"{math.floor(100 * share)} %", f"{done:,} of {self._total:,} {self._unit}"]
-        if 0.0 < share < 1.0:
+        if 0.0 < share < 1.0 and elapsed_s > 0.0:
+            parts.append(f"{_rate(self._done / elapsed_s)}/s")
             parts.append(f"{duration(elapsed_s * (1.0 - share) / share, ahead=True)} left")
         if self._loss is not None:
             parts.append(f"loss {self._loss:.4g}")
+        parts += [f"{n:,} {kind}" for kind, n in self._ends.items()]
         return ", ".join(parts)
 
     def close(self) -> None:
@@ -105,16 +115,21 @@ class ProgressBar:
             self._bar.start()
             # rich hides the cursor, and a kill would leave it hidden.
             self._bar.console.show_cursor(True)
-        self._bar.update(self._bar.task_ids[0], completed=self._done, text=text)
+        # One line, however narrow the terminal: the bar gives way first, and then the name.
+        left = self._bar.console.width - len(text) - 2
+        self._shown.bar_width = max(0, min(_LONGEST_BAR, left - len(self._description)))
+        name = elide(self._description, max(8, left - self._shown.bar_width))
+        self._bar.update(self._bar.task_ids[0], completed=self._done, text=text, description=name)
         self._bar.refresh()
 
     def _make_bar(self, text: str) -> Progress:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
+        self._shown = BarColumn()
         bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
+            self._shown,
             TextColumn("{task.fields[text]}", markup=False),
             console=Console(file=self._stream),
             # Drawn by calls of `advance`: a thread would compete with the work.
@@ -125,6 +140,17 @@ class ProgressBar:
         )
         bar.add_task(self._description, total=self._total, completed=int(self._done), text=text)
         return bar
+
+
+def _rate(per_s: float) -> str:
+    """Write a rate with three digits that count.
+
+    Examples
+    --------
+    >>> _rate(12345.6), _rate(0.012345)
+    ('12,346', '0.0123')
+    """
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import select
 import signal
 import subprocess
@@ -62,8 +63,32 @@ def test_without_a_terminal_a_line_says_how_far_it_is(at_once: None) -> None:
     lines = file.getvalue().splitlines()
     assert lines[0].startswith("tutorial: 25 %, 1,000 of 4,000 steps, ")
     assert lines[0].endswith(" left")
+    assert re.search(r", [\d,.e+]+/s, ", lines[0])
     assert lines[1].endswith(" left, loss 0.1235")
     assert lines[2:] == ["tutorial: 100 %, 4,000 of 4,000 steps, loss 0.1235"]
+
+
+def test_what_failed_and_was_pruned_is_counted() -> None:
+    bar = ProgressBar(1000, "sweep", unit="jobs", file=io.StringIO())
+    bar.advance(500)
+    for kind in ("failed", "pruned", "pruned"):
+        bar.count(kind)
+    assert bar.text(4.0) == "50 %, 500 of 1,000 jobs, 125/s, 4 s left, 1 failed, 2 pruned"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_bar_keeps_to_one_line(
+    width: int, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    name = "a-name-that-is-as-long-as-names-get-here"
+    with Terminal() as terminal, showing(4000, name, terminal.file) as bar:
+        bar.advance(1000, loss=0.123456)
+        *_, shown = plain(terminal.text()).strip().split("\r")
+    assert "\n" not in shown
+    assert len(shown) <= width
+    assert "1,000 of 4,000 steps" in shown
+    assert shown.startswith("a-n")
 
 
 @pytest.mark.parametrize(

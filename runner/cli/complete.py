@@ -1,0 +1,81 @@
+"""What a press of Tab offers: Hydra's groups and keys, and beside them what it does not know.
+
+That is our commands with their options and the names of sweeps, and the values of a setting.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+
+from runner.cli.commands import COMMANDS
+from runner.system.errors import RunnerError
+
+# Flags of a run: Hydra completes none.
+_FLAGS = ("--cfg", "--config-dir", "--dry-run", "--help", "--info", "--multirun", "--register")
+# Hydra's script is for bash, and zsh splits words in another way.
+ZSH = """\
+_runner() {
+  local -a offered
+  offered=(${=$(COMP_LINE="${(j: :)words[1,CURRENT]}" "$words[1]" -sc query=zsh)})
+  if (( $#offered )); then compadd -Q -S '' -- $offered; else _files; fi
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
+compdef _runner runner"""
+
+
+def complete(hydra: Callable[[], object]) -> None:
+    """Print what may follow in the line of the variable COMP_LINE.
+
+    `hydra` prints what it offers, and is asked unless a command is being typed or a setting has
+    values of its own.
+    """
+    line = os.environ.get("COMP_LINE", "")
+    _, *words = re.sub(r"^python\S* -m ", "", line).split() or [""]
+    current = "" if line.endswith(" ") or not words else words.pop()
+    key, is_value, _ = current.partition("=")
+    if words and words[0] in COMMANDS:
+        offered = _of_command(words[0], current)
+    elif current.startswith("-"):
+        offered = list(_FLAGS)
+    elif is_value and (values := _values(key.lstrip("+"))):
+        offered = [f"{key}={value}" for value in values]
+    else:
+        with redirect_stdout(io.StringIO()) as printed:
+            hydra()
+        offered = printed.getvalue().split() + ([] if words else list(COMMANDS))
+    print(*(word for word in offered if word.startswith(current)))  # noqa: T201  (what was asked for)
+
+
+def _of_command(name: str, current: str) -> list[str]:
+    """Return the options of a command, or the sweeps that it may be given."""
+    with redirect_stdout(io.StringIO()) as page, suppress(SystemExit):
+        COMMANDS[name](["--help"])
+    if current.startswith("-"):
+        return sorted({*re.findall(r"--[a-z][a-z-]+", page.getvalue())})
+    usage = page.getvalue().partition("\n\n")[0]
+    return _sweeps() if re.search(r"\b(RUN|SWEEP)\b", usage) else []
+
+
+def _sweeps() -> list[str]:
+    """Return the names of the sweeps in a SQLite file; a server is not kept waiting for."""
+    from runner.tracking import find_stores
+    from runner.tracking.backend.address import resolve
+
+    with suppress(RunnerError):
+        if resolve(None).database is not None:
+            stores = find_stores(None)
+            every = next(iter(stores.values())).sweeps.all(list(stores)) if stores else []
+            return [sweep.name for sweep in every if re.fullmatch(r"[\w.+-]+", sweep.name)]
+    return []
+
+
+def _values(key: str) -> list[str]:
+    """Return the values that a setting may have, where they can be counted up."""
+    from runner.config.rules import values_of
+    from runner.config.schema import Experiment
+
+    return values_of(Experiment, key)
