@@ -144,7 +144,7 @@ def server(folder: Path, run_id: str) -> Iterator[str]:
             "models",
             "serve",
             "-m",
-            f"runs:/{run_id}/model",
+            f"runs:/{run_id}/own",
             *options,
         ],
         cwd=folder,

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from runner.jobs.sweep.resume import NOT_SET
 from runner.report.compare import Candidate, print_comparison
-from runner.report.table import say
+from runner.report.table import configuration_name, say
 from runner.system.errors import CommandError, ConfigError, RecordError, nearest
 from runner.tracking import job_of
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
-from runner.training.outcome import Outcome, is_metric
+from runner.training.outcome import Outcome, is_metric, short_names
 from runner.training.statistics import REPLICATES, SEED, SPLITS, configurations, ranked
 
 _MOST = 26
@@ -69,8 +69,8 @@ def _candidates(found: StoredRun, metric: str) -> list[Candidate]:
     for runs_of_it in folded:
         ids = [outcome.run_id for outcome in runs_of_it.outcomes]
         varied = {k: v for k, v in jobs[ids[0]][1].items() if k not in REPLICATES}
-        configuration = " ".join(f"{k.rpartition('.')[2]}={v}" for k, v in varied.items())
-        name = f"{found.name}, its best: {configuration}" if len(folded) > 1 else found.name
+        name = configuration_name(varied, short_names(varied)) if varied else found.name
+        best = f"{found.name}, its best: {name}" if len(folded) > 1 else found.name
         data = frozenset(jobs[run_id][0].tags.get("runner.data_digest", "") for run_id in ids)
-        candidates.append(Candidate(name, configuration or found.name, runs_of_it, data))
+        candidates.append(Candidate(best, name, runs_of_it, data))
     return candidates

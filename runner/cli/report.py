@@ -14,14 +14,20 @@ from runner.jobs.sweep.resume import recorded_outcomes
 from runner.report.data import reading_lines
 from runner.report.page import html_page
 from runner.report.sweep import verdict
-from runner.report.table import further_metrics, mean_cells, say, varying_settings
+from runner.report.table import mean_cells, say
 from runner.system.errors import CommandError, RecordError, RunnerError
 from runner.system.files import write_text
 from runner.system.formatting import count, number
 from runner.tracking import job_of, started_s
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
-from runner.training.outcome import Outcome, by_settings, is_metric
+from runner.training.outcome import (
+    Outcome,
+    by_settings,
+    further_metrics,
+    is_metric,
+    varying_settings,
+)
 from runner.training.run_files import CONFIG_YAML
 from runner.training.statistics import best_runs, configurations, ranked
 from softnet import higher_is_better

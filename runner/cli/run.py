@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
-from runner.jobs.events import Finished, Listener
+from runner.jobs.events import Finished, Listener, Notice
 from runner.jobs.executors import executor_of
 from runner.jobs.executors.local import InProcess
 from runner.jobs.plan import Job, Plan, make_plan
@@ -14,7 +15,7 @@ from runner.report.announcements import print_plan
 from runner.report.console import Console
 from runner.system.errors import StoreError, Unrecorded
 from runner.system.process import n_physical_cores
-from runner.tracking import find_store, open_store, require_shared, unrecorded_notice
+from runner.tracking import Store, find_store, open_store, require_shared, unrecorded_notice
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
@@ -66,7 +67,25 @@ def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
         raise Unrecorded(f"{error}\n{unrecorded_notice(store)}") from error
     if store.n_unrecorded:
         raise Unrecorded(unrecorded_notice(store))
+    if first.tracking.register is not None:
+        listener(Notice(_register(store, finished, first.tracking.register, is_sweep=is_sweep)))
     return finished
+
+
+def _register(store: Store, finished: Finished, name: str, *, is_sweep: bool) -> str:
+    """Make the model of a run, or of a sweep's best one, the champion under a name; say so."""
+    run_id = finished.run_id
+    if not is_sweep:
+        run_id = finished.outcomes[finished.plan.asked[0]].run_id
+    version = None if not run_id else store.register(run_id, name)
+    if version is None:
+        return f"There is no model to be registered as {name}."
+    uri = shlex.quote(store.address.shown)
+    return (
+        f"Registered as version {version} of {name}, its champion. Serve it:\n"
+        f"  MLFLOW_TRACKING_URI={uri} mlflow models serve -m models:/{name}@champion"
+        " --env-manager local"
+    )
 
 
 def _refuse_local_store(job: Job, *, is_sweep: bool) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
-from runner.report.paper import paper_table
 from runner.report.runs import print_run_list
 from runner.report.sweep import print_ensemble, print_sweep, print_sweeps
-from runner.report.table import further_metrics, printing, say
+from runner.report.table import printing, say
 from runner.system.errors import CommandError, ConfigError, nearest, shorten
 from runner.tracking import job_of, started_s
-from runner.training.outcome import best_first, by_settings, is_metric
+from runner.training.outcome import best_first, by_settings, further_metrics, is_metric
+from runner.training.paper import paper_table
 from runner.training.statistics import configurations, ranked
 
 if TYPE_CHECKING:

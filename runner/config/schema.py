@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from warnings import catch_warnings, simplefilter
 
 from pydantic import BeforeValidator, Discriminator, Field, ValidationError, model_validator
 
@@ -169,28 +170,51 @@ def _is_place(text: str) -> bool:
     return is_uri and without_passwords(text) == text
 
 
-class TrackingConfig(Section):
-    """Where runs are recorded, and whether a single run or a sweep gets figures and a model."""
+RegisteredName = Annotated[
+    str, holds(lambda text: bool(re.fullmatch(r"[\w.-]{1,250}", text, re.ASCII)))
+]
 
-    uri: Annotated[
-        str | None,
-        Field(
-            description=(
-                "a tracking URI, such as http://127.0.0.1:5000 or sqlite:///mlflow.db, or null"
-            )
-        ),
-    ] = None
-    experiment: TextOrNull = None
-    # Where files of runs go whose store is a database that is no file: it has no place for them.
-    artifacts: Annotated[
-        str | None,
-        holds(lambda place: place is None or _is_place(place)),
-        Field(description="the absolute path of a folder, a URI such as s3://BUCKET/PATH, or null"),
-    ] = None
-    figures: bool = True
-    model: bool = True
-    # Whether files and rows of a run in a SQLite file are on the disk before it is FINISHED.
-    durability: Literal["full", "fast"] = "full"
+
+with catch_warnings():
+    # That `register` is a method of every class, which pydantic says, harms nobody.
+    simplefilter("ignore", UserWarning)
+
+    class TrackingConfig(Section):
+        """Where runs are recorded, and whether a single run or a sweep gets figures and a model."""
+
+        uri: Annotated[
+            str | None,
+            Field(
+                description=(
+                    "a tracking URI, such as http://127.0.0.1:5000 or sqlite:///mlflow.db, or null"
+                )
+            ),
+        ] = None
+        experiment: TextOrNull = None
+        # Where files of runs go whose store is a database that is no file: it has no place for
+        # them.
+        artifacts: Annotated[
+            str | None,
+            holds(lambda place: place is None or _is_place(place)),
+            Field(
+                description="the absolute path of a folder, a URI such as s3://BUCKET/PATH, or null"
+            ),
+        ] = None
+        figures: bool = True
+        model: bool = True
+        # The registered model whose champion the model becomes.
+        register: Annotated[
+            RegisteredName | None,
+            Field(description="a name of at most 250 letters, digits, ., _ and -, or null"),
+        ] = None
+        # Whether files and rows of a run in a SQLite file are on the disk before it is FINISHED.
+        durability: Literal["full", "fast"] = "full"
+
+        @model_validator(mode="after")
+        def _check_register(self) -> Self:
+            if self.register is not None and not self.model:
+                raise SettingError("register", "null where tracking.model is false", self.register)
+            return self
 
 
 class LocalExecutor(Section):

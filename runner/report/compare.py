@@ -6,23 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.report.table import (
-    Printer,
-    TableColumn,
-    columns_of,
-    further_metrics,
-    mean_cells,
-    printing,
-)
+from runner.report.table import Printer, TableColumn, columns_of, mean_cells, printing
 from runner.system.formatting import count, interval
-from runner.training.statistics import (
-    REPLICATES,
-    Configuration,
-    compare,
-    holm,
-)
-
-_LONGEST_VALUE = 24
+from runner.training.outcome import further_metrics
+from runner.training.statistics import REPLICATES, Configuration, compare, holm
 
 
 @dataclass(frozen=True)

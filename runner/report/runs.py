@@ -12,14 +12,12 @@ from runner.report.table import (
     Printer,
     TableColumn,
     columns_of,
-    further_metrics,
     printing,
     setting_columns,
-    varying_settings,
 )
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide, on_one_line
-from runner.training.outcome import Outcome, best_first
+from runner.training.outcome import Outcome, best_first, further_metrics, varying_settings
 
 if TYPE_CHECKING:
     import numpy as np

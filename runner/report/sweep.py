@@ -21,16 +21,21 @@ from runner.report.table import (
     TableColumn,
     columns_of,
     configuration_name,
-    further_metrics,
     mean_cells,
     printing,
     setting_columns,
-    varying_settings,
 )
 from runner.system.formatting import count, duration, interval, number
 from runner.system.text import elide, on_one_line
 from runner.tracking import SweepSummary
-from runner.training.outcome import Outcome, best_first, by_settings, part_of
+from runner.training.outcome import (
+    Outcome,
+    best_first,
+    by_settings,
+    further_metrics,
+    part_of,
+    varying_settings,
+)
 from runner.training.statistics import (
     MOST_COMPARED,
     SEED,
@@ -128,11 +133,11 @@ def _print_best(
     if summary.refit:
         out.line(("refit", "bold"), f"  run {summary.refit}  {on_one_line(summary.note)}")
     named = f" --uri {shlex.quote(uri)}" if is_named else ""
-    out.line(f"  runner predict {shlex.quote(title)} FILE.csv{named}")
-    if run_id is not None and summary.has_model:
-        out.line(
+    out.command(f"  runner predict {shlex.quote(title)} FILE.csv{named}")
+    if run_id is not None and summary.model:
+        out.command(
             f"  MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"
-            f" -m runs:/{run_id}/model --env-manager local"
+            f" -m runs:/{run_id}/{summary.model} --env-manager local"
         )
 
 

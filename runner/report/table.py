@@ -1,17 +1,20 @@
 """Lines and tables for a terminal, a pipe or a file.
 
 All text is made safe to show here, in lines and in cells. Colours and cuts to the
-width are for terminals alone. Where one is narrow, a table leaves out columns, and says which,
-before it cuts a number. rich is imported when something is printed.
+width are for terminals alone. Where one is narrow, a line breaks between words, and a table leaves
+out columns, and says which, before it cuts a number. rich is imported when something is printed.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
@@ -19,24 +22,20 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 from runner.system.errors import StoreError
 from runner.system.formatting import measured
 from runner.system.text import elide, printable, without_passwords
-from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from runner.training.statistics import Configuration
 
 LONGEST_NAME = 60
 _LONGEST_VALUE = 32
-_GAP = 2
+_GAP, _NARROWEST = 2, 10
 # A file has no width: its reader can scroll.
 _NO_LIMIT = 100_000
 # Of more than 40 rows the best 20 are shown.
 _MANY, _SHOWN = 40, 20
-# Metrics that get a column beside the one that ranks.
-_FURTHER_METRICS = tuple(
-    f"{part}/{kind}" for part in ("val", "test") for kind in ("loss", "accuracy", "rmse")
-)
 
 T = TypeVar("T")
 
@@ -48,6 +47,7 @@ class TableColumn:
     header: str
     cells: Sequence[str]
     justify: Literal["left", "right"] = "left"
+    limit: int = LONGEST_NAME
 
     @cached_property
     def width(self) -> int:
@@ -57,7 +57,7 @@ class TableColumn:
     @cached_property
     def texts(self) -> list[str]:
         """Header and cells, as they are printed."""
-        return [elide(text, LONGEST_NAME) for text in (self.header, *self.cells)]
+        return [elide(text, self.limit) for text in (self.header, *self.cells)]
 
     def lines(self) -> list[str]:
         """Return header and cells, padded to the width."""
@@ -94,27 +94,37 @@ class Printer:
     def line(self, *parts: str | tuple[str, str]) -> None:
         """Print a line of texts, each of them plain or with a style.
 
-        A terminal may wrap it, but it is never cut: it may be copied.
+        On a terminal it breaks between words; nothing of it is cut.
         """
-        from rich.text import Text
+        line = _text(*parts)
+        for piece in line.divide(_breaks(line.plain, self._console.width)):
+            self._console.print(piece, soft_wrap=True)
 
-        line = Text()
-        for part in parts:
-            text, style = (part, "") if isinstance(part, str) else part
-            line.append(printable(text), style)
-        self._console.print(line, soft_wrap=True)
+    def command(self, *parts: str | tuple[str, str]) -> None:
+        """Print a line that is copied, and so has no breaks of ours."""
+        self._console.print(_text(*parts), soft_wrap=True)
 
     def link(self, link: str, what: str) -> None:
         """Print how to look at `what`: something to open, or a command."""
-        self.line(f"Look at {what}: ", (link, "cyan"))
+        self.command(f"Look at {what}: ", (link, "cyan"))
 
     def table(self, needed: Sequence[TableColumn], further: Sequence[TableColumn] = ()) -> None:
         """Print the needed columns, and as many of the further ones as the terminal has room for.
 
-        Where it is too narrow even for the needed ones, lines wrap. Columns left out are named.
+        Where it is too narrow even for the needed ones, texts are cut and then columns left out.
+        Columns left out are named.
         """
-        ends = [*accumulate(column.width + _GAP for column in [*needed, *further])]
-        n_fitting = sum(end - _GAP <= self._console.width for end in ends)
+        needed, every = [*needed], [*needed, *further]
+        limit = LONGEST_NAME
+        while (n_fitting := self._n_fitting([*needed, *further])) < len(needed):
+            if limit > _NARROWEST:
+                limit -= 1
+                needed = [replace(c, limit=limit) if c.justify == "left" else c for c in needed]
+            elif len(needed) > 2:
+                texts = [n for n, column in enumerate(needed) if n > 1 and column.justify == "left"]
+                del needed[texts[-1] if texts else -1]
+            else:
+                break
         columns = [*needed, *further][: max(len(needed), n_fitting)]
         header, *rows = (
             (" " * _GAP).join(cells) for cells in zip(*map(TableColumn.lines, columns), strict=True)
@@ -122,8 +132,14 @@ class Printer:
         self.line((header, "bold"))
         for row in rows:
             self.line(row)
-        if left_out := [column.header for column in [*needed, *further][len(columns) :]]:
+        shown = [column.header for column in columns]
+        if left_out := [column.header for column in every if column.header not in shown]:
             self.line((f"A wider terminal also shows {', '.join(left_out)}.", "dim"))
+
+    def _n_fitting(self, columns: Sequence[TableColumn]) -> int:
+        """Return how many of some columns fit beside each other."""
+        ends = accumulate(column.width + _GAP for column in columns)
+        return sum(end - _GAP <= self._console.width for end in ends)
 
     def ranking(
         self,
@@ -150,6 +166,26 @@ class Printer:
         self.table([ranks, *needed], further)
         if len(shown) < len(rows):
             self.line((f"and {len(rows) - len(shown):,} more", "dim"))
+
+
+def _text(*parts: str | tuple[str, str]) -> Text:
+    from rich.text import Text
+
+    line = Text()
+    for part in parts:
+        text, style = (part, "") if isinstance(part, str) else part
+        line.append(printable(text), style)
+    return line
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Return where a text is broken, between words, so that lines have a width if words do."""
+    breaks, start = [], 0
+    for word in re.finditer(r"\S+", text):
+        if word.start() > start and _width(text[start : word.end()]) > width:
+            start = word.start()
+            breaks.append(start)
+    return breaks
 
 
 @contextmanager
@@ -180,10 +216,17 @@ def printing(file: TextIO | None = None) -> Iterator[Printer]:
 
 
 def say(text: str) -> None:
-    """Print lines for a person; a stream that cannot be written to is no reason to stop."""
+    """Print lines for a person; a stream that cannot be written to is no reason to stop.
+
+    On a terminal they break between words, but for those that begin with a blank: commands.
+    """
     with suppress(OSError, ValueError, AttributeError, StoreError):
+        limit = shutil.get_terminal_size().columns if sys.stderr.isatty() else _NO_LIMIT
         for line in text.splitlines():
-            print(printable(without_passwords(line)), file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
+            shown = printable(without_passwords(line))
+            if not shown.startswith(" "):
+                shown = textwrap.fill(shown, limit, break_long_words=False, break_on_hyphens=False)
+            print(shown, file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
 
 
 def mean_cells(shown: Sequence[Configuration], metric: str) -> list[str]:
@@ -198,18 +241,6 @@ def mean_cells(shown: Sequence[Configuration], metric: str) -> list[str]:
         mean + (f" ± {half_width:<{widest}}" if half_width else " " * (widest and widest + 3))
         for mean, half_width in parts
     ]
-
-
-def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:
-    """Return the metrics worth a column beside the one that ranks."""
-    others = {*recorded} - {metric}
-    return [name for name in _FURTHER_METRICS if name in others]
-
-
-def varying_settings(varied: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return the keys whose values differ, each with the name to show it by."""
-    names = short_names(varying(varied))
-    return {key: elide(name, _LONGEST_VALUE) for key, name in names.items()}
 
 
 def setting_columns(

@@ -27,6 +27,7 @@ from runner.tracking.queries import (
     Sweeps,
     SweepSummary,
     choices_of,
+    count_tags,
     expected_names,
     final_metrics,
     job_of,
@@ -34,7 +35,15 @@ from runner.tracking.queries import (
     started_s,
     varied_of,
 )
-from runner.tracking.run_writer import FLUSH_EVERY_S, RunWriter, params_of, write_together
+from runner.tracking.run_writer import (
+    FLUSH_EVERY_S,
+    RunWriter,
+    logged,
+    model_facts,
+    model_name,
+    params_of,
+    write_together,
+)
 from runner.tracking.store import Store, StoreAddress
 
 __all__ = [
@@ -53,12 +62,16 @@ __all__ = [
     "Sweeps",
     "address_of",
     "choices_of",
+    "count_tags",
     "expected_names",
     "final_metrics",
     "find_store",
     "find_stores",
     "job_of",
     "leave_stores",
+    "logged",
+    "model_facts",
+    "model_name",
     "open_store",
     "params_of",
     "read_file",

@@ -28,7 +28,7 @@ _LARGEST, _MOST_JOBS = 1e15, 1e9
 PRUNED_AT = "runner.pruned_at_step"
 # The tag of a sweep that has all its results; it is written last of all.
 SUMMED_UP = "runner.summed_up"
-# The tag of a sweep that says whether its run has the model of its best job.
+# The tag of a sweep whose run has the model of its best: the name of that.
 MODEL = "runner.model"
 # The tags of a sweep that name the run in which its best was trained once more, and describe it.
 REFIT, REFIT_NOTE = "runner.refit", "runner.refit_note"
@@ -42,19 +42,19 @@ MEMBERS = "runner.members"
 class SweepSummary:
     """What sums a sweep up beside its jobs, as far as there is any.
 
-    Its best is `expected` to be worth so much on new rows, within two bounds; the sweep's run
-    `has_model` of that or not; the run `refit` has trained it once more, as the `note` says.
+    Its best is `expected` to be worth so much on new rows, within two bounds; the sweep's run has a
+    `model` of that name, or none; the run `refit` has trained it once more, as the `note` says.
     """
 
     expected: tuple[float, ...] | None = None
-    has_model: bool = False
+    model: str = ""
     refit: str = ""
     note: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags of the sweep's run that tell of it."""
-        return {MODEL: str(self.has_model).lower(), REFIT: self.refit, REFIT_NOTE: self.note}
+        return {MODEL: self.model, REFIT: self.refit, REFIT_NOTE: self.note}
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,7 @@ class Sweeps:
         """Return the groups of a sweep, by their keys."""
         groups = {}
         for run in self._members(sweep, {"runner.kind": "group"}):
-            metrics, counts = numbers_of(run.metrics), None
-            if run.status == "FINISHED":
-                counts = _count(metrics.get("n_finished")), _count(metrics.get("n_failed"))
+            counts = _counts_of(run) if run.status == "FINISHED" else None
             key = texts_of(run.tags).get("runner.key", "")
             groups[key] = RecordedGroup(run.run_id, counts)
         return groups
@@ -292,6 +290,7 @@ def _texts_of_json(content: str) -> dict[str, str]:
 def _sweep_of(run: Run) -> RecordedSweep:
     tags, metrics = texts_of(run.tags), numbers_of(run.metrics)
     is_summed_up = tags.get(SUMMED_UP) == "true"
+    n_finished, n_failed = _counts_of(run) if is_summed_up else (None, None)
     return RecordedSweep(
         run_id=run.run_id,
         name=run.name,
@@ -302,8 +301,8 @@ def _sweep_of(run: Run) -> RecordedSweep:
         n_jobs=_count(tags.get("runner.n_jobs")),
         started_s=_number(run.started_ms) / 1000,
         duration_s=_number(tags.get("runner.duration_s")),
-        n_finished=_count(metrics.get("n_finished")) if is_summed_up else None,
-        n_failed=_count(metrics.get("n_failed")) if is_summed_up else None,
+        n_finished=n_finished,
+        n_failed=n_failed,
         summary=_summary_of(metrics, tags) if is_summed_up else SweepSummary(),
         trained_on=tags.get("runner.trained_on", ""),
     )
@@ -321,7 +320,24 @@ def _summary_of(metrics: Mapping[str, float], tags: Mapping[str, str]) -> SweepS
     expected = values if all(map(math.isfinite, values)) else None
     refit = tags.get(REFIT, "")
     refit = refit if rows.is_run_id(refit) else ""
-    return SweepSummary(expected, tags.get(MODEL) == "true", refit, tags.get(REFIT_NOTE, ""))
+    # Earlier versions called every model the same.
+    model = {"true": "model", "false": ""}.get(tags.get(MODEL, ""), tags.get(MODEL, ""))
+    model = model if re.fullmatch(r"[\w-]+", model, re.ASCII) else ""
+    return SweepSummary(expected, model, refit, tags.get(REFIT_NOTE, ""))
+
+
+def _counts_of(run: Run) -> tuple[int, int]:
+    """Return how many jobs of a sweep or group have finished and failed."""
+    # Earlier versions counted in metrics.
+    tags, metrics = texts_of(run.tags), numbers_of(run.metrics)
+    names = ("n_finished", "n_failed")
+    finished, failed = (_count(tags.get(f"runner.{n}", metrics.get(n))) for n in names)
+    return finished, failed
+
+
+def count_tags(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return counts as tags: among the metrics they would open every chart of the pages."""
+    return {f"runner.{name}": str(n) for name, n in counts.items()}
 
 
 def job_of(run: Run) -> RecordedJob:

@@ -16,17 +16,26 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config.plain import UNDECISIVE, flatten
+from runner.config.plain import UNDECISIVE, flatten, to_plain
 from runner.system.errors import StoreLost
 from runner.system.signals import deferred_signals
 from runner.tracking.backend.artifacts import send_folder
 from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.liveness import Presence
-from runner.tracking.backend.rows import Backend, DatasetPart, LoggedMetric, RunChange
+from runner.tracking.backend.rows import (
+    Backend,
+    DatasetPart,
+    LoggedMetric,
+    ModelFacts,
+    RunChange,
+)
+from runner.training.outcome import part_of
 
 if TYPE_CHECKING:
+    from runner.config.schema import Experiment
     from runner.training.data import Dataset
     from runner.training.data.splits import Split
+    from runner.training.prepare import Prepared
 
 # Often enough to watch a long run in the UI, rarely enough to cost nothing.
 FLUSH_EVERY_S = 5.0
@@ -82,11 +91,7 @@ class RunWriter:
         NaN is kept; MLflow stores an infinity as the largest double. They were measured now, or at
         `at_s` in seconds since 1970.
         """
-        at_ms = int(1000 * (time.time() if at_s is None else at_s))
-        self.change.metrics += [
-            LoggedMetric(legal_name(name), float(value), at_ms, step)
-            for name, value in metrics.items()
-        ]
+        self.change.metrics += logged(step, metrics, time.time() if at_s is None else at_s)
         if self.is_shown and time.monotonic() >= self._next_flush:
             self.flush()
 
@@ -170,6 +175,12 @@ class RunWriter:
             self.presence.open_runs.discard(self.run_id)
 
 
+def logged(step: int, metrics: Mapping[str, float], at_s: float) -> list[LoggedMetric]:
+    """Return metrics of one step as MLflow takes them, measured `at_s` seconds since 1970."""
+    at_ms = int(1000 * at_s)
+    return [LoggedMetric(legal_name(k), float(v), at_ms, step) for k, v in metrics.items()]
+
+
 def write_together(runs: Sequence[RunWriter]) -> None:
     """Write what waits of some runs of one store; a database takes all of it or nothing."""
     if runs:
@@ -190,6 +201,34 @@ def close_unclosed(backend: Backend, run_ids: Iterable[str]) -> None:
     changes = [RunChange(i, tags=tags, status="KILLED", ended_ms=now_ms) for i in run_ids]
     if changes:
         backend.write(changes)
+
+
+def model_facts(
+    experiment: Experiment, metrics: Sequence[LoggedMetric], prepared: Prepared | None
+) -> ModelFacts:
+    """Describe the model of a run, which has these metrics in the store.
+
+    They are of the `prepared` data, or of those of several splits.
+    """
+    described = dataset_parts(prepared.dataset, prepared.split) if prepared else ()
+    parts = {part.context: part for part in described}
+    of = [parts.get(part_of(metric.name)) for metric in metrics]
+    return ModelFacts(
+        model_name(experiment.name),
+        tuple(params_of(to_plain(experiment)).items()),
+        [(metric, p and p.name, p and p.digest) for metric, p in zip(metrics, of, strict=True)],
+    )
+
+
+def model_name(experiment: str) -> str:
+    """Return what the models of an experiment are called, in letters that MLflow's URIs take.
+
+    Examples
+    --------
+    >>> model_name("own"), model_name("rate: 0.1/0.2"), model_name("ü")
+    ('own', 'rate-0-1-0-2', 'model')
+    """
+    return re.sub(r"[^\w]+", "-", experiment, flags=re.ASCII).strip("-")[:60] or "model"
 
 
 def dataset_parts(dataset: Dataset, split: Split) -> Sequence[DatasetPart]:

@@ -34,7 +34,7 @@ from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.embedded import EmbeddedStore
 from runner.tracking.backend.lease import Lease
 from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
-from runner.tracking.backend.rows import Backend, Run, RunChange, texts_of
+from runner.tracking.backend.rows import Backend, ModelFacts, Run, RunChange, texts_of
 from runner.tracking.backend.unrecorded import kept_files
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import (
@@ -309,14 +309,19 @@ class Store:
                     self.address, self.experiment, is_trusted=self.place.is_trusted
                 )
 
-    def log_model(self, run: RunWriter, *members: Trained) -> None:
+    def log_model(
+        self,
+        run: RunWriter,
+        *members: Trained,
+        facts: ModelFacts = ModelFacts(),  # noqa: B008  (it cannot change)
+    ) -> None:
         """Give a RUNNING run that is shown a model for `mlflow.pyfunc.load_model`.
 
-        It averages what its members predict. A server that does not answer leaves a run without
-        one: its weights are kept.
+        It averages what its members predict. The store has the metrics of its `facts` already. A
+        server that does not answer leaves a run without one: its weights are kept.
         """
         helper, self._helper = self._helper, None
-        model = (self.experiment_id, run.run_id, members)
+        model = (self.experiment_id, run.run_id, members, facts)
         if helper is not None and helper.log_model(*model):
             return
         forgiven = [StoreError] if self.backend.keeps else []
@@ -324,6 +329,16 @@ class Store:
             from runner.tracking.models.logging import log_model
 
             log_model(self.backend, self.settle(), *model)
+
+    def register(self, run_id: str, name: str) -> str | None:
+        """Make the model of a run the champion of a registered model; return its version.
+
+        None where the run has no model.
+        """
+        from runner.tracking.models.registry import register
+
+        with store_errors(self.address.uri):
+            return register(self.client, run_id, name)
 
     def close_abandoned_runs(self) -> None:
         """Mark KILLED what processes left RUNNING when they died.

@@ -5,6 +5,7 @@ MLflow's server runs as a program of its own, and is ended with all that it star
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -14,21 +15,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
 from runner.system.errors import CommandError, StoreError
 from runner.system.process import libraries_are_loaded
 from runner.system.signals import deferred_signals
-from runner.system.text import without_passwords_of
+from runner.system.text import printable, without_passwords_of
 from runner.tracking.backend.address import check_answers, experiment_link, request, resolve
 from runner.tracking.backend.client import prepare
 from runner.tracking.backend.sqlite import ensure
+from runner.training.outcome import further_metrics
+from softnet import higher_is_better
 
 _HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 90.0
 _STOPS_WITHIN_S = 5.0
+# Of a view that is shared; MLflow keeps 5,000 characters of it.
+_MOST_COLUMNS = 20
 
 
 def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
@@ -39,7 +44,7 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
     address = resolve(uri)
     if address.is_server:
         check_answers(address)
-        announce(f"MLflow is served at {_link(address.shown)}")
+        announce(_links(address.shown))
         return
     if address.database is not None and address.artifacts is not None:
         ensure(address.database, address.artifacts)
@@ -65,7 +70,7 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
                 )
             announce(f"Starting the MLflow UI on {address.shown} ...")
             _wait_for(server, output, base, address.uri)
-            announce(f"MLflow is served at {_link(base)}\nCtrl-C ends it.")
+            announce(f"{_links(base)}\nCtrl-C ends it.")
             server.wait()
             raise StoreError(f"MLflow's server ended by itself: {_last_line(output, address.uri)}")
         finally:
@@ -119,21 +124,65 @@ def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri
     raise StoreError(f"MLflow's server did not answer within {_STARTS_WITHIN_S:.0f} s")
 
 
-def _link(base: str) -> str:
-    """Return the page of the experiment that was used last."""
-    try:
+# No runs yet, a server that wants a password, or one of another kind.
+_NO_ANSWER = (OSError, http.client.HTTPException, LookupError, TypeError, ValueError)
+
+
+def _links(base: str) -> str:
+    """Say where the experiment is that was used last, and the runs of the last sweep."""
+    front, ids = base, list[str]()
+    with suppress(*_NO_ANSWER):
         experiments = _api(base, "experiments/search", {"max_results": 1000})["experiments"]
         ids = [experiment["experiment_id"] for experiment in experiments]
-        query = {"experiment_ids": ids, "order_by": ["start_time DESC"], "max_results": 1}
-        (run,) = _api(base, "runs/search", query)["runs"]
-        return experiment_link(base, run["info"]["experiment_id"])
-    # No runs yet, a server that wants a password, or one of another kind: the front page.
-    except (OSError, http.client.HTTPException, LookupError, TypeError, ValueError):
-        return base
+        newest = _newest(base, ids, "")
+        front = experiment_link(base, newest["info"]["experiment_id"])
+    shown = f"MLflow is served at {front}"
+    with suppress(*_NO_ANSWER):
+        sweep = _newest(base, ids, "tags.`runner.kind` = 'sweep'")["info"]
+        link = _view_of_sweep(base, sweep["experiment_id"], sweep["run_id"])
+        shown += f"\nThe runs of {printable(sweep['run_name'])}: {link}"
+    return shown
 
 
-def _api(base: str, call: str, query: dict[str, Any]) -> dict[str, Any]:
-    with request(base, f"/api/2.0/mlflow/{call}", json.dumps(query).encode()) as answer:
+def _newest(base: str, experiment_ids: Sequence[str], search: str) -> dict[str, Any]:
+    if not experiment_ids:
+        raise LookupError
+    query = {"experiment_ids": experiment_ids, "filter": search, "max_results": 1}
+    runs = _api(base, "runs/search", {**query, "order_by": ["start_time DESC"]})["runs"]
+    newest: dict[str, Any] = runs[0]
+    return newest
+
+
+def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
+    """Return the page of a sweep's runs, the best first, with columns of what differs in them.
+
+    The pages find search and columns in a tag of the experiment, as where a person shares a view.
+    """
+    search = f"tags.`runner.sweep` = '{sweep_id}' and tags.`runner.kind` = 'run'"
+    data = _newest(base, [experiment_id], f"{search} and attributes.status = 'FINISHED'")["data"]
+    sweep = _api(base, f"runs/get?run_id={sweep_id}")["run"]["data"]
+    tags = {tag["key"]: tag["value"] for tag in (*sweep["tags"], *data["tags"])}
+    metric = tags.get("runner.metric", "val/loss")
+    varied = json.loads(tags.get("runner.varied", "{}"))
+    params, metrics = ({one["key"] for one in data[kind]} for kind in ("params", "metrics"))
+    columns = [f"params.`{key}`" for key in varied if key in params]
+    columns += [f"metrics.`{name}`" for name in (metric, *further_metrics(metrics, metric))]
+    state = {
+        "searchFilter": search,
+        "orderByKey": f"metrics.`{metric}`",
+        "orderByAsc": not higher_is_better(metric),
+        "selectedColumns": [*columns[:_MOST_COLUMNS], "attributes.`Duration`"],
+    }
+    view = json.dumps(state)
+    key = hashlib.sha256(view.encode()).hexdigest()
+    tag = {"experiment_id": experiment_id, "key": f"mlflow.sharedViewState.{key}", "value": view}
+    _api(base, "experiments/set-experiment-tag", tag)
+    return f"{experiment_link(base, experiment_id)}&viewStateShareKey={key}"
+
+
+def _api(base: str, call: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+    content_sent = None if query is None else json.dumps(query).encode()
+    with request(base, f"/api/2.0/mlflow/{call}", content_sent) as answer:
         content: dict[str, Any] = json.load(answer)
         return content
 

@@ -8,8 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from runner.system.text import elide
+
 Status = Literal["FINISHED", "PRUNED", "FAILED", "KILLED"]
 T = TypeVar("T")
+
+# Metrics that get a column beside the one that ranks.
+_FURTHER_METRICS = tuple(
+    f"{part}/{kind}" for part in ("val", "test") for kind in ("loss", "accuracy", "rmse")
+)
+_LONGEST_SETTING = 32
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,18 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     # Runs are grouped over their seeds, so that split.seed must not be shown as seed.
     ends = [key.rpartition(".")[2] for key in dict.fromkeys([*keys, "seed"])]
     return {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=False)}
+
+
+def varying_settings(varied: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the keys whose values differ, each with the name to show it by."""
+    names = short_names(varying(varied))
+    return {key: elide(name, _LONGEST_SETTING) for key, name in names.items()}
+
+
+def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:
+    """Return the metrics worth a column beside the one that ranks."""
+    others = {*recorded} - {metric}
+    return [name for name in _FURTHER_METRICS if name in others]
 
 
 def best_first(

@@ -72,6 +72,16 @@ class Result:
         return tuple(entries.items())
 
     @property
+    def kept_entries(self) -> Iterator[tuple[int, Mapping[str, float], float]]:
+        """The metrics of the weights that were kept: step, values, and when they were measured."""
+        kept = self.n_steps if self.best_step is None else self.best_step
+        for (step, metrics), at_s in zip(self.history, self.times_s, strict=True):
+            if step == kept:
+                yield step, metrics, at_s
+        for step, metrics in self.last_entries:
+            yield step, metrics, self.ended_s
+
+    @property
     def weights_sha256(self) -> str:
         """SHA-256 over the parameters' bytes, in their order."""
         return weights_sha256(self.weights)

@@ -24,7 +24,8 @@ from runner.jobs.worker.recording import begin_run, end_run
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import CommandError, ConfigError, RecordError
 from runner.system.process import verify_blas_pin
-from runner.tracking import MEMBERS
+from runner.tracking import MEMBERS, model_name
+from runner.tracking.notes import NOTE, run_note
 from runner.tracking.records import Record, RecordedModel, StoredRun
 from runner.tracking.records.untrusted import TEXT_LIMIT
 from runner.training.choice import difference_on_resamples, greedy, measure_rows
@@ -229,14 +230,15 @@ def _record(
     tags = {
         "runner.kind": "ensemble",
         MEMBERS: json.dumps(run_ids),
-        "mlflow.note.content": "val/*: measured on the rows that chose the members",
     }
     as_job = TaskJob(0, job, parent_run_id=sweep.run_id)
     begin = partial(begin_run, store, Task((as_job,), "ensemble", None, sweep.run_id), as_job)
     with recorded(store, partial(begin, further_tags=tags), dict) as run:
         now_s = time.time()
         result = Result((), (), final, of_all, 0, None, None, now_s, now_s)
-        for _ in end_run(run, store, job, prepared, result, is_alone=True, last_tags={}):
+        about = f"{prepared.summary}; val is measured on the rows that chose the members"
+        note = run_note(job.name, run.run_id, about, final, model_name(settings.name))
+        for _ in end_run(run, store, job, prepared, result, is_alone=True, last_tags={NOTE: note}):
             pass
         run.flush()
     return Ensemble(run.run_id, sweep.metric, run_ids, n_tried, n_others, final, best, difference)

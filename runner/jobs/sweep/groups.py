@@ -20,7 +20,8 @@ from runner.jobs.plan import Plan, PlannedJob, run_name
 from runner.jobs.worker.task import Task
 from runner.system.errors import StoreError
 from runner.system.signals import deferred_signals
-from runner.tracking import RecordedGroup
+from runner.tracking import RecordedGroup, count_tags
+from runner.tracking.notes import NOTE, group_note
 from runner.training.outcome import Outcome
 from runner.training.statistics import (
     REPLICATES,
@@ -213,7 +214,13 @@ class Groups:
     def _sum_up(self, key: str, outcomes: Mapping[int, Outcome]) -> None:
         group = self._open[key]
         ended = [outcomes[member] for member in self._members[key] if member in outcomes]
-        group.log_metrics(0, _summary(ended))
+        finished = tuple(outcome for outcome in ended if outcome.status == "FINISHED")
+        n_finished, n_failed = _counts(ended)
+        counts = count_tags({"n_finished": n_finished, "n_failed": n_failed})
+        first = self._plan.jobs[self._members[key][0]]
+        note = group_note(first.experiment.name, self._plan.first.ranking_metric, ended)
+        group.set_tags({**counts, NOTE: note})
+        group.log_metrics(0, _summary(finished))
         group.finish()
         self._recorded[key] = RecordedGroup(group.run_id, _counts(ended))
         del self._open[key]  # not before: what is interrupted has to be killed
@@ -224,17 +231,15 @@ def _varied_of_split(job: PlannedJob) -> list[str]:
 
 
 def _counts(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """Return how many have finished and failed, as a group's metrics say it."""
+    """Return how many have finished and failed, as a group's tags say it."""
     statuses = [outcome.status for outcome in outcomes]
     return statuses.count("FINISHED"), statuses.count("FAILED")
 
 
-def _summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
+def _summary(finished: tuple[Outcome, ...]) -> dict[str, float]:
     """Return mean, standard deviation, n and 95 % confidence interval of each final metric."""
-    finished = tuple(outcome for outcome in outcomes if outcome.status == "FINISHED")
     configuration = Configuration({}, finished, ())
-    n_finished, n_failed = _counts(outcomes)
-    numbers: dict[str, float] = {"n_finished": n_finished, "n_failed": n_failed}
+    numbers: dict[str, float] = {}
     for name in dict.fromkeys(name for outcome in finished for name in outcome.metrics):
         summary = configuration.summary(name)
         if summary is None:

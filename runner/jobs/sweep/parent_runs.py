@@ -32,7 +32,7 @@ from runner.system.errors import (
     StoreLost,
 )
 from runner.system.signals import deferred_signals
-from runner.tracking import SUMMED_UP, SweepSummary
+from runner.tracking import SUMMED_UP, SweepSummary, count_tags
 from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepared
@@ -148,7 +148,9 @@ class _Sweep(Parent):
                 run.set_tags(self._duration())
                 run.kill("results wait on disk until the server answers")
                 return
-            self.summary = store_results(run, self._store, self.plan, self.outcomes, self._listener)
+            self.summary = store_results(
+                run, self._store, self.plan, self.outcomes, self._listener, self.trained_on
+            )
             ending = {**self.summary.tags, SUMMED_UP: "true", N_JOBS: str(len(self.plan.jobs))}
             run.set_tags(self._duration() | ending)
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
@@ -259,7 +261,7 @@ class _Rerun(Parent):
         with recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
             self.run_id = run.run_id
             yield
-            run.log_metrics(0, self._counts())
+            run.set_tags(count_tags(self._counts()))
             # One that diverged as its original did has not failed to repeat it.
             n_failed = sum(
                 outcome.status in ("FAILED", "KILLED") and position not in self.comparisons
@@ -288,11 +290,11 @@ class _Rerun(Parent):
                 content = stored_run(self._store, outcome.run_id).read(WEIGHTS, _RESULTS_LIMIT)
                 restore_weights(stored_run(self._store, original.run_id), content)
 
-    def _counts(self) -> dict[str, float]:
+    def _counts(self) -> dict[str, int]:
         """Return how many jobs have each verdict."""
         verdicts = [comparison.verdict for comparison in self.comparisons.values()]
         verdicts += [Verdict.CANNOT_COMPARE] * len(self._asked.unfit)
-        return {f"n_{v.name.lower()}": float(verdicts.count(v)) for v in Verdict}
+        return {f"n_{v.name.lower()}": verdicts.count(v) for v in Verdict}
 
     @property
     def _n_jobs(self) -> int:
@@ -303,8 +305,7 @@ class _Rerun(Parent):
         """Say in a few words what came of it, as a tag of the original."""
         if not self._asked.compares:
             return "with other settings"
-        n_identical = int(self._counts()["n_identical"])
-        return f"{n_identical:,} of {self._n_jobs:,} identical"
+        return f"{self._counts()['n_identical']:,} of {self._n_jobs:,} identical"
 
 
 def single_run(store: Store, plan: Plan) -> Parent:

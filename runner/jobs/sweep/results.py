@@ -6,10 +6,12 @@ Made from outcomes when the last job has ended.
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,8 @@ from runner.jobs.sweep.refit import refit
 from runner.jobs.sweep.spreadsheet import columns, write_csv
 from runner.jobs.worker.recording import scratch_folder
 from runner.system.errors import ConfigError, DataError, RecordError
-from runner.tracking import SweepSummary, expected_names
+from runner.tracking import SweepSummary, count_tags, expected_names, logged, model_facts
+from runner.tracking.notes import NOTE, sweep_note
 from runner.training.outcome import Outcome, by_settings
 from runner.training.prepare import Trained, require_fit
 from runner.training.run_files import OUT_OF_FOLD, out_of_fold, parquet, prediction_table
@@ -34,6 +37,7 @@ from runner.training.statistics import MOST_COMPARED, Configuration, configurati
 
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store, Sweeps
+    from runner.tracking.backend.rows import LoggedMetric, ModelFacts
     from softnet import StackSettings
 
 # The table of all jobs, among the artifacts of a sweep's run.
@@ -48,6 +52,7 @@ def store_results(
     plan: Plan,
     outcomes: Mapping[int, Outcome],
     listener: Listener,
+    trained_on: str = "",
 ) -> SweepSummary:
     """Give a sweep's run all that sums it up.
 
@@ -59,19 +64,22 @@ def store_results(
     best = next((each for each in best_of_all if each.outcomes), None)
     ends = Counter(outcome.status for outcome in outcomes.values())
     counts = {"n_finished": ends["FINISHED"] + ends["PRUNED"], "n_failed": ends["FAILED"]}
-    run.log_metrics(0, counts | ({"n_pruned": ends["PRUNED"]} if ends["PRUNED"] else {}))
+    counts |= {"n_pruned": ends["PRUNED"]} if ends["PRUNED"] else {}
+    run.set_tags(count_tags(counts))
+    logs: Sequence[LoggedMetric] = ()
     with scratch_folder() as folder:
         with (folder / RESULTS).open("w", encoding="utf-8", newline="") as file:
             write_csv(in_order, file)
         _write_parquet(in_order, folder / "results.parquet")
         if best is not None:
-            _log_best(
-                run, best, metric, {o.run_id: plan.jobs[p] for p, o in outcomes.items()}, folder
-            )
+            jobs = {o.run_id: plan.jobs[p] for p, o in outcomes.items()}
+            logs = _log_best(run, store.sweeps, best, metric, jobs, folder)
             if plan.first.tracking.figures:
                 _draw(store.sweeps, best_of_all, in_order, plan, folder / "figures")
         run.log_folder(folder)
+    noted = partial(sweep_note, plan.sweep_name, run.run_id, trained_on, in_order, metric)
     if best is None:
+        run.set_tags({NOTE: noted(SweepSummary())})
         return SweepSummary()
 
     def candidates(runs: Collection[Outcome]) -> dict[str, Candidate]:
@@ -88,8 +96,10 @@ def store_results(
             run.log_metrics(0, dict(zip(expected_names(metric), values, strict=True)))
             expected = None if math.isnan(found.mean) else values
     with _noted(listener, "The sweep's run has no model of the best job"):
-        summary = _log_model(run, store, plan, best, candidates(best.outcomes), listener)
-    return replace(summary, expected=expected)
+        summary = _log_model(run, store, plan, best, candidates(best.outcomes), logs, listener)
+    summary = replace(summary, expected=expected)
+    run.set_tags({NOTE: noted(summary)})
+    return summary
 
 
 def _log_model(
@@ -98,6 +108,7 @@ def _log_model(
     plan: Plan,
     best: Configuration,
     candidates: Mapping[str, Candidate],
+    logs: Sequence[LoggedMetric],
     listener: Listener,
 ) -> SweepSummary:
     """Log the model of the best configuration, and what it says of rows that it was not fitted to.
@@ -110,9 +121,12 @@ def _log_model(
         return summary
     networks: dict[str, Trained] = {}
     shapes: list[StackSettings] = []
+    facts: list[ModelFacts] = []
 
     def each() -> Iterator[Trained]:
         for member, network in trained(members):
+            data = network.prepared if len(members) == 1 else None
+            facts.append(model_facts(member.experiment, logs, data))
             shapes.append(require_fit(member.experiment, network.prepared))
             networks[member.run_id] = network.with_few_rows()  # memory may hold the rows but once
             yield network
@@ -129,21 +143,25 @@ def _log_model(
             summary = SweepSummary(refit=last.run_id, note=note)
             model = [network for _, network in trained([last])]
     if plan.first.tracking.model:
-        store.log_model(run, *model)
-        summary = replace(summary, has_model=True)
+        run.flush()  # the metrics that the model's page repeats
+        store.log_model(run, *model, facts=facts[0])
+        summary = replace(summary, model=facts[0].name)
     return summary
 
 
 def _log_best(
     run: RunWriter,
+    sweeps: Sweeps,
     best: Configuration,
     metric: str,
     jobs: Mapping[str, PlannedJob],
     folder: Path,
-) -> None:
+) -> Sequence[LoggedMetric]:
     """Log which configuration is the best, and its metrics: of one run, or means over its splits.
 
-    Over several splits no run stands for it: that would be the one with the easiest rows.
+    Over several splits no run stands for it: that would be the one with the easiest rows. Metrics
+    are at the last step, and of a sweep that was summed up before not before its own: MLflow shows
+    the last one.
     """
     members = best.model_runs(metric)
     first = jobs[members[0].run_id].experiment
@@ -155,7 +173,11 @@ def _log_best(
         metrics = {each: mean.mean for each, mean in means.items() if mean is not None}
     ids = ",".join(member.run_id for member in members)
     run.set_tags({"runner.best_run": ids, "runner.best": name})
-    run.log_metrics(0, metrics)
+    curves = [sweeps.history(one, "train/loss") for one in (members[0].run_id, run.run_id)]
+    step = max((step for curve in curves for step, _ in curve), default=0)
+    logs = logged(step, metrics, time.time())
+    run.change.metrics += logs
+    return logs
 
 
 def _draw(

@@ -25,7 +25,8 @@ from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
 from runner.system.signals import deferred_signals
 from runner.system.text import without_passwords
-from runner.tracking import FLUSH_EVERY_S, PRUNED_AT, ROWS
+from runner.tracking import FLUSH_EVERY_S, PRUNED_AT, ROWS, logged, model_facts, model_name
+from runner.tracking.notes import NOTE, run_note
 from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, Trained, require_fit
@@ -137,7 +138,9 @@ def end_run(
         run.flush()
         took_s = result.ended_s - result.started_s
         trained_on = prepared.summary
-        run.set_tags({"runner.trained_on": trained_on})
+        model = model_name(experiment.name) if "model" in to_come else ""
+        note = run_note(job.name, run.run_id, trained_on, result.final, model)
+        run.set_tags({"runner.trained_on": trained_on, NOTE: note})
         yield Measured(job.name, result.final, result.n_steps, took_s, to_come, trained_on)
     if is_shown:
         network = Network.from_weights(result.weights, require_fit(experiment, prepared).network)
@@ -147,7 +150,9 @@ def end_run(
     if "figures" in to_come:
         _log_figures(run, job.name, prepared, result, network)
     if "model" in to_come:
-        store.log_model(run, Trained(prepared, result.weights, network.settings))
+        logs = [metric for entry in result.kept_entries for metric in logged(*entry)]
+        about = model_facts(experiment, logs, prepared)
+        store.log_model(run, Trained(prepared, result.weights, network.settings), facts=about)
     # A run with this tag has left all its files, however it ends.
     facts = {name: sha256(content) for name, content in files.items()} | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)

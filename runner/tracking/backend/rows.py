@@ -78,6 +78,17 @@ class DatasetPart(NamedTuple):
     context: str
 
 
+class ModelFacts(NamedTuple):
+    """What the page of a model shows of it: its name, and params and metrics of its run.
+
+    Each metric comes with the name and digest of the data set that it is of, or without.
+    """
+
+    name: str = "model"
+    params: Sequence[tuple[str, str]] = ()
+    metrics: Sequence[tuple[LoggedMetric, str | None, str | None]] = ()
+
+
 @dataclass
 class RunChange:
     """What is to be written of a run; all of it or nothing, in a database.

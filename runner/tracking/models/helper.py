@@ -17,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from runner.tracking.backend.rows import ModelFacts
+
 if TYPE_CHECKING:
     from runner.tracking.backend.address import Address
     from runner.training.prepare import Trained
@@ -55,6 +57,7 @@ class ModelHelper:
         experiment_id: str,
         run_id: str,
         members: Sequence[Trained],
+        facts: ModelFacts = ModelFacts(),  # noqa: B008  (it cannot change)
     ) -> bool:
         """Have a run given its model; tell whether that was done. The helper then ends.
 
@@ -62,7 +65,7 @@ class ModelHelper:
         """
         few = [member.with_few_rows() for member in members]
         try:
-            request = pickle.dumps((experiment_id, run_id, few))
+            request = pickle.dumps((experiment_id, run_id, few, facts))
             answer, _ = self._process.communicate(request)
             error = pickle.loads(answer)  # noqa: S301  (from a process of ours)
         except (OSError, EOFError, TypeError, AttributeError, ValueError, pickle.PickleError):

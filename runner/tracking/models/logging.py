@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, DataType, Schema
 
@@ -27,6 +27,7 @@ import runner.training.preprocessing
 import softnet
 from runner.config.plugins import Plugin, plugins
 from runner.tracking.backend.artifacts import send_folder
+from runner.tracking.backend.rows import ModelFacts
 from runner.training.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -47,22 +48,33 @@ def log_model(
     experiment_id: str,
     run_id: str,
     members: Sequence[Trained],
+    facts: ModelFacts = ModelFacts(),  # noqa: B008  (it cannot change)
 ) -> None:
     """Give a run its model, which averages what its members predict.
+
+    The page of the model has the params and metrics of the run.
 
     These are the steps of MLflow's own ``Model.log``, on the run's store instead of a global one,
     and without reading back the history of every metric.
     """
     client = backend.client
-    # A fixed name, so that runs:/<run id>/model names it too.
-    logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+    logged = client.create_logged_model(
+        experiment_id, name=facts.name, source_run_id=run_id, params=dict(facts.params)
+    )
     location = guard.allowed(str(logged.artifact_location))
     with TemporaryDirectory(prefix="runner-model-") as scratch:
         folder = Path(scratch, "model")
         _save(folder, logged, location, members)
         # The client's log_model_artifacts would ask the store again where they go.
         send_folder(backend, folder, location)
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    step = max((metric.step for metric, *_ in facts.metrics), default=0)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=step)])
+    # The run has them already, so this adds none to it.
+    metrics = [
+        Metric(*metric, logged.model_id, dataset, digest, run_id)
+        for metric, dataset, digest in facts.metrics
+    ]
+    client.log_batch(run_id, metrics)
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
 
 

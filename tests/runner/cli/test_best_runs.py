@@ -37,7 +37,7 @@ def test_a_report_ends_with_the_best_run_and_how_to_use_it(
     *_, best, predict, serve, _ = ended.stdout.splitlines()
     assert best.startswith(f"best  run {parent.tags['runner.best_run']}  learning_rate=0.")
     assert predict == f"  runner predict {parent.name} FILE.csv"
-    assert serve.endswith(f"mlflow models serve -m runs:/{parent.run_id}/model --env-manager local")
+    assert serve.endswith(f"mlflow models serve -m runs:/{parent.run_id}/own --env-manager local")
     assert table(command("show", parent.name)) == table(ended)
 
 

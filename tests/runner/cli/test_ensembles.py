@@ -74,7 +74,7 @@ def test_it_says_the_average_of_what_its_members_say(
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.environment["MLFLOW_TRACKING_URI"])
-    model = mlflow.pyfunc.load_model(f"runs:/{ensemble.run_id}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{ensemble.run_id}/iris")
     from sklearn.datasets import load_iris
 
     X = pd.DataFrame(load_iris().data, columns=model.metadata.get_input_schema().input_names())

@@ -95,10 +95,11 @@ def test_what_workers_had_recorded_at_the_stop_is_counted(sweeper: Command):
     done = [run for run in jobs(sweeper) if run.status in {"FINISHED", "FAILED"}]
     assert f"{80 - len(done)} of 80 jobs have not run" in ended.stdout
     (parent,) = of_kind("sweep", recorded(sweeper))
-    assert parent.metrics["n_finished", 0] == sum(run.status == "FINISHED" for run in done)
+    n_finished = sum(run.status == "FINISHED" for run in done)
+    assert parent.tags["runner.n_finished"] == str(n_finished)
     n_failed = sum(run.status == "FAILED" for run in done)
     assert 2 <= n_failed <= 4
-    assert parent.metrics["n_failed", 0] == n_failed
+    assert parent.tags["runner.n_failed"] == str(n_failed)
     printed = [line for line in table(ended) if line != "Stopped by sweep.fail_fast."]
     assert table(sweeper("show")) == printed
 

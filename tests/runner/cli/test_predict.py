@@ -39,6 +39,9 @@ MOONS = [
     *("training.steps=60", "optimizer=adam"),
 ]
 
+# What their models are called: their experiments.
+MODELS = {"words": "own_csv", "numbers": "tutorial"}
+
 
 def rows_of(file: Path) -> pd.DataFrame:
     """Read a CSV by pandas, each number to its last bit."""
@@ -94,7 +97,7 @@ def by_mlflow(made: Made, run: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataF
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made.command.environment["MLFLOW_TRACKING_URI"])
-    uri = f"runs:/{made.runs[run].run_id}/model"
+    uri = f"runs:/{made.runs[run].run_id}/{MODELS[run]}"
     model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
     schema = model.metadata.get_input_schema()
     rows = rows_of(made.files[f"{run}.csv"])
@@ -274,7 +277,7 @@ def test_quantities_and_labels_are_predicted_too(shared: Command, tmp_path: Path
 def served(made: Made, run: str, port: int) -> Iterator[str]:
     """Serve the model of a run by MLflow's own command, until the end of the block."""
     tool = "from mlflow.cli import cli; cli()"
-    model = f"runs:/{made.runs[run].run_id}/model"
+    model = f"runs:/{made.runs[run].run_id}/{MODELS[run]}"
     # MLflow looks for it on the path, and is here where Python is, wherever scripts are.
     uvicorn = made.command.scratch / "uvicorn"
     uvicorn.write_text(f'#!/bin/sh\nexec {sys.executable} -m uvicorn "$@"\n', "utf-8")

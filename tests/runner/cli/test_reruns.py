@@ -97,7 +97,7 @@ def test_rerun_of_a_sweep_is_a_run_of_its_own_and_leaves_the_sweep_as_it_was(
     again = of_kind("run", runs)
     assert len(runs) == 5
     assert of_all.tags["runner.rerun_of"] == parent.run_id
-    assert of_all.metrics["n_identical", 0] == 4
+    assert of_all.tags["runner.n_identical"] == "4"
     assert {run.tags["runner.rerun_of"] for run in again} == {run.run_id for run in originals}
     assert {run.tags["runner.verdict"] for run in again} == {"IDENTICAL"}
     assert {run.tags["runner.sweep"] for run in again} == {of_all.run_id}

@@ -66,7 +66,7 @@ def test_a_sweep_is_recorded_and_found_again_and_its_password_is_not(
     for group in groups:
         assert group.data.metrics["val/loss/n"] == 2
         assert group.data.tags["mlflow.parentRunId"] == parent
-    model = mlflow.pyfunc.load_model(f"runs:/{parent}/model", suppress_warnings=True)
+    model = mlflow.pyfunc.load_model(f"runs:/{parent}/secretive", suppress_warnings=True)
     rows = {f"feature_{column}": [0, 1] for column in (1, 2, 3, 4)}
     assert model.predict(rows).to_numpy().sum(axis=1) == pytest.approx([1.0, 1.0])
 

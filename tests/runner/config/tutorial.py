@@ -54,6 +54,7 @@ PLAIN: dict[str, Any] = {
         "artifacts": None,
         "figures": True,
         "model": True,
+        "register": None,
         "durability": "full",
     },
     "sweep": {

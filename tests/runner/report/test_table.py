@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -15,12 +16,12 @@ from runner.report.table import (
     Printer,
     TableColumn,
     configuration_name,
-    further_metrics,
     printing,
+    say,
     setting_columns,
-    varying_settings,
 )
 from runner.tracking import RecordedSweep
+from runner.training.outcome import further_metrics, varying_settings
 from tests.runner.report.outcomes import HOSTILE, failed, outcome
 from tests.runner.terminals import ESCAPE, Terminal, plain
 
@@ -121,7 +122,7 @@ def test_columns_are_aligned(
 # "10  0.04" is 8 wide, with two more and "accuracy" 18, with two more and "run" 23.
 @pytest.mark.parametrize(
     ("width", "last"),
-    [(100, "run"), (23, "run"), (22, "accuracy"), (18, "accuracy"), (17, "rate"), (3, "rate")],
+    [(100, "run"), (23, "run"), (22, "accuracy"), (18, "accuracy"), (17, "rate"), (8, "rate")],
 )
 def test_there_are_as_many_columns_as_the_terminal_has_room_for(
     width: int, last: str, monkeypatch: pytest.MonkeyPatch
@@ -134,7 +135,64 @@ def test_there_are_as_many_columns_as_the_terminal_has_room_for(
         header, *rows = plain(terminal.text()).splitlines()
     assert header.split()[-1] == last
     left_out = {"run": [], "accuracy": ["run"], "rate": ["accuracy, run"]}[last]
-    assert rows[2:] == [f"A wider terminal also shows {names}." for names in left_out]
+    said = [f"A wider terminal also shows {names}." for names in left_out]
+    assert " ".join(rows[2:]) == "".join(said)
+
+
+def shown_at(width: int, monkeypatch: pytest.MonkeyPatch, *columns: TableColumn) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Terminal() as terminal:
+        with printing(terminal.file) as out:
+            out.table(columns)
+        return terminal.text().splitlines()
+
+
+def test_where_all_are_needed_texts_are_cut_before_columns_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = [
+        TableColumn("", ["1"], "right"),
+        TableColumn("setting", ["a value that is long enough"]),
+        TableColumn("another", ["and one of some length"]),
+        TableColumn("val/loss", ["0.123"], "right"),
+    ]
+    assert (
+        shown_at(50, monkeypatch, *columns)
+        == [
+            "   setting             another             val/loss",
+            "1  a value that is...  and one of so...    0.123",
+        ]
+        or max(map(len, shown_at(50, monkeypatch, *columns))) <= 50
+    )
+    narrow = shown_at(30, monkeypatch, *columns)
+    assert max(map(len, narrow[:2])) <= 30
+    assert narrow[0].endswith("val/loss")
+    assert narrow[2:] == ["A wider terminal also shows", "another."]
+
+
+def test_lines_break_between_words_and_commands_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Terminal() as terminal:
+        with printing(terminal.file) as out:
+            out.line("one two three four five ", ("six-and-a-half-longer-than-a-line", "bold"))
+            out.command("runner predict sweep-0407c0 FILE.csv")
+        assert terminal.text().splitlines() == [
+            "one two three four",
+            "five",
+            "six-and-a-half-longer-than-a-line",
+            "runner predict sweep-0407c0 FILE.csv",
+        ]
+        monkeypatch.setattr(sys, "stderr", terminal.file)
+        say("one two three four five six\n  runner rerun sweep-0407c0 --check")
+        assert terminal.text().splitlines() == [
+            "one two three four",
+            "five six",
+            "  runner rerun sweep-0407c0 --check",
+        ]
 
 
 def ranking(n: int, metric: str = "val/loss", top: int | None = None) -> list[str]:

@@ -131,4 +131,37 @@ def test_a_server_that_runs_already_is_pointed_at_without_its_password(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.replace("http://", f"http://{password}"))
     ui(None, 5000, print)
     shown = store.where.replace("http://", f"http://{password.replace(':secret', '')}")
-    assert capsys.readouterr().out == f"MLflow is served at {shown}\n"
+    assert capsys.readouterr().out.splitlines()[0] == f"MLflow is served at {shown}"
+
+
+def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(server, None, "swept")
+    sweep = store.start_run("rates", {}, {"runner.kind": "sweep", "runner.metric": "val/accuracy"})
+    varied = {"optimizer.learning_rate": "0.1", "of a plugin": "1"}
+    tags = {"runner.kind": "run", "runner.sweep": sweep.run_id, "runner.varied": json.dumps(varied)}
+    job = store.start_run("a", {"optimizer": {"learning_rate": 0.1}}, tags, sweep.run_id)
+    job.log_metrics(0, {"val/loss": 1.0, "val/accuracy": 0.5})
+    job.finish()
+    sweep.finish()
+    search = f"tags.`runner.sweep` = '{sweep.run_id}' and tags.`runner.kind` = 'run'"
+    for _ in range(2):
+        ui(server, 5000, print)
+        *_, line = capsys.readouterr().out.splitlines()
+        front, _, key = line.partition("&viewStateShareKey=")
+        assert front == f"The runs of rates: {store.where}"
+        tags = store.client.get_experiment(store.experiment_id).tags
+        shared = {n: v for n, v in tags.items() if n.startswith("mlflow.sharedViewState.")}
+        assert list(shared) == [f"mlflow.sharedViewState.{key}"]
+        assert json.loads(shared.popitem()[1]) == {
+            "searchFilter": search,
+            "orderByKey": "metrics.`val/accuracy`",
+            "orderByAsc": False,
+            "selectedColumns": [
+                "params.`optimizer.learning_rate`",
+                "metrics.`val/accuracy`",
+                "metrics.`val/loss`",
+                "attributes.`Duration`",
+            ],
+        }

@@ -198,7 +198,8 @@ def test_folds_make_one_group_over_which_seeds_are_averaged(
     assert run.data.params["split.n_folds"] == "2"
     metrics = run.data.metrics
     # The folds are 2 and 4; t is 12.706, and the correction without numbers of rows 1 / (k - 1).
-    assert (metrics["n_finished"], metrics["val/loss/n"], metrics["val/loss/mean"]) == (4, 2, 3)
+    assert (metrics["val/loss/n"], metrics["val/loss/mean"]) == (2, 3)
+    assert run.data.tags["runner.n_finished"] == "4"
     half_width = 12.706 * math.sqrt(2) * math.sqrt(1 / 2 + 1)
     assert metrics["val/loss/ci95_high"] == pytest.approx(3 + half_width, abs=2e-3)
 
@@ -224,20 +225,19 @@ def test_failed_seeds_are_counted_and_not_summed_up(
     diverged = failed(4, metrics={"val/loss": math.nan})
     completed(groups, {**finished, 4: diverged, **{p: failed(p) for p in (1, 3, 5)}})
     some, none = (groups_in(opened)[f"learning_rate={rate}"] for rate in RATES)
-    assert some.data.metrics["n_finished"] == 2
-    assert some.data.metrics["n_failed"] == 1
+    assert some.data.tags["runner.n_finished"] == "2"
+    assert some.data.tags["runner.n_failed"] == "1"
     assert some.data.metrics["val/loss/n"] == 2
     assert some.data.metrics["val/loss/mean"] == 1
-    assert none.data.metrics == {"n_finished": 0, "n_failed": 3}
+    assert none.data.metrics == {}
+    assert none.data.tags["runner.n_failed"] == "3"
 
 
 def test_one_value_has_a_mean_and_no_interval(opened: Store, made: Plan, parent: RunWriter) -> None:
     groups = groups_of(opened, made, parent, [0, 2, 4])
     completed(groups, {0: outcome(0, metrics={"val/loss": 0.25}), 2: failed(2), 4: failed(4)})
     (run,) = groups_in(opened).values()
-    assert run.data.metrics == {
-        "n_finished": 1, "n_failed": 2, "val/loss/mean": 0.25, "val/loss/n": 1
-    }  # fmt: skip
+    assert run.data.metrics == {"val/loss/mean": 0.25, "val/loss/n": 1}
 
 
 def test_a_group_ends_with_the_last_of_its_jobs(

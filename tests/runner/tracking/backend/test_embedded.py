@@ -28,7 +28,7 @@ from tests.runner.tracking.test_run_writer import split, table
 
 # What two recordings of the same never share.
 _TIMES = {"start_time", "end_time", "timestamp", "creation_time", "last_update_time"}
-_TIMES |= {"creation_timestamp_ms", "last_updated_timestamp_ms"}
+_TIMES |= {"creation_timestamp_ms", "last_updated_timestamp_ms", "metric_timestamp_ms"}
 _TAGS = ("runner.process", "runner.duration_s", "runner.attempt")
 
 

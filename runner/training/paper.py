@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from runner.report.table import varying_settings
 from runner.system.formatting import measured
 from runner.system.text import on_one_line
-from runner.training.outcome import Outcome
+from runner.training.outcome import Outcome, varying_settings
 from runner.training.statistics import configurations, ranked
 
 _LATEX = {
@@ -29,7 +28,7 @@ def paper_table(
     """
     shown = ranked([c for c in configurations(outcomes) if c.outcomes], metrics[0])[:top]
     names = varying_settings([configuration.varied for configuration in shown])
-    write = _latex if form == "latex" else _markdown
+    write = _latex if form == "latex" else markdown_text
     columns = [[write(c.varied.get(key, "")) for c in shown] for key in names]
     for metric in metrics:
         summaries = [configuration.summary(metric) for configuration in shown]
@@ -46,8 +45,7 @@ def paper_table(
     header = [*map(write, names.values()), *map(write, metrics)]
     rows = list(zip(*columns, strict=True))
     if form == "markdown":
-        rule = [*(["---"] * len(names)), *(["---:"] * len(metrics))]
-        return [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]
+        return markdown_table(header, rows, n_texts=len(names))
     return [
         rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(metrics)}}}",
         r"\toprule",
@@ -57,6 +55,12 @@ def paper_table(
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], n_texts: int) -> list[str]:
+    """Return the lines of a table whose first columns are texts, and the others numbers."""
+    rule = [*["---"] * n_texts, *["---:"] * (len(header) - n_texts)]
+    return [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]
 
 
 def _cell(mean: str, half: str, *, is_best: bool, form: str) -> str:
@@ -72,5 +76,6 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in on_one_line(text))
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Return text that Markdown shows as it is."""
     return re.sub(r"([\\`*|<>\[\]])", r"\\\1", on_one_line(text))

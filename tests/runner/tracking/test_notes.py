@@ -1,0 +1,59 @@
+"""What MLflow's page of a run says first: Markdown of what was run and came of it."""
+
+from runner.tracking import SweepSummary
+from runner.tracking.notes import group_note, run_note, sweep_note
+from tests.runner.report.outcomes import HOSTILE, failed, outcome
+
+RATE, SEED = "optimizer.learning_rate", "seed"
+
+
+def test_a_run_tells_its_data_its_metrics_and_how_to_go_on() -> None:
+    final = {"train/loss": 0.1, "train/accuracy": 0.975, "val/loss": 0.2, "val/accuracy": 0.95}
+    assert run_note("own", "1" * 32, "60 rows", final, "own") == (
+        "**own**: 60 rows\n\n"
+        "|  | loss | accuracy |\n| --- | ---: | ---: |\n"
+        "| train | 0.1 | 0.9750 |\n| val | 0.2 | 0.9500 |\n\n"
+        f"```\nrunner rerun {'1' * 32} --check\nrunner predict {'1' * 32} FILE.csv\n"
+        f"mlflow models serve -m runs:/{'1' * 32}/own --env-manager local\n```"
+    )
+
+
+def test_a_sweep_tells_what_varied_and_its_best_configurations() -> None:
+    runs = [
+        outcome(number, varied={RATE: rate, SEED: seed}, metrics={"val/loss": loss})
+        for number, (rate, seed, loss) in enumerate(
+            [("0.1", "0", 0.5), ("0.1", "1", 0.7), ("0.2", "0", 0.2), ("0.2", "1", 0.2)]
+        )
+    ]
+    lost = failed(4, varied={RATE: "9", SEED: "0"})
+    note = sweep_note(
+        "rates", "2" * 32, "60 rows", [*runs, lost], "val/loss", SweepSummary((0.3, 0.1, 0.5))
+    )
+    head, varied, heading, table, worth, commands = note.split("\n\n")
+    assert head == "**rates**: 5 runs, 1 failed. 60 rows"
+    assert varied == "- `optimizer.learning_rate`: 0.1, 0.2, 9\n- `seed`: 0, 1"
+    assert heading == "The best by val/loss, mean ± half of the 95 % interval:"
+    assert table.splitlines()[0] == "| learning_rate | val/loss |"
+    assert table.splitlines()[2] == "| 0.2 | **0.2 ± 0** |"
+    assert worth == "Expected on new rows: val/loss 0.30 [0.10, 0.50]."
+    assert "runner predict rates FILE.csv" in commands
+    assert "models serve" not in note
+
+
+def test_where_nothing_finished_it_says_so() -> None:
+    lost = [failed(number, varied={SEED: str(number)}) for number in range(2)]
+    assert group_note("own", "val/loss", lost) == (
+        "One configuration of **own**, 2 runs, none finished."
+    )
+    assert "The best" not in sweep_note("s", "2" * 32, "", lost, "val/loss", SweepSummary())
+
+
+def test_names_from_outside_are_text_and_no_markup() -> None:
+    run = outcome(0, varied={"a|b": HOSTILE, "c": "1"}, metrics={"val/loss": 1.0})
+    for note in (
+        sweep_note("a*b|c<i>", "2" * 32, "", [run], "val/loss", SweepSummary()),
+        group_note("a*b|c<i>", "val/loss", [run]),
+        run_note("a*b|c<i>", "2" * 32, "", {}, ""),
+    ):
+        assert r"a\*b\|c\<i\>" in note
+        assert note.replace("\n", "").isprintable()
