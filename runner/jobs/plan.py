@@ -530,9 +530,24 @@ def _checked(jobs: Sequence[Job]) -> list[Experiment]:
         try:
             experiments.append(Experiment.from_dict(job.config))
             _require_shared(experiments[0], experiments[-1])
+            if number > 1:
+                before = jobs[number - 2].config
+                _share(experiments[-2], experiments[-1], before, job.config)
         except ConfigError as error:
             raise _at_point(error, job, number, len(jobs)) from None
     return experiments
+
+
+def _share(
+    before: Experiment, now: Experiment, config: Mapping[str, Any], now_config: Mapping[str, Any]
+) -> None:
+    """Have an experiment share the sections that were made of the same values as another one's.
+
+    They are most of what a plan of many jobs holds in memory.
+    """
+    for name, section in before:
+        if isinstance(now_config.get(name), dict) and now_config[name] is config.get(name):
+            now.__dict__[name] = section  # it is frozen, and so is the section
 
 
 def _at_point(error: ConfigError, job: Job, number: int, n_jobs: int) -> ConfigError:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from sys import intern
 from typing import TYPE_CHECKING
 
 from runner.jobs.events import Ended, Listener, Notice, SweepOpened, Waiting
@@ -219,6 +220,12 @@ class _Sweep(Parent):
         if not self._store.n_unrecorded:
             self._require_kept()
         super().take(event)
+        if event.outcome is not None:
+            # Names that a message brought along are in memory once, not once for each job.
+            metrics = {intern(name): value for name, value in event.outcome.metrics.items()}
+            varied = self.plan.jobs[event.position].varied
+            slim = replace(event.outcome, metrics=metrics, varied=varied)
+            self.outcomes[event.position] = slim
         if self._groups is not None:
             self._groups.take(event.position, self.outcomes)
 

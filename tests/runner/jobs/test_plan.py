@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.compose import Job
-from runner.jobs.plan import make_plan, read_lines, run_name
+from runner.jobs.plan import make_plan, plan_each, read_lines, run_name
 from runner.system.errors import ConfigError, DataError
 from tests.runner.jobs.planned import CONFIG, MISSING, config, experiment, job, plan
 
@@ -178,6 +178,15 @@ def test_a_job_of_a_large_plan_takes_a_hundred_bytes() -> None:
     assert len(made.lines()) < 100 * len(made.jobs)
     found = list(read_lines(made.lines()))
     assert [job.experiment for job in found] == [job.experiment for job in made.jobs]
+
+
+def test_jobs_share_in_memory_what_their_configs_share() -> None:
+    first = job(seed=1)
+    others = [replace(first, config={**first.config, "seed": seed}) for seed in (2, 3)]
+    made = plan_each([first, *others])
+    assert [one.experiment.seed for one in made.jobs] == [1, 2, 3]
+    assert len({id(one.experiment.optimizer) for one in made.jobs}) == 1
+    assert made.jobs[2] == plan_each([others[1]]).jobs[0]
 
 
 def test_jobs_of_other_kinds_are_read_back_from_the_lines() -> None:
