@@ -1,13 +1,13 @@
 """A sweep that has ended: what is in the store, and that its bits are those of runs alone."""
 
 import csv
-import json
 import statistics
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from runner.jobs.plan import read_lines
 from runner.training.data.builtin import tutorial_table
 from tests.runner.cli.rerunning import artifacts
 from tests.runner.cli.sweeping import Recorded, of_kind, recorded, table
@@ -136,9 +136,9 @@ def test_parent_holds_plan_results_figures_and_the_best_configuration(
     from pyarrow import parquet
 
     folder = artifacts(shared, history.parent)
-    plan = (folder / "plan" / "plan.jsonl").read_text().splitlines()
+    plan = read_lines((folder / "plan" / "plan.jsonl").read_text())
     members = of_kind("run", history.runs)
-    assert {json.loads(line)["key"] for line in plan} == {run.key for run in members}
+    assert {job.key for job in plan} == {run.key for run in members}
     with (folder / "results.csv").open(newline="") as file:
         rows = {row["run_id"]: row for row in csv.DictReader(file)}
     assert {run_id: float(row["val/loss"]) for run_id, row in rows.items()} == {
