@@ -207,9 +207,10 @@ def test_the_examples_of_the_page_run() -> None:
 
 
 def excerpts() -> list[tuple[str, str]]:
-    """The blocks that begin with the name of the file they are taken from."""
+    """The blocks of two pages that begin with the name of the file they are taken from."""
     pattern = r"^```python\n# (\S+)\n(.*?)^```$"
-    return re.findall(pattern, PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    text = "\n".join(page.read_text("utf-8") for page in (PAGE, PAGE.with_name("layers.md")))
+    return re.findall(pattern, text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(("file", "excerpt"), excerpts())
@@ -218,7 +219,7 @@ def test_an_excerpt_of_the_page_stands_in_its_file(file: str, excerpt: str) -> N
     assert any(textwrap.indent(excerpt, " " * 4 * level) in source for level in range(6))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/layers.md"])
 def test_what_a_page_links_to_exists(page: str) -> None:
     path = CHECKOUT / page
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text("utf-8"))
