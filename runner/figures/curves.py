@@ -156,7 +156,7 @@ def draw_rungs(
     scales.scale_values(axes, view, measure, log_ratio=4.0)
     for steps, values, is_pruned in sorted(lines, key=lambda line: not line[2]):
         look: Look = {"color": MUTED if is_pruned else PALETTE[0], "linewidth": 0.7}
-        axes.plot(steps, values, alpha=0.6 if is_pruned else 1.0, **look)
+        axes.plot(steps, values, alpha=0.4 if is_pruned else 0.8, **look)
         if is_pruned:
             axes.plot(steps[-1:], values[-1:], marker="o", markersize=2.0, **look)
     scales.scale_steps(axes)

@@ -190,8 +190,9 @@ def _draw(
     from runner.figures.sweep import draw_sweep
 
     metric = plan.first.ranking_metric
-    curves = _curves(sweeps, best_of_all, metric)
-    draw_sweep(best_of_all, metric, curves, folder, plan.sweep_name)
+    # What was pruned has no value that could stand beside those of whole runs, and has not failed.
+    whole = [each for each in best_of_all if each.outcomes or each.failures]
+    draw_sweep(whole, metric, _curves(sweeps, whole, metric), folder, plan.sweep_name)
     if any(outcome.status == "PRUNED" for outcome in outcomes):
         _draw_rungs(sweeps, outcomes, metric, folder, plan.sweep_name)
 
@@ -208,21 +209,29 @@ def _noted(listener: Listener, what: str) -> Iterator[None]:
 def _draw_rungs(
     sweeps: Sweeps, outcomes: Sequence[Outcome], metric: str, folder: Path, title: str
 ) -> None:
-    """Draw the learning curves of the runs of a search, as many as can be told apart."""
+    """Draw the learning curves of a search, as many as can be told apart, alike of each rung."""
     from runner.figures.curves import draw_rungs
     from runner.figures.scales import Measure
 
     measured = metric.removeprefix("best/")
-    drawn = sorted(outcomes, key=lambda outcome: -(outcome.pruned_at_step or math.inf))
     curves = [
         (curve, outcome.status == "PRUNED")
-        for outcome in drawn[:_RUNS_DRAWN]
+        for outcome in of_each_rung(outcomes, _RUNS_DRAWN)
         if (curve := sweeps.history(outcome.run_id, measured))
     ]
     if any(math.isfinite(value) for curve, _ in curves for _, value in curve):
-        n = f"{len(curves):,} of {len(outcomes):,} runs, those that came furthest"
+        n = f"{len(curves):,} of {len(outcomes):,} runs, some of each rung"
         heading, notes = f"{title}: rungs", [n] if len(curves) < len(outcomes) else []
         draw_rungs(curves, Measure(measured), folder / "rungs.png", heading, *notes)
+
+
+def of_each_rung(outcomes: Sequence[Outcome], n: int) -> list[Outcome]:
+    """Return at most `n` runs of a search, of each rung and of those to the end alike many."""
+    rungs: dict[int | None, list[Outcome]] = {}
+    for outcome in outcomes:
+        rungs.setdefault(outcome.pruned_at_step, []).append(outcome)
+    most = max(1, n // max(1, len(rungs)))
+    return [run for runs in rungs.values() for run in runs[:: -(-len(runs) // most)]]
 
 
 def _curves(

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from runner.config.schema import Experiment
 from runner.jobs.events import Event, Notice
 from runner.jobs.plan import Plan
-from runner.jobs.sweep.results import store_results
+from runner.jobs.sweep.results import of_each_rung, store_results
 from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare, require_fit
@@ -198,3 +198,15 @@ def test_numbers_that_are_not_finite_reach_the_tables(opened: Store, tmp_path: P
     last = parquet.read_table(folder / "results.parquet").to_pylist()[1]
     assert np.isnan(last["val/loss"])
     assert np.isposinf(last["train/loss"])
+
+
+def test_the_figure_of_rungs_shows_runs_of_each_of_them() -> None:
+    """The first rung alone stops more runs than can be told apart."""
+    steps = [*[10] * 66, *[30] * 22, *[None] * 12]
+    runs = [
+        Outcome("", str(n), "PRUNED", {}, {}, None, 0, pruned_at_step=s)
+        for n, s in enumerate(steps)
+    ]
+    shown = [run.pruned_at_step for run in of_each_rung(runs, 30)]
+    assert [shown.count(step) for step in (10, 30, None)] == [10, 8, 6]
+    assert of_each_rung(runs, 1000) == runs
