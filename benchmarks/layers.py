@@ -399,10 +399,27 @@ def compare(n_rounds: int, only: str) -> bool:
     return all(kept) and bool(kept)
 
 
+def members(n_rounds: int) -> None:
+    """Print what a run of sixteen members takes, beside a run of one network."""
+    several = {"16 members": False, "16 members that share weights": True}
+    parts = {"one network": Part("one", mlp(SIZES))} | {
+        name: Part(name, mlp(SIZES, n_members=16, shares_weights=shares))
+        for name, shares in several.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(n_rounds):
+        for name, part in parts.items():
+            times[name].append(1e6 * our_steps(part, 1)())
+    for name, found in times.items():
+        ratio = statistics.median(a / b for a, b in zip(found, times["one network"], strict=True))
+        print(f"{name}, alone: {statistics.median(found):.0f} μs a step, {ratio:.1f} of one")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", default="", help="a part of a name")
     arguments = parser.parse_args()
     on_one_core()
+    members(3 * arguments.rounds)
     sys.exit(not compare(arguments.rounds, arguments.only))

@@ -12,7 +12,7 @@ import numpy as np
 
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.initializers import Initializers
-from softnet.stack.arrays import Array
+from softnet.stack.arrays import Array, Kept
 from softnet.stack.settings import count_from
 
 
@@ -33,6 +33,7 @@ class MemberLinear(Layer):
             "weight": (self.n_members, in_features, self.out_features),
             "bias": (self.n_members, self.out_features),
         }
+        self._output, self._d_input = Kept(dtype), Kept(dtype)
 
     @property
     def n_units(self) -> int:
@@ -53,15 +54,18 @@ class MemberLinear(Layer):
 
     def forward(self, X: Array, training: bool = False) -> Array:
         self._X = self.by_member(X)
-        output = np.matmul(self._X, self.values["weight"])
-        output += self.values["bias"][:, :, None]
+        output = self._output[*self._X.shape[:3], self.out_features]
+        np.matmul(self._X, self.values["weight"], out=output)
+        np.add(output, self.values["bias"][:, :, None], out=output)
         return self.together(output)
 
     def backward(self, d_output: Array) -> Array:
         d_members = self.by_member(d_output)
         self.sum_of(d_members, self.gradients["bias"][:, :, None])
         np.matmul(self._X.swapaxes(-1, -2), d_members, out=self.gradients["weight"])
-        return self.together(np.matmul(d_members, self.values["weight"].swapaxes(-1, -2)))
+        d_input = self._d_input[self._X.shape]
+        np.matmul(d_members, self.values["weight"].swapaxes(-1, -2), out=d_input)
+        return self.together(d_input)
 
 
 class SharedLinear(MemberLinear):
@@ -87,6 +91,7 @@ class SharedLinear(MemberLinear):
             "scale_out": (self.n_members, self.out_features),
             "bias": (self.n_members, self.out_features),
         }
+        self._inputs, self._sums, self._terms = Kept(dtype), Kept(dtype), Kept(dtype)
 
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         self.values["scale_in"][:] = self.values["scale_out"][:] = 1
@@ -101,21 +106,41 @@ class SharedLinear(MemberLinear):
         scale_in, scale_out, bias = (
             self.values[name][:, :, None] for name in ("scale_in", "scale_out", "bias")
         )
-        self._scaled = self.together(self._X * scale_in)
-        self._products = self.by_member(np.matmul(self._scaled, self.values["weight"]))
-        return self.together(self._products * scale_out + bias)
+        n_runs, n_members = scale_in.shape[:2]
+        scaled = self._inputs[n_runs, n_members, self._X.shape[2], self.in_features]
+        np.multiply(self._X, scale_in, out=scaled)
+        self._scaled = self.together(scaled)
+        products = self._sums[*self._scaled.shape[:2], self.out_features]
+        np.matmul(self._scaled, self.values["weight"], out=products)
+        self._products = self.by_member(products)
+        output = self._output[self._products.shape]
+        np.multiply(self._products, scale_out, out=output)
+        np.add(output, bias, out=output)
+        return self.together(output)
 
     def backward(self, d_output: Array) -> Array:
-        d_members = self.by_member(d_output)
-        self.sum_of(d_members, self.gradients["bias"][:, :, None])
-        self.sum_of(d_members * self._products, self.gradients["scale_out"][:, :, None])
-        d_products = self.together(d_members * self.values["scale_out"][:, :, None])
-        np.matmul(self._scaled.swapaxes(-1, -2), d_products, out=self.gradients["weight"])
-        d_scaled = np.matmul(d_products, self.values["weight"].swapaxes(-1, -2))
-        d_scaled = self.by_member(d_scaled)
-        self.sum_of(d_scaled * self._X, self.gradients["scale_in"][:, :, None])
-        d_input = d_scaled * self.values["scale_in"][:, :, None]
+        d_scaled = self._backward_scaled(d_output)
+        d_input = np.multiply(d_scaled, self.values["scale_in"][:, :, None], out=d_scaled)
         if not self.settings.is_first:
             return self.together(d_input)
         total: Array = np.add.reduce(d_input, axis=1)
         return total
+
+    def backward_parameters(self, d_output: Array) -> None:
+        self._backward_scaled(d_output)
+
+    def _backward_scaled(self, d_output: Array) -> Array:
+        """Write `gradients`; return the derivative for the scaled inputs of each member."""
+        d_members = self.by_member(d_output)
+        self.sum_of(d_members, self.gradients["bias"][:, :, None])
+        terms = np.multiply(d_members, self._products, out=self._terms[d_members.shape])
+        self.sum_of(terms, self.gradients["scale_out"][:, :, None])
+        np.multiply(d_members, self.values["scale_out"][:, :, None], out=d_members)
+        d_products = self.together(d_members)
+        np.matmul(self._scaled.swapaxes(-1, -2), d_products, out=self.gradients["weight"])
+        d_scaled = self._d_input[self._scaled.shape]
+        np.matmul(d_products, self.values["weight"].swapaxes(-1, -2), out=d_scaled)
+        d_scaled = self.by_member(d_scaled)
+        terms = np.multiply(d_scaled, self._X, out=self._terms[d_scaled.shape])
+        self.sum_of(terms, self.gradients["scale_in"][:, :, None])
+        return d_scaled

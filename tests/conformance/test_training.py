@@ -325,3 +325,40 @@ def test_float64_training_with_normalization_and_averages_equals_pytorchs(kind: 
         for name, peer in (("mean", running.running_mean), ("variance", running.running_var)):
             mine = trained[f"layers.3.1.{name}"]
             np.testing.assert_allclose(mine, peer.numpy(), rtol=1e-12, atol=1e-13)
+
+
+def test_float64_training_of_members_that_share_weights_equals_pytorchs() -> None:
+    import torch
+    from torch import from_numpy, nn, optim
+
+    n_members = 4
+    network = mlp((6, 8, 5, 3), "tanh", n_members=n_members, shares_weights=True)
+    stack = StackSettings(network, 1000, BATCH_SIZE, 1000)
+    run = RunSettings(SEED, SGD.Settings(0.05), initializer=Xavier())
+    training = Training(stack, [run], {"train": rows()})
+    initial = training.network.weights()
+    weights = {name: torch.tensor(array, requires_grad=True) for name, array in initial.items()}
+
+    def outputs(X: torch.Tensor) -> torch.Tensor:
+        hidden = X.expand(n_members, -1, -1)
+        for number in (0, 2):
+            weight, scale_in, scale_out, bias = (
+                weights[f"layers.{number}.{name}"]
+                for name in ("weight", "scale_in", "scale_out", "bias")
+            )
+            products = (hidden * scale_in[:, None]) @ weight
+            hidden = torch.tanh(products * scale_out[:, None] + bias[:, None])
+        return hidden @ weights["layers.4.weight"] + weights["layers.4.bias"][:, None]
+
+    list(training)
+    optimizer, examples = optim.SGD(weights.values(), 0.05), rows()
+    X, y = from_numpy(examples.X), from_numpy(examples.y)
+    for drawn in batches(1000):
+        indices = from_numpy(drawn)
+        optimizer.zero_grad()
+        logits, targets = outputs(X[indices]).flatten(0, 1), y[indices].repeat(n_members)
+        nn.functional.cross_entropy(logits, targets).backward()
+        optimizer.step()
+    trained = training.trained_network().weights()
+    assert distance(trained, initial) > 0.01
+    assert distance(trained, {k: v.detach().numpy() for k, v in weights.items()}) <= 1e-13
