@@ -28,8 +28,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from benchmarks.sweeps.hyperband import seconds_per_trial
-from benchmarks.sweeps.processes import RUNNER, fresh_store, migrated, spent
+from benchmarks.sweeps.hyperband import cpu_per_trial
+from benchmarks.sweeps.processes import RUNNER, Spent, fresh_store, migrated, spent
 from runner.config.compose import compose
 from runner.config.plain import with_settings
 from runner.config.search import Dimension, HalvingSearch, OptunaSearch, SampledSearch
@@ -161,20 +161,22 @@ def choose_share(
 
 
 def ends(name: str, n_trials: int) -> float:
-    """Print what two commands take for all trials and for a search; return s/trial of the latter.
+    """Print what two commands take for all trials and for a search.
 
-    Each in a store of its own, with all that a sweep records.
+    Each in a store of its own, with all that a sweep records. Return the seconds of processors that
+    a further trial of the search takes.
     """
-    trials = (f"search.n_trials={n_trials}", "sweep.n_workers=2")
+    took: dict[tuple[str, int], Spent] = {}
+    few = n_trials // 10
     with migrated() as template:
-        took = {}
-        for search in ("random", "halving"):
-            words = ("-m", *BASE, *TABLES[name], f"search={search}", *trials)
+        for search, n in (("random", n_trials), ("halving", n_trials), ("halving", few)):
+            words = ("-m", *BASE, *TABLES[name], f"search={search}", f"search.n_trials={n}")
             with fresh_store(template) as folder:
-                took[search] = spent([RUNNER, *words], folder).wall_s
-    full, halving = took["random"], took["halving"]
-    print(f"| {name} | {full:.1f} | {halving:.1f} | {halving / full:.2f} |", flush=True)
-    return halving / n_trials
+                took[search, n] = spent([RUNNER, *words, "sweep.n_workers=2"], folder)
+    full, halving = took["random", n_trials], took["halving", n_trials]
+    ratio = halving.wall_s / full.wall_s
+    print(f"| {name} | {full.wall_s:.1f} | {halving.wall_s:.1f} | {ratio:.2f} |", flush=True)
+    return (halving.cpu_s - took["halving", few].cpu_s) / (n_trials - few)
 
 
 def tpe_beside_random(n_trials: int, n_seeds: int) -> str:
@@ -233,11 +235,11 @@ def main() -> None:
         for name in [name for name in LARGER if name in options.tables]:
             per_trial = ends(name, n_trials)
             if name == "digits" and "hyperband" in options.only:
-                peer = seconds_per_trial(max(n_trials // 20, 10))
+                peer = cpu_per_trial(max(n_trials // 20, 30))
                 print(
-                    f"\nA trial on digits, two processes: {1e3 * per_trial:.1f} ms of halving, "
-                    f"{1e3 * peer:.0f} ms of Optuna's HyperbandPruner over PyTorch: "
-                    f"{peer / per_trial:.1f} times as long (at least 20).\n",
+                    f"\nA further trial on digits, two processes, of processors: halving "
+                    f"{1e3 * per_trial:.0f} ms, Optuna's HyperbandPruner over PyTorch "
+                    f"{1e3 * peer:.0f} ms, {peer / per_trial:.1f} times as much (at least 20).\n",
                     flush=True,
                 )
     if "tpe" in options.only:

@@ -79,6 +79,11 @@ def test_every_row_is_predicted_by_the_runs_that_it_tests(
     )
     by_command = said(command, group_of(command, parent), "--part", "test")
     pd.testing.assert_frame_equal(by_command, table, check_dtype=False)
+    for run in members(command, parent)[::2]:  # of each fold one seed
+        parts = [
+            set(said(command, run.run_id, "--part", p)["row"]) for p in ("train", "val", "test")
+        ]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 333
     refused = command("predict", group_of(command, parent), "--part", "val")
     assert refused.returncode == 2
     assert "\n--part: must be test for the average of several splits, " in refused.stderr
@@ -138,7 +143,7 @@ def test_a_sweep_with_a_refit_predicts_with_it_and_serves_it(
     by_refit = said(command, refit, "mine.csv")
     pd.testing.assert_frame_equal(said(command, "cv", "mine.csv"), by_refit)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", command.environment["MLFLOW_TRACKING_URI"])
-    model = mlflow.pyfunc.load_model(f"runs:/{parent.run_id}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{parent.run_id}/own")
     rows = pd.read_csv(PENGUINS).astype(dict.fromkeys(("flipper_length_mm", "body_mass_g"), float))
     served = model.predict(rows[model.metadata.get_input_schema().input_names()])
     np.testing.assert_array_equal(served, by_refit.iloc[:, 1:])
@@ -159,7 +164,7 @@ def test_the_model_of_folds_is_served_without_pickle_with_columns_of_all(
     left = [len(run.tags["runner.data_digest"]) for run in members(sweeper, parent)]
     assert len(left) == 3
     monkeypatch.setenv("MLFLOW_TRACKING_URI", sweeper.environment["MLFLOW_TRACKING_URI"])
-    model = mlflow.pyfunc.load_model(f"runs:/{parent.run_id}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{parent.run_id}/own")
     assert model.metadata.get_input_schema().input_names() == ["x", "rare"]
     table = pd.read_csv(sweeper.folder / "mine.csv")
     np.testing.assert_array_equal(
