@@ -91,19 +91,18 @@ def served(folder: Path) -> Iterator[list[str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "runner", "ui", "--port", str(port)]
-    server = subprocess.Popen(
-        words, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True
-    )
     links: list[str] = []
-    try:
-        for line in server.stdout or ():
-            links += re.findall(r"http://\S+", line)
-            if line.startswith("Ctrl-C"):
-                break
-        yield links
-    finally:
-        server.terminate()
-        server.wait()
+    with subprocess.Popen(
+        words, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            for line in server.stdout or ():
+                links += re.findall(r"http://\S+", line)
+                if line.startswith("Ctrl-C"):
+                    break
+            yield links
+        finally:
+            server.terminate()
 
 
 def look(page: str, *flags: str) -> str:

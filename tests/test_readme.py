@@ -141,7 +141,7 @@ def test_the_python_of_the_readme_goes_on_from_its_commands(readers_checkout: Pa
     (register,) = [command for command in commands(README) if "--register" in command]
     run_in_shell(register, readers_checkout)
     (code,) = re.findall(r"^```python\n(import mlflow\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    run_in_shell(f"python -W error -c {shlex.quote(code)}", readers_checkout)
+    run_in_shell(f"python -c {shlex.quote(code)}", readers_checkout)
 
 
 def test_the_optimizer_of_the_readme_can_be_added(tmp_path: Path) -> None:

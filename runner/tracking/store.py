@@ -30,7 +30,7 @@ from runner.tracking.backend.artifacts import (
     remove_artifacts,
     send_folder,
 )
-from runner.tracking.backend.client import store_errors
+from runner.tracking.backend.client import store_errors, variable
 from runner.tracking.backend.embedded import EmbeddedStore
 from runner.tracking.backend.lease import Lease
 from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
@@ -337,7 +337,8 @@ class Store:
         """
         from runner.tracking.models.registry import register
 
-        with store_errors(self.address.uri):
+        # The registry asks the store for the model in its own way.
+        with store_errors(self.address.uri), variable("MLFLOW_TRACKING_URI", self.address.uri):
             return register(self.client, run_id, name)
 
     def close_abandoned_runs(self) -> None:

@@ -15,7 +15,9 @@ from tests.runner.conftest import run_here
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PICTURES = runpy.run_path(str(DOCS / "make_pictures.py"))
 # Of a table's cell, in which Markdown wants two backticks around what has some.
-FILTERS = re.findall(r"^\| ``(.*?)`` \| ", (DOCS / "recorded.md").read_text("utf-8"), re.MULTILINE)
+FILTERS = re.findall(
+    r"^\| ``(.*?)`` \| `?(.*?)`? \| ", (DOCS / "recorded.md").read_text("utf-8"), re.MULTILINE
+)
 SWEEP = ["-m", "experiment=iris", "training.epochs=2", "optimizer.learning_rate=0.01,0.1,1e200"]
 SWEEP += ["optimizer=sgd", "seed=0,1", "sweep.name=rates"]
 pytestmark = [
@@ -47,8 +49,10 @@ def runs_in(page: str) -> set[str]:
     return set(re.findall(r"/runs/([0-9a-f]{32})", look(page, "--dump-dom")))
 
 
-@pytest.mark.parametrize("text", FILTERS)
-def test_a_filter_of_the_docs_lists_its_runs(text: str, pages: tuple[Path, list[str]]) -> None:
+@pytest.mark.parametrize(("text", "sort"), FILTERS)
+def test_a_filter_of_the_docs_lists_its_runs(
+    text: str, sort: str, pages: tuple[Path, list[str]]
+) -> None:
     folder, (front, _) = pages
     client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     (found,) = re.findall(r"/experiments/(\d+)/", front)
@@ -56,7 +60,9 @@ def test_a_filter_of_the_docs_lists_its_runs(text: str, pages: tuple[Path, list[
     search = text.replace("'ID'", f"'{sweep.info.run_id}'")
     expected = {run.info.run_id for run in client.search_runs([found], search)}
     assert expected
-    assert runs_in(f"{front}&searchFilter={quote(search)}") == expected
+    key = "attributes.start_time" if sort == "Created" else f"metrics.`{sort}`"
+    asked = f"{front}&searchFilter={quote(search)}&orderByKey={quote(key)}&orderByAsc=true"
+    assert runs_in(asked) == expected
 
 
 def test_the_link_of_the_newest_sweep_has_its_runs_and_what_varies(

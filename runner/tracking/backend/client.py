@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +45,22 @@ def prepare() -> None:
 
 
 @contextmanager
-def asked_once() -> Iterator[None]:
-    """Have MLflow ask a server once: a call that is not safe to repeat may have done its work."""
-    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-    before = os.environ.get(name, _DEFAULTS[name])
-    os.environ[name] = "0"
+def variable(name: str, value: str) -> Iterator[None]:
+    """Have a variable of the environment, which MLflow reads at each call, for the block alone."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
-        os.environ[name] = before
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def asked_once() -> AbstractContextManager[None]:
+    """Have MLflow ask a server once: a call that is not safe to repeat may have done its work."""
+    return variable("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
 def client_of(uri: str) -> MlflowClient:

@@ -94,7 +94,11 @@ def test_the_best_is_the_champion_and_a_second_time_the_same_version(
     assert (str(champion.version), champion.run_id) == ("1", parent.run_id)
     again = shared(*SWEEP)
     assert "Registered as version 1 of flowers" in again.stderr
-    single = shared("experiment=iris", "training.epochs=2", "tracking.register=flowers")
+    place = f"tracking.uri={shared.environment['MLFLOW_TRACKING_URI']}"  # and nowhere else
+    single = shared(
+        *("experiment=iris", "training.epochs=2", "tracking.register=flowers", place),
+        MLFLOW_TRACKING_URI="sqlite:////nowhere/mlflow.db",
+    )
     assert "Registered as version 2 of flowers" in single.stderr
     champion = client.get_model_version_by_alias("flowers", "champion")
     assert champion.run_id == recorded(shared)[-1].run_id
