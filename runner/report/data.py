@@ -8,7 +8,6 @@ import numpy as np
 
 from runner.report.table import columns_of, printing
 from runner.system.formatting import count
-from runner.system.paths import config_folder
 from runner.system.text import elide
 from runner.training.tasks import TASKS
 
@@ -58,8 +57,6 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
         if kind in kinds
     )
     source = dataset.source.rpartition("/")[2]
-    if dataset.source == str(config_folder() / "data" / source):
-        source = f"{source}, which comes along (data.path names a file of yours)"
     first = f"{source}: {count(len(dataset.y), 'row')}; {columns}"
     if left_out:
         first += f"; left out: {', '.join(left_out)}"
