@@ -30,7 +30,7 @@ import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from benchmarks.sweeps.cluster import Cluster, free_port, missing_for_postgres, served
+from benchmarks.sweeps.cluster import Cluster, Serving, free_port, missing_for_postgres, served
 from benchmarks.sweeps.processes import (
     RUNNER,
     Spent,
@@ -65,9 +65,12 @@ class Machines:
     """A cluster, and the tracking server that it records through."""
 
     cluster: Cluster
-    server: str
-    server_pid: int
-    database_pid: int | None
+    serving: Serving
+
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return self.serving.address
 
     @property
     def words(self) -> list[str]:
@@ -78,8 +81,9 @@ class Machines:
     def cpu_s(self) -> list[float]:
         """Return the CPU seconds of scheduler, workers, server and database up to now."""
         pids = {name: process.pid for name, process in self.cluster.processes.items()}
-        parts = [[pids.pop("scheduler")], list(pids.values()), [self.server_pid]]
-        parts.append([self.database_pid] if self.database_pid else [])
+        parts = [[pids.pop("scheduler")], list(pids.values()), [self.serving.process.pid]]
+        database = self.serving.database_process
+        parts.append([] if database is None else [database.pid])
         return [_cpu_s(part) for part in parts]
 
 
@@ -104,16 +108,13 @@ def machines() -> Iterator[Machines]:
     """Start a scheduler, two workers and a tracking server."""
     with tempfile.TemporaryDirectory(prefix="cluster-") as name:
         folder = Path(name)
-        folder.chmod(0o755)
         cluster = Cluster(folder, free_port())
         try:
             cluster.start_scheduler()
             cluster.start_worker("one")
             cluster.start_worker("two")
-            with served(folder, free_port()) as (server, process, _):
-                pid_file = folder / "postgres" / "data" / "postmaster.pid"
-                database = int(pid_file.read_text().split()[0]) if pid_file.exists() else None
-                yield Machines(cluster, server, process.pid, database)
+            with served(folder, free_port()) as serving:
+                yield Machines(cluster, serving)
         finally:
             cluster.end()
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.tracking.ui import server_command
 
@@ -58,10 +59,15 @@ def _program(name: str) -> str | None:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL of its own in a folder, and give its URI."""
+def postgres(log_file: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a PostgreSQL of its own, and give its URI and its process."""
+    # Not below a folder that somebody closes to other users, as pytest closes its own.
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        yield from _postgres_in(Path(folder), log_file)
+
+
+def _postgres_in(folder: Path, log_file: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     port, data = free_port(), folder / "data"
-    folder.mkdir()
     as_user: dict[str, object] = {}
     if os.geteuid() == 0:
         user = pwd.getpwnam(_USER)
@@ -69,7 +75,7 @@ def postgres(folder: Path) -> Iterator[str]:
         as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     initdb, server = _program("initdb"), _program("postgres")
     words = [initdb, "-D", data, "-A", "trust", "-U", "runner", "--no-sync"]
-    with (folder.parent / "postgres.log").open("ab") as log:
+    with log_file.open("ab") as log:
         subprocess.run(words, cwd="/", stdout=log, stderr=log, check=True, **as_user)  # type: ignore[call-overload]  # a dict of options
         settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -79,7 +85,7 @@ def postgres(folder: Path) -> Iterator[str]:
         )  # fmt: skip
     try:
         _wait_for_port(port, process)
-        yield f"postgresql://runner@127.0.0.1:{port}/postgres"
+        yield f"postgresql://runner@127.0.0.1:{port}/postgres", process
     finally:
         process.send_signal(signal.SIGINT)  # to PostgreSQL: end at once, and in order
         process.wait(_WITHIN_S)
@@ -206,17 +212,23 @@ class Cluster:
         end_group(self.processes.pop(name))
 
 
-@contextmanager
-def served(folder: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
-    """Run a tracking server on PostgreSQL, or on SQLite where there is none.
+class Serving(NamedTuple):
+    """A tracking server: its address and process, the URI of its database, and that's process."""
 
-    Gives its address, its process and the URI of its database.
-    """
+    address: str
+    process: subprocess.Popen[bytes]
+    database: str
+    database_process: subprocess.Popen[bytes] | None
+
+
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[Serving]:
+    """Run a tracking server on PostgreSQL, or on SQLite where there is none."""
     with ExitStack() as stack:
-        store = f"sqlite:///{folder}/mlflow.db"
+        store, process = f"sqlite:///{folder}/mlflow.db", None
         if not missing_for_postgres():
-            store = stack.enter_context(postgres(folder / "postgres"))
-        yield (*stack.enter_context(tracking_server(store, folder, port)), store)
+            store, process = stack.enter_context(postgres(folder / "postgres.log"))
+        yield Serving(*stack.enter_context(tracking_server(store, folder, port)), store, process)
 
 
 def main() -> None:
@@ -226,7 +238,6 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cluster-") as name:
         folder = Path(name)
-        folder.chmod(0o755)
         print(missing_for_postgres() or "PostgreSQL keeps the runs.")
         cluster = Cluster(folder, free_port())
         try:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.sweeps.cluster import Cluster, free_port, missing_for_postgres, served
+from benchmarks.sweeps.cluster import Cluster, Serving, free_port, missing_for_postgres, served
 from tests.runner.conftest import command
 from tests.runner.processes import WITHIN_S
 
@@ -50,22 +49,16 @@ def wait_until(condition: Callable[[], object], what: str, within_s: float = WIT
 
 
 @pytest.fixture(scope="session")
-def serving(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """Run a tracking server for all tests."""
-    folder = tmp_path_factory.mktemp("server")
-    # PostgreSQL has a user of its own, who must come by here.
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
-    with served(folder, free_port()) as running:
+    with served(tmp_path_factory.mktemp("server"), free_port()) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def server(serving: tuple[str, subprocess.Popen[bytes], str]) -> str:
+def server(serving: Serving) -> str:
     """The address of the tracking server."""
-    return serving[0]
+    return serving.address
 
 
 @pytest.fixture(scope="session")

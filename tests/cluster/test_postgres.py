@@ -1,12 +1,11 @@
 """A database as the store, without a server before it."""
 
-import subprocess
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from benchmarks.sweeps.cluster import Cluster, missing_for_postgres
+from benchmarks.sweeps.cluster import Cluster, Serving, missing_for_postgres
 from tests.runner.conftest import Command
 
 # Where a tracking server takes files by HTTP, also from who does not record through it.
@@ -17,8 +16,8 @@ SHORT = ["training.steps=20", "training.evaluate_every=10"]
 
 
 @pytest.fixture
-def database(serving: tuple[str, subprocess.Popen[bytes], str]) -> str:
-    return serving[2]
+def database(serving: Serving) -> str:
+    return serving.database
 
 
 def sweep(database: str, name: str, place: object) -> list[str]:
