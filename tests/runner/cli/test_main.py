@@ -13,6 +13,7 @@ import pytest
 from tests.runner.cli.sweeping import BARE, count, end, recorded, start, until
 from tests.runner.conftest import Command
 from tests.runner.processes import WITHIN_S
+from tests.runner.terminals import Terminal
 
 HEAVY = {"numpy", "pydantic", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "rich"}
 ENDLESS = ["training.steps=1000000000", "training.evaluate_every=1000000", *BARE]
@@ -121,6 +122,24 @@ def test_tab_completes_groups_and_settings(command: Command):
     models = {"model=linear", "model=mlp", "model=realmlp", "model=tabm"}
     assert offered("runner model=") == models
     assert "optimizer.learning_rate=" in offered("runner optimizer.lea")
+
+
+def test_alone_on_a_terminal_it_ends_with_what_to_try_next(sweeper: Command):
+    with Terminal() as terminal:
+        ended = subprocess.run(
+            [sys.executable, "-m", "runner"],
+            cwd=sweeper.folder,
+            env=sweeper.environment,
+            stdout=terminal.file,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+        )
+    assert ended.returncode == 0, ended.stderr
+    own, a_sweep = ended.stderr.splitlines()[-2:]
+    assert own.startswith("  your own table:  runner experiment=own data.path=FILE.csv ")
+    assert a_sweep.startswith("  a sweep:         runner -m experiment=iris ")
 
 
 # How it ends.
