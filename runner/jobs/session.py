@@ -272,7 +272,7 @@ class _Session:
         until_s = time.monotonic() + _UNHEARD_S
         for task in {id(task): task for task in self._at_work.values()}.values():
             if time.monotonic() < until_s:  # the next start finds it, too
-                for event in settled(self._store, task.only(self._left)):
+                for event in settled(self._store, task.only(self._left), self._parent.is_new):
                     self._take(event)
 
     def _rounds(self) -> Iterator[list[Task]]:

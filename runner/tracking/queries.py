@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -142,12 +142,18 @@ class Sweeps:
         return groups
 
     def settle_stack(
-        self, experiment_id: str, sweep_id: str | None, stack: str, keys: Collection[str]
+        self,
+        experiment_id: str,
+        sweep_id: str | None,
+        stack: str,
+        keys: Collection[str],
+        counts_failed: Callable[[str], bool] = lambda _: False,
     ) -> dict[str, Outcome]:
         """Mark KILLED what is RUNNING of a stack's jobs, and return those that have FINISHED.
 
-        Whoever calls it knows that no worker is at these jobs, or has taken them over. Other jobs
-        of the same stack may be another worker's, and are left alone.
+        Those that have FAILED too, where `counts_failed` says so of their run's id. Whoever calls
+        it knows that no worker is at these jobs, or has taken them over. Other jobs of the same
+        stack may be another worker's, and are left alone.
         """
         tags = {"runner.stack": stack, "runner.sweep": str(sweep_id)}
         by_key = [
@@ -157,7 +163,13 @@ class Sweeps:
         ]
         running = [run.run_id for _, run in by_key if run.status == "RUNNING"]
         close_unclosed(self._backend, running)
-        return {key: _outcome_of(run) for key, run in by_key if run.status == "FINISHED"}
+        failed = [
+            (key, run)
+            for key, run in by_key
+            if run.status == "FAILED" and counts_failed(run.run_id)
+        ]
+        finished = [(key, run) for key, run in by_key if run.status == "FINISHED"]
+        return {key: _outcome_of(run) for key, run in [*failed, *finished]}
 
     def close_running(self, sweep: RecordedSweep, *, everywhere: bool) -> None:
         """Mark KILLED what dead processes left RUNNING of a sweep.

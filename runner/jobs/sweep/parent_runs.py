@@ -99,6 +99,10 @@ class Parent:
         """Return a task whose turn has come, its jobs listed where they belong by now."""
         return task
 
+    def is_new(self, run_id: str) -> bool:  # noqa: ARG002  (of a sweep it matters)
+        """Tell whether a job's run is of this command, and not of an earlier one."""
+        return True
+
     def extend(self, plan: Plan) -> list[int]:
         """Go on with a plan that has further jobs; return the positions of those to be run."""
         raise NotImplementedError
@@ -214,6 +218,9 @@ class _Sweep(Parent):
 
     def listed(self, task: Task) -> Task:
         return task if self._groups is None else self._groups.listed(task)
+
+    def is_new(self, run_id: str) -> bool:
+        return all(job.outcome.run_id != run_id for job in self._state.recorded.values())
 
     def take(self, event: Ended) -> None:
         # While the server does not answer, work goes on: what others finish is not recorded twice.

@@ -216,14 +216,19 @@ def failed(job: TaskJob, reason: str, run_id: str) -> Ended:
     return Ended(job.position, Outcome(name, run_id, "FAILED", varied, {}, reason, 0.0))
 
 
-def settled(store: Store, task: Task) -> list[Ended]:
+def settled(
+    store: Store, task: Task, counts_failed: Callable[[str], bool] = lambda _: False
+) -> list[Ended]:
     """Close what dead workers left RUNNING of a task's jobs, and return the ends of the others.
 
-    A job whose run FINISHED is done, though its worker could not say so any more. One that repeats
-    a record is not: its comparison died with the worker.
+    A job whose run FINISHED is done, though its worker could not say so any more; one whose run
+    FAILED where `counts_failed` says so of the run's id. One that repeats a record is not: its
+    comparison died with the worker.
     """
     jobs = {job.planned.key: job for job in task.jobs}
-    recorded = store.sweeps.settle_stack(store.experiment_id, task.sweep_id, task.stack, jobs)
+    recorded = store.sweeps.settle_stack(
+        store.experiment_id, task.sweep_id, task.stack, jobs, counts_failed
+    )
     return [
         Ended(job.position, replace(outcome, name=job.planned.name, varied=job.planned.varied))
         for key, outcome in recorded.items()
