@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from benchmarks.step import step_s
 from benchmarks.sweeps.peers import Steps, is_installed
 from benchmarks.sweeps.processes import at_most, judged
-from benchmarks.sweeps.training import on_one_core
+from benchmarks.sweeps.training import measure, on_one_core
 from runner.jobs.stacks import runs_per_stack
 from softnet import (
     OPTIMIZERS,
@@ -359,16 +359,6 @@ def sides_of(part: Part) -> dict[str, Steps]:
     return sides
 
 
-def measure(part: Part, n_rounds: int) -> dict[str, list[float]]:
-    """Return microseconds per run and step of each side, round by round."""
-    sides = sides_of(part)
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(n_rounds + 1):
-        for name, side in sides.items():
-            times[name].append(1e6 * side())
-    return {name: found[1:] for name, found in times.items()}  # the first round warms up
-
-
 def compare(n_rounds: int, only: str) -> bool:
     """Print the table and the ratios, and tell whether all limits are known to hold."""
     columns = [
@@ -382,7 +372,7 @@ def compare(n_rounds: int, only: str) -> bool:
     for part in parts():
         if only not in part.name:
             continue
-        times = measure(part, n_rounds)
+        times = measure(sides_of(part), n_rounds)
         medians = {name: statistics.median(found) for name, found in times.items()}
         cells = [f"{medians[name]:.1f}" if name in medians else "" for name in columns]
         print(f"| {part.name} | {' | '.join(cells)} |", flush=True)
@@ -406,10 +396,7 @@ def members(n_rounds: int) -> None:
         name: Part(name, mlp(SIZES, n_members=16, shares_weights=shares))
         for name, shares in several.items()
     }
-    times: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(n_rounds):
-        for name, part in parts.items():
-            times[name].append(1e6 * our_steps(part, 1)())
+    times = measure({name: our_steps(part, 1) for name, part in parts.items()}, n_rounds)
     for name, found in times.items():
         ratio = statistics.median(a / b for a, b in zip(found, times["one network"], strict=True))
         print(f"{name}, alone: {statistics.median(found):.0f} μs a step, {ratio:.1f} of one")

@@ -28,15 +28,13 @@ def is_folder(path: str) -> bool:
 
     A `StoreError` says that it is a link whose target is away.
     """
+    folder = expanded(path)
     try:
-        if path == "" or expanded(path).is_dir():
-            return path != ""
-        is_away = expanded(path).is_symlink()
+        if folder.is_symlink():
+            require_targets(folder)
+        return path != "" and folder.is_dir()
     except OSError:  # a name longer than any
         return False
-    if is_away:
-        require_targets(expanded(path))
-    return False
 
 
 def require_working_folder() -> None:

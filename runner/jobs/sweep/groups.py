@@ -215,14 +215,14 @@ class Groups:
         group = self._open[key]
         ended = [outcomes[member] for member in self._members[key] if member in outcomes]
         finished = tuple(outcome for outcome in ended if outcome.status == "FINISHED")
-        n_finished, n_failed = _counts(ended)
-        counts = count_tags({"n_finished": n_finished, "n_failed": n_failed})
+        n_finished, n_failed = counts = _counts(ended)
+        tags = count_tags({"n_finished": n_finished, "n_failed": n_failed})
         first = self._plan.jobs[self._members[key][0]]
         note = group_note(first.experiment.name, self._plan.first.ranking_metric, ended)
-        group.set_tags({**counts, NOTE: note})
+        group.set_tags({**tags, NOTE: note})
         group.log_metrics(0, _summary(finished))
         group.finish()
-        self._recorded[key] = RecordedGroup(group.run_id, _counts(ended))
+        self._recorded[key] = RecordedGroup(group.run_id, counts)
         del self._open[key]  # not before: what is interrupted has to be killed
 
 

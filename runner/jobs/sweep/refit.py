@@ -22,6 +22,7 @@ from runner.jobs.worker.task import make_task
 from runner.system.errors import RecordError
 from runner.system.formatting import count, interval, number
 from runner.tracking import address_of, job_of
+from runner.tracking.notes import NOTE
 from runner.tracking.records.mlflow_record import stored_run
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def refit(
     if outcome.status != "FINISHED":
         raise RecordError(f"run {outcome.run_id}: {outcome.failure}.")
     note = _note(best, metric, outcome, n_steps, experiment.split.name if has_splits else "")
-    store.set_tags(outcome.run_id, {_REFIT_OF: sweep_id, "mlflow.note.content": f"Refit {note}"})
+    store.set_tags(outcome.run_id, {_REFIT_OF: sweep_id, NOTE: f"Refit {note}"})
     weights = weights_in(stored_run(store, outcome.run_id), job.experiment)
     return Candidate(outcome.run_id, job.experiment, job.data_digest, weights), note
 
