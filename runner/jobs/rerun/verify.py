@@ -13,6 +13,7 @@ from runner.jobs.rerun.comparison import Comparison, Verdict, compare
 from runner.jobs.rerun.environment_diff import EnvironmentDifference, environment_differences
 from runner.system.errors import RecordError
 from runner.tracking import StoreAddress, store_at
+from runner.tracking.notes import NOTE
 from runner.tracking.records import (
     ExportedRun,
     Record,
@@ -124,7 +125,7 @@ def links_to(original_id: str, experiment_id: str, origin: str = "") -> dict[str
     link = f"[{original_id}](#/experiments/{experiment_id}/runs/{original_id})"
     if origin:
         link = f"{original_id} of `{origin}`"
-    return {"runner.rerun_of": original_id, "mlflow.note.content": f"Rerun of {link}"}
+    return {"runner.rerun_of": original_id, NOTE: f"Rerun of {link}"}
 
 
 def differences_of(
