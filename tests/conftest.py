@@ -125,6 +125,13 @@ def _copied(tree: dict[str, Any]) -> dict[str, Any]:
     return {key: _copied(v) if isinstance(v, dict) else v for key, v in tree.items()}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _isolated_module() -> Iterator[None]:
+    """Keep what a file's own fixtures leave in Hydra from the next file of the same process."""
+    with hydra_as_before():
+        yield
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make one home per process, so that matplotlib lists its fonts once and not in each test."""

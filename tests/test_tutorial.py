@@ -176,7 +176,6 @@ def test_the_printed_code_succeeds_on_34_of_40_seeds(
     assert np.mean(right) == pytest.approx(0.53, abs=0.005)  # as the page rounds it
 
 
-@pytest.mark.xdist_group("learning_rates")
 def test_the_experiment_succeeds_on_at_least_97_of_100_seeds(
     by_rate: dict[float, list[Result]],
 ) -> None:
@@ -187,7 +186,6 @@ def test_the_experiment_succeeds_on_at_least_97_of_100_seeds(
     assert right == pytest.approx(0.95, abs=0.005)  # as the page rounds it
 
 
-@pytest.mark.xdist_group("learning_rates")
 def test_the_sweep_is_the_table_of_the_page(by_rate: dict[float, list[Result]]) -> None:
     lines = list(learning_rates.table(by_rate))
     # Above 2.56 steps overshoot and amplify the last bits, which differ between machines.
