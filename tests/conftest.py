@@ -4,10 +4,14 @@ import gc
 import importlib
 import inspect
 import os
+import secrets
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -21,7 +25,11 @@ from hydra.core.singleton import Singleton
 from omegaconf.basecontainer import BaseContainer
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
+from runner.system.errors import ConfigError
 from runner.system.paths import config_folder
+from runner.tracking.backend.address import Address, check_answers
+from runner.tracking.ui import server_command
+from tests.runner.processes import WITHIN_S, end_group
 
 # What a person or `make` has set must not decide how a test ends.
 FOREIGN = ("MLFLOW_", "HYDRA_", "XDG_", "MPL", "PYTHONWARNINGS", "COLUMNS", "LINES", "NO_COLOR")
@@ -178,3 +186,57 @@ def store(tmp_path: Path, migrated_database: Path, monkeypatch: pytest.MonkeyPat
     shutil.copyfile(migrated_database, file)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
     return file
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Find ports that stay free until they are used.
+
+    They are below those that Linux gives to whoever does not mind, and drawn from so many that two
+    who draw at once get the same one hardly ever.
+    """
+
+    def find() -> int:
+        while True:
+            port = 10_000 + secrets.randbelow(20_000)
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def server(
+    migrated_database: Path,
+    free_port: Callable[[], int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The address of a real MLflow server, which keeps the artifacts itself."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(migrated_database, folder / "mlflow.db")
+    port = free_port()
+    command, environment = server_command(f"sqlite:///{folder}/mlflow.db", port)
+    process = subprocess.Popen(
+        [*command, "--artifacts-destination", str(folder / "artifacts")],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_for(Address(f"http://127.0.0.1:{port}"), process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        end_group(process)
+
+
+def _wait_for(address: Address, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        with suppress(ConfigError):
+            return check_answers(address)
+        with suppress(subprocess.TimeoutExpired):  # and leave the core to it meanwhile
+            pytest.fail(f"the MLflow server ended with {process.wait(0.1)}")
+    pytest.fail("the MLflow server does not answer")

@@ -15,9 +15,8 @@ import pytest
 
 from tests.runner.cli.conftest import shared, sweeper
 from tests.runner.conftest import command, inject
-from tests.runner.tracking.conftest import free_port, server
 
-__all__ = ["command", "free_port", "inject", "server", "shared", "sweeper"]
+__all__ = ["command", "inject", "shared", "sweeper"]
 
 HERE = Path(__file__).parent
 ABSENT = "FAULTS=1 is not set: records, machine and servers did not fail (`make faults` has them)"

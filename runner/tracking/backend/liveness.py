@@ -32,7 +32,10 @@ def is_gone(process: str) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, OverflowError, ValueError):  # another person's; a number that no process has
-        pass
+        return False
+    # One that has ended keeps its number until whoever started it has asked how.
+    with suppress(OSError):  # no such file on macOS
+        return Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
     return False
 
 

@@ -22,9 +22,6 @@ from tests.runner.cli.rerunning import export, new_runs, record, sweep
 from tests.runner.cli.sweeping import Recorded, recorded, until
 from tests.runner.conftest import CHECKOUT, Command, Ended
 from tests.runner.processes import end_group
-from tests.runner.tracking.conftest import free_port
-
-__all__ = ["free_port"]  # pytest finds fixtures by their names here
 
 PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
 OWN = ["experiment=own_csv", "training.epochs=3", "data.scaling=robust"]

@@ -8,9 +8,6 @@ import pytest
 from runner.jobs.worker.states import SavedStack, States, open_states
 from runner.system.errors import RunnerError
 from runner.tracking import open_store
-from tests.runner.tracking.conftest import free_port, server
-
-__all__ = ["free_port", "server"]  # pytest finds fixtures by their names here
 
 
 @pytest.fixture(params=["folder", "server"])

@@ -11,9 +11,7 @@ from runner.system.errors import StoreError
 from runner.tracking.backend import lease
 from runner.tracking.backend.address import Address, resolve
 from runner.tracking.backend.lease import Lease
-from tests.runner.tracking.conftest import Start, free_port, server
-
-__all__ = ["free_port", "server"]  # pytest finds fixtures by their names here
+from tests.runner.tracking.conftest import Start
 
 # Takes the name again and again; says so in a file, and dies with it now and then.
 CONTENDER = """

@@ -86,6 +86,11 @@ def test_a_process_is_gone_when_it_has_ended_and_not_before(database: Path, star
     process = start(STAY, database)
     name = read_line(process)
     assert not is_gone(name)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert is_gone(name)  # also while nobody has asked how it ended
     process.communicate()
     assert is_gone(name)
     assert is_gone(f"{name}_0123abcd_boot_4026531836")  # as an earlier version named it
