@@ -199,7 +199,9 @@ def floats(values: Cells) -> FloatArray:
     import pyarrow as pa
 
     if isinstance(values, pa.ChunkedArray):
-        return np.concatenate([np.empty(0), *map(floats, values.chunks)])
+        if values.num_chunks != 1:
+            return np.concatenate([np.empty(0), *map(floats, values.chunks)])
+        values = values.chunk(0)
     validity, content = values.buffers()
     start, stop = values.offset, values.offset + len(values)
     numbers = np.frombuffer(content, np.float64)[start:stop]

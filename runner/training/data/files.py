@@ -205,7 +205,7 @@ def open_table(
     if kind in {sources.PARQUET, sources.FEATHER}:
         from runner.training.data.parquet import open_arrow
 
-        return open_arrow(content, file, kind)
+        return open_arrow(content, path, file, kind)
     from runner.training.data import arrays
 
     if kind == sources.IDX:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.system.errors import DataError, shorten
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from runner.training.data.columns import Cells
 
 
-def open_arrow(content: bytes, file: str, kind: str) -> RawTable:
-    """Open a Parquet or Feather file, whose columns are numbers, booleans, text, dates or times."""
+def open_arrow(content: bytes, path: Path, file: str, kind: str) -> RawTable:
+    """Open a Parquet or Feather file, whose columns are numbers, booleans, text, dates or times.
+
+    `content` is what it holds unpacked; if that is empty, the file at `path` is read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -42,13 +46,14 @@ def open_arrow(content: bytes, file: str, kind: str) -> RawTable:
 
     select: Callable[[list[str]], pa.Table]
     try:
+        source = pa.BufferReader(content) if content else pa.OSFile(str(path))
         if kind == FEATHER:
-            whole = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+            whole = pa.ipc.open_file(source).read_all()
             schema, n_rows, select = whole.schema, whole.num_rows, whole.select
         else:
-            source = pq.ParquetFile(pa.BufferReader(content))
-            schema, n_rows = source.schema_arrow, source.metadata.num_rows
-            select = partial(source.read, use_threads=False)  # forks have none of them
+            parts = pq.ParquetFile(source)
+            schema, n_rows = parts.schema_arrow, parts.metadata.num_rows
+            select = partial(parts.read, use_threads=False)  # forks have none of them
     except errors as error:
         raise damaged(error) from error
 

@@ -53,7 +53,7 @@ _FIRST_BYTES = {
     b"\xd0\xcf\x11\xe0": "an old Office file",
     b"%PDF": "a PDF file",
 }
-_BLOCK = 1 << 22
+_BLOCK, _HEAD = 1 << 22, 4_096
 
 
 @contextmanager
@@ -83,6 +83,9 @@ def stem_of(path: Path) -> str:
 def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, bytes]:
     """Return what a file holds, such as `PARQUET`, and its content unpacked.
 
+    The content of a Parquet or Feather file that is not packed is left empty: pyarrow reads those
+    columns of it that are asked for.
+
     Raises
     ------
     DataError
@@ -109,12 +112,16 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
         raise DataError(f"{file}: must hold {kind}, got an empty file.")
     try:
         with _PACKED.get(packed, open)(path, *(() if packed else ("rb",))) as stream:
-            content = _bounded(stream, file) if packed else stream.read()
+            if kind in {PARQUET, FEATHER} and not packed:
+                head, content = stream.read(_HEAD), b""
+            else:
+                content = _bounded(stream, file) if packed else stream.read()
+                head = content[:_HEAD]
     except (*DAMAGED, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{file}: must be readable, got {error.strerror}.") from error
         raise DataError(f"{file}: must be whole, got a damaged archive ({error}).") from error
-    got = _kind_by_content(content[:4_096])
+    got = _kind_by_content(head)
     alike = {TEXT: {LINES}, "a zip archive": {NPZ, EXCEL}}
     if got != kind and kind not in {*alike.get(got, ()), *READERS}:
         raise DataError(f"{file}: must be {kind}, as its name says, got {got}.")
