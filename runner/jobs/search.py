@@ -238,11 +238,6 @@ class Halving:
         self._rung += 1
         return ended
 
-    @property
-    def staying(self) -> list[int]:
-        """The positions of the jobs that are left to go on."""
-        return [p for trial in self._trials for p in trial if self._is_missing(p)]
-
     def _open_places(self) -> tuple[list[int], int]:
         """Return the trials of which nothing decides yet, and how many of them go on."""
         unknown = [n for n, rung in enumerate(self._known) if rung < 0]

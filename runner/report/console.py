@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 
 from runner.jobs.events import (
     DataRead,
+    Ended,
     Event,
     Finished,
     Interrupted,
@@ -75,6 +76,8 @@ class Console(AbstractContextManager["Console"]):
                 self._advance(event)
             case Started():
                 self._start(event)
+            case Ended():
+                self._count(event)
             case RerunPlanned():
                 self._rerun = event.rerun
                 if event.rerun.plan is None:
@@ -105,6 +108,10 @@ class Console(AbstractContextManager["Console"]):
             n = min(event.n, self._left)
             self._left -= n
             self._bar.advance(n, loss=event.loss)
+
+    def _count(self, event: Ended) -> None:
+        if self._bar is not None and event.outcome and event.outcome.status != "FINISHED":
+            self._bar.count(event.outcome.status.lower())
 
     def _close_bar(self) -> None:
         if self._bar is not None:

@@ -164,6 +164,21 @@ def test_progress_is_counted_in_steps_of_a_run_and_in_jobs_of_many(
     assert capsys.readouterr().err == ""
 
 
+def test_progress_says_how_many_jobs_failed_or_were_pruned(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
+    with Console() as console:
+        console(Ended(0, failed(0)))  # before anything was started
+        console(Started("mine", 5))
+        for position, status in enumerate(("FINISHED", "FAILED", "PRUNED", "PRUNED")):
+            console(Ended(position, outcome(position, status=status)))
+        console(Ended(4, None))  # there was nothing to compare with
+        console(Progress(5))
+    said = "mine: 100 %, 5 of 5 jobs, 1 failed, 2 pruned\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_run_ends_with_its_results(capsys: Captured) -> None:
     made, console = plan({"seed": 7}), Console()
     console(Measured("seed=7", {"val/loss": 0.5}, 60, 0.4, ("figures", "model")))

@@ -68,14 +68,6 @@ def test_without_a_terminal_a_line_says_how_far_it_is(at_once: None) -> None:
     assert lines[2:] == ["tutorial: 100 %, 4,000 of 4,000 steps, loss 0.1235"]
 
 
-def test_what_failed_and_was_pruned_is_counted() -> None:
-    bar = ProgressBar(1000, "sweep", unit="jobs", file=io.StringIO())
-    bar.advance(500)
-    for kind in ("failed", "pruned", "pruned"):
-        bar.count(kind)
-    assert bar.text(4.0) == "50 %, 500 of 1,000 jobs, 125/s, 4 s left, 1 failed, 2 pruned"
-
-
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_bar_keeps_to_one_line(
     width: int, at_once: None, monkeypatch: pytest.MonkeyPatch
