@@ -1,12 +1,11 @@
-"""Worker processes: what they yield arrives, their death costs one task, and none outlives us."""
+"""Processes of this machine, and this process, beyond what the contract of executors holds."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,14 @@ import pytest
 import runner.jobs.executors.local
 from runner.jobs.events import Crashed
 from runner.jobs.executors.local import InProcess, LocalProcesses
-from runner.system.errors import StoreError, Terminated
+from runner.system.errors import Terminated
+from tests.runner.jobs.executors import works
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 pytestmark = [
     # pytest-xdist has a thread of its own, which holds no lock that a worker needs.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 ]
-
-
-@pytest.fixture(autouse=True)
-def _no_workers_left() -> Iterator[None]:
-    yield
-    assert multiprocessing.active_children() == []
 
 
 Task = tuple[int, ...]
@@ -46,51 +40,13 @@ def run(n_workers: int, work: Work, tasks: list[Task]) -> list[Any]:
         return list(executor.events())
 
 
-def twice(task: Task) -> Generator[object, None, None]:
-    yield (os.getpid(), task, "begun")
-    yield (os.getpid(), task, "done")
-
-
-@pytest.mark.parametrize("n_workers", [1, 2, 5])
-def test_each_task_is_done_once_and_each_event_arrives(n_workers: int) -> None:
-    tasks = [(number, number + 1) for number in range(20)]
-    events = run(n_workers, twice, tasks)
-    assert sorted(task for _, task, said in events if said == "begun") == tasks
-    assert sorted(task for _, task, said in events if said == "done") == tasks
-    workers = {pid for pid, _, _ in events}
-    assert len(workers) <= n_workers
-    assert os.getpid() not in workers
-    for pid in workers:
-        # A worker ends a task before it begins the next one.
-        said = [(task, what) for worker, task, what in events if worker == pid]
-        assert said[0::2] == [(task, "begun") for task, _ in said[1::2]]
-
-
 def test_one_worker_takes_tasks_in_their_order() -> None:
     tasks = [(3,), (1,), (2,)]
-    assert [task for _, task, said in run(1, twice, tasks) if said == "done"] == tasks
+    assert [task for _, task, said in run(1, works.twice, tasks) if said == "done"] == tasks
 
 
-def test_workers_work_at_the_same_time() -> None:
-    meeting = multiprocessing.get_context("fork").Barrier(2)
-
-    def meet(task: Task) -> Generator[object, None, None]:
-        meeting.wait(30)
-        yield task
-
-    assert sorted(run(2, meet, [(0,), (1,)])) == [(0,), (1,)]
-
-
-def test_no_tasks_need_no_worker() -> None:
-    assert run(3, twice, []) == []
-
-
-@pytest.mark.parametrize(
-    "executor", [InProcess(twice), LocalProcesses(1, twice)], ids=["here", "in a process"]
-)
-def test_tasks_are_added_before_or_behind_those_that_wait(
-    executor: InProcess | LocalProcesses,
-) -> None:
+def test_in_this_process_tasks_are_added_before_or_behind_those_that_wait() -> None:
+    executor = InProcess(works.twice)
     executor.add([(1,), (2,)])
     done = []
     with executor:
@@ -155,17 +111,6 @@ def test_what_a_dead_worker_said_before_arrives() -> None:
     assert isinstance(crash, Crashed)
 
 
-def test_a_store_error_travels() -> None:
-    def fail(task: Task) -> Generator[object, None, None]:
-        yield task
-        if task == (1,):
-            raise StoreError("there: disk full\nsecond line")
-
-    with pytest.raises(StoreError) as caught:
-        run(1, fail, [(0,), (1,), (2,)])
-    assert str(caught.value) == "there: disk full\nsecond line"
-
-
 def test_a_signal_without_a_name_is_told_by_its_number() -> None:
     def killed(task: Task) -> Generator[object, None, None]:
         os.kill(os.getpid(), signal.SIGRTMIN + 5)
@@ -188,22 +133,6 @@ def seconds_to_leave(executor: LocalProcesses, after_events: int) -> float:
 
 # What is being slept through takes a minute; a busy machine takes some seconds to end a process.
 SOON_S = 20
-
-
-def test_who_leaves_in_a_hurry_waits_for_clean_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner.jobs.executors.local, "_GRACE_S", 30.0)
-
-    def endless(task: Task) -> Generator[object, None, None]:
-        try:
-            yield task
-            time.sleep(60)
-        finally:
-            (tmp_path / f"{task[0]}").touch()
-
-    assert seconds_to_leave(started(2, endless, [(0,), (1,)]), after_events=2) < SOON_S
-    assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
 
 
 def test_who_leaves_in_a_hurry_does_not_wait_for_the_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
