@@ -72,12 +72,10 @@ class Console(AbstractContextManager["Console"]):
     def __call__(self, event: Event) -> None:
         """Show an event, if it is one that a person should see."""
         match event:
-            case Progress():
+            case Progress() | Ended():
                 self._advance(event)
             case Started():
                 self._start(event)
-            case Ended():
-                self._count(event)
             case RerunPlanned():
                 self._rerun = event.rerun
                 if event.rerun.plan is None:
@@ -102,16 +100,17 @@ class Console(AbstractContextManager["Console"]):
         self._close_bar()
         self._bar, self._left = ProgressBar(event.n, event.name, unit=event.unit), float(event.n)
 
-    def _advance(self, event: Progress) -> None:
-        if self._bar is not None and self._left > 0:
+    def _advance(self, event: Progress | Ended) -> None:
+        if self._bar is None:
+            return
+        if isinstance(event, Ended):
+            if event.outcome is not None and event.outcome.status != "FINISHED":
+                self._bar.count(event.outcome.status.lower())
+        elif self._left > 0:
             # Jobs that are tried again are counted again.
             n = min(event.n, self._left)
             self._left -= n
             self._bar.advance(n, loss=event.loss)
-
-    def _count(self, event: Ended) -> None:
-        if self._bar is not None and event.outcome and event.outcome.status != "FINISHED":
-            self._bar.count(event.outcome.status.lower())
 
     def _close_bar(self) -> None:
         if self._bar is not None:
