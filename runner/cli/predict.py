@@ -30,10 +30,11 @@ from runner.system.paths import expanded
 from runner.system.process import verify_blas_pin
 from runner.system.text import printable
 from runner.tracking.records import ExportedRun, Record, RecordedModel, StoredRun
+from runner.training.data.arrow import parquet
 from runner.training.data.columns import Column
 from runner.training.data.files import load_rows
 from runner.training.prepare import Prepared, Trained, prepare
-from runner.training.run_files import out_of_fold, parquet, prediction_table
+from runner.training.run_files import out_of_fold, prediction_table
 from runner.training.tasks import TASKS, best_threshold, measured_at
 from softnet import Network, evaluate, metric_named
 

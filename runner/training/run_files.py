@@ -127,32 +127,6 @@ def out_of_fold(members: Iterable[Trained]) -> tuple[NDArray[np.intp], NDArray[n
     return tested, total[tested] / counts[tested]
 
 
-def parquet(table: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return columns, texts as objects, as the content of a Parquet file."""
-    import pyarrow as pa
-    from pyarrow.parquet import write_table
-
-    sink = io.BytesIO()
-    write_table(pa.table({name: _column(values) for name, values in table.items()}), sink)
-    return sink.getvalue()
-
-
-def _column(values: NDArray[Any]) -> Any:  # noqa: ANN401  (pyarrow ships no types)
-    """Return a column for pyarrow, whose own way from lists and arrays imports pandas first."""
-    import pyarrow as pa
-
-    if values.dtype.kind in "iuf":
-        content = np.ascontiguousarray(values)
-        kind = pa.from_numpy_dtype(values.dtype)
-        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(content)])
-    if not all(isinstance(value, str) for value in values):
-        return pa.array(values.tolist())
-    texts = [value.encode() for value in values]
-    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
-    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
-
-
 def archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Return arrays as the content of a file that `numpy.load` reads."""
     content = io.BytesIO()

@@ -9,7 +9,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,9 +30,10 @@ from runner.jobs.worker.recording import scratch_folder
 from runner.system.errors import ConfigError, DataError, RecordError
 from runner.tracking import SweepSummary, count_tags, expected_names, logged, model_facts
 from runner.tracking.notes import NOTE, sweep_note
+from runner.training.data.arrow import numbers, parquet, strings
 from runner.training.outcome import Outcome, by_settings
 from runner.training.prepare import Trained, require_fit
-from runner.training.run_files import OUT_OF_FOLD, out_of_fold, parquet, prediction_table
+from runner.training.run_files import OUT_OF_FOLD, out_of_fold, prediction_table
 from runner.training.statistics import MOST_COMPARED, Configuration, configurations, ranked
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def store_results(
     with scratch_folder() as folder:
         with (folder / RESULTS).open("w", encoding="utf-8", newline="") as file:
             write_csv(in_order, file)
-        _write_parquet(in_order, folder / "results.parquet")
+        (folder / "results.parquet").write_bytes(_parquet(in_order))
         if best is not None:
             jobs = {o.run_id: plan.jobs[p] for p, o in outcomes.items()}
             logs = _log_best(run, store.sweeps, best, metric, jobs, folder)
@@ -250,29 +251,17 @@ def _curves(
     }
 
 
-def _write_parquet(outcomes: Sequence[Outcome], path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    def column(values: Sequence[float | str | None], *kinds: pa.DataType) -> pa.Array:
-        # For a list, pa.array would load pandas, which takes longer than recording 200 runs.
-        builder = pa.lib.StringBuilder()
-        builder.append_values([None if value is None else str(value) for value in values])
-        texts = builder.finish()
-        for kind in kinds:
-            with suppress(pa.ArrowInvalid):
-                return texts.cast(kind)
-        return texts
-
+def _parquet(outcomes: Sequence[Outcome]) -> bytes:
+    """Return all outcomes as the content of a Parquet file, numbers as numbers, which sort."""
     table = columns(outcomes)
     texts = {"name", "status", "failure", "run_id"}
-    numbers = pa.int64(), pa.float64()  # which sort as numbers
-    every: dict[str, Sequence[float | str | None]] = {
+    cells: dict[str, Sequence[float | str | None]] = {
         **table.before,
         **table.settings,
         **table.after,
     }
-    cells = {
-        name: column(values, *(() if name in texts else numbers)) for name, values in every.items()
+    arrays = {
+        name: strings([None if value is None else str(value) for value in values])
+        for name, values in cells.items()
     }
-    parquet.write_table(pa.table(cells), path)
+    return parquet({name: a if name in texts else numbers(a) for name, a in arrays.items()})

@@ -27,6 +27,7 @@ from runner.system.signals import deferred_signals
 from runner.system.text import without_passwords
 from runner.tracking import FLUSH_EVERY_S, PRUNED_AT, ROWS, logged, model_facts, model_name
 from runner.tracking.notes import NOTE, run_note
+from runner.training.data.arrow import parquet
 from runner.training.environment import code_digest, environment_digest
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, Trained, require_fit
@@ -34,7 +35,6 @@ from runner.training.run_files import (
     PREDICTIONS,
     RECORD,
     metrics_of,
-    parquet,
     prediction_table,
     record_digests,
     run_files,

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import elide, printable
+from runner.training.data.arrow import strings
 from runner.training.data.columns import (
     Column,
     Origin,
     Rules,
     numeric_column,
-    strings,
     text_column,
 )
 from runner.training.data.dataset import check_room

@@ -8,19 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, shorten
+from runner.training.data.arrow import floats, strings
 from runner.training.data.dataset import FloatArray, IntArray
 from runner.training.preprocessing import ISO, TRUTH, days_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    Cells: TypeAlias = pa.ChunkedArray | pa.Array
+    from runner.training.data.arrow import Cells
 
 # Cells that stand for no number; among words only an empty cell does.
 NO_NUMBER = frozenset(
@@ -182,33 +183,6 @@ def numeric_column(
     with np.errstate(over="ignore"):  # a wider float that overflows is reported below, as inf
         numbers = values.astype(np.float64, copy=False)
     return _finite(Column(name, "number", numbers, origin), rules)
-
-
-def strings(texts: Sequence[str]) -> pa.Array:
-    """Make a pyarrow array of strings; `pyarrow.array` would import pandas."""
-    import pyarrow as pa
-
-    content = [text.encode() for text in texts]
-    offsets = np.cumsum([0, *map(len, content)], dtype=np.int64)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(content))]
-    return pa.Array.from_buffers(pa.large_string(), len(content), buffers)
-
-
-def floats(values: Cells) -> FloatArray:
-    """Return a pyarrow array of doubles, NaN for its nulls; its `to_numpy` would import pandas."""
-    import pyarrow as pa
-
-    if isinstance(values, pa.ChunkedArray):
-        if values.num_chunks != 1:
-            return np.concatenate([np.empty(0), *map(floats, values.chunks)])
-        values = values.chunk(0)
-    validity, content = values.buffers()
-    start, stop = values.offset, values.offset + len(values)
-    numbers = np.frombuffer(content, np.float64)[start:stop]
-    if not values.null_count:
-        return numbers
-    is_there = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[start:stop]
-    return np.where(is_there, numbers, np.nan)
 
 
 def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column:

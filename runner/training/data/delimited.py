@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.system.errors import ConfigError, DataError, shorten
-from runner.training.data.columns import NO_NUMBER, Column, Rules, strings
+from runner.training.data.arrow import strings
+from runner.training.data.columns import NO_NUMBER, Column, Rules
 from runner.training.data.tables import RawTable, cells_table, columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from runner.config.data import FileData
-    from runner.training.data.columns import Cells
+    from runner.training.data.arrow import Cells
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 _SAMPLE = 50

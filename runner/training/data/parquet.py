@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from runner.system.errors import DataError, shorten
 from runner.system.text import elide
+from runner.training.data.arrow import floats
 from runner.training.data.columns import (
     Column,
     Origin,
     Rules,
-    floats,
     numeric_column,
     text_column,
 )
@@ -26,7 +26,7 @@ from runner.training.preprocessing import ISO
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runner.training.data.columns import Cells
+    from runner.training.data.arrow import Cells
 
 
 def open_arrow(content: bytes, path: Path, file: str, kind: str) -> RawTable:

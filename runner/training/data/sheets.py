@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runner.system.errors import DataError, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import elide
-from runner.training.data.columns import strings
+from runner.training.data.arrow import strings
 from runner.training.data.delimited import names_columns
 from runner.training.data.sources import check_unpacked
 from runner.training.data.tables import RawTable, cells_table

@@ -33,7 +33,7 @@ from runner.training.tasks import TASKS, task_of
 
 if TYPE_CHECKING:
     from runner.config.data import FileData
-    from runner.training.data.columns import Cells
+    from runner.training.data.arrow import Cells
 
 _LISTED = 12
 
