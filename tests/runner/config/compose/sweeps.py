@@ -10,7 +10,6 @@ FILES = {
     "params": "defaults: [config, _self_]\nhydra: {sweeper: {params: {seed: 'range(0,3)'}}}\n",
     "both": "defaults: [config, _self_]\nhydra: {sweeper: {params: {name: 'a,b', model: mlp}}}\n",
     "experiment/numbered": "seed: ${hydra:job.num}\nname: job-${hydra:job.id}\n",
-    "experiment/told": "name: ${hydra:job.override_dirname}\nseed: ${hydra:job.name}\n",
     "experiment/linked": "split: {seed: '${seed}'}\nname: '${optimizer.name} ${model}'\n",
     "experiment/around": "hydra: {job: {name: 'n${seed}'}}\nname: ${hydra:job.name}\n",
     "experiment/outside": "name: ${oc.env:RUN_NAME}\ndata: {path: '${shipped:data}'}\n",

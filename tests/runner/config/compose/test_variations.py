@@ -14,35 +14,22 @@ pytestmark = pytest.mark.usefixtures("mine")
 
 # Values; more than values; groups; Hydra's own settings.
 SWEEPS = [
-    "optimizer.learning_rate=1e-3 seed=range(0,4,2)",
-    "seed=choice(3,1) dtype=sort(float64)",
-    "seed=true,null,nan,inf,1_000,007",
-    "name=a,'b, c','d=e',\"it's\",f\\,g,''",
-    "name='1',1,null,str(3)",
-    "model.hidden_layer_sizes=[16,8],[a,[1,null]],null,'[8]'",
-    "data=file data.path=a.csv,b.csv",
+    "name='b, c','d=e',\"it's\",f\\,g,''",
+    "seed=true,null,nan,007,'1',str(3)",
+    "model.hidden_layer_sizes=[16,8],[a,[1,null]],'[8]'",
     "model={hidden_layer_sizes:[3]},{activation:tanh}",
-    "+optimizer.new=1,2 seed=1,2",
-    "seed=2,3 ++seed=2",
-    "~tracking ~optimizer.momentum seed=1",
-    "optimizer=glob(a*,exclude=adamw) schedule=glob([s*,c*],exclude=cos*)",
-    "optimizer.learning_rate=0.1 optimizer=adam,sgd",
-    "+model@second=mlp,linear second.activation=tanh,relu",
-    "experiment=group gap=one seed=1,2",
-    "seed=1,2 hydra.sweeper.max_batch_size=1",
-    "seed=1,2 hydra/output=default hydra.sweep.dir=kept",
-    "--config-name both name=c seed=1,2",
+    "+optimizer.new=1,2 ~tracking ~optimizer.momentum",
+    "seed=range(2,4) ++seed=2",
+    "optimizer.learning_rate=0.1 optimizer=glob([a*,s*],exclude=adamw)",
+    "+model@second=mlp,linear second.activation=sort(tanh,relu)",
+    "experiment=group gap=one seed=choice(3,1)",
+    "--config-name both name=c seed=1,2 hydra.sweeper.max_batch_size=1",
     # References
-    "seed='${hydra:job.num}' split.seed=1,2",
-    "seed=${split.seed},5 split.seed=1,2",
-    "name=a,'${dtype}' seed=1,2",
-    "experiment=numbered,told split.seed=1,2",
-    "experiment=linked seed=1,2 model.hidden_layer_sizes=[1]",
-    "experiment=around seed=1,2",
-    "experiment=outside,set seed=1,2",
-    "experiment=apart,moved seed=1,2",
+    "seed=${split.seed},'${hydra:job.num}' split.seed=1,2",
+    "experiment=numbered,around seed=1,2",
+    "experiment=linked,chosen name=a,seed",
+    "experiment=outside,set,apart,moved seed=1,2",
     "experiment=alias ++other.learning_rate=1 optimizer.learning_rate=1,4",
-    "experiment=chosen name=a,b,seed",
     # Odd places
     "experiment=alias list.0=1,2 list.1.a=4 escaped=1",
     "experiment=keys nothing=a,[1] empty=1,2 hole=1",
@@ -51,17 +38,11 @@ SWEEPS = [
 # Sweeps with a job that cannot be composed, not always the first.
 FAULTS = [
     "optimizer.learning_rate.x=1,2",
-    "seed=1,2 tracking=1",
-    "seed=1,???",
     "seed=1,'${missing}'",
-    "seed=1,2 name=${hydra.job.num}",
     "experiment=chosen name=a,missing",
     "experiment=alias other.learning_rate=1,2 optimizer.learning_rate=3,4",
     "experiment=keys empty=1,[1] hole=1",
-    "experiment=keys numbers.1=a,b hole=1",
     "experiment=group gap=one,two",
-    "~model.missing seed=1,2",
-    "+optimizer.momentum=1 seed=1,2",
 ]
 
 
@@ -79,8 +60,8 @@ def test_faults_are_explained_as_hydras_own(line: str):
     assert found == outcome(line, BASIC[0])
 
 
-@pytest.mark.parametrize("hydras", [BASIC[:1], BASIC[1:], BASIC])
-def test_either_plugin_and_both_can_be_hydras(hydras: tuple[str, ...]):
+@pytest.mark.parametrize("hydras", [BASIC[1:], BASIC])
+def test_the_sweeper_and_both_plugins_can_be_hydras(hydras: tuple[str, ...]):
     assert outcome("seed=1,2", *hydras) == outcome("seed=1,2")
 
 
@@ -123,7 +104,7 @@ def compositions(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         ("model=linear,mlp optimizer=adam,sgd seed=range(0,10)", 40, 4),
         ("experiment=own_csv seed=range(0,10)", 10, 1),
         ("experiment=linked seed=range(0,10)", 10, 1),
-        ("experiment=numbered split.seed=range(0,4)", 4, 4),
+        ("experiment=numbered split.seed=1,2", 2, 2),
         ("split.seed=${seed} seed=range(0,10)", 10, 1),
         ("+optimizer.new=1,2 ~tracking seed=range(0,10)", 20, 2),
         ("seed=range(0,10) hydra.sweeper.max_batch_size=3", 10, 1),
