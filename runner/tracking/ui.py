@@ -33,7 +33,7 @@ _HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 90.0
 _STOPS_WITHIN_S = 5.0
 # Of a view that is shared; MLflow keeps 5,000 characters of it.
-_MOST_COLUMNS = 20
+_MOST_COLUMNS, _MOST_CHARTS = 20, 4
 
 
 def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
@@ -165,19 +165,57 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
     metric = tags.get("runner.metric", "val/loss")
     varied = json.loads(tags.get("runner.varied", "{}"))
     params, metrics = ({one["key"] for one in data[kind]} for kind in ("params", "metrics"))
-    columns = [f"params.`{key}`" for key in varied if key in params]
-    columns += [f"metrics.`{name}`" for name in (metric, *further_metrics(metrics, metric))]
+    shown_params = [key for key in varied if key in params]
+    shown_metrics = [metric, *further_metrics(metrics, metric)]
+    columns = [f"params.`{key}`" for key in shown_params]
+    columns += [f"metrics.`{name}`" for name in shown_metrics]
     state = {
         "searchFilter": search,
         "orderByKey": f"metrics.`{metric}`",
         "orderByAsc": not higher_is_better(metric),
         "selectedColumns": [*columns[:_MOST_COLUMNS], "attributes.`Duration`"],
+        **_charts([shown_params[:_MOST_COLUMNS], [metric]], shown_metrics[:_MOST_CHARTS]),
     }
     view = json.dumps(state)
     key = hashlib.sha256(view.encode()).hexdigest()
     tag = {"experiment_id": experiment_id, "key": f"mlflow.sharedViewState.{key}", "value": view}
     _api(base, "experiments/set-experiment-tag", tag)
     return f"{experiment_link(base, experiment_id)}&viewStateShareKey={key}"
+
+
+def _charts(axes: Sequence[Sequence[str]], curves: Sequence[str]) -> dict[str, Any]:
+    """Return what a view's page of charts begins with; MLflow adds a chart of every other metric.
+
+    `axes` are the params and the metrics of parallel coordinates, `curves` the metrics over steps;
+    those on test rows have one step.
+    """
+    section = {"uuid": "sweep", "name": "sweep", "display": True, "isReordered": True}
+    params, metrics = axes
+    charts: list[dict[str, Any]] = [
+        {
+            "type": "PARALLEL",
+            "selectedParams": params,
+            "selectedMetrics": metrics,
+            "showAllRuns": True,  # and not the ten alone whose curves are drawn
+        }
+    ]
+    charts += [
+        {
+            "type": "BAR" if name.startswith("test/") else "LINE",
+            "metricKey": name,
+            "displayName": name,
+        }
+        for name in curves
+    ]
+    common = {"metricSectionId": "sweep", "runsCountToCompare": 10, "deleted": False}
+    return {
+        "isAccordionReordered": True,  # else MLflow sorts the sections by name
+        "compareRunSections": [section],
+        "compareRunCharts": [
+            {"uuid": f"sweep-{number}", "isGenerated": False, **common, **chart}
+            for number, chart in enumerate(charts)
+        ],
+    }
 
 
 def _api(base: str, call: str, query: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ FILTERS = re.findall(
 )
 SWEEP = ["-m", "experiment=iris", "training.epochs=2", "optimizer.learning_rate=0.01,0.1,1e200"]
 SWEEP += ["optimizer=sgd", "seed=0,1", "sweep.name=rates"]
+CHARTS = "&compareRunsMode=CHART"
 pytestmark = [
     pytest.mark.skipif(
         os.environ.get("DOCS") != "1",
@@ -77,3 +78,5 @@ def test_the_link_of_the_newest_sweep_has_its_runs_and_what_varies(
     text = re.sub(r"<[^>]+>", " ", shown)
     assert "learning_rate" in text
     assert "val/loss" in text
+    charts = re.sub(r"<[^>]+>", " ", PICTURES["look"](f"{link}{CHARTS}", "--dump-dom"))
+    assert "Parallel Coordinates" in charts  # MLflow itself draws a chart of every metric alone

@@ -154,7 +154,17 @@ def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
         tags = store.client.get_experiment(store.experiment_id).tags
         shared = {n: v for n, v in tags.items() if n.startswith("mlflow.sharedViewState.")}
         assert list(shared) == [f"mlflow.sharedViewState.{key}"]
-        assert json.loads(shared.popitem()[1]) == {
+        view = json.loads(shared.popitem()[1])
+        charts = view.pop("compareRunCharts")
+        assert {chart["metricSectionId"] for chart in charts} == {
+            section["uuid"] for section in view.pop("compareRunSections")
+        }
+        coordinates, *curves = charts
+        assert coordinates["selectedParams"] == ["optimizer.learning_rate"]
+        assert coordinates["selectedMetrics"] == ["val/accuracy"]
+        assert [curve["metricKey"] for curve in curves] == ["val/accuracy", "val/loss"]
+        assert view == {
+            "isAccordionReordered": True,
             "searchFilter": search,
             "orderByKey": "metrics.`val/accuracy`",
             "orderByAsc": False,
