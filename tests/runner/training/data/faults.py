@@ -1,9 +1,8 @@
 """What can be wrong with a person's file: each Fault is one bad file and what must be said of it.
 
-The tables live in faults_of_*.py; the loader is put through all of them, the command through some.
+The tables live in faults_of_*.py; the loader is put through all of them.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +12,13 @@ from runner.config.data import FileData
 
 @dataclass(frozen=True)
 class Fault:
-    """A bad file.
-
-    `says` holds pieces of the message: where, what was got, what is allowed. `commanded` marks
-    the rows that the real command is put through as well.
-    """
+    """A bad file; `says` holds pieces of the message: where, what was got, what is allowed."""
 
     name: str
     file: str
     content: bytes | str | Callable[[], bytes] | None
     says: tuple[str, ...]
     settings: Mapping[str, object] = field(default_factory=lambda: {"target": "label"})
-    commanded: bool = False
 
     def write(self, folder: Path) -> Path:
         """Write the file into a folder; a content of None leaves it missing."""
@@ -41,14 +35,5 @@ class Fault:
 
     def overrides(self, folder: Path) -> list[str]:
         """Give the same settings as a person types them."""
-        values = {"path": str(self.write(folder)), **self.settings}
-        return ["data=file", *(f"data.{key}={_typed(value)}" for key, value in values.items())]
-
-
-def _typed(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, list):
-        return f"[{','.join(map(str, value))}]"
-    plain = re.fullmatch(r"[\w./-]*", str(value))
-    return str(value) if plain else f"'{value}'"
+        values = {"path": self.write(folder), **self.settings}
+        return ["data=file", *(f"data.{key}={value}" for key, value in values.items())]

@@ -73,14 +73,13 @@ def encrypted() -> bytes:
 def in_npz(
     name: str, content: bytes | Callable[[], bytes], *says: str, **settings: object
 ) -> Fault:
-    return Fault(name, "t.npz", content, says, settings, commanded=name in COMMANDED)
+    return Fault(name, "t.npz", content, says, settings)
 
 
 def in_npy(name: str, content: bytes, *says: str, target: object = -1) -> Fault:
-    return Fault(name, "t.npy", content, says, {"target": target}, commanded=name in COMMANDED)
+    return Fault(name, "t.npy", content, says, {"target": target})
 
 
-COMMANDED = {"X without y", "renamed pickle", "CRC error", "8 TB"}
 NANS = np.where(np.arange(8).reshape(4, 2) == 5, np.nan, X)
 WIDE = X.astype(np.longdouble) * np.longdouble("1e4000")
 

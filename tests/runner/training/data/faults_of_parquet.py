@@ -20,9 +20,7 @@ def parquet(**columns: Values) -> bytes:
 
 
 def fault(name: str, content: bytes | Callable[[], bytes], *says: str, **settings: object) -> Fault:
-    return Fault(
-        name, "t.parquet", content, says, {"target": "label"} | settings, name in COMMANDED
-    )
+    return Fault(name, "t.parquet", content, says, {"target": "label"} | settings)
 
 
 def having(values: Values) -> Callable[[], bytes]:
@@ -35,7 +33,6 @@ def scribbled() -> bytes:
     return bytes(content)
 
 
-COMMANDED = {"null", "nested", "truncated", "label absent"}
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 FAULTS = [
     fault("null", having([1, None, 3]), "row 1 (the first is 0), column 'a'", missing="refuse"),

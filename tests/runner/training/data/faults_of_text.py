@@ -9,14 +9,10 @@ def csv(name: str, content: str | bytes, *says: str, **settings: object) -> Faul
     return Fault(name, "t.csv", content, says, {"target": "label"} | settings)
 
 
-def battery(name: str, content: str | bytes, *says: str, **settings: object) -> Fault:
-    return Fault(name, "t.csv", content, says, {"target": "label"} | settings, commanded=True)
-
-
 PATHS = [
-    Fault("missing", "no.csv", None, ("data.path: must be a file", "no.csv"), commanded=True),
+    Fault("missing", "no.csv", None, ("data.path: must be a file", "no.csv")),
     Fault("in a missing folder", "x/no.csv", None, ("data.path", "no.csv", "no folder")),
-    Fault("a folder", "", None, ("must be a file, got a folder",), commanded=True),
+    Fault("a folder", "", None, ("must be a file, got a folder",)),
     Fault("null character", "a\0.csv", None, ("data.path", "can be read", "null")),
     Fault("long name", "a" * 300 + ".csv", None, ("data.path", "can be read", "too long")),
     Fault("unknown ending", "t.xls", GOOD, ("t.xls: must end in .csv", "got '.xls'")),
@@ -26,7 +22,7 @@ PATHS = [
 ]
 
 CONTENT = [
-    battery("empty", "", "t.csv: must hold delimited text, got an empty file"),
+    csv("empty", "", "t.csv: must hold delimited text, got an empty file"),
     csv("only a byte order mark", "\ufeff", "t.csv: must hold rows", "empty file"),
     csv("blank lines", "\n\r\n\n", "t.csv: must hold rows", "empty file"),
     csv("header only", "a,b,label\n", "t.csv: must have at least 2 rows", "got 0"),
@@ -53,7 +49,7 @@ CONTENT = [
 
 STRUCTURE = [
     csv("ragged, long", GOOD + "5,6,x,7\n", "t.csv, line 4: must have 3 columns", "got 4"),
-    battery("ragged, short", GOOD + "5,6\n", "t.csv, line 4: must have 3 columns", "got 2"),
+    csv("ragged, short", GOOD + "5,6\n", "t.csv, line 4: must have 3 columns", "got 2"),
     csv("quote left open", GOOD + '5,"6,x\n', "t.csv, line 4: must be cells", "end of data"),
     csv("text after a quote", GOOD + '"5"6,7,x\n', "t.csv, line 4: must be cells", "expected"),
     csv(
@@ -64,14 +60,14 @@ STRUCTURE = [
         "data.delimiter",
         delimiter=";",
     ),
-    battery("label column twice", "a,label,label\n1,2,x\n3,4,y\n", "line 1", "2 and 3", "'label'"),
+    csv("label column twice", "a,label,label\n1,2,x\n3,4,y\n", "line 1", "2 and 3", "'label'"),
     csv("feature column twice", "a,a,label\n1,2,x\n3,4,y\n", "line 1", "1 and 2", "'a'"),
     csv("no header", "5.1,3.5,x\n4.9,3.0,y\n", "line 1", "number 5.1", "data.header=false"),
     csv("nothing but the label", "label\nx\ny\n", "at least one feature column", "'label'"),
 ]
 
 CELLS = [
-    battery(
+    csv(
         "words among numbers",
         GOOD + "5,abc,x\n7,8,y\n9,def,x\n",
         "t.csv, column 'b': must hold numbers, such as '2'",
@@ -108,9 +104,7 @@ CELLS = [
     ),
     csv("empty word", "a,label\nred,x\n,y\n", "line 3", "a word", missing="refuse"),
     csv("empty label", GOOD + "5,6,\n", "line 4, column 'label'", missing="refuse"),
-    battery(
-        "no label at all", "a,label\n1,\n2,\n", "column 'label': must hold the target", "2 rows"
-    ),
+    csv("no label at all", "a,label\n1,\n2,\n", "column 'label': must hold the target", "2 rows"),
     csv("infinity", GOOD + "5,-inf,x\n", "line 4, column 'b'", "finite number", "'-inf'"),
     csv("overflow", GOOD + "1e999,6,x\n", "line 4, column 'a'", "finite number", "'1e999'"),
     csv("huge", f"a,label\n1{'0' * 400},x\n2,y\n", "line 2, column 'a'", "finite", "403 char"),
@@ -133,7 +127,7 @@ CELLS = [
         "t.csv, line 6, column 'b'",
         missing="refuse",
     ),
-    battery(
+    csv(
         "dates of either order",
         "when,label\n03/04/2020,x\n05/06/2020,y\n",
         "data.day_first: must be true or false",
