@@ -16,7 +16,7 @@ from runner.report.runs import print_run_list
 from runner.report.sweep import print_ensemble, print_sweep, print_sweeps
 from runner.report.table import printing, say
 from runner.system.errors import CommandError, ConfigError, nearest, shorten
-from runner.tracking import job_of, started_s
+from runner.tracking import RunQuery, job_of, started_s
 from runner.training.outcome import best_first, by_settings, further_metrics, is_metric
 from runner.training.paper import paper_table
 from runner.training.statistics import configurations, ranked
@@ -128,7 +128,7 @@ def list_runs(uri: str | None, top: int | None) -> None:
     runs: list[tuple[RecordedJob, str, float]] = []
     if stores:
         backend = next(iter(stores.values())).backend
-        found = backend.runs(list(stores), {"runner.kind": "run"}, without="runner.sweep")
+        found = backend.runs(RunQuery(list(stores), {"runner.kind": "run"}, without="runner.sweep"))
         runs = [
             (job_of(run), stores[run.experiment_id].experiment, started_s(run)) for run in found
         ]

@@ -5,6 +5,7 @@ call that reads or writes a store raises `StoreError` where the store or the dis
 """
 
 from runner.tracking.backend.artifacts import read_file
+from runner.tracking.backend.rows import RunQuery
 from runner.tracking.opening import (
     address_of,
     find_store,
@@ -55,6 +56,7 @@ __all__ = [
     "RecordedGroup",
     "RecordedJob",
     "RecordedSweep",
+    "RunQuery",
     "RunWriter",
     "Store",
     "StoreAddress",

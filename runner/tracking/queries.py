@@ -18,7 +18,7 @@ from runner.system.errors import CommandError, RecordError, nearest, shorten
 from runner.system.text import printable
 from runner.tracking.backend import rows
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.rows import Backend, Run, numbers_of, texts_of
+from runner.tracking.backend.rows import Backend, Run, RunQuery, numbers_of, texts_of
 from runner.tracking.run_writer import FAILURE, close_unclosed
 from runner.training.outcome import Outcome, Status
 
@@ -113,12 +113,14 @@ class Sweeps:
     def all(self, experiment_ids: Sequence[str] | None = None) -> list[RecordedSweep]:
         """Return the sweeps of some experiments, or of all of them; the newest first."""
         ids = experiment_ids or [e.experiment_id for e in self._backend.experiments()]
-        return [_sweep_of(run) for run in self._backend.runs(ids, {"runner.kind": "sweep"})]
+        return [
+            _sweep_of(run) for run in self._backend.runs(RunQuery(ids, {"runner.kind": "sweep"}))
+        ]
 
     def newest_of(self, experiment_id: str, identity: str) -> RecordedSweep | None:
         """Return the latest sweep of an identity, if there is one."""
         tags = {"runner.kind": "sweep", "runner.plan": identity}
-        return next(map(_sweep_of, self._backend.runs([experiment_id], tags)), None)
+        return next(map(_sweep_of, self._backend.runs(RunQuery([experiment_id], tags))), None)
 
     def jobs_of(self, sweep: RecordedSweep, *, has_settings: bool = True) -> list[RecordedJob]:
         """Return the jobs of a sweep that have a run, in the order of their start.
@@ -158,7 +160,7 @@ class Sweeps:
         tags = {"runner.stack": stack, "runner.sweep": str(sweep_id)}
         by_key = [
             (key, run)
-            for run in self._backend.runs([experiment_id], tags)
+            for run in self._backend.runs(RunQuery([experiment_id], tags))
             if (key := texts_of(run.tags).get("runner.key", "")) in keys
         ]
         running = [run.run_id for _, run in by_key if run.status == "RUNNING"]
@@ -201,11 +203,9 @@ class Sweeps:
         *,
         newest_first: bool = True,
     ) -> Iterator[Run]:
+        of_sweep = {**tags, "runner.sweep": sweep.run_id}
         return self._backend.runs(
-            [sweep.experiment_id],
-            {**tags, "runner.sweep": sweep.run_id},
-            status=status,
-            newest_first=newest_first,
+            RunQuery([sweep.experiment_id], of_sweep, status=status, newest_first=newest_first)
         )
 
 
@@ -223,7 +223,7 @@ def run_id_of(backend: Backend, text: str, store: str) -> str:
     begun = {run_id: name for name, run_id in sweeps.items() if name.startswith(text)}
     if re.fullmatch("[0-9a-f]{4,31}", text):
         ids = [experiment.experiment_id for experiment in backend.experiments()]
-        begun |= {run.run_id: run.run_id for run in backend.runs(ids, {}, id_begins=text)}
+        begun |= {run.run_id: run.run_id for run in backend.runs(RunQuery(ids, {}, id_begins=text))}
     if len(begun) == 1:
         return next(iter(begun))
     if begun:

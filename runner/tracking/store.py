@@ -34,7 +34,7 @@ from runner.tracking.backend.client import store_errors, variable
 from runner.tracking.backend.embedded import EmbeddedStore
 from runner.tracking.backend.lease import Lease
 from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
-from runner.tracking.backend.rows import Backend, ModelFacts, Run, RunChange, texts_of
+from runner.tracking.backend.rows import Backend, ModelFacts, Run, RunChange, RunQuery, texts_of
 from runner.tracking.backend.unrecorded import kept_files
 from runner.tracking.queries import Sweeps
 from runner.tracking.run_writer import (
@@ -347,7 +347,7 @@ class Store:
         On a server that can be told of this machine alone; a sweep's turn closes what others left.
         """
         if self.address.is_server:
-            running = self.backend.runs([self.experiment_id], {}, status="RUNNING")
+            running = self.backend.runs(RunQuery([self.experiment_id], {}, status="RUNNING"))
             gone = [
                 r.run_id for r in running if is_gone(texts_of(r.tags).get("runner.process", ""))
             ]
@@ -358,7 +358,7 @@ class Store:
             for process in dead(self.address.database):
                 ids = [experiment.experiment_id for experiment in self.backend.experiments()]
                 tags = {"runner.process": process}
-                runs = self.backend.runs(ids, tags, status="RUNNING")
+                runs = self.backend.runs(RunQuery(ids, tags, status="RUNNING"))
                 close_unclosed(self.backend, [run.run_id for run in runs])
                 self._remove_unrecorded(note_of(self.address.database, process))
 

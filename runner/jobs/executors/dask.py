@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from runner.config.schema import Experiment
@@ -135,12 +134,7 @@ class DaskCluster(Executor):
         self._connected()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Have workers leave what they are at, and wait until they have closed their runs."""
         client, self._client = self._client, None
         if client is None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pickle import UnpicklingError
-from types import TracebackType
 
 from runner.jobs.events import Crashed, Notice, WorkerEvent
 from runner.jobs.executors.interface import Events, Executor, Work
@@ -73,12 +72,7 @@ class LocalProcesses(Executor):
         super().__init__(n_workers, work)
         self._workers: list[_Worker] = []
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, *_: object) -> None:
         try:
             is_busy = any(worker.task is not None for worker in self._workers)
             self._end(in_a_hurry=error is not None or is_busy)

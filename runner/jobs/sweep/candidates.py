@@ -15,6 +15,7 @@ import numpy as np
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.system.errors import RecordError
+from runner.tracking import RunQuery
 from runner.tracking.records import untrusted
 from runner.tracking.records.mlflow_record import StoredRun
 from runner.training.choice import (
@@ -70,7 +71,7 @@ def candidates_of(
     tags = {"runner.kind": "run", "runner.sweep": sweep_id}
     runs = {
         run.run_id: _without_settings(run)
-        for run in store.backend.runs([store.experiment_id], tags)
+        for run in store.backend.runs(RunQuery([store.experiment_id], tags))
     }
     folders, asked = (
         allowed_folders(store.folder if store.address.database else None),

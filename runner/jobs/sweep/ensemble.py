@@ -24,7 +24,7 @@ from runner.jobs.worker.recording import begin_run, end_run
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import CommandError, ConfigError, RecordError
 from runner.system.process import verify_blas_pin
-from runner.tracking import MEMBERS, model_name
+from runner.tracking import MEMBERS, RunQuery, model_name
 from runner.tracking.notes import NOTE, run_note
 from runner.tracking.records import Record, RecordedModel, StoredRun
 from runner.tracking.records.untrusted import TEXT_LIMIT
@@ -141,7 +141,7 @@ def _whole_runs(store: Store, sweep: RecordedSweep) -> list[StoredRun]:
     tags = {"runner.kind": "run", "runner.sweep": sweep.run_id}
     runs = [
         StoredRun(store, run)
-        for run in store.backend.runs([store.experiment_id], tags, status="FINISHED")
+        for run in store.backend.runs(RunQuery([store.experiment_id], tags, status="FINISHED"))
         if "runner.pruned" not in run.tags
     ]
     splits = {(r.tags.get("runner.data_digest"), r.tags.get("runner.split_digest")) for r in runs}

@@ -21,7 +21,7 @@ from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import make_task
 from runner.system.errors import RecordError
 from runner.system.formatting import count, interval, number
-from runner.tracking import address_of, job_of
+from runner.tracking import RunQuery, address_of, job_of
 from runner.tracking.notes import NOTE
 from runner.tracking.records.mlflow_record import stored_run
 
@@ -96,7 +96,7 @@ def refit(
 def _trained(store: Store, sweep_id: str, job: PlannedJob) -> Outcome:
     """Train a job as a run of its own, unless an earlier command has."""
     tags = {_REFIT_OF: sweep_id, "runner.key": job.key}
-    for run in store.backend.runs([store.experiment_id], tags, status="FINISHED"):
+    for run in store.backend.runs(RunQuery([store.experiment_id], tags, status="FINISHED")):
         return job_of(run).outcome
     plan, address = Plan((job,)), address_of(store)
     task = make_task(plan, (0,), store=address, is_alone=True)

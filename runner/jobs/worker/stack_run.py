@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from runner.config.data import FileData
@@ -169,12 +168,7 @@ class _StackRun:
         self._training = self._from_the_start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, *_: object) -> None:
         """End what is open: KILLED by a signal or for another try of its own, else FAILED."""
         is_of_store = isinstance(error, StoreError)
         is_recorded = error is None and self._task.until is None

@@ -25,6 +25,7 @@ from runner.tracking.backend.rows import (
     Experiment,
     Run,
     RunChange,
+    RunQuery,
     close_before_forks,
     sound_runs,
 )
@@ -108,33 +109,22 @@ class ClientStore:
             return _run(self.client.get_run(run_id))
         return None
 
-    def runs(
-        self,
-        experiment_ids: Sequence[str],
-        tags: Mapping[str, str],
-        *,
-        status: str | None = None,
-        newest_first: bool = True,
-        id_begins: str = "",
-        without: str | None = None,
-        label: str = "a run of the store",
-    ) -> Iterator[Run]:
-        if any(set(value) & _QUOTES for value in tags.values()):
+    def runs(self, query: RunQuery) -> Iterator[Run]:
+        if any(set(value) & _QUOTES for value in query.tags.values()):
             return iter(())  # MLflow's filter cannot write such a text, and no tag of ours has one
-        parts = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
-        parts += [] if status is None else [f"attributes.status = '{status}'"]
-        parts += [f"attributes.run_id LIKE '{id_begins}%'"] if id_begins else []
-        order = [f"attributes.start_time {'DESC' if newest_first else 'ASC'}"]
+        parts = [f"tags.`{key}` = '{value}'" for key, value in query.tags.items()]
+        parts += [f"attributes.status = '{query.status}'"] if query.status is not None else []
+        parts += [f"attributes.run_id LIKE '{query.id_begins}%'"] if query.id_begins else []
+        order = [f"attributes.start_time {'DESC' if query.newest_first else 'ASC'}"]
+        ids, text = list(query.experiment_ids), " and ".join(parts)
 
         def fetch(token: str | None) -> Any:  # noqa: ANN401  (as above)
-            with self._reading(label):
-                return self.client.search_runs(
-                    list(experiment_ids), " and ".join(parts), 1, _RUNS_PER_PAGE, order, token
-                )
+            with self._reading(query.label):
+                return self.client.search_runs(ids, text, 1, _RUNS_PER_PAGE, order, token)
 
         runs = map(_run, _pages(fetch))
         # MLflow's filter cannot ask for what lacks a tag.
-        return sound_runs((run for run in runs if without not in run.tags), self.unfit)
+        return sound_runs((run for run in runs if query.without not in run.tags), self.unfit)
 
     def metric_values(
         self, run_id: str, metric: str | None = None
@@ -235,7 +225,7 @@ class ClientStore:
 
     def _attempted(self, new: Run, attempt: str) -> Run | None:
         """Return the run that an earlier try has created."""
-        return next(iter(self.runs([new.experiment_id], {ATTEMPT: attempt})), None)
+        return next(iter(self.runs(RunQuery([new.experiment_id], {ATTEMPT: attempt}))), None)
 
     def record_kept(self) -> int:
         """Record what is kept on disk for this server, and return how many runs that were.
@@ -264,7 +254,7 @@ class ClientStore:
         names = ("runner.sweep", "runner.key")
         if new is None or any(name not in change.tags for name in names):
             return False
-        runs = self.runs([new.experiment_id], {name: change.tags[name] for name in names})
+        runs = self.runs(RunQuery([new.experiment_id], {name: change.tags[name] for name in names}))
         return any(run.status == "FINISHED" for run in runs)
 
     def _is_gone(self, change: RunChange) -> bool:

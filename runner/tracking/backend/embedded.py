@@ -29,6 +29,7 @@ from runner.tracking.backend.rows import (
     Experiment,
     Run,
     RunChange,
+    RunQuery,
     close_before_forks,
     sound_runs,
 )
@@ -191,34 +192,24 @@ class EmbeddedStore:
     def run(self, run_id: str) -> Run | None:
         return next(iter(self._runs("run_uuid = ?", [run_id], f"run {run_id}")), None)
 
-    def runs(
-        self,
-        experiment_ids: Sequence[str],
-        tags: Mapping[str, str],
-        *,
-        status: str | None = None,
-        newest_first: bool = True,
-        id_begins: str = "",
-        without: str | None = None,
-        label: str = "a run of the store",
-    ) -> Iterator[Run]:
-        where = f"experiment_id IN ({', '.join('?' * len(experiment_ids))})"
+    def runs(self, query: RunQuery) -> Iterator[Run]:
+        where = f"experiment_id IN ({', '.join('?' * len(query.experiment_ids))})"
         where += " AND lifecycle_stage = 'active'"
-        values = [*experiment_ids]
-        if status is not None:
+        values = [*query.experiment_ids]
+        if query.status is not None:
             where += " AND status = ?"
-            values.append(status)
-        if id_begins:
+            values.append(query.status)
+        if query.id_begins:
             where += " AND run_uuid LIKE ?"
-            values.append(f"{id_begins}%")
-        if without is not None:
+            values.append(f"{query.id_begins}%")
+        if query.without is not None:
             where += " AND run_uuid NOT IN (SELECT run_uuid FROM tags WHERE key = ?)"
-            values.append(without)
-        for key, value in tags.items():
+            values.append(query.without)
+        for key, value in query.tags.items():
             where += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
             values += [key, value]
-        order = "DESC" if newest_first else "ASC"
-        return sound_runs(self._pages(where, values, label, order), self.unfit)
+        order = "DESC" if query.newest_first else "ASC"
+        return sound_runs(self._pages(where, values, query.label, order), self.unfit)
 
     def _pages(self, where: str, values: Sequence[str], label: str, order: str) -> Iterator[Run]:
         """Read the keys of runs, and then the runs by their keys, page by page."""

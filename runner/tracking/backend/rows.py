@@ -9,7 +9,7 @@ import atexit
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 from weakref import WeakSet
 
@@ -55,6 +55,37 @@ class Run:
     tags: Mapping[Any, Any] = field(default_factory=dict)
     params: Mapping[Any, Any] = field(default_factory=dict)
     metrics: Mapping[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """Which runs of some experiments to find.
+
+    Parameters
+    ----------
+    experiment_ids : sequence of str
+    tags : mapping of str to str
+        Tags that they all have.
+    status : str or None
+        Their status; None for any.
+    newest_first : bool
+        The order of their start.
+    id_begins : str
+        Hexadecimal digits with which their ids begin.
+    without : str or None
+        A tag that none of them has.
+    label : str
+        Names any of them in messages.
+    """
+
+    experiment_ids: Sequence[str]
+    tags: Mapping[str, str]
+    _: KW_ONLY
+    status: str | None = None
+    newest_first: bool = True
+    id_begins: str = ""
+    without: str | None = None
+    label: str = "a run of the store"
 
 
 class LoggedMetric(NamedTuple):
@@ -203,22 +234,10 @@ class Backend(Protocol):
     def run(self, run_id: str) -> Run | None:
         """Return a run by its id, be it deleted."""
 
-    def runs(
-        self,
-        experiment_ids: Sequence[str],
-        tags: Mapping[str, str],
-        *,
-        status: str | None = None,
-        newest_first: bool = True,
-        id_begins: str = "",
-        without: str | None = None,
-        label: str = "a run of the store",
-    ) -> Iterator[Run]:
-        """Iterate over the runs of some experiments that have these tags, by their start.
+    def runs(self, query: RunQuery) -> Iterator[Run]:
+        """Iterate over the runs that a query finds, by their start.
 
-        They have the `status`, if it is given, an id that begins with some hexadecimal digits, and
-        are `without` a tag. `label` names any of them in messages. A run that makes no sense is
-        left out, and noted in `unfit`.
+        A run that makes no sense is left out, and noted in `unfit`.
         """
 
     def metric_values(

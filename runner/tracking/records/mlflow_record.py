@@ -15,7 +15,7 @@ from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import folder_of, list_files, read_artifact
 from runner.tracking.backend.liveness import is_gone
-from runner.tracking.backend.rows import Run, RunChange, is_run_id, numbers_of, texts_of
+from runner.tracking.backend.rows import Run, RunChange, RunQuery, is_run_id, numbers_of, texts_of
 from runner.tracking.opening import connect
 from runner.tracking.queries import MEMBERS, REFIT, final_metrics, run_id_of, runs_of_jobs
 from runner.tracking.records.export_folder import MEMBERS_FOLDER, ExportedRun
@@ -209,7 +209,9 @@ def members_of(parent: StoredRun | ExportedRun) -> Sequence[StoredRun | Exported
         return None
     store, label = parent.store, f"a job of {parent.label}"
     tags = {"runner.kind": "run", tag: parent.run_id}
-    runs = store.backend.runs([store.experiment_id], tags, newest_first=False, label=label)
+    runs = store.backend.runs(
+        RunQuery([store.experiment_id], tags, newest_first=False, label=label)
+    )
     return [StoredRun(store, run) for run in runs_of_jobs(runs).values()]
 
 

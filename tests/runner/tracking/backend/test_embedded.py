@@ -18,7 +18,7 @@ from runner.jobs.executors.local import InProcess
 from runner.jobs.plan import Plan
 from runner.jobs.session import Request, run
 from runner.system.errors import StoreError
-from runner.tracking import Store, open_store, write_together
+from runner.tracking import RunQuery, Store, open_store, write_together
 from runner.tracking.backend import embedded as writer
 from runner.tracking.backend.client_store import ClientStore
 from runner.tracking.backend.embedded import EmbeddedStore
@@ -178,12 +178,12 @@ def test_both_read_the_same(embedded: Store) -> None:
     for tags, statuses in asked:
         for newest_first in (True, False):
             kept = [
-                list(s.runs(ids, tags, newest_first=newest_first, **statuses))
+                list(s.runs(RunQuery(ids, tags, newest_first=newest_first, **statuses)))
                 for s in (ours, theirs)
             ]
             assert len(kept[0]) > 0
             assert repr(kept[0]) == repr(kept[1])  # by its text, since NaN is not NaN
-    for found in ours.runs(ids, {}):
+    for found in ours.runs(RunQuery(ids, {})):
         assert repr(ours.run(found.run_id)) == repr(theirs.run(found.run_id))
         every = [sorted(map(repr, s.metric_values(found.run_id))) for s in (ours, theirs)]
         assert every[0] == every[1]
@@ -225,12 +225,13 @@ sys.path.insert(0, sys.argv[1])
 from runner.jobs.executors.local import InProcess
 from runner.jobs.events import Notice
 from runner.jobs.session import Request, run
-from runner.tracking import open_store
+from runner.tracking import RunQuery, open_store
 from tests.runner.jobs.planned import plan
 store = open_store(sys.argv[2], None, "test")
 run(Request(plan({}, {"seed": 1}), is_sweep=True), store, InProcess(),
     lambda event: isinstance(event, Notice) and print(event.text))
-print(sorted(r.status for r in store.backend.runs([store.experiment_id], {"runner.kind": "run"})))
+jobs = RunQuery([store.experiment_id], {"runner.kind": "run"})
+print(sorted(job.status for job in store.backend.runs(jobs)))
 """
 
 
@@ -284,7 +285,7 @@ def test_files_of_runs_that_a_kill_kept_out_of_the_database_are_removed(
     assert process.returncode == -signal.SIGKILL
     assert len(list(database.parent.rglob("config.json"))) == 4
     store = open_store(f"sqlite:///{database}", None, "test")
-    kept = {run.run_id for run in store.backend.runs([store.experiment_id], {})}
+    kept = {run.run_id for run in store.backend.runs(RunQuery([store.experiment_id], {}))}
     assert len(kept) == 2
     assert {path.parts[-3] for path in database.parent.rglob("config.json")} == kept
     folders = (database.parent / "artifacts" / "test").iterdir()
