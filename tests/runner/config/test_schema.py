@@ -149,10 +149,35 @@ OVERRIDES = [
     ("tracking.uri=3", ["tracking.uri", "got 3"]),
     ("tracking.experiment=[]", ["tracking.experiment", "text", "[]"]),
     ("split.val=0 sweep.metric=val/accuracy", ["sweep.metric", "test/loss", "val/accuracy"]),
+    (f"{SIZES}=8", [SIZES, "a list", "got 8", "Did you mean [8]?"]),
+    (f"{SIZES}=[{'1,' * 1000}1]", [SIZES, "at most 1,000", "[1, 1"]),
+    ("training.steps=null training.epochs=0", ["training.epochs", "1 or above", "got 0"]),
+    ("training.steps=null training.epochs=-1", ["training.epochs", "1 or above", "-1"]),
+    ("training.steps=null training.epochs=1.5", ["training.epochs", "whole number", "1.5"]),
+    ("split={name:shuffled,train:0.7,val:0.2,test:0.2}", ["split", "at most 1", "0.2 = 1.1"]),
+    ("split={name:shuffled,train:0.6,val:-0.1,test:0}", ["split.val", "share", "-0.1"]),
+    ("split={name:shuffled,train:0.6,val:2,test:0}", ["split.val", "share", "got 2"]),
+    ("split={name:kfold,n_folds:5,fold:5,val:0.2}", ["split.fold", "0 to 4", "got 5"]),
+    ("split={name:kfold,n_folds:5,fold:0,val:1.0}", ["split.val", "share", "1.0"]),
+    ("optimizer={name:adam,learning_rate:0.1,beta2:1}", ["optimizer.beta2", "1"]),
+    ("schedule={name:step,every:0}", ["schedule.every", "1 or above", "got 0"]),
+    ("schedule={name:cosine,final_factor:nan}", ["schedule.final_factor", "finite", "nan"]),
+    (
+        "training.early_stopping={metric:foo,patience:3,min_delta:0}",
+        ["training.early_stopping.metric", "train/loss, train/accuracy, val/loss", "'foo'"],
+    ),
+    (
+        "training.early_stopping={metric:val/loss,patience:0,min_delta:0}",
+        ["training.early_stopping.patience", "1 or above", "got 0"],
+    ),
+    (
+        "split.val=0 training.early_stopping={metric:val/loss,patience:3,min_delta:0}",
+        ["training.early_stopping.metric", "train/loss", "'val/loss'"],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("line", "pieces"), OVERRIDES, ids=[row[0] for row in OVERRIDES])
+@pytest.mark.parametrize(("line", "pieces"), OVERRIDES, ids=[row[0][:60] for row in OVERRIDES])
 def test_wrong_override_is_refused_in_few_lines(line: str, pieces: list[str]):
     values = apply_overrides(PLAIN, line.split())
     with pytest.raises(ConfigError) as refused:
