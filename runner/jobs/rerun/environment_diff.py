@@ -6,9 +6,10 @@ Anybody may have edited the recorded one: all that is sure is that it is JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from runner.config.plain import flatten
 from runner.system.errors import shorten
 from runner.training.environment import digest_of_decisive
 
@@ -85,8 +86,7 @@ def _texts(what: str, then: object, now: object) -> tuple[str, str]:
     """Write two facts so that one sees how they differ; None is one that is missing."""
     if what == "SIMD" and isinstance(then, list) and isinstance(now, list):
         return simd_difference(*(list(map(str, features)) for features in (then, now)))
-    writers: tuple[Callable[[object], str], ...] = (_text, shorten, digest_of_decisive)
-    for write in writers:
+    for write in (_text, shorten):
         texts = (
             _NOT_ON_RECORD if then is None else write(then),
             _NOT_KNOWN if now is None else write(now),
@@ -114,21 +114,10 @@ def simd_difference(original: list[str], here: list[str]) -> tuple[str, str]:
 
 def _decisive(environment: object) -> dict[str, object]:
     """Return the facts that decide the bits, by what a person calls them."""
-    facts = dict(_flat("", _group(environment, "decisive")))
-    return {_LABELS.get(name, name): fact for name, fact in facts.items()}
-
-
-def _flat(name: str, value: object) -> Iterator[tuple[str, object]]:
-    """Give facts their dotted keys; lists of plain values are facts."""
-    items: Iterable[tuple[object, object]] = ()
-    if isinstance(value, Mapping):
-        items = value.items()
-    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
-        items = enumerate(value)
-    else:
-        yield name, value
-    for key, item in items:
-        yield from _flat(f"{name}.{key}" if name else str(key), item)
+    facts = dict(_group(environment, "decisive"))
+    if isinstance(libraries := facts.get("blas"), list):
+        facts["blas"] = dict(enumerate(libraries))
+    return {_LABELS.get(name, name): fact for name, fact in flatten(facts).items()}
 
 
 def _commit(environment: object) -> dict[str, object]:
