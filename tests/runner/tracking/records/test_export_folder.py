@@ -90,7 +90,8 @@ def test_facts_that_are_no_group_are_refused(content: bytes, edited: EditedFolde
 
 
 def test_a_folder_that_is_no_run_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="must be a folder that runner export made"):
+    says = r"must be a folder that runner export made.*run\.json is missing"
+    with pytest.raises(RecordError, match=says):
         ExportedRun(tmp_path)
 
 

@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_after_its_last_file_is_no_edit(edited: EditedFol
     assert edited.read().edits == ()
 
 
-@pytest.mark.parametrize("name", [MODEL, CONFIG_YAML])
+@pytest.mark.parametrize("name", [CONFIG_YAML, METRICS, MODEL])
 def test_a_missing_file_is_named(name: str, edited: EditedFolder) -> None:
     (edited.path / name).unlink()
     assert refusal(edited).startswith(f"{name}: is missing")
