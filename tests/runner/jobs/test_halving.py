@@ -132,10 +132,10 @@ class _Stop(BaseException):
     """Somebody pulls the plug."""
 
 
-@pytest.mark.parametrize("n_events", [1, 4, 8, 12, 20])
-def test_the_same_command_goes_on_wherever_it_was_stopped(
-    n_events: int, opened: Store, monkeypatch: pytest.MonkeyPatch
+def test_a_search_stopped_within_a_rung_goes_on_to_the_same_bits(
+    opened: Store, monkeypatch: pytest.MonkeyPatch
 ):
+    """What is stopped between rungs is tested in `tests/runner/cli/test_searches.py`."""
     monkeypatch.setattr("runner.jobs.worker.stack_run._SAVED_EVERY_S", 0.0)
     made = searched(POINTS["seeds"])
 
@@ -149,7 +149,7 @@ def test_the_same_command_goes_on_wherever_it_was_stopped(
 
         return hear
 
-    for n in (n_events, 3):
+    for n in (4, 12):
         with pytest.raises(_Stop):
             session.run(Request(made, is_sweep=True), opened, InProcess(), stop_at(n))
     outcomes = run(made, opened)
