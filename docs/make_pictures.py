@@ -109,7 +109,7 @@ def look(page: str, *flags: str) -> str:
     """Open a page in Chromium, which is given flags; return what that prints."""
     always = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1600,800"]
     return subprocess.run(
-        [str(browser()), *always, "--virtual-time-budget=30000", *flags, page],
+        [str(browser()), *always, "--virtual-time-budget=120000", *flags, page],
         check=True,
         capture_output=True,
         text=True,
