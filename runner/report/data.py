@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,10 @@ _KINDS = {
     "number": ("number", "numbers"),
     "words": ("column of words", "columns of words"),
     "date": ("date", "dates"),
+}
+_FILLED = {
+    False: "the median and a feature that says so stand for numbers",
+    True: "'(missing)' stands for words",
 }
 _LONGEST = 300
 
@@ -50,25 +55,24 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
         f"{name} ({why})" if (why := prepared.left_out.get(name)) else name
         for name in named.get("out", ())
     ]
-    kinds = [kind for name, kind in reading.kinds.items() if name not in named.get("out", ())]
+    kinds = {name: kind for name, kind in reading.kinds.items() if name not in named.get("out", ())}
+    counts = Counter(kinds.values())
     columns = ", ".join(
-        f"{kinds.count(kind):,} {words[kinds.count(kind) > 1]}"
+        f"{counts[kind]:,} {words[counts[kind] > 1]}"
         for kind, words in _KINDS.items()
-        if kind in kinds
+        if kind in counts
     )
     source = dataset.source.rpartition("/")[2]
     first = f"{source}: {count(len(dataset.y), 'row')}; {columns}"
     if left_out:
         first += f"; left out: {', '.join(left_out)}"
     lines = [first]
-    missing = [
-        f"{n:,} in {name}"
-        for name, n in reading.missing.items()
-        if name not in named.get("out", ())
-    ]
+    missing = {name: n for name, n in reading.missing.items() if name in kinds}
     if missing:
-        filled = "the median and a feature that says so stand for numbers, '(missing)' for words"
-        lines.append(f"missing: {', '.join(missing)} of {len(dataset.y):,}; {filled}")
+        cells = elide(", ".join(f"{n:,} in {name}" for name, n in missing.items()), _LONGEST // 2)
+        are_words = {kinds[name] == "words" for name in missing}
+        filled = " and ".join(text for words, text in _FILLED.items() if words in are_words)
+        lines.append(f"missing: {cells} of {len(dataset.y):,}; {filled}")
     last = TASKS[dataset.task].describe(dataset.y, dataset.class_names)
     if reading.n_without_target:
         last += f"; {count(reading.n_without_target, 'row')} without a target left out"

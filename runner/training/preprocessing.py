@@ -1,12 +1,11 @@
 """From raw columns to what the network sees: text one-hot encoded, numbers scaled.
 
-Copied into every recorded model, so it needs no more than NumPy and `runner.system.errors`, and is
-plain data that JSON can hold.
+Copied into every recorded model, so it needs no more than NumPy, `runner.system.errors` and
+`runner.training.cells`, and is plain data that JSON can hold.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runner.system.errors import DataError, nearest, shorten
+from runner.training.cells import ISO, TRUTH, date_text, days_of
 
 if TYPE_CHECKING:
     from runner.training.data import Dataset
@@ -24,10 +24,6 @@ FloatArray = NDArray[np.float64]
 Scaling = Literal["none", "standardize", "minmax", "robust", "quantile"]
 # The most quantiles of a column that are kept.
 _MOST_QUANTILES = 500
-
-ISO = "ISO 8601"
-TRUTH = {"true": 1.0, "false": 0.0}
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
 
 
 @dataclass(frozen=True)
@@ -309,7 +305,10 @@ class Preprocessing:
                 days, _, _, hours = (
                     by_name.get(part, np.zeros(len(X))) for part in date_columns(name)
                 )
-                raw[name] = [_date_text(d, self.dates[name]) for d in days + hours / 24]
+                raw[name] = [
+                    None if np.isnan(d) else date_text(d, self.dates[name])
+                    for d in days + hours / 24
+                ]
             else:
                 raw[name] = [None if np.isnan(value) else float(value) for value in by_name[name]]
         return raw
@@ -452,30 +451,6 @@ def _days(cells: NDArray[Any], name: str, form: str) -> FloatArray:
                 f"got {shorten(cell, 60)}."
             ) from None
     return days
-
-
-def _date_text(days: float, form: str) -> str | None:
-    if np.isnan(days):
-        return None
-    moment = _EPOCH + dt.timedelta(seconds=round(days * 86_400))
-    if form != ISO:
-        return moment.strftime(form)
-    return moment.isoformat() if days % 1 else moment.date().isoformat()
-
-
-def days_of(text: str, form: str) -> float:
-    """Read a date as days since 1970.
-
-    Raises
-    ------
-    ValueError
-        If it is not written in this form.
-    """
-    parse = dt.datetime.strptime  # dates have no zone
-    moment = dt.datetime.fromisoformat(text) if form == ISO else parse(text, form)
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
-    return (moment - _EPOCH) / dt.timedelta(days=1)
 
 
 def date_columns(name: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, DataType, Schema
 
 import runner.system.errors
+import runner.training.cells
 import runner.training.preprocessing
 import softnet
 from runner.config.plugins import Plugin, plugins
@@ -151,7 +152,7 @@ def _copy_code(folder: Path, of_plugins: tuple[Plugin, ...]) -> None:
 @cache
 def _package(of_plugins: tuple[Plugin, ...]) -> tuple[str, dict[str, str]]:
     """Return the name of a model's own package, by its content, and the sources in it by path."""
-    modules = (runner.system.errors, runner.training.preprocessing)
+    modules = (runner.system.errors, runner.training.cells, runner.training.preprocessing)
     files = [
         *Path(softnet.__file__).parent.rglob("*.py"),
         *(Path(str(m.__file__)) for m in modules),

@@ -1,6 +1,6 @@
 """The model as MLflow loads it: raw rows in; out the probability of each class, or a quantity.
 
-Every logged model carries a copy of this file, of `softnet`, and of the two modules of `runner`
+Every logged model carries a copy of this file, of `softnet`, and of the three modules of `runner`
 that preprocessing needs.
 """
 

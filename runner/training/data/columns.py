@@ -6,7 +6,7 @@ What a column holds is a decision about all of its cells, made on the distinct o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,30 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, shorten
+from runner.system.text import elide
+from runner.training.cells import (
+    GROUPED,
+    ISO,
+    NO_NUMBER,
+    NUMBER,
+    TRUTH,
+    bare,
+    days_of,
+    number_of,
+    unit_of,
+)
 from runner.training.data.arrow import floats, strings
 from runner.training.data.dataset import FloatArray, IntArray
-from runner.training.preprocessing import ISO, TRUTH, days_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from runner.training.data.arrow import Cells
 
-# Cells that stand for no number; among words only an empty cell does.
-NO_NUMBER = frozenset(
-    ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "none", "?")
-)  # fmt: skip
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# A number as it is written with a comma: grouped in thousands, as a decimal, or as either.
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
+# A number as it is written with a comma: as a decimal, or as that or thousands.
 _COMMAS = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?", re.ASCII)
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _POINT = re.compile(r"[+-]?(\d*\.\d{1,2}|\d*\.\d{4,}|0?\.\d{3}|\d+\.\d+[eE][+-]?\d+)", re.ASCII)
-# What stands between thousands in many languages: a blank of some width, or an apostrophe.
-_SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d*)?", re.ASCII)
-_SPACES = re.compile("[ \u00a0\u202f'\u2019]")
+# A digit, what stands between thousands beside a decimal mark, and a digit.
+_THOUSANDS = {".": r"\d[^\d.eE]\d", ",": r"\d[^\d,eE]\d"}
 _CODE = r"^[+-]?0\d+$"
-_CURRENCY = "$€£¥"
 # Dates that are not ISO 8601, each with or without a time of day.
 _DATE = re.compile(r"\w[\w ,./-]{4,18}\w( \d{1,2}:\d{2}(:\d{2})?)?")
 _DATES = (
@@ -47,6 +50,7 @@ _DATES = (
 )  # fmt: skip
 _FORMS = [ISO, *(date + time for date in _DATES for time in ("", " %H:%M", " %H:%M:%S"))]
 _SHOWN = 3
+_LONGEST_NAMES = 80
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Column:
     form : str
         How its dates are written: `ISO`, or a format of `datetime.strptime`.
     notes : tuple of str
-        What a person might not expect.
+        What a person might not expect of it; see `notes_of`.
     """
 
     name: str
@@ -146,6 +150,15 @@ class Column:
             dates[np.isnan(self.values)] = np.datetime64("NaT")
             return dates
         return self.values
+
+
+def notes_of(columns: Iterable[Column]) -> list[str]:
+    """Return the notes on columns, each once behind the names of the columns that it is on."""
+    names: dict[str, list[str]] = {}
+    for column in columns:
+        for note in column.notes:
+            names.setdefault(note, []).append(column.name)
+    return [f"{elide(', '.join(of), _LONGEST_NAMES)}: {note}" for note, of in names.items()]
 
 
 @dataclass(frozen=True)
@@ -295,8 +308,8 @@ class Distinct:
             return _finite(Column(name, "number", truths, origin, words=words), rules)
         if not must and any(re.match(_CODE, text) for text in present):
             return None
-        notes, bare = _bare(present)
-        numbers = {text: number_of(plain, rules.decimal) for text, plain in bare.items()}
+        unit, plain = _bare(present)
+        numbers = {text: number_of(each, rules.decimal) for text, each in plain.items()}
         count = dict(zip(self.texts, self.counts.tolist(), strict=True))
         n_numbers = sum(count[text] for text, number in numbers.items() if number is not None)
         n_present = sum(count[text] for text in present)
@@ -318,7 +331,10 @@ class Distinct:
                 f"data.missing_values; if all are words, name the column in data.categories."
             )
         values = self._spread([_or_nan(numbers.get(text)) for text in self.texts])
-        return _finite(Column(name, "number", values, origin, notes=notes), rules)
+        notes = [] if unit is None else [f"the sign {unit} was left out"]
+        if any(re.search(_THOUSANDS[rules.decimal], text) for text in present):
+            notes.append("separators between thousands were left out")
+        return _finite(Column(name, "number", values, origin, notes=tuple(notes)), rules)
 
     def _dates(
         self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
@@ -342,9 +358,11 @@ class Distinct:
         words = tuple(sorted(set(texts)))
         index = {word: position for position, word in enumerate(words)}
         values = self._spread([float(index[text]) for text in texts])
-        odd = [word for word in words if word in NO_NUMBER and word]
-        note = f"{', '.join(odd)} in {origin.column.removeprefix('column ')} are words"
-        notes = (f"{note}; if they are missing, name them in data.missing_values",) if odd else ()
+        notes = tuple(
+            f"{word} is a word; if it is missing: data.missing_values=[{word}]"
+            for word in words
+            if word and word in NO_NUMBER
+        )
         return _finite(Column(name, "words", values, origin, words=words, notes=notes), rules)
 
     def _spread(self, values: Sequence[float]) -> FloatArray:
@@ -378,39 +396,11 @@ def _or_nan(number: float | None) -> float:
     return np.nan if number is None else number
 
 
-def number_of(text: str, decimal: str) -> float | None:
-    """Read a number with its decimal mark, and with the other mark between thousands."""
-    if decimal == ",":
-        text = text.translate({ord(","): ".", ord("."): ","})
-    if "," in text:
-        if not _GROUPED.fullmatch(text):
-            return None
-        text = text.replace(",", "")
-    if _NUMBER.fullmatch(text) or text.lower() in ("inf", "-inf", "+inf", "infinity", "-infinity"):
-        return float(text)
-    return None
-
-
-def _bare(texts: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+def _bare(texts: Sequence[str]) -> tuple[str | None, dict[str, str]]:
     """Take away the percent or currency sign that all cells have, and spaces between thousands."""
-    notes: tuple[str, ...] = ()
-    bare = {text: text for text in texts}
-    signs = {_unit(text) for text in texts}
-    if len(signs) == 1 and (sign := signs.pop()) is not None:
-        notes = (f"the sign {sign} was left out",)
-        bare = {text: text.replace(sign, "").strip() for text in texts}
-    spaced = {text: _SPACES.sub("", each) for text, each in bare.items() if _SPACED.fullmatch(each)}
-    if spaced:
-        notes += (f"blanks and apostrophes between thousands were left out: {next(iter(spaced))}",)
-    return notes, bare | spaced
-
-
-def _unit(text: str) -> str | None:
-    unsigned = text.lstrip("+-")
-    for sign in (text[-1:], unsigned[:1]):
-        if sign and sign in _CURRENCY:
-            return sign
-    return "%" if text.endswith("%") else None
+    units = {unit_of(text) for text in texts}
+    unit = units.pop() if len(units) == 1 else None
+    return unit, {text: bare(text, unit) for text in texts}
 
 
 def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
@@ -431,14 +421,14 @@ def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     for name, cells in columns.items():
         texts = [text for text in Distinct.of(cells).texts if text not in NO_NUMBER]
         texts = list(_bare(texts)[1].values())
-        with_comma = [t for t in texts if _COMMAS.fullmatch(t) or _GROUPED.fullmatch(t)]
-        if 2 * len(with_comma) + 2 * sum(bool(_NUMBER.fullmatch(t)) for t in texts) < len(texts):
+        with_comma = [t for t in texts if _COMMAS.fullmatch(t) or GROUPED.fullmatch(t)]
+        if 2 * len(with_comma) + 2 * sum(bool(NUMBER.fullmatch(t)) for t in texts) < len(texts):
             continue
         for text in with_comma:
             cell = f"{text} in column {shorten(name, 40)}"
             if _EITHER.fullmatch(text):
                 either = either or cell
-            elif _GROUPED.fullmatch(text) and not text.lstrip("+-").startswith("0,"):
+            elif GROUPED.fullmatch(text) and not text.lstrip("+-").startswith("0,"):
                 grouped = grouped or cell
             else:
                 comma = comma or cell

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.system.errors import ConfigError, DataError, shorten
+from runner.training.cells import NO_NUMBER
 from runner.training.data.arrow import strings
-from runner.training.data.columns import NO_NUMBER, Column, Rules
+from runner.training.data.columns import Column, Rules
 from runner.training.data.tables import RawTable, cells_table, columns_of
 
 if TYPE_CHECKING:

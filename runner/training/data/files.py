@@ -16,7 +16,7 @@ from runner.system.errors import DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.system.text import printable
 from runner.training.data import sources
-from runner.training.data.columns import Column
+from runner.training.data.columns import Column, notes_of
 from runner.training.data.dataset import Dataset
 from runner.training.data.tables import (
     RawTable,
@@ -110,7 +110,7 @@ def describe_file(config: FileData) -> Described:
             found.setdefault("out" if column.name in uses else column.kind, []).append(column.name)
     kinds: dict[str, object] = {kind: tuple(names) for kind, names in sorted(found.items())}
     settings = config.model_copy(update={**table.settings, "columns": kinds})
-    notes = (*table.notes, *(note for column in columns for note in column.notes))
+    notes = (*table.notes, *notes_of(columns))
     return Described(columns, uses, settings, notes)
 
 

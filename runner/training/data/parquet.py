@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.system.errors import DataError, shorten
 from runner.system.text import elide
+from runner.training.cells import ISO
 from runner.training.data.arrow import floats
 from runner.training.data.columns import (
     Column,
@@ -21,7 +22,6 @@ from runner.training.data.columns import (
 from runner.training.data.dataset import check_room
 from runner.training.data.sources import FEATHER
 from runner.training.data.tables import RawTable
-from runner.training.preprocessing import ISO
 
 if TYPE_CHECKING:
     import pyarrow as pa

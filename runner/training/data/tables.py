@@ -19,6 +19,7 @@ from runner.training.data.columns import (
     Origin,
     Rules,
     decimal_mark,
+    notes_of,
     text_column,
 )
 from runner.training.data.dataset import (
@@ -195,7 +196,7 @@ def load_table(
         {column.name: column.kind for column in columns},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         len(has_target) - len(kept),
-        (*table.notes, *(note for column in (*columns, *labels) for note in column.notes)),
+        (*table.notes, *notes_of((*columns, *labels))),
         tuple(column.name for column in columns if column.kind == "number" and column.words),
     )
     values = {role: _role(role, by_position[position]) for role, position in roles.items()}

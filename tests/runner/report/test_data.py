@@ -7,12 +7,12 @@ from runner.training.prepare import prepare, settled
 from tests.runner.conftest import Command
 from tests.runner.jobs.planned import experiment
 
-TABLE = """PassengerId;age;sex;born;label
-1;30,5;male;2001-01-05;no
-2;;female;2002-02-05;yes
-3;20,0;female;;yes
-4;20,0;None;2004-01-07;
-5;70,5;male;2004-01-07;no
+TABLE = """PassengerId;age;sex;born;town;rent;label
+1;30,5;male;2001-01-05;None;1.200,5;no
+2;;female;2002-02-05;Bonn;900;yes
+3;20,0;female;;;800;yes
+4;20,0;None;2004-01-07;Bonn;700;
+5;70,5;male;2004-01-07;Bonn;600;no
 """
 
 
@@ -23,15 +23,16 @@ def test_four_lines_say_what_was_done(tmp_path: Path) -> None:
     asked = experiment(data=data, split=split)
     prepared = prepare(asked)
     assert reading_lines(settled(asked, prepared), prepared) == [
-        "t.csv: 4 rows; 1 number, 1 column of words, 1 date; left out: PassengerId (identifier)",
+        "t.csv: 4 rows; 2 numbers, 2 columns of words, 1 date; left out: PassengerId (identifier)",
         (
-            "missing: 1 in age, 1 in born of 4; the median and a feature that says so stand for "
-            "numbers, '(missing)' for words"
+            "missing: 1 in age, 1 in born, 1 in town of 4; "
+            "the median and a feature that says so stand for numbers and '(missing)' "
+            "stands for words"
         ),
         "2 classes: no (50 %), yes (50 %); 1 row without a target left out",
         (
-            "commas are decimal marks; None in 'sex' are words; if they are missing, name them in "
-            "data.missing_values"
+            "commas are decimal marks; sex, town: None is a word; if it is missing: "
+            "data.missing_values=[None]; rent: separators between thousands were left out"
         ),
     ]
 
@@ -40,12 +41,12 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     (command.folder / "t.csv").write_text(TABLE)
     shown = command("data", "t.csv", "data.target=label")
     table, _, pinned = shown.stdout.partition("data:\n")
-    rows = {line.split()[0]: line for line in table.splitlines()[2:7]}
+    rows = {line.split()[0]: line for line in table.splitlines()[2:9]}
     assert rows["PassengerId"].endswith("left out: identifier")
     assert rows["age"].split()[1:4] == ["number", "1", "3"]
     assert rows["born"].endswith("days, month, weekday, hour")
     assert rows["label"].endswith("the target")
-    assert "number: [age]" in pinned
+    assert "number: [age, rent]" in pinned
     assert "delimiter: ;" in pinned
     given = ("data.weight=age", "data.drop=[born]", "data.missing_values=[None]")
     shown = command("data", "t.csv", "data.target=-1", *given)

@@ -115,9 +115,19 @@ def test_what_is_not_always_a_date_is_words(cells: list[str]) -> None:
     assert column(*cells).kind == "words"
 
 
-def test_words_that_could_be_missing_are_named() -> None:
-    (note,) = column("red", "None", "NA").notes
-    assert note.startswith("NA, None in 'a' are words")
+@pytest.mark.parametrize(
+    ("cells", "notes"),
+    [
+        (("red", "None", "NA"), ["NA is a word; if it is missing", "None is a word; if it is"]),
+        (("5 %", "7%"), ["the sign % was left out"]),
+        (("1,100.5", "7"), ["separators between thousands were left out"]),
+        (("1 234", "7"), ["separators between thousands were left out"]),
+        (("1.5e3", "-7"), []),
+    ],
+)
+def test_what_may_surprise_is_noted(cells: tuple[str, ...], notes: list[str]) -> None:
+    found = column(*cells).notes
+    assert [note[: len(start)] for note, start in zip(found, notes, strict=True)] == notes
 
 
 def test_a_long_cell_with_terminal_escapes_is_cut_and_shown_as_text() -> None:

@@ -1,0 +1,77 @@
+"""What a cell of text stands for: a number, a truth value, or a date.
+
+Copied into every recorded model, which reads a cell as training did; it needs the standard library
+alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+# Cells that stand for no number; among words only an empty cell does.
+NO_NUMBER = frozenset(
+    ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "none", "?")
+)  # fmt: skip
+TRUTH = {"true": 1.0, "false": 0.0}
+ISO = "ISO 8601"
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# A number grouped in thousands by commas.
+GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
+# What stands between thousands in many languages: a blank of some width, or an apostrophe.
+_SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d*)?", re.ASCII)
+_SPACES = re.compile("[ \u00a0\u202f'\u2019]")
+_CURRENCY = "$€£¥"
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
+
+
+def number_of(text: str, decimal: str) -> float | None:
+    """Read a number with its decimal mark, and with the other mark between thousands."""
+    if decimal == ",":
+        text = text.translate({ord(","): ".", ord("."): ","})
+    if "," in text:
+        if not GROUPED.fullmatch(text):
+            return None
+        text = text.replace(",", "")
+    if NUMBER.fullmatch(text) or text.lower() in ("inf", "-inf", "+inf", "infinity", "-infinity"):
+        return float(text)
+    return None
+
+
+def unit_of(text: str) -> str | None:
+    """Return the percent or currency sign of a number, None where it has none."""
+    unsigned = text.lstrip("+-")
+    for sign in (text[-1:], unsigned[:1]):
+        if sign and sign in _CURRENCY:
+            return sign
+    return "%" if text.endswith("%") else None
+
+
+def bare(text: str, unit: str | None) -> str:
+    """Take away a unit, and what stands between thousands beside a comma or a point."""
+    if unit is not None:
+        text = text.replace(unit, "").strip()
+    return _SPACES.sub("", text) if _SPACED.fullmatch(text) else text
+
+
+def days_of(text: str, form: str) -> float:
+    """Read a date as days since 1970.
+
+    Raises
+    ------
+    ValueError
+        If it is not written in this form.
+    """
+    parse = dt.datetime.strptime  # dates have no zone
+    moment = dt.datetime.fromisoformat(text) if form == ISO else parse(text, form)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    return (moment - _EPOCH) / dt.timedelta(days=1)
+
+
+def date_text(days: float, form: str) -> str:
+    """Write a date, given in days since 1970."""
+    moment = _EPOCH + dt.timedelta(seconds=round(days * 86_400))
+    if form != ISO:
+        return moment.strftime(form)
+    return moment.isoformat() if days % 1 else moment.date().isoformat()
