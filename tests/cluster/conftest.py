@@ -22,8 +22,14 @@ __all__ = ["command"]  # pytest finds fixtures by their names here
 
 HERE = Path(__file__).parent
 ABSENT = "dask.distributed is not installed: no cluster was tested (`make cluster-tests` does)"
-# A scheduler that takes a worker that is stopped for dead after seconds instead of minutes.
-SETTINGS = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "5s"}
+SETTINGS = {
+    # A worker that is stopped is taken for dead after seconds instead of minutes.
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "5s",
+    # Long jobs are shown after a second, since tests wait for it; short ones end before.
+    "DASK_DISTRIBUTED__WORKER__PRELOAD": (
+        "from runner.jobs.worker import stack_run; stack_run._SHOWN_AFTER_S = 1.0"
+    ),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
