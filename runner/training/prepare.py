@@ -20,6 +20,7 @@ from runner.system.formatting import count
 from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
+from runner.training.data.tables import header_hint
 from runner.training.data.uninformative import uninformative
 from runner.training.preprocessing import Preprocessing
 from runner.training.tasks import TASKS, Target, class_number
@@ -212,7 +213,12 @@ def prepare_dataset(experiment: Experiment, dataset: Dataset) -> Prepared:
     has_classes = TASKS[dataset.task].stratifies
     by = experiment.split if has_classes else _without_classes(experiment.split)
     names = dataset.class_names if has_classes else ()
-    split = split_rows(by, dataset.y, names, dataset.roles)
+    try:
+        split = split_rows(by, dataset.y, names, dataset.roles)
+    except DataError as error:
+        settings = dataset.reading.settings if dataset.reading else {}
+        hint = header_hint(settings, data) if isinstance(data, FileData) else ""
+        raise DataError(f"{error}{hint}") from None
     if not isinstance(data, FileData):
         preprocessing = Preprocessing.fit(dataset, split.train, data.scaling)
         return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))

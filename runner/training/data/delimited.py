@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,7 @@ _BLOCK = 1 << 18
 _ENOUGH_LETTERS = 50
 _COMMENT = re.compile(rb"(?m)^[ \t]*#[^\r\n]*")
 _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _CODECS = {"utf_8": "utf-8", "utf_16": "utf-16", "cp1252": "windows-1252", "latin_1": "latin-1"}
 
 
@@ -62,7 +63,8 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     if not sample:
         raise DataError(f"{file}: must hold rows, got an empty file.")
     line, first = sample[0]
-    has_header = names_columns(first, config)
+    has_header, header_notes = find_header([record for _, record in sample], config)
+    notes += header_notes
     names = [name.strip() for name in first] if has_header else [str(n) for n in range(len(first))]
     if has_header and len(sample) > 1 and all(len(r) == len(first) + 1 for _, r in sample[1:]):
         names = ["", *names]  # as R writes a table: the names of its rows have no header
@@ -100,16 +102,44 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     return RawTable(file, names, read, header, settings=settings | {"decimal": mark}, notes=notes)
 
 
-def names_columns(first: Sequence[str], config: FileData) -> bool:
-    """Tell whether the first record names the columns.
+def find_header(records: Sequence[Sequence[str]], config: FileData) -> tuple[bool, tuple[str, ...]]:
+    """Tell whether the first of some records names the columns, and note it where it is a guess.
 
     It does, unless it looks like data and the target is found by its position.
     """
     if config.header is not None:
-        return config.header
-    target = config.target if isinstance(config.target, str) else ""
-    is_position = re.fullmatch(r"-?\d+", target)
-    return not (is_position and target not in first and _looks_like_data(first))
+        return config.header, ()
+    first, target = records[0], config.target if isinstance(config.target, str) else ""
+    if not re.fullmatch(r"-?\d+", target) or target in first or not _looks_like_data(first):
+        return True, ()
+    if _differs_from_data(records):
+        return True, ("the first line names the columns (else data.header=false)",)
+    return False, ("no header, as the first line looks like data (else data.header=true)",)
+
+
+def _differs_from_data(records: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first record is a header, though it has numbers: years, or 0, 1, 2, ...
+
+    It has a word above numbers; or all its numbers are whole and stand above fractions; or three
+    of them or years count up, and none occurs in its column.
+    """
+    first, *others = ([cell.strip() for cell in record] for record in records)
+    if any(map(_is_fraction, first)):
+        return False
+    columns = [
+        (name, [cell for cell in cells if cell not in NO_NUMBER])
+        for name, *cells in zip(first, *others, strict=False)
+    ]
+    columns = [(name, cells) for name, cells in columns if cells and name not in NO_NUMBER]
+    numbers = [(name, cells) for name, cells in columns if _WHOLE.fullmatch(name)]
+    if any(_are_numbers(cells) and not _NUMBER.fullmatch(name) for name, cells in columns):
+        return True
+    if not numbers or any(name in cells for name, cells in numbers):
+        return False
+    count_up = {int(b) - int(a) for (a, _), (b, _) in pairwise(numbers)} == {1}
+    are_years = all(re.fullmatch(r"(19|20)\d\d", name) for name, _ in numbers)
+    are_fractions = all(_are_numbers(c) and not any(map(_WHOLE.fullmatch, c)) for _, c in numbers)
+    return are_fractions or (count_up and (are_years or len(numbers) > 2))
 
 
 @dataclass(frozen=True)

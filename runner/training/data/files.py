@@ -22,6 +22,7 @@ from runner.training.data.tables import (
     RawTable,
     dataset_of,
     features_of,
+    header_hint,
     listed,
     load_table,
     only,
@@ -47,7 +48,11 @@ def load_file(config: FileData, task: str = "auto") -> Dataset:
         for part, other in (("val", config.val_path), ("test", config.test_path))
         if other is not None
     ]
-    return load_table(table, sources.stem_of(path), str(path.absolute()), config, task, further)
+    name, source = sources.stem_of(path), str(path.absolute())
+    try:
+        return load_table(table, name, source, config, task, further)
+    except DataError as error:
+        raise DataError(f"{error}{header_hint(table.settings, config)}") from None
 
 
 def files_of(config: FileData) -> list[Path]:

@@ -54,11 +54,12 @@ def open_arrow(content: bytes, path: Path, file: str, kind: str) -> RawTable:
             parts = pq.ParquetFile(source)
             schema, n_rows = parts.schema_arrow, parts.metadata.num_rows
             select = partial(parts.read, use_threads=False)  # forks have none of them
+        all_names = schema.names
     except errors as error:
         raise damaged(error) from error
 
     def read(positions: Sequence[int], rules: Rules) -> list[Column]:
-        names = [schema.names[position] for position in positions]
+        names = [all_names[position] for position in positions]
         check_room(file, f"{n_rows:,} rows x {len(names):,} columns", n_rows * len(names) * 8)
         holds = [_kind(file, name, schema.field(name).type) for name in names]
         try:
@@ -70,7 +71,7 @@ def open_arrow(content: bytes, path: Path, file: str, kind: str) -> RawTable:
         except errors as error:
             raise damaged(error) from error
 
-    return RawTable(file, schema.names, read)
+    return RawTable(file, all_names, read)
 
 
 def _kind(file: str, name: str, type_: pa.DataType) -> str:

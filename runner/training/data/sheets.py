@@ -13,7 +13,7 @@ from runner.system.errors import DataError, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import elide
 from runner.training.data.arrow import strings
-from runner.training.data.delimited import names_columns
+from runner.training.data.delimited import find_header
 from runner.training.data.sources import check_unpacked
 from runner.training.data.tables import RawTable, cells_table
 
@@ -91,14 +91,15 @@ def open_excel(content: bytes, file: str, config: FileData) -> RawTable:
     if not width:
         raise DataError(f"{file}: must hold rows, got an empty sheet {shorten(sheet.title)}.")
     numbers, records = list(rows), [row + [""] * (width - len(row)) for row in rows.values()]
-    has_header = names_columns(records[0], config)
+    has_header, notes = find_header(records[:50], config)
     names = [
         (text.strip() if has_header else "") or (f"Unnamed: {n}" if has_header else str(n))
         for n, text in enumerate(records[0])
     ]
     body = records[has_header:]
     columns = zip(*body, strict=True) if body else [()] * width
-    others = len(book.worksheets) - 1
+    if others := len(book.worksheets) - 1:
+        notes += (f"sheet {sheet.title}, the first of {others + 1}",)
     return cells_table(
         file,
         names,
@@ -107,7 +108,7 @@ def open_excel(content: bytes, file: str, config: FileData) -> RawTable:
         config,
         header=f", row {numbers[0]}" if has_header else "",
         settings={"header": has_header},
-        notes=(f"sheet {sheet.title}, the first of {others + 1}",) if others else (),
+        notes=notes,
     )
 
 

@@ -135,6 +135,12 @@ def rules_of(config: FileData) -> Rules:
     )
 
 
+def header_hint(settings: Mapping[str, Any], config: FileData) -> str:
+    """Return what helps where a header was taken for data; nothing where none was."""
+    was_guessed = config.header is None and settings.get("header") is False
+    return " If the first line names the columns: data.header=true." if was_guessed else ""
+
+
 def load_table(
     table: RawTable,
     name: str,

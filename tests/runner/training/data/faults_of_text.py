@@ -62,6 +62,7 @@ STRUCTURE = [
     ),
     csv("label column twice", "a,label,label\n1,2,x\n3,4,y\n", "line 1", "2 and 3", "'label'"),
     csv("feature column twice", "a,a,label\n1,2,x\n3,4,y\n", "line 1", "1 and 2", "'a'"),
+    csv("a header like data", "a,0.5,y\n1,2,x\n3,4,y\n", "data.header=true", target=-1),
     csv("no header", "5.1,3.5,x\n4.9,3.0,y\n", "line 1", "number 5.1", "data.header=false"),
     csv("nothing but the label", "label\nx\ny\n", "at least one feature column", "'label'"),
 ]

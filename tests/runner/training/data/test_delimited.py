@@ -94,6 +94,32 @@ def test_a_file_without_a_header_has_its_target_by_position(tmp_path: Path) -> N
     assert (found.reading.settings["header"], found.reading.settings["target"]) == (False, "2")
 
 
+@pytest.mark.parametrize(
+    ("text", "target", "names"),
+    [
+        ("a,b,1\n.3,0,0\n.4,1,1\n", -1, ("a", "b")),
+        ("id,2019,2020,class\nc,.7,.1,x\nd,.2,.5,y\n", -1, ("id", "2019", "2020")),
+        ("id,2019,2020,class\nc,7,1,x\nd,2,5,y\n", -1, ("id", "2019", "2020")),
+        ("2019,2020\n0.3,0.4\n0.5,0.7\n", -1, ("2019",)),
+        ("0,1,2\n5,6,7\n8,9,0\n", -1, ("0", "1")),
+        # Data: a fraction, a number that stands below too, no number at all above numbers.
+        ("5,1.5,x\n4.5,2.5,y\n", -1, ("0", "1")),
+        ("1,2,x\n1,5,y\n", -1, ("0", "1")),
+        ("39, State,x\n50, Private,y\n38, ?,x\n", -1, ("0", "1")),
+    ],
+)
+def test_a_header_of_numbers_is_told_from_data(
+    text: str, target: int, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = read(tmp_path, "t.csv", text, target=target)
+    assert found.feature_names == names
+    assert found.reading is not None
+    is_header = names[0] != "0" or text.startswith("0")
+    assert found.reading.settings["header"] == is_header
+    (note,) = (note for note in found.reading.notes if "data.header" in note)
+    assert f"data.header={str(not is_header).lower()}" in note
+
+
 @pytest.mark.parametrize("delimiter", [",", " "])
 def test_names_behind_a_hash_are_the_header(tmp_path: Path, delimiter: str) -> None:
     rows = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 1.0]])
