@@ -298,7 +298,7 @@ def _as_utf8(content: bytes, file: str, encoding: str | None) -> tuple[bytes, st
             encoding = "utf-16"
         else:
             content = content.removeprefix(b"\xef\xbb\xbf")
-            if content.isascii() or _is_utf8(content):
+            if content.isascii() or _is_text(content, "utf-8"):
                 return content, "utf-8"
             encoding = _guessed_encoding(content, file)
     try:
@@ -310,20 +310,27 @@ def _as_utf8(content: bytes, file: str, encoding: str | None) -> tuple[bytes, st
     return text.removeprefix("\ufeff").encode(), encoding
 
 
-def _is_utf8(content: bytes) -> bool:
+def _is_text(content: bytes, encoding: str) -> bool:
     try:
-        content.decode()
+        content.decode(encoding)
     except UnicodeDecodeError:
         return False
     return True
 
 
 def _guessed_encoding(content: bytes, file: str) -> str:
-    """Guess an encoding of one byte a letter; the one of western Windows where it is possible."""
+    """Guess an encoding of one byte a letter; the one of western Windows where it is possible.
+
+    In Latin letters accents and signs stand alone; in other scripts most letters beyond ASCII stand
+    beside another one.
+    """
     from charset_normalizer import from_bytes
 
     sample = content[: 1 << 18]
-    if b"\0" not in content and sum(byte > 127 for byte in sample) < _ENOUGH_LETTERS:
+    n_beyond = sum(byte > 127 for byte in sample)
+    n_beside = sum(len(letters) for letters in re.findall(rb"[\x80-\xff]{2,}", sample))
+    is_latin = n_beyond < _ENOUGH_LETTERS or 2 * n_beside < n_beyond
+    if is_latin and b"\0" not in content and _is_text(content, "cp1252"):
         return "windows-1252"
     codecs = {
         codec: guess.chaos
@@ -335,9 +342,11 @@ def _guessed_encoding(content: bytes, file: str) -> str:
             f"data.encoding: must be given for {shorten(file)}: it is not UTF-8, and no other "
             "encoding fits. Is it text?"
         )
-    likeliest = min(codecs, key=lambda codec: codecs[codec])
-    western = [c for c in ("cp1252", "latin_1") if codecs.get(c, 1.0) <= codecs[likeliest]]
-    return _CODECS.get((western or [likeliest])[0], likeliest)
+    # Among equally likely ones those of Windows, which spreadsheets write.
+    usual = [c for c in ("cp1252", "latin_1", *codecs) if c.startswith(("cp125", "latin"))]
+    lowest = min(codecs.values())
+    likeliest = next(c for c in (*usual, *codecs) if codecs.get(c) == lowest)
+    return _CODECS.get(likeliest, likeliest)
 
 
 def _delimiter_of(content: bytes, file: str) -> str:

@@ -75,10 +75,14 @@ def test_packed_files_give_the_same(tmp_path: Path, ending: str) -> None:
     [
         ("n,label\n1,caf\xe9\n2,th\xe9\n", "windows-1252"),
         ("n,label\n1,\u20ac\n2,x\n", "windows-1252"),
+        # Signs alone, as spreadsheets have them, often enough for a guess by their letters.
+        ("n,label\n" + "1,\u20ac\n2,x\n" * 99, "windows-1252"),
+        ("n,label\n" + "1,\xb0C\n2,x\u2122\n" * 99, "windows-1252"),
+        ("n,label\n" + "1,ночью холодно\n2,утром дождь\n" * 99, "cp1251"),
     ],
 )
 def test_an_encoding_that_is_guessed_is_named(tmp_path: Path, text: str, encoding: str) -> None:
-    found = read(tmp_path, "t.csv", text.encode("cp1252"))
+    found = read(tmp_path, "t.csv", text.encode(encoding))
     assert found.class_names == read(tmp_path, "u.csv", text).class_names
     assert found.reading is not None
     assert found.reading.settings["encoding"] == encoding
