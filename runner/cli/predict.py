@@ -267,6 +267,10 @@ class LoadedRun:
         remarks = [f"{printable(file)}: {count(len(encoded), 'row')}; {missing}", unseen]
         if known:
             y, is_known = task.recode(known, model.target.names)
+            has_target = ~np.any([column.is_missing for column in known], axis=0)
+            if n_new := int((has_target & ~is_known).sum()):
+                what = f"{', '.join(self._targets)}, {count(n_new, 'row')}"
+                remarks.append(f"{what}: not measured, since training has not seen their target")
             if is_known.any():
                 what = f"{', '.join(self._targets)}, {count(int(is_known.sum()), 'row')}"
                 of_known = X[is_known] if len(read) == 1 else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 # Cells that stand for no number; among words only an empty cell does.
 NO_NUMBER = frozenset(
@@ -23,6 +25,44 @@ _SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d*)?
 _SPACES = re.compile("[ \u00a0\u202f'\u2019]")
 _CURRENCY = "$€£¥"
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
+
+
+@dataclass(frozen=True)
+class CellFormat:
+    """How the cells of a file are written.
+
+    Parameters
+    ----------
+    decimal : str
+        The decimal mark, a point or a comma.
+    missing_values : tuple of str
+        Further texts that stand for no value.
+    units : mapping of str to str
+        The percent or currency sign that the numbers of a column have, by its name.
+    """
+
+    decimal: str = "."
+    missing_values: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def missing_numbers(self) -> list[float]:
+        """The numbers that stand for no value."""
+        numbers = (number_of(text, ".") for text in self.missing_values)
+        return [number for number in numbers if number is not None]
+
+    def number(self, text: str, column: str) -> float | None:
+        """Read a number or a truth value; NaN is a missing one, None what is neither."""
+        text = text.strip()
+        if text in NO_NUMBER or text in self.missing_values:
+            return float("nan")
+        if text.lower() in TRUTH:
+            return TRUTH[text.lower()]
+        return number_of(bare(text, self.units.get(column)), self.decimal)
+
+    def text(self, number: float) -> str:
+        """Write a number with its decimal mark."""
+        return repr(number).removesuffix(".0").replace(".", self.decimal)
 
 
 def number_of(text: str, decimal: str) -> float | None:

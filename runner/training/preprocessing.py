@@ -6,7 +6,7 @@ Copied into every recorded model, so it needs no more than NumPy, `runner.system
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runner.system.errors import DataError, nearest, shorten
-from runner.training.cells import ISO, TRUTH, date_text, days_of
+from runner.training.cells import ISO, NO_NUMBER, CellFormat, date_text, days_of
 
 if TYPE_CHECKING:
     from runner.training.data import Dataset
 
 FloatArray = NDArray[np.float64]
 Scaling = Literal["none", "standardize", "minmax", "robust", "quantile"]
+# In the place of the code of a word: one that is in no row of the dataset, and none at all.
+_UNSEEN, _MISSING = -1.0, -2.0
 # The most quantiles of a column that are kept.
 _MOST_QUANTILES = 500
 
@@ -58,6 +60,8 @@ class Preprocessing:
         and what they become. Between them it is a straight line, beyond them the last one's.
     lowest, highest : tuple of float
         The range of each raw column in the training rows; empty in records of before.
+    cells : CellFormat
+        How the cells of the file are written.
 
     Notes
     -----
@@ -94,6 +98,7 @@ class Preprocessing:
     # They change no feature, and say nothing against a record that lacks them.
     lowest: tuple[float, ...] = field(default=(), compare=False)
     highest: tuple[float, ...] = field(default=(), compare=False)
+    cells: CellFormat = field(default=CellFormat(), compare=False)
 
     @classmethod
     def fit(
@@ -170,6 +175,7 @@ class Preprocessing:
             quantiles=quantiles,
             lowest=tuple(X.min(axis=0).tolist()),
             highest=tuple(X.max(axis=0).tolist()),
+            cells=CellFormat() if dataset.reading is None else dataset.reading.cells,
         )
 
     @property
@@ -259,8 +265,8 @@ class Preprocessing:
         Returns
         -------
         ndarray of shape (n_samples, n_columns)
-            Numbers as they are, NaN where one is missing; text as codes, -1 for text that was in no
-            row of the dataset.
+            Numbers as they are, NaN where one is missing; text as codes, -1 for a word that was in
+            no row of the dataset, -2 for a missing one where none was missing there.
 
         Raises
         ------
@@ -283,12 +289,12 @@ class Preprocessing:
                     f"has, got the shape {cells.shape}."
                 )
             if name in self.categories:
-                encoded[name] = _codes(cells, self.categories[name])
+                encoded[name] = self._codes(cells, name)
             elif name in self.dates:
-                days = _days(cells, name, self.dates[name])
+                days = self._days(cells, name)
                 encoded |= zip(date_columns(name), date_parts(days), strict=True)
             else:
-                encoded[name] = _numbers(cells, name, may_be_missing=bool(self.fill))
+                encoded[name] = self._numbers(cells, name)
         return np.column_stack([encoded[name] for name in self.feature_names])
 
     def decode_rows(self, X: FloatArray) -> dict[str, list[Any]]:
@@ -326,6 +332,9 @@ class Preprocessing:
                 values[key] = tuple(value)
             elif key in ("categories", "fitted"):
                 values[key] = {name: tuple(items) for name, items in value.items()}
+            elif key == "cells":
+                missing_values = tuple(value["missing_values"])
+                values[key] = CellFormat(**{**value, "missing_values": missing_values})
             elif key == "quantiles":
                 values[key] = {name: tuple(map(tuple, pair)) for name, pair in value.items()}
         return cls(**values)
@@ -335,24 +344,87 @@ class Preprocessing:
 
         `encoded` is what `encode_rows` returns, (n_samples, n_columns).
         """
-        missing, outside, unseen = [], [], []
+        raw = {part: name for name in self.dates for part in date_columns(name)}
         bounds = zip(self.lowest, self.highest, strict=True) if self.lowest else ()
         ranges = dict(zip(self.feature_names, bounds, strict=bool(self.lowest)))
-        for name, values in zip(self.feature_names, encoded.T, strict=True):
-            shown = shorten(name, 40)
+        missing, outside, unseen = (
+            {name: np.zeros(len(encoded), bool) for name in self.raw_names} for _ in range(3)
+        )
+        for feature, values in zip(self.feature_names, encoded.T, strict=True):
+            name = raw.get(feature, feature)
             if name in self.categories:
                 empty = [code for code, word in enumerate(self.categories[name]) if not word]
-                n_missing, n_unseen = np.isin(values, empty).sum(), (values < 0).sum()
-                unseen += [f"{n_unseen:,} in {shown}"] * bool(n_unseen)
+                missing[name] |= np.isin(values, [*empty, _MISSING])
+                unseen[name] |= values == _UNSEEN
             else:
-                n_missing = np.isnan(values).sum()
-                low, high = ranges.get(name, (-np.inf, np.inf))
-                n_outside = ((values < low) | (values > high)).sum()
-                outside += [f"{n_outside:,} in {shown}"] * bool(n_outside)
-            missing += [f"{n_missing:,} in {shown}"] * bool(n_missing)
-        outside_range = f"out of the training range: {', '.join(outside) or 'none'}"
-        new_words = f"words that training has not seen: {', '.join(unseen) or 'none'}"
-        return f"missing cells: {', '.join(missing) or 'none'}", f"{outside_range}; {new_words}"
+                low, high = ranges.get(feature, (-np.inf, np.inf))
+                missing[name] |= np.isnan(values)
+                outside[name] |= (values < low) | (values > high)
+        cells, numbers, words = map(_counts, (missing, outside, unseen))
+        new = f"out of the training range: {numbers}; words that training has not seen: {words}"
+        return f"missing cells: {cells}", new
+
+    def _numbers(self, cells: NDArray[Any], name: str) -> FloatArray:
+        """Read numbers; NaN for a missing one."""
+        if cells.dtype.kind in "biuf":
+            numbers = cells.astype(np.float64)
+        else:
+            numbers = np.array([self._number(cell, name) for cell in cells], np.float64)
+        if missing := self.cells.missing_numbers:
+            numbers[np.isin(numbers, missing)] = np.nan
+        is_bad = np.isinf(numbers) if self.fill else ~np.isfinite(numbers)
+        if is_bad.any():
+            mark = "" if self.cells.decimal == "." else " with a comma as its decimal mark"
+            raise _bad_cell(cells, int(np.argmax(is_bad)), name, f"a finite number{mark}")
+        return numbers
+
+    def _number(self, cell: object, name: str) -> float:
+        """Read a cell, as inf where it is no number."""
+        if _is_missing(cell):
+            return np.nan
+        try:
+            number = self.cells.number(cell, name) if isinstance(cell, str) else float(cell)  # type: ignore[arg-type]  # what float() refuses is the question
+        except (TypeError, ValueError):
+            number = None
+        return np.inf if number is None else number
+
+    def _codes(self, cells: NDArray[Any], name: str) -> FloatArray:
+        """Return the codes of words."""
+        code = {word: float(position) for position, word in enumerate(self.categories[name])}
+        # pandas reads the word NA as NaN: where no empty cell has a category, it is that word.
+        no_text = next((word for word in ("", "NA", "N/A", "None", "null") if word in code), "")
+
+        def code_of(cell: object) -> float:
+            word = no_text if _is_missing(cell) and cell != "" else str(cell).strip()
+            if not word or word in self.cells.missing_values:
+                return code.get("", _MISSING)
+            return code.get(word, _UNSEEN)
+
+        return np.array([code_of(cell) for cell in cells])
+
+    def _days(self, cells: NDArray[Any], name: str) -> FloatArray:
+        """Read dates as days since 1970; NaN for a missing one."""
+        if cells.dtype.kind == "M":
+            microseconds = cells.astype("datetime64[us]").astype(np.float64)
+            return np.where(np.isnat(cells), np.nan, microseconds / 86_400e6)
+        form, no_date = self.dates[name], NO_NUMBER.union(self.cells.missing_values)
+        days = np.full(len(cells), np.nan)
+        for row, cell in enumerate(cells):
+            text = str(cell).strip()
+            try:
+                if not _is_missing(cell) and text not in no_date:
+                    days[row] = days_of(text, form)
+            except ValueError:
+                rule = "a date in ISO 8601" if form == ISO else f"a date written as {form}"
+                raise _bad_cell(cells, row, name, rule) from None
+        return days
+
+
+def _counts(rows: Mapping[str, NDArray[np.bool_]]) -> str:
+    """Say how many rows of each column are meant."""
+    counts = {name: int(of.sum()) for name, of in rows.items()}
+    shown = [f"{n:,} in {shorten(name, 40)}" for name, n in counts.items() if n]
+    return ", ".join(shown) or "none"
 
 
 def _shift_and_scale(X: FloatArray, scaling: Scaling) -> tuple[FloatArray, FloatArray]:
@@ -389,68 +461,19 @@ def _quantiles(x: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(values.tolist()), tuple(means.tolist())
 
 
-def _numbers(cells: NDArray[Any], name: str, *, may_be_missing: bool) -> FloatArray:
-    try:
-        numbers = cells.astype(np.float64)
-    except (TypeError, ValueError):
-        is_missing = np.array([may_be_missing and _is_missing(cell) for cell in cells])
-        numbers = np.array([_number(cell) for cell in cells])
-    else:
-        is_missing = np.isnan(numbers) if may_be_missing else np.zeros(len(numbers), bool)
-    is_bad = ~np.isfinite(numbers) & ~is_missing
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        cell = cells[row]
-        # Out of NumPy's type, so that a message shows 3 and not np.int64(3).
-        plain = cell.item() if isinstance(cell, np.generic) else cell
-        raise DataError(
-            f"row {row} (the first is 0), column {shorten(name, 60)}: must be a finite number, "
-            f"got {shorten(plain, 60)}."
-        )
-    return numbers
+def _bad_cell(cells: NDArray[Any], row: int, name: str, rule: str) -> DataError:
+    cell = cells[row]
+    # Out of NumPy's type, so that a message shows 3 and not np.int64(3).
+    plain = cell.item() if isinstance(cell, np.generic) else cell
+    return DataError(
+        f"row {row} (the first is 0), column {shorten(name, 60)}: must be {rule}, "
+        f"got {shorten(plain, 60)}."
+    )
 
 
 def _is_missing(cell: object) -> bool:
     """Tell whether a cell of a data frame holds nothing: None, NaN, NaT or no text."""
     return cell is None or cell != cell or cell == ""  # noqa: PLR0124  (NaN differs from itself)
-
-
-def _number(cell: object) -> float:
-    """Give a cell as a float, nan for what is no number; true and false in words are 1 and 0."""
-    if isinstance(cell, str) and cell.strip().lower() in TRUTH:
-        return TRUTH[cell.strip().lower()]
-    try:
-        return float(cell)  # type: ignore[arg-type]  # what float() refuses is the question
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _codes(cells: NDArray[Any], words: Sequence[str]) -> FloatArray:
-    code = {word: float(position) for position, word in enumerate(words)}
-    # pandas reads the word NA as NaN: where no empty cell has a category, it is that word.
-    missing = next((word for word in ("", "NA", "N/A", "None", "null") if word in code), "")
-    return np.array(
-        [code.get(missing if _is_missing(c) and c != "" else str(c).strip(), -1.0) for c in cells]
-    )
-
-
-def _days(cells: NDArray[Any], name: str, form: str) -> FloatArray:
-    """Read dates as days since 1970; NaN for a missing one."""
-    if cells.dtype.kind == "M":
-        microseconds = cells.astype("datetime64[us]").astype(np.float64)
-        return np.where(np.isnat(cells), np.nan, microseconds / 86_400e6)
-    days = np.full(len(cells), np.nan)
-    for row, cell in enumerate(cells):
-        try:
-            if not _is_missing(cell):
-                days[row] = days_of(str(cell), form)
-        except ValueError:
-            rule = "a date in ISO 8601" if form == ISO else f"a date written as {form}"
-            raise DataError(
-                f"row {row} (the first is 0), column {shorten(name, 60)}: must be {rule}, "
-                f"got {shorten(cell, 60)}."
-            ) from None
-    return days
 
 
 def date_columns(name: str) -> tuple[str, ...]:

@@ -198,7 +198,7 @@ def _write_example(folder: Path, members: Sequence[Trained]) -> dict[str, str]:
     raw: dict[str, Any] = {}
     for name, prepared in _raw_columns(members).items():
         if name not in raw:
-            raw |= prepared.preprocessing.decode_rows(prepared.dataset.X[:_EXAMPLE_ROWS]) | raw
+            raw |= _raw_rows(prepared) | raw
     table = {"columns": list(raw), "data": list(zip(*raw.values(), strict=True))}
     _write_json(folder / "input_example.json", table)
     _write_json(folder / "serving_input_example.json", {"dataframe_split": table})
@@ -208,6 +208,15 @@ def _write_example(folder: Path, members: Sequence[Trained]) -> dict[str, str]:
         "type": "dataframe",
         "pandas_orient": "split",
     }
+
+
+def _raw_rows(prepared: Prepared) -> dict[str, list[Any]]:
+    """Return the first rows, numbers that are written as no plain ones as text."""
+    preprocessing, reading = prepared.preprocessing, prepared.dataset.reading
+    rows = preprocessing.decode_rows(prepared.dataset.X[:_EXAMPLE_ROWS])
+    for name in rows.keys() & set(() if reading is None else reading.texts):
+        rows[name] = [v if v is None else preprocessing.cells.text(v) for v in rows[name]]
+    return rows
 
 
 def _write_json(path: Path, content: object) -> None:
@@ -228,7 +237,7 @@ def _signature(members: Sequence[Trained]) -> ModelSignature:
 
     MLflow's server reads CSV and JSON by its types. Where cells may be missing, numbers are doubles
     and truth values words, whatever the rows of the run have: its long and boolean take no missing
-    one, or take it for false.
+    one, or take it for false. Numbers that are written as no plain ones in the file are text.
     """
     target = members[0].prepared.target
     single = all(array.dtype == np.float32 for m in members for array in m.weights.values())
@@ -249,6 +258,8 @@ def _type_of(name: str, prepared: Prepared) -> DataType:
     """Return the type of a raw column, by what its cells are in all rows."""
     dataset, may_be_missing = prepared.dataset, bool(prepared.preprocessing.fill)
     if name in dataset.categories or name in prepared.preprocessing.dates:
+        return DataType.string
+    if dataset.reading is not None and name in dataset.reading.texts:
         return DataType.string
     if dataset.reading is not None and name in dataset.reading.truths:
         return DataType.string if may_be_missing else DataType.boolean

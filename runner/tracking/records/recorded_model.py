@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
+class _Cells(_Part):
+    """The form of `CellFormat`."""
+
+    decimal: Literal[".", ","] = "."
+    missing_values: _Words = ()
+    units: dict[str, str] = {}
+
+
 class _Preprocessing(_Part):
     """The form of `Preprocessing.to_dict`."""
 
@@ -40,6 +48,7 @@ class _Preprocessing(_Part):
     quantiles: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
     lowest: tuple[float, ...] = ()
     highest: tuple[float, ...] = ()
+    cells: _Cells = _Cells()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -6,7 +6,7 @@ What a column holds is a decision about all of its cells, made on the distinct o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from runner.training.cells import (
     NO_NUMBER,
     NUMBER,
     TRUTH,
+    CellFormat,
     bare,
+    date_text,
     days_of,
     number_of,
     unit_of,
@@ -49,7 +51,13 @@ _DATES = (
     "%B %d, %Y",
 )  # fmt: skip
 _FORMS = [ISO, *(date + time for date in _DATES for time in ("", " %H:%M", " %H:%M:%S"))]
+_MISSING_TO_PANDAS = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
 _SHOWN = 3
+_SOME_DAY = 18_992.0  # 31 December 2021
+_STAND_FOR_NOTHING = (
+    "If they stand for nothing, name them in data.missing_values; if all are words, name the "
+    "column in data.categories."
+)
 _LONGEST_NAMES = 80
 
 
@@ -95,6 +103,10 @@ class Column:
         How its dates are written: `ISO`, or a format of `datetime.strptime`.
     notes : tuple of str
         What a person might not expect of it; see `notes_of`.
+    unit : str
+        The percent or currency sign that all its numbers have.
+    is_text : bool
+        Whether its numbers are written as no plain ones, such as ``1.234,50 €`` or ``?``.
     """
 
     name: str
@@ -104,6 +116,8 @@ class Column:
     words: tuple[str, ...] = ()
     form: str = ""
     notes: tuple[str, ...] = ()
+    unit: str = ""
+    is_text: bool = False
 
     @property
     def is_missing(self) -> NDArray[np.bool_]:
@@ -179,6 +193,10 @@ class Rules:
         The kind of some columns, by name.
     date_forms : mapping of str to str
         How the dates of some columns are written, by name.
+    units : mapping of str to str, or None
+        The signs that the numbers of some columns have, by name; None where the cells must tell.
+    is_prediction : bool
+        Whether the rows are for a network that was trained, so that no setting can change them.
     """
 
     decimal: str = "."
@@ -187,6 +205,14 @@ class Rules:
     day_first: bool | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     date_forms: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] | None = None
+    is_prediction: bool = False
+
+    def hint(self, settings: str) -> str:
+        """Return the end of a message on cells that cannot be read: the settings that help."""
+        if self.is_prediction:
+            settings = "They are read as the file of the run was, and must be written as there."
+        return f"\n{settings}"
 
 
 def numeric_column(
@@ -238,8 +264,20 @@ def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column
             pass
         else:
             if kind == "number" or not (pc.all(missing).as_py() or _are_codes(cells, numbers)):
-                return _finite(Column(name, "number", numbers, origin), rules, cells)
+                no_plain = strings(sorted(no_plain_number(rules.missing_values)))
+                is_text = bool(pc.any(pc.is_in(cells, no_plain)).as_py())
+                column = Column(name, "number", numbers, origin, is_text=is_text)
+                return _finite(column, rules, cells)
     return Distinct.of(cells).column(name, kind, origin, rules)
+
+
+def no_plain_number(missing_values: Collection[str]) -> set[str]:
+    """Return the texts that stand for no number, and that pandas does not take for a missing one.
+
+    A column that has them is text to pandas and to MLflow.
+    """
+    others = NO_NUMBER.difference(_MISSING_TO_PANDAS).union(missing_values)
+    return {text for text in others if not NUMBER.fullmatch(text)}
 
 
 def _are_codes(cells: pa.Array, numbers: FloatArray) -> bool:
@@ -308,8 +346,11 @@ class Distinct:
             return _finite(Column(name, "number", truths, origin, words=words), rules)
         if not must and any(re.match(_CODE, text) for text in present):
             return None
-        unit, plain = _bare(present)
+        unit = _common_unit(present) if rules.units is None else rules.units.get(name)
+        plain = {text: bare(text, unit) for text in present}
         numbers = {text: number_of(each, rules.decimal) for text, each in plain.items()}
+        if must:
+            numbers |= {text: TRUTH[text.lower()] for text in present if text.lower() in TRUTH}
         count = dict(zip(self.texts, self.counts.tolist(), strict=True))
         n_numbers = sum(count[text] for text, number in numbers.items() if number is not None)
         n_present = sum(count[text] for text in present)
@@ -317,24 +358,24 @@ class Distinct:
             return None
         others = [text for text, number in numbers.items() if number is None]
         if others:
-            rows = sorted(self._row(text) for text in others)
-            cells = ", ".join(
-                f"{origin.row_name(row)} {shorten(self.texts[self.codes[row]], 40)}"
-                for row in rows[:_SHOWN]
-            )
-            n_others = n_present - n_numbers
-            example = shorten(next((t for t, v in numbers.items() if v is not None), ""), 40)
-            raise DataError(
-                f"{origin.file}, {origin.column}: must hold numbers, such as {example}, got "
-                f"{n_others:,} of {n_present:,} that are none: {cells}"
-                f"{' ...' if len(rows) > _SHOWN else ''}.\nIf they stand for nothing, name them in "
-                f"data.missing_values; if all are words, name the column in data.categories."
-            )
+            mark = "," if rules.decimal == "." else "."
+            are_marked = any(number_of(plain[text], mark) is not None for text in others)
+            rule = f"numbers{f' whose decimal mark is {rules.decimal!r}' if are_marked else ''}"
+            example = next((text for text, number in numbers.items() if number is not None), None)
+            if example is not None:
+                rule += f", such as {shorten(example, 40)}"
+            raise self._others(rule, others, n_present, origin, rules)
         values = self._spread([_or_nan(numbers.get(text)) for text in self.texts])
         notes = [] if unit is None else [f"the sign {unit} was left out"]
         if any(re.search(_THOUSANDS[rules.decimal], text) for text in present):
             notes.append("separators between thousands were left out")
-        return _finite(Column(name, "number", values, origin, notes=tuple(notes)), rules)
+        is_text = any(
+            not NUMBER.fullmatch(text) or (rules.decimal == "," and "." in text) for text in present
+        ) or not no_plain_number(rules.missing_values).isdisjoint(self.texts)
+        column = Column(
+            name, "number", values, origin, notes=tuple(notes), unit=unit or "", is_text=is_text
+        )
+        return _finite(column, rules)
 
     def _dates(
         self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
@@ -345,13 +386,30 @@ class Distinct:
             forms = _FORMS if form is None else [form]
             for text in present:
                 if not any(_are_dates([text], form) for form in forms):
-                    rule = "a date" if len(forms) > 1 else f"a date written as {form}"
-                    raise origin.error(self._row(text), rule, text)
+                    written = f" written as {form}, such as {date_text(_SOME_DAY, forms[0])}"
+                    rule = f"a date{written if form else ''}"
+                    raise origin.error(self._row(text), rule, text, rules.hint(_STAND_FOR_NOTHING))
         if form is None:
             return None
         days = {text: days_of(text, form) for text in present}
         values = self._spread([days.get(text, np.nan) for text in self.texts])
         return _finite(Column(name, "date", values, origin, form=form), rules)
+
+    def _others(
+        self, rule: str, others: Sequence[str], n_present: int, origin: Origin, rules: Rules
+    ) -> DataError:
+        """Make the error for cells that are not what most cells of their column are."""
+        rows = sorted(self._row(text) for text in others)
+        cells = ", ".join(
+            f"{origin.row_name(row)} {shorten(self.texts[self.codes[row]], 40)}"
+            for row in rows[:_SHOWN]
+        )
+        n_others = int(np.isin(self.codes, self.codes[rows]).sum())
+        return DataError(
+            f"{origin.file}, {origin.column}: must hold {rule}, got {n_others:,} of {n_present:,} "
+            f"that are none: {cells}{' ...' if len(rows) > _SHOWN else ''}."
+            f"{rules.hint(_STAND_FOR_NOTHING)}"
+        )
 
     def _words(self, name: str, origin: Origin, rules: Rules) -> Column:
         texts = ["" if text in rules.missing_values else text for text in self.texts]
@@ -376,17 +434,17 @@ class Distinct:
 def _finite(column: Column, rules: Rules, cells: pa.Array | None = None) -> Column:
     """Take away the numbers that stand for nothing; refuse infinite ones and, if asked, missing."""
     if column.kind == "number" and rules.missing_values:
-        codes = [_or_nan(number_of(text, ".")) for text in rules.missing_values]
+        codes = CellFormat(missing_values=tuple(rules.missing_values)).missing_numbers
         values = np.where(np.isin(column.values, codes), np.nan, column.values)
         column = replace(column, values=values)
     infinite = np.isinf(column.values)
     if infinite.any():
         row = int(np.argmax(infinite))
         got = float(column.values[row]) if cells is None else cells[row].as_py()
-        hint = "\nIf it stands for nothing, name it in data.missing_values."
+        hint = rules.hint("If it stands for nothing, name it in data.missing_values.")
         raise column.origin.error(row, "a finite number", got, hint)
     if rules.refuses_missing and (missing := column.is_missing).any():
-        hint = "\ndata.missing=fill takes a table with missing cells."
+        hint = rules.hint("data.missing=fill takes a table with missing cells.")
         what = "a word" if column.kind == "words" else f"a {column.kind}"
         raise column.origin.error(int(np.argmax(missing)), what, "", hint)
     return column
@@ -396,11 +454,10 @@ def _or_nan(number: float | None) -> float:
     return np.nan if number is None else number
 
 
-def _bare(texts: Sequence[str]) -> tuple[str | None, dict[str, str]]:
-    """Take away the percent or currency sign that all cells have, and spaces between thousands."""
+def _common_unit(texts: Iterable[str]) -> str | None:
+    """Return the percent or currency sign that all cells have."""
     units = {unit_of(text) for text in texts}
-    unit = units.pop() if len(units) == 1 else None
-    return unit, {text: bare(text, unit) for text in texts}
+    return units.pop() if len(units) == 1 else None
 
 
 def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
@@ -420,7 +477,8 @@ def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     comma = grouped = either = point = None
     for name, cells in columns.items():
         texts = [text for text in Distinct.of(cells).texts if text not in NO_NUMBER]
-        texts = list(_bare(texts)[1].values())
+        unit = _common_unit(texts)
+        texts = [bare(text, unit) for text in texts]
         with_comma = [t for t in texts if _COMMAS.fullmatch(t) or GROUPED.fullmatch(t)]
         if 2 * len(with_comma) + 2 * sum(bool(NUMBER.fullmatch(t)) for t in texts) < len(texts):
             continue

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import DataError
+from runner.training.cells import CellFormat
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -42,6 +43,10 @@ class Reading:
         Sentences about what a person might not expect.
     truths : tuple of str
         The raw features that are true or false.
+    texts : tuple of str
+        Those of which some numbers are written as no plain ones, such as ``1.234,50 €``.
+    cells : CellFormat
+        How the cells are written.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +55,8 @@ class Reading:
     n_without_target: int = 0
     notes: tuple[str, ...] = ()
     truths: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    cells: CellFormat = field(default=CellFormat())
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ import numpy as np
 from runner.system.errors import ConfigError, DataError, shorten
 from runner.training.cells import NO_NUMBER
 from runner.training.data.arrow import strings
-from runner.training.data.columns import Column, Rules
+from runner.training.data.columns import Column, Rules, no_plain_number
 from runner.training.data.tables import RawTable, cells_table, columns_of
 
 if TYPE_CHECKING:
@@ -197,7 +197,9 @@ class _Text:
                         include_columns=list(dict.fromkeys(places[p] for p in positions)),
                         column_types=types,
                         strings_can_be_null=False,
-                        null_values=sorted({*NO_NUMBER, *missing_values}),
+                        null_values=sorted(
+                            {*NO_NUMBER, *missing_values} - no_plain_number(missing_values)
+                        ),
                     ),
                 )
             except (pa.ArrowInvalid, pa.ArrowKeyError):  # the reader below names the line

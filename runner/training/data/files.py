@@ -170,6 +170,8 @@ def load_rows(
         kinds=kinds,
         refuses_missing=not preprocessing.fill,
         date_forms=preprocessing.dates,
+        units=preprocessing.cells.units,
+        is_prediction=True,
     )
     columns = table.read([only(table, names.index(name)) for name in wanted], rules)
     if not len(columns[0].values):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.training.cells import CellFormat
 from runner.training.data.columns import (
     Column,
     Origin,
@@ -204,6 +205,12 @@ def load_table(
         len(has_target) - len(kept),
         (*table.notes, *notes_of((*columns, *labels))),
         tuple(column.name for column in columns if column.kind == "number" and column.words),
+        tuple(column.name for column in columns if column.is_text),
+        CellFormat(
+            table.settings.get("decimal", rules.decimal),
+            config.missing_values,
+            {column.name: column.unit for column in columns if column.unit},
+        ),
     )
     values = {role: _role(role, by_position[position]) for role, position in roles.items()}
     if not np.isnan(parts).all():
@@ -296,6 +303,7 @@ def _read_alike(
         rules_of(config),
         kinds={column.name: column.kind for column in columns},
         date_forms={column.name: column.form for column in columns if column.kind == "date"},
+        units={column.name: column.unit for column in columns if column.unit},
     )
     positions = [only(other, list(other.names).index(column.name)) for column in columns]
     return other.read(positions, rules)

@@ -40,7 +40,7 @@ MOONS = [
 MODELS = {"words": "own_csv", "numbers": "tutorial"}
 
 
-def rows_of(file: Path) -> pd.DataFrame:
+def rows_of(file: Path | io.StringIO) -> pd.DataFrame:
     """Read a CSV by pandas, each number to its last bit."""
     with warnings.catch_warnings():
         # Newer ones read all numbers so, and would rather not be told.
@@ -158,7 +158,7 @@ ROWS = PENGUINS.read_text("utf-8")
     ("rows", "phrases"),
     [
         (ROWS.replace("body_mass_g", "mass"), ["column", "body_mass_g"]),
-        (ROWS.replace("39.1", "wide", 1), ["line 2", "bill_length_mm", "wide"]),
+        (ROWS.replace("39.1", "wide", 1), ["line 2", "bill_length_mm", "wide", "such as '39.5'"]),
         (ROWS.partition("\n")[0] + "\n", ["at least one row"]),
         ("", ["empty file"]),
     ],
@@ -195,8 +195,9 @@ def test_lines_on_the_file_say_what_is_new_in_it_and_what_the_answers_are_worth(
     # The target is known of nine rows.
     classes = [row["class"] for row in csv.DictReader(io.StringIO(ended.stdout))]
     right = sum(c == s for c, s in zip(classes, rows["species"], strict=True))
-    assert lines[2].startswith("species, 9 rows: loss ")
-    assert f"accuracy {right / 9:.4f}" in lines[2]
+    assert lines[2].startswith("species, 1 row: not measured, since training has not seen")
+    assert lines[3].startswith("species, 9 rows: loss ")
+    assert f"accuracy {right / 9:.4f}" in lines[3]
 
 
 def test_a_part_of_the_runs_own_rows_is_what_the_run_has_recorded(
@@ -268,6 +269,57 @@ def test_quantities_and_labels_are_predicted_too(shared: Command, tmp_path: Path
     assert list(found.columns) == ["labels", "a", "b"]
     right = (found["labels"].str.contains("a") == (x > 0)).mean()
     assert right > 0.95
+
+
+GERMAN = """größe,lohn,rabatt,zahl,stadt,tag,neu,y
+"170,5","1.234,50 €","5,0 %",1,Bonn,01.02.2021,True,a
+"160,25","900 €","7 %",2,Köln,31.12.2021,False,b
+"181,0","2.000 €",?,-1,-,,,a
+"""
+
+
+def test_a_cell_is_the_same_number_in_training_in_a_prediction_and_served(
+    shared: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    from mlflow.pyfunc.scoring_server import parse_csv_input
+
+    header, *rows = GERMAN.splitlines()
+    (shared.folder / "de.csv").write_text("\n".join([header, *rows * 10]), "utf-8")
+    run = with_model(
+        shared,
+        *("experiment=own", "data.path=de.csv", "data.target=y", "training.epochs=3"),
+        *("data.missing_values=[-1,'-']", "data.decimal=','", "split=contiguous"),
+        *("split.train=24", "split.val=6", "split.test=0"),
+    )
+    # The last bits of a product hang on the number of rows.
+    table = "\n".join([header, *rows * 8])
+    (shared.folder / "same.csv").write_text(table, "utf-8")
+    out = shared.folder / "own.csv"
+    shared("predict", run.run_id, "--part", "train", "--out", str(out))
+    trained = rows_of(out)[["a", "b"]].to_numpy()
+    printed = shared("predict", run.run_id, "same.csv")
+    predicted = rows_of(io.StringIO(printed.stdout))[["a", "b"]].to_numpy()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.environment["MLFLOW_TRACKING_URI"])
+    model = mlflow.pyfunc.load_model(f"runs:/{run.run_id}/own", suppress_warnings=True)
+    schema = model.metadata.get_input_schema()
+    assert {column.name: column.type.name for column in schema.inputs} == {
+        **dict.fromkeys(("größe", "lohn", "rabatt", "stadt", "tag", "neu"), "string"),
+        "zahl": "double",
+    }
+    served = model.predict(parse_csv_input(io.StringIO(table), schema)).to_numpy()
+    assert trained.tobytes() == predicted.tobytes() == served.tobytes()
+    first = model.predict(parse_csv_input(io.StringIO(GERMAN), schema))
+    assert model.predict(model.input_example).equals(first)
+    with pytest.raises(mlflow.MlflowException, match="column 'lohn': must be a finite number with"):
+        model.predict(parse_csv_input(io.StringIO(GERMAN.replace("900", "viel")), schema))
+    # As a data frame of another program has them.
+    truths = table.replace("True", "1").replace("False", "false").replace(",-,", ",,")
+    (shared.folder / "new.csv").write_text(truths, "utf-8")
+    again = rows_of(io.StringIO(shared("predict", run.run_id, "new.csv").stdout))[
+        ["a", "b"]
+    ].to_numpy()
+    assert again.tobytes() == served.tobytes()
 
 
 @contextmanager

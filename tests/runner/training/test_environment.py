@@ -113,7 +113,8 @@ def test_every_module_that_trains_is_in_the_digest() -> None:
     loaded = {name for name in printed(ask).split() if name.startswith("runner.training.")}
     computing = {name.removesuffix(".py").replace("/", ".") for name in COMPUTING}
     # Data are known by their digest, and what was found out of their columns by the config.
-    others = {"data", "data.dataset", "data.uninformative", "environment", "outcome", "run_files"}
+    data = {"cells", "data", "data.dataset", "data.uninformative"}
+    others = {*data, "environment", "outcome", "run_files"}
     assert loaded - computing == {f"runner.training.{name}" for name in others}
 
 

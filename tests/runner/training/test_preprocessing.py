@@ -165,10 +165,13 @@ def test_raw_columns_become_codes(columns: object) -> None:
     assert FITTED.encode_rows(columns).tolist() == [[1.0, 10.0, 0.0], [8.0, 40.0, 1.0]]
 
 
-@pytest.mark.parametrize("colour", ["green", "pink", "", "Blue", None, 3])
-def test_words_that_training_had_not_become_zeros(colour: object) -> None:
+@pytest.mark.parametrize(
+    ("colour", "code"),
+    [("green", 1), ("pink", -1), ("", -2), ("Blue", -1), (None, -2), (np.nan, -2), (3, -1)],
+)
+def test_words_that_training_had_not_become_zeros(colour: object, code: float) -> None:
     X = FITTED.encode_rows({"a": [1], "b": [1], "colour": [colour]})
-    assert X[0, 2] == (1.0 if colour == "green" else -1.0)
+    assert X[0, 2] == code
     assert FITTED.transform(X)[0, 2:].tolist() == [0.0, 0.0]
     assert FITTED.transform(X[:0]).shape == (0, 4)
 

@@ -116,6 +116,53 @@ def test_what_is_not_always_a_date_is_words(cells: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cells", "rules", "message"),
+    [
+        (["abc"], {"a": "number"}, "must hold numbers, got 1 of 1 that are none: line 2 'abc'."),
+        (["1,5", "2"], {"a": "number"}, "numbers whose decimal mark is '.', such as '2', got"),
+        (["31/12/2021"], {"a": "date"}, "a date written as ISO 8601, such as 2021-12-31, got"),
+    ],
+)
+def test_rows_that_are_predicted_get_no_advice_on_settings(
+    cells: list[str], rules: dict[str, str], message: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        column(*cells, kinds=rules, date_forms={"a": "ISO 8601"}, is_prediction=True)
+    assert message in str(caught.value)
+    assert "data." not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "units", "expected"),
+    [(["5 %", "7"], {"a": "%"}, [5.0, 7.0]), (["True", "0", "1", ""], {}, [1.0, 0.0, 1.0, NAN])],
+)
+def test_cells_of_another_file_may_be_written_less_strictly(
+    cells: list[str], units: dict[str, str], expected: list[float]
+) -> None:
+    found = column(*cells, kinds={"a": "number"}, units=units).values
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("cells", "rules", "is_text"),
+    [
+        (["1", "NA", "-999"], {"missing_values": frozenset(["-999"])}, False),
+        (["1", "?"], {}, True),
+        (["1.5", "."], {"missing_values": frozenset(["."])}, True),
+        (["1,5"], {"decimal": ","}, True),
+        (["1.500"], {"decimal": ","}, True),
+        (["15"], {"decimal": ","}, False),
+        (["5%", "6%"], {}, True),
+    ],
+)
+def test_numbers_that_pandas_would_not_read_as_such_are_text(
+    cells: list[str], rules: dict[str, object], is_text: bool
+) -> None:
+    found = column(*cells, **rules)
+    assert (found.kind, found.is_text) == ("number", is_text)
+
+
+@pytest.mark.parametrize(
     ("cells", "notes"),
     [
         (("red", "None", "NA"), ["NA is a word; if it is missing", "None is a word; if it is"]),
