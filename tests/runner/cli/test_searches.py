@@ -3,11 +3,13 @@
 import json
 import signal
 import sys
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.runner.cli.instants import at_call
-from tests.runner.cli.rerunning import artifacts, verdict
+from tests.runner.cli.rerunning import artifacts, moved, sweep, verdict
 from tests.runner.cli.sweeping import Recorded, count, end, jobs, of_kind, recorded, start
 from tests.runner.conftest import Command
 
@@ -113,11 +115,34 @@ def test_dry_run_says_how_many_trials_come_how_far(command: Command):
     assert line in ended.stdout.splitlines()
 
 
+OPTUNA = ("-m", "experiment=iris", "search=optuna", "search.n_trials=12", "search.batch=5")
+OPTUNA += (LOG_RATE, "optimizer=adam,sgd", "training.epochs=2", "tracking.model=false")
+
+
+class Searched(NamedTuple):
+    """A search that nobody interrupted: its command, its run and those of its jobs."""
+
+    command: Command
+    parent: Recorded
+    jobs: list[Recorded]
+
+
+@pytest.fixture(scope="module")
+def searched(shared: Command) -> dict[str, Searched]:
+    found = {}
+    for name, words in (("halving", SEARCH), ("optuna", OPTUNA)):
+        parent, runs = sweep(shared, *words, "sweep.n_workers=1")
+        found[name] = Searched(shared, parent, runs)
+    return found
+
+
 def bits(runs: list[Recorded]) -> list[tuple[str, object]]:
     return sorted((run.key, run.bits) for run in runs)
 
 
-def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(sweeper: Command):
+def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(
+    sweeper: Command, searched: dict[str, Searched]
+):
     decided = "runner.jobs.search.Halving.decide"
     for rung in (1, 2):  # those before it are decided again
         prepared = at_call(decided, rung, signal.SIGKILL)
@@ -134,12 +159,9 @@ def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(swee
     for run in interrupted:
         is_measured = any(name.startswith("test/") for name, _ in run.metrics)
         assert is_measured == (run not in pruned)
-    # A search that was not killed, under another name in the same store.
-    assert sweeper(*SEARCH, "name=again", "sweep.n_workers=1").returncode == 0
-    both = jobs(sweeper, "FINISHED")
-    assert bits(interrupted) == bits([run for run in both if run not in interrupted])
+    assert bits(interrupted) == bits(searched["halving"].jobs)
     # Groups of pruned runs have no means, and what is complete is left alone.
-    assert count(sweeper, "FINISHED", "group") == 18
+    assert count(sweeper, "FINISHED", "group") == 9
     again = sweeper(*SEARCH, "sweep.n_workers=2")
     assert "is complete: 18 jobs" in again.stderr
     assert "16 runs pruned: 12 at step 12, 4 at step 36" in sweeper("show").stdout
@@ -150,11 +172,9 @@ def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(swee
     assert "18 of 18 identical, all 2 rungs identical, the same trials chosen" in ended.stdout
 
 
-OPTUNA = ("-m", "experiment=iris", "search=optuna", "search.n_trials=12", "search.batch=5")
-OPTUNA += (LOG_RATE, "optimizer=adam,sgd", "training.epochs=2", "tracking.model=false")
-
-
-def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(sweeper: Command):
+def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(
+    sweeper: Command, searched: dict[str, Searched]
+):
     for batch in (1, 2):
         prepared = at_call("runner.jobs.search.Proposals.tell", batch, signal.SIGKILL)
         killed = end(start(sweeper, *OPTUNA, "sweep.n_workers=2", before=prepared))
@@ -163,37 +183,35 @@ def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(sw
     assert ended.returncode == 0, ended.stderr
     assert "12 runs by val/loss" in ended.stdout
     interrupted = jobs(sweeper, "FINISHED")
-    assert sweeper(*OPTUNA, "name=again", "sweep.n_workers=1").returncode == 0
-    both = jobs(sweeper, "FINISHED")
     assert len(interrupted) == 12
-    assert bits(interrupted) == bits([run for run in both if run not in interrupted])
+    assert bits(interrupted) == bits(searched["optuna"].jobs)
     # More of them go on from there.
     assert sweeper(*OPTUNA, "search.n_trials=15").returncode == 0
-    assert len(jobs(sweeper, "FINISHED")) == 27
-    sweep = of_kind("sweep", recorded(sweeper))[0]
-    ended = sweeper("rerun", sweep.run_id, "--check")
+    assert len(jobs(sweeper, "FINISHED")) == 15
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    ended = sweeper("rerun", parent.run_id, "--check")
     assert ended.returncode == 0, ended.stdout
     assert "15 of 15 identical, the same trials chosen" in ended.stdout
 
 
 @pytest.mark.parametrize(
-    ("words", "changed", "says"),
+    ("name", "changed", "says"),
     [
-        (SEARCH, ("reduction", 2), " of 3 rungs identical, the same trials chosen"),
-        (SEARCH, ("seed", 1), "18 of 18 identical, all 2 rungs identical, OTHER trials chosen"),
-        (OPTUNA, ("seed", 1), "12 of 12 identical, OTHER trials chosen"),
+        ("halving", ("reduction", 2), " of 3 rungs identical, the same trials chosen"),
+        ("halving", ("seed", 1), "18 of 18 identical, all 2 rungs identical, OTHER trials chosen"),
+        ("optuna", ("seed", 1), "12 of 12 identical, OTHER trials chosen"),
     ],
 )
 def test_a_rerun_that_decides_otherwise_ends_with_5(
-    words: tuple[str, ...], changed: tuple[str, int], says: str, sweeper: Command
+    name: str, changed: tuple[str, int], says: str, searched: dict[str, Searched], tmp_path: Path
 ):
     """As if the search had been another: what it is repeated by is a file that anyone may edit."""
-    assert sweeper(*words, "tracking.figures=false", "tracking.model=false").returncode == 0
-    (parent,) = of_kind("sweep", recorded(sweeper))
-    file = artifacts(sweeper, parent) / "plan" / "search.json"
+    parent = searched[name].parent
+    command = moved(searched[name].command, tmp_path)
+    file = artifacts(command, parent) / "plan" / "search.json"
     record = json.loads(file.read_text("utf-8"))
     record["search"][changed[0]] = changed[1]
     file.write_text(json.dumps(record), "utf-8")
-    ended = sweeper("rerun", parent.run_id, "--check")
+    ended = command("rerun", parent.run_id, "--check")
     assert says in ended.stdout
     assert ended.returncode == 5
