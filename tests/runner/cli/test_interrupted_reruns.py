@@ -27,7 +27,7 @@ def n_links(command: Command) -> int:
 @pytest.fixture(scope="module")
 def swept(shared: Command) -> tuple[Recorded, list[Recorded]]:
     # The long one is at work for seconds when the short one has been compared.
-    points = ["training.steps=40,200000", "training.evaluate_every=20000", "sweep.n_workers=2"]
+    points = ["training.steps=40,100000", "training.evaluate_every=10000", "sweep.n_workers=2"]
     return sweep(shared, *points)
 
 
