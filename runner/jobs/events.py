@@ -77,6 +77,8 @@ class Measured:
         What is still to be recorded: ``figures``, ``model``.
     trained_on : str
         The data in a line.
+    class_names : mapping of str to str
+        What classes are called, by what stands for them in the names of metrics.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Measured:
     duration_s: float
     to_come: tuple[str, ...]
     trained_on: str = ""
+    class_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
         out.line((f"{elide(event.name, LONGEST_NAME)}  ", "bold"), took)
         if event.trained_on:
             out.line(event.trained_on)
-        print_final(out, event.metrics)
+        print_final(out, event.metrics, event.class_names)
 
 
 def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
@@ -66,8 +66,13 @@ def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
         out.link(link, "it")
 
 
-def print_final(out: Printer, recorded: Mapping[str, float]) -> None:
-    """Print the final metrics of a run as a table, a row for each part of the rows."""
+def print_final(
+    out: Printer, recorded: Mapping[str, float], class_names: Mapping[str, str] = {}
+) -> None:
+    """Print the final metrics of a run as a table, a row for each part of the rows.
+
+    `class_names` has what classes are called, by what stands for them in the names of metrics.
+    """
     rows: dict[str, dict[str, float]] = {}
     others: list[str] = []
     for name, value in recorded.items():
@@ -97,7 +102,8 @@ def print_final(out: Printer, recorded: Mapping[str, float]) -> None:
                 )
                 for kind in dict.fromkeys(kind for kind, _, _ in of_labels.values())
             ]
-            out.table([TableColumn(f"{part} class", labels), *columns])
+            names = [class_names.get(label, label) for label in labels]
+            out.table([TableColumn(f"{part} class", names), *columns])
     if others:
         out.line(", ".join(others))
 

@@ -34,7 +34,7 @@ def leaks(prepared: Prepared) -> list[str]:
             f"{n_known:,} of {len(split.test):,} test rows also stand in train, target included; "
             "data.group keeps rows that belong together in one part"
         )
-    if dataset.task != "multilabel" and len(split.train) >= _FEWEST_ROWS:
+    if len(split.train) >= _FEWEST_ROWS:
         tell = [
             name
             for position, name in enumerate(dataset.feature_names)
@@ -42,8 +42,9 @@ def leaks(prepared: Prepared) -> list[str]:
         ]
         if tell:
             sentences.append(
-                f"{elide(listed(tell), 100)} alone tells the target almost surely; if new rows "
-                "will not have it, leave it out by data.drop"
+                f"{elide(listed(tell), 100)}{', each' if len(tell) > 1 else ''} alone tells "
+                f"{'a label' if dataset.task == 'multilabel' else 'the target'} almost surely; "
+                "what new rows will not have is left out by data.drop"
             )
     return sentences
 
@@ -60,7 +61,10 @@ def _hashes(dataset: Dataset) -> NDArray[np.uint64]:
 
 
 def _tells_target(dataset: Dataset, position: int, rows: NDArray[Any]) -> bool:
-    """Tell whether one column ranks the classes, or follows the quantities, almost surely."""
+    """Tell whether one column ranks the classes, or follows the quantities, almost surely.
+
+    Of several labels it is enough that it tells one of them.
+    """
     x, y = dataset.X[rows, position], dataset.y[rows]
     present = ~np.isnan(x)
     x, y = x[present], y[present]
@@ -74,8 +78,9 @@ def _tells_target(dataset: Dataset, position: int, rows: NDArray[Any]) -> bool:
         guess = (np.bincount(of_row, y) / counts)[of_row] if is_words else x
         with np.errstate(all="ignore"):  # targets that are all alike
             return bool(np.corrcoef(guess, y)[0, 1] ** 2 > _ALMOST_SURE)
-    for number in range(len(dataset.class_names)):
-        has_class = y == number
+    areas = []
+    labels = y.T > 0 if y.ndim == 2 else y == np.arange(len(dataset.class_names))[:, None]
+    for has_class in labels:
         n_with, n_without = int(has_class.sum()), int((~has_class).sum())
         if not n_with or not n_without:
             continue
@@ -86,6 +91,6 @@ def _tells_target(dataset: Dataset, position: int, rows: NDArray[Any]) -> bool:
         sizes = np.bincount(score)
         ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[score]
         area = (ranks[has_class].sum() - n_with * (n_with + 1) / 2) / (n_with * n_without)
-        if max(area, 1 - area) <= _ALMOST_SURE:
-            return False
-    return True
+        areas.append(max(area, 1 - area))
+    choose = max if dataset.task == "multilabel" else min
+    return bool(choose(areas, default=0.0) > _ALMOST_SURE)

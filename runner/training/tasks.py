@@ -42,6 +42,8 @@ _LARGEST_WHOLE = 2**53
 # More distinct whole numbers than this are quantities, unless `task` says that they are classes.
 _MOST_CLASSES = 20
 _MOST_NAMED = 6
+# A class that is a number, and no code such as 01.
+_NUMBER = r"-?(0|[1-9]\d*)(\.\d+)?(e[+-]\d+)?"
 # Of more labels there are no metrics for each.
 _MOST_MEASURED = 50
 
@@ -245,7 +247,7 @@ class Classification(Task):
         named = list(zip(names, shares, strict=True))
         shown = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in named[:_MOST_NAMED])
         more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-        numbers = all(re.fullmatch(r"[-+.\deE]+", name) for name in names)
+        numbers = all(re.fullmatch(_NUMBER, name) for name in names)
         other = "; task=regression takes them as quantities" if numbers else ""
         return f"{len(names):,} classes: {shown}{more}{other}"
 

@@ -141,7 +141,11 @@ def end_run(
         model = model_name(experiment.name) if "model" in to_come else ""
         note = run_note(job.name, run.run_id, trained_on, result.final, model)
         run.set_tags({"runner.trained_on": trained_on, NOTE: note})
-        yield Measured(job.name, result.final, result.n_steps, took_s, to_come, trained_on)
+        # Of many classes there are no metrics for each.
+        class_names = dict(zip(prepared.target.labels, prepared.target.names, strict=False))
+        yield Measured(
+            job.name, result.final, result.n_steps, took_s, to_come, trained_on, class_names
+        )
     if is_shown:
         network = Network.from_weights(result.weights, require_fit(experiment, prepared).network)
         if parts := [part for part in prepared.parts if part != "train"]:

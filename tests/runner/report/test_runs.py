@@ -52,6 +52,17 @@ def test_one_run_is_printed_in_full() -> None:
     )
 
 
+def test_classes_have_their_own_names() -> None:
+    metrics = {"test/loss": 0.5, "test/precision___50K": 0.25, "test/precision__50K": 1.0}
+    names = {"__50K": "<=50K", "_50K": ">50K"}
+    file = io.StringIO()
+    print_metrics(Measured("adult", metrics, 10, 1.0, (), "", names), file)
+    assert file.getvalue().splitlines()[-2:] == [
+        "<=50K            0.25",
+        ">50K                1",
+    ]
+
+
 def test_one_failed_run_says_why() -> None:
     lines = printed(failed(0, "loss is not finite\nat step 3")).splitlines()
     assert lines[:2] == ["seed=0  FAILED  1.3 s", "  loss is not finite at step 3"]

@@ -45,6 +45,16 @@ def test_a_column_that_tells_the_target_is_named(
     assert "data.drop" in sentence
 
 
+def test_columns_that_tell_a_label_or_the_target_each_are_named_together(tmp_path: Path) -> None:
+    tell = np.where(CLASSES == "yes", 1, 0)
+    hints = {"hint": tell + NOISE / 10, "other": NOISE / 10 - tell}
+    (sentence,) = said(tmp_path, hints, CLASSES)
+    assert sentence.startswith("'hint', 'other', each alone tells the target almost surely")
+    labels = {"hint": hints["hint"], "a": (AMOUNT > 0).astype(int), "b": tell}
+    (sentence,) = said(tmp_path, labels, CLASSES, target=["a", "b"], drop=["label"])
+    assert sentence.startswith("'hint' alone tells a label almost surely")
+
+
 @pytest.mark.parametrize(
     ("column", "label"),
     [

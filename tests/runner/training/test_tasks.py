@@ -52,6 +52,18 @@ def test_the_target_tells_the_task(values: list[str], task: str) -> None:
     assert task_of([column(values)]) == task
 
 
+@pytest.mark.parametrize(
+    ("values", "are_quantities"),
+    [(["1", "2"], True), ([-1.5, 2.0], True), (["00", "01"], False), (["+", "-"], False)],
+)
+def test_classes_that_are_numbers_may_be_quantities(
+    values: list[str], are_quantities: bool
+) -> None:
+    y, names = TASKS["classification"].encode([column(values)])
+    said = TASKS["classification"].describe(y, names)
+    assert said.endswith("task=regression takes them as quantities") == are_quantities
+
+
 def test_several_targets_are_labels() -> None:
     assert task_of([column([0.0, 1.0]), column([1.0, 0.0])]) == "multilabel"
 
