@@ -17,7 +17,7 @@ from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
 from runner.system.files import machine_error
 from runner.system.paths import require_working_folder
-from runner.system.process import postpone_garbage_collection, skip_last_garbage_collection
+from runner.system.process import skip_last_garbage_collection
 from runner.system.signals import (
     INTERRUPTED,
     raise_on_sigterm,
@@ -39,7 +39,6 @@ def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
     install_robust_streams()
     raise_on_sigterm()
-    postpone_garbage_collection()
     try:
         code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:

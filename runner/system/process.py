@@ -1,4 +1,4 @@
-"""Settings of this process: one BLAS thread, and no search for garbage while it loads.
+"""Settings of this process: one BLAS thread, and no search for garbage at its exit.
 
 Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first,
 nor what `runner --help` can do without.
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from runner.system.errors import RunFailed
-from runner.system.signals import raise_pending_sigterm
 
 _BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
 
@@ -82,26 +81,6 @@ def _cpu_quota() -> int:
             if quota > 0:
                 return math.ceil(quota / period)
     return sys.maxsize
-
-
-def postpone_garbage_collection() -> None:
-    """Search for no garbage until the libraries are loaded; see `libraries_are_loaded`.
-
-    Hydra, MLflow and what they bring stay in memory to the end. To search them again and again
-    while they load, and once more at the exit, took two of the seven seconds of a run.
-    """
-    gc.disable()
-
-
-def libraries_are_loaded() -> None:
-    """Search for garbage from here on, where that was postponed, and end where SIGTERM came.
-
-    Libraries have bare ``except:`` clauses around their imports, which swallow `Terminated`.
-    """
-    if not gc.isenabled():  # a program that opens many stores keeps its objects as they are
-        gc.freeze()
-        gc.enable()
-    raise_pending_sigterm()
 
 
 def skip_last_garbage_collection() -> None:

@@ -7,7 +7,7 @@ import re
 
 from runner.system.errors import ConfigError, StoreError
 from runner.system.formatting import count
-from runner.system.process import libraries_are_loaded
+from runner.system.signals import raise_pending_sigterm
 from runner.tracking.backend import sqlite
 from runner.tracking.backend.address import Address, check_answers, resolve
 from runner.tracking.backend.embedded import KNOWN_REVISIONS, EmbeddedStore
@@ -155,7 +155,7 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
         n_recorded = backend.record_kept()
         backend.remark = f"{count(n_recorded, 'run')} that waited on disk are recorded now."
     # All that a command imports before it has results is imported now.
-    libraries_are_loaded()
+    raise_pending_sigterm()
     return backend
 
 

@@ -20,8 +20,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from runner.system.errors import CommandError, StoreError
-from runner.system.process import libraries_are_loaded
-from runner.system.signals import deferred_signals
+from runner.system.signals import deferred_signals, raise_pending_sigterm
 from runner.system.text import printable, without_passwords_of
 from runner.tracking.backend.address import check_answers, experiment_link, request, resolve
 from runner.tracking.backend.client import prepare
@@ -48,7 +47,7 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
         return
     if address.database is not None and address.artifacts is not None:
         ensure(address.database, address.artifacts)
-    libraries_are_loaded()
+    raise_pending_sigterm()
     _check_free(port)
     base = f"http://{_HOST}:{port}"
     command, environment = server_command(address.uri, port)

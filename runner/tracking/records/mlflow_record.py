@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 from runner.system.errors import CommandError, RecordError, StoreError, shorten
 from runner.system.files import disk_error
 from runner.system.paths import expanded, is_folder
-from runner.system.process import libraries_are_loaded
+from runner.system.signals import raise_pending_sigterm
 from runner.tracking.backend import rows
 from runner.tracking.backend.address import resolve
 from runner.tracking.backend.artifacts import folder_of, list_files, read_artifact
@@ -86,7 +86,7 @@ def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
     """Find what a person means: a run or sweep in the store at `uri`, or an exported folder."""
     if not is_run_id(target) and is_folder(target):
         # Opening a store does this too.
-        libraries_are_loaded()
+        raise_pending_sigterm()
         return ExportedRun(expanded(target))
     return find_run(uri, target)
 
