@@ -19,7 +19,7 @@ from tests.runner.cli.sweeping import (
 )
 from tests.runner.conftest import Command, Ended
 
-NAMED = ["-m", "training.steps=200", "sweep.name=grows"]
+NAMED = ["-m", "training.steps=200", "sweep.name=grows", *BARE]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def test_seed_that_stood_alone_joins_the_group_it_gets(sweeper: Command):
 
 
 def test_what_an_earlier_command_did_not_reach_is_counted_and_left(sweeper: Command):
-    long = [*NAMED, "seed=0,1", "training.steps=1000000000", "training.evaluate_every=1000", *BARE]
+    long = [*NAMED, "seed=0,1", "training.steps=1000000000", "training.evaluate_every=1000"]
     process = start(sweeper, *long, before=SHOWN_AT_ONCE)
     until(process, lambda: count(sweeper, "RUNNING") == 2)
     process.terminate()

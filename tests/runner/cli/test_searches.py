@@ -10,7 +10,7 @@ import pytest
 
 from tests.runner.cli.instants import at_call
 from tests.runner.cli.rerunning import artifacts, moved, sweep, verdict
-from tests.runner.cli.sweeping import Recorded, count, end, jobs, of_kind, recorded, start
+from tests.runner.cli.sweeping import BARE, Recorded, count, end, jobs, of_kind, recorded, start
 from tests.runner.conftest import Command
 
 RATE = "optimizer.learning_rate"
@@ -103,7 +103,7 @@ def test_the_same_seed_draws_the_same_trials_and_another_one_others(command: Com
 
 
 SEARCH = ("-m", "experiment=iris", "search=halving", "search.n_trials=9", LOG_RATE)
-SEARCH += ("training.epochs=18", "seed=range(0,2)")
+SEARCH += ("training.epochs=18", "seed=range(0,2)", *BARE)
 
 
 def test_dry_run_says_how_many_trials_come_how_far(command: Command):
@@ -116,7 +116,7 @@ def test_dry_run_says_how_many_trials_come_how_far(command: Command):
 
 
 OPTUNA = ("-m", "experiment=iris", "search=optuna", "search.n_trials=12", "search.batch=5")
-OPTUNA += (LOG_RATE, "optimizer=adam,sgd", "training.epochs=2", "tracking.model=false")
+OPTUNA += (LOG_RATE, "optimizer=adam,sgd", "training.epochs=2", *BARE)
 
 
 class Searched(NamedTuple):
