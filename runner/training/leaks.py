@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.text import elide
+from runner.training.data.dataset import PARTS
 from runner.training.data.tables import listed
 
 if TYPE_CHECKING:
@@ -30,10 +31,19 @@ def leaks(prepared: Prepared) -> list[str]:
     hashes = _hashes(dataset)
     n_known = int(np.isin(hashes[split.test], hashes[split.train]).sum())
     if n_known:
-        sentences.append(
-            f"{n_known:,} of {len(split.test):,} test rows also stand in train, target included; "
-            "data.group keeps rows that belong together in one part"
-        )
+        sentence = f"{n_known:,} of {len(split.test):,} test rows also stand in train"
+        helps = "; data.group keeps rows that belong together in one part"
+        can_help = dataset.roles.keys().isdisjoint({"part", "group"})
+        sentences.append(f"{sentence}, target included{helps if can_help else ''}")
+    if "group" in dataset.roles:
+        groups = dataset.roles["group"]
+        of_parts = [np.unique(groups[getattr(split, part)]) for part in PARTS]
+        counts = np.unique(np.concatenate(of_parts), return_counts=True)[1]
+        if n_torn := int((counts > 1).sum()):
+            sentences.append(
+                f"{n_torn:,} of {len(counts):,} groups of data.group stand in several parts, as a "
+                "column or files of their own say which rows test or validate"
+            )
     if len(split.train) >= _FEWEST_ROWS:
         tell = [
             name

@@ -85,6 +85,16 @@ def test_test_rows_that_stand_in_train_are_counted(tmp_path: Path) -> None:
     assert sentence.startswith(f"{n_known} of 24 test rows also stand in train")
 
 
+def test_groups_that_a_column_of_parts_tears_are_counted(tmp_path: Path) -> None:
+    part = ["train" if row % 4 else "test" for row in range(N)]
+    who = [row // 2 if row < 8 else 3 + row % 2 for row in range(N)]
+    columns: dict[str, object] = {"part": part, "who": who}
+    (sentence,) = said(tmp_path, columns, CLASSES, split_column="part", group="who")
+    # Rows 0 and 1, 4 and 5, and those of the even group; 2 and 3, 6 and 7 are in train alone.
+    assert sentence.startswith("3 of 5 groups of data.group stand in several parts")
+    assert said(tmp_path, {"who": who}, CLASSES, group="who") == []
+
+
 def test_a_warning_stands_below_how_the_file_was_read(command: Command) -> None:
     rows = "".join(f"{row % 7},{'no' if row % 2 else 'yes'},{row % 2}\n" for row in range(100))
     (command.folder / "t.csv").write_text(f"a,label,hint\n{rows}", "utf-8")
