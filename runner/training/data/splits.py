@@ -7,6 +7,7 @@ StratifiedKFold and StratifiedShuffleSplit deal them, whose import takes more th
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from runner.config.data import KFoldSplit, OrderedSplit, SplitConfig
 
 IntArray = NDArray[np.intp]
+_SHOWN = 6
 # What helps when training does not see a class.
 _HINTS = {
-    "contiguous": " split.name=shuffled and split.name=stratified mix the rows first.",
-    "time": " split.train takes more rows.",
-    "shuffled": " split.name=stratified gives each part its share of every class.",
-    "stratified": " data.missing_values leaves the rows of a class out.",
-    "kfold": " split.stratified=true gives each fold its share of every class.",
+    "contiguous": "split.name=shuffled and split.name=stratified mix the rows first.",
+    "time": "split.train takes more rows.",
+    "shuffled": "split.name=stratified gives each part its share of every class.",
+    "kfold": "split.stratified=true gives each fold its share of every class.",
 }
 
 
@@ -126,7 +127,7 @@ def split_rows(
     if not len(split.train):
         raise DataError("split: must have training rows, got none.")
     if class_names:
-        _check_classes(split, y, class_names, _HINTS[config.name])
+        _check_classes(split, y, class_names, _HINTS.get(config.name))
     return split
 
 
@@ -384,27 +385,50 @@ class _Classes:
     def check_members(self, rows: IntArray, n_needed: int, why: str) -> None:
         """Refuse to stratify a class that has too few of some rows, and name it."""
         present, counts = np.unique(self.y[rows], return_counts=True)
-        rarest = int(np.argmin(counts))
-        if counts[rarest] < n_needed:
-            name = self.names[present[rarest]]
+        is_rare = counts < n_needed
+        if is_rare.any():
+            rare = [self.names[label] for label in present[is_rare]]
+            got = [
+                f"{n} of class {shorten(name, 40)}"
+                for name, n in zip(rare, counts[is_rare], strict=True)
+            ]
             raise DataError(
                 f"split: a stratified split must have at least {n_needed} rows of every class, one "
-                f"for {why},\ngot {counts[rarest]} of class "
-                f"{shorten(name, 60)}. data.missing_values=[{name}] leaves its rows out."
+                f"for {why},\ngot {_several(got)}.\n{_rare_hint(rare)}"
             )
 
 
-def _check_classes(split: Split, y: IntArray, class_names: Sequence[str], hint: str) -> None:
+def _several(texts: Sequence[str]) -> str:
+    """Join texts, the first of many."""
+    more = f" and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
+    return f"{', '.join(texts[:_SHOWN])}{more}"
+
+
+def _rare_hint(classes: Sequence[str]) -> str:
+    """Return what helps where some classes have too few rows."""
+    if all(re.fullmatch(r"-?\d+", name) for name in classes):
+        return "task=regression takes whole numbers as quantities; else take these rows out."
+    return (
+        "Take their rows out of the file, or give them another class; data.missing_values leaves "
+        "out what stands for no class."
+    )
+
+
+def _check_classes(split: Split, y: IntArray, class_names: Sequence[str], hint: str | None) -> None:
     """Refuse a split whose training rows cannot teach what the other rows ask."""
     trained = np.unique(y[split.train])
     for part in ("test", "val"):
-        for label in np.setdiff1d(y[getattr(split, part)], trained):
+        labels = np.setdiff1d(y[getattr(split, part)], trained)
+        if len(labels):
+            names = [class_names[label] for label in labels]
             raise DataError(
                 f"split: the {len(split.train):,} training rows must hold every class of the "
-                f"{part} rows,\ngot class {shorten(class_names[label], 60)} in {part} alone.{hint}"
+                f"{part} rows,\ngot class {_several([shorten(name, 40) for name in names])} in "
+                f"{part} alone.\n{hint or _rare_hint(names)}"
             )
     if len(trained) < 2:
         raise DataError(
             f"split: the training rows must hold at least 2 classes, got only "
-            f"{shorten(class_names[trained[0]], 60)} in all {len(split.train):,} rows.{hint}"
+            f"{shorten(class_names[trained[0]], 60)} in all {len(split.train):,} rows."
+            f"\n{hint or 'data.path must lead to rows of further classes.'}"
         )

@@ -180,6 +180,12 @@ FAULTS = [
     ("contiguous", counts(50, 20, 0), Y, ["at least 2 classes", "only 'ant' in all 50 rows"]),
     ("kfold", KFOLD | {"n_folds": 13}, RARE, ["split.n_folds", "at most 12", "got 13"]),
     ("kfold", KFOLD, RARE, ["at least 5 rows of every class", "got 1 of class 'cow'"]),
+    (
+        "stratified",
+        SHARES,
+        [0] * 6 + [1, 1, 2],
+        ["got 2 of class 'bee', 1 of class 'cow'", "Take their rows out"],
+    ),
     ("kfold", KFOLD | {"val": 0.001}, Y, ["split.val", "0.001 of 120 rows is 0 rows"]),
     ("kfold", KFOLD | {"val": 0.9999}, Y, ["split.val", "0.9999 of 120 rows is 120 rows"]),
     ("kfold", KFOLD | {"val": 0.02}, Y, ["split.val", "at least 3 rows", "got 2 of 120"]),
