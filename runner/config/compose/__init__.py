@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 from runner.config.compose.hydra_errors import explain_composition
 from runner.config.compose.hydra_settings import hydra_settings
 from runner.config.compose.job import Job, job_of, resolved
+from runner.config.compose.overrides import with_quotes
 from runner.config.compose.variations import Variations
 from runner.system.errors import CommandError
 from runner.system.paths import config_folder, expanded, require_targets
@@ -53,6 +54,7 @@ def compose(
     `SystemExit`. `on_sweep` is called with the number of jobs of a sweep before they are composed.
     The result is None where Hydra was asked to show something (``--cfg``, ``--info``), and has.
     """
+    arguments = [with_quotes(argument) for argument in arguments]
     flags = _parse(arguments)
     if flags.config_dir:
         require_targets(expanded(flags.config_dir))

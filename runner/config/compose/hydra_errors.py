@@ -112,10 +112,12 @@ def _undecodable(error: UnicodeDecodeError, folder: Path) -> ConfigError:
 
 def _bad_override(error: OverrideParseException) -> RunnerError:
     reason = _useful_lines(error.message).partition("\n")[0].partition(" expecting {")[0]
+    key, _, value = (error.override or "").partition("=")
+    example = f"{key}='{value}'" if value and not {"'", "\\"} & {*value} else "key='a, b'"
     return CommandError(
         f"{error.override or 'an argument'}: must be key=value in Hydra's grammar, got "
         f"{error.override!r}{f' ({reason})' if reason else ''}.\n"
-        "A value with special characters takes two pairs of quotes: \"key='a, b'\""
+        f'A value with special characters takes two pairs of quotes: "{example}"'
     )
 
 

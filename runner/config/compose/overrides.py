@@ -57,6 +57,25 @@ class Reader:
         return replace(similar, _value=parsed, value_type=ValueType.ELEMENT, input_line=text)
 
 
+def with_quotes(argument: str) -> str:
+    """Quote the words of an override that have letters beyond ASCII, which Hydra does not read.
+
+    Examples
+    --------
+    >>> with_quotes("data.drop=[Größe in cm, age]")
+    "data.drop=['Größe in cm', age]"
+    """
+    key, _, value = argument.partition("=")
+    if value.isascii() or key.startswith("-") or re.search("[\"'()\\\\$]", value):
+        return argument
+    quoted = re.sub(r"[^\s,:\[\]{}]([^,:\[\]{}]*[^\s,:\[\]{}])?", _quote_beyond_ascii, value)
+    return f"{key}={quoted}"
+
+
+def _quote_beyond_ascii(word: re.Match[str]) -> str:
+    return word[0] if word[0].isascii() else f"'{word[0]}'"
+
+
 def path(override: Override) -> list[str]:
     """Return the names that lead to the setting of an override."""
     return override.key_or_group.split(".")
@@ -139,7 +158,7 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
     """
     result = dict(config)
     reader = Reader()
-    for text in overrides:
+    for text in map(with_quotes, overrides):
         try:
             override = reader.read(text)
         except HydraException as error:

@@ -183,3 +183,22 @@ def test_full_error_is_left_to_hydra(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(Exception, match="To append to your config") as raised:
         jobs("nonsense=1")
     assert type(raised.value).__module__ == "hydra.errors"
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("name=Kündigt", "Kündigt"),
+        ("name='Kündigt'", "Kündigt"),
+        ("name=/home/ü/x y.csv", "/home/ü/x y.csv"),
+        ("data.drop=[Größe in cm, age]", ["Größe in cm", "age"]),
+        ("data.columns={number: [Größe]}", {"number": ["Größe"]}),
+    ],
+)
+def test_letters_beyond_ascii_need_no_quotes(argument: str, value: object) -> None:
+    (job,) = jobs("data=file", "data.path=t.csv", argument)
+    found: object = job.config
+    for key in argument.partition("=")[0].split("."):
+        assert isinstance(found, dict)
+        found = found[key]
+    assert found == value
