@@ -241,12 +241,12 @@ def _data(arguments: Sequence[str]) -> None:
     parser = _Parser("data", "Show how a table would be read, without training on it.")
     parser.add_argument("file", metavar="FILE", help="CSV and other text, Parquet, NPZ or NPY")
     parser.add_argument(
-        "overrides", nargs="*", metavar="data.key=value", help="settings, such as data.target=age"
+        "overrides", nargs="*", default=[], metavar="key=value", help="such as data.target=age"
     )
     options = parser.parse_args(list(arguments))
     for override in options.overrides:
-        if not override.startswith("data.") or "=" not in override:
-            parser.error(f"a setting must be data.key=value, got {override!r}")
+        if "=" not in override:
+            parser.error(f"a setting must be key=value, such as data.target=age, got {override!r}")
 
     from runner.cli.data import show_data
 

@@ -21,6 +21,7 @@ from runner.system.errors import ConfigError, DataError, shorten
 from runner.training.cells import NO_NUMBER
 from runner.training.data.arrow import strings
 from runner.training.data.columns import Column, Rules, no_plain_number
+from runner.training.data.sources import utf_16_of
 from runner.training.data.tables import RawTable, cells_table, columns_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ _SAMPLE = 50
 _BLOCK = 1 << 18
 # Of fewer letters beyond ASCII no guess can be made.
 _ENOUGH_LETTERS = 50
-_COMMENT = re.compile(rb"(?m)^[ \t]*#[^\r\n]*")
+_COMMENT = re.compile(rb"(?m)^[ \t]*[#%][^\r\n]*")
+# What Excel reads, and writes nowhere else.
+_SEPARATOR = re.compile(rb'(?i)"?sep=([^\r\n])"?(?=[\r\n])')
 _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _CODECS = {"utf_8": "utf-8", "utf_16": "utf-16", "cp1252": "windows-1252", "latin_1": "latin-1"}
@@ -53,12 +56,8 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     notes: tuple[str, ...] = ()
     if encoding not in ("utf-8", config.encoding):
         notes = (f"read as {encoding} (data.encoding)",)
-    delimiter = config.delimiter
-    if delimiter == "auto":
-        delimiter = _delimiter_of(content, file)
-    content, n_comments = _without_comments(content, delimiter)
-    if n_comments:
-        notes += (f"{n_comments:,} lines that begin with # were left out",)
+    content, delimiter, remarks = _without_remarks(content, file, config.delimiter)
+    notes += remarks
     sample = list(islice(_records(content, file, delimiter), _SAMPLE))
     if not sample:
         raise DataError(f"{file}: must hold rows, got an empty file.")
@@ -68,13 +67,10 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     names = [name.strip() for name in first] if has_header else [str(n) for n in range(len(first))]
     if has_header and len(sample) > 1 and all(len(r) == len(first) + 1 for _, r in sample[1:]):
         names = ["", *names]  # as R writes a table: the names of its rows have no header
-    if has_header and any(map(_is_fraction, names)) and config.header is None:
-        raise DataError(
-            f"{file}, line {line}: must name the columns, got the number "
-            f"{next(filter(_is_fraction, names))}. Without a header, data.header=false and "
-            f"data.target=-1 take the last column as the target."
-        )
+    if has_header and config.header is None:
+        _check_names(sample, names, file)
     text = _Text(content, file, delimiter, len(names), has_header)
+    text.check_header()
     names = [name or f"Unnamed: {position}" for position, name in enumerate(names)]
     settings = {"delimiter": delimiter, "encoding": encoding, "header": has_header}
     header = f", line {line}" if has_header else ""
@@ -100,6 +96,25 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
         return columns_of(file, names, positions, cells, row_name, rules)
 
     return RawTable(file, names, read, header, settings=settings | {"decimal": mark}, notes=notes)
+
+
+def _check_names(
+    sample: Sequence[tuple[int, Sequence[str]]], names: Sequence[str], file: str
+) -> None:
+    """Refuse a first record that is taken for the header, and is none."""
+    line, first = sample[0]
+    numbers = [name for name in names if _is_fraction(name)]
+    if numbers:
+        raise DataError(
+            f"{file}, line {line}: must name the columns, got the number {numbers[0]}. Without a "
+            f"header, data.header=false and data.target=-1 take the last column as the target."
+        )
+    widths = {len(record) for _, record in sample[1:]}
+    if len(names) == 1 and len(widths) == 1 and widths != {1}:
+        raise DataError(
+            f"{file}, line {line}: must name {widths.pop()} columns, got {shorten(first[0], 60)} "
+            "alone. If it is a title, take it out of the file."
+        )
 
 
 def find_header(records: Sequence[Sequence[str]], config: FileData) -> tuple[bool, tuple[str, ...]]:
@@ -157,6 +172,21 @@ class _Text:
         """Where the first line ends that is not blank, if it is the header."""
         found = re.match(rb"[\r\n]*[^\r\n]*(\r\n|\r|\n|\Z)", self.content)
         return found.end() if found and self.has_header else 0
+
+    def check_header(self) -> None:
+        """Refuse a header that stands again below, as in files that were joined."""
+        header, place = self.content[: self.n_header_bytes].strip(), self.n_header_bytes
+        if self.n_columns < 2 or not header:
+            return
+        while (place := self.content.find(header, place)) >= 0:
+            before, rest = self.content[place - 1 : place], place + len(header)
+            if before in b"\r\n" and self.content[rest : rest + 1] in (b"", b"\r", b"\n"):
+                line = len(re.findall(rb"\r\n|\r|\n", self.content[:place])) + 1
+                raise DataError(
+                    f"{self.file}, line {line}: must be a row, got the header again. Take it out; "
+                    "or data.header=false, if the first line is a row too."
+                )
+            place = rest
 
     @property
     def has_quotes(self) -> bool:
@@ -216,7 +246,8 @@ class _Text:
             if len(record) != self.n_columns:
                 raise DataError(
                     f"{self.file}, line {line}: must have {self.n_columns} columns as the first "
-                    f"line has, got {len(record)}."
+                    f"line has, got {len(record)}.\nA cell that holds the delimiter is "
+                    "quoted; data.delimiter names another."
                 )
             lines.append(line)
             rows.append(record)
@@ -284,7 +315,8 @@ def _records(content: bytes, file: str, delimiter: str) -> Iterator[tuple[int, l
         except csv.Error as error:
             raise DataError(
                 f"{file}, line {line}: must be cells separated by {delimiter!r}, quoted with "
-                f'pairs of ", got one that cannot be read ({error}).'
+                f'pairs of ", got one that cannot be read ({error}).\n'
+                "A quote within a cell is doubled; data.delimiter names another delimiter."
             ) from error
         if delimiter == " ":
             while record and not record[-1]:  # blanks at the end of a line
@@ -296,9 +328,8 @@ def _records(content: bytes, file: str, delimiter: str) -> Iterator[tuple[int, l
 def _as_utf8(content: bytes, file: str, encoding: str | None) -> tuple[bytes, str]:
     """Return a file's text in UTF-8 without a byte order mark, and what it was encoded in."""
     if encoding is None:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            encoding = "utf-16"
-        else:
+        encoding = utf_16_of(content)
+        if encoding is None:
             content = content.removeprefix(b"\xef\xbb\xbf")
             if content.isascii() or _is_text(content, "utf-8"):
                 return content, "utf-8"
@@ -382,20 +413,35 @@ def _delimiter_of(content: bytes, file: str) -> str:
     return best
 
 
+def _without_remarks(
+    content: bytes, file: str, delimiter: str
+) -> tuple[bytes, str, tuple[str, ...]]:
+    """Blank the lines that are no rows, and return the delimiter of the others, with notes."""
+    notes: tuple[str, ...] = ()
+    if found := _SEPARATOR.match(content):
+        content = content[found.end() :]
+        notes = (f"the line {found[0].decode()} was left out",)
+        delimiter = found[1].decode() if delimiter == "auto" else delimiter
+    if delimiter == "auto":
+        delimiter = _delimiter_of(content, file)
+    content, n_comments = _without_comments(content, delimiter)
+    if n_comments:
+        notes += (f"{n_comments:,} lines that begin with # or % were left out",)
+    return content, delimiter, notes
+
+
 def _without_comments(content: bytes, delimiter: str) -> tuple[bytes, int]:
-    """Blank the lines that begin with # and are no rows; the others keep their numbers."""
-    if b"#" not in content or not re.search(rb"(?m)^[ \t]*#", content):
+    """Blank the lines that begin with # or % and are no rows; the others keep their numbers."""
+    if not _COMMENT.search(content):
         return content, 0
     sign = delimiter.encode()
-    others = [
-        line for line in content.splitlines() if line.strip() and not line.lstrip().startswith(b"#")
-    ]
+    others = [line for line in content.splitlines() if line.strip() and not _COMMENT.match(line)]
     usual = others[0].count(sign) if others else 0
     n_blanked = 0
 
     def blank(found: re.Match[bytes]) -> bytes:
         nonlocal n_blanked
-        names = re.sub(rb"^[ \t]*#[ \t]*", b"", found[0])
+        names = re.sub(rb"^[ \t]*[#%][ \t]*", b"", found[0])
         if usual and names.count(sign) == usual:
             return found[0]
         n_blanked += 1

@@ -39,6 +39,11 @@ _KINDS = {
     ".npz": NPZ,
     ".npy": NPY,
 }
+_SAVED_AS = {
+    ".json": ".jsonl, with one object a line",
+    **dict.fromkeys((".xls", ".xlsb", ".ods"), ".xlsx or .csv"),
+    **dict.fromkeys((".dta", ".rds", ".rdata", ".pkl", ".h5"), ".csv or .parquet"),
+}
 _IDX = re.compile(r".*[-.]idx\d(-\w+)?")
 _FIRST_BYTES = {
     b"PAR1": PARQUET,
@@ -62,7 +67,8 @@ def _only_member(path: Path) -> Iterator[IO[bytes]]:
         members = [m for m in archive.infolist() if not m.is_dir()]
         if len(members) != 1:
             n_files = f"{len(members):,} in the zip"
-            raise DataError(f"{printable(path)}: must hold one file, got {n_files}.")
+            hint = "Unpack it, and name one of them by data.path." if members else ""
+            raise DataError(f"{printable(path)}: must hold one file, got {n_files}. {hint}".strip())
         with archive.open(members[0]) as stream:
             yield stream
 
@@ -103,10 +109,11 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
     if kind is None and packed == ".zip" and not name.suffix:
         kind = TEXT
     if kind is None:
+        hint = f"\nSave it as {_SAVED_AS[ending]}." if ending in _SAVED_AS else ""
         raise DataError(
             f"{file}: must end in {', '.join(kinds)} (or be an IDX file, such as "
             f"train-images-idx3-ubyte), and may be packed as {', '.join(_PACKED)}; "
-            f"got {shorten(path.suffix or path.name)}."
+            f"got {shorten(path.suffix or path.name)}.{hint}"
         )
     if is_empty:
         raise DataError(f"{file}: must hold {kind}, got an empty file.")
@@ -157,7 +164,9 @@ def _size(path: Path, file: str, key: str) -> int:
         if folder.is_dir():
             names = (entry.name for entry in folder.iterdir())
             hint = nearest(path.name, names) or f"There is no such file in {folder}."
-        raise ConfigError(key, "a file", str(path), hint) from None
+        if re.match(r"\w+:/", file):
+            hint = "An address is not read: download it."
+        raise ConfigError(key, "a file", file, hint) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(key, "a file that can be read", str(path), f"{reason}.") from None
@@ -169,8 +178,19 @@ def _size(path: Path, file: str, key: str) -> int:
 
 def _kind_by_content(head: bytes) -> str:
     found = next((k for first, k in _FIRST_BYTES.items() if head.startswith(first)), None)
-    is_text = b"\0" not in head or head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    is_text = b"\0" not in head or utf_16_of(head) is not None
     return found or (TEXT if is_text else "a binary file")
+
+
+def utf_16_of(content: bytes) -> str | None:
+    """Return which UTF-16 a text is in, by its mark or by the zeros of its Latin letters."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    head = content[: _HEAD // 2 * 2]
+    high, low = head[::2].count(0), head[1::2].count(0)
+    if min(high, low) or max(high, low) * 4 < len(head):
+        return None
+    return "utf-16-be" if high else "utf-16-le" if low else None
 
 
 def labels_beside(images: Path) -> Path | None:

@@ -192,6 +192,7 @@ def _deal_groups(
             raise DataError(
                 f"split: {name} must get at least one of the {n_groups:,} groups of data.group, "
                 "got none: they are too few or too large for its share."
+                f"\n{'split.val=0' if len(sizes) == 3 else 'A smaller split.n_folds'} needs fewer."
             )
     return part_of_group[codes]
 

@@ -264,10 +264,10 @@ def _role(role: str, column: Column) -> FloatArray:
     """Return what a column says of each row, checked."""
     values, origin = column.values, column.origin
     rules = {
-        "part": "train, val or test",
-        "group": "a group (data.group)",
-        "time": "a date or a number (data.time)",
-        "weight": "a number of at least 0 (data.weight)",
+        "part": ("train, val or test", "data.split_column"),
+        "group": ("a group", "data.group"),
+        "time": ("a date or a number", "data.time"),
+        "weight": ("a number of at least 0", "data.weight"),
     }
     bad = column.is_missing
     if role == "time" and column.kind == "words":
@@ -281,7 +281,10 @@ def _role(role: str, column: Column) -> FloatArray:
         bad |= np.isnan(values)
     if bad.any():
         row = int(np.argmax(bad))
-        raise origin.error(row, rules[role], column.raw_values()[row : row + 1].tolist()[0])
+        rule, key = rules[role]
+        got = "" if column.is_missing[row] else column.raw_values()[row : row + 1].tolist()[0]
+        hint = f"\nEvery row needs one; {key}=null does without."
+        raise origin.error(row, rule, got, hint)
     return np.unique(values, return_inverse=True)[1].astype(float) if role == "group" else values
 
 
@@ -365,13 +368,13 @@ def targets_of(table: RawTable, config: FileData) -> list[int]:
 
 def _target_of(table: RawTable, name: str | None) -> int:
     of_file = f"a column of {shorten(table.file)}"
-    known = f"Its columns are {listed(table.names)}."
+    known = f"data.target=COLUMN names what is to be predicted: {listed(table.names)}."
     if name is None:
-        raise ConfigError("data.target", f"{of_file}, the one to be predicted", None, known)
+        raise ConfigError("data.target", of_file, None, known)
     position = _position(table.names, name)
     if position is None:
         if len(table.names) == 1:
-            known += " Does data.delimiter separate them?"
+            known += " Does another data.delimiter separate them?"
         hint = f"{nearest(name, table.names)} {known}".lstrip()
         raise ConfigError("data.target", of_file, name, hint)
     return only(table, position)

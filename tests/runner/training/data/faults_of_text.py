@@ -15,7 +15,8 @@ PATHS = [
     Fault("a folder", "", None, ("must be a file, got a folder",)),
     Fault("null character", "a\0.csv", None, ("data.path", "can be read", "null")),
     Fault("long name", "a" * 300 + ".csv", None, ("data.path", "can be read", "too long")),
-    Fault("unknown ending", "t.xls", GOOD, ("t.xls: must end in .csv", "got '.xls'")),
+    Fault("old Excel", "t.xls", GOOD, ("t.xls: must end in .csv", "as .xlsx")),
+    Fault("JSON", "t.json", GOOD, ("t.json: must end in .csv", "Save it as .jsonl")),
     Fault("a damaged gzip", "t.csv.gz", b"\x1f\x8b", ("t.csv.gz: must be whole", "damaged")),
     Fault("a damaged packed table", "t.parquet.gz", b"\x1f\x8b", ("t.parquet.gz: must be whole",)),
     Fault("no ending", "table", GOOD, ("table: must end in .csv", "got 'table'")),
@@ -49,8 +50,17 @@ CONTENT = [
 
 STRUCTURE = [
     csv("ragged, long", GOOD + "5,6,x,7\n", "t.csv, line 4: must have 3 columns", "got 4"),
-    csv("ragged, short", GOOD + "5,6\n", "t.csv, line 4: must have 3 columns", "got 2"),
-    csv("quote left open", GOOD + '5,"6,x\n', "t.csv, line 4: must be cells", "end of data"),
+    csv(
+        "ragged, short",
+        GOOD + "5,6\n",
+        "t.csv, line 4: must have 3 columns",
+        "got 2",
+        "data.delimiter",
+    ),
+    csv("quote left open", GOOD + '5,"6,x\n', "line 4: must be cells", "end of data", "doubled"),
+    csv("header again", GOOD + GOOD, "t.csv, line 4: must be a row, got the header again"),
+    csv("header of words again", "w,label\nq,x\nr,y\nw,label\ns,x", "line 4", "header again"),
+    csv("a title", "My table\n\na,b,label\n1,2,x\n", "line 1: must name 3 columns", "a title"),
     csv("text after a quote", GOOD + '"5"6,7,x\n', "t.csv, line 4: must be cells", "expected"),
     csv(
         "commas where semicolons were announced",

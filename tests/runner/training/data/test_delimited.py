@@ -35,6 +35,11 @@ PLAIN = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n"
         PLAIN.replace("2", "2.0").replace("4", "+4").replace("6", "6e0"),
         "\ufeff" + PLAIN.replace("a,", '"a",').replace("\n", "\r\n").rstrip(),
         PLAIN.encode("utf-16"),
+        PLAIN.encode("utf-16-le"),
+        PLAIN.encode("utf-16-be"),
+        "% from MATLAB\n" + PLAIN,
+        "sep=;\n" + PLAIN.replace(",", ";"),
+        "sep=:\r\n" + PLAIN.replace(",", ":"),
         "# from the lab\n#\n" + PLAIN,
         PLAIN.replace("3,4", "# of no use\n3,4"),
         PLAIN.replace(",", ";").replace("2", "2,0").replace("4", "4,00"),
@@ -42,7 +47,8 @@ PLAIN = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n"
     ids=[
         "byte order mark", "CRLF", "CR", "no last newline", "blank lines", "spaces",
         "spaces around",
-        "quoted", "other numbers", "several at once", "UTF-16", "comments", "comments between",
+        "quoted", "other numbers", "several at once", "UTF-16", "little", "big", "percent",
+        "sep=;", "sep=:", "comments", "comments between",
         "comma as a decimal",
     ],
 )  # fmt: skip

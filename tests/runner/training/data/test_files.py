@@ -100,6 +100,12 @@ def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
         load(config)
 
 
+def test_an_address_is_shown_as_it_is_given() -> None:
+    config = FileData(name="file", path="http://example.org/t.csv", target="label")
+    with pytest.raises(RunnerError, match=r"got 'http://example\.org/t\.csv'.* download it"):
+        load(config)
+
+
 @pytest.mark.timeout(20)
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.csv"

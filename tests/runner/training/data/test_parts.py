@@ -23,6 +23,7 @@ PART = _RNG.choice(["Training", "valid", "TEST"], N_ROWS, p=[0.6, 0.2, 0.2])
 DAY = _RNG.permutation(N_ROWS)
 WEIGHT = _RNG.integers(0, 4, N_ROWS)
 COLUMNS = {"a": X[:, 0], "b": X[:, 1], "label": LABELS, "who": WHO, "part": PART}
+COLUMNS["gap"] = ["", *range(1, N_ROWS)]
 COLUMNS |= {"day": [f"2024-{1 + day // 28:02}-{1 + day % 28:02}" for day in DAY], "w": WEIGHT}
 
 
@@ -146,6 +147,12 @@ def test_a_further_file_that_changes_is_read_again(tmp_path: Path) -> None:
         ("a b label", {"split_column": "part"}, "data.split_column: must be a column of"),
         ("a b label who", {"split_column": "who"}, "column 'who': must be train, val or test"),
         ("a b label part", {"weight": "part"}, "column 'part'"),
+        ("a b label gap", {"weight": "gap"}, "got ''.\nEvery row needs one; data.weight=null"),
+        (
+            "a b label part",
+            {"group": "part", "split": {"name": "kfold", "n_folds": 5, "fold": 0, "val": 0.2}},
+            "n_folds needs fewer",
+        ),
         ("a b label", {"test_path": "no.csv"}, "data.test_path: must be a file"),
         ("a b label who", {"test_path": "test.csv"}, "must have the columns of t.csv"),
         ("a b label part", {"split_column": "part", "test_path": "test.csv"}, "data.split_column"),
