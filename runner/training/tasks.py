@@ -230,7 +230,8 @@ class Classification(Task):
         if len(names) < 2:
             raise DataError(
                 f"{origin.file}, {origin.column}: must hold at least 2 classes, "
-                f"got only {shorten(names[0], 60)} in all {len(y):,} rows."
+                f"got only {shorten(names[0], 60)} in all {len(y):,} rows.\n"
+                "data.target names another column."
             )
         return _positive_last(y, names, positive) if positive is not None else (y, names)
 
@@ -324,7 +325,8 @@ class Regression(Task):
         if y.min() == y.max():
             raise DataError(
                 f"{quantity.origin.file}, {quantity.origin.column}: must hold at least 2 different "
-                f"numbers, got only {float(y[0])} in all {len(y):,} rows."
+                f"numbers, got only {float(y[0])} in all {len(y):,} rows.\n"
+                "data.target names another column."
             )
         return y, (quantity.name,)
 
