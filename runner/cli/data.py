@@ -34,7 +34,7 @@ def show_data(file: str, overrides: Sequence[str]) -> None:
     data = experiment.data
     if not isinstance(data, FileData):
         raise TypeError("experiment=own reads a file")
-    described = describe_file(data)
+    described = describe_file(data, experiment.task)
     print_columns(file, described)
     plain = described.settings.model_dump(mode="json")
     usual = FileData(name="file", path=data.path, scaling=data.scaling).model_dump(mode="json")

@@ -10,7 +10,7 @@ import numpy as np
 from runner.report.table import columns_of, printing
 from runner.system.formatting import count
 from runner.system.text import elide
-from runner.training.tasks import TASKS
+from runner.training.data.tables import describe_target
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -73,10 +73,8 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
         are_words = {kinds[name] == "words" for name in missing}
         filled = " and ".join(text for words, text in _FILLED.items() if words in are_words)
         lines.append(f"missing: {cells} of {len(dataset.y):,}; {filled}")
-    last = TASKS[dataset.task].describe(dataset.y, dataset.class_names)
-    if reading.n_without_target:
-        last += f"; {count(reading.n_without_target, 'row')} without a target left out"
-    lines.append(last)
+    learned = dataset.task, dataset.y, dataset.class_names
+    lines.append(describe_target(*learned, reading.n_without_target))
     if notes := dict.fromkeys((*reading.notes, *training_notes(experiment, prepared))):
         lines.append("; ".join(notes))
     return [elide(line, _LONGEST) for line in lines]
@@ -87,7 +85,7 @@ def print_columns(file: str, described: Described) -> None:
     rows = [
         (
             elide(column.name, 30),
-            column.kind,
+            "true or false" if column.is_truth else column.kind,
             f"{int(column.is_missing.sum()):,}",
             f"{len(np.unique(column.values[~column.is_missing])):,}",
             elide(", ".join(_examples(column)), 40),
@@ -99,6 +97,8 @@ def print_columns(file: str, described: Described) -> None:
     with printing() as printer:
         printer.line(f"{file}: {count(described.n_rows, 'row')}, {count(len(rows), 'column')}")
         printer.table(columns_of(headers, rows, right=("missing", "distinct")))
+        if described.learned:
+            printer.line(described.learned)
         for note in dict.fromkeys(described.notes):
             printer.line(note)
 
@@ -106,6 +106,8 @@ def print_columns(file: str, described: Described) -> None:
 def _examples(column: columns.Column) -> list[str]:
     values = column.raw_values()[~column.is_missing]
     first = dict.fromkeys(values[:1_000].tolist())
+    if column.is_truth:
+        return [column.words[int(value)] for value in first]
     texts = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in first]
     return [text.removesuffix(" 00:00:00") for text in texts[:3]]
 

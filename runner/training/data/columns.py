@@ -51,6 +51,9 @@ _DATES = (
     "%B %d, %Y",
 )  # fmt: skip
 _FORMS = [ISO, *(date + time for date in _DATES for time in ("", " %H:%M", " %H:%M:%S"))]
+# A time with the offset of its zone from UTC.
+_ZONE = r"\d\d:\d\d.*[+-](?!00)\d\d(:?\d\d)?$"
+IN_UTC = "times with a zone are taken in UTC"
 _MISSING_TO_PANDAS = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
 _SHOWN = 3
 _SOME_DAY = 18_992.0  # 31 December 2021
@@ -126,6 +129,11 @@ class Column:
             return np.isnan(self.values)
         missing: NDArray[np.bool_] = self.values == (0 if self.words[:1] == ("",) else -1)
         return missing
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether its numbers, 1 and 0, stand for true and false."""
+        return self.kind == "number" and bool(self.words)
 
     def take(self, rows: IntArray) -> Column:
         """Return some of the rows, which keep their names."""
@@ -393,7 +401,8 @@ class Distinct:
             return None
         days = {text: days_of(text, form) for text in present}
         values = self._spread([days.get(text, np.nan) for text in self.texts])
-        return _finite(Column(name, "date", values, origin, form=form), rules)
+        notes = (IN_UTC,) * any(re.search(_ZONE, text) for text in present)
+        return _finite(Column(name, "date", values, origin, form=form, notes=notes), rules)
 
     def _others(
         self, rule: str, others: Sequence[str], n_present: int, origin: Origin, rules: Rules

@@ -12,7 +12,7 @@ import numpy as np
 
 from runner.config.data import FileData
 from runner.config.plugins import READERS
-from runner.system.errors import DataError, nearest, shorten
+from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.system.text import printable
 from runner.training.data import sources
@@ -21,6 +21,7 @@ from runner.training.data.dataset import Dataset
 from runner.training.data.tables import (
     RawTable,
     dataset_of,
+    encode_targets,
     features_of,
     header_hint,
     listed,
@@ -76,12 +77,15 @@ class Described:
         The settings, in which nothing is left open.
     notes : sequence of str
         What a person might not expect.
+    learned : str
+        What the target is, in a line; why it cannot be learned, if so; '' without a target.
     """
 
     columns: Sequence[Column]
     uses: Mapping[str, str]
     settings: FileData
     notes: Sequence[str]
+    learned: str = ""
 
     @property
     def n_rows(self) -> int:
@@ -89,7 +93,7 @@ class Described:
         return len(self.columns[0].values)
 
 
-def describe_file(config: FileData) -> Described:
+def describe_file(config: FileData, task: str = "auto") -> Described:
     """Read all columns of a person's table, its target too where one is named."""
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
@@ -116,7 +120,13 @@ def describe_file(config: FileData) -> Described:
     kinds: dict[str, object] = {kind: tuple(names) for kind, names in sorted(found.items())}
     settings = config.model_copy(update={**table.settings, "columns": kinds})
     notes = (*table.notes, *notes_of(columns))
-    return Described(columns, uses, settings, notes)
+    learned = ""
+    if targets:
+        try:
+            learned = encode_targets([columns[p] for p in targets], config, task).describe()
+        except (DataError, ConfigError) as error:
+            learned = str(error)
+    return Described(columns, uses, settings, notes, learned)
 
 
 def load_rows(

@@ -13,6 +13,7 @@ from runner.system.text import elide
 from runner.training.cells import ISO
 from runner.training.data.arrow import floats
 from runner.training.data.columns import (
+    IN_UTC,
     Column,
     Origin,
     Rules,
@@ -104,7 +105,8 @@ def _column(file: str, name: str, holds: str, values: Cells, rules: Rules) -> Co
     if holds == "dates":
         microseconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
         days = floats(microseconds.cast(pa.float64(), safe=False)) / 86_400e6
-        return Column(name, "date", days, origin, form=ISO)
+        has_zone = types.is_timestamp(values.type) and values.type.tz not in (None, "UTC")
+        return Column(name, "date", days, origin, form=ISO, notes=(IN_UTC,) * has_zone)
     if holds == "text" or rules.kinds.get(name) == "words":
         return text_column(name, values.cast(pa.large_string()), origin, rules)
     numbers = floats(values.cast(pa.float64(), safe=False))

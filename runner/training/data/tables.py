@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.system.formatting import count
 from runner.training.cells import CellFormat
 from runner.training.data.columns import (
     Column,
@@ -27,6 +28,7 @@ from runner.training.data.dataset import (
     PARTS,
     Dataset,
     FloatArray,
+    IntArray,
     Reading,
     make_dataset,
 )
@@ -179,32 +181,19 @@ def load_table(
         parts = np.concatenate([parts, np.full(n_rows, float(PARTS.index(part)))])
     by_position = dict(zip(used, read, strict=True))
     labels = [by_position[position] for position in targets]
-    has_target = ~np.any([column.is_missing for column in labels], axis=0)
-    kept = np.flatnonzero(has_target)
-    if not len(kept) and len(has_target):
-        where = f"{table.file}, {labels[0].origin.column}"
-        raise DataError(
-            f"{where}: must hold the target, got {len(has_target):,} rows without one. "
-            "data.target names another column."
-        )
-    if len(kept) < 2:
-        raise DataError(f"{table.file}: must have at least 2 rows of data, got {len(kept)}.")
-    if not has_target.all():
+    learned = encode_targets(labels, config, task)
+    kept, n_without = learned.rows, learned.n_without
+    if n_without:
         by_position = {position: column.take(kept) for position, column in by_position.items()}
-    columns, labels = ([by_position[p] for p in of] for of in (features, targets))
-    task = task_of(labels) if task == "auto" else task
-    if (len(labels) > 1) != (task == "multilabel"):
-        rule = f"{'a list of columns' if task == 'multilabel' else 'one column'} for task={task}"
-        raise ConfigError("data.target", rule, config.target)
-    y, class_names = TASKS[task].encode(labels, config.positive)
+    columns = [by_position[position] for position in features]
     targets_by_name = tuple(column.name for column in labels)
     reading = Reading(
         {**table.settings, "target": _as_given(config.target, targets_by_name)},
         {column.name: column.kind for column in columns},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
-        len(has_target) - len(kept),
+        n_without,
         (*table.notes, *notes_of((*columns, *labels))),
-        tuple(column.name for column in columns if column.kind == "number" and column.words),
+        tuple(column.name for column in columns if column.is_truth),
         tuple(column.name for column in columns if column.is_text),
         CellFormat(
             table.settings.get("decimal", rules.decimal),
@@ -215,14 +204,69 @@ def load_table(
     values = {role: _role(role, by_position[position]) for role, position in roles.items()}
     if not np.isnan(parts).all():
         values["part"] = parts[kept]
-    dataset = dataset_of(name, source, columns, y, class_names, reading)
+    dataset = dataset_of(name, source, columns, learned.y, learned.names, reading)
     return replace(
         dataset,
-        task=task,
+        task=learned.task,
         targets=targets_by_name,
-        rows=None if has_target.all() else kept,
+        rows=kept if n_without else None,
         roles=values,
     )
+
+
+@dataclass(frozen=True)
+class EncodedTargets:
+    """Target columns as a loss takes them.
+
+    Parameters
+    ----------
+    task : str
+    y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+    names : tuple of str
+        What the outputs stand for.
+    rows : ndarray of shape (n_samples,)
+        The rows that have a target.
+    n_without : int
+        How many have none.
+    """
+
+    task: str
+    y: NDArray[Any]
+    names: tuple[str, ...]
+    rows: IntArray
+    n_without: int
+
+    def describe(self) -> str:
+        """Say in a line what is learned."""
+        return describe_target(self.task, self.y, self.names, self.n_without)
+
+
+def describe_target(task: str, y: NDArray[Any], names: Sequence[str], n_without: int) -> str:
+    """Say in a line what is learned, and how many rows have no target."""
+    learned = TASKS[task].describe(y, names)
+    return learned + (f"; {count(n_without, 'row')} without a target left out" if n_without else "")
+
+
+def encode_targets(labels: Sequence[Column], config: FileData, task: str) -> EncodedTargets:
+    """Turn target columns into what a loss takes, without the rows that have none."""
+    file = labels[0].origin.file
+    has_target = ~np.any([column.is_missing for column in labels], axis=0)
+    kept = np.flatnonzero(has_target)
+    if not len(kept) and len(has_target):
+        raise DataError(
+            f"{file}, {labels[0].origin.column}: must hold the target, got {len(has_target):,} "
+            "rows without one. data.target names another column."
+        )
+    if len(kept) < 2:
+        raise DataError(f"{file}: must have at least 2 rows of data, got {len(kept)}.")
+    if not has_target.all():
+        labels = [column.take(kept) for column in labels]
+    task = task_of(labels) if task == "auto" else task
+    if (len(labels) > 1) != (task == "multilabel"):
+        rule = f"{'a list of columns' if task == 'multilabel' else 'one column'} for task={task}"
+        raise ConfigError("data.target", rule, config.target)
+    y, names = TASKS[task].encode(labels, config.positive)
+    return EncodedTargets(task, y, names, kept, len(has_target) - len(kept))
 
 
 def _as_given(

@@ -36,17 +36,19 @@ def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict
     for column, name in enumerate(dataset.feature_names):
         if are_chosen and name not in parts:
             continue
-        reason = _reason(name, dataset.X[rows, column], is_words=name in dataset.categories)
+        train, words = dataset.X[rows, column], dataset.categories.get(name)
+        is_empty = np.isnan(train) if words is None else (train == 0) & (words[:1] == ("",))
+        reason = "empty" if is_empty.all() else _reason(name, train, is_words=words is not None)
         if reason:
             found[name] = reason
     for name in dataset.dates:
         if found.keys() >= set(date_columns(name)):  # the same date in all rows
-            found[name] = "constant"
+            found[name] = found[date_columns(name)[0]]
     return found
 
 
 def _reason(name: str, train: FloatArray, *, is_words: bool) -> str:
-    if (train == train[0]).all() or np.isnan(train).all():
+    if (train == train[0]).all():
         return "constant"
     is_index, is_id = _INDEX.fullmatch(name), _IDENTIFIER.fullmatch(name)
     if not (is_words or is_index or is_id):

@@ -48,6 +48,14 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     assert rows["label"].endswith("the target")
     assert "number: [age, rent]" in pinned
     assert "delimiter: ;" in pinned
+    assert "2 classes: no (50 %), yes (50 %); 1 row without a target left out" in table
+    (command.folder / "b.csv").write_text("a,empty,y\n1,,True\n2,,False\n3,,\n")
+    shown = command("data", "b.csv", "data.target=y")
+    rows = {line.split()[0]: line.split()[1:] for line in shown.stdout.splitlines()[2:5]}
+    assert rows["empty"] == ["words", "3", "0", "left", "out:", "empty"]
+    assert rows["y"] == ["true", "or", "false", "1", "2", "True,", "False", "the", "target"]
+    shown = command("data", "b.csv", "data.target=empty")
+    assert "must hold the target, got 3 rows without one" in shown.stdout
     given = ("data.weight=age", "data.drop=[born]", "data.missing_values=[None]")
     shown = command("data", "t.csv", "data.target=-1", *given)
     for said in ("the weight of each row", "left out: data.drop", "drop: [born]", "weight: age",

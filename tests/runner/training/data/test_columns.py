@@ -170,6 +170,8 @@ def test_numbers_that_pandas_would_not_read_as_such_are_text(
         (("1,100.5", "7"), ["separators between thousands were left out"]),
         (("1 234", "7"), ["separators between thousands were left out"]),
         (("1.5e3", "-7"), []),
+        (("2021-01-01 10:00+02:00",), ["times with a zone are taken in UTC"]),
+        (("2021-01-01T10:00Z", "2021-01-02"), []),
     ],
 )
 def test_what_may_surprise_is_noted(cells: tuple[str, ...], notes: list[str]) -> None:

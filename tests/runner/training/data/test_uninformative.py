@@ -39,7 +39,7 @@ COUNT = list(range(1, N + 1))
         ("valid", COUNT, None),
         ("a", [7] * N, "constant"),
         ("a", ["red"] * N, "constant"),
-        ("a", [None] * N, "constant"),
+        ("a", [None] * N, "empty"),
         ("a", [7] * (N - 1) + [None], None),
         ("name", [f"n{c}" for c in COUNT], "words that differ from row to row"),
         ("name", [f"n{c // 2}" for c in COUNT], None),
