@@ -149,7 +149,9 @@ def read_state(path: Path, content: bytes | None = None) -> dict[str, Any]:
         with opened as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except DAMAGED as error:
-        raise StoreError(f"{path}: cannot be read as arrays: {error}") from error
+        # What NumPy says of damage advises to unpickle.
+        why = error.strerror if isinstance(error, OSError) and error.errno else "it is damaged"
+        raise StoreError(f"{path}: cannot be read as arrays: {why}") from error
 
     def with_arrays(value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
         if isinstance(value, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from runner.system.errors import ConfigError, StoreError
+from runner.system.errors import ConfigError, StoreError, Unrecorded
 from runner.system.formatting import count
 from runner.system.signals import raise_pending_sigterm
 from runner.tracking.backend import sqlite
@@ -97,12 +97,20 @@ def open_store(
 def record_kept(uri: str | None) -> str:
     """Record what waits on disk for a server, and say what that was.
 
-    A `ConfigError` says that it does not answer.
+    Raises
+    ------
+    ConfigError
+        If the server does not answer.
+    Unrecorded
+        If some of it cannot be recorded.
     """
     address = resolve(uri)
     if not address.is_server or not kept_files(address.uri):
         return f"Nothing waits to be recorded at {address.shown}."
-    return str(connect(address).remark)
+    backend = connect(address)
+    if backend.left:
+        raise Unrecorded(str(backend.remark))
+    return str(backend.remark)
 
 
 def unrecorded_notice(store: Store) -> str:
@@ -153,7 +161,11 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
     backend = _backend(address, may_only_read=may_only_read, is_durable=is_durable)
     if backend.keeps and kept_files(address.uri):
         n_recorded = backend.record_kept()
-        backend.remark = f"{count(n_recorded, 'run')} that waited on disk are recorded now."
+        verb = "is" if n_recorded == 1 else "are"
+        lines = [f"{count(n_recorded, 'run')} that waited on disk {verb} recorded now."]
+        backend.remark = "\n".join(
+            [*(lines if n_recorded or not backend.left else []), *backend.left.values()]
+        )
     # All that a command imports before it has results is imported now.
     raise_pending_sigterm()
     return backend

@@ -254,7 +254,9 @@ class Store:
     @property
     def n_unrecorded(self) -> int:
         """How many runs are kept on disk, since the server could not take them."""
-        return len(kept_files(self.address.uri)) if self.backend.keeps else 0
+        if not self.backend.keeps:
+            return 0
+        return len(set(kept_files(self.address.uri)) - self.backend.left.keys())
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Put tags on a run, whatever its state."""

@@ -5,11 +5,16 @@ The real server of MLflow stands behind a proxy of our own on loopback.
 
 from __future__ import annotations
 
+import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pytest
 
+from runner.tracking.backend.rows import RunChange
+from runner.tracking.backend.unrecorded import folder_of, keep
 from tests.faults.conftest import Survive
 from tests.faults.proxy import FAULTS, FaultyProxy
 from tests.runner.cli.conftest import checkout
@@ -75,3 +80,106 @@ def test_a_fault_of_the_server_loses_and_doubles_nothing(
                 assert again.returncode == 0, again.stderr
             keys = finished_once(server, asked.partition("=")[2])
             assert len(keys) == len(set(keys)) == (4 if kind == "sweep" else 1), ended.stderr
+
+
+def kept_run(server: str, uri: str, name: str, status: str) -> str:
+    """Make a run on a server whose end is kept on disk, under another spelling of its address."""
+    client = mlflow.MlflowClient(server)
+    found = client.get_experiment_by_name(name)
+    experiment = client.create_experiment(name) if found is None else found.experiment_id
+    run_id = str(client.create_run(experiment).info.run_id)
+    keep(uri, RunChange(run_id, tags={"runner.failure": "kept"}, status=status, ended_ms=1))
+    return run_id
+
+
+def status(server: str, run_id: str) -> str:
+    return str(mlflow.MlflowClient(server).get_run(run_id).info.status)
+
+
+@pytest.mark.parametrize("kept", ["FINISHED", "FAILED", "KILLED"])
+@pytest.mark.parametrize("there", ["RUNNING", "FINISHED", "FAILED", "KILLED"])
+@pytest.mark.parametrize("user", ["", "ada:secret@"])
+def test_a_kept_end_is_recorded_unless_the_run_is_finished(
+    user: str, there: str, kept: str, command: Command, checkout: Path, server: str
+) -> None:
+    uri = server.replace("http://127.0.0.1", f"http://{user}localhost") + "/"
+    run_id = kept_run(server, uri, "ends", kept)
+    if there != "RUNNING":
+        mlflow.MlflowClient(server).set_terminated(run_id, there)
+    said = command("sync", "--uri", server, **QUICK)
+    assert said.returncode == 0, said.stderr
+    assert status(server, run_id) == ("FINISHED" if there == "FINISHED" else kept)
+    assert [path.name for path in checkout.glob("outputs/unrecorded/*/*")] == ["lock"]
+
+
+def delete_run(server: str, run_id: str) -> None:
+    mlflow.MlflowClient(server).delete_run(run_id)
+
+
+def delete_experiment(server: str, run_id: str) -> None:
+    client = mlflow.MlflowClient(server)
+    client.delete_experiment(client.get_run(run_id).info.experiment_id)
+
+
+@pytest.mark.parametrize("delete", [delete_run, delete_experiment])
+def test_a_kept_run_that_was_deleted_is_named_until_it_is_restored(
+    delete: Callable[[str, str], None],
+    command: Command,
+    checkout: Path,
+    server: str,
+    survive: Survive,
+) -> None:
+    survive("deletions")
+    run_id = kept_run(server, server, delete.__name__, "FINISHED")
+    delete(server, run_id)
+    file = next(checkout.glob("outputs/unrecorded/*/*.npz"))
+    for _ in range(2):
+        said = command("sync", "--uri", server, **QUICK)
+        assert said.returncode == 4
+        assert said.stderr == f"run {run_id}: was deleted from the server; kept in {file}.\n"
+    if delete is delete_run:
+        mlflow.MlflowClient(server).restore_run(run_id)
+        said = command("sync", "--uri", server, **QUICK)
+        assert (said.returncode, said.stderr) == (0, "1 run that waited on disk is recorded now.\n")
+
+
+DAMAGED: dict[str, Callable[[Path], object]] = {
+    "pickle": lambda path: path.write_bytes(pickle.dumps({"status": "FINISHED"})),
+    "text": lambda path: path.write_text("text"),
+    "empty": Path.touch,
+    "folder": Path.mkdir,
+    "link": lambda path: path.symlink_to("/nowhere"),
+    "pipe": os.mkfifo,
+}
+
+
+def test_what_is_damaged_among_kept_runs_stays_and_the_rest_is_recorded(
+    command: Command, checkout: Path, server: str, survive: Survive
+) -> None:
+    survive("server faults", len(DAMAGED))
+    run_id = kept_run(server, server, "damaged", "FINISHED")
+    for name, make in DAMAGED.items():
+        make(folder_of(server) / f"{name}-FINISHED.npz")
+    (folder_of(server) / "lock").unlink(missing_ok=True)
+    os.mkfifo(folder_of(server) / "lock")
+    assert command("sweeps", "--uri", server, **QUICK).returncode == 0
+    assert status(server, run_id) == "FINISHED"
+    said = command("sync", "--uri", server, **QUICK)
+    assert said.returncode == 4
+    assert len(said.stderr.splitlines()) == len(DAMAGED)
+    assert all(f"{name}-FINISHED.npz: " in said.stderr for name in DAMAGED)
+    assert "pickle" not in said.stderr.replace("/pickle-FINISHED", "")
+    trained = command(*ONE, "name=beside", MLFLOW_TRACKING_URI=server, **QUICK)
+    assert trained.returncode == 0, trained.stderr
+
+
+def test_a_folder_of_kept_runs_on_a_disk_that_is_away_is_named(
+    command: Command, checkout: Path, server: str, survive: Survive
+) -> None:
+    survive("server faults")
+    folder = folder_of(server)
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to("/nowhere/zz")
+    said = command("sync", "--uri", server, **QUICK)
+    assert said.returncode == 3
+    assert said.stderr == f"{folder}: is a link to /nowhere/zz, which is away\n"

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.system.errors import RecordError, StoreError, StoreLost, shorten
@@ -51,6 +52,7 @@ class ClientStore:
     def __init__(self, uri: str, remark: str | None = None) -> None:
         self.uri, self.remark = uri, remark
         self.unfit: dict[str, str] = {}
+        self.left: dict[Path, str] = {}
         self.keeps = uri.startswith("http")
         self._asks_from_s = 0.0
         self.client = client_of(uri)
@@ -228,29 +230,37 @@ class ClientStore:
         return next(iter(self.runs(RunQuery([new.experiment_id], {ATTEMPT: attempt}))), None)
 
     def record_kept(self) -> int:
-        """Record what is kept on disk for this server, and return how many runs that were.
-
-        What it has no place for any more stays, under another name.
-        """
-        n_recorded = 0
+        n_recorded, self.left = 0, {}
         with locked(self.uri):
             for file in kept_files(self.uri):
-                change = read_kept(file)
                 try:
-                    if not self._is_done(change):
+                    change = read_kept(file)
+                except StoreError as error:
+                    self.left[file] = f"{error}; left where it is."
+                    continue
+                label = f"run {change.run_id}"
+                if self._is_gone(change):
+                    self.left[file] = f"{label}: was deleted from the server; kept in {file}."
+                    continue
+                try:
+                    if not self._is_superseded(change):
                         self.record(change)
                         n_recorded += 1
-                except StoreError:
-                    if not self._is_gone(change):
-                        raise
-                    file.rename(file.with_suffix(".refused"))
-                else:
-                    file.unlink()
+                except StoreError as error:
+                    raise StoreError(f"{error}\n{label} waits in {file}.") from error
+                file.unlink()
         return n_recorded
 
-    def _is_done(self, change: RunChange) -> bool:
-        """Tell whether another command has finished the job of a kept run meanwhile."""
+    def _is_superseded(self, change: RunChange) -> bool:
+        """Tell whether the server has what is better than a kept run.
+
+        That is the run itself, FINISHED where it was taken for abandoned here; or its job, which
+        another command has finished meanwhile.
+        """
         new = change.new
+        run = self._attempted(new, change.tags[ATTEMPT]) if new else self.run(change.run_id)
+        if run is not None and run.status == "FINISHED" != change.status:
+            return True
         names = ("runner.sweep", "runner.key")
         if new is None or any(name not in change.tags for name in names):
             return False

@@ -99,6 +99,7 @@ class EmbeddedStore:
         self.uri = uri
         self._database, self._is_read_only, self.is_durable = database, is_read_only, is_durable
         self.unfit: dict[str, str] = {}
+        self.left: dict[Path, str] = {}
         self._open: sqlite3.Connection | None = None
         close_before_forks(self)
 

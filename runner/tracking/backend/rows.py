@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 from weakref import WeakSet
 
@@ -180,6 +181,8 @@ class Backend(Protocol):
         Of each run that a list left out, by its id, what it is and why.
     keeps : bool
         Whether the ends of runs are kept on disk while a server does not answer.
+    left : dict of Path to str
+        Of each kept file that cannot be recorded, why.
     is_durable : bool
         Whether files in folders of this machine are flushed to the disk.
     """
@@ -189,6 +192,7 @@ class Backend(Protocol):
     remark: str | None
     unfit: dict[str, str]
     keeps: bool
+    left: dict[Path, str]
     is_durable: bool
 
     @property
@@ -229,7 +233,10 @@ class Backend(Protocol):
         """Write what is to be written of some runs; in a database in one transaction."""
 
     def record_kept(self) -> int:
-        """Record what is kept on disk for a server, and return how many runs that were."""
+        """Record what is kept on disk for a server, and return how many runs that were.
+
+        What cannot be recorded is noted in `left`.
+        """
 
     def run(self, run_id: str) -> Run | None:
         """Return a run by its id, be it deleted."""
