@@ -9,7 +9,8 @@ from runner.system.errors import ConfigError, StoreError, Unrecorded
 from runner.system.formatting import count
 from runner.system.signals import raise_pending_sigterm
 from runner.tracking.backend import sqlite
-from runner.tracking.backend.address import Address, check_answers, resolve
+from runner.tracking.backend.address import Address, check_answers, resolve, why_refused
+from runner.tracking.backend.client import store_errors
 from runner.tracking.backend.embedded import KNOWN_REVISIONS, EmbeddedStore
 from runner.tracking.backend.rows import Backend, Experiment
 from runner.tracking.backend.unrecorded import folder_of, kept_files
@@ -159,8 +160,10 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
     if address.is_server or address.is_database_server:
         check_answers(address)
     backend = _backend(address, may_only_read=may_only_read, is_durable=is_durable)
+    if backend.keeps:
+        _require_mlflow(address, backend)
     if backend.keeps and kept_files(address.uri):
-        n_recorded = backend.record_kept()
+        n_recorded = _record_kept(address, backend, may_only_read=may_only_read)
         verb = "is" if n_recorded == 1 else "are"
         lines = [f"{count(n_recorded, 'run')} that waited on disk {verb} recorded now."]
         backend.remark = "\n".join(
@@ -169,6 +172,31 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
     # All that a command imports before it has results is imported now.
     raise_pending_sigterm()
     return backend
+
+
+def _require_mlflow(address: Address, backend: Backend) -> None:
+    """Raise `ConfigError` where what answers is no MLflow server, or lets nobody in."""
+    try:
+        with store_errors(address.uri):
+            backend.client.search_experiments(max_results=1)
+    except StoreError as error:
+        raise ConfigError.plain(
+            f"{address.origin}: no MLflow server answers at {address.shown}: "
+            f"{why_refused(address.uri, error)}."
+        ) from error
+
+
+def _record_kept(address: Address, backend: Backend, *, may_only_read: bool) -> int:
+    """Record what is kept for a server; a `ConfigError` says that it does not take it.
+
+    One that a caller only reads may be read nevertheless.
+    """
+    try:
+        return backend.record_kept()
+    except StoreError as error:
+        if may_only_read:
+            return 0
+        raise ConfigError.plain(f"{address.origin}: {error}") from error
 
 
 def _backend(address: Address, *, may_only_read: bool, is_durable: bool) -> Backend:

@@ -28,6 +28,7 @@ CALLS = ["runs/create", "runs/log-batch", "runs/update", "runs/log-inputs", "art
 TRAIN = ["training.steps=20", "training.evaluate_every=10", *BARE]
 ONE = ["seed=0", *TRAIN]
 SWEEP = ["-m", "seed=0,1", "optimizer.learning_rate=0.1,0.2", "sweep.n_workers=1", *TRAIN]
+GROWING = [*SWEEP, "sweep.name=growing"]
 QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 # To a server that fails for good nobody goes on listening.
 FAULTY = QUICK | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
@@ -80,6 +81,52 @@ def test_a_fault_of_the_server_loses_and_doubles_nothing(
                 assert again.returncode == 0, again.stderr
             keys = finished_once(server, asked.partition("=")[2])
             assert len(keys) == len(set(keys)) == (4 if kind == "sweep" else 1), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "call"),
+    [(ONE, "runs/create"), (SWEEP, "runs/create"), (GROWING, "runs/log-batch")],
+    ids=["run", "sweep", "sweep with earlier jobs"],
+)
+def test_a_server_that_is_lost_before_the_first_job_has_nothing_trained(
+    words: list[str], call: str, command: Command, checkout: Path, server: str, survive: Survive
+) -> None:
+    survive("server faults")
+    name = f"lost-{len(words)}-{call.replace('/', '-')}"
+    with FaultyProxy(server, "500", lambda asked, _: asked == call) as proxy:
+        environment = {"MLFLOW_TRACKING_URI": proxy.address, **FAULTY}
+        if words is GROWING:
+            proxy.is_open = False
+            assert command(*words, "seed=0", f"name={name}", **environment).returncode == 0
+            proxy.is_open = True
+        ended = command(*words, f"name={name}", **environment)
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[-1] == (
+            f"{proxy.address}: the server does not answer: {call} (500). Nothing was trained."
+        )
+        assert not list(checkout.glob("outputs/unrecorded/*/*.npz"))
+        proxy.is_open = False
+        again = command(*words, f"name={name}", **environment)
+        assert again.returncode == 0, again.stderr
+        assert len(finished_once(server, name)) == (1 if words is ONE else 4)
+
+
+def test_a_server_that_does_not_take_a_kept_run_is_named_with_it_and_nothing_is_trained(
+    command: Command, checkout: Path, server: str, survive: Survive
+) -> None:
+    survive("server faults")
+    with FaultyProxy(server, "500", lambda asked, _: asked == "runs/log-batch") as proxy:
+        run_id = kept_run(server, proxy.address, "untaken", "FINISHED")
+        (file,) = checkout.glob("outputs/unrecorded/*/*.npz")
+        environment = {"MLFLOW_TRACKING_URI": proxy.address, **FAULTY}
+        for words in (ONE, SWEEP):
+            ended = command(*words, "name=untaken", **environment)
+            assert ended.returncode == 2
+            assert ended.stderr == (
+                f"MLFLOW_TRACKING_URI: {proxy.address}: the server does not answer: "
+                f"runs/log-batch (500)\nrun {run_id} waits in {file}.\n"
+            )
+        assert command("sweeps", **environment).returncode == 0
 
 
 def kept_run(server: str, uri: str, name: str, status: str) -> str:

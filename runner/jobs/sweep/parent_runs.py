@@ -33,7 +33,7 @@ from runner.system.errors import (
     StoreLost,
 )
 from runner.system.signals import deferred_signals
-from runner.tracking import SUMMED_UP, SweepSummary, count_tags
+from runner.tracking import SUMMED_UP, SweepSummary, count_tags, write_together
 from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepared
@@ -201,7 +201,6 @@ class _Sweep(Parent):
     @contextmanager
     def _grouped(self, run: RunWriter) -> Iterator[None]:
         """Store the plan, and open the groups of the jobs that are missing."""
-        run.flush()
         if self._state.sweep is None and self.states is not None:
             self.states.forget_others()  # of one that was to be started over
         run.log_folder(self._folder.write_plan(self.plan), PLAN_FOLDER)
@@ -376,7 +375,12 @@ def recorded(
     run = None
     try:
         with deferred_signals():  # a run that nobody knows of could not be closed
-            run = begin()
+            try:
+                run = begin()
+                write_together([run])
+            except StoreLost as error:
+                run = None  # the next start closes it
+                raise ConfigError.plain(f"{error}. Nothing was trained.") from error
         yield run
     except BaseException as error:
         # Where the store itself is what failed, the next start closes the runs.

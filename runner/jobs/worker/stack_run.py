@@ -325,9 +325,9 @@ class _StackRun:
         for job in self._task.jobs:
             try:
                 self._begin(job, self._training.started_s, is_shown=True)
-            except StoreLost:
+            except StoreLost as error:
                 if self._task.is_alone:
-                    raise
+                    raise ConfigError.plain(f"{error}. Nothing was trained.") from error
                 return  # they are recorded when they are trained
 
     def _log(self) -> None:

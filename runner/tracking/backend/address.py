@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import threading
 import urllib.error
 import urllib.request
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from runner.system.errors import ConfigError
+from runner.system.errors import ConfigError, StoreError
 from runner.system.paths import outputs_folder, require_targets
-from runner.system.text import without_passwords, without_passwords_of
+from runner.system.text import elide, without_passwords, without_passwords_of
 
 ALLOWED = (
     "sqlite:///FILE, http://HOST:PORT, https://HOST, databricks, or postgresql, mysql or mssql "
@@ -27,6 +28,8 @@ ALLOWED = (
 )
 # Seconds for name lookup, connection and first byte of a server together.
 ANSWER_WITHIN_S = 8.0
+# Bytes: more than any page on which a proxy asks who is there.
+_HEALTH_LIMIT = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -182,8 +185,11 @@ def request(server: str, path: str, body: bytes | None = None) -> AbstractContex
 
 def _check_health(uri: str, reasons: list[str]) -> None:
     try:
-        with request(uri, "/health"):
-            reasons.clear()
+        with request(uri, "/health") as answer:
+            if len(answer.read(_HEALTH_LIMIT)) == _HEALTH_LIMIT:
+                reasons.append("its answer has no end")
+            else:
+                reasons.clear()
     except urllib.error.HTTPError:
         # A server that refuses is there; MLflow's own call will say the rest.
         reasons.clear()
@@ -209,6 +215,34 @@ def _check_connects(uri: str, reasons: list[str]) -> None:
         reasons.append(without_passwords_of(uri, reason.strip().rstrip(".")))
 
 
+def why_refused(uri: str, refusal: StoreError) -> str:
+    """Say what answers at an address in place of an MLflow server, given MLflow's own words."""
+    text = str(refusal)
+    code = re.search("error code ([345][0-9]{2})", text)
+    match code and code[1]:
+        case "401" | "403" as number:
+            return (
+                f"a user and password are missing or wrong ({number}); set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        case str(number) if number.startswith("3"):
+            return f"it redirects{_redirection(uri)} ({number}), which is not followed"
+        case "404":
+            return "it has none of its pages (404)"
+    if "valid JSON" in text:
+        return "its answer is no JSON"
+    return f"{elide(text.removeprefix(f'{without_passwords(uri)}: '), 200)}."
+
+
+def _redirection(uri: str) -> str:
+    with suppress(OSError, http.client.HTTPException):
+        try:
+            request(uri, "/health").__enter__().close()
+        except urllib.error.HTTPError as error:
+            return f" to {elide(without_passwords(error.headers.get('Location', '')), 100)}"
+    return ""
+
+
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
         """Take the redirect for the answer."""
@@ -223,4 +257,4 @@ def _why(reason: object) -> str:
         case OSError(strerror=str(text)):
             return text.lower()
         case _:
-            return str(reason) or type(reason).__name__
+            return elide(reason, 60) or type(reason).__name__

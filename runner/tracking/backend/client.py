@@ -33,6 +33,7 @@ _DEFAULTS = {
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
 }
 # What urllib3 says when it has given up.
+_REFUSALS = re.compile(r"/mlflow(?:-artifacts)?/([\w/-]+).*too many (\d+) error", re.DOTALL)
 _CONNECTION_ERROR = re.compile(r"\[Errno -?\d+\] [\w ]+|Read timed out|Connection aborted")
 
 
@@ -139,6 +140,8 @@ def _one_line(error: Exception, location: str | Path) -> str:
         return f"the disk is full{room_left(_path(location))}"
     if "ConnectionPool(" in text:
         reasons = [match.rpartition("] ")[2].lower() for match in _CONNECTION_ERROR.findall(text)]
+        if refused := _REFUSALS.search(text):
+            reasons = [f"{refused[1]} ({refused[2]})"]
         return f"the server does not answer{f': {reasons[-1]}' if reasons else ''}"
     # SQLAlchemy's lines: "(raised as a result of ...)", "(sqlite3.OperationalError) why", "[SQL:".
     lines = text.splitlines()

@@ -89,9 +89,33 @@ def test_an_error_of_the_store_is_reported_without_the_password(command: Command
         uri = f"tracking.uri={with_password(broken.address)}"
         once = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
         done = command(uri, MLFLOW_TRACKING_URI="", **once)
-    assert done.returncode == 3
-    assert done.stderr.startswith(broken.address.replace("http://", "http://ada@"))
+    assert done.returncode == 2
+    assert broken.address.replace("http://", "http://ada@") in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
+
+
+HOSTILE: dict[str, tuple[HostileServer, str]] = {
+    "a page": (HostileServer(200, b"<html>\x1b[2J"), "its answer is no JSON"),
+    "redirect": (HostileServer(302), "it redirects to http://127.0.0.1:9/ (302)"),
+    "password": (HostileServer(401), "(401); set MLFLOW_TRACKING_USERNAME and"),
+    "other pages": (HostileServer(404, b"<html>"), "it has none of its pages (404)"),
+    "broken": (HostileServer(500), "experiments/search (500)"),
+    "endless": (HostileServer(endless=True), "its answer has no end"),
+}
+
+
+@pytest.mark.parametrize(("server", "reason"), HOSTILE.values(), ids=HOSTILE)
+def test_what_is_no_mlflow_server_is_refused_in_a_line_before_anything_is_trained(
+    server: HostileServer, reason: str, command: Command
+) -> None:
+    server.headers["Location"] = "http://127.0.0.1:9/"
+    once = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    with server:
+        done = command(MLFLOW_TRACKING_URI=server.address, **once)
+    assert done.returncode == 2
+    assert done.stderr.startswith("MLFLOW_TRACKING_URI: no MLflow server answers at http://")
+    assert reason in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def serving(answers: dict[str, object], location: str = "") -> Callable[[str], A
     """
     experiment = {"experiment_id": "1", "name": "x", "lifecycle_stage": "active"}
     experiment["artifact_location"] = location
-    all_answers = {"health": {}, "experiments/get": {"experiment": experiment}, **answers}
+    all_answers = {"health": {}, "experiments/search": {}, **answers}
+    all_answers.setdefault("experiments/get", {"experiment": experiment})
 
     def answer(path: str) -> Answer:
         asked = path.partition("?")[0]

@@ -13,7 +13,7 @@ from runner.tracking.records import ExportedRun, Record, StoredRun, write_folder
 from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.run_files import record_digests
 from tests.runner.jobs.planned import outcomes, plan, work
-from tests.runner.tracking.hostile_server import HostileServer, run, serving
+from tests.runner.tracking.hostile_server import Answer, HostileServer, run, serving
 
 RUN_ID = "0123456789abcdef" * 2
 OTHER = "f" * 32
@@ -159,8 +159,13 @@ def test_jobs_with_ids_that_are_none_are_left_out_by_name(job_id: str) -> None:
     assert "its id must be 32 hexadecimal digits" in reason
 
 
-def test_a_redirect_of_any_question_is_not_followed() -> None:
-    with HostileServer() as elsewhere, HostileServer(status=307) as server:
+def test_a_redirect_of_a_question_is_not_followed() -> None:
+    fine = serving({})
+
+    def answer(path: str) -> Answer:
+        return (307, b"") if "/runs/" in path else fine(path)
+
+    with HostileServer() as elsewhere, HostileServer(answer=answer) as server:
         server.headers["Location"] = f"{elsewhere.address}/secret"
         with pytest.raises(StoreError, match="307"):
             find_run(server.address, RUN_ID)
