@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from runner.jobs.sweep.resume import recorded_outcomes
-from runner.report.table import say
+from runner.report.table import LONGEST_NAME, say
 from runner.system.errors import CommandError
 from runner.system.formatting import count
-from runner.system.text import printable
+from runner.system.text import elide
 from runner.tracking import job_of
 from runner.tracking.records.mlflow_record import find_run, members_of, remove_weights, weights_size
 from runner.training.outcome import best_first
@@ -21,6 +21,7 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
     The runs of its model keep theirs in any case: over several splits it is the average of many.
     """
     found = find_run(uri, target)
+    name = elide(found.name, LONGEST_NAME)
     members = {member.run_id: member for member in members_of(found) or ()}
     if found.tags.get("runner.kind") != "sweep" or found.status == "RUNNING":
         raise CommandError(f"SWEEP: must be a sweep that has ended, got {found.label}.")
@@ -33,11 +34,11 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
     sizes = {o.run_id: weights_size(members[o.run_id]) for o in ranked[keep:]}
     sizes = {run_id: size for run_id, size in sizes.items() if size}
     if not sizes:
-        say(f"{printable(found.name)}: there is nothing to remove.")
+        say(f"{name}: there is nothing to remove.")
         return
     what = f"the weights of {count(len(sizes), 'run')}, {sum(sizes.values()) / 2**20:,.3g} MiB"
     if not is_sure:
-        say(f"{printable(found.name)}: {what}, are removed; runner rerun brings them back. (y/n)")
+        say(f"{name}: {what}, are removed; runner rerun brings them back. (y/n)")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             say("Nothing was removed.")
             return

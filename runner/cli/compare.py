@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from runner.jobs.sweep.resume import NOT_SET
 from runner.report.compare import Candidate, print_comparison
-from runner.report.table import configuration_name, say
+from runner.report.table import LONGEST_NAME, configuration_name, say
 from runner.system.errors import CommandError, ConfigError, RecordError, nearest
+from runner.system.text import elide
 from runner.tracking import job_of
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
@@ -65,12 +66,12 @@ def _candidates(found: StoredRun, metric: str) -> list[Candidate]:
     if not outcomes:
         raise RecordError(f"{found.label}: no run of it has finished.")
     folded = ranked(configurations(outcomes), metric)
-    candidates = []
+    candidates, title = [], elide(found.name, LONGEST_NAME)
     for runs_of_it in folded:
         ids = [outcome.run_id for outcome in runs_of_it.outcomes]
         varied = {k: v for k, v in jobs[ids[0]][1].items() if k not in REPLICATES}
-        name = configuration_name(varied, short_names(varied)) if varied else found.name
-        best = f"{found.name}, its best: {name}" if len(folded) > 1 else found.name
+        name = configuration_name(varied, short_names(varied)) if varied else title
+        best = f"{title}, its best: {name}" if len(folded) > 1 else title
         data = frozenset(jobs[run_id][0].tags.get("runner.data_digest", "") for run_id in ids)
         candidates.append(Candidate(best, name, runs_of_it, data))
     return candidates

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from runner.config.data import FileData
 from runner.jobs.sweep.resume import best_of
-from runner.report.table import say
+from runner.report.table import LONGEST_NAME, say
 from runner.system.errors import CommandError, RecordError
 from runner.system.paths import expanded
+from runner.system.text import elide
 from runner.tracking.records import (
     ExportedRun,
     Record,
@@ -18,7 +19,7 @@ from runner.tracking.records import (
     write_average,
     write_folder,
 )
-from runner.tracking.records.export_folder import MEMBERS_FOLDER
+from runner.tracking.records.export_folder import MEMBERS_FOLDER, new_folder
 from runner.tracking.records.mlflow_record import members_of, refit_of, stored_run
 from runner.training.statistics import without_replicates
 
@@ -30,23 +31,23 @@ def runs_of_model(target: str, uri: str | None) -> Sequence[ExportedRun | Stored
     of a sweep with a refit that one: which they are is said.
     """
     found = find_source(target, uri)
-    kind = found.tags.get("runner.kind", "")
+    kind, name = found.tags.get("runner.kind", ""), elide(found.name, LONGEST_NAME)
     if kind not in ("sweep", "group"):
         return [found]
     if isinstance(found, ExportedRun):
         return members_of(found) or ()
     if refit := refit_of(found):
-        say(f"The refit of {found.name}: {refit.run_id}  {refit.name}")
+        say(f"The refit of {name}: {refit.run_id}  {elide(refit.name, LONGEST_NAME)}")
         return [refit]
     best = best_of(found)
     if not best:
         raise RecordError(f"{found.label}: is a {kind} of which no job has finished.")
     if len(best) == 1:
-        say(f"The best run of {found.name}: {best[0].run_id}  {best[0].name}")
+        say(f"The best run of {name}: {best[0].run_id}  {elide(best[0].name, LONGEST_NAME)}")
     else:
         what = " ".join(f"{k}={v}" for k, v in without_replicates(best[0].varied).items())
         what = f" {what}," if kind == "sweep" and what else ""
-        say(f"The best of {found.name}:{what} the average of its {len(best):,} runs")
+        say(f"The best of {name}:{what} the average of its {len(best):,} runs")
     return [stored_run(found.store, outcome.run_id) for outcome in best]
 
 
@@ -60,14 +61,16 @@ def export(target: str, folder: str, uri: str | None) -> None:
     record = records[0]
     if isinstance(record.source, ExportedRun):
         raise CommandError(f"RUN: must be in a store to be exported, got {record.source.label}.")
-    if len(records) > 1:
-        members = records
-        write_average(records, place)
-    else:
+    members = records
+    if len(records) == 1:
         members = [Record.read(member) for member in members_of(record.source) or ()]
-        write_folder(record, place)
-    for member in members:
-        write_folder(member, place / MEMBERS_FOLDER / member.run_id)
+    with new_folder(place):
+        if len(records) > 1:
+            write_average(records, place)
+        else:
+            write_folder(record, place)
+        for member in members:
+            write_folder(member, place / MEMBERS_FOLDER / member.run_id)
     say(f"Exported to {place}. To repeat it: {rerun_command(str(place), record)}")
     if isinstance(record.experiment.data, FileData):
         say("PATH is the data file, which is not part of the folder.")

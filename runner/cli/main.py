@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from runner.cli.commands import COMMANDS
@@ -23,12 +25,12 @@ from runner.system.signals import (
     raise_on_sigterm,
     raise_pending_sigterm,
 )
-from runner.system.text import printable
 
 if TYPE_CHECKING:
     from runner.config.search import Dimension, DrawnSearch
 
-
+# Variables that hold paths, or addresses with paths.
+_PLACES = ("HOME", "TMPDIR", "MLFLOW_TRACKING_URI", "RUNNER_PLUGINS")
 # For who has typed nothing but the program's name.
 _NEXT = """\
   your own table:  runner experiment=own data.path=FILE.csv data.target=COLUMN
@@ -102,13 +104,16 @@ def carry_out(arguments: Sequence[str]) -> int:
 
 
 def _require_readable(arguments: Sequence[str]) -> None:
-    """Raise `CommandError` where the locale lacks letters of the command line."""
+    """Raise `CommandError` where the locale lacks letters of what the program is given."""
     encoding = sys.getfilesystemencoding()
-    for word in arguments:
-        if encoding != "utf-8" and re.search("[\ud800-\udfff]", word):
+    words = [(word, word) for word in arguments]
+    words += [("The working folder", str(Path.cwd()))]
+    words += [(name, os.environ.get(name, "")) for name in _PLACES]
+    for label, word in words if encoding != "utf-8" else ():
+        if re.search("[\ud800-\udfff]", word):
             raise CommandError(
-                f"{printable(word)}: has letters that the locale ({encoding}) lacks; "
-                "set LC_ALL=C.UTF-8."
+                f"{os.fsencode(label).decode('utf-8', 'replace')}: has letters that the locale "
+                f"({encoding}) lacks; set LC_ALL=C.UTF-8."
             )
 
 

@@ -43,7 +43,7 @@ def report(target: str, out: str | None, uri: str | None) -> None:
     found = find_run(uri, target)
     if found.tags.get("runner.kind") != "sweep":
         raise CommandError(f"SWEEP: must be a sweep, got {found.label}.")
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in found.name)
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in found.name[:100])
     file = writable(out or f"{name}.html", None)
     write_text(file, html_page(_content(found)))
     say(f"{file}: {file.stat().st_size / 1024:,.0f} KiB. It needs no other file.")

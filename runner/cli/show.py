@@ -14,8 +14,9 @@ from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.runs import print_run_list
 from runner.report.sweep import print_ensemble, print_sweep, print_sweeps
-from runner.report.table import printing, say
+from runner.report.table import LONGEST_NAME, printing, say
 from runner.system.errors import CommandError, ConfigError, nearest, shorten
+from runner.system.text import elide
 from runner.tracking import RunQuery, job_of, started_s
 from runner.training.outcome import best_first, by_settings, further_metrics, is_metric
 from runner.training.paper import paper_table
@@ -51,7 +52,8 @@ def show(
     if not is_metric(ranking):
         ranking = "val/loss"
         got = shorten(sweep.metric, 40)
-        say(f"{sweep.name}: is ranked by {ranking}: this version knows no metric {got}.")
+        name = elide(sweep.name, LONGEST_NAME)
+        say(f"{name}: is ranked by {ranking}: this version knows no metric {got}.")
     for metric in metrics:
         if metric not in recorded:
             rule = f"a metric of this sweep ({', '.join(recorded) or 'it has none yet'})"

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from runner.system.errors import CommandError, shorten
-from runner.system.paths import expanded
+from runner.system.paths import expanded, require_targets
 
 ENTRY_POINTS, VARIABLE = "softnet_runner.plugins", "RUNNER_PLUGINS"
 
@@ -94,6 +94,8 @@ def _installed() -> list[str]:
 
 def _load(source: str | Path) -> Plugin:
     """Import a plugin, a module by its name or a file, and see what it enters."""
+    if isinstance(source, Path):
+        require_targets(source)
     registries = _registries()
     before = {kind: set(registry) for kind, registry in registries.items()}
     try:
@@ -140,6 +142,8 @@ def _of_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
         raise ImportError("its name must end in .py")
+    if path.exists() and not path.is_file():
+        raise ImportError("it must be a file")  # a pipe would be waited for
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)

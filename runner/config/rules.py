@@ -224,9 +224,11 @@ def _one_of(names: Collection[str]) -> str:
 def _hint(field: FieldInfo, got: object) -> str:
     if get_origin(field.annotation) is Literal:
         return nearest(got, get_args(field.annotation))
-    kinds = {int, float}.intersection((field.annotation, *get_args(field.annotation)))
-    if kinds and isinstance(got, str) and re.fullmatch(r"[-+.\de]*\d[-+.\de]*", got):
-        return "Text becomes a number by oc.decode: ${oc.decode:${oc.env:NAME}}."
+    kinds = {bool, int, float}.intersection((field.annotation, *get_args(field.annotation)))
+    text = got.lower() if isinstance(got, str) else ""
+    is_number = kinds & {int, float} and re.fullmatch(r"[-+.\de]*\d[-+.\de]*", text)
+    if is_number or (bool in kinds and text in {"true", "false"}):
+        return "Text becomes a value by oc.decode: ${oc.decode:${oc.env:NAME}}."
     item = _item(field.annotation)
     if item and isinstance(got, str) and got.startswith("["):
         return f"Did you mean {shorten(got).strip(chr(39))}, without quotes?"

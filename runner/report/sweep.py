@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from runner.jobs.sweep.ensemble import Ensemble
     from runner.tracking import RecordedSweep
 
-# Characters of a name in the list of all sweeps.
-_LONGEST_IN_LIST = 40
+# Characters of a name in the list of all sweeps, and of one in a command to type.
+_LONGEST_IN_LIST, _LONGEST_TYPED = 40, 200
 # Different values of a setting, from which on there is a correlation to be told.
 _MANY_VALUES = 10
 
@@ -133,7 +133,8 @@ def _print_best(
     if summary.refit:
         out.line(("refit", "bold"), f"  run {summary.refit}  {on_one_line(summary.note)}")
     named = f" --uri {shlex.quote(uri)}" if is_named else ""
-    out.command(f"  runner predict {shlex.quote(title)} FILE.csv{named}")
+    target = run_id if run_id is not None and len(title) > _LONGEST_TYPED else title
+    out.command(f"  runner predict {shlex.quote(target)} FILE.csv{named}")
     if run_id is not None and summary.model:
         out.command(
             f"  MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TypeVar, cast
 
 from runner.system.errors import CommandError, RecordError, nearest, shorten
-from runner.system.text import printable
+from runner.system.text import elide, printable
 from runner.tracking.backend import rows
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Backend, Run, RunQuery, numbers_of, texts_of
@@ -233,9 +233,13 @@ def run_id_of(backend: Backend, text: str, store: str) -> str:
             f"({printable(several)})."
         )
     hint, newest = nearest(text, sweeps), [*sweeps][:-6:-1]
-    known = f" ({', '.join(newest)}{', ...' if len(sweeps) > 5 else ''})" if sweeps else ""
+    known = (
+        f" ({', '.join(elide(name, 40) for name in newest)}{', ...' if len(sweeps) > 5 else ''})"
+        if sweeps
+        else ""
+    )
     raise CommandError(
-        f"RUN: must be a run or a sweep of the store {store}{printable(known)}, got "
+        f"RUN: must be a run or a sweep of the store {store}{known}, got "
         f"{shorten(text)}.{' ' + hint if hint else ''} runner sweeps and runner runs list them; "
         "--uri names another store."
     )

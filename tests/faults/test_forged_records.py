@@ -136,3 +136,30 @@ def _problem(carry_out: Callable[[], object], words: list[str]) -> str:
     if words == ["sweeps"] and (ended.returncode or "untouched" not in ended.stdout):
         return f"the rest is not shown: {said}"
     return ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show", "none"],
+        ["show", "SWEEP"],
+        ["compare", "SWEEP"],
+        ["clean", "SWEEP", "--keep", "9", "--yes"],
+        ["predict", "SWEEP"],
+        ["export", "SWEEP", "exported"],
+        ["ensemble", "SWEEP"],
+        ["report", "SWEEP"],
+    ],
+    ids=" ".join,
+)
+def test_a_long_name_is_cut_wherever_it_is_said(
+    words: list[str], store: Store, survive: Survive
+) -> None:
+    survive("forged records")
+    for column in ("name", "mlflow.runName"):
+        store.spoil("sweep", column, "z" * 10_000)
+        ended = store.command(*(store.ids["sweep"] if w == "SWEEP" else w for w in words))
+        shutil.rmtree(store.command.folder / "exported", ignore_errors=True)
+        said = f"{ended.stdout}{ended.stderr}"
+        assert ended.returncode in {0, 2}, said
+        assert max(map(len, said.splitlines())) < 500

@@ -5,7 +5,8 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -130,21 +131,55 @@ def test_a_working_folder_that_was_deleted_is_named(sweeper: Command, survive: S
     assert len(ended.stderr.splitlines()) == 1
 
 
+@contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[Path]:
+    """Mount a small file system, or skip the test."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here: a full disk was NOT tested")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 def test_a_full_folder_for_temporary_files_is_named(
     sweeper: Command, tmp_path: Path, survive: Survive
 ) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(small)], check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("a small file system cannot be mounted here: a full disk was NOT tested")
     survive("limits")
-    try:
+    with small_disk(tmp_path / "small", "size=40k") as small:
         ended = sweeper.process("seed=0", *TRAIN[:2], TMPDIR=str(small))
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
     assert ended.returncode == 3, ended.stderr
     assert ended.stderr.splitlines()[-1].startswith(f"{small}/")
     assert len(ended.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("n_inodes", [2, 5, 7])
+def test_a_disk_without_inodes_for_a_database_is_named(
+    n_inodes: int, command: Command, tmp_path: Path, survive: Survive
+) -> None:
+    survive("limits")
+    with small_disk(tmp_path / "small", f"nr_inodes={n_inodes}") as small:
+        ended = command.process("seed=0", *TRAIN, MLFLOW_TRACKING_URI=f"sqlite:///{small}/x/y.db")
+    assert ended.returncode == 3, ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.endswith(
+        "no space left on device (no inodes free, which each file needs one of)\n"
+    )
+
+
+def test_an_export_that_the_disk_has_no_room_for_leaves_nothing(
+    sweeper: Command, tmp_path: Path, survive: Survive
+) -> None:
+    survive("limits", 2)
+    assert sweeper("seed=0", *TRAIN, "tracking.model=false").returncode == 0
+    (run,) = recorded(sweeper)
+    with small_disk(tmp_path / "small", "size=12k") as small:
+        (small / "there").mkdir()
+        for name in ("new", "there"):
+            for _ in range(2):
+                ended = sweeper("export", run.run_id, str(small / name))
+                assert ended.returncode == 3
+                assert "no space left on device" in ended.stderr
+        assert list(small.rglob("*")) == [small / "there"]

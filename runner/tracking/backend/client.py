@@ -32,6 +32,8 @@ _DEFAULTS = {
     # No server decides that runs, or passwords, go to another host.
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
 }
+# SQLite's own words for it name no reason.
+NO_SPACE = "cannot be written: no space left on device"
 # What urllib3 says when it has given up.
 _REFUSALS = re.compile(r"/mlflow(?:-artifacts)?/([\w/-]+).*too many (\d+) error", re.DOTALL)
 _CONNECTION_ERROR = re.compile(r"\[Errno -?\d+\] [\w ]+|Read timed out|Connection aborted")
@@ -134,10 +136,13 @@ def _path(location: str | Path) -> Path:
 def _one_line(error: Exception, location: str | Path) -> str:
     # MLflow's messages repeat the address, with its password.
     text = without_passwords_of(str(location), str(error).strip()) or type(error).__name__
+    room = room_left(_path(location))
     if "database is locked" in text:
         return "stayed locked by another program"
     if "disk is full" in text:
-        return f"the disk is full{room_left(_path(location))}"
+        return f"the disk is full{room}"
+    if "unable to open database file" in text and "inodes" in room:
+        return f"{NO_SPACE}{room}"
     if "ConnectionPool(" in text:
         reasons = [match.rpartition("] ")[2].lower() for match in _CONNECTION_ERROR.findall(text)]
         if refused := _REFUSALS.search(text):

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.system.errors import StoreError
-from runner.system.files import disk_error, sync_folder
+from runner.system.files import disk_error, room_left, sync_folder
 from runner.system.text import elide, on_one_line
 from runner.tracking.backend.address import sqlite_uri
-from runner.tracking.backend.client import prepare, store_errors
+from runner.tracking.backend.client import NO_SPACE, prepare, store_errors
 
 # As long as MLflow itself waits for another writer.
 LOCKED_FOR_S = 20
@@ -30,6 +30,8 @@ LOCKED_FOR_S = 20
 _LOCAL_FILE_SYSTEMS = {"btrfs", "ext2/ext3", "f2fs", "overlayfs", "tmpfs", "xfs", "zfs"}
 # How SQLite opens a file that cannot be written.
 READ_ONLY = "mode=ro&immutable=1"
+# Of a database, and the files that SQLite keeps beside it.
+_SUFFIXES = ("", "-journal", "-wal", "-shm")
 # What is asked of any database of MLflow's.
 _TABLES = {"alembic_version", "experiments", "runs", "tags", "params", "metrics", "latest_metrics"}
 _ADVICE = " Move it away, or set tracking.uri to another file."
@@ -45,7 +47,9 @@ def ensure(database: Path, artifacts: Path) -> str:
     if not database.exists():
         try:
             database.parent.mkdir(parents=True, exist_ok=True)
-            with database.with_name(f".{database.name}.lock").open("wb") as lock:
+            place = database.with_name(f".{database.name}.lock")
+            _require_files(place)
+            with place.open("wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, or the process ends
                 if not database.exists():
                     _make(database, artifacts)
@@ -76,6 +80,14 @@ def check_readable(database: Path) -> str:
             "reads only where it can write. Copy both to another folder."
         )
     return _check(database, READ_ONLY)
+
+
+def _require_files(*paths: Path) -> None:
+    """Raise `StoreError` where a path is no file: a pipe would be waited for."""
+    for path in paths:
+        if path.exists() and not path.is_file():
+            got = "a folder" if path.is_dir() else "a device or pipe"
+            raise StoreError(f"{path}: must be a file, got {got}.{_ADVICE}")
 
 
 def _make(database: Path, artifacts: Path) -> None:
@@ -117,7 +129,7 @@ def _without_flushes() -> Iterator[None]:
 
 
 def _remove(unfinished: Path) -> None:
-    for suffix in ("", "-journal", "-wal", "-shm"):
+    for suffix in _SUFFIXES:
         Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
 
 
@@ -132,6 +144,7 @@ def file_system_of(folder: Path) -> str:
 def _check(database: Path, query: str) -> str:
     """Return the schema's revision; SQLite itself notices text, truncation and damage."""
     try:
+        _require_files(*(Path(f"{database}{suffix}") for suffix in _SUFFIXES))
         # To SQLite a file of zero bytes is a fine database; to us it is what a full disk left.
         size = database.stat().st_size
         if size == 0:
@@ -154,6 +167,9 @@ def _check(database: Path, query: str) -> str:
             raise StoreError(
                 f"{database}: stayed locked by another program for {LOCKED_FOR_S} s"
             ) from error
+        room = room_left(database)
+        if "unable to open" in str(error) and "inodes" in room:
+            raise StoreError(f"{database}: {NO_SPACE}{room}") from error
         reason = elide(on_one_line(str(error)), 120)
         raise StoreError(f"{database}: cannot be read: {reason}.{_ADVICE}") from error
     if len(versions) != 1 or not re.fullmatch("[0-9a-f]{8,40}", str(versions[0][0])):

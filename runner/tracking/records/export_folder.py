@@ -7,7 +7,9 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +135,22 @@ folder that holds this one:
     {rerun_command(folder.absolute().name, records[0])}
 """
     _write(folder, {METRICS: write_metrics({}), README: readme.encode()}, facts)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Have a folder that is new or empty for the block; an exception leaves it as it was."""
+    _require_new(folder)
+    was_there = folder.exists()
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not was_there:
+                folder.rmdir()
+        raise
 
 
 def _require_new(folder: Path) -> None:

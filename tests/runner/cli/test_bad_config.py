@@ -54,6 +54,11 @@ COMMAND_LINES: list[Row] = [
     ("seed=${missing}", ["seed", "'missing' not found", "${missing}"]),
     ("seed=${name} name=${seed}", ["name", "Recursive", "${seed}"]),
     ("name=${oc.env:NO_SUCH_VARIABLE}", ["name", "NO_SUCH_VARIABLE", "${oc.env"]),
+    ("seed=${oc.env:NONE,12}", ["seed: must be", "'12'. Text becomes a value by oc.decode"]),
+    (
+        "tracking.figures=${oc.env:NONE,true}",
+        ["tracking.figures: must be true or false", "by oc.decode"],
+    ),
     ("name=${nothing:1}", ["name", "Unsupported interpolation type", "${nothing:1}"]),
     # Tracking
     ("tracking.uri=foo://x", ["tracking.uri", "sqlite:///", "foo://x"]),

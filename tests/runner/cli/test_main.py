@@ -249,3 +249,26 @@ def test_mnist_trains_on_the_four_files_of_a_folder_and_tests_on_its_test_rows(c
     assert ended.returncode == 0, ended.stderr
     assert "784 numbers, 10 classes" in ended.stdout
     assert "20 test" in ended.stdout
+
+
+@pytest.mark.parametrize("of", ["name=é", "The working folder", "HOME", "MLFLOW_TRACKING_URI"])
+def test_letters_that_the_locale_lacks_are_told_with_it(of: str, command: Command):
+    folder = command.folder / "ü"
+    folder.mkdir()
+    place = {of: f"sqlite:///{folder}/x.db"} if of.isupper() else {}
+    ended = subprocess.run(
+        [sys.executable, "-m", "runner", *([of] if "=" in of else [])],
+        cwd=folder if of.startswith("The") else command.folder,
+        env=command.environment
+        | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        | place,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert ended.returncode == 2
+    shown = of.replace("é", r"\xe9")
+    assert ended.stderr == (
+        f"{shown}: has letters that the locale (ascii) lacks; set LC_ALL=C.UTF-8.\n"
+    )

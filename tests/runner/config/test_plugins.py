@@ -1,15 +1,16 @@
 """What plugins add, and what is said of those that are missing. docs/extend.md is followed too."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
 
 from runner.config.plugins import VARIABLE, plugins
-from runner.system.errors import CommandError, ConfigError
+from runner.system.errors import CommandError, ConfigError, StoreError
 from runner.training.tasks import Target
 from softnet import LOSSES, OPTIMIZERS, SquaredError
 from tests.runner.conftest import Command, Ended
@@ -73,21 +74,37 @@ def test_files_and_installed_packages_are_loaded_once(
 
 @pytest.mark.usefixtures("_registries")
 @pytest.mark.parametrize(
-    ("name", "code", "reason"),
+    ("name", "make", "reason"),
     [
-        ("gone.py", None, "FileNotFoundError"),
-        ("wrong.py", "1 / 0", r"ZeroDivisionError: division by zero"),
-        ("plugin.txt", "", r"ImportError: its name must end in \.py"),
+        ("gone.py", lambda _: None, "FileNotFoundError"),
+        ("wrong.py", lambda file: file.write_text("1 / 0"), "ZeroDivisionError: division by zero"),
+        ("plugin.txt", Path.touch, r"ImportError: its name must end in \.py"),
+        ("pipe.py", os.mkfifo, "ImportError: it must be a file"),
+        ("folder.py", os.mkdir, "ImportError: it must be a file"),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_is_named(
-    name: str, code: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    make: Callable[[Path], object],
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if code is not None:
-        (tmp_path / name).write_text(code, "utf-8")
+    make(tmp_path / name)
     monkeypatch.setenv(VARIABLE, str(tmp_path / name))
     rule = r"^RUNNER_PLUGINS: must be Python files, joined by ':', got '.*"
     with pytest.raises(CommandError, match=f"{rule}{name}' \\({reason}"):
+        plugins()
+
+
+def test_a_plugin_on_a_disk_that_is_away_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "away.py"
+    link.symlink_to("/nowhere/x.py")
+    monkeypatch.setenv(VARIABLE, str(link))
+    plugins.cache_clear()
+    with pytest.raises(StoreError, match=r"away\.py: is a link to /nowhere/x\.py, which is away"):
         plugins()
 
 

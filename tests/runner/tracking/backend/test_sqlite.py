@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -87,6 +88,33 @@ def test_a_wrong_database_is_named_and_never_overwritten(
     assert len(str(caught.value).splitlines()) <= 3
     assert database.read_bytes() == before
     assert [path.name for path in database.parent.iterdir()] == [database.name]
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+NO_FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "pipe": ("mlflow.db", os.mkfifo),
+    "socket": ("mlflow.db", a_socket),
+    "folder": ("mlflow.db", Path.mkdir),
+    "device": ("mlflow.db", lambda path: path.symlink_to("/dev/null")),
+    "journal": ("mlflow.db-journal", os.mkfifo),
+    "log": ("mlflow.db-wal", os.mkfifo),
+    "lock": (".mlflow.db.lock", os.mkfifo),
+}
+
+
+@pytest.mark.parametrize(("name", "make"), NO_FILES.values(), ids=NO_FILES)
+def test_what_is_no_file_is_named_and_not_opened(
+    name: str, make: Callable[[Path], object], database: Path
+) -> None:
+    if not name.startswith("mlflow.db-"):
+        database.unlink()
+    make(database.with_name(name))
+    with pytest.raises(StoreError, match=rf"/{name}: must be a file, got a (device or pip|folder)"):
+        ensure(database, database.parent / "artifacts")
 
 
 LOCK = """
