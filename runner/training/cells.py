@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 # Cells that stand for no number; among words only an empty cell does.
 NO_NUMBER = frozenset(
-    ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "none", "?")
+    ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "none", "?",
+     "NaT")
 )  # fmt: skip
 TRUTH = {"true": 1.0, "false": 0.0}
 ISO = "ISO 8601"
@@ -24,6 +25,8 @@ GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d*)?", re.ASCII)
 _SPACES = re.compile("[ \u00a0\u202f'\u2019]")
 _CURRENCY = "$€£¥"
+# Of a year of two digits, as spreadsheets read it: 30 is 1930.
+_LAST_SHORT_YEAR = 2029
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
 
 
@@ -95,7 +98,7 @@ def bare(text: str, unit: str | None) -> str:
 
 
 def days_of(text: str, form: str) -> float:
-    """Read a date as days since 1970.
+    """Read a date, or a time of some day, as days since 1970.
 
     Raises
     ------
@@ -104,6 +107,8 @@ def days_of(text: str, form: str) -> float:
     """
     parse = dt.datetime.strptime  # dates have no zone
     moment = dt.datetime.fromisoformat(text) if form == ISO else parse(text, form)
+    if "%y" in form and moment.year > _LAST_SHORT_YEAR:  # where Python sees the future
+        moment = moment.replace(year=moment.year - 100)
     if moment.tzinfo is not None:
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
     return (moment - _EPOCH) / dt.timedelta(days=1)

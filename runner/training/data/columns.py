@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,18 +46,29 @@ _POINT = re.compile(r"[+-]?(\d*\.\d{1,2}|\d*\.\d{4,}|0?\.\d{3}|\d+\.\d+[eE][+-]?
 _THOUSANDS = {".": r"\d[^\d.eE]\d", ",": r"\d[^\d,eE]\d"}
 _CODE = r"^[+-]?0\d+$"
 # Dates that are not ISO 8601, each with or without a time of day.
-_DATE = re.compile(r"\w[\w ,./-]{4,18}\w( \d{1,2}:\d{2}(:\d{2})?)?")
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_DATE = re.compile(r"(?=.*\d)\w[\w ,./-]{4,18}\w( \d{1,2}:\d\d(:\d\d)?( [AaPp][Mm]| \d{4})?)?")
+_CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?")
 _DATES = (
     "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
     "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
-    "%B %d, %Y",
+    "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%b-%d-%Y", "%Y-%m",
 )  # fmt: skip
-_FORMS = [ISO, *(date + time for date in _DATES for time in ("", " %H:%M", " %H:%M:%S"))]
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+_FORMS = [
+    ISO,
+    *(date + time for date in _DATES for time in _TIMES),
+    "%a %b %d %H:%M:%S %Y",
+    *_CLOCKS,
+]
 # A time with the offset of its zone from UTC.
 _ZONE = r"\d\d:\d\d.*[+-](?!00)\d\d(:?\d\d)?$"
 IN_UTC = "times with a zone are taken in UTC"
 _MISSING_TO_PANDAS = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
-_SHOWN = 3
+# From here on neighbouring whole numbers are one and the same float64.
+_LARGEST_WHOLE = 2**53
+_SHOWN, _SAMPLE = 3, 50
 _SOME_DAY = 18_992.0  # 31 December 2021
 _STAND_FOR_NOTHING = (
     "If they stand for nothing, name them in data.missing_values; if all are words, name the "
@@ -271,7 +284,8 @@ def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column
         except pa.ArrowInvalid:
             pass
         else:
-            if kind == "number" or not (pc.all(missing).as_py() or _are_codes(cells, numbers)):
+            are_words = _are_codes(cells, numbers) or look_alike(numbers, cells)
+            if kind == "number" or not (pc.all(missing).as_py() or are_words):
                 no_plain = strings(sorted(no_plain_number(rules.missing_values)))
                 is_text = bool(pc.any(pc.is_in(cells, no_plain)).as_py())
                 column = Column(name, "number", numbers, origin, is_text=is_text)
@@ -295,6 +309,23 @@ def _are_codes(cells: pa.Array, numbers: FloatArray) -> bool:
     with np.errstate(invalid="ignore"):
         some_are_whole = bool((np.floor(numbers) == numbers).any())
     return some_are_whole and bool(pc.any(pc.match_substring_regex(cells, _CODE)).as_py())
+
+
+def look_alike(numbers: FloatArray, cells: Cells | None = None) -> bool:
+    """Tell whether most different whole numbers, beyond 2**53, are the same double.
+
+    Such as the numbers of messages. Without the cells each row is taken for a different one.
+    """
+    import pyarrow.compute as pc
+
+    with np.errstate(invalid="ignore"):
+        is_large = np.abs(numbers) >= _LARGEST_WHOLE
+    if not is_large.any():
+        return False
+    n = int(is_large.sum())
+    if cells is not None:
+        n = pc.count_distinct(cells.filter(is_large)).as_py()
+    return 2 * len(np.unique(numbers[is_large])) < n
 
 
 @dataclass(frozen=True)
@@ -359,10 +390,11 @@ class Distinct:
         numbers = {text: number_of(each, rules.decimal) for text, each in plain.items()}
         if must:
             numbers |= {text: TRUTH[text.lower()] for text in present if text.lower() in TRUTH}
-        count = dict(zip(self.texts, self.counts.tolist(), strict=True))
-        n_numbers = sum(count[text] for text, number in numbers.items() if number is not None)
-        n_present = sum(count[text] for text in present)
+        n_numbers = self._n_rows(t for t, number in numbers.items() if number is not None)
+        n_present = self._n_rows(present)
         if not must and (not n_present or 2 * n_numbers < n_present):
+            return None
+        if not must and look_alike(np.array([_or_nan(numbers[text]) for text in present])):
             return None
         others = [text for text, number in numbers.items() if number is None]
         if others:
@@ -388,21 +420,42 @@ class Distinct:
     def _dates(
         self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
     ) -> Column | None:
-        """Read dates, where all cells that hold anything are written in one form of them."""
-        form = rules.date_forms.get(name) or _date_form(present, origin, rules.day_first)
-        if must:
-            forms = _FORMS if form is None else [form]
-            for text in present:
-                if not any(_are_dates([text], form) for form in forms):
-                    written = f" written as {form}, such as {date_text(_SOME_DAY, forms[0])}"
-                    rule = f"a date{written if form else ''}"
-                    raise origin.error(self._row(text), rule, text, rules.hint(_STAND_FOR_NOTHING))
-        if form is None:
+        """Read dates, where at least half of the cells that hold anything are in one form."""
+        form = rules.date_forms.get(name) or self._date_form(present, origin, rules)
+        if form is None and not must:
             return None
-        days = {text: days_of(text, form) for text in present}
+        days = {} if form is None else _days_of_dates(present, form)
+        others = [text for text in present if text not in days]
+        if others:
+            written = f" written as {form}" if name in rules.date_forms else ""
+            rule = f"dates{written}, such as {date_text(_SOME_DAY, form or ISO)}"
+            raise self._others(rule, others, self._n_rows(present), origin, rules)
         values = self._spread([days.get(text, np.nan) for text in self.texts])
-        notes = (IN_UTC,) * any(re.search(_ZONE, text) for text in present)
-        return _finite(Column(name, "date", values, origin, form=form, notes=notes), rules)
+        short = form is not None and "%y" in form
+        notes = ("years of two digits are 1930 to 2029",) * short
+        notes += (IN_UTC,) * any(re.search(_ZONE, text) for text in present)
+        column = Column(name, "date", values, origin, form=form or ISO, notes=notes)
+        return _finite(column, rules)
+
+    def _date_form(self, present: list[str], origin: Origin, rules: Rules) -> str | None:
+        """Find the form in which most cells are dates, at least half; None where there is none."""
+        common = sorted(present, key=lambda text: -self._count[text])[:_SAMPLE]
+        n_dates: dict[str, int] = {}
+        for form in _forms_of(common):
+            if _days_of_dates(common, form):
+                n = self._n_rows(_days_of_dates(present, form))
+                if 2 * n >= self._n_rows(present):
+                    n_dates[form] = n
+        likeliest = [form for form, n in n_dates.items() if n == max(n_dates.values())]
+        orders = {form[:2]: form for form in reversed(likeliest)}
+        if not {"%d", "%m"} <= orders.keys():
+            return likeliest[0] if likeliest else None
+        if rules.day_first is None:
+            raise ConfigError.plain(
+                f"data.day_first: must be true or false: the dates in {origin.column} of "
+                f"{shorten(origin.file)}, such as {shorten(common[0], 40)}, may be both."
+            )
+        return orders["%d" if rules.day_first else "%m"]
 
     def _others(
         self, rule: str, others: Sequence[str], n_present: int, origin: Origin, rules: Rules
@@ -430,11 +483,21 @@ class Distinct:
             for word in words
             if word and word in NO_NUMBER
         )
+        if name not in rules.kinds and all(re.fullmatch(r"-?\d{16,}", w) for w in words if w):
+            notes += ("numbers of so many digits are words: most would be equal as numbers",)
         return _finite(Column(name, "words", values, origin, words=words, notes=notes), rules)
 
     def _spread(self, values: Sequence[float]) -> FloatArray:
         """Give each row the value of its text."""
         return np.array(values, np.float64)[self.codes]
+
+    @cached_property
+    def _count(self) -> dict[str, int]:
+        return dict(zip(self.texts, self.counts.tolist(), strict=True))
+
+    def _n_rows(self, texts: Iterable[str]) -> int:
+        """Return how many rows have one of some texts."""
+        return sum(self._count[text] for text in texts)
 
     def _row(self, text: str) -> int:
         return int(np.argmax(self.codes == self.texts.index(text)))
@@ -510,25 +573,28 @@ def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     return "," if comma else "."
 
 
-def _date_form(texts: Sequence[str], origin: Origin, day_first: bool | None) -> str | None:
-    """Find the one form in which all texts are dates; None where there is none."""
-    if not texts or not (_DATE.fullmatch(texts[0]) or re.match(r"\d{4}-\d\d-\d\d", texts[0])):
-        return None
-    forms = [form for form in _FORMS if _are_dates(texts, form)]
-    if len(forms) < 2 or not forms[0].startswith("%d"):
-        return forms[0] if forms else None
-    if day_first is None:
-        raise ConfigError.plain(
-            f"data.day_first: must be true or false: the dates in {origin.column} of "
-            f"{shorten(origin.file)}, such as {shorten(texts[0], 40)}, may be both."
-        )
-    return next(form for form in forms if form.startswith("%d") == day_first)
+def _forms_of(texts: Sequence[str]) -> list[str]:
+    """Return the forms of dates that have the marks and letters of one of some texts."""
+    alike = [text for text in texts if _DATE.fullmatch(text) or _CLOCK.fullmatch(text)]
+    shapes = set(map(_shape, alike))
+    may_be_iso = bool(alike) or any(map(_ISO_DATE.match, texts))
+    return [f for f in _FORMS if (may_be_iso if f == ISO else _SHAPES[f] in shapes)]
 
 
-def _are_dates(texts: Sequence[str], form: str) -> bool:
-    try:
-        for text in texts:
-            days_of(text, form)
-    except (ValueError, OverflowError):
-        return False
-    return True
+def _shape(text: str) -> tuple[frozenset[str], bool]:
+    return frozenset(",./:-").intersection(text), any(map(str.isalpha, text))
+
+
+_SHAPES = {
+    form: _shape(re.sub(r"%([bBap])|%\w", lambda found: "a" if found[1] else "1", form))
+    for form in _FORMS
+}
+
+
+def _days_of_dates(texts: Iterable[str], form: str) -> dict[str, float]:
+    """Return the days since 1970 of those texts that are dates of a form."""
+    days = {}
+    for text in texts:
+        with suppress(ValueError, OverflowError):
+            days[text] = days_of(text, form)
+    return days

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +20,8 @@ import numpy as np
 
 from runner.system.errors import ConfigError, DataError, shorten
 from runner.training.cells import NO_NUMBER
-from runner.training.data.arrow import strings
-from runner.training.data.columns import Column, Rules, no_plain_number
+from runner.training.data.arrow import floats, strings
+from runner.training.data.columns import Column, Rules, look_alike, no_plain_number
 from runner.training.data.sources import utf_16_of
 from runner.training.data.tables import RawTable, cells_table, columns_of
 
@@ -234,7 +235,7 @@ class _Text:
                 )
             except (pa.ArrowInvalid, pa.ArrowKeyError):  # the reader below names the line
                 table = None
-            if table is not None and not any(map(_has_infinite, table.columns)):
+            if table is not None and not any(map(_must_be_text, table.columns)):
                 columns = [table.column(places[position]) for position in positions]
                 return columns, self._line_name
             if numbers:
@@ -260,12 +261,16 @@ class _Text:
         return f"line {_line_of(self.content, row + self.has_header)}"
 
 
-def _has_infinite(column: pa.ChunkedArray) -> bool:
-    """Tell whether a column of doubles has an infinite one, which is named by its text."""
+def _must_be_text(column: pa.ChunkedArray) -> bool:
+    """Tell whether numbers need their text: infinite ones to be named, long ones as codes."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return column.type == pa.float64() and bool(pc.any(pc.is_inf(column)).as_py())
+    if column.type != pa.float64():
+        return False
+    bounds = pc.min_max(column).as_py()
+    largest = max(abs(bounds["min"] or 0.0), abs(bounds["max"] or 0.0))
+    return math.isinf(largest) or (largest >= 2**53 and look_alike(floats(column)))
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:

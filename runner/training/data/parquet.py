@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from runner.system.errors import DataError, shorten
 from runner.system.text import elide
-from runner.training.cells import ISO
+from runner.training.cells import ISO, days_of
 from runner.training.data.arrow import floats
 from runner.training.data.columns import (
     IN_UTC,
     Column,
     Origin,
     Rules,
+    look_alike,
     numeric_column,
     text_column,
 )
@@ -83,13 +84,14 @@ def _kind(file: str, name: str, type_: pa.DataType) -> str:
     kinds = {
         "numbers": (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean),
         "dates": (types.is_date, types.is_timestamp),
+        "times": (types.is_time,),
         "text": (types.is_string, types.is_large_string, types.is_string_view, types.is_null),
     }
     for kind, tests in kinds.items():
         if any(test(inner) for test in tests):
             return kind
     raise DataError(
-        f"{file}, column {shorten(name, 60)}: must hold numbers, booleans, text or dates, "
+        f"{file}, column {shorten(name, 60)}: must hold numbers, booleans, text, dates or times, "
         f"got {elide(type_, 60)}. data.drop leaves it out."
     )
 
@@ -102,13 +104,20 @@ def _column(file: str, name: str, holds: str, values: Cells, rules: Rules) -> Co
     origin = Origin(file, f"column {shorten(name, 60)}")
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    if holds == "dates":
-        microseconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
-        days = floats(microseconds.cast(pa.float64(), safe=False)) / 86_400e6
+    if holds in {"dates", "times"}:
+        is_time = holds == "times"
+        whole = pc.cast(values, pa.time64("us") if is_time else pa.timestamp("us"))
+        microseconds = floats(pc.cast(whole, pa.int64()).cast(pa.float64(), safe=False))
+        if is_time:  # of the day that a text without one is read for
+            microseconds = microseconds + days_of("0:00", "%H:%M") * 86_400e6
+        form = "%H:%M:%S" if is_time else ISO
         has_zone = types.is_timestamp(values.type) and values.type.tz not in (None, "UTC")
-        return Column(name, "date", days, origin, form=ISO, notes=(IN_UTC,) * has_zone)
+        notes = (IN_UTC,) * has_zone
+        return Column(name, "date", microseconds / 86_400e6, origin, form=form, notes=notes)
     if holds == "text" or rules.kinds.get(name) == "words":
         return text_column(name, values.cast(pa.large_string()), origin, rules)
     numbers = floats(values.cast(pa.float64(), safe=False))
+    if types.is_integer(values.type) and name not in rules.kinds and look_alike(numbers, values):
+        return text_column(name, values.cast(pa.large_string()), origin, rules)
     column = numeric_column(name, numbers, origin, rules)
     return replace(column, words=("False", "True")) if types.is_boolean(values.type) else column

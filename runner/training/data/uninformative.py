@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runner.training.cells import ISO
 from runner.training.preprocessing import date_columns
 
 if TYPE_CHECKING:
@@ -33,12 +34,20 @@ def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict
     """
     found: dict[str, str] = {}
     parts = {part for date in dataset.dates for part in date_columns(date)}
+    of_no_day = {
+        part
+        for name, form in dataset.dates.items()
+        if form != ISO and "%y" not in form.lower()
+        for part in date_columns(name)[:-1]
+    }
     for column, name in enumerate(dataset.feature_names):
         if are_chosen and name not in parts:
             continue
         train, words = dataset.X[rows, column], dataset.categories.get(name)
         is_empty = np.isnan(train) if words is None else (train == 0) & (words[:1] == ("",))
         reason = "empty" if is_empty.all() else _reason(name, train, is_words=words is not None)
+        if name in of_no_day:  # of a time the hour alone says anything, on whatever day
+            reason = "constant"
         if reason:
             found[name] = reason
     for name in dataset.dates:

@@ -40,7 +40,7 @@ FAULTS = [
     fault("NaN", having([1.0, 2.0, float("nan")]), "row 2", "column 'a'", missing="refuse"),
     fault("nested", having([{"q": 1}] * 3), "column 'a'", "numbers", "got struct<q: int64>"),
     fault("lists", having([[1], [2], [3]]), "column 'a'", "numbers", "got list<"),
-    fault("times of day", having([NOW.time()] * 3), "column 'a'", "dates", "got time64"),
+    fault("durations", having([dt.timedelta(1)] * 3), "column 'a'", "dates", "got duration"),
     fault(
         "dates as the label", lambda: parquet(**(GOOD | {"label": [NOW] * 3})), "a class", "date"
     ),

@@ -148,9 +148,16 @@ CELLS = [
     csv(
         "a date that is none",
         "when,label\n2020-01-01,x\nsoon,y\n",
-        "line 3, column 'when'",
-        "must be a date, got 'soon'",
+        "column 'when': must hold dates, such as 2021-12-31, got 1 of 2",
+        "line 3 'soon'",
+        "data.missing_values",
         columns={"date": ["when"]},
+    ),
+    csv(
+        "a date that is none among many",
+        "when,label\n2020-02-28,x\n2020-02-29,x\n2020-02-30,y\n,y\n",
+        "got 1 of 3 that are none: line 4 '2020-02-30'",
+        "data.categories",
     ),
     csv("an unknown column in drop", GOOD, "data.drop", "'c'", "'a', 'b', 'label'", drop=["c"]),
     csv("an unknown category", GOOD, "data.categories", "'c'", categories=["c"]),

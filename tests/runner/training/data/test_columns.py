@@ -69,6 +69,13 @@ def test_numbers(cells: list[str], rules: dict[str, object], expected: list[floa
         (["1", "2"], {"kinds": {"a": "words"}}, ("1", "2"), [0, 1]),
         (["a", "b", "3"], {}, ("3", "a", "b"), [1, 2, 0]),
         (["yes", "no"], {}, ("no", "yes"), [1, 0]),
+        (["2:1", "3:1"], {}, ("2:1", "3:1"), [0, 1]),
+        (
+            [f"{2**62 + n}" for n in range(3)],
+            {},
+            tuple(f"{2**62 + n}" for n in range(3)),
+            [0, 1, 2],
+        ),
         (["12%", "3"], {"kinds": {"a": "words"}}, ("12%", "3"), [0, 1]),
         (["01 234", "1 23", "1 2345"], {}, ("01 234", "1 23", "1 2345"), [0, 1, 2]),
         (["1_0", "0x1", "½"], {}, ("0x1", "1_0", "½"), [1, 0, 2]),
@@ -97,6 +104,20 @@ def test_words(
         (["2 Jan 1970", "31 Jan 1970"], {}, [1.0, 30.0]),
         (["January 2, 1970", "February 1, 1970"], {}, [1.0, 31.0]),
         (["01/02/70 12:00", "31/01/70 00:00"], {}, [31.5, 30.0]),
+        (["1970-01-02", "NaT", "1970-01-03"], {}, [1.0, NAN, 2.0]),
+        (["1/13/1970 1:05 PM", "1/2/1970 12:00 AM"], {}, [12 + 785 / 1440, 1.0]),
+        (["Jan 2 1970", "Feb 1 1970"], {}, [1.0, 31.0]),
+        (["May 2 1970", "May 1 1970"], {}, [121.0, 120.0]),
+        (["2 May 1970", "1 May 1970"], {}, [121.0, 120.0]),
+        (["Jan-2-1970", "Feb-1-1970"], {}, [1.0, 31.0]),
+        (["1970-02", "1969-12"], {}, [31.0, -31.0]),
+        (["Fri Jan  2 12:00:00 1970", "Sat Jan  3 06:00:00 1970"], {}, [1.5, 2.25]),
+        (["19700102T120000", "19700103T060000"], {}, [1.5, 2.25]),
+        (["31/12/69", "01/01/30", "31/12/29"], {}, [-1.0, -14610.0, 21914.0]),
+        # Times are of some day; their hour alone is a feature.
+        (["12:00", "0:30", ""], {}, [-25566.5, -25567 + 0.5 / 24, NAN]),
+        (["06:00:00", "23:59:59"], {}, [-25566.75, -25567 + 86399 / 86400]),
+        (["6:00 PM", "12:00 AM"], {}, [-25566.25, -25567.0]),
     ],
 )
 def test_dates_become_days_since_1970(
@@ -110,8 +131,10 @@ def test_dates_become_days_since_1970(
     np.testing.assert_array_equal(found.raw_values(), expected)
 
 
-@pytest.mark.parametrize("cells", [["2020-01-01", "soon"], ["1/2", "3/4"], ["12-34-56", "1-2-3"]])
-def test_what_is_not_always_a_date_is_words(cells: list[str]) -> None:
+@pytest.mark.parametrize(
+    "cells", [["2020-01-01", "soon", "later"], ["1/2", "3/4"], ["12-34-56", "1-2-3"]]
+)
+def test_what_is_seldom_a_date_is_words(cells: list[str]) -> None:
     assert column(*cells).kind == "words"
 
 
@@ -120,7 +143,7 @@ def test_what_is_not_always_a_date_is_words(cells: list[str]) -> None:
     [
         (["abc"], {"a": "number"}, "must hold numbers, got 1 of 1 that are none: line 2 'abc'."),
         (["1,5", "2"], {"a": "number"}, "numbers whose decimal mark is '.', such as '2', got"),
-        (["31/12/2021"], {"a": "date"}, "a date written as ISO 8601, such as 2021-12-31, got"),
+        (["31/12/2021"], {"a": "date"}, "dates written as ISO 8601, such as 2021-12-31, got"),
     ],
 )
 def test_rows_that_are_predicted_get_no_advice_on_settings(

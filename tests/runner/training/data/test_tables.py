@@ -1,5 +1,6 @@
 """Which columns are features, and how they become a Dataset, alike for every kind of file."""
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,19 @@ def test_equal_words_and_booleans_have_one_digest_too(tmp_path: Path) -> None:
     assert one.digest == other.digest
     assert one.categories == other.categories == {"a": ("blue", "red")}
     assert one.X.tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
+def test_equal_times_and_long_numbers_have_one_digest_too(tmp_path: Path) -> None:
+    text = "t,id,label\n14:30:00,4611686018427387904,x\n06:00:01,4611686018427387905,y\n"
+    text += "00:00:00,4611686018427387906,y\n"
+    columns = {
+        "t": [dt.time(14, 30), dt.time(6, 0, 1), dt.time()],
+        "id": [2**62, 2**62 + 1, 2**62 + 2],
+        "label": ["x", "y", "y"],
+    }
+    one, other = read(tmp_path, "t.csv", text), read(tmp_path, "t.parquet", parquet(**columns))
+    assert one.digest == other.digest
+    assert list(one.categories) == ["id"]
 
 
 def test_features_come_in_the_order_they_are_named_in(tmp_path: Path) -> None:

@@ -61,6 +61,13 @@ def test_names_of_few_rows_are_no_feature(tmp_path: Path) -> None:
     assert uninformative(dataset, np.arange(3), are_chosen=False) == {"Unnamed: 0": "row names"}
 
 
+def test_of_times_the_hour_alone_is_a_feature(tmp_path: Path) -> None:
+    dataset = read(tmp_path, "t.csv", "t,label\n12:30,x\n,y\n06:00,x\n")
+    left_out = uninformative(dataset, np.arange(3), are_chosen=True)
+    assert left_out == dict.fromkeys(("t.days", "t.month", "t.weekday"), "constant")
+    assert dataset.without(left_out).X[[0, 2]].round(9).tolist() == [[12.5], [6.0]]
+
+
 def test_training_rows_alone_decide_what_is_constant(tmp_path: Path) -> None:
     dataset = read(tmp_path, "t.csv", "a,b,label\n1,1,x\n1,2,y\n2,3,x\n")
     assert uninformative(dataset, np.array([0, 1]), are_chosen=False) == {"a": "constant"}
