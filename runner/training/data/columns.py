@@ -232,7 +232,7 @@ class Rules:
     def hint(self, settings: str) -> str:
         """Return the end of a message on cells that cannot be read: the settings that help."""
         if self.is_prediction:
-            settings = "They are read as the file of the run was, and must be written as there."
+            settings = "Cells are read as in the file of the run, and must be written as there."
         return f"\n{settings}"
 
 
