@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # Cells that stand for no number; among words only an empty cell does.
 NO_NUMBER = frozenset(
@@ -40,13 +40,14 @@ class CellFormat:
         The decimal mark, a point or a comma.
     missing_values : tuple of str
         Further texts that stand for no value.
-    units : mapping of str to str
-        The percent or currency sign that the numbers of a column have, by its name.
+    units : mapping of str to str, or None
+        The percent or currency sign that the numbers of a column have, by its name; None in
+        records of before.
     """
 
     decimal: str = "."
     missing_values: tuple[str, ...] = ()
-    units: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] | None = None
 
     @property
     def missing_numbers(self) -> list[float]:
@@ -61,7 +62,7 @@ class CellFormat:
             return float("nan")
         if text.lower() in TRUTH:
             return TRUTH[text.lower()]
-        return number_of(bare(text, self.units.get(column)), self.decimal)
+        return number_of(bare(text, (self.units or {}).get(column)), self.decimal)
 
     def text(self, number: float) -> str:
         """Write a number with its decimal mark."""

@@ -29,7 +29,7 @@ class _Cells(_Part):
 
     decimal: Literal[".", ","] = "."
     missing_values: _Words = ()
-    units: dict[str, str] = {}
+    units: dict[str, str] | None = None
 
 
 class _Preprocessing(_Part):
