@@ -43,7 +43,7 @@ from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import record_failure, settled
 from runner.jobs.worker.states import SavedStack
 from runner.jobs.worker.task import Task, make_task
-from runner.system.errors import RecordError, StoreError, Terminated
+from runner.system.errors import ConfigError, RecordError, StoreError, Terminated
 from runner.system.signals import raise_pending_sigterm
 from runner.tracking import address_of
 from runner.training.environment import code_digest
@@ -111,6 +111,9 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
             session = _Session(request, parent, store, executor, listener, started_s)
             session.run_missing()
     except BaseException as error:
+        has_begun = session is not None and session.has_begun
+        if isinstance(error, StoreError) and store and store.backend.keeps and not has_begun:
+            raise ConfigError.plain(f"{error}. Nothing was trained.") from error
         if session is not None:
             session.end_early(error)
         raise
@@ -204,6 +207,8 @@ class _Session:
         self._left = set(parent.missing)
         self._begun = ""
         self._was_stopped = False
+        # Whether there may be results by now, or nothing is left but to sum them up.
+        self.has_begun = not self._left
         # What jobs are worth at the rungs of a search, by position and step.
         self._reached: dict[tuple[int, int], Reached] = {}
         # The saved trainings that jobs go on from, by position.
@@ -261,6 +266,7 @@ class _Session:
 
     def _hand_out(self, task: Task) -> Task:
         """Take note of a task whose turn has come."""
+        self.has_begun = True
         task = self._parent.listed(task)
         self._at_work |= dict.fromkeys((job.position for job in task.jobs), task)
         return task

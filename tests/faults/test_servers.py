@@ -85,8 +85,13 @@ def test_a_fault_of_the_server_loses_and_doubles_nothing(
 
 @pytest.mark.parametrize(
     ("words", "call"),
-    [(ONE, "runs/create"), (SWEEP, "runs/create"), (GROWING, "runs/log-batch")],
-    ids=["run", "sweep", "sweep with earlier jobs"],
+    [
+        (ONE, "runs/create"),
+        (SWEEP, "runs/create"),
+        (SWEEP, "mlflow-artifacts/artifacts"),
+        (GROWING, "runs/log-batch"),
+    ],
+    ids=["run", "sweep", "states", "sweep with earlier jobs"],
 )
 def test_a_server_that_is_lost_before_the_first_job_has_nothing_trained(
     words: list[str], call: str, command: Command, checkout: Path, server: str, survive: Survive
@@ -102,7 +107,8 @@ def test_a_server_that_is_lost_before_the_first_job_has_nothing_trained(
         ended = command(*words, f"name={name}", **environment)
         assert ended.returncode == 2
         assert ended.stderr.splitlines()[-1] == (
-            f"{proxy.address}: the server does not answer: {call} (500). Nothing was trained."
+            f"{proxy.address}: the server does not answer: {call.removeprefix('mlflow-artifacts/')}"
+            " (500). Nothing was trained."
         )
         assert not list(checkout.glob("outputs/unrecorded/*/*.npz"))
         proxy.is_open = False

@@ -378,9 +378,9 @@ def recorded(
             try:
                 run = begin()
                 write_together([run])
-            except StoreLost as error:
+            except StoreLost:
                 run = None  # the next start closes it
-                raise ConfigError.plain(f"{error}. Nothing was trained.") from error
+                raise
         yield run
     except BaseException as error:
         # Where the store itself is what failed, the next start closes the runs.
