@@ -10,6 +10,7 @@ import numpy as np
 from runner.report.table import columns_of, printing
 from runner.system.formatting import count
 from runner.system.text import elide
+from runner.training.data.columns import CLOCKS
 from runner.training.data.tables import describe_target
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _examples(column: columns.Column) -> list[str]:
     first = dict.fromkeys(values[:1_000].tolist())
     if column.is_truth:
         return [column.words[int(value)] for value in first]
+    if column.form in CLOCKS:
+        return [str(value.time()) for value in first][:3]
     texts = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in first]
     return [text.removesuffix(" 00:00:00") for text in texts[:3]]
 
@@ -119,6 +122,6 @@ def _becomes(column: columns.Column, described: Described) -> str:
     if column.kind == "words":
         n_features = min(len(column.words), described.settings.max_categories)
     elif column.kind == "date":
-        return "days, month, weekday, hour"
+        return "hour" if column.form in CLOCKS else "days, month, weekday, hour"
     flagged = column.kind == "number" and bool(column.is_missing.any())
     return count(n_features + flagged, "feature") + (", one for missing" if flagged else "")

@@ -19,12 +19,18 @@ NO_NUMBER = frozenset(
 TRUTH = {"true": 1.0, "false": 0.0}
 ISO = "ISO 8601"
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# A number grouped in thousands by commas.
-GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
+# A number grouped in thousands by commas, or as in India: 12,34,567.
+GROUPED = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d{1,2}(,\d{2})+,\d{3})(\.\d*)?", re.ASCII)
 # What stands between thousands in many languages: a blank of some width, or an apostrophe.
 _SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d*)?", re.ASCII)
 _SPACES = re.compile("[ \u00a0\u202f'\u2019]")
-_CURRENCY = "$€£¥"
+# A sign that others begin with comes after them.
+_UNITS = (
+    *("US$", "A$", "C$", "R$", "$", "€", "£", "¥", "₹", "₽", "₩", "₺", "kr", "zł", "Kč"),
+    *("USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "AUD", "CAD", "SEK", "NOK", "DKK", "PLN"),
+)
+_MINUS = "\u2212"
+_NEGATIVE = re.compile(r"\(\s*([^+-].*?)\s*\)")
 # Of a year of two digits, as spreadsheets read it: 30 is 1930.
 _LAST_SHORT_YEAR = 2029
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
@@ -84,17 +90,19 @@ def number_of(text: str, decimal: str) -> float | None:
 
 def unit_of(text: str) -> str | None:
     """Return the percent or currency sign of a number, None where it has none."""
-    unsigned = text.lstrip("+-")
-    for sign in (text[-1:], unsigned[:1]):
-        if sign and sign in _CURRENCY:
-            return sign
-    return "%" if text.endswith("%") else None
+    text = text.lstrip("+-(" + _MINUS).rstrip(")")
+    units = (unit for unit in _UNITS if text.startswith(unit) or text.endswith(unit))
+    return "%" if text.endswith("%") else next(units, None)
 
 
 def bare(text: str, unit: str | None) -> str:
-    """Take away a unit, and what stands between thousands beside a comma or a point."""
+    """Take away a unit, and what stands between thousands beside a comma or a point.
+
+    A number in brackets is negative, as accountants write it.
+    """
     if unit is not None:
         text = text.replace(unit, "").strip()
+    text = _NEGATIVE.sub(r"-\1", text.replace(_MINUS, "-"))
     return _SPACES.sub("", text) if _SPACED.fullmatch(text) else text
 
 

@@ -52,9 +52,9 @@ def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = 
     """Open an archive of a table of numbers and its labels.
 
     The labels are the array that `target` names, or else ``y`` or ``y_train``; the table is ``X``,
-    or ``x_train`` as Keras writes it: ``x_test`` and ``y_test`` then are test rows. Others are
-    not looked at, and each row of the table may be an image. Rows that are to be predicted have no
-    labels.
+    the only other array, or ``x_train`` as Keras writes it: ``x_test`` and ``y_test`` then are test
+    rows. Others are not looked at, and each row of the table may be an image. Rows that are to be
+    predicted have no labels.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -65,6 +65,9 @@ def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = 
             if target is None:
                 target = "y_train" if "y" not in present and "y_train" in present else "y"
             table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
+            others = present - {target}
+            if table not in present and target in present and len(others) == 1:
+                (table,) = others
             pairs = [(table, target)]
             if has_target and target == "y_train" and present >= {"x_test", "y_test"}:
                 pairs.append(("x_test", "y_test"))
@@ -176,8 +179,8 @@ def _member(
         present = [other.removesuffix(".npy") for other in archive.namelist()]
         hint = nearest(name, present)
         raise DataError(
-            f"{file}: must hold an array {name!r}, got {listed(present) or 'no arrays'}."
-            + (f" {hint}" if hint else "")
+            f"{file}: must hold an array {name!r}, got {listed(present) or 'no arrays'}. {hint}\n"
+            "data.target=NAME names the labels; the table is the other array, or X or x_train."
         )
     member, array = archive.getinfo(f"{name}.npy"), f"{file}, array {name!r}"
     with archive.open(member) as stream:
@@ -187,7 +190,8 @@ def _member(
     elif header.shape not in ((n_samples,), (n_samples, 1)):
         raise DataError(
             f"{array}: must have the shape {rule}, one label for each row of the table, got "
-            f"{header.shape}."
+            f"{header.shape}.\ny.argmax(axis=1) makes labels of one-hot rows; data.target names "
+            "another array."
         )
     check_unpacked(file, member.file_size)
     content = archive.read(member)

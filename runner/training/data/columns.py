@@ -55,12 +55,13 @@ _DATES = (
     "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%b-%d-%Y", "%Y-%m",
 )  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+# Times of day alone.
+CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
 _FORMS = [
     ISO,
     *(date + time for date in _DATES for time in _TIMES),
     "%a %b %d %H:%M:%S %Y",
-    *_CLOCKS,
+    *CLOCKS,
 ]
 # A time with the offset of its zone from UTC.
 _ZONE = r"\d\d:\d\d.*[+-](?!00)\d\d(:?\d\d)?$"
@@ -409,6 +410,8 @@ class Distinct:
         notes = [] if unit is None else [f"the sign {unit} was left out"]
         if any(re.search(_THOUSANDS[rules.decimal], text) for text in present):
             notes.append("separators between thousands were left out")
+        if any(text.endswith(")") for text in present):
+            notes.append("numbers in brackets are negative")
         is_text = any(
             not NUMBER.fullmatch(text) or (rules.decimal == "," and "." in text) for text in present
         ) or not no_plain_number(rules.missing_values).isdisjoint(self.texts)
@@ -483,7 +486,8 @@ class Distinct:
             for word in words
             if word and word in NO_NUMBER
         )
-        if name not in rules.kinds and all(re.fullmatch(r"-?\d{16,}", w) for w in words if w):
+        are_long = [re.fullmatch(r"-?[1-9]\d{15,}", word) for word in words if word]
+        if name not in rules.kinds and are_long and all(are_long):
             notes += ("numbers of so many digits are words: most would be equal as numbers",)
         return _finite(Column(name, "words", values, origin, words=words, notes=notes), rules)
 
@@ -543,7 +547,7 @@ def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     import pyarrow.compute as pc
 
     # Without a comma between digits there is nothing to decide.
-    numeral = r"^\s*\W?\s*[+-]?[\d.\x{a0}\x{202f}\x{2019}' ]*\d,\d"
+    numeral = r"^\W*[A-Z]{0,3}\W*[\d.\x{a0}\x{202f}\x{2019}' ]*\d,\d"
     if not any(pc.any(pc.match_substring_regex(c, numeral)).as_py() for c in columns.values()):
         return "."
     comma = grouped = either = point = None

@@ -23,7 +23,7 @@ from runner.training.cells import NO_NUMBER
 from runner.training.data.arrow import floats, strings
 from runner.training.data.columns import Column, Rules, look_alike, no_plain_number
 from runner.training.data.sources import utf_16_of
-from runner.training.data.tables import RawTable, cells_table, columns_of
+from runner.training.data.tables import DELIMITERS, RawTable, cells_table, columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from runner.config.data import FileData
     from runner.training.data.arrow import Cells
 
-DELIMITERS = (",", ";", "\t", "|", " ")
 _SAMPLE = 50
 _BLOCK = 1 << 18
 # Of fewer letters beyond ASCII no guess can be made.

@@ -26,6 +26,7 @@ from runner.training.data.tables import (
     header_hint,
     listed,
     load_table,
+    of_another_file,
     only,
     roles_of,
     rules_of,
@@ -103,6 +104,8 @@ def describe_file(config: FileData, task: str = "auto") -> Described:
     columns = table.read(
         [only(table, position) for position in range(len(table.names))], rules_of(config)
     )
+    if not len(columns[0].values):
+        raise DataError(f"{table.file}: must hold rows, got none.")
     chosen = dataset_of(path.stem, str(path), [columns[position] for position in features])
     named = config.features is not None or config.columns is not None
     reasons = uninformative(chosen, np.arange(len(chosen.y)), are_chosen=named)
@@ -160,8 +163,7 @@ def load_rows(
     file, wanted = printable(path), preprocessing.raw_names
     if not isinstance(config, FileData):
         config = FileData(name="file", path=str(path))
-    found_out = {"delimiter": "auto", "encoding": None}
-    table = open_table(path, file, config.model_copy(update=found_out), has_target=False)
+    table = open_table(path, file, of_another_file(config), has_target=False)
     names = list(table.names)
     if not set(wanted) <= set(names):
         missing = next(name for name in wanted if name not in names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -105,7 +106,11 @@ def open_excel(content: bytes, file: str, config: FileData) -> RawTable:
         for n, text in enumerate(records[0])
     ]
     body = records[has_header:]
-    columns = zip(*body, strict=True) if body else [()] * width
+    columns = list(zip(*body, strict=True)) if body else [()] * width
+    empty = [name for name, cells in zip(names, columns, strict=True) if not any(cells)]
+    if empty and body and _has_formulas(content):
+        saved = "of formulas what Excel computed and saved is read"
+        notes += (f"no values in {elide(', '.join(empty), 60)}: {saved}",)
     if others := len(book.worksheets) - 1:
         notes += (f"sheet {sheet.title}, the first of {others + 1}",)
     return cells_table(
@@ -118,6 +123,12 @@ def open_excel(content: bytes, file: str, config: FileData) -> RawTable:
         settings={"header": has_header},
         notes=notes,
     )
+
+
+def _has_formulas(content: bytes) -> bool:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        return any(re.search(rb"<f[ >]", archive.read(name)) for name in sheets)
 
 
 def open_by_plugin(read: Reader, content: bytes, file: str, config: FileData) -> RawTable:

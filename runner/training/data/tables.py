@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from runner.training.data.arrow import Cells
 
 _LISTED = 12
+# Those that are found out; the earlier ones go before.
+DELIMITERS = (",", ";", "\t", "|", " ")
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,15 @@ def header_hint(settings: Mapping[str, Any], config: FileData) -> str:
     return " If the first line names the columns: data.header=true." if was_guessed else ""
 
 
+def of_another_file(config: FileData) -> FileData:
+    """Return settings for a file with the same columns, that another program may have written.
+
+    A delimiter that is found out nowhere is its own as well.
+    """
+    auto = {"delimiter": "auto"} if config.delimiter in DELIMITERS else {}
+    return config.model_copy(update={**auto, "encoding": None})
+
+
 def load_table(
     table: RawTable,
     name: str,
@@ -173,8 +184,10 @@ def load_table(
     read = table.read(used, replace(rules, kinds={**rules.kinds, **of_roles}))
     parts = np.full(len(read[0].values), np.nan)
     parts[len(parts) - table.n_test :] = PARTS.index("test")
+    notes = table.notes
     for part, opens in further:
-        other = opens(config.model_copy(update={**table.settings, "encoding": None}))
+        other = opens(of_another_file(config.model_copy(update=dict(table.settings))))
+        notes += tuple(f"{other.file}: {note}" for note in other.notes if note not in table.notes)
         columns = _read_alike(other, table, read, config)
         read = [one.followed_by(two) for one, two in zip(read, columns, strict=True)]
         n_rows = len(columns[0].values)
@@ -192,7 +205,7 @@ def load_table(
         {column.name: column.kind for column in columns},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         n_without,
-        (*table.notes, *notes_of((*columns, *labels))),
+        (*notes, *notes_of((*columns, *labels))),
         tuple(column.name for column in columns if column.is_truth),
         tuple(column.name for column in columns if column.is_text),
         CellFormat(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.training.cells import ISO
+from runner.training.data.columns import CLOCKS
 from runner.training.preprocessing import date_columns
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict
     of_no_day = {
         part
         for name, form in dataset.dates.items()
-        if form != ISO and "%y" not in form.lower()
+        if form in CLOCKS
         for part in date_columns(name)[:-1]
     }
     for column, name in enumerate(dataset.feature_names):

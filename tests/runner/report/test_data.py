@@ -49,9 +49,10 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     assert "number: [age, rent]" in pinned
     assert "delimiter: ;" in pinned
     assert "2 classes: no (50 %), yes (50 %); 1 row without a target left out" in table
-    (command.folder / "b.csv").write_text("a,empty,y\n1,,True\n2,,False\n3,,\n")
+    (command.folder / "b.csv").write_text("a,empty,y\n1:00,,True\n2:00,,False\n3:00,,\n")
     shown = command("data", "b.csv", "data.target=y")
     rows = {line.split()[0]: line.split()[1:] for line in shown.stdout.splitlines()[2:5]}
+    assert rows["a"] == ["date", "0", "3", "01:00:00,", "02:00:00,", "03:00:00", "hour"]
     assert rows["empty"] == ["words", "3", "0", "left", "out:", "empty"]
     assert rows["y"] == ["true", "or", "false", "1", "2", "True,", "False", "the", "target"]
     shown = command("data", "b.csv", "data.target=empty")

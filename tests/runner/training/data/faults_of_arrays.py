@@ -85,14 +85,14 @@ WIDE = X.astype(np.longdouble) * np.longdouble("1e4000")
 
 NPZ = [
     in_npz("X without y", npz(X=X), "t.npz: must hold an array 'y'", "got 'X'"),
-    in_npz("other names", npz(a=X, b=Y), "t.npz: must hold an array 'X'", "got 'a', 'b'"),
-    in_npz("nearly", npz(x=X, y=Y), "must hold an array 'X'", "Did you mean 'x'?"),
+    in_npz("other names", npz(a=X, b=Y), "array 'X'", "got 'a', 'b'", "data.target=NAME names"),
+    in_npz("nearly", npz(x=X, y=Y, z=Y), "must hold an array 'X'", "Did you mean 'x'?"),
     in_npz("no such labels", npz(X=X, y=Y), "an array 'z'", "got 'X', 'y'", target="z"),
     in_npz("no arrays", zipped(), "t.npz: must hold an array 'X'", "no arrays"),
     in_npz("different lengths", npz(X=X, y=Y[:3]), "array 'y'", "shape (4,)", "got (3,)"),
     in_npz("X of 1 dimension", npz(X=Y, y=Y), "array 'X'", "(n_samples, n_features)", "got (4,)"),
     in_npz("X of 3 dimensions", npz(X=X[None], y=Y), "array 'y'", "(1,)", "got (4,)"),
-    in_npz("y of 2 columns", npz(X=X, y=X), "array 'y'", "(4,)", "got (4, 2)"),
+    in_npz("y of 2 columns", npz(X=X, y=X), "array 'y'", "(4,)", "got (4, 2)", "argmax"),
     in_npz("no columns", npz(X=X[:, :0], y=Y), "array 'X'", "n_features", "got (4, 0)"),
     in_npz("no rows", npz(X=X[:0], y=Y[:0]), "t.npz: must have at least 2 rows", "got 0"),
     in_npz("one class", npz(X=X, y=Y * 0), "labels 'y'", "2 classes", "got only '0'"),

@@ -83,8 +83,9 @@ def test_files_of_their_own_are_the_rows_that_test_and_validate(val: bool, tmp_p
     names = ("a", "b", "label")
     (tmp_path / "t.csv").write_text(csv(range(40), *names), "utf-8")
     (tmp_path / "val.csv").write_text(csv(range(40, 48), *names), "utf-8")
-    # In another order, as another program may have written it.
-    (tmp_path / "test.csv").write_text(csv(range(48, N_ROWS), "label", "b", "a"), "utf-8")
+    # In another order and form, as another program may have written it.
+    other = csv(range(48, N_ROWS), "label", "b", "a").replace(",", ";")
+    (tmp_path / "test.csv").write_text(other, "utf-16")
     files = {"test_path": str(tmp_path / "test.csv")}
     files |= {"val_path": str(tmp_path / "val.csv")} if val else {}
     file = {

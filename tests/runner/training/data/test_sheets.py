@@ -72,6 +72,15 @@ def test_the_first_sheet_of_several_is_read_and_named(tmp_path: Path) -> None:
     assert "sheet s0, the first of 2" in found.reading.notes
 
 
+def test_formulas_without_values_are_named(tmp_path: Path) -> None:
+    content = workbook([["a", "b", "label"], [1, "=A2*2", "x"], [2, "=A3*2", "y"]])
+    found = read(tmp_path, "t.xlsx", content)
+    assert found.reading is not None
+    assert found.reading.notes == (
+        "no values in b: of formulas what Excel computed and saved is read",
+    )
+
+
 def test_a_sheet_without_a_header_has_its_target_by_position(tmp_path: Path) -> None:
     found = read(tmp_path, "t.xlsx", workbook([[1, 2, "x"], [3, 4.5, "y"]]), target=-1)
     assert found.X.tolist() == [[1.0, 2.0], [3.0, 4.5]]
