@@ -66,7 +66,7 @@ def open_npz(content: bytes, file: str, config: FileData, *, has_target: bool = 
                 target = "y_train" if "y" not in present and "y_train" in present else "y"
             table = target.replace("y", "x", 1) if re.fullmatch(r"y_\w+", target) else "X"
             others = present - {target}
-            if table not in present and target in present and len(others) == 1:
+            if table not in present and len(others) == 1:
                 (table,) = others
             pairs = [(table, target)]
             if has_target and target == "y_train" and present >= {"x_test", "y_test"}:

@@ -59,6 +59,8 @@ _FIRST_BYTES = {
     b"%PDF": "a PDF file",
 }
 _BLOCK, _HEAD = 1 << 22, 4_096
+# How much more than its packed bytes a table may be, where it is not small.
+_MOST_TIMES, _HARMLESS = 100, 64 << 20
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
     ConfigError
         If there is no such file.
     """
-    is_empty = not _size(path, file, key)
+    size = _size(path, file, key)
     packed = path.suffix.lower() if path.suffix.lower() in _PACKED else ""
     name = Path(path.stem if packed else path.name)
     ending = name.suffix.lower()
@@ -115,14 +117,14 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
             f"train-images-idx3-ubyte), and may be packed as {', '.join(_PACKED)}; "
             f"got {shorten(path.suffix or path.name)}.{hint}"
         )
-    if is_empty:
+    if not size:
         raise DataError(f"{file}: must hold {kind}, got an empty file.")
     try:
         with _PACKED.get(packed, open)(path, *(() if packed else ("rb",))) as stream:
             if kind in {PARQUET, FEATHER} and not packed:
                 head, content = stream.read(_HEAD), b""
             else:
-                content = _bounded(stream, file) if packed else stream.read()
+                content = _bounded(stream, file, size) if packed else stream.read()
                 head = content[:_HEAD]
     except (*DAMAGED, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -135,11 +137,17 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
     return kind, content
 
 
-def _bounded(stream: IO[bytes], file: str) -> bytes:
+def _bounded(stream: IO[bytes], file: str, n_packed: int) -> bytes:
+    """Unpack a file, unless it grows as no table does."""
     content = io.BytesIO()
     while block := stream.read(_BLOCK):
         content.write(block)
         check_unpacked(file, content.tell())
+        if content.tell() > max(_HARMLESS, _MOST_TIMES * n_packed):
+            raise DataError(
+                f"{file}: must unpack to at most {_MOST_TIMES} times its {n_packed:,} bytes, got "
+                "more. If that is what it should be, unpack it, and name that file by data.path."
+            )
     return content.getvalue()
 
 
@@ -149,7 +157,7 @@ def check_unpacked(file: str, n_bytes: int) -> None:
     if n_bytes > limit:
         raise DataError(
             f"{file}: must unpack to at most a quarter of this machine's memory, "
-            f"{limit / 2**30:,.1f} GiB, got more."
+            f"{limit / 2**30:,.1f} GiB, got more.\ndata.path takes Parquet files, which need less."
         )
 
 

@@ -133,6 +133,16 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(
         read(tmp_path, name, BOMBS[name], target=target)
 
 
+def test_what_unpacks_to_a_hundred_times_its_size_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = gzip.compress(b"a,label\n" + b"1,x\n2,y\n" * 1_000_000)
+    assert read(tmp_path, "t.csv.gz", content).y.size == 2_000_000
+    monkeypatch.setattr("runner.training.data.sources._HARMLESS", 1 << 20)
+    with pytest.raises(RunnerError, match=r"at most 100 times its .* bytes.*\n?.* data\.path"):
+        read(tmp_path, "t.csv.gz", content)
+
+
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
 
 
