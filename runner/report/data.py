@@ -10,7 +10,7 @@ import numpy as np
 from runner.report.table import columns_of, printing
 from runner.system.formatting import count
 from runner.system.text import elide
-from runner.training.data.columns import CLOCKS
+from runner.training.cells import CLOCKS
 from runner.training.data.tables import describe_target
 
 if TYPE_CHECKING:

@@ -18,6 +18,8 @@ NO_NUMBER = frozenset(
 )  # fmt: skip
 TRUTH = {"true": 1.0, "false": 0.0}
 ISO = "ISO 8601"
+# Times of day alone.
+CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # A number grouped in thousands by commas, or as in India: 12,34,567.
 GROUPED = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d{1,2}(,\d{2})+,\d{3})(\.\d*)?", re.ASCII)

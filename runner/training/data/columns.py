@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from runner.system.errors import ConfigError, DataError, shorten
 from runner.system.text import elide
 from runner.training.cells import (
+    CLOCKS,
     GROUPED,
     ISO,
     NO_NUMBER,
@@ -55,8 +56,6 @@ _DATES = (
     "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%b-%d-%Y", "%Y-%m",
 )  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-# Times of day alone.
-CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
 _FORMS = [
     ISO,
     *(date + time for date in _DATES for time in _TIMES),

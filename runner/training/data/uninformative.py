@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.training.data.columns import CLOCKS
+from runner.training.cells import CLOCKS
 from runner.training.preprocessing import date_columns
 
 if TYPE_CHECKING:
