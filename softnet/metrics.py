@@ -129,7 +129,9 @@ class Predicted:
 
     def mean(self, of_rows: NDArray[np.float64]) -> PerRun:
         """Return the mean over the rows, the last axis, each by its share."""
-        total: NDArray[np.float64] = np.add.reduce(of_rows * self.shares, axis=-1)
+        # In the order of memory, which an array of one run chooses otherwise than one of several.
+        counted = np.multiply(of_rows, self.shares, order="C")
+        total: NDArray[np.float64] = np.add.reduce(counted, axis=-1)
         return np.divide(total, np.add.reduce(self.shares))
 
     @property

@@ -29,6 +29,7 @@ from softnet import (
 from softnet.metrics import ROWS_PER_BLOCK
 
 DTYPES = ["float32", "float64"]
+OF_CLASSES = [name for name in METRICS if name not in {"rmse", "mae", "r2"}]
 
 
 def random_network(sizes: list[int], n_runs: int, dtype: str = "float64") -> Network:
@@ -93,19 +94,25 @@ def test_metrics_are_float64_whatever_the_network(dtype: str) -> None:
     assert {values.dtype for values in metrics.values()} == {np.dtype("float64")}
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("sizes", [[3, 1], [4, 2], [5, 1, 3], [2, 6, 10]], ids=str)
-@pytest.mark.parametrize("n_rows", [1, 7, ROWS_PER_BLOCK, ROWS_PER_BLOCK + 1, 2500])
-def test_alone_equals_in_stack_by_bytes(n_rows: int, sizes: list[int], dtype: str) -> None:
+@pytest.mark.parametrize("sizes", [[4, 2], [5, 1, 3], [2, 6, 10], [3, 26]], ids=str)
+@pytest.mark.parametrize("n_rows", [1, 7, 359, ROWS_PER_BLOCK, ROWS_PER_BLOCK + 1, 2500])
+def test_alone_equals_in_stack_by_bytes(
+    n_rows: int, sizes: list[int], dtype: str, weighted: bool
+) -> None:
     stack = random_network(sizes, 7, dtype)
     rng = np.random.default_rng(3)
     X = rng.standard_normal((n_rows, sizes[0])).astype(dtype)
     y = rng.integers(sizes[-1], size=n_rows)
-    stacked = evaluate(stack, X, y)
+    shares = rng.uniform(0.1, 3, n_rows) if weighted else None
+    labels = tuple(map(str, range(sizes[-1])))
+    names = [*OF_CLASSES, "precision_0", "recall_1"]
+    stacked = evaluate(stack, X, y, names, shares, labels=labels)
     for run in range(7):
-        alone = evaluate(Network.from_weights(stack.weights(run), stack.settings), X, y)
-        for name, value in alone.items():
-            assert value[0].tobytes() == stacked[name][run].tobytes()
+        network = Network.from_weights(stack.weights(run), stack.settings)
+        for name, value in evaluate(network, X, y, names, shares, labels=labels).items():
+            assert value[0].tobytes() == stacked[name][run].tobytes(), name
 
 
 def test_a_linear_network_reaches_the_optimum_of_logistic_regression() -> None:
