@@ -290,7 +290,7 @@ def _cause(comparison: Comparison) -> str:
     if comparison.shows_edited_metric:
         return (
             "Nothing that decides the bits differs here, and all parameters are the same: "
-            "the record of the metric was changed after the run."
+            "the record of the metric was changed after the run, or this program has a fault."
         )
     return "Nothing that decides the bits is known to differ here."
 
