@@ -151,23 +151,3 @@ def test_the_python_of_the_readme_goes_on_from_its_commands(
     run_for_reader(register, readers_checkout, monkeypatch)
     (code,) = re.findall(r"^```python\n(import mlflow\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
     run_in_shell(f"python -c {shlex.quote(code)}", readers_checkout)
-
-
-def test_the_optimizer_of_the_readme_can_be_added(readers_checkout: Path) -> None:
-    (code,) = re.findall(
-        r"^```python\n((?:(?!```).)*^class SignSGD.*?)^```$", README, re.MULTILINE | re.DOTALL
-    )
-    (line,) = re.findall(r"^    \"\w+\": SignSGD,$", README, re.MULTILINE)
-    (settings,) = re.findall(r"^```yaml\n(name: .*?)^```$", README, re.MULTILINE | re.DOTALL)
-    (name,) = re.findall(r"^name: (\w+)$", settings, re.MULTILINE)
-    optimizers = readers_checkout / "softnet/optimizers"
-    (optimizers / f"{name}.py").write_text(code, "utf-8")
-    registry = (optimizers / "registry.py").read_text("utf-8")
-    shipped = registry.replace("\n}\n", f"\n{line}\n}}\n")
-    imported = "from softnet.optimizers.sgd import SGD\n"
-    named = shipped.replace(imported, f"{imported}from softnet.optimizers.{name} import SignSGD\n")
-    (optimizers / "registry.py").write_text(named, "utf-8")
-    (readers_checkout / f"conf/optimizer/{name}.yaml").write_text(settings, "utf-8")
-    run_in_shell(
-        f"runner optimizer={name} training.steps=10 training.evaluate_every=10", readers_checkout
-    )

@@ -76,8 +76,10 @@ def test_what_differs_between_machines_has_what_decides_bits_first() -> None:
         (replace(OFF, relative=1e-9), "  It is not admitted by --tolerance 1e-12."),
         (
             replace(LARGE, causes=()),
-            f"{UNEXPLAINED} the record of the metric was changed after the run, or this program has "
-            "a fault.",
+            (
+                f"{UNEXPLAINED} the record of the metric was changed after the run, or this "
+                "program has a fault."
+            ),
         ),
         (LARGE, "  The largest difference: 0.5 relative."),
         (LARGE, "  Too much for what differs here to be the cause (BLAS kernel)."),
