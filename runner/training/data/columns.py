@@ -423,10 +423,13 @@ class Distinct:
         self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
     ) -> Column | None:
         """Read dates, where at least half of the cells that hold anything are in one form."""
-        form = rules.date_forms.get(name) or self._date_form(present, origin, rules)
+        form = rules.date_forms.get(name)
+        if form is not None:
+            days = _days_of_dates(present, form)
+        else:
+            form, days = self._date_form(present, origin, rules)
         if form is None and not must:
             return None
-        days = {} if form is None else _days_of_dates(present, form)
         others = [text for text in present if text not in days]
         if others:
             written = f" written as {form}" if name in rules.date_forms else ""
@@ -439,25 +442,29 @@ class Distinct:
         column = Column(name, "date", values, origin, form=form or ISO, notes=notes)
         return _finite(column, rules)
 
-    def _date_form(self, present: list[str], origin: Origin, rules: Rules) -> str | None:
-        """Find the form in which most cells are dates, at least half; None where there is none."""
+    def _date_form(
+        self, present: list[str], origin: Origin, rules: Rules
+    ) -> tuple[str | None, dict[str, float]]:
+        """Find the form in which most cells are dates, at least half, and the days of these."""
         common = sorted(present, key=lambda text: -self._count[text])[:_SAMPLE]
-        n_dates: dict[str, int] = {}
-        for form in _forms_of(common):
-            if _days_of_dates(common, form):
-                n = self._n_rows(_days_of_dates(present, form))
-                if 2 * n >= self._n_rows(present):
-                    n_dates[form] = n
-        likeliest = [form for form, n in n_dates.items() if n == max(n_dates.values())]
+        days = {
+            form: _days_of_dates(present, form)
+            for form in _forms_of(common)
+            if _days_of_dates(common, form)
+        }
+        n_dates = {form: self._n_rows(of) for form, of in days.items()}
+        most = max([(self._n_rows(present) + 1) // 2, *n_dates.values()])
+        likeliest = [form for form, n in n_dates.items() if n == most]
         orders = {form[:2]: form for form in reversed(likeliest)}
         if not {"%d", "%m"} <= orders.keys():
-            return likeliest[0] if likeliest else None
+            return (likeliest[0], days[likeliest[0]]) if likeliest else (None, {})
         if rules.day_first is None:
             raise ConfigError.plain(
                 f"data.day_first: must be true or false: the dates in {origin.column} of "
                 f"{shorten(origin.file)}, such as {shorten(common[0], 40)}, may be both."
             )
-        return orders["%d" if rules.day_first else "%m"]
+        form = orders["%d" if rules.day_first else "%m"]
+        return form, days[form]
 
     def _others(
         self, rule: str, others: Sequence[str], n_present: int, origin: Origin, rules: Rules

