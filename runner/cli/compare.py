@@ -8,7 +8,7 @@ from dataclasses import replace
 from runner.jobs.sweep.resume import NOT_SET
 from runner.report.compare import Candidate, print_comparison
 from runner.report.table import LONGEST_NAME, configuration_name, say
-from runner.system.errors import CommandError, ConfigError, RecordError, nearest
+from runner.system.errors import CommandError, ConfigError, RecordError, listed, nearest
 from runner.system.text import elide
 from runner.tracking import job_of
 from runner.tracking.records import StoredRun
@@ -40,7 +40,7 @@ def compare(targets: Sequence[str], metrics: Sequence[str], uri: str | None) -> 
     recorded = list(dict.fromkeys(name for one in chosen for name in one.recorded))
     for metric in metrics:
         if metric not in recorded:
-            rule = f"a metric of these runs ({', '.join(recorded)})"
+            rule = f"a metric of these runs ({listed(metric, recorded)})"
             raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
     if len({digest for one in chosen for digest in one.data}) > 1:
         say("Their data are not the same: what differs may be due to that.")

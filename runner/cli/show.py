@@ -15,15 +15,16 @@ from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.runs import print_run_list
 from runner.report.sweep import print_ensemble, print_sweep, print_sweeps
 from runner.report.table import LONGEST_NAME, printing, say
-from runner.system.errors import CommandError, ConfigError, nearest, shorten
+from runner.system.errors import CommandError, ConfigError, listed, nearest, shorten
 from runner.system.text import elide
 from runner.tracking import RunQuery, job_of, started_s
+from runner.tracking.backend.artifacts import local_folder
 from runner.training.outcome import best_first, by_settings, further_metrics, is_metric
 from runner.training.paper import paper_table
 from runner.training.statistics import configurations, ranked
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedJob, RecordedSweep, Store
+    from runner.tracking import RecordedJob, RecordedSweep, Store, SweepSummary
     from runner.training.outcome import Outcome
 
 
@@ -48,15 +49,15 @@ def show(
     _say_what_is_left_out(stores)
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.metrics)
     recorded = list(filter(is_metric, names))
-    ranking = metrics[0] if metrics else sweep.metric
-    if not is_metric(ranking):
-        ranking = "val/loss"
+    own = sweep.metric if is_metric(sweep.metric) else "val/loss"
+    if own != sweep.metric and not metrics:
         got = shorten(sweep.metric, 40)
         name = elide(sweep.name, LONGEST_NAME)
-        say(f"{name}: is ranked by {ranking}: this version knows no metric {got}.")
+        say(f"{name}: is ranked by {own}: this version knows no metric {got}.")
+    ranking = metrics[0] if metrics else own
     for metric in metrics:
         if metric not in recorded:
-            rule = f"a metric of this sweep ({', '.join(recorded) or 'it has none yet'})"
+            rule = f"a metric of this sweep ({listed(metric, recorded) or 'it has none yet'})"
             raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
     if form == "csv":
         if metrics or top is not None:
@@ -78,13 +79,25 @@ def show(
         further=metrics[1:],
         link=store.where,
         duration_s=sweep.duration_s or None,
-        summary=sweep.summary if ranking == sweep.metric else None,
+        summary=_summary(store, sweep),
         notes=["It is running."] if sweep.status == "RUNNING" else [],
         top=top,
         trained_on=sweep.trained_on,
         run_id=sweep.run_id,
         uri=store.address.shown,
+        chosen_by=own,
     )
+
+
+def _summary(store: Store, sweep: RecordedSweep) -> SweepSummary:
+    """Return what sums a sweep up, without its model where that was moved.
+
+    MLflow looks for it only where it was logged.
+    """
+    run = store.backend.run(sweep.run_id)
+    folder = local_folder(run.artifact_uri) if run and store.address.database else None
+    is_away = folder is not None and not folder.exists()
+    return replace(sweep.summary, model="") if is_away else sweep.summary
 
 
 def average_runs(wanted: str, top: int | None, *, data: str | None, uri: str | None) -> None:

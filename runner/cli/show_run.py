@@ -22,5 +22,5 @@ def show_run(target: str, uri: str | None) -> None:
         try:
             classes = LoadedRun(found).classes()
         except RunnerError as error:  # data that are not here, weights that were removed
-            notes = [f"Its classes on its own rows are not shown: {error}"]
+            notes = f"Its classes on its own rows are not shown: {error}".splitlines()
     print_recorded_run(outcome, found.tags.get("runner.trained_on", ""), classes, notes)

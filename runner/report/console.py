@@ -5,6 +5,7 @@ Announcements and the bar go to the error stream, results to the standard output
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager
 
 from runner.jobs.events import (
@@ -175,7 +176,8 @@ def _announce(event: Event) -> None:
             )
         case DataRead():
             say("\n".join(reading_lines(event.experiment, event.prepared)))
-            if event.prepared.dataset.source == str(config_folder() / _SHIPPED):
+            is_shipped = event.prepared.dataset.source == str(config_folder() / _SHIPPED)
+            if is_shipped and not any(word.startswith("data.path=") for word in sys.argv):
                 say(f"{_SHIPPED} comes along; data.path=FILE data.target=COLUMN takes your table.")
             from runner.training.leaks import leaks  # NumPy, which a list of sweeps does without
 

@@ -61,7 +61,7 @@ def print_rerun(rerun: RerunRequest, finished: Finished | None, file: TextIO | N
             print_line(out, lines[0], options.tolerance)
         else:
             is_sample = options.sample is not None and options.sample < rerun.n_in_all
-            sample = f", a sample of {rerun.n_in_all:,}" if is_sample else ""
+            sample = f", a sample of {options.sample:,} of {rerun.n_in_all:,}" if is_sample else ""
             out.line((elide(parent.name, LONGEST_NAME), "bold"), sample)
             decided = _decided_words(finished.search) if finished and finished.search else []
             print_lines(out, lines, n_missing, options.tolerance, decided)

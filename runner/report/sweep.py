@@ -74,6 +74,7 @@ def print_sweep(
     trained_on: str = "",
     run_id: str | None = None,
     uri: str | None = None,
+    chosen_by: str | None = None,
     file: TextIO | None = None,
 ) -> None:
     """Print the results of a sweep, the best configuration first.
@@ -82,8 +83,10 @@ def print_sweep(
     open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
     default all of a few and 20 of more than 40. With the `uri` of the store it says how to predict
     with its best, and with the `run_id` of the sweep how to serve the model on that, if it has one.
+    The `summary` is of the best by the metric `chosen_by`, where it is another than `metric`.
     """
     summary = summary or SweepSummary()
+    chosen_by = chosen_by or metric
     with printing(file) as out:
         if title:
             out.line((elide(title, LONGEST_NAME), "bold"))
@@ -95,11 +98,8 @@ def print_sweep(
             _print_configurations(out, over_seeds, [metric, *further], top)
         else:
             print_runs(out, outcomes, [metric, *further], top)
-        _print_choice(out, over_seeds, metric, summary.expected)
-        stopped = Counter(run.pruned_at_step for run in outcomes if run.status == "PRUNED")
-        if stopped:
-            parts = (f"{n:,} at step {step:,}" for step, n in sorted(stopped.items()) if step)
-            out.line(f"{count(stopped.total(), 'run')} pruned: {', '.join(parts)}")
+        _print_choice(out, over_seeds, metric, summary.expected if chosen_by == metric else None)
+        _print_pruned(out, outcomes)
         _print_correlations(out, outcomes, metric)
         for note in notes:
             out.line(on_one_line(note))
@@ -111,25 +111,29 @@ def print_sweep(
         if duration_s is not None:
             out.line(f"took {duration(duration_s)}")
         if uri is not None and (best := best_runs(outcomes, metric)):
-            store = uri, " --uri " in link
-            _print_best(out, title, _name_of_best(best, over_seeds), summary, run_id, store)
+            out.line(("best", "bold"), f"  {_name_of_best(best, over_seeds)}")
+            if best == best_runs(outcomes, chosen_by):
+                _print_use(out, title, summary, run_id, (uri, " --uri " in link))
+            elif len(best) == 1:  # the sweep's name stands for another one
+                _print_use(out, best[0].run_id, SweepSummary(), None, (uri, " --uri " in link))
         out.link(link, "them")
 
 
-def _print_best(
-    out: Printer,
-    title: str,
-    name: str,
-    summary: SweepSummary,
-    run_id: str | None,
-    store: tuple[str, bool],
+def _print_pruned(out: Printer, outcomes: Sequence[Outcome]) -> None:
+    stopped = Counter(run.pruned_at_step for run in outcomes if run.status == "PRUNED")
+    if stopped:
+        parts = (f"{n:,} at step {step:,}" for step, n in sorted(stopped.items()) if step)
+        out.line(f"{count(stopped.total(), 'run')} pruned: {', '.join(parts)}")
+
+
+def _print_use(
+    out: Printer, title: str, summary: SweepSummary, run_id: str | None, store: tuple[str, bool]
 ) -> None:
-    """Say what came out best, and how to predict with it and serve it.
+    """Say how to predict with the best run and serve it.
 
     The `store` is its URI, and whether commands have to name it.
     """
     uri, is_named = store
-    out.line(("best", "bold"), f"  {name}")
     if summary.refit:
         out.line(("refit", "bold"), f"  run {summary.refit}  {on_one_line(summary.note)}")
     named = f" --uri {shlex.quote(uri)}" if is_named else ""

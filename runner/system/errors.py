@@ -143,6 +143,18 @@ def shorten(value: object, limit: int = 120) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
+def listed(name: str, choices: Iterable[str], most: int = 8) -> str:
+    """List the choices that are most like a name, and show that there are more.
+
+    Examples
+    --------
+    >>> listed("relo", ["identity", "tanh", "relu"], most=2)
+    'relu, tanh, ...'
+    """
+    by_likeness = sorted(choices, key=lambda c: -difflib.SequenceMatcher(None, name, c).ratio())
+    return ", ".join([*by_likeness[:most], *["..."][: len(by_likeness) > most]])
+
+
 def nearest(name: object, choices: Iterable[str]) -> str:
     """Return ``Did you mean 'relu'?`` for the closest choice, nothing where none is close."""
     by_lower = {choice.lower(): choice for choice in choices}

@@ -47,6 +47,7 @@ from runner.tracking import address_of, choices_of, open_store, require_shared
 from runner.tracking.backend.address import resolve
 from runner.tracking.records import ExportedRun, Record, StoredRun, find_source
 from runner.tracking.records.mlflow_record import member_ids, members_of
+from runner.tracking.records.record import missing_plugins
 from runner.training.run_files import parts_of, weights_sha256
 
 if TYPE_CHECKING:
@@ -344,7 +345,7 @@ def _planned(
             planned = labelled(job, labels[number])
         distinct.setdefault(str(number) if compares else job.key, (planned, original))
     if plan.problem is not None:
-        raise plan.problem if is_said else _with_hint(plan.problem, plan.first, options)
+        raise plan.problem if is_said else _with_hint(plan.problem, found[0][0], plan, options)
     if others and not is_said and not options.allow_data_change:
         raise _other_content(*others[0])
     planned_jobs, originals = zip(*distinct.values(), strict=True)
@@ -397,11 +398,12 @@ def _other_data(original: Experiment, changed: Experiment) -> bool:
 
 
 def _with_hint(
-    problem: ConfigError | DataError, experiment: Experiment, options: Options
+    problem: ConfigError | DataError, original: Record, plan: Plan, options: Options
 ) -> RunnerError:
-    data = experiment.data
+    data = plan.first.data
     if not isinstance(data, FileData) or expanded(data.path).exists():
-        return problem
+        missing = missing_plugins(original.source)  # such as the reader of the file
+        return DataError(f"{problem}{missing}") if missing else problem
     if options.data is not None:
         return CommandError(str(problem).replace("data.path: ", "--data: ", 1))
     return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")

@@ -110,7 +110,7 @@ class Record:
         try:
             record = cls(source, _experiment(values, schema, CONFIG), digests)
         except RecordError as error:
-            raise RecordError(f"{error}{_missing_plugins(source)}") from None
+            raise RecordError(f"{error}{missing_plugins(source)}") from None
         if not _agree(values, source.params):
             record._edits["params"] = _edit("params")
         if source.status != "KILLED":  # which happens to a run that has left all its files, too
@@ -247,8 +247,8 @@ def _experiment(values: Mapping[str, Any], schema: int, name: str) -> Experiment
     return experiment
 
 
-def _missing_plugins(source: Source) -> str:
-    """Name the plugins of a record that are not loaded here."""
+def missing_plugins(source: Source) -> str:
+    """Name the plugins of a record that are not loaded here, on a line of their own."""
     try:
         content = source.read(run_files.ENVIRONMENT, TEXT_LIMIT)
         recorded = parse_json(content, run_files.ENVIRONMENT)["decisive"]["plugins"]

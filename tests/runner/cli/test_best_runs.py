@@ -39,6 +39,11 @@ def test_a_report_ends_with_the_best_run_and_how_to_use_it(
     assert predict == f"  runner predict {parent.name} FILE.csv"
     assert serve.endswith(f"mlflow models serve -m runs:/{parent.run_id}/own --env-manager local")
     assert table(command("show", parent.name)) == table(ended)
+    by_another = command("show", parent.name, "--metric", "train/loss").stdout.splitlines()
+    (best,) = [line for line in by_another if line.startswith("best")]
+    is_same = best.split()[2] == parent.tags["runner.best_run"]
+    assert (predict in by_another, serve in by_another) == (is_same, is_same)
+    assert is_same or f"  runner predict {best.split()[2]} FILE.csv" in by_another
 
 
 def test_any_word_for_a_sweep_stands_for_its_best_run(
@@ -60,6 +65,10 @@ def test_any_word_for_a_sweep_stands_for_its_best_run(
 
 def test_a_word_for_nothing_names_what_is_near(swept: tuple[Command, Ended, Recorded]) -> None:
     command, _, parent = swept
+    told = command("show", parent.name, "--metric", "test/acc").stderr
+    start = "--metric: must be a metric of this sweep (test/accuracy, test/"
+    assert told.startswith(start)
+    assert told.endswith(", ...), got 'test/acc'. Did you mean 'test/accuracy'?\n")
     for words in (["rerun"], ["show"], ["export", "folder"]):
         told = command(words[0], f"{parent.name}x", *words[1:])
         assert (told.returncode, told.stdout) == (2, "")
@@ -76,6 +85,9 @@ def test_a_run_says_what_it_was_trained_on_and_whose_table_ships(sweeper: Comman
         "333 rows, 4 numbers + 2 words, 3 classes (44 % Adelie); "
     )
     assert "data/penguins.csv comes along; data.path=FILE data.target=COLUMN" in ended.stderr
+    named = f"data.path={PENGUINS}"
+    ended = sweeper("experiment=own", named, "training.epochs=1", "tracking.figures=false")
+    assert "comes along" not in ended.stderr
     ended = sweeper("data=iris", "split=stratified", "training.steps=2", "tracking.figures=false")
     assert ended.stdout.splitlines()[1] == (
         "150 rows, 4 numbers, 3 classes (33 % setosa); 90 train, 30 val, 30 test"
@@ -107,6 +119,9 @@ def test_a_colleagues_store_is_repeated_and_recorded_in_ones_own(
         ended = own(*words, "--data", str(PENGUINS))
         assert (ended.returncode, ended.stdout.split()[1:4]) == (0, ["4", "of", "4"])
         assert recorded(theirs) == before[1]
+        shown = own("show", parent.name, "--uri", uri(theirs)).stdout
+        assert f"  runner predict {parent.name} FILE.csv --uri " in shown
+        assert "models serve" not in shown
         (rerun,) = of_kind("rerun", new_runs(own, before[0]))
         assert rerun.tags["mlflow.note.content"] == f"Rerun of {parent.run_id} of `{uri(theirs)}`"
         assert own("predict", parent.name, str(PENGUINS), "--uri", uri(theirs)).returncode == 0

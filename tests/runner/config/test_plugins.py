@@ -134,6 +134,8 @@ def test_a_run_with_a_plugin_needs_it_to_be_repeated_and_not_to_be_served(comman
         "config.json: model.normalization: must be one of none, batch, layer, got 'twice'.",
         "Its plugin 'mine.py' is missing: install it, or name it in RUNNER_PLUGINS.",
     ]
+    shown = _process(command, "show", run_id).stdout.splitlines()
+    assert missing.stderr.splitlines()[1] in shown
     plugin.write_text(f"{CODE}\nTwice.note = 1\n", "utf-8")
     other = _process(command, "rerun", run_id, "--check", RUNNER_PLUGINS="mine.py").stdout
     assert "IDENTICAL" in other
@@ -145,6 +147,15 @@ def test_a_run_with_a_plugin_needs_it_to_be_repeated_and_not_to_be_served(comman
 def test_a_reader_of_a_plugin_is_checked(command: Command) -> None:
     (command.folder / "mine.py").write_text(CODE, "utf-8")
     (command.folder / "short.rows").write_text("short", "utf-8")
+    many = 'READERS[".many"] = lambda _: {"a": [*range(40)], "b": ["x", "y"] * 20}'
+    (command.folder / "mine.py").write_text(f"{CODE}\n{many}\n", "utf-8")
+    (command.folder / "x.many").write_text("x", "utf-8")
+    words = ("experiment=own", "data.path=x.many", "data.target=b", "training.epochs=1")
+    trained = _process(command, *words, RUNNER_PLUGINS="mine.py")
+    missing = _process(command, "rerun", trained.stdout.partition("\nrun ")[2][:32])
+    assert missing.returncode == 2
+    *_, reason = missing.stderr.splitlines()
+    assert reason == "Its plugin 'mine.py' is missing: install it, or name it in RUNNER_PLUGINS."
     bad = _process(command, "data", "short.rows", RUNNER_PLUGINS="mine.py")
     assert bad.returncode == 2
     assert bad.stderr == "short.rows: its plugin must return columns of one length.\n"
