@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.report.table import Printer, TableColumn, columns_of, mean_cells, printing
-from runner.system.formatting import count, interval
+from runner.system.formatting import count, interval, number
+from runner.system.text import elide
 from runner.training.outcome import further_metrics
 from runner.training.statistics import REPLICATES, Configuration, compare, holm
+
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,16 @@ def print_comparison(candidates: Sequence[Candidate], metric: str, further: Sequ
             out.line(
                 (f"{letter}  ", "bold"), f"{one.name}  ({count(len(one.runs.outcomes), 'run')})"
             )
-        differing = _differing([one.runs.varied for one in candidates])
+        settings = [one.runs.varied for one in candidates]
+        one_sided = _one_sided(settings)
+        differing = [key for key in _differing(settings) if key not in one_sided]
         rows = [(key, *(one.runs.varied.get(key, "-") for one in candidates)) for key in differing]
         if rows:
             out.table(columns_of(("setting", *letters), rows))
-        else:
+        elif not one_sided:
             out.line("Their settings are the same, but for seeds and splits.")
+        if one_sided:
+            out.line(f"Not all have a setting {elide(', '.join(one_sided), _LONGEST)}.")
         means = [mean_cells([one.runs for one in candidates], name) for name in metrics]
         out.table(
             [
@@ -71,30 +78,66 @@ def _differing(settings: Sequence[Mapping[str, str]]) -> list[str]:
     return [key for key in keys if len({one.get(key) for one in settings}) > 1]
 
 
+def _one_sided(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the settings that some do not have: those of other data or other layers."""
+    keys = dict.fromkeys(key for one in settings for key in one if key not in REPLICATES)
+    return [key for key in keys if any(key not in one for one in settings)]
+
+
 def _print_differences(
     out: Printer, candidates: Sequence[Candidate], letters: Sequence[str], metrics: Sequence[str]
 ) -> None:
     """Print how far the first is from each other, with an interval and a p-value of each."""
-    rows, paired = [], []
+    rows, paired, n_tests, n_constant, n_alone = [], [], 1, 0, 0
     for metric in metrics:
         found = [compare(candidates[0].runs, one.runs, metric) for one in candidates[1:]]
-        chances = iter(holm([difference.p_value for difference in found if difference]))
-        for letter, difference in zip(letters[1:], found, strict=True):
+        tested = [each for each in found if each and math.isfinite(each.low + each.high)]
+        chances = iter(holm([each.p_value for each in tested]))
+        n_tests = max(n_tests, len(tested))
+        for letter, one, difference in zip(letters[1:], candidates[1:], found, strict=True):
+            p = f"{next(chances):.2g}" if difference in tested else ""
             if difference is None:
-                rows.append((metric, f"A - {letter}", "too little in common", ""))
-                continue
-            paired.append(difference)
-            low, high = difference.low, difference.high
-            shown = interval(difference.difference, low, high) if math.isfinite(low + high) else ""
-            rows.append((metric, f"A - {letter}", shown, f"{next(chances):.2g}"))
+                shown = _of_means(candidates[0].runs, one.runs, metric)
+                n_alone += bool(shown)
+            elif difference.is_constant:
+                shown = f"{number(metric, difference.difference)} in each"
+                n_constant += 1
+            else:
+                low, high = difference.low, difference.high
+                shown = interval(difference.difference, low, high) if p else ""
+            paired += [difference] if difference else []
+            rows.append((metric, f"A - {letter}", shown, p))
     out.table(columns_of(("metric", "", "difference", "p"), rows, right=("difference", "p")))
-    if not paired:
-        return
-    n, n_splits = max((one.n, one.n_splits) for one in paired)
-    n_tests = len(paired) // len({metric for metric, _, _, p in rows if p})
-    basis = f"{count(n_splits, 'common split')}" if n_splits > 1 else f"{count(n, 'common seed')}"
-    correction = f", by Holm's correction for {n_tests}" if n_tests > 1 else ""
-    out.line(f"Paired over {basis}; 95 % intervals and p-values by Student's t{correction}.")
+    if n_alone:
+        out.line(
+            "Without an interval: the difference of the means, as fewer than two seeds or splits "
+            "are in common. Run both with seed=range(0,5), or split.seed=range(0,5)."
+        )
+    if n_constant:
+        out.line("In each: without any variation no interval and no p-value can be told.")
+    if paired:
+        _print_basis(out, max((one.n, one.n_splits) for one in paired), n_tests)
+
+
+def _of_means(first: Configuration, second: Configuration, metric: str) -> str:
+    summaries = first.summary(metric), second.summary(metric)
+    means = [summary.mean for summary in summaries if summary is not None]
+    return number(metric, means[0] - means[1]) if len(means) > 1 else ""
+
+
+def _print_basis(out: Printer, common: tuple[int, int], n_tests: int) -> None:
+    """Say what intervals and p-values rest on: the seeds or splits in common, and the test."""
+    n, n_splits = common
+    if n_splits > 1:
+        basis, test = count(n_splits, "common split"), "the test of Nadeau and Bengio"
+    else:
+        basis, test = count(n, "common seed"), "Student's t"
+    out.line(f"Paired over {basis}; 95 % intervals and p-values by {test}.")
+    if n_tests > 1:
+        out.line(
+            f"The p-values have Holm's correction for {n_tests} comparisons. The intervals have "
+            "none: each holds for itself alone."
+        )
     if n_splits == 1:
         out.line(
             "All of it is on one split: the intervals cover seeds alone, and not which rows were "

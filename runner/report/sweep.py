@@ -40,6 +40,7 @@ from runner.training.statistics import (
     MOST_COMPARED,
     SEED,
     Configuration,
+    PairedDifference,
     best_runs,
     choice_on_test,
     compare,
@@ -243,6 +244,8 @@ def verdict(rows: Sequence[Configuration], metric: str) -> str | None:
     best, runner_up = rows[:2]
     comparison = compare(best, runner_up, metric)
     better, worse = (configuration_name(row.varied, names) for row in (best, runner_up))
+    if comparison is not None and comparison.is_constant:
+        return _constant_verdict(better, worse, comparison, metric)
     if comparison is None or not math.isfinite(comparison.high - comparison.low):
         if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
             return None
@@ -266,6 +269,23 @@ def verdict(rows: Sequence[Configuration], metric: str) -> str | None:
         better, worse, lead, low, high = worse, better, -lead, -high, -low
     return (
         f"{better} is better than {worse}{where} by {interval(lead, low, high)} in {metric} {over}."
+    )
+
+
+def _constant_verdict(first: str, second: str, comparison: PairedDifference, metric: str) -> str:
+    """Say how far two configurations are apart where that does not vary."""
+    from softnet import higher_is_better
+
+    kind = "splits" if comparison.n_splits > 1 else "seeds"
+    where = f"in each of {comparison.n:,} common {kind}"
+    if comparison.difference == 0:
+        return f"{first} and {second} have the same {metric} {where}."
+    if (comparison.difference > 0) != higher_is_better(metric):
+        first, second = second, first
+    by = number(metric, abs(comparison.difference))
+    return (
+        f"{first} is ahead of {second} by {by} in {metric} {where}: without any variation no"
+        " interval can be told."
     )
 
 

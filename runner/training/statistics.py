@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist, StatisticsError, correlation
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +25,8 @@ Spread = TypeVar("Spread", float, "NDArray[np.float64]")
 # The settings that make no other configuration: SPLITS deal the rows anew.
 SEED, SPLITS = "seed", ("split.fold", "split.seed")
 REPLICATES = (SEED, *SPLITS)
+# What differences that are equal vary by, as a share of them.
+_ROUNDING = 1e-9
 # The best of more configurations is best partly by luck.
 MOST_COMPARED = 2
 
@@ -272,7 +274,7 @@ class PairedDifference:
     difference : float
         Mean over these of the first's value minus the second's.
     low, high : float
-        Its 95 % confidence interval, by Student's t.
+        Its 95 % confidence interval, by Student's t; NaN where it is the same in each of them.
     """
 
     n: int
@@ -287,10 +289,15 @@ class PairedDifference:
         from scipy.special import stdtr
 
         half = (self.high - self.low) / 2
-        if not half > 0:
-            return math.nan if math.isnan(half) else float(self.difference == 0)
+        if math.isnan(half):
+            return math.nan
         t = abs(self.difference) / half * _student_quantile(self.n - 1)
         return 2 * float(stdtr(self.n - 1, -t))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is the same in each split or seed, which says nothing of what chance does."""
+        return math.isfinite(self.difference) and math.isnan(self.high)
 
     @property
     def distinguishable(self) -> bool:
@@ -318,6 +325,8 @@ def compare(first: Configuration, second: Configuration, metric: str) -> PairedD
     if len(differences) < 2:
         return None
     summary = summarize(differences, ratio)
+    if summary.std <= _ROUNDING * abs(summary.mean):
+        summary = replace(summary, low=math.nan, high=math.nan)
     return PairedDifference(summary.n, len(by_split), summary.mean, summary.low, summary.high)
 
 

@@ -160,7 +160,7 @@ def test_configurations_of_a_sweep_are_compared_over_what_they_share(
     assert "cover seeds alone" in lines[11]
     runs = [run for run in recorded(command) if run.is_done_job][:2]
     pair = command("compare", *(run.run_id[:12] for run in runs)).stdout
-    assert "too little in common" in pair
+    assert "Without an interval: the difference of the means" in pair
     for words, says in (
         ([parent.tags["runner.best_run"]], "RUN: must be two or more, or a sweep of several"),
         ([parent.name, "--metric", "val/los"], "Did you mean 'val/loss'?"),

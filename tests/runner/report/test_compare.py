@@ -51,13 +51,33 @@ def test_many_are_corrected_for_and_splits_are_paired(capsys: pytest.CaptureFixt
     ]
     made[1] = candidate("b", {"x": [1.1], "y": [2.0], "z": [3.2]})
     made.append(candidate("d", {"w": [1.0]}))
+    made.append(candidate("e", {s: [1.5 * n] for n, s in enumerate(splits)}))
     print_comparison(made, "val/loss", ["val/loss"])
-    *_, b, c, d, basis = capsys.readouterr().out.splitlines()
-    assert [line.split()[1:4] for line in (b, c, d)] == [["A", "-", x] for x in "BCD"]
-    assert c.split()[4] == "-2"
-    assert d.endswith("too little in common")
-    assert basis.startswith("Paired over 3 common splits; ")
-    assert "Holm's correction for 2" in basis
+    *_, b, c, d, e, alone, in_each, basis, correction = capsys.readouterr().out.splitlines()
+    assert [line.split()[1:4] for line in (b, c, d, e)] == [["A", "-", x] for x in "BCDE"]
+    assert c.endswith("-2 in each")
+    assert d.split()[4:] == ["0.03333"]
+    assert alone.startswith("Without an interval: the difference of the means, as fewer than two")
+    assert in_each.startswith("In each: without any variation no interval and no p-value")
+    assert basis == (
+        "Paired over 3 common splits; 95 % intervals and p-values by the test of Nadeau and Bengio."
+    )
+    assert correction == (
+        "The p-values have Holm's correction for 2 comparisons. The intervals have none: each "
+        "holds for itself alone."
+    )
+
+
+def test_settings_that_only_some_have_are_named_on_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    of_file = outcome(varied={"data.path": "mine.csv", "seed": "0"}, metrics={"val/loss": 0.5})
+    (folded,) = configurations([of_file])
+    other = Candidate("own", "own", folded, frozenset())
+    print_comparison([candidate("a", {"x": [1.0]}), other], "val/loss", [])
+    printed = capsys.readouterr().out
+    assert "\nNot all have a setting optimizer.learning_rate, data.path.\n" in printed
+    assert "\nval/loss  A - B         0.5\nWithout an interval: " in printed
 
 
 def test_corrected_p_values_are_those_of_the_definition() -> None:

@@ -170,8 +170,16 @@ def test_a_configuration_of_which_nothing_finished_is_not_ranked() -> None:
             [*seeds("a", [0.0, 0.0, 0.50, 0.51]), *seeds("b", [0.40, 0.41], first=2)],
             "val/loss",
             (
-                "learning_rate=b is better than learning_rate=a on these validation rows by 0.1"
-                " [0.1, 0.1] in val/loss (2 common seeds; other splits were not tried)."
+                "learning_rate=b is ahead of learning_rate=a by 0.1 in val/loss in each of 2 common"
+                " seeds: without any variation no interval can be told."
+            ),
+        ),
+        (
+            [*seeds("a", [0.1, 0.2]), *seeds("b", [0.1, 0.2])],
+            "val/loss",
+            (
+                "learning_rate=a and learning_rate=b have the same val/loss in each of 2 common"
+                " seeds."
             ),
         ),
         # Two folds of 30 and 31 rows differ by 0.2 and 0.3; 12.706 * 0.0707 * sqrt(1/2 + 61/120).

@@ -174,7 +174,9 @@ def test_comparison_is_the_paired_test_of_scipy(pairs: list[tuple[int, int]]) ->
     assert comparison is not None
     differences = np.subtract(first, second)
     if np.ptp(differences) == 0:  # SciPy divides by zero here
-        assert comparison.distinguishable == (differences[0] != 0)
+        assert comparison.is_constant
+        assert not comparison.distinguishable
+        assert math.isnan(comparison.p_value)
         return
     result = stats.ttest_rel(first, second)
     expected = result.confidence_interval(0.95)
