@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from runner.jobs.sweep.resume import NOT_SET
 from runner.report.compare import Candidate, print_comparison
-from runner.report.table import LONGEST_NAME, configuration_name, say
+from runner.report.table import LONGEST_NAME, say
 from runner.system.errors import CommandError, ConfigError, RecordError, listed, nearest
 from runner.system.text import elide
 from runner.tracking import job_of
@@ -15,6 +15,7 @@ from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.outcome import Outcome, is_metric, short_names
 from runner.training.statistics import REPLICATES, SEED, SPLITS, configurations, ranked
+from runner.training.verdict import configuration_name
 
 _MOST = 26
 

@@ -13,7 +13,6 @@ from runner.cli.predict import LoadedRun, writable
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.report.data import reading_lines
 from runner.report.page import html_page
-from runner.report.sweep import verdict
 from runner.report.table import mean_cells, say
 from runner.system.errors import CommandError, RecordError, RunnerError
 from runner.system.files import write_text
@@ -30,6 +29,7 @@ from runner.training.outcome import (
 )
 from runner.training.run_files import CONFIG_YAML
 from runner.training.statistics import best_runs, configurations, ranked
+from runner.training.verdict import verdict
 from softnet import higher_is_better
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from runner.report.table import (
     Printer,
     TableColumn,
     columns_of,
-    configuration_name,
     mean_cells,
     printing,
     setting_columns,
@@ -30,25 +29,21 @@ from runner.system.text import elide, on_one_line
 from runner.tracking import SweepSummary
 from runner.training.outcome import (
     Outcome,
-    best_first,
     by_settings,
     further_metrics,
-    part_of,
     varying_settings,
 )
 from runner.training.statistics import (
-    MOST_COMPARED,
     SEED,
     Configuration,
-    PairedDifference,
     best_runs,
     choice_on_test,
-    compare,
     configurations,
     rank_correlation,
     ranked,
     without_replicates,
 )
+from runner.training.verdict import choice, configuration_name, verdict
 
 if TYPE_CHECKING:
     from runner.jobs.sweep.ensemble import Ensemble
@@ -99,11 +94,10 @@ def print_sweep(
             _print_configurations(out, over_seeds, [metric, *further], top)
         else:
             print_runs(out, outcomes, [metric, *further], top)
-        _print_choice(out, over_seeds, metric, summary.expected if chosen_by == metric else None)
-        _print_pruned(out, outcomes)
+        expected = summary.expected if chosen_by == metric else None
+        _print_remarks(out, [choice(over_seeds, metric, expected), _pruned(outcomes)])
         _print_correlations(out, outcomes, metric)
-        for note in notes:
-            out.line(on_one_line(note))
+        _print_remarks(out, notes)
         print_failures(out, outcomes)
         n_waiting = n_jobs - len(outcomes)
         if n_waiting > 0:
@@ -120,11 +114,15 @@ def print_sweep(
         out.link(link, "them")
 
 
-def _print_pruned(out: Printer, outcomes: Sequence[Outcome]) -> None:
+def _print_remarks(out: Printer, lines: Sequence[str | None]) -> None:
+    for line in filter(None, lines):
+        out.line(on_one_line(line))
+
+
+def _pruned(outcomes: Sequence[Outcome]) -> str | None:
     stopped = Counter(run.pruned_at_step for run in outcomes if run.status == "PRUNED")
-    if stopped:
-        parts = (f"{n:,} at step {step:,}" for step, n in sorted(stopped.items()) if step)
-        out.line(f"{count(stopped.total(), 'run')} pruned: {', '.join(parts)}")
+    parts = (f"{n:,} at step {step:,}" for step, n in sorted(stopped.items()) if step)
+    return f"{count(stopped.total(), 'run')} pruned: {', '.join(parts)}" if stopped else None
 
 
 def _print_use(
@@ -210,93 +208,12 @@ def _print_correlations(out: Printer, outcomes: Sequence[Outcome], metric: str) 
     )
 
 
-def _print_choice(
-    out: Printer,
-    tried: Sequence[Configuration],
-    metric: str,
-    expected: tuple[float, ...] | None,
-) -> None:
-    """Say of the best of many that it is, and what it is worth beyond the rows that chose it."""
-    summaries = [(one, summary) for one in tried if (summary := one.summary(metric)) is not None]
-    if len(summaries) <= MOST_COMPARED:
-        return
-    ((best, chosen), *_) = best_first(summaries, metric, lambda each: each[1].mean)
-    rows = _rows_of(best, metric).removeprefix("these ")
-    n_tried = len(summaries) + sum(not (one.outcomes or one.failures) for one in tried)  # pruned
-    text = f"Best of {n_tried:,} tried: {metric} {number(metric, chosen.mean)} on the {rows}"
-    more = f"; {interval(*expected)} expected on new rows" if expected is not None else ""
-    out.line(f"{text} that chose it{more}.")
-
-
 def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:
     """Make a column of means, each ``±`` half the width of its interval, and one of their seeds."""
     summaries = [configuration.summary(metric) for configuration in shown]
     numbers = [f"{summary.n if summary else 0:,}" for summary in summaries]
     cells = mean_cells(shown, metric)
     return TableColumn(metric, cells, "right"), TableColumn("n", numbers, "right")
-
-
-def verdict(rows: Sequence[Configuration], metric: str) -> str | None:
-    """Say whether the best two differ by more than seeds or splits do; None if unknown."""
-    if len(rows) < 2:
-        return None
-    names = varying_settings([configuration.varied for configuration in rows])
-    best, runner_up = rows[:2]
-    comparison = compare(best, runner_up, metric)
-    better, worse = (configuration_name(row.varied, names) for row in (best, runner_up))
-    if comparison is not None and comparison.is_constant:
-        return _constant_verdict(better, worse, comparison, metric)
-    if comparison is None or not math.isfinite(comparison.high - comparison.low):
-        if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
-            return None
-        return f"{better} and {worse} have too few seeds or splits in common to be compared."
-    lead, low, high = comparison.difference, comparison.low, comparison.high
-    from softnet import higher_is_better
-
-    if not higher_is_better(metric):
-        lead, low, high = -lead, -high, -low
-    if comparison.n_splits > 1:
-        where, over = "", f"over {comparison.n:,} common splits"
-    else:
-        where = f" on {_rows_of(best, metric)}"
-        over = f"({comparison.n:,} common seeds; other splits were not tried)"
-    if not comparison.distinguishable:
-        return (
-            f"{better} and {worse} are not distinguishable{where} in {metric} {over}:"
-            f" difference {interval(lead, low, high)}."
-        )
-    if lead < 0:  # over what they have in common the order may be reversed
-        better, worse, lead, low, high = worse, better, -lead, -high, -low
-    return (
-        f"{better} is better than {worse}{where} by {interval(lead, low, high)} in {metric} {over}."
-    )
-
-
-def _constant_verdict(first: str, second: str, comparison: PairedDifference, metric: str) -> str:
-    """Say how far two configurations are apart where that does not vary."""
-    from softnet import higher_is_better
-
-    kind = "splits" if comparison.n_splits > 1 else "seeds"
-    where = f"in each of {comparison.n:,} common {kind}"
-    if comparison.difference == 0:
-        return f"{first} and {second} have the same {metric} {where}."
-    if (comparison.difference > 0) != higher_is_better(metric):
-        first, second = second, first
-    by = number(metric, abs(comparison.difference))
-    return (
-        f"{first} is ahead of {second} by {by} in {metric} {where}: without any variation no"
-        " interval can be told."
-    )
-
-
-def _rows_of(configuration: Configuration, metric: str) -> str:
-    """Name the rows that a metric is of: ``these 30 validation rows``."""
-    part = part_of(metric)
-    kind = {"val": "validation", "train": "training"}.get(part, part)
-    numbers = {run.rows[part] for run in configuration.outcomes if part in run.rows}
-    numbers = numbers if len(configuration.values(metric)) == 1 else set()
-    name = f"{kind} row"
-    return f"these {count(numbers.pop(), name) if len(numbers) == 1 else f'{name}s'}"
 
 
 def print_ensemble(ensemble: Ensemble, link: str, file: TextIO | None = None) -> None:

@@ -251,9 +251,3 @@ def setting_columns(
         TableColumn(name, [elide(one.get(key, ""), _LONGEST_VALUE) for one in shown])
         for key, name in names.items()
     ]
-
-
-def configuration_name(varied: Mapping[str, str], names: Mapping[str, str]) -> str:
-    """Name a configuration by its settings: ``learning_rate=0.1 momentum=0.9``."""
-    words = [f"{name}={varied[key]}" for key, name in names.items() if key in varied]
-    return elide(" ".join(words), LONGEST_NAME) or "the defaults"

@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
-from runner.system.formatting import count, interval, number
+from runner.config.plain import as_override_text, flatten
+from runner.system.formatting import count, number
 from runner.tracking.queries import SweepSummary
 from runner.training.outcome import Outcome, further_metrics
 from runner.training.paper import markdown_table, markdown_text, paper_table
+from runner.training.statistics import configurations, ranked
+from runner.training.verdict import choice, verdict
 
 # MLflow's tag of the description of a run.
 NOTE = "mlflow.note.content"
 _ROWS, _COLUMNS, _VALUES = 10, 6, 6
+# What a person asks of a run first.
+_SECTIONS = ("model", "optimizer", "training", "seed")
+_OFF: tuple[object, ...] = (None, False, 0, [], "none")
 
 
 def run_note(
-    name: str, run_id: str, trained_on: str, final: Mapping[str, float], model: str
+    name: str,
+    run_id: str,
+    trained_on: str,
+    final: Mapping[str, float],
+    model: str,
+    uri: str,
+    settings: Mapping[str, object],
 ) -> str:
-    """Describe a run alone: its data, its final metrics by part, and the commands for it.
+    """Describe a run alone: its data and settings, its final metrics by part, and commands for it.
 
-    `model` names the model that it is to have, if any.
+    `model` names the model that it is to have, if any, in the store `uri`; `settings` are its
+    config, of which a line each says what the network is and how it is trained.
     """
+    said = [
+        f"- `{section}`: {_section(values)}"
+        for section in _SECTIONS
+        if (values := settings.get(section)) is not None
+    ]
     names = [metric.partition("/")[2] for metric in final if metric.startswith("train/")]
     names = [n for n in names if not n.startswith(("precision_", "recall_", "objective"))]
     rows = [
         [part, *(number(n, final.get(f"{part}/{n}")) for n in names[:_COLUMNS])]
-        for part in ("train", "val", "test")
+        for part in ("train", "val", "test", *_baselines(final))
         if f"{part}/loss" in final
     ]
     table = markdown_table(["", *names[:_COLUMNS]], rows, n_texts=1)
     return _page(
-        f"**{markdown_text(name)}**: {trained_on}", table, _commands(run_id, run_id, model)
+        f"**{markdown_text(name)}**: {trained_on}",
+        said,
+        table,
+        _commands(run_id, run_id, model, uri),
     )
+
+
+def _baselines(final: Mapping[str, float]) -> dict[str, None]:
+    """Return the parts that a baseline was measured on: what its metrics begin with."""
+    names = (name for name in final if name.startswith("baseline/"))
+    return dict.fromkeys(name.rpartition("/")[0] for name in names)
+
+
+def _section(values: object) -> str:
+    """Write a section of a config on a line, without what is off."""
+    if not isinstance(values, Mapping):
+        return markdown_text(as_override_text(values))
+    on = {key: value for key, value in flatten(values).items() if value not in _OFF}
+    return markdown_text(" ".join(f"{k}={as_override_text(v)}" for k, v in on.items()))
 
 
 def sweep_note(
@@ -41,8 +77,14 @@ def sweep_note(
     outcomes: Sequence[Outcome],
     metric: str,
     summary: SweepSummary,
+    uri: str,
 ) -> str:
     """Describe a sweep: what varied, its best configurations, and the commands for it."""
+    tried = configurations(outcomes)
+    verdicts = [
+        verdict(ranked([one for one in tried if one.outcomes], metric), metric),
+        choice(tried, metric, summary.expected),
+    ]
     values: dict[str, dict[str, None]] = {}
     for outcome in outcomes:
         for key, value in outcome.varied.items():
@@ -50,24 +92,28 @@ def sweep_note(
     varied = [f"- `{key}`: {_listed([*distinct])}" for key, distinct in values.items()]
     n_failed = sum(outcome.status == "FAILED" for outcome in outcomes)
     failed = f", {n_failed:,} failed" if n_failed else ""
-    table, expected = _results(outcomes, metric), summary.expected
+    table = _results(outcomes, metric)
     return _page(
         f"**{markdown_text(name)}**: {count(len(outcomes), 'run')}{failed}. {trained_on}",
         varied,
-        f"The best by {metric}, mean ± half of the 95 % interval:" if table else "",
+        f"The best by {metric}{_with_interval(table)}:" if table else "",
         table,
-        f"Expected on new rows: {metric} {interval(*expected)}." if expected else "",
+        *(markdown_text(line) for line in verdicts if line),
         f"Trained once more as run {summary.refit}: {summary.note}" if summary.refit else "",
-        _commands(name, run_id, summary.model) if table else "",
+        _commands(name, run_id, summary.model, uri) if table else "",
     )
 
 
 def group_note(name: str, metric: str, outcomes: Sequence[Outcome]) -> str:
     """Describe one configuration over its seeds and splits."""
     table = _results(outcomes, metric)
-    came = "mean ± half of the 95 % interval:" if table else "none finished."
+    came = f"{_with_interval(table)}:" if table else ", none finished."
     runs = count(len(outcomes), "run")
-    return _page(f"One configuration of **{markdown_text(name)}**, {runs}, {came}", table)
+    return _page(f"One configuration of **{markdown_text(name)}**, {runs}{came}", table)
+
+
+def _with_interval(table: Sequence[str]) -> str:
+    return ", mean ± half of the 95 % interval" if any("±" in row for row in table) else ""
 
 
 def _results(outcomes: Sequence[Outcome], metric: str) -> list[str]:
@@ -79,10 +125,13 @@ def _results(outcomes: Sequence[Outcome], metric: str) -> list[str]:
     return paper_table(outcomes, metrics, _ROWS, "markdown") if recorded else []
 
 
-def _commands(target: str, run_id: str, model: str) -> list[str]:
+def _commands(target: str, run_id: str, model: str, uri: str) -> list[str]:
     lines = [f"runner rerun {target} --check", f"runner predict {target} FILE.csv"]
     if model:
-        lines.append(f"mlflow models serve -m runs:/{run_id}/{model} --env-manager local")
+        lines.append(
+            f"MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"
+            f" -m runs:/{run_id}/{model} --env-manager local"
+        )
     return ["```", *lines, "```"]
 
 

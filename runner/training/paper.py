@@ -23,8 +23,8 @@ def paper_table(
 ) -> list[str]:
     """Return the lines of a table: each configuration's settings, and the mean of each metric.
 
-    The best of each metric is bold; they are ranked by the first. ``±`` is half the width of the
-    95 % interval.
+    The best of several is bold, by each metric; they are ranked by the first. ``±`` is half the
+    width of the 95 % interval.
     """
     shown = ranked([c for c in configurations(outcomes) if c.outcomes], metrics[0])[:top]
     names = varying_settings([configuration.varied for configuration in shown])
@@ -39,7 +39,7 @@ def paper_table(
                 cells.append("")
                 continue
             mean, half = measured(metric, summary.mean, summary.half_width)
-            is_best = best is not None and summary.mean == best.mean
+            is_best = len(shown) > 1 and best is not None and summary.mean == best.mean
             cells.append(_cell(mean, half, is_best=is_best, form=form))
         columns.append(cells)
     header = [*map(write, names.values()), *map(write, metrics)]

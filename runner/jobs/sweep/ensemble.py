@@ -237,7 +237,8 @@ def _record(
         now_s = time.time()
         result = Result((), (), final, of_all, 0, None, None, now_s, now_s)
         about = f"{prepared.summary}; val is measured on the rows that chose the members"
-        note = run_note(job.name, run.run_id, about, final, model_name(settings.name))
+        name, where = model_name(settings.name), store.address.shown
+        note = run_note(job.name, run.run_id, about, final, name, where, {})
         for _ in end_run(run, store, job, prepared, result, is_alone=True, last_tags={NOTE: note}):
             pass
         run.flush()

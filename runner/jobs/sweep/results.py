@@ -78,7 +78,8 @@ def store_results(
             if plan.first.tracking.figures:
                 _draw(store.sweeps, best_of_all, in_order, plan, folder / "figures")
         run.log_folder(folder)
-    noted = partial(sweep_note, plan.sweep_name, run.run_id, trained_on, in_order, metric)
+    about = plan.sweep_name, run.run_id, trained_on, in_order, metric
+    noted = partial(sweep_note, *about, uri=store.address.shown)
     if best is None:
         run.set_tags({NOTE: noted(SweepSummary())})
         return SweepSummary()

@@ -136,15 +136,21 @@ def end_run(
     to_come = tuple(what for what, is_wanted in wanted.items() if is_shown and is_wanted)
     if is_shown:
         run.flush()
-        took_s = result.ended_s - result.started_s
         trained_on = prepared.summary
         model = model_name(experiment.name) if "model" in to_come else ""
-        note = run_note(job.name, run.run_id, trained_on, result.final, model)
+        of_run = job.name, run.run_id, trained_on, result.final, model
+        note = run_note(*of_run, store.address.shown, to_plain(experiment))
         run.set_tags({"runner.trained_on": trained_on, NOTE: note})
         # Of many classes there are no metrics for each.
         class_names = dict(zip(prepared.target.labels, prepared.target.names, strict=False))
         yield Measured(
-            job.name, result.final, result.n_steps, took_s, to_come, trained_on, class_names
+            job.name,
+            result.final,
+            result.n_steps,
+            result.ended_s - result.started_s,
+            to_come,
+            trained_on,
+            class_names,
         )
     if is_shown:
         network = Network.from_weights(result.weights, require_fit(experiment, prepared).network)

@@ -15,13 +15,13 @@ from runner.report.sweep import print_sweep, print_sweeps
 from runner.report.table import (
     Printer,
     TableColumn,
-    configuration_name,
     printing,
     say,
     setting_columns,
 )
 from runner.tracking import RecordedSweep
 from runner.training.outcome import further_metrics, varying_settings
+from runner.training.verdict import configuration_name
 from tests.runner.report.outcomes import HOSTILE, failed, outcome
 from tests.runner.terminals import ESCAPE, Terminal, plain
 

@@ -9,11 +9,15 @@ RATE, SEED = "optimizer.learning_rate", "seed"
 
 def test_a_run_tells_its_data_its_metrics_and_how_to_go_on() -> None:
     final = {"train/loss": 0.1, "train/accuracy": 0.975, "val/loss": 0.2, "val/accuracy": 0.95}
-    assert run_note("own", "1" * 32, "60 rows", final, "own") == (
-        "**own**: 60 rows\n\n"
+    final |= {"baseline/val/loss": 0.7, "baseline/val/accuracy": 0.5}
+    settings = {"name": "own", "seed": 3, "optimizer": {"name": "sgd", "momentum": 0.0}}
+    assert run_note("own", "1" * 32, "60 rows", final, "own", "sqlite:///a b", settings) == (
+        "**own**: 60 rows\n\n- `optimizer`: name=sgd\n- `seed`: 3\n\n"
         "|  | loss | accuracy |\n| --- | ---: | ---: |\n"
-        "| train | 0.1 | 0.9750 |\n| val | 0.2 | 0.9500 |\n\n"
+        "| train | 0.1 | 0.9750 |\n| val | 0.2 | 0.9500 |\n"
+        "| baseline/val | 0.7 | 0.5000 |\n\n"
         f"```\nrunner rerun {'1' * 32} --check\nrunner predict {'1' * 32} FILE.csv\n"
+        "MLFLOW_TRACKING_URI='sqlite:///a b' "
         f"mlflow models serve -m runs:/{'1' * 32}/own --env-manager local\n```"
     )
 
@@ -26,16 +30,21 @@ def test_a_sweep_tells_what_varied_and_its_best_configurations() -> None:
         )
     ]
     lost = failed(4, varied={RATE: "9", SEED: "0"})
-    note = sweep_note(
-        "rates", "2" * 32, "60 rows", [*runs, lost], "val/loss", SweepSummary((0.3, 0.1, 0.5))
-    )
-    head, varied, heading, table, worth, commands = note.split("\n\n")
-    assert head == "**rates**: 5 runs, 1 failed. 60 rows"
-    assert varied == "- `optimizer.learning_rate`: 0.1, 0.2, 9\n- `seed`: 0, 1"
+    third = outcome(5, varied={RATE: "0.3", SEED: "0"}, metrics={"val/loss": 0.9})
+    about = ("rates", "2" * 32, "60 rows")
+    worth = SweepSummary((0.3, 0.1, 0.5))
+    note = sweep_note(*about, [*runs, third, lost], "val/loss", worth, "sqlite:///x")
+    head, varied, heading, table, better, expected, commands = note.split("\n\n")
+    assert head == "**rates**: 6 runs, 1 failed. 60 rows"
+    assert varied == "- `optimizer.learning_rate`: 0.1, 0.2, 0.3, 9\n- `seed`: 0, 1"
     assert heading == "The best by val/loss, mean ± half of the 95 % interval:"
     assert table.splitlines()[0] == "| learning_rate | val/loss |"
     assert table.splitlines()[2] == "| 0.2 | **0.2 ± 0** |"
-    assert worth == "Expected on new rows: val/loss 0.30 [0.10, 0.50]."
+    assert better.startswith("learning_rate=0.2 and learning_rate=0.1 are not distinguishable on ")
+    assert expected == (
+        "Best of 3 tried: val/loss 0.2 on the validation rows that chose it; 0.30 \\[0.10, 0.50\\]"
+        " expected on new rows."
+    )
     assert "runner predict rates FILE.csv" in commands
     assert "models serve" not in note
 
@@ -45,15 +54,24 @@ def test_where_nothing_finished_it_says_so() -> None:
     assert group_note("own", "val/loss", lost) == (
         "One configuration of **own**, 2 runs, none finished."
     )
-    assert "The best" not in sweep_note("s", "2" * 32, "", lost, "val/loss", SweepSummary())
+    note = sweep_note("s", "2" * 32, "", lost, "val/loss", SweepSummary(), "sqlite:///x")
+    assert "The best" not in note
+
+
+def test_a_configuration_alone_is_not_the_best_and_one_run_has_no_interval() -> None:
+    runs = [outcome(number, varied={SEED: str(number)}) for number in range(2)]
+    (*_, row) = group_note("own", "val/loss", runs).splitlines()
+    assert "±" in row
+    assert "**" not in row
+    assert "interval" not in group_note("own", "val/loss", runs[:1])
 
 
 def test_names_from_outside_are_text_and_no_markup() -> None:
     run = outcome(0, varied={"a|b": HOSTILE, "c": "1"}, metrics={"val/loss": 1.0})
     for note in (
-        sweep_note("a*b|c<i>", "2" * 32, "", [run], "val/loss", SweepSummary()),
+        sweep_note("a*b|c<i>", "2" * 32, "", [run], "val/loss", SweepSummary(), "sqlite:///x"),
         group_note("a*b|c<i>", "val/loss", [run]),
-        run_note("a*b|c<i>", "2" * 32, "", {}, ""),
+        run_note("a*b|c<i>", "2" * 32, "", {}, "", "sqlite:///x", {"optimizer": {"name": HOSTILE}}),
     ):
         assert r"a\*b\|c\<i\>" in note
         assert note.replace("\n", "").isprintable()

@@ -1,0 +1,97 @@
+"""Verdicts in words: which configuration of a sweep is best, and whether by more than chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from runner.system.formatting import count, interval, number
+from runner.system.text import elide
+from runner.training.outcome import best_first, part_of, varying_settings
+from runner.training.statistics import MOST_COMPARED, Configuration, PairedDifference, compare
+
+_LONGEST_NAME = 60
+
+
+def configuration_name(varied: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """Name a configuration by its settings: ``learning_rate=0.1 momentum=0.9``."""
+    words = [f"{name}={varied[key]}" for key, name in names.items() if key in varied]
+    return elide(" ".join(words), _LONGEST_NAME) or "the defaults"
+
+
+def verdict(rows: Sequence[Configuration], metric: str) -> str | None:
+    """Say whether the best two differ by more than seeds or splits do; None if unknown."""
+    if len(rows) < 2:
+        return None
+    names = varying_settings([configuration.varied for configuration in rows])
+    best, runner_up = rows[:2]
+    comparison = compare(best, runner_up, metric)
+    better, worse = (configuration_name(row.varied, names) for row in (best, runner_up))
+    if comparison is not None and comparison.is_constant:
+        return _constant_verdict(better, worse, comparison, metric)
+    if comparison is None or not math.isfinite(comparison.high - comparison.low):
+        if max(len(best.outcomes), len(runner_up.outcomes)) < 2:
+            return None
+        return f"{better} and {worse} have too few seeds or splits in common to be compared."
+    lead, low, high = comparison.difference, comparison.low, comparison.high
+    from softnet import higher_is_better
+
+    if not higher_is_better(metric):
+        lead, low, high = -lead, -high, -low
+    if comparison.n_splits > 1:
+        where, over = "", f"over {comparison.n:,} common splits"
+    else:
+        where = f" on {_rows_of(best, metric)}"
+        over = f"({comparison.n:,} common seeds; other splits were not tried)"
+    if not comparison.distinguishable:
+        return (
+            f"{better} and {worse} are not distinguishable{where} in {metric} {over}:"
+            f" difference {interval(lead, low, high)}."
+        )
+    if lead < 0:  # over what they have in common the order may be reversed
+        better, worse, lead, low, high = worse, better, -lead, -high, -low
+    return (
+        f"{better} is better than {worse}{where} by {interval(lead, low, high)} in {metric} {over}."
+    )
+
+
+def _constant_verdict(first: str, second: str, comparison: PairedDifference, metric: str) -> str:
+    """Say how far two configurations are apart where that does not vary."""
+    from softnet import higher_is_better
+
+    kind = "splits" if comparison.n_splits > 1 else "seeds"
+    where = f"in each of {comparison.n:,} common {kind}"
+    if comparison.difference == 0:
+        return f"{first} and {second} have the same {metric} {where}."
+    if (comparison.difference > 0) != higher_is_better(metric):
+        first, second = second, first
+    by = number(metric, abs(comparison.difference))
+    return (
+        f"{first} is ahead of {second} by {by} in {metric} {where}: without any variation no"
+        " interval can be told."
+    )
+
+
+def choice(
+    tried: Sequence[Configuration], metric: str, expected: tuple[float, ...] | None = None
+) -> str | None:
+    """Say of the best of many that it is, and what it is worth beyond the rows that chose it."""
+    summaries = [(one, summary) for one in tried if (summary := one.summary(metric)) is not None]
+    if len(summaries) <= MOST_COMPARED:
+        return None
+    ((best, chosen), *_) = best_first(summaries, metric, lambda each: each[1].mean)
+    rows = _rows_of(best, metric).removeprefix("these ")
+    n_tried = len(summaries) + sum(not (one.outcomes or one.failures) for one in tried)  # pruned
+    text = f"Best of {n_tried:,} tried: {metric} {number(metric, chosen.mean)} on the {rows}"
+    more = f"; {interval(*expected)} expected on new rows" if expected is not None else ""
+    return f"{text} that chose it{more}."
+
+
+def _rows_of(configuration: Configuration, metric: str) -> str:
+    """Name the rows that a metric is of: ``these 30 validation rows``."""
+    part = part_of(metric)
+    kind = {"val": "validation", "train": "training"}.get(part, part)
+    numbers = {run.rows[part] for run in configuration.outcomes if part in run.rows}
+    numbers = numbers if len(configuration.values(metric)) == 1 else set()
+    name = f"{kind} row"
+    return f"these {count(numbers.pop(), name) if len(numbers) == 1 else f'{name}s'}"
