@@ -148,8 +148,8 @@ def listed(name: str, choices: Iterable[str], most: int = 8) -> str:
 
     Examples
     --------
-    >>> listed("relo", ["identity", "tanh", "relu"], most=2)
-    'relu, tanh, ...'
+    >>> listed("relo", ["identity", "selu", "relu"], most=2)
+    'relu, selu, ...'
     """
     by_likeness = sorted(choices, key=lambda c: -difflib.SequenceMatcher(None, name, c).ratio())
     return ", ".join([*by_likeness[:most], *["..."][: len(by_likeness) > most]])

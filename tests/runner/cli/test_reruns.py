@@ -123,7 +123,7 @@ def test_group_of_seeds_and_a_sample_are_repeated_by_the_id(shared: Command, swe
     assert "2 of 2 identical\n" in of_group.stdout, of_group.stderr
     for n_jobs in (3, 4):
         ended = shared("rerun", swept[0].run_id, "--check", "--sample", str(n_jobs))
-        assert ("a sample of 2 of 4" in ended.stdout) == (n_jobs < 4)
+        assert (f"a sample of {n_jobs} of 4" in ended.stdout) == (n_jobs < 4)
         assert f"{n_jobs} of {n_jobs} identical\n" in ended.stdout
 
 
