@@ -169,7 +169,7 @@ class LoadedRun:
         facts = self._record.environment()
         decisive = facts.get("decisive") if isinstance(facts, dict) else None
         facts = flatten(decisive) if isinstance(decisive, dict) else {}
-        return {name: as_override_text(value) for name, value in facts.items()}
+        return {name: _in_words(value) for name, value in facts.items()}
 
     def importance(self, n_repeats: int) -> tuple[str, dict[str, float]]:
         """Return a part of the rows, and by how much its loss rises when a column is shuffled.
@@ -320,6 +320,14 @@ class LoadedRun:
         if not 0 <= level <= 1:
             raise CommandError(f"--threshold: must be a number from 0 to 1, got {text!r}.")
         return level
+
+
+def _in_words(fact: object) -> str:
+    """Write a fact of an environment; several libraries after each other."""
+    if isinstance(fact, list) and all(isinstance(each, dict) for each in fact):
+        libraries = (", ".join(f"{k} {as_override_text(v)}" for k, v in d.items()) for d in fact)
+        return "; ".join(libraries)
+    return ", ".join(map(as_override_text, fact if isinstance(fact, list) else [fact]))
 
 
 def writable(out: str, file: str | None) -> Path:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.predict import LoadedRun, writable
+from runner.jobs.sweep.parent_runs import COMMAND
 from runner.jobs.sweep.resume import recorded_outcomes
-from runner.report.data import reading_lines
+from runner.report.data import COLUMN_FACTS, column_rows, reading_lines
 from runner.report.page import html_page
 from runner.report.table import mean_cells, say
 from runner.system.errors import CommandError, RecordError, RunnerError
@@ -20,7 +21,9 @@ from runner.system.formatting import count, number
 from runner.tracking import job_of, started_s
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
+from runner.training.data.files import describe_file
 from runner.training.outcome import (
+    PART_WORDS,
     Outcome,
     by_settings,
     further_metrics,
@@ -28,8 +31,8 @@ from runner.training.outcome import (
     varying_settings,
 )
 from runner.training.run_files import CONFIG_YAML
-from runner.training.statistics import best_runs, configurations, ranked
-from runner.training.verdict import verdict
+from runner.training.statistics import REPLICATES, best_runs, configurations, ranked
+from runner.training.verdict import choice, verdict
 from softnet import higher_is_better
 
 if TYPE_CHECKING:
@@ -62,40 +65,65 @@ def _content(found: StoredRun) -> dict[str, Any]:
     n_finished = sum(outcome.status == "FINISHED" for outcome in outcomes)
     content: dict[str, Any] = {
         "title": found.name,
+        "of_data": _data_name(members[best.run_id]),
+        "is_file": "data.path" in members[best.run_id].params,
         "begun": f"{datetime.fromtimestamp(started_s(found.run)).astimezone():%Y-%m-%d %H:%M}",
         "counts": f"{n_finished:,} of {count(len(outcomes), 'run')} finished",
         "metric": metric,
         "order": "largest" if higher_is_better(metric) else "smallest",
         "figures": _figures(found),
-        "uri": found.store.address.shown,
+        "command": found.tags.get(COMMAND, ""),
         "run_id": found.run_id,
         "settings": members[best.run_id].read(CONFIG_YAML, _LIMIT).decode(errors="replace"),
-        **_results(outcomes, metric),
+        **_results(outcomes, metric, _expected(found)),
         **_best(several),
     }
     return content | _loaded(members[best.run_id], found.tags.get("runner.trained_on", ""))
 
 
-def _results(outcomes: Sequence[Outcome], metric: str) -> dict[str, Any]:
-    rows = ranked([c for c in configurations(outcomes) if c.outcomes], metric)
+def _data_name(member: StoredRun) -> str:
+    """Return what the data are called: the name of their file, or of what ships."""
+    path = member.params.get("data.path", "")
+    return path.rpartition("/")[2] or member.params.get("data.name", "")
+
+
+def _expected(found: StoredRun) -> tuple[float, ...] | None:
+    sweeps = found.store.sweeps.all([found.store.experiment_id])
+    summaries = (each.summary.expected for each in sweeps if each.run_id == found.run_id)
+    return next(summaries, None)
+
+
+def _results(
+    outcomes: Sequence[Outcome], metric: str, expected: tuple[float, ...] | None
+) -> dict[str, Any]:
+    tried = configurations(outcomes)
+    rows = ranked([c for c in tried if c.outcomes], metric)
     names = varying_settings([configuration.varied for configuration in rows])
     metrics = [metric, *further_metrics((m for o in outcomes for m in o.metrics), metric)]
     shown = rows[:_ROWS]
     cells = [[c.varied.get(key, "") for c in shown] for key in names]
-    cells += [mean_cells(shown, name) for name in metrics]
+    means = [mean_cells(shown, name) for name in metrics]
+    summaries = [configuration.summary(metric) for configuration in shown]
+    n = [f"{summary.n if summary else 0:,}" for summary in summaries]
+    cells += [means[0], n, *means[1:]]
     n_splits = max(len(row.values(metric)) for row in rows)
-    seeds = "over seeds on one split, and says nothing of other rows"
-    every = {key: None for outcome in outcomes for key in outcome.varied}
+    basis = "seeds on one split, and says nothing of other rows"
+    if n_splits > 1:
+        basis = f"{n_splits:,} splits"
+    every = {key: None for o in outcomes for key in o.varied if key not in REPLICATES}
     values = {key: dict.fromkeys(o.varied.get(key, "") for o in outcomes) for key in every}
     return {
         "varied": {key: ", ".join(distinct) for key, distinct in values.items()},
         "table": {
-            "header": [*names.values(), *metrics],
+            "header": [*names.values(), metric, "n", *metrics[1:]],
             "rows": list(zip(*cells, strict=True)),
             "n_more": len(rows) - len(shown),
         },
-        "basis": f"over {n_splits:,} splits" if n_splits > 1 else seeds,
-        "verdicts": [line for line in [verdict(rows, metric)] if line],
+        "basis": basis if any("±" in cell for column in means for cell in column) else "",
+        "n_of": "splits" if n_splits > 1 else "seeds",
+        "verdicts": [
+            line for line in [verdict(rows, metric), choice(tried, metric, expected)] if line
+        ],
     }
 
 
@@ -129,17 +157,18 @@ def _figures(found: StoredRun) -> dict[str, str]:
 def _loaded(member: StoredRun, trained_on: str) -> dict[str, Any]:
     """Return what the network of a run says of its own rows, where they can still be read."""
     content: dict[str, Any] = {"data": [trained_on], "notes": [], "classes": None}
-    content |= {"importance": None, "environment": {}}
+    content |= {"importance": None, "environment": {}, "columns": [], "facts": COLUMN_FACTS}
     try:
         run = LoadedRun(member)
         content["environment"] = run.environment()
         content["data"] = [trained_on, *reading_lines(run.experiment, run.rows)]
+        content["columns"] = _columns(run)
         content["classes"] = _classes(run.classes())
         part, rises = run.importance(_REPEATS)
         largest = max([*rises.values(), 1e-12])
         columns = sorted(rises.items(), key=lambda item: -item[1])
         content["importance"] = {
-            "rows": count(len(run.rows.examples(part).y), f"{part} row"),
+            "rows": count(len(run.rows.examples(part).y), f"{PART_WORDS[part]} row"),
             "n": _REPEATS,
             "columns": [
                 (name, f"{rise:.4g}", f"{_BAR * max(rise, 0) / largest:.2f}")
@@ -151,13 +180,20 @@ def _loaded(member: StoredRun, trained_on: str) -> dict[str, Any]:
     return content
 
 
+def _columns(run: LoadedRun) -> list[tuple[str, ...]]:
+    """Return a row for each column of the file that was read; none for data that ship."""
+    if run.rows.data is None:
+        return []
+    return column_rows(describe_file(run.rows.data, run.experiment.task))[:_ROWS]
+
+
 def _classes(classes: Classes | None) -> dict[str, Any] | None:
     if classes is None:
         return None
     scores = classes.scores()
     columns = [[f"{v:,.0f}" if s == "rows" else f"{v:.4f}" for v in scores[s]] for s in scores]
     return {
-        "rows": count(int(classes.counts.sum()), f"{classes.part} row"),
+        "rows": count(int(classes.counts.sum()), f"{PART_WORDS[classes.part]} row"),
         "scores": list(scores),
         "by_class": list(zip(classes.names, *columns, strict=True)),
         "names": classes.names,

@@ -5,10 +5,7 @@ To the error stream, since the standard output is for results; a plan that was a
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from runner.config.search import HalvingSearch, OptunaSearch
 from runner.jobs.plan import Plan
@@ -16,7 +13,8 @@ from runner.jobs.search import trials
 from runner.jobs.stacks import Stack
 from runner.report.table import printing, say
 from runner.system.formatting import count
-from runner.system.text import elide, without_passwords
+from runner.system.process import command_line
+from runner.system.text import elide
 from runner.training.outcome import Outcome
 
 _VALUES_SHOWN = 6
@@ -54,12 +52,9 @@ def _n_failed(outcomes: Iterable[Outcome]) -> int:
 
 def say_resume_hint() -> None:
     """Say which command resumes the sweep."""
-    program = Path(sys.argv[0]).name
-    words = ["python", "-m", "runner"] if program == "__main__.py" else [program]
     # Restarting once is enough: the next command resumes.
-    rest = [word for word in sys.argv[1:] if not word.startswith("sweep.restart=")]
-    command = without_passwords(shlex.join([*words, *rest]))
-    say(f"The same command goes on where this one stopped:\n  {command}")
+    if command := command_line(without="sweep.restart="):
+        say(f"The same command goes on where this one stopped:\n  {command}")
 
 
 def points_run_once(plan: Plan) -> list[str]:

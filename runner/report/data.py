@@ -81,9 +81,12 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
     return [elide(line, _LONGEST) for line in lines]
 
 
-def print_columns(file: str, described: Described) -> None:
-    """Print a row for each column of a file: its values, and the features made of it."""
-    rows = [
+COLUMN_FACTS = ("column", "kind", "missing", "distinct", "examples", "becomes")
+
+
+def column_rows(described: Described) -> list[tuple[str, ...]]:
+    """Return the `COLUMN_FACTS` of each column of a file: its values, and the features of it."""
+    return [
         (
             elide(column.name, 30),
             "true or false" if column.is_truth else column.kind,
@@ -94,10 +97,14 @@ def print_columns(file: str, described: Described) -> None:
         )
         for column in described.columns
     ]
-    headers = ("column", "kind", "missing", "distinct", "examples", "becomes")
+
+
+def print_columns(file: str, described: Described) -> None:
+    """Print a row for each column of a file, and what a person might not expect."""
+    rows = column_rows(described)
     with printing() as printer:
         printer.line(f"{file}: {count(described.n_rows, 'row')}, {count(len(rows), 'column')}")
-        printer.table(columns_of(headers, rows, right=("missing", "distinct")))
+        printer.table(columns_of(COLUMN_FACTS, rows, right=("missing", "distinct")))
         if described.learned:
             printer.line(described.learned)
         for note in dict.fromkeys(described.notes):

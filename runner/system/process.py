@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import shlex
 import sys
 from contextlib import suppress
 from functools import cache
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.system.errors import RunFailed
+from runner.system.text import without_passwords
 
 _BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
 
@@ -23,6 +25,17 @@ _BLAS = ("OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "OMP")
 def pin_blas_threads() -> None:
     """Have BLAS use one thread, in this process and those it starts."""
     os.environ.update({f"{library}_NUM_THREADS": "1" for library in _BLAS})
+
+
+def command_line(*, without: str = "\n") -> str:
+    """Return the command that this process carries out, as a shell takes it, and no password.
+
+    Words that begin with `without` are left out. A script or a notebook gives an empty text.
+    """
+    program = Path(sys.argv[0]).name
+    words = {"__main__.py": ["python", "-m", "runner"], "runner": ["runner"]}.get(program, [])
+    rest = [word for word in sys.argv[1:] if not word.startswith(without)]
+    return without_passwords(shlex.join([*words, *rest])) if words else ""
 
 
 @cache

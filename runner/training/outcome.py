@@ -18,6 +18,8 @@ _FURTHER_METRICS = tuple(
     f"{part}/{kind}" for part in ("val", "test") for kind in ("loss", "accuracy", "rmse")
 )
 _LONGEST_SETTING = 32
+# What the parts of the rows are called in a sentence.
+PART_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)

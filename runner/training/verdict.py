@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from runner.system.formatting import count, interval, number
 from runner.system.text import elide
-from runner.training.outcome import best_first, part_of, varying_settings
+from runner.training.outcome import PART_WORDS, best_first, part_of, varying_settings
 from runner.training.statistics import MOST_COMPARED, Configuration, PairedDifference, compare
 
 _LONGEST_NAME = 60
@@ -90,7 +90,7 @@ def choice(
 def _rows_of(configuration: Configuration, metric: str) -> str:
     """Name the rows that a metric is of: ``these 30 validation rows``."""
     part = part_of(metric)
-    kind = {"val": "validation", "train": "training"}.get(part, part)
+    kind = PART_WORDS.get(part, part)
     numbers = {run.rows[part] for run in configuration.outcomes if part in run.rows}
     numbers = numbers if len(configuration.values(metric)) == 1 else set()
     name = f"{kind} row"

@@ -32,6 +32,7 @@ from runner.system.errors import (
     StoreError,
     StoreLost,
 )
+from runner.system.process import command_line
 from runner.system.signals import deferred_signals
 from runner.tracking import SUMMED_UP, SweepSummary, count_tags, write_together
 from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 # Some hundred thousand jobs.
 _RESULTS_LIMIT = 1 << 30
-N_JOBS = "runner.n_jobs"
+N_JOBS, COMMAND = "runner.n_jobs", "runner.command"
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
 _RERUN = "runner.rerun."
@@ -185,6 +186,7 @@ class _Sweep(Parent):
             N_JOBS: str(len(self.plan.jobs)),
             "runner.metric": self.plan.first.ranking_metric,
             SUMMED_UP: "false",
+            COMMAND: command_line(),
         }
         if self._state.sweep is not None:
             run = self._store.reopen_run(self._state.sweep.run_id)

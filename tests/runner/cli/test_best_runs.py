@@ -2,6 +2,7 @@
 
 import io
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -257,6 +258,23 @@ def test_a_report_is_one_page_without_scripts_or_links(
     best = parent.tags["runner.best_run"]
     for piece in (f"runner rerun {best}", "mine.csv: 333 rows; 4 numbers", "learning_rate: 0."):
         assert piece in page
+    head, question, results = (
+        page.partition("<h2>Question")[0],
+        *re.findall("<h2>(?:Question|Results).*?(?=<h2>)", page, re.DOTALL),
+    )
+    assert "mine.csv &middot;" in head
+    assert "learning_rate" in question
+    assert "seed" not in question
+    row = "<td>body_mass_g</td><td>number</td><td>0</td>"
+    assert row in page
+    assert "<th>val/loss</th><th>n</th>" in results
+    assert "; n counts its seeds. &plusmn; is half" in results
+    assert "validation rows" in results
+    repeat = page.partition("<h2>How to repeat it</h2>")[2]
+    assert f"<pre>runner {shlex.join(SWEEP)}</pre>" in repeat
+    assert f"runner export {best} FOLDER\nrunner rerun FOLDER --data mine.csv\n" in repeat
+    assert "<td>blas</td><td>library " in repeat
+    assert str(command.store) not in page
     assert len(re.findall(r"<img ", page)) == 2
     shown = command("show", best).stdout.partition("Confusion matrix")[2].splitlines()[2:4]
     for row in shown:
@@ -281,3 +299,4 @@ def test_a_report_shows_names_as_text_and_does_without_data(sweeper: Command) ->
     assert "<h1>a &lt;script&gt; &amp; b</h1>" in page
     assert "<script>" not in page
     assert "What takes the run&#39;s own rows is left out: data.path: must be a file in" in page
+    assert "How far does <code>val/loss</code> vary by chance" in page
