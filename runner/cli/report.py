@@ -184,7 +184,11 @@ def _columns(run: LoadedRun) -> list[tuple[str, ...]]:
     """Return a row for each column of the file that was read; none for data that ship."""
     if run.rows.data is None:
         return []
-    return column_rows(describe_file(run.rows.data, run.experiment.task))[:_ROWS]
+    # The record names the columns that were left out, and not why.
+    return [
+        (name, *facts, "left out" if use.startswith("left out") else use)
+        for name, *facts, use in column_rows(describe_file(run.rows.data, run.experiment.task))
+    ][:_ROWS]
 
 
 def _classes(classes: Classes | None) -> dict[str, Any] | None:
