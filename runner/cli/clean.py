@@ -7,7 +7,7 @@ import sys
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.report.table import LONGEST_NAME, say
 from runner.system.errors import CommandError
-from runner.system.formatting import count
+from runner.system.formatting import count, size
 from runner.system.text import elide
 from runner.tracking import job_of
 from runner.tracking.records.mlflow_record import find_run, members_of, remove_weights, weights_size
@@ -36,7 +36,7 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
     if not sizes:
         say(f"{name}: there is nothing to remove.")
         return
-    what = f"the weights of {count(len(sizes), 'run')}, {sum(sizes.values()) / 2**20:,.3g} MiB"
+    what = f"the weights of {count(len(sizes), 'run')}, {size(sum(sizes.values()))}"
     if not is_sure:
         say(f"{name}: {what}, are removed; runner rerun brings them back. (y/n)")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

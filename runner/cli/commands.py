@@ -45,13 +45,16 @@ def _show(arguments: Sequence[str]) -> None:
     )
     _add_metrics(parser, "ranks by it")
     parser.add_argument("--top", type=_count, metavar="N", help="shows the best N alone")
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
         "--format",
         choices=("table", "csv", "markdown", "latex"),
         default="table",
         help="csv: every job; markdown and latex: configurations, the best in bold",
     )
-    parser.add_argument("--csv", action="store_const", const="csv", dest="format")
+    form.add_argument(
+        "--csv", action="store_const", const="csv", dest="format", help="the same as --format csv"
+    )
     options = parser.parse(arguments)
 
     from runner.cli.show import show
@@ -239,7 +242,7 @@ def _export(arguments: Sequence[str]) -> None:
 
 def _data(arguments: Sequence[str]) -> None:
     parser = _Parser("data", "Show how a table would be read, without training on it.")
-    parser.add_argument("file", metavar="FILE", help="CSV and other text, Parquet, NPZ or NPY")
+    parser.add_argument("file", metavar="FILE", help="CSV and other text, Excel, Parquet, NPZ, ...")
     parser.add_argument(
         "overrides", nargs="*", default=[], metavar="key=value", help="such as data.target=age"
     )

@@ -38,7 +38,7 @@ def complete(hydra: Callable[[], object]) -> None:
     current = "" if line.endswith(" ") or not words else words.pop()
     key, is_value, _ = current.partition("=")
     if words and words[0] in COMMANDS:
-        offered = _of_command(words[0], current)
+        offered = _of_command(words[0], current, words[-1])
     elif current.startswith("-"):
         offered = list(_FLAGS)
     elif is_value and (values := _values(key.lstrip("+"))):
@@ -50,14 +50,28 @@ def complete(hydra: Callable[[], object]) -> None:
     print(*(word for word in offered if word.startswith(current)))  # noqa: T201  (what was asked for)
 
 
-def _of_command(name: str, current: str) -> list[str]:
-    """Return the options of a command, or the sweeps that it may be given."""
+def _of_command(name: str, current: str, before: str) -> list[str]:
+    """Return the options of a command, the values of the option `before`, or names of sweeps."""
     with redirect_stdout(io.StringIO()) as page, suppress(SystemExit):
         COMMANDS[name](["--help"])
     if current.startswith("-"):
         return sorted({*re.findall(r"--[a-z][a-z-]+", page.getvalue())})
     usage = page.getvalue().partition("\n\n")[0]
+    if before == "--metric":
+        return _metrics()
+    if choices := re.search(rf"{re.escape(before)} {{([\w,]+)}}", usage):
+        return choices[1].split(",")
+    if re.search(rf"{re.escape(before)} [A-Z]", usage):
+        return []
     return _sweeps() if re.search(r"\b(RUN|SWEEP)\b", usage) else []
+
+
+def _metrics() -> list[str]:
+    from runner.config.plugins import plugins
+    from softnet import METRICS
+
+    plugins()  # which may have added some
+    return [f"{part}/{name}" for part in ("train", "val", "test") for name in METRICS]
 
 
 def _sweeps() -> list[str]:

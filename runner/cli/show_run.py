@@ -16,11 +16,13 @@ def show_run(target: str, uri: str | None) -> None:
         what = f"a {found.tags['runner.kind']}, {found.label}"
         raise CommandError(f"RUN: must be a run or a sweep to be shown, got {what}.")
     outcome = job_of(found.run).outcome
+    trained_on = found.tags.get("runner.trained_on", "")
     notes: list[str] = []
     classes: Classes | None = None
     if outcome.status == "FINISHED":
         try:
-            classes = LoadedRun(found).classes()
+            run = LoadedRun(found)
+            classes, trained_on = run.classes(), trained_on or run.rows.summary
         except RunnerError as error:  # data that are not here, weights that were removed
             notes = f"Its classes on its own rows are not shown: {error}".splitlines()
-    print_recorded_run(outcome, found.tags.get("runner.trained_on", ""), classes, notes)
+    print_recorded_run(outcome, trained_on, classes, notes, uri)

@@ -27,6 +27,10 @@ Reader = Callable[[bytes], Mapping[str, Sequence[object]]]
 READERS: dict[str, Reader] = {}
 
 
+class _NoPlugin(ImportError):
+    """A file that is no plugin, as the text says."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plugin:
     """A plugin that is loaded.
@@ -104,7 +108,11 @@ def _load(source: str | Path) -> Plugin:
         place = f"{VARIABLE}: must be Python files, joined by {os.pathsep!r}"
         if isinstance(source, str):
             place = f"{source}: must be a plugin that can be imported"
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"it fails with {type(error).__name__}: {error}"
+        if isinstance(error, FileNotFoundError) and isinstance(source, Path):
+            reason = "there is no such file"
+        elif isinstance(error, _NoPlugin):
+            reason = str(error)
         raise CommandError(f"{place}, got {shorten(str(source))} ({reason}).") from error
     adds = {
         kind: tuple(name for name in registry if name not in before[kind])
@@ -141,9 +149,9 @@ def _registries() -> dict[str, Any]:
 def _of_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
-        raise ImportError("its name must end in .py")
+        raise _NoPlugin("its name must end in .py")
     if path.exists() and not path.is_file():
-        raise ImportError("it must be a file")  # a pipe would be waited for
+        raise _NoPlugin("it must be a file")  # a pipe would be waited for
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)

@@ -6,13 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.report.table import Printer, TableColumn, columns_of, mean_cells, printing
+from runner.report.table import (
+    Printer,
+    TableColumn,
+    columns_of,
+    mean_cells,
+    printing,
+    setting_columns,
+)
 from runner.system.formatting import count, interval, number
 from runner.system.text import elide
-from runner.training.outcome import further_metrics
+from runner.training.outcome import further_metrics, short_names
 from runner.training.statistics import REPLICATES, Configuration, compare, holm
 
 _LONGEST = 200
+# More candidates than this are rows of a table, and not its columns.
+_SIDE_BY_SIDE = 4
 
 
 @dataclass(frozen=True)
@@ -49,23 +58,24 @@ def print_comparison(candidates: Sequence[Candidate], metric: str, further: Sequ
         settings = [one.runs.varied for one in candidates]
         one_sided = _one_sided(settings)
         differing = [key for key in _differing(settings) if key not in one_sided]
-        rows = [(key, *(one.runs.varied.get(key, "-") for one in candidates)) for key in differing]
-        if rows:
+        is_long = len(candidates) > _SIDE_BY_SIDE
+        if differing and not is_long:
+            rows = [(key, *(one.get(key, "-") for one in settings)) for key in differing]
             out.table(columns_of(("setting", *letters), rows))
-        elif not one_sided:
+        elif not differing and not one_sided:
             out.line("Their settings are the same, but for seeds and splits.")
         if one_sided:
             out.line(f"Not all have a setting {elide(', '.join(one_sided), _LONGEST)}.")
         means = [mean_cells([one.runs for one in candidates], name) for name in metrics]
-        out.table(
-            [
-                TableColumn("metric", metrics),
-                *(
-                    TableColumn(letter, [cells[number] for cells in means], "right")
-                    for number, letter in enumerate(letters)
-                ),
-            ]
-        )
+        if is_long:
+            short = short_names(differing)
+            columns = [TableColumn("", letters), *setting_columns(settings, short)]
+            of_metrics = zip(metrics, means, strict=True)
+            first, *others = (TableColumn(name, cells, "right") for name, cells in of_metrics)
+            out.table([*columns, first], others)
+        else:
+            rows = [(name, *cells) for name, cells in zip(metrics, means, strict=True)]
+            out.table(columns_of(("metric", *letters), rows, right=letters))
         _print_differences(out, candidates, letters, metrics)
 
 

@@ -59,6 +59,7 @@ class ProgressBar:
         self._unit = unit
         self._done = 0.0
         self._loss: float | None = None
+        self._longest = 0
         self._ends: Counter[str] = Counter()
         self._is_bar = _is_terminal(self._stream)
         self._bar: Progress | None = None
@@ -95,7 +96,7 @@ class ProgressBar:
         done = math.floor(self._done + 1e-6)  # sums of fractions may be a little too small
         parts = [f"{math.floor(100 * share)} %", f"{done:,} of {self._total:,} {self._unit}"]
         if 0.0 < share < 1.0 and elapsed_s > 0.0:
-            parts.append(f"{_rate(self._done / elapsed_s)}/s")
+            parts.append(f"{_rate(self._done / elapsed_s)} {self._unit}/s")
             parts.append(f"{duration(elapsed_s * (1.0 - share) / share, ahead=True)} left")
         if self._loss is not None:
             parts.append(f"loss {self._loss:.4g}")
@@ -115,8 +116,10 @@ class ProgressBar:
             self._bar.start()
             # rich hides the cursor, and a kill would leave it hidden.
             self._bar.console.show_cursor(True)
-        # One line, however narrow the terminal: the bar gives way first, and then the name.
-        left = self._bar.console.width - len(text) - 2
+        # One line, however narrow the terminal: the bar gives way first, and then the name. Texts
+        # of other lengths leave the bar as it is: it has room for the longest so far.
+        self._longest = max(self._longest, len(text))
+        left = self._bar.console.width - self._longest - 2
         self._shown.bar_width = max(0, min(_LONGEST_BAR, left - len(self._description)))
         name = elide(self._description, max(8, left - self._shown.bar_width))
         self._bar.update(self._bar.task_ids[0], completed=self._done, text=text, description=name)

@@ -312,6 +312,8 @@ def _print_changes(out: Printer, line: RerunLine) -> None:
 def _signed(name: str, then: float | None, now: float | None) -> str:
     if then is None or now is None:
         return ""
+    if now == then:
+        return "0"
     text = number(name, now - then)
     return text if text.startswith("-") else f"+{text}"
 

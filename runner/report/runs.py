@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from runner.report.table import (
     columns_of,
     printing,
     setting_columns,
+    short_ids,
 )
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide, on_one_line
@@ -96,16 +98,31 @@ def print_final(
         last = rows[part]
         labels = list(dict.fromkeys(label for _, _, label in of_labels.values()))[:_MOST_LABELS]
         if labels:
-            columns = [
-                TableColumn(
-                    kind, [number(kind, last.get(f"{kind}_{label}")) for label in labels], "right"
-                )
-                for kind in dict.fromkeys(kind for kind, _, _ in of_labels.values())
-            ]
-            names = [class_names.get(label, label) for label in labels]
-            out.table([TableColumn(f"{part} class", names), *columns])
+            _print_labels(
+                out, part, last, {label: class_names.get(label, label) for label in labels}
+            )
     if others:
         out.line(", ".join(others))
+
+
+def _print_labels(
+    out: Printer, part: str, metrics: Mapping[str, float], names: Mapping[str, str]
+) -> None:
+    """Print precision, recall and F1 of each class, by what stands for it in the metrics."""
+    scores: dict[str, list[float | None]] = {
+        kind: [metrics.get(f"{kind}_{label}") for label in names]
+        for kind in ("precision", "recall")
+    }
+    scores["F1"] = [
+        None if p is None or r is None else 2 * p * r / (p + r) if p + r else 0.0
+        for p, r in zip(*scores.values(), strict=True)
+    ]
+    columns = [
+        TableColumn(kind, [number(kind.lower(), value) for value in values], "right")
+        for kind, values in scores.items()
+        if any(value is not None for value in values)
+    ]
+    out.table([TableColumn(f"{part} class", [*names.values()]), *columns])
 
 
 def print_runs(
@@ -130,11 +147,14 @@ def print_runs(
             needed.append(TableColumn("name", [outcome.name for outcome in shown]))
         needed += map(metric_column, metrics)
         recorded = (name for outcome in shown for name in outcome.metrics)
-        further = [metric_column(name) for name in further_metrics(recorded, metric)]
-        further = [column for column in further if column.header not in metrics]
+        # Before the columns that a narrow terminal leaves out: other commands take it.
+        ids = short_ids([outcome.run_id for outcome in outcomes])
+        further = [TableColumn("run", [ids[outcome.run_id] for outcome in shown])]
+        further += [
+            metric_column(name) for name in further_metrics(recorded, metric) if name not in metrics
+        ]
         if any(outcome.duration_s >= _SHORTEST_SHOWN_S for outcome in shown):
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
-        further.append(TableColumn("run", [outcome.run_id for outcome in shown]))
         return needed, further
 
     ranked = best_first(
@@ -152,9 +172,10 @@ def print_run_list(
     """Print single runs, each with its MLflow experiment and when it began, in s since 1970."""
     if top is None:
         top = len(runs) if len(runs) <= 2 * _MANY else _MANY
+    ids = short_ids([job.outcome.run_id for job, _, _ in runs])
     rows = [
         (
-            job.outcome.run_id,
+            ids[job.outcome.run_id],
             _name(job.outcome),
             job.outcome.status.lower(),
             number("val/loss", job.outcome.metrics.get("val/loss")),
@@ -180,9 +201,13 @@ def print_recorded_run(
     trained_on: str,
     classes: Classes | None,
     notes: Sequence[str],
+    uri: str | None = None,
     file: TextIO | None = None,
 ) -> None:
-    """Print a run of the past: its metrics, and what it says of each class of the `classes`."""
+    """Print a run of the past: its metrics, and what it says of each class of the `classes`.
+
+    One that has finished says how to predict with it, in the store `uri` where that is named.
+    """
     with printing(file) as out:
         out.line(
             (f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"),
@@ -207,6 +232,9 @@ def print_recorded_run(
         for note in notes:
             out.line(note)
         out.line(f"run {outcome.run_id}")
+        if outcome.status == "FINISHED":
+            named = "" if uri is None else f" --uri {shlex.quote(uri)}"
+            out.command(f"  runner predict {outcome.run_id} FILE.csv{named}")
 
 
 @dataclass(frozen=True)

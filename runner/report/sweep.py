@@ -23,6 +23,7 @@ from runner.report.table import (
     mean_cells,
     printing,
     setting_columns,
+    short_ids,
 )
 from runner.system.formatting import count, duration, interval, number
 from runner.system.text import elide, on_one_line
@@ -253,6 +254,7 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
         with printing(file) as out:
             out.line("There are no sweeps yet. runner --multirun makes one.")
         return
+    ids = short_ids([sweep.run_id for sweep, _ in sweeps])
     rows = [
         (
             elide(sweep.name, _LONGEST_IN_LIST),
@@ -261,7 +263,7 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
             f"{sweep.n_failed or 0:,}",
             f"{sweep.n_jobs:,}",
             # Before the columns that a narrow terminal leaves out: runner rerun takes it.
-            sweep.run_id,
+            ids[sweep.run_id],
             datetime.fromtimestamp(sweep.started_s).astimezone().strftime("%Y-%m-%d %H:%M"),
             duration(_duration_s(sweep)),
             elide(experiment, _LONGEST_IN_LIST),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from runner.training.statistics import Configuration
 
-LONGEST_NAME = 60
+LONGEST_NAME, _LONGEST_ID = 60, 32
 _LONGEST_VALUE = 32
 _GAP, _NARROWEST = 2, 10
 # A file has no width: its reader can scroll.
@@ -77,6 +77,21 @@ def columns_of(
         TableColumn(header, column, "right" if header in right else "left")
         for header, column in zip(headers, cells, strict=True)
     ]
+
+
+def short_ids(ids: Sequence[str]) -> dict[str, str]:
+    """Return as many digits of each id as tell them apart, at least 8: commands take beginnings.
+
+    Examples
+    --------
+    >>> list(short_ids(["0123456789abcdef" * 2, "01234567ffff0000" * 2]).values())
+    ['012345678', '01234567f']
+    """
+    n = 8
+    while n < _LONGEST_ID and len({run_id[:n] for run_id in ids}) < len(set(ids)):
+        n += 1
+    # Text of another length is no id, and shown as it is.
+    return {run_id: run_id[:n] if len(run_id) == _LONGEST_ID else run_id for run_id in ids}
 
 
 def _width(text: str) -> int:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 
+# Metrics from 0 to 1, to be read beside each other.
+_SHARES = (
+    *("accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision"),
+    *("precision", "recall"),
+)
+
 
 def number(metric: str, value: float | None) -> str:
     """Write the value of a metric; nothing for None.
@@ -12,11 +18,13 @@ def number(metric: str, value: float | None) -> str:
     --------
     >>> number("val/loss", 0.0123456), number("val/accuracy", 0.9), number("best/step", 1200.0)
     ('0.01235', '0.9000', '1,200')
+    >>> number("val/f1_macro", 1.0), number("recall_Adelie", 0.5)
+    ('1.0000', '0.5000')
     """
     if value is None:
         return ""
     end = metric.rpartition("/")[2]
-    if end == "accuracy":
+    if end.startswith(_SHARES):
         return f"{value:.4f}"
     return f"{value:,.0f}" if end == "step" else f"{value:.4g}"
 
@@ -100,6 +108,19 @@ def duration(seconds: float, *, ahead: bool = False) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def size(n_bytes: int) -> str:
+    """Write how much something takes on a disk.
+
+    Examples
+    --------
+    >>> size(29_000), size(3_400_000)
+    ('28 KiB', '3.2 MiB')
+    """
+    if n_bytes < 2**20:
+        return f"{math.ceil(n_bytes / 2**10):,} KiB"
+    return f"{n_bytes / 2**20:,.1f} MiB"
 
 
 def count(n: int, thing: str) -> str:

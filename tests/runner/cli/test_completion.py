@@ -32,6 +32,9 @@ def offered(command: Command, line: str) -> list[str]:
         ("runner rerun x --all", ["--allow-data-change"]),
         ("python -m runner ui --po", ["--port"]),
         ("runner data conf", []),
+        ("runner show x --format ", ["table", "csv", "markdown", "latex"]),
+        ("runner compare x --metric test/acc", ["test/accuracy"]),
+        ("runner show --top ", []),
     ],
 )
 def test_commands_options_settings_and_values(

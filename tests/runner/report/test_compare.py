@@ -83,3 +83,13 @@ def test_settings_that_only_some_have_are_named_on_a_line(
 def test_corrected_p_values_are_those_of_the_definition() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
+
+
+def test_many_are_rows_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    made = [candidate(rate, {"x": [1.0, 2.0]}) for rate in "abcde"]
+    print_comparison(made, "val/loss", [])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[5:11]] == [
+        ["learning_rate", "val/loss"],
+        *([letter, rate] for letter, rate in zip("ABCDE", "abcde", strict=True)),
+    ]

@@ -63,7 +63,7 @@ def test_without_a_terminal_a_line_says_how_far_it_is(at_once: None) -> None:
     lines = file.getvalue().splitlines()
     assert lines[0].startswith("tutorial: 25 %, 1,000 of 4,000 steps, ")
     assert lines[0].endswith(" left")
-    assert re.search(r", [\d,.e+]+/s, ", lines[0])
+    assert re.search(r", [\d,.e+]+ steps/s, ", lines[0])
     assert lines[1].endswith(" left, loss 0.1235")
     assert lines[2:] == ["tutorial: 100 %, 4,000 of 4,000 steps, loss 0.1235"]
 

@@ -58,8 +58,16 @@ def test_classes_have_their_own_names() -> None:
     file = io.StringIO()
     print_metrics(Measured("adult", metrics, 10, 1.0, (), "", names), file)
     assert file.getvalue().splitlines()[-2:] == [
-        "<=50K            0.25",
-        ">50K                1",
+        "<=50K          0.2500",
+        ">50K           1.0000",
+    ]
+    metrics |= {"test/recall___50K": 0.75, "test/recall__50K": 0.0}
+    file = io.StringIO()
+    print_metrics(Measured("adult", metrics, 10, 1.0, (), "", names), file)
+    assert file.getvalue().splitlines()[-3:] == [
+        "test class  precision  recall      F1",
+        "<=50K          0.2500  0.7500  0.3750",
+        ">50K           1.0000  0.0000  0.0000",
     ]
 
 
@@ -82,7 +90,7 @@ def test_runs_are_ranked_with_the_best_first(metric: str, values: list[float], o
     [
         (
             lambda n: {"experiment": "digits", "optimizer.learning_rate": f"{n // 2}", "seed": n},
-            ["learning_rate", "seed", "val/loss", "val/accuracy", "seconds", "run"],
+            ["learning_rate", "seed", "val/loss", "run", "val/accuracy", "seconds"],
         ),
         (lambda n: {"seed": n, "split.seed": n}, ["seed", "split.seed", "val/loss"]),
         (lambda _: {}, ["name", "val/loss"]),

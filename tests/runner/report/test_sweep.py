@@ -87,9 +87,9 @@ def test_without_several_seeds_the_table_is_that_of_runs() -> None:
     outcomes += [failed(2, varied={"rate": "2", "seed": "0"})]
     assert printed(outcomes) == (
         "2 runs by val/loss, smallest first\n"
-        f"   rate  val/loss  val/accuracy  seconds  run\n"
-        f"1  0          0.5        0.7500      1.3  {0:032x}\n"
-        f"2  1        0.501        0.7500      1.3  {1:032x}\n"
+        f"   rate  val/loss  run{'':29}  val/accuracy  seconds\n"
+        f"1  0          0.5  {0:032x}        0.7500      1.3\n"
+        f"2  1        0.501  {1:032x}        0.7500      1.3\n"
         "1 of 3 runs did not finish\n"
         "  FAILED  seed=2: no\n"
         f"Look at them: {STORE}\n"
