@@ -116,7 +116,7 @@ def size(n_bytes: int) -> str:
     Examples
     --------
     >>> size(29_000), size(3_400_000)
-    ('28 KiB', '3.2 MiB')
+    ('29 KiB', '3.2 MiB')
     """
     if n_bytes < 2**20:
         return f"{math.ceil(n_bytes / 2**10):,} KiB"
