@@ -230,7 +230,8 @@ class StackTraining:
         results = []
         for run, (history, times_s) in enumerate(self._histories()):
             final = finals[run]
-            if self._pruned_at[run]:  # what was stopped early is not to be compared by test rows
+            # What was stopped early is not to be compared by test rows; what diverged has ended.
+            if self._pruned_at[run] and not training.failures[run]:
                 final = {name: v for name, v in final.items() if "test/" not in name}
             best_step = int(training.best_steps[run])
             if best_step >= 0:

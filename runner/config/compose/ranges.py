@@ -141,7 +141,8 @@ def _dimension(override: Override, config: DictConfig) -> Dimension:
         if not choices:
             check_size([override])
         return Dimension(key, choices)
-    low, high, is_log = value.start or 0, value.end or 0, "log" in value.tags
+    low, high = (0.0 if end is None else end for end in (value.start, value.end))
+    is_log = "log" in value.tags
     is_int = isinstance(low, int)
     present = OmegaConf.select(config, override.key_or_group)
     if present is not None and (isinstance(present, bool) or not isinstance(present, int | float)):

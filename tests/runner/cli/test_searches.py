@@ -1,6 +1,7 @@
 """Searches as a person types them: what is drawn, what is refused, what is printed and recorded."""
 
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -100,6 +101,14 @@ def test_the_same_seed_draws_the_same_trials_and_another_one_others(command: Com
     assert plan() == plan()
     assert plan() != plan("search.seed=1")
     assert plan() != plan("search=sobol")
+
+
+@pytest.mark.parametrize("interval", ["interval(0,0.5)", "interval(0.0,0.5)", "interval(0,1)"])
+def test_an_interval_from_0_is_of_numbers_between(interval: str, command: Command):
+    words = (*RANDOM, *SHORT, f"model.dropout={interval}", "search.n_trials=3")
+    ended = command(*words, "--dry-run")
+    (drawn,) = re.findall(r"model\.dropout +3 values: (.*)", ended.stdout)
+    assert all(0 < float(value) < 1 for value in drawn.split(", "))
 
 
 SEARCH = ("-m", "experiment=iris", "search=halving", "search.n_trials=9", LOG_RATE)
