@@ -30,6 +30,7 @@ from runner.system.paths import expanded
 from runner.system.process import verify_blas_pin
 from runner.system.text import printable
 from runner.tracking.records import ExportedRun, Record, RecordedModel, StoredRun
+from runner.tracking.records.record import missing_plugins
 from runner.training.data.arrow import parquet
 from runner.training.data.columns import Column
 from runner.training.data.files import load_rows
@@ -214,7 +215,10 @@ class LoadedRun:
             experiment = with_data_from(
                 self._record.experiment, self._data, allowed_folders(None), digest=digest
             )
-            self._own = prepare(experiment)
+            try:
+                self._own = prepare(experiment)
+            except DataError as error:  # such as a kind of file that a plugin reads
+                raise DataError(f"{error}{missing_plugins(self._record.source)}") from None
             if self._own.dataset.digest != digest:
                 raise DataError(
                     f"{self._own.dataset.source}: must hold the data of the run, whose digest is "

@@ -156,9 +156,11 @@ def test_a_reader_of_a_plugin_is_checked(command: Command) -> None:
     (command.folder / "x.many").write_text("x", "utf-8")
     words = ("experiment=own", "data.path=x.many", "data.target=b", "training.epochs=1")
     trained = _process(command, *words, RUNNER_PLUGINS="mine.py")
-    missing = _process(command, "rerun", trained.stdout.partition("\nrun ")[2][:32])
+    run_id = trained.stdout.partition("\nrun ")[2][:32]
+    missing = _process(command, "rerun", run_id)
     assert missing.returncode == 2
     *_, reason = missing.stderr.splitlines()
+    assert reason in _process(command, "show", run_id).stdout.splitlines()
     assert reason == "Its plugin 'mine.py' is missing: install it, or name it in RUNNER_PLUGINS."
     bad = _process(command, "data", "short.rows", RUNNER_PLUGINS="mine.py")
     assert bad.returncode == 2
