@@ -44,7 +44,7 @@ from runner.training.statistics import (
     ranked,
     without_replicates,
 )
-from runner.training.verdict import choice, configuration_name, verdict
+from runner.training.verdict import choice, configuration_name, lead, verdict
 
 if TYPE_CHECKING:
     from runner.jobs.sweep.ensemble import Ensemble
@@ -232,15 +232,10 @@ def print_ensemble(ensemble: Ensemble, link: str, file: TextIO | None = None) ->
             out.line(f"{count(ensemble.n_others, 'run')} {have} other layers or scaling: left out")
         print_final(out, ensemble.final)
         if difference is not None:
-            from softnet import higher_is_better
-
-            values = difference.mean, difference.low, difference.high
-            if not higher_is_better(metric):
-                values = -values[0], -values[2], -values[1]
             name, best = f"test/{metric}", ensemble.best
             out.line(
                 f"{name} {number(name, ensemble.final[name])}, of the best single run"
-                f" {number(name, best.source.final.get(name))}: better by {interval(*values)}"
+                f" {number(name, best.source.final.get(name))}: {lead(difference, metric)}"
                 " on these test rows, resampled."
             )
             out.line(f"best single run {best.run_id}")

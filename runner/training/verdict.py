@@ -8,9 +8,17 @@ from collections.abc import Mapping, Sequence
 from runner.system.formatting import count, interval, number
 from runner.system.text import elide
 from runner.training.outcome import PART_WORDS, best_first, part_of, varying_settings
-from runner.training.statistics import MOST_COMPARED, Configuration, PairedDifference, compare
+from runner.training.statistics import (
+    MOST_COMPARED,
+    Configuration,
+    PairedDifference,
+    Summary,
+    compare,
+)
 
 _LONGEST_NAME = 60
+# Averages of the same predictions differ by less.
+_ROUNDING = 1e-12
 
 
 def configuration_name(varied: Mapping[str, str], names: Mapping[str, str]) -> str:
@@ -85,6 +93,22 @@ def choice(
     text = f"Best of {n_tried:,} tried: {metric} {number(metric, chosen.mean)} on the {rows}"
     more = f"; {interval(*expected)} expected on new rows" if expected is not None else ""
     return f"{text} that chose it{more}."
+
+
+def lead(difference: Summary, metric: str) -> str:
+    """Say whether the first of two is better or worse: ``better by 0.012 [0.010, 0.015]``."""
+    from softnet import higher_is_better
+
+    by, low, high = difference.mean, difference.low, difference.high
+    if max(abs(low), abs(high)) < _ROUNDING:
+        return "the same"
+    if not higher_is_better(metric):
+        by, low, high = -by, -high, -low
+    if low > 0:
+        return f"better by {interval(by, low, high)}"
+    if high < 0:
+        return f"worse by {interval(-by, -high, -low)}"
+    return f"not distinguishable, difference {interval(by, low, high)},"
 
 
 def _rows_of(configuration: Configuration, metric: str) -> str:

@@ -137,7 +137,7 @@ def require_room(dimensions: Sequence[Dimension], n_trials: int) -> None:
 def _dimension(override: Override, config: DictConfig) -> Dimension:
     key, value = override.get_key_element(), override.value()
     if not isinstance(value, IntervalSweep):
-        choices = tuple(override.sweep_string_iterator())
+        choices = tuple(dict.fromkeys(override.sweep_string_iterator()))  # of 0.1 and 1e-1 one
         if not choices:
             check_size([override])
         return Dimension(key, choices)

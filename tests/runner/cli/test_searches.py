@@ -32,6 +32,8 @@ REFUSED = [
     ("optimizer=interval(0,1)", "optimizer: must be choices, got an interval"),
     ("seed=interval(0,1)", "seed: must be choices or range(), for each of which every trial"),
     (f"search.n_trials=3 {RATE}=0.1,0.2", "search.n_trials: must be at most 2, the number of"),
+    (f"search.n_trials=3 {RATE}=0.1,0.10,1e-1,0.2", "search.n_trials: must be at most 2, the"),
+    ("search.n_trials=2 model.hidden_layer_sizes=[8],[8]", "search.n_trials: must be at most 1, "),
     ("search.n_trials=9 model=mlp,linear seed=0 training.epochs=int(interval(1,4))", "at most 8, "),
     (f"search.n_trials=0 {RATE}=0.1,0.2", "search.n_trials: must be a whole number, 1 or above"),
     (f"search.n_trial=1 {RATE}=0.1,0.2", "search.n_trial: must be"),

@@ -11,6 +11,8 @@ import pytest
 from runner.report.sweep import print_sweep, print_sweeps
 from runner.tracking import RecordedSweep, SweepSummary
 from runner.training.outcome import Outcome
+from runner.training.statistics import Summary
+from runner.training.verdict import lead
 from tests.runner.report.outcomes import STORE, failed, outcome, seeds, table
 
 
@@ -271,3 +273,19 @@ def test_sweeps_are_listed_with_their_state() -> None:
     file = io.StringIO()
     print_sweeps([], file)
     assert file.getvalue() == "There are no sweeps yet. runner --multirun makes one.\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((-0.02, -0.03, -0.01), "better by 0.020 [0.010, 0.030]"),
+        ((0.013, 0.001, 0.023), "worse by 0.013 [0.001, 0.023]"),
+        ((0.01, -0.01, 0.03), "not distinguishable, difference -0.010 [-0.030, 0.010],"),
+        ((0.0, -4e-15, 4e-15), "the same"),
+    ],
+)
+def test_a_loss_that_is_lower_is_better_and_one_whose_interval_holds_0_neither(
+    values: tuple[float, float, float], words: str
+) -> None:
+    mean, low, high = values
+    assert lead(Summary(9, mean, 0.1, low, high), "val/loss") == words
