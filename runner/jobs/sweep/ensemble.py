@@ -79,14 +79,24 @@ class _Member:
     def read(cls, run: StoredRun) -> _Member:
         record = Record.read(run)
         content = record.read_files({MODEL: TEXT_LIMIT})[MODEL]
-        network = RecordedModel.parse(content, MODEL).network(record.experiment)
-        return cls(record, network, (network, record.experiment.dtype, content))
+        model, experiment = RecordedModel.parse(content, MODEL), record.experiment
+        # Both do nothing when predicting.
+        changes = {"model": {"dropout": 0.0}, "training": {"label_smoothing": 0.0}}
+        predicting = experiment.model_copy(
+            update={
+                name: getattr(experiment, name).model_copy(update=values)
+                for name, values in changes.items()
+            }
+        )
+        kind = model.network(predicting), experiment.dtype, content
+        return cls(record, model.network(experiment), kind)
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, NDArray[Any]]:
-        weights = self.record.weights(shapes)
+        """Read its weights, named as in another one's network: dropout is a layer that counts."""
+        weights = self.record.weights(self.network.weight_shapes)
         if self.record.edits:
             raise RecordError(f"{self.record.source.label}: {self.record.edits[0]}.")
-        return weights
+        return dict(zip(shapes, weights.values(), strict=True))
 
 
 def make_ensemble(
@@ -120,9 +130,15 @@ def make_ensemble(
             alike.append(member)
         else:
             n_others += 1
-    best = alike[0].record
-    if alike[0].network.shares_weights:
+    first = alike[0]
+    best = first.record
+    if first.network.shares_weights:
         raise ConfigError("model.share", "none for the members of an ensemble", "tabm")
+    if len(alike) == 1 and n_members != 1:
+        raise CommandError(
+            f"SWEEP: must have two runs that are alike in layers and scaling, the best one of them,"
+            f" got one of {len(runs):,} in {sweep.name!r}."
+        )
     digest = best.tags.get("runner.data_digest", "")
     folders = allowed_folders(store.folder if store.address.database else None)
     experiment = with_data_from(best.experiment, data, folders, digest=digest)
@@ -130,7 +146,7 @@ def make_ensemble(
     if n_members is None:
         positions = _choose_greedily(alike, experiment, prepared, sweep.metric)
         alike = [alike[position] for position in positions]
-    return _record(store, sweep, alike, experiment, prepared, (best, len(runs), n_others))
+    return _record(store, sweep, alike, experiment, prepared, (first, len(runs), n_others))
 
 
 def _whole_runs(store: Store, sweep: RecordedSweep) -> list[StoredRun]:
@@ -172,7 +188,7 @@ def _choose_greedily(
             experiment,
             prepared.dataset.digest,
             member.weights,
-            member.network,
+            members[0].network,
         )
         for member in members[: max(1, _PREDICTED_BYTES // n_bytes)]
     ]
@@ -196,19 +212,20 @@ def _record(
     members: Sequence[_Member],
     experiment: Experiment,
     prepared: Prepared,
-    tried: tuple[Record, int, int],
+    tried: tuple[_Member, int, int],
 ) -> Ensemble:
     """Record the average of some runs, with all that a run leaves."""
-    best, n_tried, n_others = tried
-    weights = [member.weights(member.network.weight_shapes) for member in members]
-    network, of_all = joined(members[0].network, weights)
+    first, n_tried, n_others = tried
+    best, shapes = first.record, first.network.weight_shapes
+    weights = [member.weights(shapes) for member in members]
+    network, of_all = joined(first.network, weights)
     model = experiment.model.model_copy(update={"n_members": network.n_members})
     # Of no training there is no curve to draw.
     tracking = TrackingConfig(figures=False)
     settings = best.experiment.model_copy(update={"model": model, "tracking": tracking})
     averaged, single = (
         Network.from_weights(of_all, network),
-        Network.from_weights(best.weights(members[0].network.weight_shapes), members[0].network),
+        Network.from_weights(first.weights(shapes), first.network),
     )
     counts = prepared.examples("train", experiment.training.class_weight).weights
     (final,) = final_metrics(averaged, prepared, counts)

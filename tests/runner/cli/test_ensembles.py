@@ -137,3 +137,22 @@ def test_a_greedy_choice_is_recorded_with_members_that_come_again(sweeper: Comma
     jobs = {job.run_id for job in recorded(sweeper) if job.is_job}
     assert set(members) <= jobs
     assert "4 runs" in ended.stdout.splitlines()[0]
+
+
+def test_members_may_differ_in_what_does_nothing_when_predicting(sweeper: Command) -> None:
+    searched = ("model.dropout=0,0.2,0.4", "model.normalization=batch", "sweep.name=rates")
+    sweep(sweeper, *JOBS, *searched, "model.hidden_layer_sizes=[8]")
+    ended = sweeper("ensemble", "rates")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("3 members of 3 runs, ")
+    assert "left out" not in ended.stdout
+    (run,) = [run for run in recorded(sweeper) if run.kind == "ensemble"]
+    ended = sweeper("rerun", run.run_id, "--check")
+    assert (ended.returncode, "3 of 3 identical" in ended.stdout) == (0, True), ended.stdout
+
+
+def test_one_run_alone_makes_none(sweeper: Command) -> None:
+    sweep(sweeper, *JOBS, "model.hidden_layer_sizes=[8],[4]", "sweep.name=sizes")
+    ended = sweeper("ensemble", "sizes")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("SWEEP: must have two runs that are alike in layers and scal")
