@@ -50,7 +50,8 @@ def compare(targets: Sequence[str], metrics: Sequence[str], uri: str | None) -> 
 
 def _candidates(found: StoredRun, metric: str) -> list[Candidate]:
     """Return the configurations of a run, group or sweep, the best first."""
-    members = members_of(found)
+    # An ensemble has metrics of its own.
+    members = None if found.tags.get("runner.kind") == "ensemble" else members_of(found)
     runs = [found] if members is None else members
     jobs: dict[str, tuple[StoredRun, dict[str, str]]] = {}
     outcomes: list[Outcome] = []

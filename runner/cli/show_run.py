@@ -12,7 +12,7 @@ from runner.tracking.records.mlflow_record import find_run, members_of
 def show_run(target: str, uri: str | None) -> None:
     """Print a run of the past; of one that has classes, how it confuses them on its last rows."""
     found = find_run(uri, target)
-    if members_of(found) is not None:
+    if found.tags.get("runner.kind") != "ensemble" and members_of(found) is not None:
         what = f"a {found.tags['runner.kind']}, {found.label}"
         raise CommandError(f"RUN: must be a run or a sweep to be shown, got {what}.")
     outcome = job_of(found.run).outcome

@@ -83,6 +83,16 @@ def test_it_says_the_average_of_what_its_members_say(
     np.testing.assert_array_equal(model.predict(X.iloc[rows]), together)
 
 
+def test_it_is_shown_and_compared_by_its_own_metrics(shared: Command, ensemble: Recorded) -> None:
+    loss = f"{max((s, v) for (n, s), v in ensemble.metrics.items() if n == 'test/loss')[1]:.4g}"
+    ended = shared("show", ensemble.run_id)
+    assert (ended.returncode, loss in ended.stdout) == (0, True), ended.stderr + ended.stdout
+    member = json.loads(ensemble.tags["runner.members"])[0]
+    ended = shared("compare", ensemble.run_id, member)
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(rf"test/loss +{re.escape(loss)}", ended.stdout), ended.stdout
+
+
 def test_a_rerun_repeats_every_member(shared: Command, ensemble: Recorded, tmp_path: Path) -> None:
     ended = shared("rerun", ensemble.run_id, "--check")
     assert (ended.returncode, "3 of 3 identical" in ended.stdout) == (0, True), ended.stdout
