@@ -85,14 +85,21 @@ def choice(
 ) -> str | None:
     """Say of the best of many that it is, and what it is worth beyond the rows that chose it."""
     summaries = [(one, summary) for one in tried if (summary := one.summary(metric)) is not None]
-    if len(summaries) <= MOST_COMPARED:
+    n_whole, n_pruned = len(summaries), sum(not (one.outcomes or one.failures) for one in tried)
+    if not summaries or n_whole + n_pruned <= MOST_COMPARED:
         return None
     ((best, chosen), *_) = best_first(summaries, metric, lambda each: each[1].mean)
     rows = _rows_of(best, metric).removeprefix("these ")
-    n_tried = len(summaries) + sum(not (one.outcomes or one.failures) for one in tried)  # pruned
-    text = f"Best of {n_tried:,} tried: {metric} {number(metric, chosen.mean)} on the {rows}"
+    tried_text = f"Best of {n_whole + n_pruned:,} tried: {metric} {number(metric, chosen.mean)}"
     more = f"; {interval(*expected)} expected on new rows" if expected is not None else ""
-    return f"{text} that chose it{more}."
+    if more and n_pruned:
+        more += f", from the {n_whole:,} trained to the end: too good by the choice at the rungs"
+    elif n_pruned and n_whole <= MOST_COMPARED:
+        least = MOST_COMPARED + 1
+        more = (
+            f"; nothing is known of new rows: that takes {least} trained to the end, not {n_whole}"
+        )
+    return f"{tried_text} on the {rows} that chose it{more}."
 
 
 def lead(difference: Summary, metric: str) -> str:
