@@ -90,18 +90,25 @@ def print_plan(
 
 
 def _rungs(plan: Plan) -> list[str]:
-    """Say how many trials of successive halving come how far, where all have one budget."""
+    """Say how many trials of successive halving come how far."""
     search, training = plan.first.search, plan.first.training
     budgets = {
         (job.experiment.training.budget, job.experiment.training.evaluate_every)
         for job in plan.jobs
     }
-    if isinstance(search, OptunaSearch):
+    if isinstance(search, OptunaSearch) and search.n_trials > search.batch:
         return [f"the first of {count(search.n_trials, 'trial')}; their results propose the others"]
-    if not isinstance(search, HalvingSearch) or len(budgets) > 1:
+    if not isinstance(search, HalvingSearch):
         return []
     n = n_trials = len(trials(plan))
     parts: list[str] = []
+    if len(budgets) > 1:
+        for share in search.shares:
+            parts.append(f"{n:,} to {share}{' of their budget' if not parts else ''}")
+            n = -(-n // search.reduction)
+        parts.append(f"{n:,} to the end")
+        sums = "budgets differ, so their sum depends on who goes on"
+        return [f"{count(n_trials, 'trial')}: {', '.join(parts)}; {sums}"]
     total = before = 0
     unit = "epoch" if training.epochs else "step"
     for rung in [*search.rungs(training.budget, training.evaluate_every), training.budget]:

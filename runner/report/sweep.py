@@ -35,7 +35,6 @@ from runner.training.outcome import (
     varying_settings,
 )
 from runner.training.statistics import (
-    SEED,
     Configuration,
     best_runs,
     choice_on_test,
@@ -189,23 +188,26 @@ def _print_correlations(out: Printer, outcomes: Sequence[Outcome], metric: str) 
     """Say how the numbers that a search has drawn go with the metric."""
     from softnet import higher_is_better
 
-    runs = [run for run in outcomes if metric in run.metrics and run.status != "FAILED"]
-    runs = [run for run in runs if not math.isnan(run.metrics[metric])]
-    names = varying_settings([run.varied for run in runs])
-    columns: dict[str, list[float]] = {}
-    for key, name in names.items():
-        with suppress(ValueError):
-            columns[name] = [float(run.varied[key]) for run in runs if key in run.varied]
-    columns = {name: column for name, column in columns.items() if len(column) == len(runs)}
-    columns.pop(SEED, None)
-    if max((len(set(column)) for column in columns.values()), default=0) < _MANY_VALUES:
-        return
+    trials: dict[frozenset[tuple[str, str]], list[Outcome]] = {}
+    for run in outcomes:
+        trials.setdefault(frozenset(without_replicates(run.varied).items()), []).append(run)
     # What was stopped earlier counts as worse, whatever it was worth by then.
     sign = 1 if higher_is_better(metric) else -1
-    ranks = [(sign * (run.pruned_at_step or math.inf), run.metrics[metric]) for run in runs]
+    settings, ranks = list[dict[str, str]](), list[tuple[float, float]]()
+    for runs in trials.values():
+        value = math.fsum(run.metrics.get(metric, math.nan) for run in runs) / len(runs)
+        if not math.isnan(value) and all(run.status != "FAILED" for run in runs):
+            settings.append(without_replicates(runs[0].varied))
+            ranks.append((sign * (runs[0].pruned_at_step or math.inf), value))
+    columns: dict[str, list[float]] = {}
+    for key, name in varying_settings(settings).items():
+        with suppress(ValueError, KeyError):  # words; what some trials do not have
+            columns[name] = [float(varied[key]) for varied in settings]
+    if max((len(set(column)) for column in columns.values()), default=0) < _MANY_VALUES:
+        return
     parts = [f"{name} {rank_correlation(column, ranks):+.2f}" for name, column in columns.items()]
     out.line(
-        f"Rank correlation (Spearman) with {metric} over {len(runs):,} runs: {', '.join(parts)}"
+        f"Rank correlation (Spearman) with {metric} over {len(ranks):,} trials: {', '.join(parts)}"
     )
 
 

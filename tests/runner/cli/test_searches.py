@@ -124,6 +124,15 @@ def test_dry_run_says_how_many_trials_come_how_far(command: Command):
     ended = command(*SEARCH, "--dry-run")
     line = "9 trials of 2 runs: 9 to epoch 2, 3 to 6, 1 to 18: 84 epochs instead of 324"
     assert line in ended.stdout.splitlines()
+    ended = command(*SEARCH, "training.epochs=18,27", "--dry-run")
+    assert "9 trials: 9 to 1/9 of their budget, 3 to 1/3, 1 to the end; budgets" in ended.stdout
+
+
+def test_dry_run_of_optuna_says_whether_more_trials_will_be_proposed(command: Command):
+    more = "the first of 12 trials; their results propose the others"
+    assert more in command(*OPTUNA, "--dry-run").stdout.splitlines()
+    ended = command(*OPTUNA, "search.batch=12", "--dry-run")
+    assert (ended.returncode, "the first of" in ended.stdout) == (0, False), ended.stderr
 
 
 OPTUNA = ("-m", "experiment=iris", "search=optuna", "search.n_trials=12", "search.batch=5")

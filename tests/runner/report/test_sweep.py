@@ -82,6 +82,27 @@ def test_the_best_of_many_is_called_that_with_what_it_is_worth_on_new_rows() -> 
         runs, summary=SweepSummary((0.251, 0.19, 0.33))
     )
     assert "tried" not in printed([run for run in runs[:2] if run.varied["seed"] == "0"])
+    # What was pruned has lost by the same rows.
+    pruned = replace(runs[0], varied={"rate": "d", "seed": "0"}, status="PRUNED", pruned_at_step=9)
+    text = printed([*runs, pruned], summary=SweepSummary((0.251, 0.19, 0.33)))
+    assert "Best of 4 tried" in text
+    assert "new rows, from the 3 trained to the end: too good by the choice at the rungs." in text
+    text = printed([*runs[:4], pruned])
+    assert "; nothing is known of new rows: that takes 3 trained to the end, not 2." in text
+
+
+def test_rank_correlations_are_over_trials_with_seeds_and_folds_averaged() -> None:
+    runs = [
+        outcome(
+            10 * n + fold,
+            varied={"rate": f"{n}", "split.fold": f"{fold}", "seed": "0"},
+            metrics={"val/loss": n + 20 * fold},
+        )
+        for n in range(10)
+        for fold in range(2)
+    ]
+    line = "Rank correlation (Spearman) with val/loss over 10 trials: rate +1.00\n"
+    assert line in printed(runs)
 
 
 def test_without_several_seeds_the_table_is_that_of_runs() -> None:
