@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from runner.config.search import GridSearch
 from runner.jobs.events import Finished, Listener, Notice
 from runner.jobs.executors import executor_of
 from runner.jobs.executors.local import InProcess
@@ -13,7 +14,7 @@ from runner.jobs.search import check_rungs
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
-from runner.system.errors import StoreError, Unrecorded
+from runner.system.errors import ConfigError, StoreError, Unrecorded
 from runner.system.process import n_physical_cores
 from runner.tracking import Store, find_store, open_store, require_shared, unrecorded_notice
 
@@ -26,6 +27,11 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
     _refuse_local_store(jobs[0], is_sweep=is_sweep)
     plan = make_plan(jobs)
     first = plan.first
+    if not is_sweep and first.search != GridSearch():
+        raise ConfigError.plain(
+            "search: must come with --multirun, which makes a sweep, got a single run; leave out "
+            "search=... for that."
+        )
     if first.sweep.dry_run:
         existing = find_store(first.tracking.uri, first.tracking.experiment, plan.experiment_name)
         planned = preview(plan, existing, first.sweep.n_workers or n_physical_cores())

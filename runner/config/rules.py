@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection
-from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -173,16 +173,28 @@ def values_of(model: type[BaseModel], key: str) -> list[str]:
 
     Those of a group's ``name`` are left out: the group's options stand for them.
     """
+    found = [value for one in _annotations(model, key) for value in _countable(one)]
+    return [] if key.endswith(".name") else list(dict.fromkeys(found))
+
+
+def types_of(model: type[BaseModel], key: str) -> set[object]:
+    """Return the types of a dotted key, whatever is chosen beside it; none of one that is none."""
+    return {kind for one in _annotations(model, key) for kind in _alternatives(one)}
+
+
+def _annotations(model: type[BaseModel], key: str) -> list[object]:
     *path, name = key.split(".")
     sections = [model]
     for part in path:
         fields = [one.model_fields[part] for one in sections if part in one.model_fields]
         sections = [section for field in fields for section in _sections(field.annotation)]
-    annotations = [
-        one.model_fields[name].annotation for one in sections if name in one.model_fields
-    ]
-    found = [value for annotation in annotations for value in _countable(annotation)]
-    return [] if name == "name" else list(dict.fromkeys(found))
+    return [one.model_fields[name].annotation for one in sections if name in one.model_fields]
+
+
+def _alternatives(annotation: object) -> list[object]:
+    if get_origin(annotation) not in (Annotated, Union, UnionType):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _alternatives(part)]
 
 
 def _countable(annotation: object) -> list[str]:

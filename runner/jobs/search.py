@@ -164,7 +164,8 @@ def check_rungs(plan: Plan) -> None:
         settings = (job.shape.settings for job in plan.jobs if job.shape is not None)
         least = max((each.evaluate_every / each.n_steps for each in settings), default=0.0)
         if search.min_share < least:
-            rule = f"at least {least:.3g}, the share of the budget up to the first evaluation"
+            least = math.ceil(1000 * least) / 1000
+            rule = f"at least {least:g}, the share of the budget up to the first evaluation"
             raise ConfigError("search.min_share", rule, search.min_share)
 
 

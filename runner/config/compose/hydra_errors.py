@@ -34,8 +34,8 @@ _NOISE = (
     *("full_key:", "object_type=", "reference_type=", "See https://", "Error parsing override"),
     *("LexerNoViableAltException", "^"),
 )
-# A range or a glob among the choices of an override: Hydra does not sweep over it.
-_NO_SWEEP = re.compile(r"(range|glob)\([^)]*\),|,(range|glob)\(")
+# A range, a glob or an interval among the choices of an override: Hydra does not sweep over it.
+_NO_SWEEP = re.compile(r"(range|glob|interval)\([^)]*\),|,(range|glob|interval)\(")
 
 
 def explain_composition(
@@ -126,9 +126,11 @@ def _not_a_sweep(overrides: Sequence[str], message: str) -> RunnerError | None:
         key, _, value = text.partition("=")
         if _NO_SWEEP.search(value) and re.search(r"Unexpected type|not support sweep", message):
             return CommandError(
-                f"{key}: must be choices of plain values (0.1,0.2), one range (range(0,10)) or "
-                f"one glob (glob(*)), got {value}."
+                f"{key}: must be choices of plain values (0.1,0.2), one range (range(0,10)), "
+                f"one glob (glob(*)) or, in a search, one interval (interval(0,1)), got {value}."
             )
+        if re.match(r"search=.*,", text):  # of neither are there the settings
+            return CommandError(f"search: must be one value for the whole sweep, got {value}.")
         if found := re.match(r"hydra\.(launcher|sweeper)=(\w+)$", text):
             return CommandError(f"{text}: must be hydra/{found[1]}={found[2]}, with a slash.")
     return None
@@ -200,6 +202,9 @@ def _callbacks() -> RunnerError:
 
 def _several_values(override: str) -> RunnerError:
     key, _, values = override.partition("=")
+    if "interval(" in values:
+        way = "to search it, add --multirun search=random search.n_trials=20"
+        return CommandError(f"{key}: must be one value, got {values}; {way}.")
     # A sweep function, or lists in a list, could not be one list of plain values.
     one_list = "" if set(values) & set("([") else f" One list is written {key}=[{values}]"
     return CommandError(

@@ -8,12 +8,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config.compose.job import Job
 from runner.config.compose.overrides import check_size
+from runner.config.rules import types_of
+from runner.config.schema import Experiment
 from runner.config.search import (
     SEARCHES,
     Dimension,
@@ -88,6 +91,7 @@ def points(
     ConfigError, CommandError
         For a wrong range or setting of the search, or too many jobs.
     """
+    _require_one_search(overrides)
     search = search_of(OmegaConf.to_container(config.search, resolve=True))  # type: ignore[arg-type]  # a section
     if isinstance(search, GridSearch):
         for override in overrides:
@@ -124,6 +128,13 @@ def points(
     return [*drawn, *(space.kinds() if isinstance(search, OptunaSearch) else ())]
 
 
+def _require_one_search(overrides: Sequence[Override]) -> None:
+    for override in overrides:
+        if override.is_sweep_override() and override.key_or_group.partition(".")[0] == "search":
+            rule = f"one value for the whole sweep, got {_text(override)}"
+            raise ConfigError.plain(f"{_key(override)}: must be {rule}.")
+
+
 def require_room(dimensions: Sequence[Dimension], n_trials: int) -> None:
     """Raise `ConfigError` if there are fewer points than trials."""
     if not dimensions:
@@ -140,18 +151,26 @@ def _dimension(override: Override, config: DictConfig) -> Dimension:
         choices = tuple(dict.fromkeys(override.sweep_string_iterator()))  # of 0.1 and 1e-1 one
         if not choices:
             check_size([override])
+            raise ConfigError.plain(
+                f"{_key(override)}: must have at least one choice, got a glob that finds nothing."
+            )
         return Dimension(key, choices)
     low, high = (0.0 if end is None else end for end in (value.start, value.end))
     is_log = "log" in value.tags
     is_int = isinstance(low, int)
+    # Of a plugin's own setting the schema knows nothing, but its value has a type.
     present = OmegaConf.select(config, override.key_or_group)
-    if present is not None and (isinstance(present, bool) or not isinstance(present, int | float)):
+    kinds = types_of(Experiment, override.key_or_group) or {type(present)} - {NoneType}
+    if kinds and not kinds & {int, float}:
         raise ConfigError.plain(f"{_key(override)}: must be choices, got an interval of numbers.")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         rule = "an interval from a number to a larger one"
         raise ConfigError.plain(f"{_key(override)}: must be {rule}, got {_text(override)}.")
     if is_log and low <= 0:
         rule = "above 0 from end to end for a log scale"
+        raise ConfigError.plain(f"{_key(override)}: must be {rule}, got {_text(override)}.")
+    if kinds and float not in kinds and not is_int:
+        rule = f"of whole numbers, int({_text(override)})"
         raise ConfigError.plain(f"{_key(override)}: must be {rule}, got {_text(override)}.")
     return Dimension(key, (), low, high, is_log, is_int)
 

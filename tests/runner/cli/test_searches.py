@@ -50,7 +50,19 @@ REFUSED = [
         f"{HALVING} search.min_share=0.5",
         "search.min_share: must be at most 1/3, the share",
     ),
-    (f"{HALVING} training.epochs=9", "search.min_share: must be at least 0.111, the share of the"),
+    (f"{HALVING} training.epochs=9", "search.min_share: must be at least 0.112, the share of the"),
+    (
+        "training.label_smoothing=interval(0.01,0.2),0.5",
+        "training.label_smoothing: must be choices",
+    ),
+    ("model.activation=glob(*)", "model.activation: must have at least one choice, got a glob"),
+    ("training.loss=interval(0.1,1)", "training.loss: must be choices, got an interval"),
+    (
+        "training.epochs=interval(1,5)",
+        "training.epochs: must be of whole numbers, int(interval(1,5)), got interval(1,5).",
+    ),
+    ("search=random,sobol", "search: must be one value for the whole sweep, got random,sobol."),
+    (f"search.n_trials=3,4 {RATE}=0.1,0.2", "search.n_trials: must be one value for the whole"),
     (f"{HALVING} split.val=0", "sweep.metric: must be a metric of validation rows, by which sear"),
 ]
 
@@ -62,6 +74,20 @@ def test_what_cannot_be_searched_is_said_before_anything_runs(
     ended = command(*RANDOM, "experiment=iris", *words.split())
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(line) or line in ended.stderr.splitlines()[0]
+    assert command.left() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ((LOG_RATE,), "; to search it, add --multirun search=random search.n_trials=20."),
+        (("search=random", "search.n_trials=2"), "search: must come with --multirun, which makes"),
+    ],
+)
+def test_a_search_without_multirun_is_refused(words: tuple[str, ...], line: str, command: Command):
+    ended = command(*SHORT, *words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert line in ended.stderr
     assert command.left() == []
 
 
