@@ -28,6 +28,11 @@ from runner.tracking.ui import server_command
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _WITHIN_S = 120
+# Else Dask's processes watch themselves, for a fiftieth of a core each; see docs/cluster.md.
+FRUGAL = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+}
 # PostgreSQL refuses to be run by root; Debian's packages make this user for it.
 _USER = "postgres"
 _PROGRAMS = [Path(folder) for folder in ("/usr/lib/postgresql", "/usr/local/lib/postgresql")]
@@ -177,7 +182,13 @@ class Cluster:
     def _start(
         self, name: str, command: list[str], folder: Path, variables: Mapping[str, str]
     ) -> None:
-        environment = {**os.environ, **self.settings, "PYTHONPATH": str(CHECKOUT), **variables}
+        environment = {
+            **os.environ,
+            **FRUGAL,
+            **self.settings,
+            "PYTHONPATH": str(CHECKOUT),
+            **variables,
+        }
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
