@@ -9,7 +9,11 @@ from runner.jobs.rerun.comparison import Verdict
 from runner.jobs.rerun.request import Options, RerunRequest, request
 from runner.jobs.session import Request, run
 from runner.report.console import Console
+from runner.report.table import say
 from runner.system.errors import RecordError, RunnerError
+from runner.tracking.backend.rows import is_run_id
+from runner.tracking.queries import REFIT
+from runner.tracking.records import StoredRun
 
 
 def repeat(options: Options) -> int:
@@ -29,6 +33,9 @@ def repeat(options: Options) -> int:
         is_alone = asked.parent is None
         executor = InProcess() if is_alone else executor_of(asked.executor, n_workers)
         finished = run(Request(asked.plan, rerun=asked), asked.recording, executor, console)
+    refit = asked.parent.tags.get(REFIT, "") if isinstance(asked.parent, StoredRun) else ""
+    if is_run_id(refit):
+        say(f"The refit is a run of its own, and is not repeated: runner rerun {refit}")
     return exit_code(asked, finished)
 
 

@@ -131,6 +131,9 @@ def test_a_refit_trains_on_all_rows_for_the_median_best_step(
     assert "estimate is that of the folds" in refit.tags["mlflow.note.content"]
     again = command("rerun", refit.run_id, "--check")
     assert (verdict(again), again.returncode) == ("IDENTICAL", 0)
+    again = command("rerun", "cv", "--check")
+    assert "12 of 12 identical" in again.stdout
+    assert f"is not repeated: runner rerun {refit.run_id}" in again.stderr
 
 
 def test_a_sweep_with_a_refit_predicts_with_it_and_serves_it(
