@@ -6,6 +6,7 @@ memory. The blocks do not depend on how many runs are stacked: neither do the bi
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ ROWS_PER_BLOCK = 128
 
 PerRun = NDArray[np.float64]
 Shares = NDArray[np.float64] | None
+_SHARE = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Metric(ABC):
     """A number for each run, from what the network puts out and what the rows are known to be."""
 
     higher_is_better: ClassVar[bool]
+    # The least and the most that it can be.
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     # The tasks that it is measured of besides what is always measured of them: ``classification``,
     # ``regression``, ``multilabel``.
     tasks: ClassVar[tuple[str, ...]] = ()
@@ -91,6 +95,7 @@ class Accuracy(Metric):
     """The share of rows whose most probable class is right; of several labels, whose all are."""
 
     higher_is_better = True
+    bounds = _SHARE
 
     def of_rows(self, loss: Loss, outputs: Array, y: NDArray[Any]) -> NDArray[Any]:
         if y.ndim == 2:
@@ -229,6 +234,8 @@ class MeanAbsoluteError(Score):
 class R2(Score):
     """The share of the target's variance that is explained; of equal targets 0, or 1 if right."""
 
+    bounds = (-math.inf, 1.0)
+
     def of(self, predicted: Predicted) -> PerRun:
         y = predicted.y
         left = predicted.mean(np.square(predicted.values[:, 0] - y))
@@ -255,6 +262,8 @@ class Brier(Score):
 class RocAuc(Score):
     """The area under the ROC curve; the mean of one class against the rest where there are more."""
 
+    bounds = _SHARE
+
     def of(self, predicted: Predicted) -> PerRun:
         return _mean_of([predicted.areas(label)[0] for label in predicted.judged])
 
@@ -262,12 +271,16 @@ class RocAuc(Score):
 class AveragePrecision(Score):
     """The area under the precision-recall steps, averaged as `RocAuc` is."""
 
+    bounds = _SHARE
+
     def of(self, predicted: Predicted) -> PerRun:
         return _mean_of([predicted.areas(label)[1] for label in predicted.judged])
 
 
 class BalancedAccuracy(Score):
     """The mean recall of the classes that the rows have."""
+
+    bounds = _SHARE
 
     def of(self, predicted: Predicted) -> PerRun:
         found, _, actual = predicted.counts
@@ -277,6 +290,8 @@ class BalancedAccuracy(Score):
 
 class F1Macro(Score):
     """The mean F1 score of the classes that the rows or the predictions have, or of all labels."""
+
+    bounds = _SHARE
 
     def of(self, predicted: Predicted) -> PerRun:
         found, said, actual = predicted.counts
@@ -293,6 +308,8 @@ class Precision(Score):
 
     `label` is the number of the output.
     """
+
+    bounds = _SHARE
 
     label: int
 

@@ -25,7 +25,7 @@ from runner.report.table import (
     setting_columns,
     short_ids,
 )
-from runner.system.formatting import count, duration, interval, number
+from runner.system.formatting import count, duration, number
 from runner.system.text import elide, on_one_line
 from runner.tracking import SweepSummary
 from runner.training.outcome import (
@@ -43,7 +43,7 @@ from runner.training.statistics import (
     ranked,
     without_replicates,
 )
-from runner.training.verdict import choice, configuration_name, lead, verdict
+from runner.training.verdict import choice, configuration_name, estimate, lead, verdict
 
 if TYPE_CHECKING:
     from runner.jobs.sweep.ensemble import Ensemble
@@ -179,7 +179,7 @@ def _print_configurations(
     if len(rows) > 1 and (test := choice_on_test(rows, metric)) and math.isfinite(test.high):
         name = "test/" + metric.rpartition("/")[2]
         out.line(
-            f"Test of the choice: {name} {interval(test.mean, test.low, test.high)} over {test.n:,}"
+            f"Test of the choice: {name} {estimate(test, name)} over {test.n:,}"
             " splits, in each the configuration that its own validation rows choose."
         )
 

@@ -102,6 +102,15 @@ def choice(
     return f"{tried_text} on the {rows} that chose it{more}."
 
 
+def estimate(summary: Summary, metric: str) -> str:
+    """Write a mean with its interval, cut where the metric has its bounds."""
+    from softnet import LABEL_METRICS, METRICS
+
+    kind = metric.rpartition("/")[2]
+    least, most = (LABEL_METRICS.get(kind.partition("_")[0]) or METRICS[kind]).bounds
+    return interval(summary.mean, max(summary.low, least), min(summary.high, most))
+
+
 def lead(difference: Summary, metric: str) -> str:
     """Say whether the first of two is better or worse: ``better by 0.012 [0.010, 0.015]``."""
     from softnet import higher_is_better

@@ -20,10 +20,11 @@ from runner.jobs.sweep.candidates import Candidate, weights_in
 from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import make_task
 from runner.system.errors import RecordError
-from runner.system.formatting import count, interval, number
+from runner.system.formatting import count, number
 from runner.tracking import RunQuery, address_of, job_of
 from runner.tracking.notes import NOTE
 from runner.tracking.records.mlflow_record import stored_run
+from runner.training.verdict import estimate
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -123,7 +124,7 @@ def _note(best: Configuration, metric: str, run: Outcome, n_steps: int, split: s
     summary = best.summary(known)
     worth = ""
     if summary is not None and math.isfinite(summary.high):
-        worth = f", {known} {interval(summary.mean, summary.low, summary.high)}"
+        worth = f", {known} {estimate(summary, known)}"
     elif summary is not None:
         worth = f", {known} {number(known, summary.mean)}"
     of = {"kfold": "the folds", "": "the run that was chosen"}.get(split, "the splits")

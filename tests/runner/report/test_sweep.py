@@ -12,7 +12,7 @@ from runner.report.sweep import print_sweep, print_sweeps
 from runner.tracking import RecordedSweep, SweepSummary
 from runner.training.outcome import Outcome
 from runner.training.statistics import Summary
-from runner.training.verdict import lead
+from runner.training.verdict import estimate, lead
 from tests.runner.report.outcomes import STORE, failed, outcome, seeds, table
 
 
@@ -71,6 +71,13 @@ def test_with_folds_the_table_is_over_them_and_the_choice_is_tested() -> None:
     assert [row[1:4:2] for row in table(text)[1:]] == [["a", "2"], ["b", "2"]]
     # a is chosen in the first fold and b in the second: 12.706 * 0.1414 * sqrt(1/2 + 20/120).
     assert "Test of the choice: test/loss 0.3 [-1.2, 1.8] over 2 splits, in each" in text
+
+
+def test_an_interval_ends_where_its_metric_does() -> None:
+    wide = Summary(2, 0.97, 0.01, 0.87, 1.07)
+    assert estimate(wide, "test/accuracy") == "0.970 [0.870, 1.000]"
+    assert estimate(wide, "test/recall_yes") == "0.970 [0.870, 1.000]"
+    assert estimate(wide, "test/loss") == "0.97 [0.87, 1.07]"
 
 
 def test_the_best_of_many_is_called_that_with_what_it_is_worth_on_new_rows() -> None:
