@@ -139,7 +139,8 @@ def test_runs_of_several_splits_make_none(sweeper: Command) -> None:
 
 def test_a_greedy_choice_is_recorded_with_members_that_come_again(sweeper: Command) -> None:
     split = ("split.train=40", "split.val=100", "split.test=10")
-    sweep(sweeper, *JOBS[:1], *split, "training.epochs=4", "seed=range(0,4)", "sweep.name=few")
+    values = ("training.epochs=4", "seed=0,1", "model.dropout=0.0,0.2")
+    sweep(sweeper, *JOBS[:1], *split, *values, "sweep.name=few")
     ended = sweeper("ensemble", "few", "--greedy")
     assert ended.returncode == 0, ended.stderr
     (run,) = [run for run in recorded(sweeper) if run.kind == "ensemble"]
