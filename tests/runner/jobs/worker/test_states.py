@@ -10,7 +10,7 @@ from runner.system.errors import RunnerError
 from runner.tracking import open_store
 
 
-@pytest.fixture(params=["folder", "server"])
+@pytest.fixture(params=["folder", pytest.param("server", marks=pytest.mark.process)])
 def states(request: pytest.FixtureRequest, tmp_path: Path) -> States:
     """Give an empty place, in a folder or among the artifacts of a run on a server."""
     if request.param == "folder":
