@@ -26,7 +26,7 @@ from runner.report.table import say
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
 from runner.system.files import atomic_file
 from runner.system.formatting import count, number
-from runner.system.paths import expanded
+from runner.system.paths import expanded, other_than_file
 from runner.system.process import verify_blas_pin
 from runner.system.text import printable
 from runner.tracking.records import ExportedRun, Record, RecordedModel, StoredRun
@@ -338,14 +338,13 @@ def writable(out: str, file: str | None) -> Path:
     """Return the file that `--out` leads to: behind a link it is the one that takes the rows."""
     try:
         target = expanded(out).resolve(strict=False)
-        is_other = target.exists() and not target.is_file()
+        other = other_than_file(target)
     except (OSError, RuntimeError) as error:  # links in a circle
         raise CommandError(f"--out: must be a file, got {shorten(out)}.") from error
     if file is not None and target == expanded(file).resolve():
         raise CommandError(f"--out: must be another file than FILE, got {shorten(out)} twice.")
-    if is_other:  # writing to a pipe could wait for ever
-        what = "a folder" if target.is_dir() else "a device or pipe"
-        raise CommandError(f"--out: must be a file, got {what}, {shorten(out)}.")
+    if other is not None:  # writing to a pipe could wait for ever
+        raise CommandError(f"--out: must be a file, got {other}, {shorten(out)}.")
     if not target.parent.is_dir():
         raise CommandError(
             f"--out: must be in a folder that is there, got {shorten(out)}. There is no folder "

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from runner.system.errors import CommandError, shorten
-from runner.system.paths import expanded, require_targets
+from runner.system.paths import expanded, other_than_file, require_targets
 
 ENTRY_POINTS, VARIABLE = "softnet_runner.plugins", "RUNNER_PLUGINS"
 
@@ -150,8 +150,8 @@ def _of_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
         raise _NoPlugin("its name must end in .py")
-    if path.exists() and not path.is_file():
-        raise _NoPlugin("it must be a file")  # a pipe would be waited for
+    if other_than_file(path):
+        raise _NoPlugin("it must be a file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)

@@ -37,6 +37,16 @@ def is_folder(path: str) -> bool:
         return False
 
 
+def other_than_file(path: Path) -> str | None:
+    """Say what a path leads to that is no file, ``a folder`` or ``a device or pipe``.
+
+    None of a file, and where nothing is. A pipe is not opened, which would wait.
+    """
+    if path.is_file() or not path.exists():
+        return None
+    return "a folder" if path.is_dir() else "a device or pipe"
+
+
 def require_working_folder() -> None:
     """Raise `StoreError` where the folder that the program was started in is not there."""
     try:

@@ -173,7 +173,7 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
         "orderByKey": f"metrics.`{metric}`",
         "orderByAsc": not higher_is_better(metric),
         "selectedColumns": [*columns[:_MOST_COLUMNS], "attributes.`Duration`"],
-        **_charts([shown_params[:_MOST_COLUMNS], [metric]], shown_metrics[:_MOST_CHARTS]),
+        **_charts(shown_params[:_MOST_COLUMNS], shown_metrics[:_MOST_CHARTS]),
     }
     view = json.dumps(state)
     key = hashlib.sha256(view.encode()).hexdigest()
@@ -182,19 +182,18 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
     return f"{experiment_link(base, experiment_id)}&viewStateShareKey={key}"
 
 
-def _charts(axes: Sequence[Sequence[str]], curves: Sequence[str]) -> dict[str, Any]:
+def _charts(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
     """Return what a view's page of charts begins with; MLflow adds a chart of every other metric.
 
-    `axes` are the params and the metrics of parallel coordinates, `curves` the metrics over steps;
-    those on test rows have one step.
+    It is parallel coordinates of the params and the first metric, and a chart of each metric over
+    steps; those on test rows have one step.
     """
     section = {"uuid": "sweep", "name": "sweep", "display": True, "isReordered": True}
-    params, metrics = axes
     charts: list[dict[str, Any]] = [
         {
             "type": "PARALLEL",
             "selectedParams": params,
-            "selectedMetrics": metrics,
+            "selectedMetrics": metrics[:1],
             "showAllRuns": True,  # and not the ten alone whose curves are drawn
         }
     ]
@@ -204,7 +203,7 @@ def _charts(axes: Sequence[Sequence[str]], curves: Sequence[str]) -> dict[str, A
             "metricKey": name,
             "displayName": name,
         }
-        for name in curves
+        for name in metrics
     ]
     common = {"metricSectionId": "sweep", "runsCountToCompare": 10, "deleted": False}
     return {

@@ -19,6 +19,7 @@ from typing import Any
 
 from runner.system.errors import StoreError
 from runner.system.files import disk_error, room_left, sync_folder
+from runner.system.paths import other_than_file
 from runner.system.text import elide, on_one_line
 from runner.tracking.backend.address import sqlite_uri
 from runner.tracking.backend.client import NO_SPACE, prepare, store_errors
@@ -85,8 +86,7 @@ def check_readable(database: Path) -> str:
 def _require_files(*paths: Path) -> None:
     """Raise `StoreError` where a path is no file: a pipe would be waited for."""
     for path in paths:
-        if path.exists() and not path.is_file():
-            got = "a folder" if path.is_dir() else "a device or pipe"
+        if got := other_than_file(path):
             raise StoreError(f"{path}: must be a file, got {got}.{_ADVICE}")
 
 

@@ -10,7 +10,6 @@ import gzip
 import io
 import lzma
 import re
-import stat
 import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from runner.config.plugins import READERS
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.files import DAMAGED
-from runner.system.paths import require_targets
+from runner.system.paths import other_than_file, require_targets
 from runner.system.text import printable
 from runner.training.data.dataset import memory_bytes
 
@@ -178,8 +177,7 @@ def _size(path: Path, file: str, key: str) -> int:
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(key, "a file that can be read", str(path), f"{reason}.") from None
-    if not stat.S_ISREG(facts.st_mode):
-        what = "a folder" if stat.S_ISDIR(facts.st_mode) else "a device or pipe"
+    if what := other_than_file(path):
         raise DataError(f"{file}: must be a file, got {what}.")
     return facts.st_size
 
