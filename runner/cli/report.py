@@ -18,7 +18,7 @@ from runner.report.table import mean_cells, say
 from runner.system.errors import CommandError, RecordError, RunnerError
 from runner.system.files import write_text
 from runner.system.formatting import count, number
-from runner.tracking import job_of, started_s
+from runner.tracking import job_of, started_s, sweep_of
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.data.files import describe_file
@@ -75,7 +75,7 @@ def _content(found: StoredRun) -> dict[str, Any]:
         "command": found.tags.get(COMMAND, ""),
         "run_id": found.run_id,
         "settings": members[best.run_id].read(CONFIG_YAML, _LIMIT).decode(errors="replace"),
-        **_results(outcomes, metric, _expected(found)),
+        **_results(outcomes, metric, sweep_of(found.run).summary.expected),
         **_best(several),
     }
     return content | _loaded(members[best.run_id], found.tags.get("runner.trained_on", ""))
@@ -85,12 +85,6 @@ def _data_name(member: StoredRun) -> str:
     """Return what the data are called: the name of their file, or of what ships."""
     path = member.params.get("data.path", "")
     return path.rpartition("/")[2] or member.params.get("data.name", "")
-
-
-def _expected(found: StoredRun) -> tuple[float, ...] | None:
-    sweeps = found.store.sweeps.all([found.store.experiment_id])
-    summaries = (each.summary.expected for each in sweeps if each.run_id == found.run_id)
-    return next(summaries, None)
 
 
 def _results(

@@ -34,6 +34,7 @@ from runner.tracking.queries import (
     job_of,
     run_id_of,
     started_s,
+    sweep_of,
     varied_of,
 )
 from runner.tracking.run_writer import (
@@ -82,6 +83,7 @@ __all__ = [
     "run_id_of",
     "started_s",
     "store_at",
+    "sweep_of",
     "unrecorded_notice",
     "varied_of",
     "write_together",

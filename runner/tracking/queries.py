@@ -114,13 +114,13 @@ class Sweeps:
         """Return the sweeps of some experiments, or of all of them; the newest first."""
         ids = experiment_ids or [e.experiment_id for e in self._backend.experiments()]
         return [
-            _sweep_of(run) for run in self._backend.runs(RunQuery(ids, {"runner.kind": "sweep"}))
+            sweep_of(run) for run in self._backend.runs(RunQuery(ids, {"runner.kind": "sweep"}))
         ]
 
     def newest_of(self, experiment_id: str, identity: str) -> RecordedSweep | None:
         """Return the latest sweep of an identity, if there is one."""
         tags = {"runner.kind": "sweep", "runner.plan": identity}
-        return next(map(_sweep_of, self._backend.runs(RunQuery([experiment_id], tags))), None)
+        return next(map(sweep_of, self._backend.runs(RunQuery([experiment_id], tags))), None)
 
     def jobs_of(self, sweep: RecordedSweep, *, has_settings: bool = True) -> list[RecordedJob]:
         """Return the jobs of a sweep that have a run, in the order of their start.
@@ -303,7 +303,8 @@ def _texts_of_json(content: str) -> dict[str, str]:
     return texts if is_sound else {}
 
 
-def _sweep_of(run: Run) -> RecordedSweep:
+def sweep_of(run: Run) -> RecordedSweep:
+    """Return the sweep that a run in the store stands for."""
     tags, metrics = texts_of(run.tags), numbers_of(run.metrics)
     is_summed_up = tags.get(SUMMED_UP) == "true"
     n_finished, n_failed = _counts_of(run) if is_summed_up else (None, None)
