@@ -33,21 +33,12 @@ class _NoPlugin(ImportError):
 
 @dataclass(frozen=True, eq=False)
 class Plugin:
-    """A plugin that is loaded.
+    """A plugin that is loaded."""
 
-    Parameters
-    ----------
-    name : str
-        The file's name, or that of the installed module.
-    adds : mapping of str to tuple of str
-        The names it has entered, by kind: ``{"optimizer": ("lion",)}``.
-    root : Path
-        Its file, or the folder of its package.
-    """
-
-    name: str
+    name: str  # the file's name, or that of the installed module
+    # The names it has entered, by kind: ``{"optimizer": ("lion",)}``.
     adds: Mapping[str, tuple[str, ...]]
-    root: Path
+    root: Path  # its file, or the folder of its package
 
     @property
     def files(self) -> list[Path]:

@@ -62,31 +62,15 @@ class Reached:
 
 @dataclass(frozen=True)
 class Measured:
-    """The run of a job that is alone has its metrics in the store; what takes longer is to come.
-
-    Parameters
-    ----------
-    name : str
-    metrics : mapping of str to float
-        Final values, such as ``val/loss``.
-    n_steps : int
-        Updates that it took.
-    duration_s : float
-        Seconds so far.
-    to_come : tuple of str
-        What is still to be recorded: ``figures``, ``model``.
-    trained_on : str
-        The data in a line.
-    class_names : mapping of str to str
-        What classes are called, by what stands for them in the names of metrics.
-    """
+    """The run of a job that is alone has its metrics in the store; what takes longer is to come."""
 
     name: str
-    metrics: Mapping[str, float]
-    n_steps: int
-    duration_s: float
-    to_come: tuple[str, ...]
-    trained_on: str = ""
+    metrics: Mapping[str, float]  # final values, such as ``val/loss``
+    n_steps: int  # updates that it took
+    duration_s: float  # seconds so far
+    to_come: tuple[str, ...]  # what is still to be recorded: ``figures``, ``model``
+    trained_on: str = ""  # the data in a line
+    # What classes are called, by what stands for them in the names of metrics.
     class_names: Mapping[str, str] = field(default_factory=dict)
 
 

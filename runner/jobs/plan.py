@@ -138,25 +138,15 @@ class Plan:
     """The jobs of one command, in their order; equal ones once.
 
     The plan of a sweep with a name has the jobs that earlier commands gave it too.
-
-    Parameters
-    ----------
-    jobs : tuple of PlannedJob
-        At least one.
-    n_duplicates : int
-        Points that were given again, and are not run again.
-    earlier : frozenset of int
-        Positions of the jobs that this command has not asked for.
-    space : Space or None
-        What the jobs of a search were drawn from.
-    n_identifying : int or None
-        By how many jobs a search is recognized that proposes further ones.
     """
 
-    jobs: tuple[PlannedJob, ...]
-    n_duplicates: int = 0
+    jobs: tuple[PlannedJob, ...]  # at least one
+    n_duplicates: int = 0  # points that were given again, and are not run again
+    # Positions of the jobs that this command has not asked for.
     earlier: frozenset[int] = frozenset()
+    # What the jobs of a search were drawn from.
     space: Space | None = field(default=None, compare=False)
+    # By how many jobs a search is recognized that proposes further ones.
     n_identifying: int | None = None
 
     @property

@@ -56,29 +56,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """A store, without its password, and an experiment in it, as plain data for a worker.
-
-    Parameters
-    ----------
-    uri, experiment_id, experiment : str
-    is_named : bool
-        Whether the config names the store, so that other commands need its URI too.
-    is_trusted : bool
-        Whether the person chose it to record in; else it was opened to look a run up, and may have
-        been made by anybody.
-    is_durable : bool
-        Whether a run that has ended outlives a power cut.
-    artifacts : str or None
-        The place of its files, where the config says it.
-    """
+    """A store, without its password, and an experiment in it, as plain data for a worker."""
 
     uri: str
     experiment_id: str
     experiment: str
-    is_named: bool
+    is_named: bool  # whether the config names the store, so that other commands need its URI too
+    # Whether the person chose it to record in; else it was opened to look a run up, and may have
+    # been made by anybody.
     is_trusted: bool = True
-    is_durable: bool = True
-    artifacts: str | None = None
+    is_durable: bool = True  # whether a run that has ended outlives a power cut
+    artifacts: str | None = None  # the place of its files, where the config says it
 
 
 class Store:

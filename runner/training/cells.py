@@ -40,21 +40,12 @@ _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (dates have no zone)
 
 @dataclass(frozen=True)
 class CellFormat:
-    """How the cells of a file are written.
+    """How the cells of a file are written."""
 
-    Parameters
-    ----------
-    decimal : str
-        The decimal mark, a point or a comma.
-    missing_values : tuple of str
-        Further texts that stand for no value.
-    units : mapping of str to str, or None
-        The percent or currency sign that the numbers of a column have, by its name; None in
-        records of before.
-    """
-
-    decimal: str = "."
-    missing_values: tuple[str, ...] = ()
+    decimal: str = "."  # the decimal mark, a point or a comma
+    missing_values: tuple[str, ...] = ()  # further texts that stand for no value
+    # The percent or currency sign that the numbers of a column have, by its name; None in records
+    # of before.
     units: Mapping[str, str] | None = None
 
     @property

@@ -24,42 +24,21 @@ PART_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job.
+    """What became of one job."""
 
-    Parameters
-    ----------
-    name : str
-        What the store shows it as.
-    run_id : str
-        Its id in the store.
-    status : "FINISHED", "PRUNED", "FAILED" or "KILLED"
-        MLflow has no word for a run that a search has stopped early: there it is FINISHED.
-    varied : mapping of str to str
-        The settings by which it differs from the others, by dotted key.
-    metrics : mapping of str to float
-        Final values, such as ``val/loss``.
-    failure : str or None
-        Why it did not finish.
-    duration_s : float
-        Seconds from its start to its end.
-    n_steps : int or None
-        Updates that it took.
-    rows : mapping of str to int
-        How many rows it was trained and measured on, by part.
-    pruned_at_step : int or None
-        The step of its budget at which a search has stopped it.
-    """
-
-    name: str
-    run_id: str
+    name: str  # what the store shows it as
+    run_id: str  # its id in the store
+    # "FINISHED", "PRUNED", "FAILED" or "KILLED". MLflow has no word for a run that a search has
+    # stopped early: there it is FINISHED.
     status: Status
-    varied: Mapping[str, str]
-    metrics: Mapping[str, float]
-    failure: str | None
-    duration_s: float
-    n_steps: int | None = None
+    varied: Mapping[str, str]  # the settings by which it differs from the others, by dotted key
+    metrics: Mapping[str, float]  # final values, such as ``val/loss``
+    failure: str | None  # why it did not finish
+    duration_s: float  # seconds from its start to its end
+    n_steps: int | None = None  # updates that it took
+    # How many rows it was trained and measured on, by part.
     rows: Mapping[str, int] = field(default_factory=dict)
-    pruned_at_step: int | None = None
+    pruned_at_step: int | None = None  # the step of its budget at which a search has stopped it
 
 
 def varying(varied: Sequence[Mapping[str, object]]) -> list[str]:

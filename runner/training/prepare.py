@@ -55,33 +55,19 @@ _FEW_WORDS = 8
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data ready for training.
+    """Data ready for training."""
 
-    Parameters
-    ----------
-    dataset : Dataset
-        As it was read.
-    split : Split
-        Row indices.
-    preprocessing : Preprocessing
-        Fitted on the training rows.
-    X : ndarray of shape (n_samples, n_features)
-        All rows, encoded and scaled, in float64.
-    data : FileData or None
-        The settings of a person's file, in which nothing is left open: reading by them finds the
-        same.
-    split_settings : SplitConfig or None
-        Those by which the rows were split, where they are others than were asked for.
-    left_out : mapping of str to str
-        The columns of a file that say nothing, each with the reason.
-    """
-
-    dataset: Dataset
-    split: Split
-    preprocessing: Preprocessing
+    dataset: Dataset  # as it was read
+    split: Split  # row indices
+    preprocessing: Preprocessing  # fitted on the training rows
+    # Of shape (n_samples, n_features). All rows, encoded and scaled, in float64.
     X: NDArray[np.float64]
+    # The settings of a person's file, in which nothing is left open: reading by them finds the
+    # same.
     data: FileData | None = None
+    # The columns of a file that say nothing, each with the reason.
     left_out: Mapping[str, str] = field(default_factory=dict)
+    # Those by which the rows were split, where they are others than were asked for.
     split_settings: SplitConfig | None = None
 
     @cached_property

@@ -32,37 +32,6 @@ _MOST_QUANTILES = 500
 class Preprocessing:
     """What turns raw columns into features.
 
-    Parameters
-    ----------
-    feature_names : tuple of str
-        The raw columns, in order.
-    categories : mapping of str to tuple of str
-        The values of each text column, in the order of their codes.
-    fitted : mapping of str to tuple of int
-        The codes of each text column that the training rows have: each is a one-hot feature.
-    scaling : str
-        ``none``, ``standardize``, ``minmax``, ``robust`` or ``quantile``.
-    shift, scale : tuple of float
-        A column of numbers becomes ``(x - shift) / scale``. One of each per raw column; text
-        columns have 0 and 1, for a one-hot feature stays 0 or 1.
-    fill : tuple of float
-        What a missing number of each column becomes; empty where none may be missing.
-    flagged : tuple of str
-        The columns that have a further feature, 1 where the number is missing.
-    pooled : tuple of str
-        The text columns with a further feature, 1 for a word that has none of its own.
-    dates : mapping of str to str
-        How the dates of a raw column are written, by its name: a `datetime.strptime` format, or
-        ISO 8601. In X each is a column of days since 1970, month, weekday and hour, as far as
-        `feature_names` has them.
-    quantiles : mapping of str to pair of tuples of float
-        Of each column of numbers, where the scaling is by quantiles: some of its values, rising,
-        and what they become. Between them it is a straight line, beyond them the last one's.
-    lowest, highest : tuple of float
-        The range of each raw column in the training rows; empty in records of before.
-    cells : CellFormat
-        How the cells of the file are written.
-
     Notes
     -----
     standardize takes the mean and the standard deviation of the training rows (over n, not
@@ -82,22 +51,36 @@ class Preprocessing:
     array([[1., 1., 0., 1.]])
     """
 
-    feature_names: tuple[str, ...]
+    feature_names: tuple[str, ...]  # the raw columns, in order
+    # The values of each text column, in the order of their codes.
     categories: Mapping[str, tuple[str, ...]]
+    # The codes of each text column that the training rows have: each is a one-hot feature.
     fitted: Mapping[str, tuple[int, ...]]
-    scaling: Scaling
+    scaling: Scaling  # ``none``, ``standardize``, ``minmax``, ``robust`` or ``quantile``
+    # A column of numbers becomes ``(x - shift) / scale``. One of each per raw column; text columns
+    # have 0 and 1, for a one-hot feature stays 0 or 1.
     shift: tuple[float, ...]
     scale: tuple[float, ...]
+    # What a missing number of each column becomes; empty where none may be missing.
     fill: tuple[float, ...] = ()
+    # The columns that have a further feature, 1 where the number is missing.
     flagged: tuple[str, ...] = ()
+    # The text columns with a further feature, 1 for a word that has none of its own.
     pooled: tuple[str, ...] = ()
+    # How the dates of a raw column are written, by its name: a `datetime.strptime` format, or ISO
+    # 8601. In X each is a column of days since 1970, month, weekday and hour, as far as
+    # `feature_names` has them.
     dates: Mapping[str, str] = field(default_factory=dict)
+    # Of each column of numbers, where the scaling is by quantiles: some of its values, rising, and
+    # what they become. Between them it is a straight line, beyond them the last one's.
     quantiles: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(
         default_factory=dict
     )
     # They change no feature, and say nothing against a record that lacks them.
+    # The range of each raw column in the training rows; empty in records of before.
     lowest: tuple[float, ...] = field(default=(), compare=False)
     highest: tuple[float, ...] = field(default=(), compare=False)
+    # How the cells of the file are written.
     cells: CellFormat = field(default=CellFormat(), compare=False)
 
     @classmethod

@@ -33,22 +33,12 @@ MOST_COMPARED = 2
 
 @dataclass(frozen=True)
 class Summary:
-    """Values of several seeds or splits in a few numbers.
+    """Values of several seeds or splits in a few numbers."""
 
-    Parameters
-    ----------
-    n : int
-        How many values.
-    mean : float
-    std : float
-        Of the sample, with ``n - 1`` degrees of freedom; NaN of one value.
-    low, high : float
-        95 % confidence interval of the mean, by Student's t; NaN of one value.
-    """
-
-    n: int
+    n: int  # how many values
     mean: float
-    std: float
+    std: float  # of the sample, with ``n - 1`` degrees of freedom; NaN of one value
+    # 95 % confidence interval of the mean, by Student's t; NaN of one value.
     low: float
     high: float
 
@@ -152,20 +142,11 @@ def _share_between(angle: float, n: int) -> float:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The outcomes of one configuration, whatever the seed and the split.
+    """The outcomes of one configuration, whatever the seed and the split."""
 
-    Parameters
-    ----------
-    varied : mapping of str to str
-        What its runs were given, but for `REPLICATES`.
-    outcomes : tuple of Outcome
-        The finished ones.
-    failures : tuple of Outcome
-        Those that failed or were killed; what a search has stopped is neither.
-    """
-
-    varied: Mapping[str, str]
-    outcomes: tuple[Outcome, ...]
+    varied: Mapping[str, str]  # what its runs were given, but for `REPLICATES`
+    outcomes: tuple[Outcome, ...]  # the finished ones
+    # Those that failed or were killed; what a search has stopped is neither.
     failures: tuple[Outcome, ...]
 
     def values(self, metric: str) -> dict[tuple[str, ...], dict[str, float]]:
@@ -263,23 +244,12 @@ def best_runs(outcomes: Iterable[Outcome], metric: str) -> list[Outcome]:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How far apart two configurations are, split by split, or seed by seed on one split.
+    """How far apart two configurations are, split by split, or seed by seed on one split."""
 
-    Parameters
-    ----------
-    n : int
-        How many splits, or seeds, both have.
-    n_splits : int
-        How many splits both have.
-    difference : float
-        Mean over these of the first's value minus the second's.
-    low, high : float
-        Its 95 % confidence interval, by Student's t; NaN where it is the same in each of them.
-    """
-
-    n: int
-    n_splits: int
-    difference: float
+    n: int  # how many splits, or seeds, both have
+    n_splits: int  # how many splits both have
+    difference: float  # mean over these of the first's value minus the second's
+    # Its 95 % confidence interval, by Student's t; NaN where it is the same in each of them.
     low: float
     high: float
 

@@ -50,20 +50,11 @@ _MOST_MEASURED = 50
 
 @dataclass(frozen=True)
 class Target:
-    """What the outputs of a network stand for.
+    """What the outputs of a network stand for."""
 
-    Parameters
-    ----------
-    task : str
-        A key of `TASKS`.
-    names : tuple of str
-        One for each output: the classes, the labels, or the quantity.
-    shift, scale : float
-        A quantity is learned as ``(y - shift) / scale``.
-    """
-
-    task: str
-    names: tuple[str, ...]
+    task: str  # a key of `TASKS`
+    names: tuple[str, ...]  # one for each output: the classes, the labels, or the quantity
+    # A quantity is learned as ``(y - shift) / scale``.
     shift: float = 0.0
     scale: float = 1.0
 

@@ -26,36 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What one trained run left.
+    """What one trained run left."""
 
-    Parameters
-    ----------
-    history : tuple of (int, mapping)
-        Metrics by step, one entry per evaluation.
-    times_s : tuple of float
-        When each of these evaluations was made, in seconds since 1970.
-    final : mapping
-        Metrics of the weights that were kept: of each split (``test/accuracy``), and with early
-        stopping ``best/*``.
-    weights : mapping of str to ndarray
-        Parameters by name.
-    n_steps : int
-        Updates taken.
-    best_step : int or None
-        Step of the weights that were kept; None without early stopping.
-    failure : str or None
-        Why the run was given up.
-    started_s, ended_s : float
-        When the training of its stack began and ended, in seconds since 1970.
-    """
-
+    # Metrics by step, one entry per evaluation.
     history: tuple[tuple[int, Mapping[str, float]], ...]
-    times_s: tuple[float, ...]
+    times_s: tuple[float, ...]  # when each of these evaluations was made, in seconds since 1970
+    # Metrics of the weights that were kept: of each split (``test/accuracy``), and with early
+    # stopping ``best/*``.
     final: Mapping[str, float]
-    weights: Mapping[str, NDArray[Any]]
-    n_steps: int
-    best_step: int | None
-    failure: str | None
+    weights: Mapping[str, NDArray[Any]]  # parameters by name
+    n_steps: int  # updates taken
+    best_step: int | None  # step of the weights that were kept; None without early stopping
+    failure: str | None  # why the run was given up
+    # When the training of its stack began and ended, in seconds since 1970.
     started_s: float
     ended_s: float
 

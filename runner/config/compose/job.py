@@ -17,25 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job, composed and resolved.
+    """One job, composed and resolved."""
 
-    Parameters
-    ----------
-    config : dict
-        Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in
-        them, so it is not to be changed.
-    overrides : tuple of str
-        The overrides of this job, ``key=value``, as they were typed.
-    choices : mapping of str to str
-        The option that was chosen of each config group, such as ``{"optimizer": "adam"}``.
-    space : Space or None
-        What the jobs of a search are drawn from.
-    """
-
+    # Plain data: dicts, lists, text, numbers, None. Jobs of a sweep share what is the same in them,
+    # so it is not to be changed.
     config: dict[str, Any]
-    overrides: tuple[str, ...]
+    overrides: tuple[str, ...]  # the overrides of this job, ``key=value``, as they were typed
+    # The option that was chosen of each config group, such as ``{"optimizer": "adam"}``.
     choices: Mapping[str, str] = field(default_factory=dict)
-    space: Space | None = None
+    space: Space | None = None  # what the jobs of a search are drawn from
 
 
 def job_of(config: DictConfig) -> Job:

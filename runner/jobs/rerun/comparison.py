@@ -41,31 +41,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a rerun compares with its original.
-
-    Parameters
-    ----------
-    n_values, n_parameters, n_one_sided : int
-        Values of metrics, and parameters, that both have; values that only one of them has.
-    causes : tuple of str
-        What can have changed bits: another processor or library, other code, other data.
-    findings : tuple of str
-        What is wrong with the record itself, such as an edited part; for CANNOT COMPARE the reason.
-    metric, weight : Difference or None
-        The first metric by step, and the first parameter by layer, that differ.
-    ulps, relative : float
-        The largest difference: in units in the last place, inf where there is no such number, and
-        relative to the largest value of its metric or array.
-    """
+    """How a rerun compares with its original."""
 
     verdict: Verdict
-    n_values: int = 0
-    n_parameters: int = 0
+    n_values: int = 0  # of metrics, that both have
+    n_parameters: int = 0  # that both have
+    # What can have changed bits: another processor or library, other code, other data.
     causes: tuple[str, ...] = ()
+    # What is wrong with the record itself, such as an edited part; for CANNOT COMPARE the reason.
     findings: tuple[str, ...] = ()
-    n_one_sided: int = 0
+    n_one_sided: int = 0  # values that only one of them has
+    # The first metric by step, and the first parameter by layer, that differ.
     metric: Difference | None = None
     weight: Difference | None = None
+    # The largest difference: in units in the last place, inf where there is no such number, and
+    # relative to the largest value of its metric or array.
     ulps: float = 0.0
     relative: float = 0.0
 

@@ -16,75 +16,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskJob:
-    """One job of a task.
+    """One job of a task."""
 
-    Parameters
-    ----------
-    position : int
-        In the plan.
-    planned : PlannedJob
-    parent_run_id : str or None
-        The run that it is listed under.
-    reference : Reference or None
-        The record that it repeats.
-    source : (str, str) or None
-        The name of its saved training, and its key in there; without one, it starts from the
-        beginning.
-    """
-
-    position: int
+    position: int  # in the plan
     planned: PlannedJob
-    parent_run_id: str | None = None
-    reference: Reference | None = None
+    parent_run_id: str | None = None  # the run that it is listed under
+    reference: Reference | None = None  # the record that it repeats
+    # The name of its saved training, and its key in there; without one, it starts from the
+    # beginning.
     source: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """A stack of jobs to be trained together and recorded one by one.
+    """A stack of jobs to be trained together and recorded one by one."""
 
-    Parameters
-    ----------
-    jobs : tuple of TaskJob
-        At least one.
-    stack : str
-        What the runs of a stack have in common, however often parts of it are tried again; the tag
-        ``runner.stack``. Empty for a run of its own.
-    store : StoreAddress or None
-        Where they are recorded; None records nothing.
-    sweep_id : str or None
-        The run of the sweep, or of the rerun of one.
-    states : str or None
-        The place for states of long trainings, see `open_states`; None saves none.
-    is_resumed : bool
-        Whether it goes on from what an earlier command has saved.
-    folder : str or None
-        Where relative paths of data start, for a worker that is elsewhere; None for its own folder.
-    is_remote : bool
-        Whether an earlier try of the same jobs may have left runs that nobody else closes.
-    until : int or None
-        The step of a rung: the jobs are trained to it, their state is saved, and nothing recorded.
-    rungs : tuple of int
-        Further steps at which it is told what the jobs are worth, as they pass.
-    metric : str
-        By which a search compares the jobs.
-    is_alone : bool
-        Whether it is a run of its own: shown from its first step, with figures and a loadable
-        model, and what fails in it is raised. Of others, a job that fails costs itself alone.
-    """
-
-    jobs: tuple[TaskJob, ...]
+    jobs: tuple[TaskJob, ...]  # at least one
+    # What the runs of a stack have in common, however often parts of it are tried again; the tag
+    # ``runner.stack``. Empty for a run of its own.
     stack: str
-    store: StoreAddress | None
-    sweep_id: str | None = None
+    store: StoreAddress | None  # where they are recorded; None records nothing
+    sweep_id: str | None = None  # the run of the sweep, or of the rerun of one
+    # The place for states of long trainings, see `open_states`; None saves none.
     states: str | None = None
-    is_resumed: bool = False
+    is_resumed: bool = False  # whether it goes on from what an earlier command has saved
+    # Where relative paths of data start, for a worker that is elsewhere; None for its own folder.
     folder: str | None = None
+    # Whether an earlier try of the same jobs may have left runs that nobody else closes.
     is_remote: bool = False
+    # Whether it is a run of its own: shown from its first step, with figures and a loadable model,
+    # and what fails in it is raised. Of others, a job that fails costs itself alone.
     is_alone: bool = False
+    # The step of a rung: the jobs are trained to it, their state is saved, and nothing recorded.
     until: int | None = None
+    # Further steps at which it is told what the jobs are worth, as they pass.
     rungs: tuple[int, ...] = ()
-    metric: str = "val/loss"
+    metric: str = "val/loss"  # by which a search compares the jobs
 
     def only(self, positions: Collection[int]) -> Self:
         """Return the task of some of its jobs."""

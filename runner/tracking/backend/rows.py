@@ -60,33 +60,16 @@ class Run:
 
 @dataclass(frozen=True)
 class RunQuery:
-    """Which runs of some experiments to find.
-
-    Parameters
-    ----------
-    experiment_ids : sequence of str
-    tags : mapping of str to str
-        Tags that they all have.
-    status : str or None
-        Their status; None for any.
-    newest_first : bool
-        The order of their start.
-    id_begins : str
-        Hexadecimal digits with which their ids begin.
-    without : str or None
-        A tag that none of them has.
-    label : str
-        Names any of them in messages.
-    """
+    """Which runs of some experiments to find."""
 
     experiment_ids: Sequence[str]
-    tags: Mapping[str, str]
+    tags: Mapping[str, str]  # tags that they all have
     _: KW_ONLY
-    status: str | None = None
-    newest_first: bool = True
-    id_begins: str = ""
-    without: str | None = None
-    label: str = "a run of the store"
+    status: str | None = None  # their status; None for any
+    newest_first: bool = True  # the order of their start
+    id_begins: str = ""  # hexadecimal digits with which their ids begin
+    without: str | None = None  # a tag that none of them has
+    label: str = "a run of the store"  # names any of them in messages
 
 
 class LoggedMetric(NamedTuple):
@@ -123,43 +106,22 @@ class ModelFacts(NamedTuple):
 
 @dataclass
 class RunChange:
-    """What is to be written of a run; all of it or nothing, in a database.
-
-    Parameters
-    ----------
-    run_id : str
-    artifact_uri : str
-        Where its files go.
-    new : Run or None
-        The run itself, while the store does not have it; it has neither tags nor params of its own.
-    tags, params : dict of str to str
-        As MLflow takes them.
-    metrics : list of LoggedMetric
-        In the order of their measurement.
-    datasets : sequence of DatasetPart
-    files : dict of str to bytes
-        Its artifacts, written before all else.
-    removed_tag : str or None
-        A tag that it does not have any more.
-    status : str or None
-        What it becomes; None for what it is.
-    ended_ms : int or None
-        When it ended.
-    was_sent : bool
-        Whether a server was asked to create it, and may have, though no answer came.
-    """
+    """What is to be written of a run; all of it or nothing, in a database."""
 
     run_id: str
-    artifact_uri: str = ""
+    artifact_uri: str = ""  # where its files go
+    # The run itself, while the store does not have it; it has neither tags nor params of its own.
     new: Run | None = None
+    # As MLflow takes them.
     tags: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
-    metrics: list[LoggedMetric] = field(default_factory=list)
+    metrics: list[LoggedMetric] = field(default_factory=list)  # in the order of their measurement
     datasets: Sequence[DatasetPart] = ()
-    files: dict[str, bytes] = field(default_factory=dict)
-    removed_tag: str | None = None
-    status: str | None = None
-    ended_ms: int | None = None
+    files: dict[str, bytes] = field(default_factory=dict)  # its artifacts, written before all else
+    removed_tag: str | None = None  # a tag that it does not have any more
+    status: str | None = None  # what it becomes; None for what it is
+    ended_ms: int | None = None  # when it ended
+    # Whether a server was asked to create it, and may have, though no answer came.
     was_sent: bool = False
 
 

@@ -79,20 +79,11 @@ _LONGEST_NAMES = 80
 
 @dataclass(frozen=True)
 class Origin:
-    """How a person finds a column and its rows.
+    """How a person finds a column and its rows."""
 
-    Parameters
-    ----------
-    file : str
-        The file, as it was given.
-    column : str
-        ``column 'petal'``, ``array 'y'``.
-    row_name : callable
-        From the index of a row to its name in the file, such as ``line 3``.
-    """
-
-    file: str
-    column: str
+    file: str  # the file, as it was given
+    column: str  # ``column 'petal'``, ``array 'y'``
+    # From the index of a row to its name in the file, such as ``line 3``.
     row_name: Callable[[int], str] = lambda row: f"row {row} (the first is 0)"
 
     def error(self, row: int, rule: str, got: object, hint: str = "") -> DataError:
@@ -103,36 +94,19 @@ class Origin:
 
 @dataclass(frozen=True)
 class Column:
-    """A column whose cells are all of one kind.
-
-    Parameters
-    ----------
-    name : str
-    kind : str
-        ``number``, ``words`` or ``date``.
-    values : ndarray of shape (n_rows,)
-        Numbers; days since 1970; or the index of each word. What is missing is NaN, or the word ''.
-    origin : Origin
-    words : tuple of str
-        The sorted distinct words; of truth values, how they are written.
-    form : str
-        How its dates are written: `ISO`, or a format of `datetime.strptime`.
-    notes : tuple of str
-        What a person might not expect of it; see `notes_of`.
-    unit : str
-        The percent or currency sign that all its numbers have.
-    is_text : bool
-        Whether its numbers are written as no plain ones, such as ``1.234,50 €`` or ``?``.
-    """
+    """A column whose cells are all of one kind."""
 
     name: str
-    kind: str
+    kind: str  # ``number``, ``words`` or ``date``
+    # Of shape (n_rows,). Numbers; days since 1970; or the index of each word. What is missing is
+    # NaN, or the word ''.
     values: FloatArray
     origin: Origin
-    words: tuple[str, ...] = ()
-    form: str = ""
-    notes: tuple[str, ...] = ()
-    unit: str = ""
+    words: tuple[str, ...] = ()  # the sorted distinct words; of truth values, how they are written
+    form: str = ""  # how its dates are written: `ISO`, or a format of `datetime.strptime`
+    notes: tuple[str, ...] = ()  # what a person might not expect of it; see `notes_of`
+    unit: str = ""  # the percent or currency sign that all its numbers have
+    # Whether its numbers are written as no plain ones, such as ``1.234,50 €`` or ``?``.
     is_text: bool = False
 
     @property
@@ -198,35 +172,19 @@ def notes_of(columns: Iterable[Column]) -> list[str]:
 
 @dataclass(frozen=True)
 class Rules:
-    """What is known of the cells of a file before they are looked at.
+    """What is known of the cells of a file before they are looked at."""
 
-    Parameters
-    ----------
-    decimal : str
-        The decimal mark, a point or a comma.
-    missing_values : frozenset of str
-        Further texts that stand for no value.
-    refuses_missing : bool
-        Whether a cell without a value is an error.
-    day_first : bool or None
-        Whether a date such as 3/4/2020 is in April; None where the dates must tell.
-    kinds : mapping of str to str
-        The kind of some columns, by name.
-    date_forms : mapping of str to str
-        How the dates of some columns are written, by name.
-    units : mapping of str to str, or None
-        The signs that the numbers of some columns have, by name; None where the cells must tell.
-    is_prediction : bool
-        Whether the rows are for a network that was trained, so that no setting can change them.
-    """
-
-    decimal: str = "."
-    missing_values: frozenset[str] = frozenset()
-    refuses_missing: bool = False
+    decimal: str = "."  # the decimal mark, a point or a comma
+    missing_values: frozenset[str] = frozenset()  # further texts that stand for no value
+    refuses_missing: bool = False  # whether a cell without a value is an error
+    # Whether a date such as 3/4/2020 is in April; None where the dates must tell.
     day_first: bool | None = None
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)  # the kind of some columns, by name
+    # How the dates of some columns are written, by name.
     date_forms: Mapping[str, str] = field(default_factory=dict)
+    # The signs that the numbers of some columns have, by name; None where the cells must tell.
     units: Mapping[str, str] | None = None
+    # Whether the rows are for a network that was trained, so that no setting can change them.
     is_prediction: bool = False
 
     def hint(self, settings: str) -> str:
@@ -330,20 +288,11 @@ def look_alike(numbers: FloatArray, cells: Cells | None = None) -> bool:
 
 @dataclass(frozen=True)
 class Distinct:
-    """The distinct cells of a column of text.
-
-    Parameters
-    ----------
-    texts : list of str
-    codes : ndarray of shape (n_rows,)
-        The index of each row's text.
-    counts : ndarray of shape (n_texts,)
-        How many rows have each text.
-    """
+    """The distinct cells of a column of text."""
 
     texts: list[str]
-    codes: IntArray
-    counts: IntArray
+    codes: IntArray  # of shape (n_rows,): the index of each row's text
+    counts: IntArray  # of shape (n_texts,): how many rows have each text
 
     @classmethod
     def of(cls, cells: Cells) -> Distinct:

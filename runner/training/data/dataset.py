@@ -27,72 +27,25 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file was read, as far as that had to be found out from the file.
+    """How a file was read, as far as that had to be found out from the file."""
 
-    Parameters
-    ----------
-    settings : mapping of str to object
-        The settings of the `data` group that were left open, as they turned out.
-    kinds : mapping of str to str
-        What each raw feature is: ``number``, ``words`` or ``date``.
-    missing : mapping of str to int
-        Rows without a value, by raw feature; those that have all are absent.
-    n_without_target : int
-        Rows that were left out, because they have no target.
-    notes : tuple of str
-        Sentences about what a person might not expect.
-    truths : tuple of str
-        The raw features that are true or false.
-    texts : tuple of str
-        Those of which some numbers are written as no plain ones, such as ``1.234,50 €``.
-    cells : CellFormat
-        How the cells are written.
-    """
-
+    # The settings of the `data` group that were left open, as they turned out.
     settings: Mapping[str, Any] = field(default_factory=dict)
+    # What each raw feature is: ``number``, ``words`` or ``date``.
     kinds: Mapping[str, str] = field(default_factory=dict)
+    # Rows without a value, by raw feature; those that have all are absent.
     missing: Mapping[str, int] = field(default_factory=dict)
-    n_without_target: int = 0
-    notes: tuple[str, ...] = ()
-    truths: tuple[str, ...] = ()
+    n_without_target: int = 0  # rows that were left out, because they have no target
+    notes: tuple[str, ...] = ()  # sentences about what a person might not expect
+    truths: tuple[str, ...] = ()  # the raw features that are true or false
+    # Those of which some numbers are written as no plain ones, such as ``1.234,50 €``.
     texts: tuple[str, ...] = ()
-    cells: CellFormat = field(default=CellFormat())
+    cells: CellFormat = field(default=CellFormat())  # how the cells are written
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A table of features with a target for each row.
-
-    Parameters
-    ----------
-    name : str
-        A short name: ``iris``, or a file's name without its ending.
-    feature_names : tuple of str
-        The columns, before words are encoded.
-    X : ndarray of shape (n_samples, n_columns)
-        float64. A column of words holds the index of its category; NaN is a missing number.
-    categories : mapping of str to tuple of str
-        The sorted values of each column of words; '' stands for a missing word.
-    y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        The index of each row's class, a quantity in float64, or a 0 or 1 for each label.
-    class_names : tuple of str
-        The label of each class as text; sorted, numbers by their value. Of other tasks what
-        each output stands for.
-    source : str
-        What a person recognises: an absolute path, ``scikit-learn iris``.
-    dates : mapping of str to str
-        How the dates of a raw column are written, by its name. In X a date is several columns.
-    reading : Reading or None
-        How it was read from a person's file.
-    roles : mapping of str to ndarray of shape (n_samples,)
-        What a person's columns or files say of each row, as far as they do, in float64: ``part``
-        (the position in `PARTS`, NaN where the split decides), ``group``, ``time`` and ``weight``.
-    task : str
-        A key of `runner.training.tasks.TASKS`.
-    targets : tuple of str
-        The columns that hold the target.
-    rows : ndarray of shape (n_samples,) or None
-        The number of each row in its file, from 0; None where all of them are here.
 
     Examples
     --------
@@ -102,18 +55,31 @@ class Dataset:
     ((16, 4), ('0', '1'))
     """
 
-    name: str
-    feature_names: tuple[str, ...]
+    name: str  # a short name: ``iris``, or a file's name without its ending
+    feature_names: tuple[str, ...]  # the columns, before words are encoded
+    # Of shape (n_samples, n_columns). float64. A column of words holds the index of its category;
+    # NaN is a missing number.
     X: FloatArray
+    # The sorted values of each column of words; '' stands for a missing word.
     categories: Mapping[str, tuple[str, ...]]
+    # Of shape (n_samples,) or (n_samples, n_labels). The index of each row's class, a quantity in
+    # float64, or a 0 or 1 for each label.
     y: NDArray[Any]
+    # The label of each class as text; sorted, numbers by their value. Of other tasks what each
+    # output stands for.
     class_names: tuple[str, ...]
-    source: str
+    source: str  # what a person recognises: an absolute path, ``scikit-learn iris``
+    # How the dates of a raw column are written, by its name. In X a date is several columns.
     dates: Mapping[str, str] = field(default_factory=dict)
-    reading: Reading | None = None
-    task: str = "classification"
-    targets: tuple[str, ...] = ("class",)
+    reading: Reading | None = None  # how it was read from a person's file
+    task: str = "classification"  # a key of `runner.training.tasks.TASKS`
+    targets: tuple[str, ...] = ("class",)  # the columns that hold the target
+    # Of shape (n_samples,). The number of each row in its file, from 0; None where all of them are
+    # here.
     rows: IntArray | None = None
+    # Of shape (n_samples,). What a person's columns or files say of each row, as far as they do, in
+    # float64: ``part`` (the position in `PARTS`, NaN where the split decides), ``group``, ``time``
+    # and ``weight``.
     roles: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @cached_property

@@ -66,26 +66,15 @@ def files_of(config: FileData) -> list[Path]:
 
 @dataclass(frozen=True)
 class Described:
-    """What reading a file finds out, without training on it.
-
-    Parameters
-    ----------
-    columns : sequence of Column
-    uses : mapping of str to str
-        What the columns are for that are no features: ``the target``, ``left out: constant``;
-        decided on all rows.
-    settings : FileData
-        The settings, in which nothing is left open.
-    notes : sequence of str
-        What a person might not expect.
-    learned : str
-        What the target is, in a line; why it cannot be learned, if so; '' without a target.
-    """
+    """What reading a file finds out, without training on it."""
 
     columns: Sequence[Column]
+    # What the columns are for that are no features: ``the target``, ``left out: constant``; decided
+    # on all rows.
     uses: Mapping[str, str]
-    settings: FileData
-    notes: Sequence[str]
+    settings: FileData  # the settings, in which nothing is left open
+    notes: Sequence[str]  # what a person might not expect
+    # What the target is, in a line; why it cannot be learned, if so; '' without a target.
     learned: str = ""
 
     @property

@@ -38,16 +38,6 @@ _HINTS = {
 class Split:
     """Row indices of the three parts, ascending and disjoint.
 
-    Parameters
-    ----------
-    train, val, test : ndarray of shape (n_rows,)
-        `val` and `test` may be empty.
-
-    Attributes
-    ----------
-    digest : str
-        SHA-256 over the three.
-
     Examples
     --------
     >>> split = Split(train=np.array([2, 0]), val=np.array([1]), test=np.array([3]))
@@ -55,10 +45,11 @@ class Split:
     array([0, 2])
     """
 
+    # Of shape (n_rows,). `val` and `test` may be empty.
     train: IntArray
     val: IntArray
     test: IntArray
-    digest: str = field(init=False)
+    digest: str = field(init=False)  # SHA-256 over the three
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256()

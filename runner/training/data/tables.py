@@ -46,36 +46,19 @@ DELIMITERS = (",", ";", "\t", "|", " ")
 
 @dataclass(frozen=True)
 class RawTable:
-    """A file that has been opened: the names of its columns, and how to read some of them.
+    """A file that has been opened: the names of its columns, and how to read some of them."""
 
-    Parameters
-    ----------
-    file : str
-        The file, as messages name it.
-    names : sequence of str
-        All its columns.
-    read : callable
-        From positions of columns and `Rules` to the `Column` of each.
-    header : str
-        Where the names stand in the file, such as ``, line 1``.
-    target : str or None
-        The column that is the target, where the kind of file has one of its own.
-    settings : mapping of str to object
-        The settings of the `data` group that were left open, as they turned out.
-    notes : tuple of str
-        What a person might not expect.
-    n_test : int
-        How many of its rows, the last ones, are test rows by the file's own word.
-    """
-
-    file: str
-    names: Sequence[str]
+    file: str  # the file, as messages name it
+    names: Sequence[str]  # all its columns
+    # From positions of columns and `Rules` to the `Column` of each.
     read: Callable[[Sequence[int], Rules], list[Column]]
-    header: str = ""
+    header: str = ""  # where the names stand in the file, such as ``, line 1``
+    # The column that is the target, where the kind of file has one of its own.
     target: str | None = None
+    # The settings of the `data` group that were left open, as they turned out.
     settings: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    n_test: int = 0
+    notes: tuple[str, ...] = ()  # what a person might not expect
+    n_test: int = 0  # how many of its rows, the last ones, are test rows by the file's own word
 
 
 def cells_table(
@@ -229,25 +212,13 @@ def load_table(
 
 @dataclass(frozen=True)
 class EncodedTargets:
-    """Target columns as a loss takes them.
-
-    Parameters
-    ----------
-    task : str
-    y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-    names : tuple of str
-        What the outputs stand for.
-    rows : ndarray of shape (n_samples,)
-        The rows that have a target.
-    n_without : int
-        How many have none.
-    """
+    """Target columns as a loss takes them."""
 
     task: str
-    y: NDArray[Any]
-    names: tuple[str, ...]
-    rows: IntArray
-    n_without: int
+    y: NDArray[Any]  # of shape (n_samples,) or (n_samples, n_labels)
+    names: tuple[str, ...]  # what the outputs stand for
+    rows: IntArray  # of shape (n_samples,): the rows that have a target
+    n_without: int  # how many have none
 
     def describe(self) -> str:
         """Say in a line what is learned."""
