@@ -18,15 +18,7 @@ _PINNED = ("target", "columns", "delimiter", "decimal", "header", "encoding")
 
 
 def show_data(file: str, overrides: Sequence[str]) -> None:
-    """Print a table of the columns of a file, and the settings by which it was read.
-
-    Parameters
-    ----------
-    file : str
-        The path of the file.
-    overrides : sequence of str
-        Settings of the `data` group, as ``data.key=value``.
-    """
+    """Print a table of the columns of a file, and the settings by which it was read."""
     path = f"data.path={json.dumps(file, ensure_ascii=False)}"
     given = ["experiment=own", path, "data.target=null", *overrides]
     (job,) = compose(given, HELP, lambda _: None) or []

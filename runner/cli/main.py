@@ -75,22 +75,9 @@ def _exit_code(arguments: Sequence[str]) -> int:
 
 
 def carry_out(arguments: Sequence[str]) -> int:
-    """Carry out a command line.
+    """Carry out a command line, given without the program; return its exit code.
 
-    Parameters
-    ----------
-    arguments : sequence of str
-        The command line without the program.
-
-    Returns
-    -------
-    int
-        The exit code: 0 all well, 1 some runs failed, 5 a rerun differs.
-
-    Raises
-    ------
-    RunnerError
-        With the exit code of what went wrong.
+    What goes wrong is a `RunnerError` with an exit code of its own.
     """
     require_working_folder()
     _require_readable(arguments)

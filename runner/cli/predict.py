@@ -54,24 +54,12 @@ def predict(
 ) -> None:
     """Predict rows, and write the answer and the probabilities of each.
 
-    Parameters
-    ----------
-    run_id : str
-        A run that has ended, a sweep, whose best it is then, or an exported folder.
-    file : str or None
-        A table with the columns that the run was trained on; others are not looked at. None
-        predicts a `part` of the run's own rows.
-    out : str or None
-        A `.csv` or `.parquet` to write; None prints CSV.
-    uri : str or None
-        The store.
-    part : str or None
-        ``train``, ``val`` or ``test``.
-    threshold : str or None
-        The probability from which on the last of two classes is the answer, or the metric that it
-        is to make largest on the validation rows.
-    data : str or None
-        Where the run's own rows are now.
+    `run_id` is that of a run that has ended, or a sweep, whose best it is then, or an exported
+    folder. `file` is a table with the columns that the run was trained on; without one, a `part` of
+    the run's own rows is predicted, which are now where `data` says. `out` ends in ``.csv`` or
+    ``.parquet``; without it, CSV is printed. The `threshold` is the probability from which on the
+    last of two classes is the answer, or the metric that it is to make largest on the validation
+    rows.
     """
     if out is not None and Path(out).suffix.lower() not in _KINDS:
         raise CommandError(f"--out: must end in {' or '.join(_KINDS)}, got {printable(out)!r}.")

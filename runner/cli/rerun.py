@@ -17,14 +17,7 @@ from runner.tracking.records import StoredRun
 
 
 def repeat(options: Options) -> int:
-    """Repeat a recorded run or sweep, and print how the results compare.
-
-    Returns
-    -------
-    int
-        0 if all is as it was, or was meant to be otherwise and went well; 5 if something differs;
-        2 if something cannot be compared; 1 if something broke off.
-    """
+    """Repeat a recorded run or sweep, and print how the results compare; return the exit code."""
     with Console(is_of_rerun=True) as console:
         asked = request(options, console)
         if asked.plan is None:

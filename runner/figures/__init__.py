@@ -35,25 +35,12 @@ def draw(
     folder: Path,
     title: str = "",
 ) -> None:
-    """Draw every figure that suits a run.
+    """Draw every figure that suits a run into a folder, which is made if it is not there.
 
     ``learning_curve.png`` and ``predictions.png``; ``confusion_matrix.png`` of classes;
     ``decision_regions.png`` of classes by two columns of numbers; ``weights.png`` of a linear
-    model.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The data that the run was trained on.
-    result : Result
-        The run's history and weights.
-    predict : callable
-        The trained network: encoded and scaled rows (n, n_features) to predictions
-        (n, n_outputs).
-    folder : Path
-        Where the files go; made if it is not there.
-    title : str
-        The name of the run, for the headings.
+    model. `predict` takes encoded and scaled rows of shape (n, n_features) and returns predictions
+    of shape (n, n_outputs).
     """
     from runner.figures.curves import draw_learning_curve
     from runner.figures.matrices import draw_weights

@@ -40,24 +40,12 @@ def draw_sweep(
     folder: Path,
     title: str = "",
 ) -> None:
-    """Draw every figure that suits a sweep.
+    """Draw every figure that suits a sweep into a folder, which is made if it is not there.
 
     ``metric_by_<number>.png`` for each number that was swept,
     ``metric_by_<number>_and_<number>.png`` for the first two where they make a table,
-    ``learning_curves.png``. A figure without a finite value is not drawn.
-
-    Parameters
-    ----------
-    configurations : sequence of Configuration
-        The best first.
-    metric : str
-        By which they are ranked.
-    histories : mapping of int to sequence of curves
-        The metric as (step, value), one curve per seed, of the best configurations by position.
-    folder : Path
-        Where the files go; made if it is not there.
-    title : str
-        The name of the sweep.
+    ``learning_curves.png``. A figure without a finite value is not drawn. The `configurations` come
+    best first; of those that have one, by position, `histories` has the metric's curve per seed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sweep = _Sweep(configurations, Measure(metric), elide(title, 36) if title else "")
@@ -70,10 +58,7 @@ def draw_sweep(
 class SweptSettings:
     """The settings that differ between configurations, by dotted key; seed and split do not count.
 
-    Parameters
-    ----------
-    varied : sequence of mappings of str to str
-        The settings of each configuration; one may lack what others have.
+    One configuration may lack what others have.
     """
 
     def __init__(self, varied: Sequence[Mapping[str, object]]) -> None:

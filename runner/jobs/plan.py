@@ -391,25 +391,12 @@ class _SharedData:
 def differences(
     configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, str]]
 ) -> list[dict[str, str]]:
-    """Return for each job the settings by which it differs from the others.
+    """Return for each job the settings by which it differs from the others, by dotted key.
 
-    Parameters
-    ----------
-    configs : sequence of mapping
-        The config of each job as plain data.
-    choices : sequence of mapping
-        The option that was chosen of each config group, job by job.
-
-    Returns
-    -------
-    list of dict of str to str
-        Values by dotted key, as an override would write them; see `in_order`.
-
-    Notes
-    -----
-    An option of a group is told by its name, ``optimizer=adam``, where the group's settings differ.
-    What comes with it is not told as well: a setting counts where it differs among jobs that share
-    the options it belongs to.
+    Values are as an override would write them; for their order see `in_order`. An option of a group
+    is told by its name, ``optimizer=adam``, where the group's settings differ. What comes with it
+    is not told as well: a setting counts where it differs among jobs that share the options it
+    belongs to.
 
     Examples
     --------

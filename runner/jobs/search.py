@@ -172,18 +172,8 @@ def check_rungs(plan: Plan) -> None:
 class Halving:
     """The rungs of successive halving: who is still in it, and who goes on.
 
-    What the store has of earlier commands decides first, so that they are never contradicted.
-
-    Parameters
-    ----------
-    plan : Plan
-    outcomes : mapping of int to Outcome
-        What has ended, by position in the plan; it may grow meanwhile.
-
-    Attributes
-    ----------
-    reached : dict of (int, int) to Reached
-        What jobs are worth at rungs, by position and step.
+    What the store has of earlier commands decides first, so that they are never contradicted. The
+    `outcomes` may grow meanwhile; `reached` has what jobs are worth at rungs, by position and step.
 
     References
     ----------
@@ -291,15 +281,8 @@ def repeated(
 ) -> SearchComparison:
     """Decide again, by the results of a rerun, what a search has decided.
 
-    Parameters
-    ----------
-    record : SearchRecord
-    plan : Plan
-        The jobs in the order of the search, as they were stopped.
-    outcomes : mapping of int to Outcome
-        Of the rerun, by position in the plan.
-    reached : mapping of (int, int) to Reached
-        What jobs were worth at rungs, by position and step.
+    The plan has the jobs in the order of the search, as they were stopped; `outcomes` are those of
+    the rerun, and `reached` is what jobs were worth at rungs, by position and step.
     """
     search, n_alike = record.search, 0
     steps = [job.experiment.training.pruned_at_step for job in plan.jobs]

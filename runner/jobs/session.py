@@ -75,21 +75,10 @@ class Request:
 
 
 def run(request: Request, store: Store | None, executor: Executor, listener: Listener) -> Finished:
-    """Run the jobs of a request that are not done yet.
+    """Run the jobs of a request that are not done yet, and return the last event.
 
-    Parameters
-    ----------
-    request : Request
-    store : Store or None
-        Where it is recorded; None records nothing, which only a rerun can do without.
-    executor : Executor
-    listener : callable
-        Called with each event.
-
-    Returns
-    -------
-    Finished
-        The last event: all outcomes and comparisons. The listener gets it after an error too.
+    The listener gets that one after an error too. Without a store nothing is recorded, which only a
+    rerun can do without.
 
     Raises
     ------

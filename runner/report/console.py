@@ -43,10 +43,7 @@ _SHIPPED = "data/penguins.csv"
 class Console(AbstractContextManager["Console"]):
     """Shows each event of a session; a context manager that takes its bar away at the end.
 
-    Parameters
-    ----------
-    is_of_rerun : bool
-        Whether it is the session of a rerun, of which an interrupt leaves nothing to go on with.
+    An interrupt of a rerun leaves nothing to go on with.
 
     Examples
     --------

@@ -27,18 +27,7 @@ _LONGEST_NAME, _LONGEST_BAR = 40, 30
 
 
 class ProgressBar:
-    """Counts work done, and shows from time to time how much there is left.
-
-    Parameters
-    ----------
-    total : float
-        How much there is to do, at most.
-    description : str
-        A name for the work, for instance that of the run.
-    unit : str
-        The thing that is counted.
-    file : text file, optional
-        By default the standard error stream.
+    """Counts work done, and shows from time to time how much there is left, by default on stderr.
 
     Examples
     --------

@@ -33,19 +33,7 @@ class RunnerError(Exception):
 
 
 class ConfigError(RunnerError):
-    """A setting that breaks its rule.
-
-    Parameters
-    ----------
-    key : str
-        The dotted key, as it is written on the command line.
-    rule : str
-        The allowed values, to be read after "must be".
-    got : object
-        The value as it is.
-    hint : str
-        A further sentence, for instance the nearest name.
-    """
+    """A setting that breaks its rule, which is read after "must be"."""
 
     exit_code = 2
 

@@ -183,18 +183,10 @@ class Store:
     ) -> RunWriter:
         """Begin a run, which is RUNNING until it is ended.
 
-        Parameters
-        ----------
-        params : mapping of str to object
-            The config, nested or flat.
-        tags : mapping of str to str
-            Our own tags; MLflow's, of user, program and commit, are added.
-        start_time_s : float or None
-            Seconds since 1970, of a run that is recorded after it was trained; None for now.
-        flush_every_s : float
-            Seconds between two batches of metrics.
-        is_shown : bool
-            Whether a database has it at once, and not only when it is first written.
+        The params are the config, nested or flat; MLflow's own tags, of user, program and commit,
+        are added. One that is recorded after it was trained has its `start_time_s`, in seconds
+        since 1970. Metrics are written every `flush_every_s` seconds. If it `is_shown` a database
+        has it at once, and not only when it is first written.
 
         Raises
         ------

@@ -52,14 +52,8 @@ def measure_resamples(
 ) -> Floats:
     """Return a metric of each run on each resample, of shape (runs, n_resamples).
 
-    Parameters
-    ----------
-    metric : Metric
-    of_rows : ndarray of shape (runs, n_rows, ...)
-        As `measure_rows` returns it.
-    rows : Examples
-    counts : ndarray of shape (n_resamples, n_rows)
-        How often each row counts. Without any, the metric is NaN.
+    `of_rows` is of shape (runs, n_rows, ...), as `measure_rows` returns it; `counts`, of shape
+    (n_resamples, n_rows), says how often each row counts. Without any, the metric is NaN.
     """
     weights = counts * (1.0 if rows.shares is None else rows.shares)
     with np.errstate(all="ignore"):  # 0 / 0
@@ -74,17 +68,9 @@ def measure_resamples(
 def expected_of_best(chosen_on: Floats, left_out: Floats, *, higher_is_better: bool) -> Summary:
     """Return what the best is worth on new rows: the bias-corrected bootstrap.
 
-    Parameters
-    ----------
-    chosen_on, left_out : ndarray of shape (n_candidates, n_resamples)
-        The metric of each candidate on each resample, and on the rows left out of it.
-    higher_is_better : bool
-        Which candidate is chosen.
-
-    Returns
-    -------
-    Summary
-        Over the resamples, of which `low` and `high` are quantiles: 95 % lie between them.
+    Both arrays are of shape (n_candidates, n_resamples): the metric of each candidate on each
+    resample, and on the rows left out of it. Of the summary over the resamples, `low` and `high`
+    are quantiles: 95 % lie between them.
 
     References
     ----------
@@ -105,11 +91,8 @@ def difference_on_resamples(
 ) -> Summary:
     """Compare two networks on the same rows by a paired bootstrap.
 
-    Returns
-    -------
-    Summary
-        Of the first's metric minus the second's: its mean on these rows, and the bounds between
-        which 95 % of the resamples lie.
+    It is of the first's metric minus the second's: its mean on these rows, and the bounds between
+    which 95 % of the resamples lie.
     """
     counts = np.vstack([np.ones(len(rows.y)), resamples(len(rows.y), 1000)])
     measured = [
@@ -131,19 +114,9 @@ def greedy(
 ) -> list[int]:
     """Choose the members of an ensemble one by one, each by what it makes of those before it.
 
-    Parameters
-    ----------
-    predictions : ndarray of shape (n_candidates, n_rows, n_outputs)
-        The best candidate first: of equals the first is taken.
-    measure : callable
-        Gives the metric of each of several averages, of the shape of `predictions`.
-    n_rounds : int
-        Members at most.
-
-    Returns
-    -------
-    list of int
-        Positions, some of them again, up to where the metric was best.
+    The predictions, of shape (n_candidates, n_rows, n_outputs), come best first: of equals the
+    first is taken. `measure` gives the metric of each of several averages of that shape. Returns at
+    most `n_rounds` positions, some of them again, up to where the metric was best.
 
     References
     ----------

@@ -42,15 +42,11 @@ _PACKAGES = ("scikit-learn", "scipy", "pyarrow", "hydra-core", "omegaconf", "pyd
 def environment() -> dict[str, Any]:
     """Describe this process, once: plain facts that JSON can hold.
 
-    Returns
-    -------
-    dict
-        ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``,
-        ``simd`` (the features NumPy may use here), ``libc`` (whose mathematical functions Python
-        and NumPy call), ``machine``, ``code`` (see `code_digest`) and, where there are any, the
-        digests of the code of ``plugins``. Beside it stand
-        ``packages``, versions that are good to know, and ``git`` (commit, clean or not; None
-        outside a checkout).
+    ``decisive`` holds what can change the bits of a result: ``python``, ``numpy``, ``blas``,
+    ``simd`` (the features NumPy may use here), ``libc`` (whose mathematical functions Python and
+    NumPy call), ``machine``, ``code`` (see `code_digest`) and, where there are any, the digests of
+    the code of ``plugins``. Beside it stand ``packages``, versions that are good to know, and
+    ``git`` (commit, clean or not; None outside a checkout).
 
     Raises
     ------

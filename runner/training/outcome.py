@@ -81,16 +81,8 @@ def best_first(
 ) -> list[T]:
     """Sort by the values of a metric, the best first; NaN and None come last.
 
-    Parameters
-    ----------
-    items : iterable
-    metric : str
-        By which they are sorted.
-    value : callable
-        Gives the value of an item.
-    further : callable, optional
-        Gives the value of an item by another metric: equals are sorted by the loss and then by
-        the accuracy on validation rows. Beyond that, and without it, they keep their order.
+    Equals are sorted by `further`, an item's value by another metric: by the loss and then by the
+    accuracy on validation rows. Beyond that, and without it, they keep their order.
 
     Examples
     --------

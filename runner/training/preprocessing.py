@@ -95,17 +95,8 @@ class Preprocessing:
     ) -> Preprocessing:
         """Learn categories, medians, shift and scale from the training rows alone.
 
-        Parameters
-        ----------
-        dataset : Dataset
-        rows : ndarray of shape (n_rows,)
-            Indices of the training rows.
-        scaling : str
-            As above.
-        max_categories : int or None
-            The most features that a text column becomes: its rarer words share one.
-        fills : bool
-            Whether numbers may be missing; the median of the others then stands for them.
+        A column of text becomes at most `max_categories` features: its rarer words share one. Where
+        it `fills`, numbers may be missing; the median of the others then stands for them.
         """
         X = dataset.X[rows]
         missing = np.isnan(X)
@@ -181,18 +172,11 @@ class Preprocessing:
         )
 
     def transform(self, X: FloatArray) -> FloatArray:
-        """Encode and scale rows.
+        """Encode and scale raw columns, of shape (n_samples, n_columns).
 
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_columns)
-            Raw columns, text as codes, NaN where a number is missing. A code that the training
-            rows did not have gives zeros, or the feature of the rarer words.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            float64, one column per name in `encoded_feature_names`.
+        Text comes as codes, a missing number as NaN. The result is in float64, of shape (n_samples,
+        n_features), with a column per name in `encoded_feature_names`. A code that the training
+        rows did not have gives zeros, or the feature of the rarer words.
         """
         sources = self._sources()
         columns = [column for column, _ in sources]
@@ -238,18 +222,11 @@ class Preprocessing:
         ]
 
     def encode_rows(self, columns: Mapping[str, ArrayLike]) -> FloatArray:
-        """Turn raw columns into the matrix that `transform` takes.
+        """Turn raw columns, each of `raw_names`, into the matrix that `transform` takes.
 
-        Parameters
-        ----------
-        columns : mapping of str to array_like of shape (n_samples,)
-            Each of `raw_names`; a pandas DataFrame serves. Others are not looked at.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_columns)
-            Numbers as they are, NaN where one is missing; text as codes, -1 for a word that was in
-            no row of the dataset, -2 for a missing one where none was missing there.
+        A pandas DataFrame serves; other columns are not looked at. Numbers stay as they are, NaN
+        where one is missing; text becomes codes, -1 for a word that was in no row of the dataset,
+        -2 for a missing one where none was missing there.
 
         Raises
         ------

@@ -137,14 +137,8 @@ def archive(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def record_digests(facts: Mapping[str, str], metrics: Metrics, failure: str | None) -> str:
     """Return the content of the tag `RECORD` of a run that has left all its files.
 
-    Parameters
-    ----------
-    facts : mapping of str to str
-        The digests of its files by their names, and its tags.
-    metrics : mapping of (str, int) to tuple of float
-        All values that it has recorded.
-    failure : str or None
-        Why it is FAILED; None for a FINISHED one.
+    The `facts` are the digests of its files by their names, and its tags; the metrics are all
+    values that it has recorded; `failure` says why it is FAILED.
     """
     facts = {
         **facts,

@@ -129,21 +129,11 @@ class Task(ABC):
 
     @abstractmethod
     def encode(self, columns: Sequence[Column], positive: str | None = None) -> Encoded:
-        """Turn target columns into what the loss takes.
+        """Turn one target column, or those of several labels, into what the loss takes.
 
-        Parameters
-        ----------
-        columns : sequence of Column
-            One, or for several labels at least one.
-        positive : str or None
-            The class that comes last of two, and is what curves and thresholds are of.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Classes, quantities, or a 0 or 1 for each label.
-        names : tuple of str
-            What the outputs stand for.
+        The class `positive` comes last of two, and is what curves and thresholds are of. Returns
+        classes, quantities, or a 0 or 1 for each label, of shape (n_samples,) or (n_samples,
+        n_outputs), and what the outputs stand for.
 
         Raises
         ------
@@ -436,19 +426,8 @@ def measured_at(
 ) -> dict[str, NDArray[np.float64]]:
     """Measure the answers from each of some thresholds on, where the last of two classes is said.
 
-    Parameters
-    ----------
-    thresholds : ndarray of shape (n_thresholds,)
-    predictions : ndarray of shape (n_samples, 2)
-        Probabilities.
-    y : ndarray of shape (n_samples,)
-        The number of each row's class.
-    target : Target
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_thresholds,)
-        Accuracy, balanced accuracy, macro F1, and precision and recall of each class.
+    The predictions are probabilities, of shape (n_samples, 2). Returns accuracy, balanced accuracy,
+    macro F1, and precision and recall of each class, each of shape (n_thresholds,).
     """
     says_last = predictions[:, 1] >= thresholds[:, None]
     said = np.stack([~says_last, says_last], axis=2)

@@ -73,21 +73,9 @@ class Result:
 class StackTraining:
     """The training of experiments of equal shape on the same data; iterate over it for records.
 
-    Parameters
-    ----------
-    prepared : Prepared
-        The data of all of them.
-    experiments : sequence of Experiment
-        One per run; they may differ in whatever `softnet.RunSettings` holds.
-    initial : sequence of mapping of str to ndarray
-        The weights that each run does not draw, by name.
-
-    Attributes
-    ----------
-    started_s : float
-        Seconds since 1970; of the first beginning, for a training that was resumed.
-    records : list of (Record, float)
-        The evaluations so far, each with its time in seconds since 1970.
+    The experiments may differ in whatever `softnet.RunSettings` holds; `initial` are the weights
+    that each run does not draw, by name. A training that was resumed has the `started_s` of its
+    first beginning.
     """
 
     def __init__(

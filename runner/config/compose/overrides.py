@@ -144,17 +144,10 @@ def _n_values(override: Override) -> float:
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return a recorded config with other values; nothing is composed or resolved.
 
-    Parameters
-    ----------
-    config : mapping
-        Plain data, which stays as it is.
-    overrides : sequence of str
-        ``optimizer.learning_rate=0.1``, in Hydra's grammar.
-
     Raises
     ------
     CommandError, ConfigError
-        If one is no override, or does more than to change a value.
+        If an override is none in Hydra's grammar, or does more than to change a value.
     """
     result = dict(config)
     reader = Reader()

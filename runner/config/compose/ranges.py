@@ -37,13 +37,7 @@ _CROSSED = ("seed", "split.fold", "split.seed")
 class Space:
     """What a search draws from, and how its points become jobs.
 
-    Attributes
-    ----------
-    dimensions : tuple of Dimension
-    make : callable
-        Makes the job of some overrides; gives None where Hydra would have to compose it.
-    n_jobs : int
-        How many jobs have been drawn.
+    `make` gives None for overrides whose job Hydra would have to compose.
     """
 
     def __init__(self, dimensions: Sequence[Dimension], fixed: Sequence[Sequence[str]]) -> None:

@@ -91,19 +91,10 @@ class _Running:
 class DaskCluster(Executor):
     """Runs tasks on the workers of a scheduler, one at a time on each.
 
-    Parameters
-    ----------
-    address : str
-        ``tcp://HOST:PORT``, ``tls://HOST:PORT``, or the path of a scheduler file.
-    n_workers : int or None
-        How many workers to wait for, and to use at most; None for all that there are.
-    retries : int
-        How often a job is tried again whose worker died.
-    wait_s : float
-        Seconds to wait for the scheduler and its workers.
-    work : callable
-        Called in workers with each task and with what tells it to stop; gives a generator of
-        events.
+    The address is ``tcp://HOST:PORT``, ``tls://HOST:PORT``, or the path of a scheduler file. It
+    waits `wait_s` seconds for `n_workers`, and uses no more; None takes all that there are. A job
+    whose worker died is tried again `retries` times. In workers `work` is called with each task and
+    with what tells it to stop, and gives a generator of events.
     """
 
     is_remote = True

@@ -34,14 +34,7 @@ class DataFile:
 
 
 class Executor(ABC):
-    """A context manager that runs tasks, and leaves nothing behind.
-
-    Parameters
-    ----------
-    capacity : int
-        How many tasks run at the same time at most.
-    work : callable
-        Called with each task; gives a generator of events.
+    """A context manager that runs tasks, `capacity` at a time, and leaves nothing behind.
 
     Attributes
     ----------

@@ -38,16 +38,9 @@ def with_data_from(
 ) -> Experiment:
     """Return an experiment whose data may be read, from an absolute path if they are in a file.
 
-    Parameters
-    ----------
-    given : str or None
-        The file that the person names.
-    folders : sequence of Path
-        Where a recorded path may lead. A relative one is looked for in each of them.
-    digest : str
-        Of the content that the data had: it tells several files of one name apart.
-    is_said : bool
-        Whether the path in the experiment is the person's own word.
+    That is the file that a person has `given`. A recorded path may lead into the `folders` alone,
+    and a relative one is looked for in each of them; the `digest` of the data tells several files
+    of one name apart. `is_said` means that the path in the experiment is the person's own word.
 
     Raises
     ------

@@ -119,13 +119,7 @@ def networks_of(
 ) -> Iterator[tuple[Sequence[Candidate], Prepared, Network]]:
     """Rebuild the networks of some runs, those of one shape on one split as stacks.
 
-    Yields
-    ------
-    candidates : sequence of Candidate
-        One for each run of the network.
-    prepared : Prepared
-        The data that they share.
-    network : Network
+    Yields the candidates of each network, in the order of its runs, and the data that they share.
 
     Raises
     ------

@@ -102,16 +102,10 @@ class _Member:
 def make_ensemble(
     store: Store, sweep: RecordedSweep, n_members: int | None, data: str | None = None
 ) -> Ensemble:
-    """Average the best runs of a sweep, and record the average as a run.
+    """Average the `n_members` best runs of a sweep, and record the average as a run.
 
-    Parameters
-    ----------
-    store : Store
-    sweep : RecordedSweep
-    n_members : int or None
-        How many of the best; None chooses greedily, each by what it adds to those before it.
-    data : str or None
-        Where the sweep's own file is now.
+    None chooses greedily, each by what it adds to those before it. `data` is where the sweep's own
+    file is now.
 
     Raises
     ------

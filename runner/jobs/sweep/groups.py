@@ -44,18 +44,8 @@ class Groups:
     """The group runs of a sweep; a context manager that ends those that are open.
 
     Jobs of the plan that share all but seed and split make a group. Those that are recorded before
-    it has a run are listed under the sweep, and moved when it has.
-
-    Parameters
-    ----------
-    store : Store
-    plan : Plan
-    sweep_id : str
-        The run of the sweep.
-    recorded : mapping of str to RecordedGroup
-        The groups of earlier commands, by their keys.
-    parents : mapping of int to str
-        The runs that jobs of earlier commands are listed under, by position in the plan.
+    it has a run are listed under the sweep, and moved when it has. Of earlier commands, `recorded`
+    has the groups by their keys, and `parents` the runs that jobs are listed under, by position.
     """
 
     def __init__(

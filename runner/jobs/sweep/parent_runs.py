@@ -54,24 +54,10 @@ _RERUN = "runner.rerun."
 class Parent:
     """What stands above the jobs of a session; this one, above a single run, is nothing.
 
-    Attributes
-    ----------
-    plan : Plan
-        With the jobs that earlier commands gave the sweep.
-    run_id : str or None
-        The run of the sweep or the rerun, while it is open.
-    outcomes : dict of int to Outcome
-        Of the jobs that have ended, by position in the plan.
-    comparisons : dict of int to Comparison
-        With the records that jobs repeat, by position.
-    missing : list of int
-        Positions of the jobs that are to be run.
-    states : States or None
-        Where states of long trainings are saved.
-    summary : SweepSummary
-        What sums a sweep up beside its jobs, once that is known.
-    trained_on : str
-        The data of a sweep in a line, where all of its jobs have the same.
+    Its `plan` has the jobs that earlier commands gave the sweep, too; `run_id` is that of the sweep
+    or the rerun, while it is open. By position in the plan, `outcomes` are of the jobs that have
+    ended, `comparisons` with the records that jobs repeat, and `missing` the jobs that are to be
+    run.
     """
 
     def __init__(self, plan: Plan, states: States | None = None) -> None:

@@ -48,19 +48,8 @@ def refit(
     """Train the best configuration once more; return its run, and what is to be said of it.
 
     Over several splits all rows train, on one split those that train and validate. What an earlier
-    command has made of the same is taken.
-
-    Parameters
-    ----------
-    store : Store
-    sweep_id : str
-    best : Configuration
-    metric : str
-        By which it is the best.
-    experiment : Experiment
-        Of its first run.
-    shapes : sequence of StackSettings
-        What each of the runs has trained that its model is of.
+    command has made of the same is taken. The experiment is that of its first run, the `shapes` are
+    what each of the runs has trained that its model is of.
 
     Raises
     ------

@@ -89,11 +89,8 @@ def for_plan(state: SweepState, plan: Plan) -> SweepState:
 def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     """Return what became of the jobs of a sweep, each labelled by what varies among all of them.
 
-    Parameters
-    ----------
-    jobs : sequence of RecordedJob
-        In the order of their start. Of several with equal settings, whose data were others or could
-        not be read, the latest counts.
+    They come in the order of their start. Of several with equal settings, whose data were others or
+    could not be read, the latest counts.
     """
     latest: dict[object, RecordedJob] = {}
     for job in jobs:

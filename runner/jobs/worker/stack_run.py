@@ -69,21 +69,11 @@ _SAVED_EVERY_S = 30.0
 
 
 def run_stack(task: Task, stop: Stop = never) -> Events:
-    """Train the jobs of a task as one stack, and record one after the other.
+    """Train the jobs of a task as one stack, and record one after the other; one `Ended` for each.
 
-    Parameters
-    ----------
-    task : Task
-        What to do. The store is opened and the data are read here; both stay in memory for further
-        tasks that need the same.
-    stop : callable
-        Asked between two records, and before a run is FINISHED: whether to leave the task as it is.
-        For workers that no signal reaches.
-
-    Yields
-    ------
-    RunStarted, Progress, Resumed, Measured or Ended
-        One `Ended` for each job.
+    The store is opened and the data are read here; both stay in memory for further tasks that need
+    the same. Between two records, and before a run is FINISHED, `stop` is asked whether to leave
+    the task as it is, for workers that no signal reaches.
 
     Raises
     ------

@@ -66,19 +66,10 @@ def make_task(
     sources: Mapping[int, tuple[str, str]] | None = None,
     **common: Any,  # noqa: ANN401  (the fields of a task)
 ) -> Task:
-    """Make the task of a stack.
+    """Make the task of a stack, given by positions in the plan; `common` has its other fields.
 
-    Parameters
-    ----------
-    plan : Plan
-    stack : sequence of int
-        Positions in the plan; at least one.
-    references : sequence of Reference
-        The record that each job of the plan repeats; empty where they repeat none.
-    sources : mapping of int to (str, str) or None
-        The saved trainings that jobs go on from, by position.
-    **common
-        The other fields of `Task`.
+    The `references` are of all jobs of the plan, or none; the `sources`, by position, are the saved
+    trainings that jobs go on from.
     """
     jobs = tuple(
         TaskJob(

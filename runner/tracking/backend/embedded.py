@@ -78,15 +78,8 @@ _DATASET = (
 class EmbeddedStore:
     """The experiments and runs of a SQLite database of a known revision.
 
-    Parameters
-    ----------
-    database : Path
-    uri : str
-        Names it for MLflow and in messages.
-    is_read_only : bool
-        Whether the file, or its folder, cannot be written.
-    is_durable : bool
-        Whether files and rows of a run that ends are on the disk before it counts as recorded.
+    It `is_read_only` where the file, or its folder, cannot be written. If it `is_durable`, files
+    and rows of a run that ends are on the disk before it counts as recorded.
     """
 
     runs_at_once = 64

@@ -40,15 +40,7 @@ os.register_at_fork(
 
 
 class Lease:
-    """A name in a store, to be held by this process.
-
-    Parameters
-    ----------
-    address : Address
-        Of the store.
-    name : str
-        What only one process may do at a time.
-    """
+    """A name in a store, to be held by this process: what only one may do at a time."""
 
     def __init__(self, address: Address, name: str) -> None:
         prepare()
@@ -65,13 +57,7 @@ class Lease:
 
     @contextmanager
     def held(self, on_wait: Callable[[str], None]) -> Iterator[None]:
-        """Hold the name, as soon as nobody else does.
-
-        Parameters
-        ----------
-        on_wait : callable
-            Called with the process that has it, before waiting for that one.
-        """
+        """Hold the name, as soon as nobody else does: `on_wait` is called with who has it."""
         said = False
         while (holder := self.try_to_take()) is not None:
             if not said:

@@ -133,8 +133,6 @@ class Backend(Protocol):
 
     Attributes
     ----------
-    uri : str
-        Names the store in messages.
     runs_at_once : int
         How many runs are best written together.
     remark : str or None

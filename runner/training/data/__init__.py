@@ -19,10 +19,7 @@ __all__ = ["Dataset", "load"]
 def load(config: DataConfig, task: str = "auto") -> Dataset:
     """Read or make the data that the `data` group of an experiment describes, for its task.
 
-    Returns
-    -------
-    Dataset
-        All rows, in the order of their source; text features as indices of their categories.
+    Rows are in the order of their source, text features indices of their categories.
 
     Raises
     ------

@@ -239,16 +239,8 @@ class Header:
 def read_header(stream: IO[bytes], size: int, array: str, kinds: tuple[str, str]) -> Header:
     """Read a header, and believe it if the bytes that follow are as many as it claims.
 
-    Parameters
-    ----------
-    stream : binary file
-        At the header's first byte.
-    size : int
-        Bytes of header and array together.
-    array : str
-        The array, as messages name it.
-    kinds : tuple of str
-        NumPy's codes for the kinds that are allowed, and how a person says it.
+    The stream is at the header's first byte; `size` is of header and array together, in bytes. The
+    `kinds` are NumPy's codes for the kinds that are allowed, and how a person says it.
 
     Raises
     ------

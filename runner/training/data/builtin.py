@@ -95,10 +95,7 @@ def load_bundled(name: Literal["iris", "wine", "breast_cancer", "digits"]) -> Da
 def generate(config: BlobsData | MoonsData | SpiralsData) -> Dataset:
     """Draw the points that the settings of a generator describe.
 
-    Parameters
-    ----------
-    config : BlobsData, MoonsData or SpiralsData
-        `noise` is the standard deviation of each coordinate, in the units of the figure.
+    `noise` is the standard deviation of each coordinate, in the units of the figure.
 
     Notes
     -----

@@ -204,15 +204,7 @@ def numeric_column(
 
 
 def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column:
-    """Find out what a column of text holds.
-
-    Parameters
-    ----------
-    name : str
-    cells : pyarrow array of strings, or of doubles
-        Null and empty cells are missing.
-    origin : Origin
-    rules : Rules
+    """Find out what a column of text holds; null and empty cells are missing.
 
     Raises
     ------

@@ -201,14 +201,9 @@ class _Text:
     ) -> tuple[list[Cells], Callable[[int], str]]:
         """Return some columns, and the function that names the line of a row.
 
-        Parameters
-        ----------
-        positions : sequence of int
-        numbers : collection of int
-            Columns that come as doubles, null where they are missing, if all their cells are finite
-            numbers or missing: pyarrow parses the bits that Python does. The others are text.
-        missing_values : collection of str
-            Further texts that stand for no number.
+        Of the `numbers`, those whose cells are all finite numbers or missing come as doubles, null
+        where they are missing: pyarrow parses the bits that Python does. The others are text. Of
+        further texts that stand for no number there are `missing_values`.
         """
         import pyarrow as pa
         from pyarrow import csv as pa_csv

@@ -126,23 +126,9 @@ def load_rows(
 ) -> tuple[dict[str, NDArray[Any]], list[Column]]:
     """Read the raw rows of a person's own table, and its targets where it has them.
 
-    Parameters
-    ----------
-    path : Path
-        Of one of the kinds that `load_file` takes.
-    preprocessing : Preprocessing
-        What its rows are for: the columns, and what each of them is.
-    config : DataConfig
-        The data of the run; what it says of a file's cells holds for these too.
-    targets : sequence of str
-        The columns that hold what is known of the rows.
-
-    Returns
-    -------
-    columns : dict of str to ndarray of shape (n_rows,)
-        Numbers, words or dates by raw column.
-    targets : list of Column
-        Empty where one of them is not there.
+    The preprocessing knows the columns, and what each of them is; what the data of the run say of a
+    file's cells holds for these too. Returns numbers, words or dates by raw column, each of shape
+    (n_rows,), and the columns of the `targets`: none where one of them is not there.
 
     Raises
     ------

@@ -70,17 +70,8 @@ def split_rows(
 ) -> Split:
     """Divide the rows as the `split` group of an experiment says.
 
-    Parameters
-    ----------
-    config : SplitConfig
-        The kind of split, its sizes and its seed.
-    y : ndarray of shape (n_samples,)
-        The class of each row.
-    class_names : sequence of str
-        The label of each class, for the messages; empty where `y` holds no classes.
-
-    roles : mapping of str to ndarray of shape (n_samples,)
-        What `Dataset.roles` says of the rows: their part, group and time.
+    `y` is of shape (n_samples,); the names of its classes are for the messages, and empty where it
+    holds none. `roles` is what `Dataset.roles` says of the rows: their part, group and time.
 
     Raises
     ------

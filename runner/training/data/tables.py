@@ -148,13 +148,8 @@ def load_table(
 ) -> Dataset:
     """Read the features and the target of a table, and what its columns say of its rows.
 
-    Rows without a target are left out.
-
-    Parameters
-    ----------
-    further : sequence of (str, callable)
-        Of each further file its part, ``val`` or ``test``, and what opens it. It is read as the
-        first one was.
+    Rows without a target are left out. Of each `further` file there is its part, ``val`` or
+    ``test``, and what opens it. It is read as the first one was.
     """
     targets, roles = targets_of(table, config), roles_of(table, config)
     # When a row was taken is a feature too.

@@ -21,16 +21,9 @@ _MOSTLY_DIFFERENT, _ENOUGH_ROWS = 0.9, 50
 
 
 def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict[str, str]:
-    """Return the columns that are to be left out, each with the reason.
+    """Return the columns that are to be left out, each with the reason, by the training rows alone.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    rows : ndarray of shape (n_rows,)
-        Indices of the training rows, on which this is decided.
-    are_chosen : bool
-        Whether somebody has named the columns: then only parts of dates are left out, such as the
-        hour of days.
+    If columns `are_chosen` by somebody, only parts of dates are left out, such as the hour of days.
     """
     found: dict[str, str] = {}
     parts = {part for date in dataset.dates for part in date_columns(date)}
