@@ -40,6 +40,7 @@ from runner.tracking.queries import (
 from runner.tracking.run_writer import (
     FLUSH_EVERY_S,
     RunWriter,
+    close_again,
     logged,
     model_facts,
     model_name,
@@ -65,6 +66,7 @@ __all__ = [
     "Sweeps",
     "address_of",
     "choices_of",
+    "close_again",
     "count_tags",
     "expected_names",
     "final_metrics",

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 # Often enough to watch a long run in the UI, rarely enough to cost nothing.
 FLUSH_EVERY_S = 5.0
-# The tag that says why a run did not finish.
-FAILURE = "runner.failure"
+# The tag that says why a run did not finish, and what it says of one that others have closed.
+FAILURE, UNCLOSED = "runner.failure", "the process ended without closing the run"
 # What MLflow accepts.
 _NAME_CHARACTERS, _PARAM_CHARACTERS, _TAG_CHARACTERS = 250, 6000, 8000
 _DATASET_NAME_CHARACTERS, _DIGEST_CHARACTERS, _SCHEMA_CHARACTERS = 500, 32, 1_000_000
@@ -197,10 +197,20 @@ def write_together(runs: Sequence[RunWriter]) -> None:
 
 def close_unclosed(backend: Backend, run_ids: Iterable[str]) -> None:
     """Mark runs KILLED whose process ended without doing so."""
-    tags, now_ms = {FAILURE: "the process ended without closing the run"}, int(1000 * time.time())
+    tags, now_ms = {FAILURE: UNCLOSED}, int(1000 * time.time())
     changes = [RunChange(i, tags=tags, status="KILLED", ended_ms=now_ms) for i in run_ids]
     if changes:
         backend.write(changes)
+
+
+def close_again(backend: Backend, run_ids: Iterable[str]) -> None:
+    """Mark runs KILLED again that this process has ended after others had closed them.
+
+    Who closes a run tags it first. So where this process, after it has ended a run, finds no tag,
+    the other is yet to mark it KILLED: in every order, what others have closed stays so.
+    """
+    runs = [run for run_id in run_ids if (run := backend.run(run_id)) is not None]
+    close_unclosed(backend, [run.run_id for run in runs if run.tags.get(FAILURE) == UNCLOSED])
 
 
 def model_facts(

@@ -18,6 +18,7 @@ from mlflow.entities import Run
 from benchmarks.sweeps.cluster import Cluster, Serving, free_port
 from runner.tracking.backend.address import ANSWER_WITHIN_S
 from tests.cluster.conftest import wait_until
+from tests.runner.cli.instants import PREAMBLE, at_call
 from tests.runner.conftest import CHECKOUT, Command
 from tests.runner.processes import WITHIN_S
 
@@ -38,6 +39,8 @@ from runner.tracking.backend import lease
 stack_run._SHOWN_AFTER_S, stack_run._SAVED_EVERY_S = 0.0, 1.0
 lease.EXPIRES_AFTER_S, lease._SIGN_EVERY_S = 4.0, 0.5
 """
+# Where a run is given its end, which is then written; the worker has just asked whether it may.
+SET_END = "tracking.run_writer.RunWriter.set_end"
 # Stacks that train for longer than any test waits for them.
 LONG = ["-m", "training.steps=4000000", "training.evaluate_every=1000", "seed=0,1"]
 
@@ -244,21 +247,26 @@ def test_a_driver_that_is_killed_leaves_no_worker_at_work(
     wait_until(lambda: {r.info.status for r in runs()} == {"KILLED"}, "workers go on")
 
 
+@pytest.mark.parametrize("instant", ["tracking.store.Store.start_run", SET_END])
 def test_a_worker_that_was_stopped_for_too_long_records_nothing_twice(
+    instant: str,
     begin: Callable[..., subprocess.Popen[str]],
     words: list[str],
     cluster: Cluster,
     runs: Callable[..., list[Run]],
 ) -> None:
+    stopping = PREAMBLE + at_call(f"runner.{instant}", 2, signal.SIGSTOP)
+    cluster.start_worker("stopping", DASK_DISTRIBUTED__WORKER__PRELOAD=stopping)
+    words = [word.replace("n_workers=2", "n_workers=3") for word in words]
     process = begin(*words, *POINTS, "seed=range(0,12)")
-    wait_until(lambda: len(runs()) >= 3, "no run was recorded")
-    cluster.send("one", signal.SIGSTOP)
-    wait_until(lambda: process.poll() is not None, "the sweep waits for the stopped one")
-    cluster.send("one", signal.SIGCONT)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 0, said
-    wait_until(lambda: "End worker" in cluster.log("one"), "it goes on")
     finished_once(runs(), 12)
+    cluster.send("stopping", signal.SIGCONT)
+    wait_until(lambda: cluster.processes["stopping"].poll() is not None, "it goes on")
+    finished_once(runs(), 12)
+    # It had begun one more run.
+    assert Counter(run.info.status for run in runs())["KILLED"] == 1
 
 
 def test_two_machines_with_the_same_sweep_take_turns(

@@ -480,15 +480,16 @@ class _StopFlag:
 
     def __init__(self, worker: Any, key: object) -> None:  # noqa: ANN401  (Dask's state has no types)
         self._worker, self._key = worker, key
-        self._asked_s = time.monotonic()
+        self._asked_s = time.time()
 
     def __call__(self) -> bool:
         state = self._worker.state.tasks.get(self._key)
         if self._worker.status.name != "running" or state is None or state.state != "executing":
             return True
-        was_stopped = time.monotonic() - self._asked_s > _STOPPED_S
+        # By this clock, which goes on while a machine sleeps.
+        was_stopped = time.time() - self._asked_s > _STOPPED_S
         is_given_up = was_stopped and not self._is_ours()
-        self._asked_s = time.monotonic()
+        self._asked_s = time.time()
         return is_given_up
 
     def _is_ours(self) -> bool:

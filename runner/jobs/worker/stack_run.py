@@ -47,7 +47,7 @@ from runner.system.errors import (
 )
 from runner.system.paths import expanded
 from runner.system.signals import deferred_signals
-from runner.tracking import FLUSH_EVERY_S, store_at, write_together
+from runner.tracking import FLUSH_EVERY_S, close_again, store_at, write_together
 from runner.training.environment import code_digest, environment_digest
 from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
@@ -293,7 +293,11 @@ class _StackRun:
         write_together(list(runs.values()))
         for position in runs:
             del self._open[position]
-        return {position: run.run_id for position, run in runs.items()}
+        run_ids = {position: run.run_id for position, run in runs.items()}
+        if self._store is not None and self._stop():
+            # It may have been stopped just before it wrote, and its jobs be another's by now.
+            close_again(self._store.backend, run_ids.values())
+        return run_ids
 
     def fail(self, job: TaskJob, error: Exception) -> Ended:
         """End a job that an error has ended, as a run that says so."""
