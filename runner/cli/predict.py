@@ -23,13 +23,13 @@ from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.sweep.spreadsheet import cell
 from runner.report.runs import Classes
 from runner.report.table import say
-from runner.system.errors import CommandError, ConfigError, DataError, RecordError, shorten
+from runner.system.errors import CommandError, ConfigError, DataError, shorten
 from runner.system.files import atomic_file
 from runner.system.formatting import count, number
 from runner.system.paths import expanded, other_than_file
 from runner.system.process import verify_blas_pin
 from runner.system.text import printable
-from runner.tracking.records import ExportedRun, Record, RecordedModel, StoredRun
+from runner.tracking.records import ExportedRun, Record, StoredRun
 from runner.tracking.records.record import missing_plugins
 from runner.training.data.arrow import parquet
 from runner.training.data.columns import Column
@@ -98,16 +98,12 @@ class LoadedRun:
     ) -> None:
         verify_blas_pin()
         self._record = Record.read(source, admits_earlier=True)
-        self._model: RecordedModel = self._record.model()
-        settings = self._model.network(self._record.experiment)
-        weights = self._record.weights(settings.weight_shapes)
         # Edits of parts that are not needed here count too.
         self._record.metrics()
         self._record.environment()
-        for edit in self._record.edits:
-            label = self._record.source.label
-            raise RecordError(f"{label}: {edit}; nothing is predicted with it.")
-        self._network = Network.from_weights(weights, settings)
+        recorded = self._record.network()
+        self._model = recorded.model
+        self._network = Network.from_weights(recorded.weights, recorded.settings)
         self._data = data
         self._several = [self, *others]
         self._own: Prepared | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,10 +12,9 @@ from numpy.typing import NDArray
 from runner.system.errors import ConfigError, RunnerError
 from runner.tracking import StoreAddress, store_at
 from runner.tracking.backend.rows import is_run_id
-from runner.tracking.records import Record, RecordedModel, find_source
+from runner.tracking.records import Record, RecordedNetwork, find_source
 from runner.tracking.records.mlflow_record import stored_run
 from runner.training.prepare import Prepared, network_settings
-from runner.training.run_files import weights_sha256
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -24,15 +22,6 @@ if TYPE_CHECKING:
 _KEY = "training.init_from"
 # A store by its ``tracking.uri``, or as a worker is told of it.
 Place: TypeAlias = str | StoreAddress | None
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """What a recorded run left, with the digest of its weights."""
-
-    weights: Mapping[str, NDArray[Any]]
-    model: RecordedModel
-    digest: str
 
 
 def starting_from(experiment: Experiment, prepared: Prepared, place: Place) -> Experiment:
@@ -87,17 +76,13 @@ def initial_weights(
 
 
 @lru_cache(maxsize=4)
-def _origin(target: str, place: Place, _pid: int) -> _Origin:
+def _origin(target: str, place: Place, _pid: int) -> RecordedNetwork:
     """Read a record; a forked process opens the store anew."""
     try:
         if isinstance(place, StoreAddress) and is_run_id(target):
             record = Record.read(stored_run(store_at(place), target))
         else:
             record = Record.read(find_source(target, place if isinstance(place, str) else None))
-        model = record.model()
-        weights = record.weights(model.network(record.experiment).weight_shapes)
+        return record.network()
     except RunnerError as error:
         raise ConfigError.plain(f"{_KEY}: must be a run that left its weights: {error}") from None
-    if record.edits:
-        raise ConfigError.plain(f"{_KEY}: {record.source.label}: {record.edits[0]}.")
-    return _Origin(weights, model, weights_sha256(weights))

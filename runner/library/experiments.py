@@ -23,9 +23,9 @@ from runner.config.schema import Experiment
 from runner.jobs.events import Finished, Listener
 from runner.jobs.plan import GivenJob, Job, make_plan
 from runner.system.errors import CommandError
-from runner.tracking.records import Record, find_source
-from runner.training.outcome import Outcome, best_first
-from runner.training.prepare import Prepared, prepared_unchanged, require_fit
+from runner.tracking.records import Record, RecordedNetwork, find_source
+from runner.training.outcome import Outcome, best_outcomes
+from runner.training.prepare import Prepared, prepared_unchanged
 from runner.training.run_files import prediction_table
 from runner.training.tasks import TASKS
 from softnet import Network
@@ -58,20 +58,22 @@ class RunResult(Outcome):
         return Record.read(find_source(self.run_id, self.experiment.tracking.uri))
 
     @cached_property
+    def _recorded(self) -> RecordedNetwork:
+        return self._record.network()
+
+    @cached_property
     def _prepared(self) -> Prepared:
         return prepared_unchanged(self.experiment, self.data_digest)
 
     @cached_property
     def weights(self) -> dict[str, NDArray[Any]]:
         """The parameters that the run left, by name, as the store has them."""
-        network = require_fit(self.experiment, self._prepared).network
-        return self._record.weights(network.weight_shapes)
+        return dict(self._recorded.weights)
 
     @cached_property
     def network(self) -> Network:
         """The trained network."""
-        network = require_fit(self.experiment, self._prepared).network
-        return Network.from_weights(self.weights, network)
+        return Network.from_weights(self._recorded.weights, self._recorded.settings)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -118,11 +120,8 @@ class SweepResult:
     @property
     def best(self) -> RunResult:
         """The run that is best by the sweep's metric."""
-
-        def value(run: RunResult, name: str = self.metric) -> float | None:
-            return run.metrics.get(name) if run.status == "FINISHED" else None
-
-        return best_first(self.runs, self.metric, value, value)[0]
+        finished = [run for run in self.runs if run.status == "FINISHED"]
+        return best_outcomes(finished or self.runs, self.metric)[0]
 
     @property
     def table(self) -> pd.DataFrame:

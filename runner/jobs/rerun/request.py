@@ -292,13 +292,12 @@ def _require_average(
     With these it is repeated where each of its members is.
     """
     record = Record.read(ensemble)
-    weights = record.weights(record.model().network(record.experiment).weight_shapes)
+    weights = record.network().weights
     digests = {member.run_id: member.tags.get("runner.weights_sha256") for member in members}
     expected = [digests[run_id] for run_id in member_ids(ensemble)]
     found = [weights_sha256(part) for part in parts_of(weights, len(expected))]
-    if record.edits or found != expected:
-        what = record.edits[0] if record.edits else "weights: are not those of its members"
-        raise RecordError(f"{ensemble.label}: {what}.")
+    if found != expected:
+        raise RecordError(f"{ensemble.label}: weights: are not those of its members.")
 
 
 def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:

@@ -22,16 +22,15 @@ from runner.jobs.sweep.candidates import Candidate, networks_of
 from runner.jobs.sweep.parent_runs import recorded
 from runner.jobs.worker.recording import begin_run, end_run
 from runner.jobs.worker.task import Task, TaskJob
-from runner.system.errors import CommandError, ConfigError, RecordError
+from runner.system.errors import CommandError, ConfigError
 from runner.system.process import verify_blas_pin
 from runner.tracking import MEMBERS, RunQuery, model_name
 from runner.tracking.notes import NOTE, run_note
-from runner.tracking.records import Record, RecordedModel, StoredRun
-from runner.tracking.records.untrusted import TEXT_LIMIT
+from runner.tracking.records import Record, StoredRun
 from runner.training.choice import difference_on_resamples, greedy, measure_rows
 from runner.training.outcome import best_first, part_of
 from runner.training.prepare import Prepared, prepared_unchanged
-from runner.training.run_files import MODEL, sha256
+from runner.training.run_files import sha256
 from runner.training.train import Result, final_metrics
 from softnet import Network, NetworkSettings, higher_is_better, metric_named
 
@@ -78,8 +77,7 @@ class _Member:
     @classmethod
     def read(cls, run: StoredRun) -> _Member:
         record = Record.read(run)
-        content = record.read_files({MODEL: TEXT_LIMIT})[MODEL]
-        model, experiment = RecordedModel.parse(content, MODEL), record.experiment
+        model, experiment = record.model(), record.experiment
         # Both do nothing when predicting.
         changes = {"model": {"dropout": 0.0}, "training": {"label_smoothing": 0.0}}
         predicting = experiment.model_copy(
@@ -88,14 +86,13 @@ class _Member:
                 for name, values in changes.items()
             }
         )
-        kind = model.network(predicting), experiment.dtype, content
+        kind = model.network(predicting), experiment.dtype, model
         return cls(record, model.network(experiment), kind)
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, NDArray[Any]]:
         """Read its weights, named as in another one's network: dropout is a layer that counts."""
         weights = self.record.weights(self.network.weight_shapes)
-        if self.record.edits:
-            raise RecordError(f"{self.record.source.label}: {self.record.edits[0]}.")
+        self.record.require_unedited()
         return dict(zip(shapes, weights.values(), strict=True))
 
 

@@ -11,13 +11,14 @@ from runner.tracking.records.export_folder import (
     write_folder,
 )
 from runner.tracking.records.mlflow_record import StoredRun, find_source
-from runner.tracking.records.record import Record, ending_in_words
+from runner.tracking.records.record import Record, RecordedNetwork, ending_in_words
 from runner.tracking.records.recorded_model import RecordedModel
 
 __all__ = [
     "ExportedRun",
     "Record",
     "RecordedModel",
+    "RecordedNetwork",
     "StoredRun",
     "ending_in_words",
     "find_source",

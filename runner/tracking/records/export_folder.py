@@ -99,8 +99,7 @@ def write_folder(record: Record, folder: Path) -> None:
     limits = {**_LIMITS, WEIGHTS: record.weights_limit(shapes)}
     files = record.read_files(limits)
     files[METRICS] = write_metrics(record.metrics())
-    if record.edits:
-        raise RecordError(f"{record.source.label}: {record.edits[0]}; the run is not exported.")
+    record.require_unedited("; the run is not exported")
     files[README] = _readme(record, folder.absolute().name).encode()
     facts = {
         "run_id": record.run_id,

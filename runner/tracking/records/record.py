@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -39,6 +41,7 @@ from runner.training.run_files import (
 if TYPE_CHECKING:
     from runner.tracking.records.export_folder import ExportedRun
     from runner.tracking.records.mlflow_record import StoredRun
+    from softnet import NetworkSettings
 
     Source: TypeAlias = StoredRun | ExportedRun
 
@@ -50,6 +53,20 @@ _OURS = ("train/", "val/", "test/", "best/", "baseline/")
 _FIRST_METRICS = re.compile(r"(train|val|test|best|best/train|best/val)/(loss|accuracy|step)")
 # The tag of runs of earlier versions that have left all their files.
 _DIGESTS_OF_BEFORE = "runner.files_sha256"
+
+
+@dataclass(frozen=True)
+class RecordedNetwork:
+    """The network that a run left: what it does with raw rows, its settings and its weights."""
+
+    model: RecordedModel
+    settings: NetworkSettings
+    weights: Mapping[str, NDArray[Any]]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return run_files.weights_sha256(self.weights)
 
 
 class Record:
@@ -166,6 +183,19 @@ class Record:
     def model(self) -> RecordedModel:
         """Return what is done with raw rows, or raise `RecordError` if that cannot be read."""
         return RecordedModel.parse(self.read_files({MODEL: TEXT_LIMIT})[MODEL], MODEL)
+
+    def network(self) -> RecordedNetwork:
+        """Return the network that the run left, or raise `RecordError`, also if it was edited."""
+        model = self.model()
+        settings = model.network(self.experiment)
+        weights = self.weights(settings.weight_shapes)
+        self.require_unedited()
+        return RecordedNetwork(model, settings, weights)
+
+    def require_unedited(self, so_that: str = "") -> None:
+        """Raise `RecordError` if a part that has been read was edited."""
+        for edit in self.edits:
+            raise RecordError(f"{self.source.label}: {edit}{so_that}.")
 
     def environment(self) -> object:
         """Return where the run was made, as plain data; None where that cannot be read."""
