@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.runs import print_run_list
-from runner.report.sweep import print_ensemble, print_sweep, print_sweeps
+from runner.report.sweep import SweepReport, print_ensemble, print_sweep, print_sweeps
 from runner.report.table import LONGEST_NAME, printing, say
 from runner.system.errors import CommandError, ConfigError, listed, nearest, shorten
 from runner.system.text import elide
 from runner.tracking import RunQuery, job_of, started_s
 from runner.tracking.backend.artifacts import local_folder
-from runner.training.outcome import best_first, by_settings, further_metrics, is_metric
+from runner.training.outcome import best_outcomes, by_settings, further_metrics, is_metric
 from runner.training.paper import paper_table
 from runner.training.statistics import configurations, ranked
 
@@ -70,23 +70,21 @@ def show(
             for line in paper_table(outcomes, shown, top, form):
                 out.line(line)
         return
-    print_sweep(
-        sweep.name,
+    report = SweepReport(
+        name=sweep.name,
         # Interrupted and running jobs have no result yet.
-        [outcome for outcome in outcomes if outcome.status != "KILLED"],
+        outcomes=[outcome for outcome in outcomes if outcome.status != "KILLED"],
         n_jobs=max(sweep.n_jobs, len(outcomes)),
-        metric=ranking,
-        further=metrics[1:],
+        metric=own,
         link=store.where,
         duration_s=sweep.duration_s or None,
         summary=_summary(store, sweep),
         notes=["It is running."] if sweep.status == "RUNNING" else [],
-        top=top,
         trained_on=sweep.trained_on,
         run_id=sweep.run_id,
         uri=store.address.shown,
-        chosen_by=own,
     )
+    print_sweep(report, metrics, top)
 
 
 def _summary(store: Store, sweep: RecordedSweep) -> SweepSummary:
@@ -117,11 +115,7 @@ def _best(outcomes: Sequence[Outcome], metric: str, top: int | None) -> list[Out
     return [
         outcome
         for configuration in ranked(configurations(outcomes), metric)[:top]
-        for outcome in best_first(
-            [*configuration.outcomes, *configuration.failures],
-            metric,
-            lambda outcome: outcome.metrics.get(metric),
-        )
+        for outcome in best_outcomes([*configuration.outcomes, *configuration.failures], metric)
     ]
 
 

@@ -30,7 +30,7 @@ from runner.report.data import reading_lines
 from runner.report.progress import ProgressBar
 from runner.report.rerun import print_rerun
 from runner.report.runs import print_metrics, print_run
-from runner.report.sweep import print_sweep
+from runner.report.sweep import SweepReport, print_sweep
 from runner.report.table import say
 from runner.system.errors import StoreError, Terminated
 from runner.system.formatting import count
@@ -144,9 +144,9 @@ class Console(AbstractContextManager["Console"]):
                 raise self._output_error
         else:
             stopped = ["Stopped by sweep.fail_fast."] if event.was_stopped else []
-            print_sweep(
-                event.plan.sweep_name,
-                [event.outcomes[position] for position in sorted(event.outcomes)],
+            report = SweepReport(
+                name=event.plan.sweep_name,
+                outcomes=[*event.outcomes.values()],
                 n_jobs=len(event.plan.jobs),
                 metric=event.plan.first.ranking_metric,
                 link=link,
@@ -157,6 +157,7 @@ class Console(AbstractContextManager["Console"]):
                 run_id=event.run_id,
                 uri=event.uri,
             )
+            print_sweep(report)
 
 
 def _announce(event: Event) -> None:

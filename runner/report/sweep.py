@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -55,63 +56,67 @@ _LONGEST_IN_LIST, _LONGEST_TYPED = 40, 200
 _MANY_VALUES = 10
 
 
+@dataclass(frozen=True, kw_only=True)
+class SweepReport:
+    """What a person is told of a sweep."""
+
+    name: str
+    outcomes: Sequence[Outcome]
+    n_jobs: int
+    metric: str  # by which its best was chosen, of which the summary is
+    link: str  # what to open to see the runs, or a command that shows them
+    duration_s: float | None = None
+    summary: SweepSummary = field(default_factory=SweepSummary)
+    notes: Sequence[str] = ()
+    trained_on: str = ""
+    run_id: str | None = None  # of the sweep: says how to serve the model on that, if it has one
+    uri: str | None = None  # of the store: says how to predict with the best
+
+
 def print_sweep(
-    title: str,
-    outcomes: Sequence[Outcome],
-    *,
-    n_jobs: int,
-    metric: str,
-    further: Sequence[str] = (),
-    link: str,
-    duration_s: float | None = None,
-    summary: SweepSummary | None = None,
-    notes: Sequence[str] = (),
+    sweep: SweepReport,
+    metrics: Sequence[str] = (),
     top: int | None = None,
-    trained_on: str = "",
-    run_id: str | None = None,
-    uri: str | None = None,
-    chosen_by: str | None = None,
     file: TextIO | None = None,
 ) -> None:
     """Print the results of a sweep, the best configuration first.
 
-    Where no configuration has several seeds, its runs are ranked as they are. The `link` is what to
-    open to see the runs, or a command that shows them; `top` bounds the rows of the table, by
-    default all of a few and 20 of more than 40. With the `uri` of the store it says how to predict
-    with its best, and with the `run_id` of the sweep how to serve the model on that, if it has one.
-    The `summary` is of the best by the metric `chosen_by`, where it is another than `metric`.
+    Where no configuration has several seeds, its runs are ranked as they are. The first of some
+    metrics ranks instead of the sweep's own, and all of them are shown; `top` bounds the rows of
+    the table, by default all of a few and 20 of more than 40.
     """
-    summary = summary or SweepSummary()
-    chosen_by = chosen_by or metric
+    metrics = metrics or [sweep.metric]
+    metric, is_own = metrics[0], metrics[0] == sweep.metric
+    outcomes = sorted(sweep.outcomes, key=by_settings)
+    over_seeds = configurations(outcomes)
     with printing(file) as out:
-        if title:
-            out.line((elide(title, LONGEST_NAME), "bold"))
-        if trained_on:
-            out.line(trained_on)
-        outcomes = sorted(outcomes, key=by_settings)
-        over_seeds = configurations(outcomes)
+        if sweep.name:
+            out.line((elide(sweep.name, LONGEST_NAME), "bold"))
+        if sweep.trained_on:
+            out.line(sweep.trained_on)
         if any(len(configuration.outcomes) > 1 for configuration in over_seeds):
-            _print_configurations(out, over_seeds, [metric, *further], top)
+            _print_configurations(out, over_seeds, metrics, top)
         else:
-            print_runs(out, outcomes, [metric, *further], top)
-        expected = summary.expected if chosen_by == metric else None
+            print_runs(out, outcomes, metrics, top)
+        expected = sweep.summary.expected if is_own else None
         _print_remarks(out, [choice(over_seeds, metric, expected), _pruned(outcomes)])
         _print_correlations(out, outcomes, metric)
-        _print_remarks(out, notes)
+        _print_remarks(out, sweep.notes)
         print_failures(out, outcomes)
-        n_waiting = n_jobs - len(outcomes)
+        n_waiting = sweep.n_jobs - len(outcomes)
         if n_waiting > 0:
             have = "has" if n_waiting == 1 else "have"
-            out.line((f"{n_waiting:,} of {count(n_jobs, 'job')} {have} not run", "bold"))
-        if duration_s is not None:
-            out.line(f"took {duration(duration_s)}")
-        if uri is not None and (best := best_runs(outcomes, metric)):
+            out.line((f"{n_waiting:,} of {count(sweep.n_jobs, 'job')} {have} not run", "bold"))
+        if sweep.duration_s is not None:
+            out.line(f"took {duration(sweep.duration_s)}")
+        if sweep.uri is not None and (best := best_runs(outcomes, metric)):
             out.line(("best", "bold"), f"  {_name_of_best(best, over_seeds)}")
-            if best == best_runs(outcomes, chosen_by):
-                _print_use(out, title, summary, run_id, (uri, " --uri " in link))
+            if best == best_runs(outcomes, sweep.metric):
+                _print_use(out, sweep, sweep.uri)
             elif len(best) == 1:  # the sweep's name stands for another one
-                _print_use(out, best[0].run_id, SweepSummary(), None, (uri, " --uri " in link))
-        out.link(link, "them")
+                one = replace(sweep, name=best[0].run_id, summary=SweepSummary(), run_id=None)
+                _print_use(out, one, sweep.uri)
+        out.link(sweep.link, "them")
 
 
 def _print_remarks(out: Printer, lines: Sequence[str | None]) -> None:
@@ -125,18 +130,14 @@ def _pruned(outcomes: Sequence[Outcome]) -> str | None:
     return f"{count(stopped.total(), 'run')} pruned: {', '.join(parts)}" if stopped else None
 
 
-def _print_use(
-    out: Printer, title: str, summary: SweepSummary, run_id: str | None, store: tuple[str, bool]
-) -> None:
-    """Say how to predict with the best run and serve it.
-
-    The `store` is its URI, and whether commands have to name it.
-    """
-    uri, is_named = store
+def _print_use(out: Printer, sweep: SweepReport, uri: str) -> None:
+    """Say how to predict with the best run and serve it."""
+    run_id, summary = sweep.run_id, sweep.summary
     if summary.refit:
         out.line(("refit", "bold"), f"  run {summary.refit}  {on_one_line(summary.note)}")
-    named = f" --uri {shlex.quote(uri)}" if is_named else ""
-    target = run_id if run_id is not None and len(title) > _LONGEST_TYPED else title
+    named = f" --uri {shlex.quote(uri)}" if " --uri " in sweep.link else ""
+    is_long = run_id is not None and len(sweep.name) > _LONGEST_TYPED
+    target = str(run_id) if is_long else sweep.name
     out.command(f"  runner predict {shlex.quote(target)} FILE.csv{named}")
     if run_id is not None and summary.model:
         out.command(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.report.sweep import print_sweep, print_sweeps
+from runner.report.sweep import SweepReport, print_sweep, print_sweeps
 from runner.tracking import RecordedSweep, SweepSummary
 from runner.training.outcome import Outcome
 from runner.training.statistics import Summary
@@ -17,9 +17,9 @@ from tests.runner.report.outcomes import STORE, failed, outcome, seeds, table
 
 
 def printed(outcomes: Sequence[Outcome], **changes: object) -> str:
-    facts = {"title": "", "n_jobs": len(outcomes), "metric": "val/loss", "link": STORE, **changes}
+    facts = {"name": "", "n_jobs": len(outcomes), "metric": "val/loss", "link": STORE, **changes}
     file = io.StringIO()
-    print_sweep(outcomes=outcomes, file=file, **facts)
+    print_sweep(SweepReport(outcomes=outcomes, **facts), file=file)
     return file.getvalue()
 
 
@@ -32,7 +32,7 @@ def test_a_sweep_is_printed_in_full() -> None:
         failed(3, "loss is not finite at step 3", name="learning_rate=1 seed=3"),
     ]
     notes = ["3 points were given twice and run once"]
-    assert printed(outcomes, title="rates", n_jobs=12, duration_s=41.2, notes=notes) == (
+    assert printed(outcomes, name="rates", n_jobs=12, duration_s=41.2, notes=notes) == (
         "rates\n"
         "9 runs of 3 configurations by val/loss, smallest first\n"
         "   learning_rate       val/loss  n    val/accuracy\n"

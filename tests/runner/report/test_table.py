@@ -11,7 +11,7 @@ from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.jobs.rerun.comparison import Difference
 from runner.report.rerun import RerunLine, print_environment, print_line, print_lines
 from runner.report.runs import print_failures, print_run, print_runs
-from runner.report.sweep import print_sweep, print_sweeps
+from runner.report.sweep import SweepReport, print_sweep, print_sweeps
 from runner.report.table import (
     Printer,
     TableColumn,
@@ -272,12 +272,14 @@ PRINTED: dict[str, Callable[[Printer], None]] = {
     "run": lambda out: print_run(RUN, HOSTILE, out._console.file),
     "sweeps": lambda out: print_sweeps([(SWEEP, HOSTILE)], out._console.file),
     "sweep": lambda out: print_sweep(
-        HOSTILE,
-        [RUN, FINISHED, FINISHED],
-        n_jobs=9,
-        metric="val/loss",
-        link=HOSTILE,
-        notes=[HOSTILE],
+        SweepReport(
+            name=HOSTILE,
+            outcomes=[RUN, FINISHED, FINISHED],
+            n_jobs=9,
+            metric="val/loss",
+            link=HOSTILE,
+            notes=[HOSTILE],
+        ),
         file=out._console.file,
     ),
 }
