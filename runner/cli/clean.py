@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from runner.jobs.sweep.resume import recorded_outcomes
+from runner.jobs.sweep.resume import read_sweep
 from runner.report.table import LONGEST_NAME, say
 from runner.system.errors import CommandError
 from runner.system.formatting import count, size
 from runner.system.text import elide
-from runner.tracking import job_of
-from runner.tracking.records.mlflow_record import find_run, members_of, remove_weights, weights_size
-from runner.training.outcome import best_first
-from runner.training.statistics import best_runs
+from runner.tracking.records.mlflow_record import find_run, remove_weights, weights_size
+from runner.training.outcome import best_outcomes
 
 
 def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
@@ -22,16 +20,13 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
     """
     found = find_run(uri, target)
     name = elide(found.name, LONGEST_NAME)
-    members = {member.run_id: member for member in members_of(found) or ()}
     if found.tags.get("runner.kind") != "sweep" or found.status == "RUNNING":
         raise CommandError(f"SWEEP: must be a sweep that has ended, got {found.label}.")
-    metric = found.tags.get("runner.metric", "val/loss")
-    outcomes = recorded_outcomes([job_of(member.run) for member in members.values()])
-    ranked = best_first(outcomes, metric, lambda outcome: outcome.metrics.get(metric))
-    of_model = best_runs(outcomes, metric)
+    sweep = read_sweep(found)
+    of_model, ranked = sweep.best, best_outcomes(sweep.outcomes, sweep.metric)
     ranked = [*of_model, *(outcome for outcome in ranked if outcome not in of_model)]
     keep = max(keep, len(of_model))
-    sizes = {o.run_id: weights_size(members[o.run_id]) for o in ranked[keep:]}
+    sizes = {o.run_id: weights_size(sweep.members[o.run_id]) for o in ranked[keep:]}
     sizes = {run_id: size for run_id, size in sizes.items() if size}
     if not sizes:
         say(f"{name}: there is nothing to remove.")
@@ -43,5 +38,5 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
             say("Nothing was removed.")
             return
     for run_id in sizes:
-        remove_weights(members[run_id])
+        remove_weights(sweep.members[run_id])
     say(f"Removed {what}. {min(keep, len(ranked)):,} of {count(len(ranked), 'run')} keep theirs.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.config.data import FileData
-from runner.jobs.sweep.resume import best_of
+from runner.jobs.sweep.resume import read_sweep
 from runner.report.table import LONGEST_NAME, say
 from runner.system.errors import CommandError, RecordError
 from runner.system.paths import expanded
@@ -39,7 +39,7 @@ def runs_of_model(target: str, uri: str | None) -> Sequence[ExportedRun | Stored
     if refit := refit_of(found):
         say(f"The refit of {name}: {refit.run_id}  {elide(refit.name, LONGEST_NAME)}")
         return [refit]
-    best = best_of(found)
+    best = read_sweep(found).best
     if not best:
         raise RecordError(f"{found.label}: is a {kind} of which no job has finished.")
     if len(best) == 1:

@@ -11,27 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 from runner.cli.predict import LoadedRun, writable
 from runner.jobs.sweep.parent_runs import COMMAND
-from runner.jobs.sweep.resume import recorded_outcomes
+from runner.jobs.sweep.resume import read_sweep
 from runner.report.data import COLUMN_FACTS, column_rows, reading_lines
 from runner.report.page import html_page
 from runner.report.table import mean_cells, say
 from runner.system.errors import CommandError, RecordError, RunnerError
 from runner.system.files import write_text
 from runner.system.formatting import count, number
-from runner.tracking import job_of, started_s, sweep_of
+from runner.tracking import started_s, sweep_of
 from runner.tracking.records import StoredRun
-from runner.tracking.records.mlflow_record import find_run, members_of
+from runner.tracking.records.mlflow_record import find_run
 from runner.training.data.files import describe_file
 from runner.training.outcome import (
     PART_WORDS,
     Outcome,
-    by_settings,
     further_metrics,
-    is_metric,
+    varied_values,
     varying_settings,
 )
 from runner.training.run_files import CONFIG_YAML
-from runner.training.statistics import REPLICATES, best_runs, configurations, ranked
+from runner.training.statistics import configurations, ranked, without_replicates
 from runner.training.verdict import choice, verdict
 from softnet import higher_is_better
 
@@ -53,20 +52,16 @@ def report(target: str, out: str | None, uri: str | None) -> None:
 
 
 def _content(found: StoredRun) -> dict[str, Any]:
-    members = {member.run_id: member for member in members_of(found) or ()}
-    outcomes = recorded_outcomes([job_of(member.run) for member in members.values()])
-    outcomes = sorted(outcomes, key=by_settings)
-    metric = found.tags.get("runner.metric", "val/loss")
-    metric = metric if is_metric(metric) else "val/loss"
-    several = best_runs(outcomes, metric)
+    sweep = read_sweep(found)
+    outcomes, metric, several = sweep.outcomes, sweep.metric, sweep.best
     if not several:
         raise RecordError(f"{found.label}: no job of it has finished.")
-    best = several[0]
+    best = sweep.members[several[0].run_id]
     n_finished = sum(outcome.status == "FINISHED" for outcome in outcomes)
     content: dict[str, Any] = {
         "title": found.name,
-        "of_data": _data_name(members[best.run_id]),
-        "is_file": "data.path" in members[best.run_id].params,
+        "of_data": _data_name(best),
+        "is_file": "data.path" in best.params,
         "begun": f"{datetime.fromtimestamp(started_s(found.run)).astimezone():%Y-%m-%d %H:%M}",
         "counts": f"{n_finished:,} of {count(len(outcomes), 'run')} finished",
         "metric": metric,
@@ -74,11 +69,11 @@ def _content(found: StoredRun) -> dict[str, Any]:
         "figures": _figures(found),
         "command": found.tags.get(COMMAND, ""),
         "run_id": found.run_id,
-        "settings": members[best.run_id].read(CONFIG_YAML, _LIMIT).decode(errors="replace"),
+        "settings": best.read(CONFIG_YAML, _LIMIT).decode(errors="replace"),
         **_results(outcomes, metric, sweep_of(found.run).summary.expected),
         **_best(several),
     }
-    return content | _loaded(members[best.run_id], found.tags.get("runner.trained_on", ""))
+    return content | _loaded(best, found.tags.get("runner.trained_on", ""))
 
 
 def _data_name(member: StoredRun) -> str:
@@ -104,8 +99,7 @@ def _results(
     basis = "seeds on one split, and says nothing of other rows"
     if n_splits > 1:
         basis = f"{n_splits:,} splits"
-    every = {key: None for o in outcomes for key in o.varied if key not in REPLICATES}
-    values = {key: dict.fromkeys(o.varied.get(key, "") for o in outcomes) for key in every}
+    values = varied_values(without_replicates(outcome.varied) for outcome in outcomes)
     return {
         "varied": {key: ", ".join(distinct) for key, distinct in values.items()},
         "table": {

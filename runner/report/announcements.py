@@ -15,7 +15,7 @@ from runner.report.table import printing, say
 from runner.system.formatting import count
 from runner.system.process import command_line
 from runner.system.text import elide
-from runner.training.outcome import Outcome
+from runner.training.outcome import Outcome, varied_values
 
 _VALUES_SHOWN = 6
 
@@ -123,16 +123,13 @@ def _rungs(plan: Plan) -> list[str]:
 
 def _varying_settings(plan: Plan) -> list[str]:
     """Describe each setting that varies: how many values it has, and the first and last."""
-    values: dict[str, dict[str, None]] = {}
-    for job in plan.jobs:
-        for key, value in job.varied.items():
-            values.setdefault(key, {})[value] = None
+    values = varied_values(job.varied for job in plan.jobs)
     width = max(map(len, values), default=0)
     lines = []
     for key, distinct in values.items():
-        shown = list(distinct)
-        if len(shown) > _VALUES_SHOWN:
-            shown = [*shown[: _VALUES_SHOWN - 2], "...", shown[-1]]
+        shown = distinct
+        if len(distinct) > _VALUES_SHOWN:
+            shown = [*distinct[: _VALUES_SHOWN - 2], "...", distinct[-1]]
         values_shown = elide(", ".join(shown), 100)
         lines.append(f"{key:{width}}  {count(len(distinct), 'value')}: {values_shown}")
     return lines

@@ -19,7 +19,7 @@ from runner.report.table import (
 )
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide, on_one_line
-from runner.training.outcome import Outcome, best_first, further_metrics, varying_settings
+from runner.training.outcome import Outcome, best_outcomes, further_metrics, varying_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,12 +157,7 @@ def print_runs(
             further.append(column("seconds", lambda outcome: f"{outcome.duration_s:.1f}"))
         return needed, further
 
-    ranked = best_first(
-        finished,
-        metric,
-        lambda outcome: outcome.metrics.get(metric),
-        lambda outcome, name: outcome.metrics.get(name),
-    )
+    ranked = best_outcomes(finished, metric)
     out.ranking(count(len(finished), "run"), metric, ranked, columns, top)
 
 

@@ -41,6 +41,18 @@ class Outcome:
     pruned_at_step: int | None = None  # the step of its budget at which a search has stopped it
 
 
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
+
+
+def varied_values(varied: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Return the distinct values of each setting, in order of appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for one in varied:
+        for key, value in one.items():
+            values.setdefault(key, {})[value] = None
+    return {key: list(distinct) for key, distinct in values.items()}
+
+
 def varying(varied: Sequence[Mapping[str, object]]) -> list[str]:
     """Return the keys whose values differ, in order of appearance."""
     keys = dict.fromkeys(key for one in varied for key in one)
@@ -127,6 +139,15 @@ def part_of(metric: str) -> str:
     ('val', 'test', '')
     """
     return next((part for part in ("train", "val", "test") if part in metric.split("/")), "")
+
+
+def best_outcomes(outcomes: Iterable[AnyOutcome], metric: str) -> list[AnyOutcome]:
+    """Sort runs by a metric, the best first; those that are equal in it as `best_first` says."""
+
+    def value(outcome: AnyOutcome, name: str = metric) -> float | None:
+        return outcome.metrics.get(name)
+
+    return best_first(outcomes, metric, value, value)
 
 
 def by_settings(outcome: Outcome) -> list[tuple[str, float, str]]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from statistics import NormalDist, StatisticsError, correlation
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runner.training.outcome import Outcome, best_first, part_of
+from runner.training.outcome import Outcome, best_first, best_outcomes, part_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,12 +169,7 @@ class Configuration:
         """Return the runs whose average is its model: of several splits all, else the best seed."""
         if len(by_split := self.by_split(metric)) > 1:
             return [run for runs in by_split.values() for run in runs]
-        return best_first(
-            self.outcomes,
-            metric,
-            lambda outcome: outcome.metrics.get(metric),
-            lambda outcome, name: outcome.metrics.get(name),
-        )[:1]
+        return best_outcomes(self.outcomes, metric)[:1]
 
     def shares(self, metric: str) -> dict[str, float]:
         """Return the share that each run, by its id, has in the mean of a metric."""

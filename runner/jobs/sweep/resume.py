@@ -26,7 +26,7 @@ from runner.jobs.plan import (
 )
 from runner.system.errors import MissingError
 from runner.tracking import job_of
-from runner.training.outcome import Outcome, by_settings
+from runner.training.outcome import Outcome, by_settings, is_metric
 from runner.training.statistics import best_runs
 
 if TYPE_CHECKING:
@@ -117,16 +117,29 @@ def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     ]
 
 
-def best_of(parent: StoredRun) -> list[Outcome]:
-    """Return the runs of a sweep or group whose average is its model; see `best_runs`."""
+@dataclass(frozen=True)
+class SweepRuns:
+    """The runs of a sweep or group, what became of each, and the metric that ranks them."""
+
+    members: Mapping[str, StoredRun]  # by their ids
+    outcomes: Sequence[Outcome]  # in the order of their settings
+    metric: str
+
+    @property
+    def best(self) -> list[Outcome]:
+        """The runs whose average is its model; see `best_runs`."""
+        return best_runs(self.outcomes, self.metric)
+
+
+def read_sweep(parent: StoredRun) -> SweepRuns:
+    """Read a sweep or group; this version may not know its metric, the validation loss is known."""
     from runner.tracking.records.mlflow_record import members_of
 
-    members = members_of(parent)
-    if members is None:
-        return []
-    outcomes = recorded_outcomes([job_of(member.run) for member in members])
+    members = {member.run_id: member for member in members_of(parent) or ()}
+    outcomes = recorded_outcomes([job_of(member.run) for member in members.values()])
     metric = parent.tags.get("runner.metric", "val/loss")
-    return best_runs(sorted(outcomes, key=by_settings), metric)
+    metric = metric if is_metric(metric) else "val/loss"
+    return SweepRuns(members, sorted(outcomes, key=by_settings), metric)
 
 
 def _nested(params: Mapping[str, str]) -> dict[str, Any]:
