@@ -46,10 +46,7 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
 def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
     """Run what is missing of a plan, and record it in the store that its settings name.
 
-    Raises
-    ------
-    RunnerError
-        Also if results are kept on disk, because the store did not answer.
+    Raises `RunnerError` also if results are kept on disk, because the store did not answer.
     """
     first = plan.first
     if plan.problem is not None:

@@ -56,10 +56,7 @@ class Plugin:
 def plugins() -> tuple[Plugin, ...]:
     """Load all plugins, once: those that are installed, then the files that the environment names.
 
-    Raises
-    ------
-    CommandError
-        If one of them cannot be loaded.
+    Raises `CommandError` if one of them cannot be loaded.
     """
     files = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
     return (*(_load(name) for name in _installed()), *(_load(expanded(file)) for file in files))

@@ -295,10 +295,7 @@ class Experiment(Section):
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Check plain values, as they come from YAML.
 
-        Raises
-        ------
-        ConfigError
-            With a line for each of the first three settings that are wrong.
+        Raises `ConfigError` with a line for each of the first three settings that are wrong.
         """
         try:
             return cls.model_validate(values)

@@ -27,10 +27,8 @@ Place: TypeAlias = str | StoreAddress | None
 def starting_from(experiment: Experiment, prepared: Prepared, place: Place) -> Experiment:
     """Return an experiment with the digest of the weights that it starts from, if there are any.
 
-    Raises
-    ------
-    ConfigError
-        If their run is not in that store, does not fit, or has other weights than before.
+    Raises `ConfigError` if their run is not in that store, does not fit, or has other weights than
+    before.
     """
     if experiment.training.init_from is None:
         return experiment

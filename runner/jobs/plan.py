@@ -120,10 +120,8 @@ class PlannedJob:
     def from_record(cls, values: Mapping[str, Any]) -> Self:
         """Return the job of a `record`, which anybody may have edited.
 
-        Raises
-        ------
-        ConfigError, ValueError, KeyError, AttributeError, TypeError, RecursionError
-            If it is none.
+        Raises `ConfigError`, `ValueError`, `KeyError`, `AttributeError`, `TypeError` or
+        `RecursionError` if it is none.
         """
         from runner.config.schema import Experiment
 
@@ -259,13 +257,8 @@ def _changes(
 def make_plan(jobs: Sequence[Job]) -> Plan:
     """Plan the jobs of a command, those that are equal once, named by what differs among them.
 
-    See `plan_each`.
-
-    Raises
-    ------
-    ConfigError
-        Also for the first setting that does not fit data that can be read: an illegal point is
-        said before anything is run.
+    See `plan_each`. Raises `ConfigError` also for the first setting that does not fit data that can
+    be read: an illegal point is said before anything is run.
     """
     plan = plan_each(jobs)
     for number, (given, job) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
@@ -300,12 +293,8 @@ def plan_each(jobs: Sequence[Job], uri: str | None = None) -> Plan:
     """Check the settings of all jobs, and those against their data.
 
     Equal jobs are planned each for itself, and all are named by their experiments. The runs from
-    whose weights they start are in the store at `uri`, or where they are to be recorded.
-
-    Raises
-    ------
-    ConfigError
-        For the first setting that is wrong; in a sweep it says in which job.
+    whose weights they start are in the store at `uri`, or where they are to be recorded. Raises
+    `ConfigError` for the first setting that is wrong; in a sweep it says in which job.
 
     Notes
     -----

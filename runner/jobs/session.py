@@ -78,14 +78,9 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
     """Run the jobs of a request that are not done yet, and return the last event.
 
     The listener gets that one after an error too. Without a store nothing is recorded, which only a
-    rerun can do without.
-
-    Raises
-    ------
-    ConfigError, DataError
-        If no job at all can be run; nothing has been recorded then.
-    RunnerError
-        If the store fails, or the only job of a request that is one run.
+    rerun can do without. Raises `ConfigError` or `DataError` if no job at all can be run; nothing
+    has been recorded then. Raises `RunnerError` if the store fails, or the only job of a request
+    that is one run.
     """
     if request.plan.problem is not None:
         raise request.plan.problem
@@ -153,10 +148,7 @@ class Preview:
 def preview(plan: Plan, store: Store | None, n_workers: int) -> Preview:
     """Return what a sweep would do, and do nothing of it.
 
-    Raises
-    ------
-    ConfigError, DataError
-        If no job at all could be run.
+    Raises `ConfigError` or `DataError` if no job at all could be run.
     """
     done: Mapping[int, Outcome] = {}
     if store is not None and not plan.first.sweep.restart:

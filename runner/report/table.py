@@ -207,10 +207,8 @@ def _breaks(text: str, width: int) -> list[int]:
 def printing(file: TextIO | None = None) -> Iterator[Printer]:
     """Collect lines, and write them all to the file, or standard output, at the end.
 
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
+    Raises `OSError` if the file cannot be written, for instance BrokenPipeError where its reader
+    has gone.
     """
     from rich.console import Console
 

@@ -43,12 +43,8 @@ _TREE, _ARRAY = "tree", "array #"
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file for writing that replaces `path` when all of it is on the disk.
 
-    An exception inside the block leaves `path` as it was.
-
-    Raises
-    ------
-    StoreError
-        If the disk is full or the folder cannot be written.
+    An exception inside the block leaves `path` as it was. Raises `StoreError` if the disk is full
+    or the folder cannot be written.
 
     Examples
     --------
@@ -107,12 +103,9 @@ def write_text(path: Path, text: str) -> None:
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write nested dicts and lists of numbers, text and arrays, atomically; equal ones alike.
 
-    Raises
-    ------
-    StoreError
-        If the disk is full or the folder cannot be written.
-    TypeError, ValueError
-        If something in it is neither plain data nor an array, or an array of Python objects.
+    Raises `StoreError` if the disk is full or the folder cannot be written. Raises `TypeError` or
+    `ValueError` if something in it is neither plain data nor an array, or an array of Python
+    objects.
 
     Notes
     -----
@@ -137,10 +130,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 def read_state(path: Path, content: bytes | None = None) -> dict[str, Any]:
     """Read what `write_state` wrote, from its file or from what was read of it; never unpickles.
 
-    Raises
-    ------
-    StoreError
-        If the file is missing, torn or damaged.
+    Raises `StoreError` if the file is missing, torn or damaged.
     """
     import numpy as np
 

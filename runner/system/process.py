@@ -42,10 +42,7 @@ def command_line(*, without: str = "\n") -> str:
 def verify_blas_pin() -> None:
     """Make sure that the pin holds, for instance where NumPy was loaded before this package.
 
-    Raises
-    ------
-    RunFailed
-        If a BLAS library keeps more than one thread.
+    Raises `RunFailed` if a BLAS library keeps more than one thread.
     """
     import threadpoolctl  # type: ignore[import-untyped]  # ships no types
 

@@ -65,12 +65,8 @@ def open_store(
 
     `uri`, `experiment` and `artifacts` are the settings of ``tracking``. Without them the
     environment is asked: ``MLFLOW_TRACKING_URI``, else the embedded database;
-    ``MLFLOW_EXPERIMENT_NAME``, else `name`. `is_durable` is that of `EmbeddedStore`.
-
-    Raises
-    ------
-    ConfigError
-        If the URI is of no use, or no server answers there.
+    ``MLFLOW_EXPERIMENT_NAME``, else `name`. `is_durable` is that of `EmbeddedStore`. Raises
+    `ConfigError` if the URI is of no use, or no server answers there.
     """
     address = resolve(uri, artifacts)
     if address.is_database_server and address.place is None:
@@ -98,12 +94,8 @@ def open_store(
 def record_kept(uri: str | None) -> str:
     """Record what waits on disk for a server, and say what that was.
 
-    Raises
-    ------
-    ConfigError
-        If the server does not answer.
-    Unrecorded
-        If some of it cannot be recorded.
+    Raises `ConfigError` if the server does not answer. Raises `Unrecorded` if some of it cannot be
+    recorded.
     """
     address = resolve(uri)
     if not address.is_server or not kept_files(address.uri):

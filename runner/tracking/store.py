@@ -186,12 +186,8 @@ class Store:
         The params are the config, nested or flat; MLflow's own tags, of user, program and commit,
         are added. One that is recorded after it was trained has its `start_time_s`, in seconds
         since 1970. Metrics are written every `flush_every_s` seconds. If it `is_shown` a database
-        has it at once, and not only when it is first written.
-
-        Raises
-        ------
-        RecordError
-            If its artifacts may not go where the store says.
+        has it at once, and not only when it is first written. Raises `RecordError` if its artifacts
+        may not go where the store says.
         """
         guard, presence = self.settle(), self._own_presence()
         all_tags = _process_tags() | {"runner.process": presence.name} | dict(tags)

@@ -102,10 +102,7 @@ def bare(text: str, unit: str | None) -> str:
 def days_of(text: str, form: str) -> float:
     """Read a date, or a time of some day, as days since 1970.
 
-    Raises
-    ------
-    ValueError
-        If it is not written in this form.
+    Raises `ValueError` if it is not written in this form.
     """
     parse = dt.datetime.strptime  # dates have no zone
     moment = dt.datetime.fromisoformat(text) if form == ISO else parse(text, form)

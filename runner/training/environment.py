@@ -46,12 +46,8 @@ def environment() -> dict[str, Any]:
     ``simd`` (the features NumPy may use here), ``libc`` (whose mathematical functions Python and
     NumPy call), ``machine``, ``code`` (see `code_digest`) and, where there are any, the digests of
     the code of ``plugins``. Beside it stand ``packages``, versions that are good to know, and
-    ``git`` (commit, clean or not; None outside a checkout).
-
-    Raises
-    ------
-    RunFailed
-        If BLAS cannot be pinned to one thread.
+    ``git`` (commit, clean or not; None outside a checkout). Raises `RunFailed` if BLAS cannot be
+    pinned to one thread.
     """
     import platform
 

@@ -182,12 +182,8 @@ class Trained(NamedTuple):
 def prepare(experiment: Experiment) -> Prepared:
     """Read, split, encode and scale the data of an experiment.
 
-    Raises
-    ------
-    DataError
-        If the data cannot be used.
-    ConfigError
-        If the split does not fit the data.
+    Raises `DataError` if the data cannot be used. Raises `ConfigError` if the split does not fit
+    the data.
     """
     return prepare_dataset(experiment, load(experiment.data, experiment.task))
 
@@ -292,10 +288,7 @@ def _settings(prepared: Prepared) -> object:
 def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
     """Return the prepared data of an experiment that was planned with data of this digest.
 
-    Raises
-    ------
-    DataError
-        If they have changed since, or for what `prepare` raises it.
+    Raises `DataError` if they have changed since, or for what `prepare` raises it.
     """
     last = prepared(experiment)
     dataset = last.dataset
@@ -323,15 +316,10 @@ def _stamp(experiment: Experiment) -> object:
 def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
     """Check what a settled experiment asks against its data, and return what its stack shares.
 
-    A budget in epochs is turned into steps here, and so is the interval between evaluations,
-    which counts in the unit of the budget.
-
-    Raises
-    ------
-    ConfigError
-        If a batch is larger than the training set, the warm-up longer than the training, the
-        network larger than the memory, or if the task has no such metric or loss: said before
-        anything is allocated.
+    A budget in epochs is turned into steps here, and so is the interval between evaluations, which
+    counts in the unit of the budget. Raises `ConfigError` if a batch is larger than the training
+    set, the warm-up longer than the training, the network larger than the memory, or if the task
+    has no such metric or loss: said before anything is allocated.
     """
     training, n_train = experiment.training, len(prepared.split.train)
     batch_size = training.batch_size

@@ -226,12 +226,8 @@ class Preprocessing:
 
         A pandas DataFrame serves; other columns are not looked at. Numbers stay as they are, NaN
         where one is missing; text becomes codes, -1 for a word that was in no row of the dataset,
-        -2 for a missing one where none was missing there.
-
-        Raises
-        ------
-        DataError
-            If a column is missing, has another length, or holds something else than numbers.
+        -2 for a missing one where none was missing there. Raises `DataError` if a column is
+        missing, has another length, or holds something else than numbers.
         """
         for name in self.raw_names:
             if name not in columns:

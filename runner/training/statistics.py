@@ -55,12 +55,7 @@ def summarize(values: Sequence[float], ratio: float = 0.0) -> Summary:
     share training rows, so that their values vary less than those of new data would.
 
     Equal values have themselves as their mean, and vary by nothing. Values that are not all finite
-    have a mean, which may be infinite, and no interval.
-
-    Raises
-    ------
-    ValueError
-        If there are no values.
+    have a mean, which may be infinite, and no interval. Raises `ValueError` if there are no values.
 
     Notes
     -----

@@ -89,10 +89,7 @@ class Target:
     def loss(self, name: str | None = None, label_smoothing: float = 0.0) -> LossSettings:
         """Return the loss that is minimized, by default the plain one that is reported.
 
-        Raises
-        ------
-        ConfigError
-            If the task has no such loss.
+        Raises `ConfigError` if the task has no such loss.
         """
         losses = {**TASKS[self.task].losses}
         plain = next(iter(losses.values()))
@@ -133,14 +130,8 @@ class Task(ABC):
 
         The class `positive` comes last of two, and is what curves and thresholds are of. Returns
         classes, quantities, or a 0 or 1 for each label, of shape (n_samples,) or (n_samples,
-        n_outputs), and what the outputs stand for.
-
-        Raises
-        ------
-        DataError
-            If they are not of this kind.
-        ConfigError
-            If there is no class that is called `positive`.
+        n_outputs), and what the outputs stand for. Raises `DataError` if they are not of this kind.
+        Raises `ConfigError` if there is no class that is called `positive`.
         """
 
     @abstractmethod

@@ -164,12 +164,8 @@ class StackTraining:
         """Go on from where the runs of other trainings stood.
 
         Each part is what `state` returned of one, and the positions in it of the runs that are the
-        next of this training.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If they are of other experiments; this one is of no use then.
+        next of this training. Raises `KeyError`, `TypeError` or `ValueError` if they are of other
+        experiments; this one is of no use then.
         """
         self._training.restore(join_states([(state["training"], runs) for state, runs in parts]))
         self.started_s = min(float(state["started_s"]) for state, _ in parts)

@@ -84,10 +84,7 @@ def compose(
 def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config that Hydra's compose API has made as plain data.
 
-    Raises
-    ------
-    ConfigError
-        If a setting is missing, or refers to one that is not there.
+    Raises `ConfigError` if a setting is missing, or refers to one that is not there.
     """
     try:
         with hydra_settings(""):  # which has what the shipped YAML refers to

@@ -107,12 +107,8 @@ def _is_plain(value: object) -> bool:
 def check_size(overrides: Iterable[Override], n_trials: int = 1) -> int:
     """Count the jobs of a sweep without making any; what a glob finds counts once.
 
-    Each of `n_trials` points of a search is run for all values of the overrides.
-
-    Raises
-    ------
-    CommandError
-        If there are none, or too many to be planned.
+    Each of `n_trials` points of a search is run for all values of the overrides. Raises
+    `CommandError` if there are none, or too many to be planned.
     """
     n_values: dict[str, float] = {}
     for override in overrides:
@@ -144,10 +140,8 @@ def _n_values(override: Override) -> float:
 def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return a recorded config with other values; nothing is composed or resolved.
 
-    Raises
-    ------
-    CommandError, ConfigError
-        If an override is none in Hydra's grammar, or does more than to change a value.
+    Raises `CommandError` or `ConfigError` if an override is none in Hydra's grammar, or does more
+    than to change a value.
     """
     result = dict(config)
     reader = Reader()

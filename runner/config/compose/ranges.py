@@ -78,12 +78,8 @@ def points(
 ) -> list[list[str]] | None:
     """Return the overrides of each job of a search; None for a grid, which is Hydra's to split.
 
-    The search is added to `spaces`.
-
-    Raises
-    ------
-    ConfigError, CommandError
-        For a wrong range or setting of the search, or too many jobs.
+    The search is added to `spaces`. Raises `ConfigError` or `CommandError` for a wrong range or
+    setting of the search, or too many jobs.
     """
     _require_one_search(overrides)
     search = search_of(OmegaConf.to_container(config.search, resolve=True))  # type: ignore[arg-type]  # a section

@@ -157,12 +157,8 @@ class DaskCluster(Executor):
     def events(self) -> Events:
         """Go through what the tasks yield, as it comes, and through each `Crashed`.
 
-        Raises
-        ------
-        StoreError
-            If a worker met one.
-        ClusterError
-            If the scheduler is lost, or its last worker does not come back.
+        Raises `StoreError` if a worker met one. Raises `ClusterError` if the scheduler is lost, or
+        its last worker does not come back.
         """
         client = self._connected()
         if not self._workers:
@@ -303,10 +299,7 @@ class DaskCluster(Executor):
     def _connect(self) -> Client:
         """Return a client of the scheduler.
 
-        Raises
-        ------
-        ConfigError
-            If there is no scheduler, or no dask.distributed to ask it with.
+        Raises `ConfigError` if there is no scheduler, or no dask.distributed to ask it with.
         """
         try:
             from distributed import Client

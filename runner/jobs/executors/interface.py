@@ -92,9 +92,6 @@ class Executor(ABC):
     def events(self) -> Events:
         """Go through what the tasks yield, as it comes, and through each `Crashed`.
 
-        Raises
-        ------
-        RunnerError
-            If a worker met one that ends the session, such as a store that fails; a `ClusterError`
-            if the workers are out of reach.
+        Raises `RunnerError` if a worker met one that ends the session, such as a store that fails;
+        a `ClusterError` if the workers are out of reach.
         """

@@ -41,11 +41,7 @@ def with_data_from(
     That is the file that a person has `given`. A recorded path may lead into the `folders` alone,
     and a relative one is looked for in each of them; the `digest` of the data tells several files
     of one name apart. `is_said` means that the path in the experiment is the person's own word.
-
-    Raises
-    ------
-    RecordError
-        If the recorded path must not be followed, or leads to no file.
+    Raises `RecordError` if the recorded path must not be followed, or leads to no file.
     """
     data = experiment.data
     if not isinstance(data, FileData):

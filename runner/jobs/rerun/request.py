@@ -160,12 +160,8 @@ class RerunRequest:
 def request(options: Options, listener: Listener) -> RerunRequest:
     """Find what is to be repeated, and plan it.
 
-    Raises
-    ------
-    RecordError
-        If a single run cannot be repeated.
-    RunnerError
-        If the command, the store or the data are of no use.
+    Raises `RecordError` if a single run cannot be repeated. Raises `RunnerError` if the command,
+    the store or the data are of no use.
     """
     changed_keys = {text.partition("=")[0] for text in options.overrides}
     # A path that the person writes is no record's, and may lead anywhere.

@@ -120,11 +120,8 @@ def networks_of(
     """Rebuild the networks of some runs, those of one shape on one split as stacks.
 
     Yields the candidates of each network, in the order of its runs, and the data that they share.
-
-    Raises
-    ------
-    ConfigError, DataError, RecordError
-        If data have changed since, or a record cannot be read.
+    Raises `ConfigError`, `DataError` or `RecordError` if data have changed since, or a record
+    cannot be read.
     """
     by_data: dict[tuple[str, str], list[Candidate]] = {}
     for one in candidates:

@@ -102,12 +102,7 @@ def make_ensemble(
     """Average the `n_members` best runs of a sweep, and record the average as a run.
 
     None chooses greedily, each by what it adds to those before it. `data` is where the sweep's own
-    file is now.
-
-    Raises
-    ------
-    CommandError, ConfigError, RecordError
-        If its runs make no ensemble.
+    file is now. Raises `CommandError`, `ConfigError` or `RecordError` if its runs make no ensemble.
     """
     verify_blas_pin()
     store.settle()

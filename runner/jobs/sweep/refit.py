@@ -49,12 +49,8 @@ def refit(
 
     Over several splits all rows train, on one split those that train and validate. What an earlier
     command has made of the same is taken. The experiment is that of its first run, the `shapes` are
-    what each of the runs has trained that its model is of.
-
-    Raises
-    ------
-    ConfigError, DataError, RecordError
-        If it cannot be trained, or diverges.
+    what each of the runs has trained that its model is of. Raises `ConfigError`, `DataError` or
+    `RecordError` if it cannot be trained, or diverges.
     """
     has_splits = len(best.by_split(metric)) > 1
     stopped = [run.metrics["best/step"] for run in best.outcomes if "best/step" in run.metrics]

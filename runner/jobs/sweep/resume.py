@@ -168,12 +168,8 @@ def with_earlier_jobs(store: Store, plan: Plan) -> Plan:
 
     A sweep with a name is recognized by it, whatever a command asks for: its report, its results
     and its groups are of all its jobs. A job with the settings of a present one and other data has
-    given way to it.
-
-    Raises
-    ------
-    RecordError
-        If the plan on record is no plain file, or larger than any plan.
+    given way to it. Raises `RecordError` if the plan on record is no plain file, or larger than any
+    plan.
     """
     # Others are recognized by their jobs, and so have no others.
     if plan.first.sweep.name is None or plan.first.search.decides:

@@ -56,12 +56,8 @@ def write_csv(outcomes: Sequence[Outcome], target: TextIO) -> None:
     """Write one row for each job: its name, status, settings, final metrics and end.
 
     Numbers have all their digits. A text that a spreadsheet would take for a formula is preceded by
-    an apostrophe, and whatever would act on a terminal is spelled out.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for instance BrokenPipeError where its reader has gone.
+    an apostrophe, and whatever would act on a terminal is spelled out. Raises `OSError` if the file
+    cannot be written, for instance BrokenPipeError where its reader has gone.
     """
     table = columns(outcomes)
     reasons = [outcome.failure and on_one_line(outcome.failure) for outcome in outcomes]

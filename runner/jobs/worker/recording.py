@@ -116,12 +116,8 @@ def end_run(
     """Log all that a trained job leaves, and the end of its run, which the next batch writes.
 
     Its history has been logged already. A run that is alone is told when its metrics are stored,
-    and gets the figures and the loadable model that `tracking` asks for.
-
-    Raises
-    ------
-    Terminated
-        If the worker is to `stop`: its job may be another's by now, who is to finish it.
+    and gets the figures and the loadable model that `tracking` asks for. Raises `Terminated` if the
+    worker is to `stop`: its job may be another's by now, who is to finish it.
     """
     experiment, tracking = job.experiment, job.experiment.tracking
     for step, metrics in result.last_entries:

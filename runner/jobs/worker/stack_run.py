@@ -73,14 +73,9 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
 
     The store is opened and the data are read here; both stay in memory for further tasks that need
     the same. Between two records, and before a run is FINISHED, `stop` is asked whether to leave
-    the task as it is, for workers that no signal reaches.
-
-    Raises
-    ------
-    RunnerError
-        If the store fails, or the only job of a task that is alone.
-    Terminated
-        If it has to stop; what was open is KILLED.
+    the task as it is, for workers that no signal reaches. Raises `RunnerError` if the store fails,
+    or the only job of a task that is alone. Raises `Terminated` if it has to stop; what was open is
+    KILLED.
     """
     store = None if task.store is None else store_at(task.store)
     if store is not None and task.is_remote:

@@ -29,10 +29,7 @@ _PR_SET_PDEATHSIG = 1
 class ModelHelper:
     """Starts a helper for the models of an experiment in an embedded database.
 
-    Raises
-    ------
-    OSError
-        If it cannot be started.
+    Raises `OSError` if it cannot be started.
     """
 
     def __init__(self, address: Address, experiment: str, *, is_trusted: bool) -> None:

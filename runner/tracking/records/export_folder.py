@@ -43,10 +43,7 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", 
 class ExportedRun:
     """A run in a folder that `write_folder` left, with the attributes of a `StoredRun`.
 
-    Raises
-    ------
-    RecordError
-        If it is no such folder, or its list of facts or metrics cannot be read.
+    Raises `RecordError` if it is no such folder, or its list of facts or metrics cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,12 +84,8 @@ def _text(facts: Mapping[str, Any], name: str) -> str:
 def write_folder(record: Record, folder: Path) -> None:
     """Write all that is needed to repeat a run that has ended, and to compare.
 
-    Raises
-    ------
-    CommandError
-        If the folder holds something.
-    RecordError
-        If the record lacks something, or was edited.
+    Raises `CommandError` if the folder holds something. Raises `RecordError` if the record lacks
+    something, or was edited.
     """
     _require_new(folder)
     shapes = record.model().network(record.experiment).weight_shapes

@@ -149,10 +149,7 @@ def stored_run(store: Store, run_id: str) -> StoredRun:
 def weights_size(source: StoredRun) -> int:
     """Return how many bytes the weights of a run take; 0 where there are none.
 
-    Raises
-    ------
-    CommandError
-        If a server has them: it removes nothing on request.
+    Raises `CommandError` if a server has them: it removes nothing on request.
     """
     address = source.store.address
     if address.database is None:
@@ -187,12 +184,8 @@ def members_of(parent: ExportedRun) -> Sequence[ExportedRun] | None: ...
 def members_of(parent: StoredRun | ExportedRun) -> Sequence[StoredRun | ExportedRun] | None:
     """Return the jobs of a sweep or of a group, the best record of each; None for a single run.
 
-    Of an ensemble its members, each once, in their order. Exported groups name theirs, too.
-
-    Raises
-    ------
-    RecordError
-        If an ensemble does not name them, or lacks one.
+    Of an ensemble its members, each once, in their order. Exported groups name theirs, too. Raises
+    `RecordError` if an ensemble does not name them, or lacks one.
     """
     kind = parent.tags.get("runner.kind", "")
     if kind == "ensemble" or (kind == "group" and isinstance(parent, ExportedRun)):

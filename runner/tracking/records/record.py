@@ -92,12 +92,8 @@ class Record:
         """Read what was run.
 
         With `admits_earlier`, a record of a version that left no digests will do; nothing of it is
-        verified.
-
-        Raises
-        ------
-        RecordError
-            If it is no record of a run that left a result, or if its config was edited.
+        verified. Raises `RecordError` if it is no record of a run that left a result, or if its
+        config was edited.
         """
         _require_result(source)
         tags = source.tags

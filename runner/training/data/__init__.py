@@ -19,14 +19,9 @@ __all__ = ["Dataset", "load"]
 def load(config: DataConfig, task: str = "auto") -> Dataset:
     """Read or make the data that the `data` group of an experiment describes, for its task.
 
-    Rows are in the order of their source, text features indices of their categories.
-
-    Raises
-    ------
-    DataError
-        If the data cannot be used; the text names the file, the line and the column.
-    ConfigError
-        If a setting does not fit the data, such as a label column that does not exist.
+    Rows are in the order of their source, text features indices of their categories. Raises
+    `DataError` if the data cannot be used; the text names the file, the line and the column. Raises
+    `ConfigError` if a setting does not fit the data, such as a label column that does not exist.
     """
     if config.name == "file":
         from runner.training.data.files import load_file

@@ -240,12 +240,8 @@ def read_header(stream: IO[bytes], size: int, array: str, kinds: tuple[str, str]
     """Read a header, and believe it if the bytes that follow are as many as it claims.
 
     The stream is at the header's first byte; `size` is of header and array together, in bytes. The
-    `kinds` are NumPy's codes for the kinds that are allowed, and how a person says it.
-
-    Raises
-    ------
-    DataError
-        If there is no such header, or it claims what is not there.
+    `kinds` are NumPy's codes for the kinds that are allowed, and how a person says it. Raises
+    `DataError` if there is no such header, or it claims what is not there.
     """
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,

@@ -206,12 +206,8 @@ def numeric_column(
 def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column:
     """Find out what a column of text holds; null and empty cells are missing.
 
-    Raises
-    ------
-    DataError
-        If most cells are numbers and some are not, or one of them is not finite.
-    ConfigError
-        If its dates may be day or month first.
+    Raises `DataError` if most cells are numbers and some are not, or one of them is not finite.
+    Raises `ConfigError` if its dates may be day or month first.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -486,10 +482,8 @@ def _common_unit(texts: Iterable[str]) -> str | None:
 def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     """Decide by the cells of a whole file whether commas are decimal marks.
 
-    Raises
-    ------
-    ConfigError
-        If they may stand between thousands as well, or some are one and some the other.
+    Raises `ConfigError` if they may stand between thousands as well, or some are one and some the
+    other.
     """
     import pyarrow.compute as pc
 

@@ -46,11 +46,8 @@ _CODECS = {"utf_8": "utf-8", "utf_16": "utf-16", "cp1252": "windows-1252", "lati
 def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     """Open delimited text.
 
-    Raises
-    ------
-    DataError
-        If a line has more or fewer cells than the others, a quote is left open, or the text has
-        no encoding that is known.
+    Raises `DataError` if a line has more or fewer cells than the others, a quote is left open, or
+    the text has no encoding that is known.
     """
     content, encoding = _as_utf8(content, file, config.encoding)
     notes: tuple[str, ...] = ()

@@ -128,12 +128,8 @@ def load_rows(
 
     The preprocessing knows the columns, and what each of them is; what the data of the run say of a
     file's cells holds for these too. Returns numbers, words or dates by raw column, each of shape
-    (n_rows,), and the columns of the `targets`: none where one of them is not there.
-
-    Raises
-    ------
-    DataError
-        If the file is of no use; the text names the line and the column.
+    (n_rows,), and the columns of the `targets`: none where one of them is not there. Raises
+    `DataError` if the file is of no use; the text names the line and the column.
     """
     file, wanted = printable(path), preprocessing.raw_names
     if not isinstance(config, FileData):
@@ -175,14 +171,9 @@ def open_table(
 ) -> RawTable:
     """Open a file with the reader for its kind; rows that are to be predicted have no target.
 
-    `key` is the setting that names the file.
-
-    Raises
-    ------
-    DataError
-        If it is not what its name says, damaged, or larger than this machine's memory.
-    ConfigError
-        If there is no such file, or a setting does not fit it.
+    `key` is the setting that names the file. Raises `DataError` if it is not what its name says,
+    damaged, or larger than this machine's memory. Raises `ConfigError` if there is no such file, or
+    a setting does not fit it.
     """
     kind, content = sources.read_source(path, file, key)
     if kind == sources.TEXT:

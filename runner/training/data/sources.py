@@ -91,15 +91,9 @@ def read_source(path: Path, file: str, key: str = "data.path") -> tuple[str, byt
     """Return what a file holds, such as `PARQUET`, and its content unpacked.
 
     The content of a Parquet or Feather file that is not packed is left empty: pyarrow reads those
-    columns of it that are asked for.
-
-    Raises
-    ------
-    DataError
-        If it is no file, not what its name says, damaged, or unpacks to more than a quarter of
-        this machine's memory.
-    ConfigError
-        If there is no such file.
+    columns of it that are asked for. Raises `DataError` if it is no file, not what its name says,
+    damaged, or unpacks to more than a quarter of this machine's memory. Raises `ConfigError` if
+    there is no such file.
     """
     size = _size(path, file, key)
     packed = path.suffix.lower() if path.suffix.lower() in _PACKED else ""

@@ -71,14 +71,9 @@ def split_rows(
     """Divide the rows as the `split` group of an experiment says.
 
     `y` is of shape (n_samples,); the names of its classes are for the messages, and empty where it
-    holds none. `roles` is what `Dataset.roles` says of the rows: their part, group and time.
-
-    Raises
-    ------
-    ConfigError
-        If the sizes do not fit the number of rows.
-    DataError
-        If a class is too rare to be divided, or training would never see a class.
+    holds none. `roles` is what `Dataset.roles` says of the rows: their part, group and time. Raises
+    `ConfigError` if the sizes do not fit the number of rows. Raises `DataError` if a class is too
+    rare to be divided, or training would never see a class.
 
     Notes
     -----
