@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from runner.config.fingerprint import fingerprint_of
 from runner.config.plain import (
@@ -392,9 +392,30 @@ def differences(
     >>> differences([{"seed": 0, "rate": 0.1}, {"seed": 0, "rate": 0.5}], [{}, {}])
     [{'rate': '0.1'}, {'rate': '0.5'}]
     """
-    columns: dict[str, list[str | None]] = {
-        "experiment": [options.get("experiment") for options in choices]
-    }
+    columns = _settings_by_key(configs, choices)
+    # What the data decide is no difference between jobs of different data.
+    data = [json.dumps(_cells(config, "data"), sort_keys=True) for config in configs]
+    varied: list[dict[str, str]] = [{} for _ in configs]
+    for key, column in columns.items():
+        owners = [data] if key == "task" else [columns[owner] for owner in _owners(key, columns)]
+        if not _differs_among_alike(column, owners):
+            continue
+        section, _, name = key.partition(".")
+        shown = section if name == "name" and section not in varied[0] else key
+        for settings, value in zip(varied, _told_apart(column), strict=True):
+            if value is not None:
+                settings[shown] = value
+    return [in_order(settings) for settings in varied]
+
+
+_Column: TypeAlias = Sequence[str | None]
+
+
+def _settings_by_key(
+    configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, str]]
+) -> dict[str, _Column]:
+    """Return each setting and each chosen option of all jobs, but for sections that are alike."""
+    columns: dict[str, _Column] = {"experiment": [each.get("experiment") for each in choices]}
     names = (name for each in (*choices, *configs) for name in each)
     for section in dict.fromkeys(name for name in names if name not in _NO_SECTIONS):
         # A group of a person's own may set what is in other sections.
@@ -405,27 +426,26 @@ def differences(
             columns[section] = [options[section] for options in choices]
         for key in dict.fromkeys(key for of_job in cells for key in of_job):
             columns[key] = [of_job.get(key) for of_job in cells]
-    columns["task"] = [as_override_text(config.get("task")) for config in configs]
-    columns[SEED] = [as_override_text(config.get(SEED)) for config in configs]
-    # What the data decide is no difference between jobs of different data.
-    data = [json.dumps(_cells(config, "data"), sort_keys=True) for config in configs]
-    varied: list[dict[str, str]] = [{} for _ in configs]
-    for key, column in columns.items():
-        section, _, name = key.partition(".")
-        options = ["experiment", section, f"{section}.name"]
-        belongs_to = options[: options.index(key)] if key in options else options
-        owners = [columns[option] for option in belongs_to if option in columns and key != SEED]
-        alike = list(zip(*([data] if key == "task" else owners), strict=True))
-        alike = alike or [()] * len(column)
-        if len(set(zip(alike, column, strict=True))) > len(set(alike)):
-            shown = section if name == "name" and section not in varied[0] else key
-            for settings, value in zip(varied, _told_apart(column), strict=True):
-                if value is not None:
-                    settings[shown] = value
-    return [in_order(settings) for settings in varied]
+    for key in ("task", SEED):
+        columns[key] = [as_override_text(config.get(key)) for config in configs]
+    return columns
 
 
-def _told_apart(column: Sequence[str | None]) -> Sequence[str | None]:
+def _owners(key: str, columns: Container[str]) -> list[str]:
+    """Return the options that a setting can come with: the experiment, its section's, its name."""
+    section = key.partition(".")[0]
+    options = ["experiment", section, f"{section}.name"]
+    before = options[: options.index(key)] if key in options else options
+    return [option for option in before if option in columns and key != SEED]
+
+
+def _differs_among_alike(column: _Column, owners: Sequence[_Column]) -> bool:
+    """Tell whether a setting has several values among jobs with the same values of its owners."""
+    alike = list(zip(*owners, strict=True)) or [()] * len(column)
+    return len(set(zip(alike, column, strict=True))) > len(set(alike))
+
+
+def _told_apart(column: _Column) -> _Column:
     """Write numbers that were drawn with as many digits as tell them apart, three at least."""
     numbers = {text: float(text) for text in column if text and _DRAWN.match(text)}
     others = {text for text in column if text not in numbers}
