@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -57,10 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         functions = [getattr(item, "function", None)]
         for definitions in fixtures.name2fixturedefs.values() if fixtures else ():
             functions += [definition.func for definition in definitions]
-        names = set[str]()
-        for function in functions:
-            _add_names(function, names)
-        names |= set(getattr(item, "fixturenames", ()))
+        names = set(getattr(item, "fixturenames", ())).union(*map(_names, functions))
         if names & STARTERS or ("subprocess" in names and "run" in names):
             item.add_marker("process")
 
@@ -71,20 +69,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def _add_names(function: object, names: set[str]) -> None:
-    """Add the globals and attributes that a function of the tests names, or one that it calls."""
-    function = inspect.unwrap(function) if callable(function) else None
-    if not isinstance(function, FunctionType):
-        return
-    codes = [function.__code__]
-    if not {"tests", "test_utils"} & set(Path(codes[0].co_filename).parts):
-        return
-    for code in codes:
-        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
-    new = {name for code in codes for name in code.co_names} - names
-    names |= new
-    for name in new:
-        _add_names(function.__globals__.get(name), names)
+@cache
+def _names(function: object) -> set[str]:
+    """Return the globals and attributes that a function of the tests or one it calls names."""
+    names, called = set[str](), [function]
+    for each in called:
+        plain = inspect.unwrap(each) if callable(each) else None
+        if not isinstance(plain, FunctionType):
+            continue
+        codes = [plain.__code__]
+        if not {"tests", "test_utils"} & set(Path(codes[0].co_filename).parts):
+            continue
+        for code in codes:
+            codes += [const for const in code.co_consts if isinstance(const, CodeType)]
+        new = {name for code in codes for name in code.co_names} - names
+        names |= new
+        called += [plain.__globals__.get(name) for name in new]
+    return names
 
 
 _HYDRAS_MODE = Hydra.get_mode
