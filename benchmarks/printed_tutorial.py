@@ -68,8 +68,8 @@ def train(seed: int) -> tuple[Array, Array]:
     X, y = table()
     rng = np.random.RandomState(seed)  # draws what np.random draws after np.random.seed(seed)
     weight, bias = rng.randn(4, 2), np.zeros(2)
-    for _ in range(N_STEPS):
-        rows = rng.choice(8, BATCH_SIZE)
+    # In one call, which draws what N_STEPS calls of rng.choice(8, BATCH_SIZE) draw.
+    for rows in rng.randint(8, size=(N_STEPS, BATCH_SIZE)):
         step(weight, bias, X[rows], y[rows])
     return weight, bias
 
