@@ -16,8 +16,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import hydra
-from hydra._internal.utils import get_args_parser  # the parser that hydra.main itself uses
+from hydra._internal.hydra import Hydra  # which hydra.main itself uses
+from hydra._internal.utils import get_args_parser  # as it does this parser
 from hydra.core.utils import JobReturn
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from runner.config.compose.hydra_errors import explain_composition
@@ -61,7 +63,11 @@ def compose(
     # It asks for Hydra's own traceback.
     untranslated = os.environ.get(_FULL_ERROR) == "1"
     try:
-        with hydra_settings(help_template), _shown_to_hydra(arguments, flags.overrides):
+        with (
+            hydra_settings(help_template),
+            _shown_to_hydra(arguments, flags.overrides),
+            _composed_once(is_sweep=flags.multirun),
+        ):
             jobs = _compose_all(draw, on_sweep)
     except Exception as error:
         if untranslated:
@@ -183,3 +189,35 @@ def _shown_to_hydra(arguments: Sequence[str], overrides: Sequence[str]) -> Itera
         sys.argv = before[0]
         del os.environ[_FULL_ERROR]
         os.environ |= {} if before[1] is None else {_FULL_ERROR: before[1]}
+
+
+@contextmanager
+def _composed_once(*, is_sweep: bool) -> Iterator[None]:
+    """Have Hydra use the config that it composes to learn ``hydra.mode``, and not compose it anew.
+
+    Where the command line asks for a sweep, nothing is left to learn.
+    """
+    learn = Hydra.get_mode
+
+    def mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> RunMode | None:
+        if is_sweep:
+            return None
+        loader = hydra.config_loader
+        try:
+            config = loader.load_configuration(config_name, overrides, RunMode.RUN)
+        except Exception:  # noqa: BLE001  (values of a sweep, or what Hydra will find again)
+            return cast("RunMode | None", learn(hydra, config_name, overrides))
+
+        def composed(*_: object, **__: object) -> DictConfig:
+            del vars(loader)["load_configuration"]
+            return config
+
+        if config.hydra.mode != RunMode.MULTIRUN:
+            vars(loader)["load_configuration"] = composed
+        return cast("RunMode | None", config.hydra.mode)
+
+    Hydra.get_mode = mode  # type: ignore[assignment, method-assign]  # there is no setting for it
+    try:
+        yield
+    finally:
+        Hydra.get_mode = learn  # type: ignore[method-assign]
