@@ -14,7 +14,7 @@ from runner.config.schema import Experiment
 from runner.report.data import print_columns
 from runner.training.data.files import describe_file
 
-_PINNED = ("target", "columns", "delimiter", "decimal", "header", "encoding")
+_PINNED = ("target", "columns", "formats", "delimiter", "decimal", "header", "encoding")
 
 
 def show_data(file: str, overrides: Sequence[str]) -> None:

@@ -98,6 +98,10 @@ class FileData(_Data):
         dict[Literal["number", "words", "date", "out"], Columns] | None,
         Field(description="the columns that are number, words, date or out, or null to find out"),
     ] = None
+    formats: Annotated[
+        dict[Column, str] | None,
+        Field(description="the format of some columns by their names, or null to find out"),
+    ] = None
     split_column: ColumnOrNull = None
     group: ColumnOrNull = None
     time: ColumnOrNull = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
 # The number of today's schema: raised with each setting that is added.
-SCHEMA = 3
+SCHEMA = 4
 
 # The settings, or whole groups, that each schema after the first has added, with the value that
 # stands for what was before: {2: {"model.dropout": 0.0, "data[file].categories": None}}. The name
@@ -60,10 +60,11 @@ ADDED: dict[int, dict[str, Any]] = {
         "model.n_members": 1,
         "model.share": "none",
     },
+    4: {"data[file].formats": None},
 }
 
 # Of a person's file the content decides, and its digest says what that is.
-_OF_THE_FILE = ("path", "test_path", "val_path", "columns")
+_OF_THE_FILE = ("path", "test_path", "val_path", "columns", "formats")
 
 
 def job_key(experiment: Experiment, data_digest: str) -> str:

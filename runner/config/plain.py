@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runner.config.schema import Experiment
 
 # Settings that are found out by reading a file where they are left open.
-FOUND_OUT = ("columns", "delimiter", "decimal", "header", "encoding")
+FOUND_OUT = ("columns", "formats", "delimiter", "decimal", "header", "encoding")
 # Settings that data settle, with the value of a job whose data could not be read.
 LEFT_OPEN = {"task": "auto", "training.batch_size": "auto", "training.loss": None}
 # Where a run is recorded, and how others are run beside it: they decide no result.

@@ -18,7 +18,7 @@ NOTE = "mlflow.note.content"
 _ROWS, _COLUMNS, _VALUES = 10, 6, 6
 # What a person asks of a run first.
 _SECTIONS = ("model", "optimizer", "training", "seed")
-_OFF: tuple[object, ...] = (None, False, 0, [], "none")
+_OFF: tuple[object, ...] = (None, False, 0, [], {}, "none")
 
 
 def run_note(

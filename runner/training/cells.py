@@ -22,7 +22,7 @@ ISO = "ISO 8601"
 CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # A number grouped in thousands by commas, or as in India: 12,34,567.
-GROUPED = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d{1,2}(,\d{2})+,\d{3})(\.\d*)?", re.ASCII)
+GROUPED = re.compile(r"[+-]?([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3})(\.\d*)?", re.ASCII)
 # What stands between thousands in many languages: a blank of some width, or an apostrophe.
 _SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d*)?", re.ASCII)
 _SPACES = re.compile("[ \u00a0\u202f'\u2019]")

@@ -253,14 +253,20 @@ def settled(experiment: Experiment, prepared: Prepared) -> Experiment:
 def _as_read(data: FileData, dataset: Dataset, left_out: Mapping[str, str]) -> FileData:
     """Return the settings of a file with what was found out in reading it."""
     reading = dataset.reading
-    if reading is None or data.columns is not None:
-        return data.model_copy(update=reading.settings) if reading else data
-    kinds = {name: "out" if name in left_out else kind for name, kind in reading.kinds.items()}
+    if reading is None:
+        return data
+    kinds = {
+        **reading.other_kinds,
+        **dict.fromkeys((data.columns or {}).get("out", ()), "out"),
+        **{name: "out" if name in left_out else kind for name, kind in reading.kinds.items()},
+    }
     columns = {
         kind: tuple(name for name in kinds if kinds[name] == kind)
         for kind in sorted({*kinds.values()})
     }
-    return data.model_copy(update={**reading.settings, "columns": columns})
+    return data.model_copy(
+        update={**reading.settings, "columns": columns, "formats": dict(reading.formats)}
+    )
 
 
 # What this process prepared last, and from what. Forked processes inherit it.

@@ -74,6 +74,11 @@ _STAND_FOR_NOTHING = (
     "If they stand for nothing, name them in data.missing_values; if all are words, name the "
     "column in data.categories."
 )
+_IN_FORMATS = (
+    "data.formats has the form of dates and the sign of numbers, by column; data.missing_values "
+    "the cells that stand for nothing."
+)
+_MARK = "data.decimal is the decimal mark of data.path, and of the files beside it."
 _LONGEST_NAMES = 80
 
 
@@ -108,6 +113,11 @@ class Column:
     unit: str = ""  # the percent or currency sign that all its numbers have
     # Whether its numbers are written as no plain ones, such as ``1.234,50 €`` or ``?``.
     is_text: bool = False
+
+    @property
+    def format(self) -> str:
+        """How its cells are written: the sign of numbers, the form of dates; '' plainly."""
+        return self.unit or (self.form if self.form != ISO else "")
 
     @property
     def is_missing(self) -> NDArray[np.bool_]:
@@ -161,6 +171,11 @@ class Column:
         return self.values
 
 
+def is_form_of_dates(text: str) -> bool:
+    """Tell the form of dates from the sign of numbers, such as ``%``."""
+    return text == ISO or bool(re.search(r"%[A-Za-z]", text))
+
+
 def notes_of(columns: Iterable[Column]) -> list[str]:
     """Return the notes on columns, each once behind the names of the columns that it is on."""
     names: dict[str, list[str]] = {}
@@ -180,12 +195,18 @@ class Rules:
     # Whether a date such as 3/4/2020 is in April; None where the dates must tell.
     day_first: bool | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)  # the kind of some columns, by name
-    # How the dates of some columns are written, by name.
-    date_forms: Mapping[str, str] = field(default_factory=dict)
-    # The signs that the numbers of some columns have, by name; None where the cells must tell.
-    units: Mapping[str, str] | None = None
+    # How the cells of some columns are written, by name: the form of dates, the sign of numbers,
+    # None where they must tell. Others whose kind is known are ISO 8601 or without a sign; if there
+    # is no mapping, all cells must tell.
+    formats: Mapping[str, str | None] | None = None
     # Whether the rows are for a network that was trained, so that no setting can change them.
     is_prediction: bool = False
+
+    def format_of(self, name: str) -> str | None:
+        """Return how the cells of a column are written, '' plainly; None where they must tell."""
+        if self.formats is None or name not in {*self.formats, *self.kinds}:
+            return None
+        return self.formats.get(name, "")
 
     def hint(self, settings: str) -> str:
         """Return the end of a message on cells that cannot be read: the settings that help."""
@@ -212,8 +233,9 @@ def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    unit = rules.format_of(name) or ""
     if cells.type == pa.float64():
-        return numeric_column(name, floats(cells), origin, rules)
+        return replace(numeric_column(name, floats(cells), origin, rules), unit=unit)
     cells = cells.cast(pa.large_string())
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
@@ -234,7 +256,7 @@ def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column
             if kind == "number" or not (pc.all(missing).as_py() or are_words):
                 no_plain = strings(sorted(no_plain_number(rules.missing_values)))
                 is_text = bool(pc.any(pc.is_in(cells, no_plain)).as_py())
-                column = Column(name, "number", numbers, origin, is_text=is_text)
+                column = Column(name, "number", numbers, origin, unit=unit, is_text=is_text)
                 return _finite(column, rules, cells)
     return Distinct.of(cells).column(name, kind, origin, rules)
 
@@ -322,7 +344,8 @@ class Distinct:
             return _finite(Column(name, "number", truths, origin, words=words), rules)
         if not must and any(re.match(_CODE, text) for text in present):
             return None
-        unit = _common_unit(present) if rules.units is None else rules.units.get(name)
+        known = rules.format_of(name)
+        unit = _common_unit(present) if known is None else known or None
         plain = {text: bare(text, unit) for text in present}
         numbers = {text: number_of(each, rules.decimal) for text, each in plain.items()}
         if must:
@@ -341,7 +364,8 @@ class Distinct:
             example = next((text for text, number in numbers.items() if number is not None), None)
             if example is not None:
                 rule += f", such as {shorten(example, 40)}"
-            raise self._others(rule, others, n_present, origin, rules)
+            hint = rules.hint(_MARK if are_marked else _hint_on(name, others, known))
+            raise self._others(rule, others, n_present, origin, hint)
         values = self._spread([_or_nan(numbers.get(text)) for text in self.texts])
         notes = [] if unit is None else [f"the sign {unit} was left out"]
         if any(re.search(_THOUSANDS[rules.decimal], text) for text in present):
@@ -360,8 +384,10 @@ class Distinct:
         self, name: str, present: list[str], origin: Origin, rules: Rules, *, must: bool
     ) -> Column | None:
         """Read dates, where at least half of the cells that hold anything are in one form."""
-        form = rules.date_forms.get(name)
-        if form is not None:
+        known = rules.format_of(name)
+        form: str | None
+        if known is not None:
+            form = known or ISO
             days = _days_of_dates(present, form)
         else:
             form, days = self._date_form(present, origin, rules)
@@ -369,9 +395,10 @@ class Distinct:
             return None
         others = [text for text in present if text not in days]
         if others:
-            written = f" written as {form}" if name in rules.date_forms else ""
+            written = f" written as {form}" if known is not None else ""
             rule = f"dates{written}, such as {date_text(_SOME_DAY, form or ISO)}"
-            raise self._others(rule, others, self._n_rows(present), origin, rules)
+            hint = rules.hint(_hint_on(name, others, known))
+            raise self._others(rule, others, self._n_rows(present), origin, hint)
         values = self._spread([days.get(text, np.nan) for text in self.texts])
         short = form is not None and "%y" in form
         notes = ("years of two digits are 1930 to 2029",) * short
@@ -404,7 +431,7 @@ class Distinct:
         return form, days[form]
 
     def _others(
-        self, rule: str, others: Sequence[str], n_present: int, origin: Origin, rules: Rules
+        self, rule: str, others: Sequence[str], n_present: int, origin: Origin, hint: str
     ) -> DataError:
         """Make the error for cells that are not what most cells of their column are."""
         rows = sorted(self._row(text) for text in others)
@@ -416,7 +443,7 @@ class Distinct:
         return DataError(
             f"{origin.file}, {origin.column}: must hold {rule}, got {n_others:,} of {n_present:,} "
             f"that are none: {cells}{' ...' if len(rows) > _SHOWN else ''}."
-            f"{rules.hint(_STAND_FOR_NOTHING)}"
+            f"{hint}"
         )
 
     def _words(self, name: str, origin: Origin, rules: Rules) -> Column:
@@ -479,6 +506,13 @@ def _common_unit(texts: Iterable[str]) -> str | None:
     return units.pop() if len(units) == 1 else None
 
 
+def _hint_on(name: str, others: Iterable[str], known: str | None) -> str:
+    """Return the settings that help with cells that are not what most of a column are."""
+    if sign := _common_unit(others):
+        return f"data.formats={{{elide(name, 40)}: {sign}}} leaves the sign {sign} out."
+    return _STAND_FOR_NOTHING if known is None else _IN_FORMATS
+
+
 def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
     """Decide by the cells of a whole file whether commas are decimal marks.
 
@@ -503,7 +537,7 @@ def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:
             cell = f"{text} in column {shorten(name, 40)}"
             if _EITHER.fullmatch(text):
                 either = either or cell
-            elif GROUPED.fullmatch(text) and not text.lstrip("+-").startswith("0,"):
+            elif GROUPED.fullmatch(text):
                 grouped = grouped or cell
             else:
                 comma = comma or cell

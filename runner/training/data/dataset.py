@@ -33,6 +33,10 @@ class Reading:
     settings: Mapping[str, Any] = field(default_factory=dict)
     # What each raw feature is: ``number``, ``words`` or ``date``.
     kinds: Mapping[str, str] = field(default_factory=dict)
+    # What the columns are that are no features: targets, and what says something of rows.
+    other_kinds: Mapping[str, str] = field(default_factory=dict)
+    # How cells are written that are no plain ones: the form of dates, the sign of numbers.
+    formats: Mapping[str, str] = field(default_factory=dict)
     # Rows without a value, by raw feature; those that have all are absent.
     missing: Mapping[str, int] = field(default_factory=dict)
     n_without_target: int = 0  # rows that were left out, because they have no target

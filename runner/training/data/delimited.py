@@ -52,7 +52,7 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     content, encoding = _as_utf8(content, file, config.encoding)
     notes: tuple[str, ...] = ()
     if encoding not in ("utf-8", config.encoding):
-        notes = (f"read as {encoding} (data.encoding)",)
+        notes = (f"read as {encoding} (if letters are wrong: data.encoding)",)
     content, delimiter, remarks = _without_remarks(content, file, config.delimiter)
     notes += remarks
     sample = list(islice(_records(content, file, delimiter), _SAMPLE))
@@ -65,7 +65,8 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     if has_header and len(sample) > 1 and all(len(r) == len(first) + 1 for _, r in sample[1:]):
         names = ["", *names]  # as R writes a table: the names of its rows have no header
     if has_header and config.header is None:
-        _check_names(sample, names, file)
+        _check_names(line, names, file)
+        refuse_title(sample, config, f"{file}, line", ", or begin them with #")
     text = _Text(content, file, delimiter, len(names), has_header)
     text.check_header()
     names = [name or f"Unnamed: {position}" for position, name in enumerate(names)]
@@ -95,22 +96,34 @@ def open_text(content: bytes, file: str, config: FileData) -> RawTable:
     return RawTable(file, names, read, header, settings=settings | {"decimal": mark}, notes=notes)
 
 
-def _check_names(
-    sample: Sequence[tuple[int, Sequence[str]]], names: Sequence[str], file: str
-) -> None:
+def _check_names(line: int, names: Sequence[str], file: str) -> None:
     """Refuse a first record that is taken for the header, and is none."""
-    line, first = sample[0]
     numbers = [name for name in names if _is_fraction(name)]
     if numbers:
         raise DataError(
             f"{file}, line {line}: must name the columns, got the number {numbers[0]}. Without a "
             f"header, data.header=false and data.target=-1 take the last column as the target."
         )
-    widths = {len(record) for _, record in sample[1:]}
-    if len(names) == 1 and len(widths) == 1 and widths != {1}:
+
+
+def refuse_title(
+    records: Sequence[tuple[int, Sequence[str]]], config: FileData, place: str, remedy: str = ""
+) -> None:
+    """Refuse a first record that is a title: one cell above several, or without the target.
+
+    The target then stands in a record below that has more cells. Each record is behind its number.
+    """
+    (number, first), *others = records
+    targets = {config.target} if isinstance(config.target, str) else {*(config.target or ())}
+    names = {name for name in targets if not re.fullmatch(r"-?\d+", name)}
+    n_first = sum(map(bool, first))
+    header = next((n for n, r in others if names & {*r} and sum(map(bool, r)) > n_first), None)
+    widths = {len(record) for _, record in others}
+    is_alone = n_first == 1 and bool(first[0]) and len(widths) == 1 and widths != {1}
+    if not names & {*first} and (is_alone or header is not None):
         raise DataError(
-            f"{file}, line {line}: must name {widths.pop()} columns, got {shorten(first[0], 60)} "
-            "alone. If it is a title, take it out of the file."
+            f"{place} {number}: must name the columns, got {shorten(first[0], 60)}. If that is a "
+            f"title, take out the lines above the names{remedy}."
         )
 
 
@@ -422,7 +435,7 @@ def _without_remarks(
         delimiter = _delimiter_of(content, file)
     content, n_comments = _without_comments(content, delimiter)
     if n_comments:
-        notes += (f"{n_comments:,} lines that begin with # or % were left out",)
+        notes += (f"lines that begin with # or % were left out: {n_comments:,}",)
     return content, delimiter, notes
 
 

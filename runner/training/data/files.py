@@ -105,12 +105,13 @@ def describe_file(config: FileData, task: str = "auto") -> Described:
             uses[column.name] = "the target"
         elif position in of_rows:
             uses[column.name] = f"the {of_rows[position]} of each row"
-        else:
-            if position not in features or column.name in reasons:
-                uses[column.name] = f"left out: {reasons.get(column.name, 'data.drop')}"
-            found.setdefault("out" if column.name in uses else column.kind, []).append(column.name)
+        elif position not in features or column.name in reasons:
+            uses[column.name] = f"left out: {reasons.get(column.name, 'data.drop')}"
+        is_out = uses.get(column.name, "").startswith("left out")
+        found.setdefault("out" if is_out else column.kind, []).append(column.name)
     kinds: dict[str, object] = {kind: tuple(names) for kind, names in sorted(found.items())}
-    settings = config.model_copy(update={**table.settings, "columns": kinds})
+    formats = {c.name: c.format for c in columns if c.format and c.name not in found.get("out", ())}
+    settings = config.model_copy(update={**table.settings, "columns": kinds, "formats": formats})
     notes = (*table.notes, *notes_of(columns))
     learned = ""
     if targets:
@@ -148,12 +149,13 @@ def load_rows(
         names = list(wanted)  # of a table without names, the columns in their order
     kinds = {name: "words" if name in preprocessing.categories else "number" for name in wanted}
     kinds |= dict.fromkeys(preprocessing.dates, "date")
+    units = preprocessing.cells.units
+    signs = {name: None if units is None else units.get(name, "") for name in wanted}
     rules = replace(
         rules_of(config),
         kinds=kinds,
         refuses_missing=not preprocessing.fill,
-        date_forms=preprocessing.dates,
-        units=preprocessing.cells.units,
+        formats={**signs, **preprocessing.dates},
         is_prediction=True,
     )
     columns = table.read([only(table, names.index(name)) for name in wanted], rules)
@@ -163,7 +165,10 @@ def load_rows(
     if not targets or not set(targets) <= set(table.names):
         return raw, []
     positions = [only(table, names.index(name)) for name in targets]
-    return raw, table.read(positions, replace(rules_of(config), refuses_missing=False))
+    rules = rules_of(config)
+    # Rows whose target is yet to be found out may have anything there.
+    words = {name: kind for name, kind in rules.kinds.items() if kind == "words"}
+    return raw, table.read(positions, replace(rules, kinds=words, refuses_missing=False))
 
 
 def open_table(
@@ -190,7 +195,7 @@ def open_table(
     if kind in {sources.PARQUET, sources.FEATHER}:
         from runner.training.data.parquet import open_arrow
 
-        return open_arrow(content, path, file, kind)
+        return open_arrow(content, path, file, kind, config)
     from runner.training.data import arrays
 
     if kind == sources.IDX:

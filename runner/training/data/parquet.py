@@ -17,24 +17,27 @@ from runner.training.data.columns import (
     Column,
     Origin,
     Rules,
+    decimal_mark,
     look_alike,
     numeric_column,
     text_column,
 )
 from runner.training.data.dataset import check_room
 from runner.training.data.sources import FEATHER
-from runner.training.data.tables import RawTable
+from runner.training.data.tables import COMMAS, RawTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from runner.config.data import FileData
     from runner.training.data.arrow import Cells
 
 
-def open_arrow(content: bytes, path: Path, file: str, kind: str) -> RawTable:
+def open_arrow(content: bytes, path: Path, file: str, kind: str, config: FileData) -> RawTable:
     """Open a Parquet or Feather file, whose columns are numbers, booleans, text, dates or times.
 
-    `content` is what it holds unpacked; if that is empty, the file at `path` is read.
+    `content` is what it holds unpacked; if that is empty, the file at `path` is read. The decimal
+    mark is one for all columns of text.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -57,6 +60,13 @@ def open_arrow(content: bytes, path: Path, file: str, kind: str) -> RawTable:
             schema, n_rows = parts.schema_arrow, parts.metadata.num_rows
             select = partial(parts.read, use_threads=False)  # forks have none of them
         all_names = schema.names
+        mark: str = config.decimal
+        if mark == "auto":
+            texts = [field.name for field in schema if _has_text(field.type)]
+            texts = [name for name in texts if all_names.count(name) == 1]
+            check_room(file, f"{n_rows:,} rows of text", n_rows * len(texts) * 8)
+            table = select(texts)
+            mark = decimal_mark(file, {name: _texts(table.column(name)) for name in texts})
     except errors as error:
         raise damaged(error) from error
 
@@ -67,13 +77,32 @@ def open_arrow(content: bytes, path: Path, file: str, kind: str) -> RawTable:
         try:
             table = select(names)
             return [
-                _column(file, name, what, table.column(name), rules)
+                _column(file, name, what, table.column(name), replace(rules, decimal=mark))
                 for name, what in zip(names, holds, strict=True)
             ]
         except errors as error:
             raise damaged(error) from error
 
-    return RawTable(file, all_names, read)
+    # A point is what `auto` has always meant here: the keys of such runs have it.
+    if mark in (config.decimal, "."):
+        return RawTable(file, all_names, read)
+    return RawTable(file, all_names, read, settings={"decimal": mark}, notes=(COMMAS,))
+
+
+def _has_text(type_: pa.DataType) -> bool:
+    from pyarrow import types
+
+    inner = type_.value_type if types.is_dictionary(type_) else type_
+    return any(
+        is_text(inner) for is_text in (types.is_string, types.is_large_string, types.is_string_view)
+    )
+
+
+def _texts(values: Cells) -> Cells:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.fill_null(values.cast(pa.large_string()), "")
 
 
 def _kind(file: str, name: str, type_: pa.DataType) -> str:

@@ -14,7 +14,7 @@ from runner.system.errors import DataError, shorten
 from runner.system.files import DAMAGED
 from runner.system.text import elide
 from runner.training.data.arrow import strings
-from runner.training.data.delimited import find_header
+from runner.training.data.delimited import find_header, refuse_title
 from runner.training.data.sources import check_unpacked
 from runner.training.data.tables import RawTable, cells_table
 
@@ -93,11 +93,8 @@ def open_excel(content: bytes, file: str, config: FileData) -> RawTable:
         raise DataError(f"{file}: must hold rows, got an empty sheet {shorten(sheet.title)}.")
     numbers, records = list(rows), [row + [""] * (width - len(row)) for row in rows.values()]
     has_header, notes = find_header(records[:50], config)
-    if has_header and width > 1 and not any(records[0][1:]) and config.header is None:
-        raise DataError(
-            f"{file}, row {numbers[0]}: must name {width:,} columns, got "
-            f"{shorten(records[0][0], 60)} alone. If it is a title, take it out of the sheet."
-        )
+    if has_header and config.header is None:
+        refuse_title(list(zip(numbers, records[:50], strict=False)), config, f"{file}, row")
     if has_header and width > 1 and records[0] in records[1:]:
         again = numbers[records.index(records[0], 1)]
         raise DataError(f"{file}, row {again}: must be a row, got the header again. Take it out.")

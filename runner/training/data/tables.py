@@ -21,6 +21,7 @@ from runner.training.data.columns import (
     Origin,
     Rules,
     decimal_mark,
+    is_form_of_dates,
     notes_of,
     text_column,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from runner.config.data import FileData
     from runner.training.data.arrow import Cells
 
+COMMAS = "commas are decimal marks"
 _LISTED = 12
 # Those that are found out; the earlier ones go before.
 DELIMITERS = (",", ";", "\t", "|", " ")
@@ -76,7 +78,7 @@ def cells_table(
     mark: str = config.decimal
     if mark == "auto":
         mark = decimal_mark(file, dict(zip(names, cells, strict=True)))
-        notes += ("commas are decimal marks",) if mark == "," else ()
+        notes += (COMMAS,) if mark == "," else ()
 
     def read(positions: Sequence[int], rules: Rules) -> list[Column]:
         chosen = [cells[position] for position in positions]
@@ -111,14 +113,17 @@ def listed(names: Sequence[str]) -> str:
 def rules_of(config: FileData) -> Rules:
     """Return what the settings say of the cells of a file."""
     kinds: dict[str, str] = {
-        n: kind for kind, names in (config.columns or {}).items() for n in names
+        name: "date" if is_form_of_dates(form) else "number"
+        for name, form in (config.formats or {}).items()
     }
+    kinds |= {n: kind for kind, names in (config.columns or {}).items() for n in names}
     kinds |= dict.fromkeys(config.categories, "words")
     return Rules(
         decimal="." if config.decimal == "auto" else config.decimal,
         missing_values=frozenset(config.missing_values),
         refuses_missing=config.missing == "refuse",
         day_first=config.day_first,
+        formats=config.formats,
         kinds={name: kind for name, kind in kinds.items() if kind != "out"},
     )
 
@@ -181,6 +186,8 @@ def load_table(
     reading = Reading(
         {**table.settings, "target": _as_given(config.target, targets_by_name)},
         {column.name: column.kind for column in columns},
+        {c.name: c.kind for position, c in by_position.items() if position not in features},
+        {c.name: c.format for c in by_position.values() if c.format},
         {c.name: n for c in columns if (n := int(c.is_missing.sum()))},
         n_without,
         (*notes, *notes_of((*columns, *labels))),
@@ -328,8 +335,7 @@ def _read_alike(
     rules = replace(
         rules_of(config),
         kinds={column.name: column.kind for column in columns},
-        date_forms={column.name: column.form for column in columns if column.kind == "date"},
-        units={column.name: column.unit for column in columns if column.unit},
+        formats={column.name: column.format for column in columns},
     )
     positions = [only(other, list(other.names).index(column.name)) for column in columns]
     return other.read(positions, rules)
@@ -406,11 +412,17 @@ def _target_of(table: RawTable, name: str | None) -> int:
 def features_of(table: RawTable, targets: Collection[int], config: FileData) -> list[int]:
     """Find the feature columns: those that are named, or all but the target and `data.drop`."""
     dropped = {_known(table, name, "data.drop") for name in config.drop}
-    dropped |= {
-        _known(table, name, "data.columns") for name in (config.columns or {}).get("out", ())
+    of_kinds = config.columns or {}
+    dropped |= {_known(table, name, "data.columns") for name in of_kinds.get("out", ())}
+    named = {
+        "data.columns": [n for kind, names in of_kinds.items() if kind != "out" for n in names],
+        "data.categories": config.categories,
+        "data.formats": config.formats or (),
     }
-    for name in config.categories:
-        _known(table, name, "data.categories")
+    for key, names in named.items():
+        for name in names:
+            if name not in table.names:
+                raise _unknown(table, name, key)
     if config.features is None:
         chosen = [p for p in range(len(table.names)) if p not in targets and p not in dropped]
         if not chosen:
@@ -438,10 +450,14 @@ def _known(table: RawTable, name: str, key: str, rule: str | None = None) -> int
     """Return the position of a column that a setting names."""
     position = _position(table.names, name)
     if position is None:
-        rule = rule or f"a list of columns of {shorten(table.file)}"
-        known = f"{nearest(name, table.names)} Its columns are {listed(table.names)}.".lstrip()
-        raise ConfigError(key, rule, name, known)
+        raise _unknown(table, name, key, rule)
     return position
+
+
+def _unknown(table: RawTable, name: str, key: str, rule: str | None = None) -> ConfigError:
+    rule = rule or f"the names of columns of {shorten(table.file)}"
+    known = f"{nearest(name, table.names)} Its columns are {listed(table.names)}.".lstrip()
+    return ConfigError(key, rule, name, known)
 
 
 def _position(names: Sequence[str], name: str) -> int | None:

@@ -47,6 +47,8 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     assert rows["born"].endswith("days, month, weekday, hour")
     assert rows["label"].endswith("the target")
     assert "number: [age, rent]" in pinned
+    assert "words: [sex, town, label]" in pinned
+    assert "formats: {}" in pinned
     assert "delimiter: ;" in pinned
     assert "2 classes: no (50 %), yes (50 %); 1 row without a target left out" in table
     (command.folder / "b.csv").write_text("a,empty,y\n1:00,,True\n2:00,,False\n3:00,,\n")

@@ -143,12 +143,34 @@ def test_reading_by_what_was_found_out_guesses_nothing_and_finds_the_same(tmp_pa
         "date": ("when",),
         "number": ("age",),
         "out": ("id", "weight"),
-        "words": ("colour",),
+        "words": ("label", "colour"),
     }
+    assert found.data.formats == {}
     again = prepare(one.model_copy(update={"data": found.data}))
     assert again.data == found.data
     assert again.dataset.digest == found.dataset.digest
     assert again.X.tobytes() == found.X.tobytes()
+
+
+def test_the_forms_that_cells_had_are_recorded_and_read_by(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+
+    def of_file(content: str, **settings: object) -> Experiment:
+        table.write_text(f"when,price,label\n{content}")
+        data = {"name": "file", "path": str(table), "target": "label", **settings}
+        return experiment(data=data, split={"name": "contiguous", "train": 2, "val": 0, "test": 0},
+                          training__batch_size=2)  # fmt: skip
+
+    found = prepare(of_file("31/01/2020,5 €,x\n01/02/2020,6 €,y\n")).data
+    assert isinstance(found, FileData)
+    assert found.formats == {"when": "%d/%m/%Y", "price": "€"}
+    # These might as well be months first, and no cell has the sign.
+    pinned = {"columns": found.columns, "formats": found.formats}
+    again = prepare(of_file("05/01/2020,7,x\n06/02/2020,8,y\n", **pinned))
+    assert again.data == found
+    assert again.dataset.X[:, 1].tolist() == [1, 2]
+    with pytest.raises(DataError, match=r"(?s)dates written as %d/%m/%Y.*2020-01-05.*formats"):
+        prepare(of_file("2020-01-05,7,x\n2020-02-06,8,y\n", **pinned))
 
 
 def test_rarer_words_and_new_ones_share_a_feature(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ STRUCTURE = [
     csv("quote left open", GOOD + '5,"6,x\n', "line 4: must be cells", "end of data", "doubled"),
     csv("header again", GOOD + GOOD, "t.csv, line 4: must be a row, got the header again"),
     csv("header of words again", "w,label\nq,x\nr,y\nw,label\ns,x", "line 4", "header again"),
-    csv("a title", "My table\n\na,b,label\n1,2,x\n", "line 1: must name 3 columns", "a title"),
+    csv("a title", "My table\n\na,b,label\n1,2,x\n", "line 1: must name the columns", "a title"),
     csv("text after a quote", GOOD + '"5"6,7,x\n', "t.csv, line 4: must be cells", "expected"),
     csv(
         "commas where semicolons were announced",
@@ -161,6 +161,27 @@ CELLS = [
     ),
     csv("an unknown column in drop", GOOD, "data.drop", "'c'", "'a', 'b', 'label'", drop=["c"]),
     csv("an unknown category", GOOD, "data.categories", "'c'", categories=["c"]),
+    csv("an unknown format", GOOD, "data.formats", "'c'", formats={"c": "%"}),
+    csv("an unknown column of words", GOOD, "data.columns", "'c'", columns={"words": ["c"]}),
+    csv(
+        "another sign than the one that is set",
+        "a,label\n$5,x\n$6,y\n",
+        "must hold numbers, got 2 of 2 that are none: line 2 '$5'",
+        "data.formats",
+        formats={"a": "€"},
+    ),
+    csv(
+        "a sign that some numbers have",
+        "a,label\n$5,x\n6,y\n$7,y\n8,x\n",
+        "must hold numbers, such as '6', got 2 of 4 that are none: line 2 '$5', line 4 '$7'",
+        "data.formats={a: $}",
+    ),
+    csv(
+        "several lines of titles",
+        "Report\n2020, all\n\n" + GOOD,
+        "t.csv, line 1: must name the columns, got 'Report'",
+        "begin them with #",
+    ),
 ]
 
 LABELS = [

@@ -55,6 +55,7 @@ def test_a_number_may_be_written_in_many_ways(cell: str) -> None:
         (["1.5", "inf"], {"missing_values": frozenset(["inf"])}, [1.5, NAN]),
         (["True", "false", "", "TRUE"], {}, [1.0, 0.0, NAN, 1.0]),
         (["007", "8"], {"kinds": {"a": "number"}}, [7.0, 8.0]),
+        (["7 kr.", "8"], {"formats": {"a": "kr."}}, [7.0, 8.0]),
     ],
 )
 def test_numbers(cells: list[str], rules: dict[str, object], expected: list[float]) -> None:
@@ -107,6 +108,8 @@ def test_words(
         (["01/31/1970", "01/02/1970"], {}, [30.0, 1.0]),
         (["01/02/1970", "03/02/1970"], {"day_first": True}, [31.0, 33.0]),
         (["01/02/1970", "03/02/1970"], {"day_first": False}, [1.0, 60.0]),
+        (["01/02/1970", "03/02/1970"], {"formats": {"a": "%d/%m/%Y"}}, [31.0, 33.0]),
+        (["1970w02-1"], {"kinds": {"a": "date"}, "formats": {"a": "%Yw%W-%w"}}, [11.0]),
         (["2 Jan 1970", "31 Jan 1970"], {}, [1.0, 30.0]),
         (["January 2, 1970", "February 1, 1970"], {}, [1.0, 31.0]),
         (["01/02/70 12:00", "31/01/70 00:00"], {}, [31.5, 30.0]),
@@ -148,7 +151,7 @@ def test_what_is_seldom_a_date_is_words(cells: list[str]) -> None:
     ("cells", "rules", "message"),
     [
         (["abc"], {"a": "number"}, "must hold numbers, got 1 of 1 that are none: line 2 'abc'."),
-        (["1,5", "2"], {"a": "number"}, "numbers whose decimal mark is '.', such as '2', got"),
+        (["0,125", "2"], {"a": "number"}, "numbers whose decimal mark is '.', such as '2', got"),
         (["31/12/2021"], {"a": "date"}, "dates written as ISO 8601, such as 2021-12-31, got"),
     ],
 )
@@ -156,7 +159,7 @@ def test_rows_that_are_predicted_get_no_advice_on_settings(
     cells: list[str], rules: dict[str, str], message: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        column(*cells, kinds=rules, date_forms={"a": "ISO 8601"}, is_prediction=True)
+        column(*cells, kinds=rules, formats={}, is_prediction=True)
     assert message in str(caught.value)
     assert "data." not in str(caught.value)
 
@@ -168,7 +171,7 @@ def test_rows_that_are_predicted_get_no_advice_on_settings(
 def test_cells_of_another_file_may_be_written_less_strictly(
     cells: list[str], units: dict[str, str], expected: list[float]
 ) -> None:
-    found = column(*cells, kinds={"a": "number"}, units=units).values
+    found = column(*cells, kinds={"a": "number"}, formats=units).values
     np.testing.assert_array_equal(found, expected)
 
 

@@ -92,7 +92,7 @@ def test_an_encoding_that_is_guessed_is_named(tmp_path: Path, text: str, encodin
     assert found.class_names == read(tmp_path, "u.csv", text).class_names
     assert found.reading is not None
     assert found.reading.settings["encoding"] == encoding
-    assert f"read as {encoding} (data.encoding)" in found.reading.notes
+    assert f"read as {encoding} (if letters are wrong: data.encoding)" in found.reading.notes
 
 
 def test_a_file_without_a_header_has_its_target_by_position(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from runner.system.errors import ConfigError
+from runner.training.data import Dataset
 from runner.training.data.uninformative import uninformative
 from tests.runner.training.data.faults_of_parquet import GOOD, parquet
 from tests.runner.training.data.reading import read
@@ -31,6 +33,20 @@ def test_words_of_any_type_are_the_same(tmp_path: Path, kind: str) -> None:
     dataset = read(tmp_path, "t.parquet", parquet(**(GOOD | {"a": words})))
     assert dataset.categories == {"a": ("blue", "red")}
     assert dataset.X[:, 0].tolist() == [1.0, 0.0, 1.0]
+
+
+def test_commas_in_text_are_decimal_marks_where_a_cell_proves_it(tmp_path: Path) -> None:
+    def of_text(*cells: str, **settings: object) -> Dataset:
+        content = parquet(**(GOOD | {"a": pa.array(cells)}))
+        return read(tmp_path, "t.parquet", content, features=["a"], **settings)
+
+    found = of_text("3,5", "1.250,0", "7")
+    assert found.X.ravel().tolist() == [3.5, 1250, 7]
+    assert found.reading is not None
+    assert found.reading.settings["decimal"] == ","
+    with pytest.raises(ConfigError, match=r"data\.decimal: must be '\.' or ','"):
+        of_text("3,500", "1,250", "7")
+    assert of_text("3,500", "1,250", "7", decimal=".").X.ravel().tolist() == [3500, 1250, 7]
 
 
 def test_boolean_labels_are_classes(tmp_path: Path) -> None:

@@ -90,7 +90,10 @@ def test_a_sheet_without_a_header_has_its_target_by_position(tmp_path: Path) -> 
     ("content", "says"),
     [
         (workbook([["a", "label"], [1, "x"], [], ["b", "y"]]), "column 'a'.* row 4 'b'"),
-        (workbook([["Report"], ["a", "label"], [1, "x"]]), "row 1: must name 2 columns.* a title"),
+        (
+            workbook([["Report"], ["a", "label"], [1, "x"]]),
+            "row 1: must name .* a title",
+        ),
         (workbook([["a", "label"], [1, "x"], ["a", "label"]]), "row 3: .* the header again"),
         (workbook([]), "must hold rows, got an empty sheet 's0'"),
         (workbook(ROWS)[:300], "whole Excel workbook, got a damaged one"),
