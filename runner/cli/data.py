@@ -32,5 +32,7 @@ def show_data(file: str, overrides: Sequence[str]) -> None:
     usual = FileData(name="file", path=data.path, scaling=data.scaling).model_dump(mode="json")
     # Beside what was found out stands what was asked for.
     pinned = {"data": {k: v for k, v in plain.items() if k in _PINNED or v != usual[k]}}
-    text = yaml.safe_dump(pinned, sort_keys=False, allow_unicode=True, default_flow_style=None)
-    print(text, end="")  # noqa: T201  (the output that was asked for)
+    text = yaml.safe_dump(
+        pinned, sort_keys=False, allow_unicode=True, default_flow_style=None, width=64
+    )
+    print(f"Settings that read it so:\n{text}", end="")  # noqa: T201  (what was asked for)

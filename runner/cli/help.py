@@ -6,6 +6,7 @@ thing that people type: it is filled in here, because Hydra takes the better par
 
 from __future__ import annotations
 
+import textwrap
 from string import Template
 
 from runner.config.plugins import plugins
@@ -26,7 +27,7 @@ Usage
   runner predict RUN FILE        what a run, or a sweep's best, says of a file
   runner export RUN FOLDER       a run as a folder that needs no store
   runner report SWEEP            a sweep as one HTML file, for a colleague
-  runner clean, runner sync      less weights on disk; record what waits there
+  runner clean, runner sync      removes weights; records what a server missed
   runner ui [--port N]           the runs in a browser
 
 Examples
@@ -70,5 +71,8 @@ def help_page() -> str:
     for folder in (config_folder(), *(plugin.config_folder for plugin in plugins())):
         for file in folder.glob("*/*.yaml") if folder is not None else ():
             groups.setdefault(file.parent.name, set()).add(file.stem)
-    lines = [f"{group}: {', '.join(sorted(groups[group]))}\n" for group in sorted(groups)]
-    return Template(help_template()).substitute(APP_CONFIG_GROUPS="".join(lines))
+    lines = [
+        textwrap.fill(f"{group}: {', '.join(sorted(groups[group]))}", 80, subsequent_indent="  ")
+        for group in sorted(groups)
+    ]
+    return Template(help_template()).substitute(APP_CONFIG_GROUPS="\n".join([*lines, ""]))

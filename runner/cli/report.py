@@ -174,8 +174,8 @@ def _columns(run: LoadedRun) -> list[tuple[str, ...]]:
         return []
     # The record names the columns that were left out, and not why.
     return [
-        (name, *facts, "left out" if use.startswith("left out") else use)
-        for name, *facts, use in column_rows(describe_file(run.rows.data, run.experiment.task))
+        (*facts, "left out" if use.startswith("left out") else use, examples)
+        for *facts, use, examples in column_rows(describe_file(run.rows.data, run.experiment.task))
     ][:_ROWS]
 
 

@@ -81,7 +81,7 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
     return [elide(line, _LONGEST) for line in lines]
 
 
-COLUMN_FACTS = ("column", "kind", "missing", "distinct", "examples", "becomes")
+COLUMN_FACTS = ("column", "kind", "missing", "distinct", "becomes", "examples")
 
 
 def column_rows(described: Described) -> list[tuple[str, ...]]:
@@ -92,8 +92,8 @@ def column_rows(described: Described) -> list[tuple[str, ...]]:
             "true or false" if column.is_truth else column.kind,
             f"{int(column.is_missing.sum()):,}",
             f"{len(np.unique(column.values[~column.is_missing])):,}",
-            elide(", ".join(_examples(column)), 40),
             _becomes(column, described),
+            elide(", ".join(_examples(column)), 20),
         )
         for column in described.columns
     ]
@@ -104,7 +104,8 @@ def print_columns(file: str, described: Described) -> None:
     rows = column_rows(described)
     with printing() as printer:
         printer.line(f"{file}: {count(described.n_rows, 'row')}, {count(len(rows), 'column')}")
-        printer.table(columns_of(COLUMN_FACTS, rows, right=("missing", "distinct")))
+        *needed, examples = columns_of(COLUMN_FACTS, rows, right=("missing", "distinct"))
+        printer.table(needed, [examples])
         if described.learned:
             printer.line(described.learned)
         for note in dict.fromkeys(described.notes):

@@ -171,7 +171,7 @@ def print_run_list(
     rows = [
         (
             ids[job.outcome.run_id],
-            _name(job.outcome),
+            elide(job.outcome.name, 40),
             job.outcome.status.lower(),
             number("val/loss", job.outcome.metrics.get("val/loss")),
             datetime.fromtimestamp(started).astimezone().strftime("%Y-%m-%d %H:%M"),
@@ -186,7 +186,7 @@ def print_run_list(
             out.line("There are no runs of their own yet. runner experiment=iris makes one.")
             return
         columns = columns_of(headers, rows, right=("val/loss", "took"))
-        out.table(columns[:3], columns[3:])
+        out.table(columns[:5], columns[5:])
         if len(runs) > top:
             out.line((f"and {len(runs) - top:,} more", "dim"))
 

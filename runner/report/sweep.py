@@ -256,22 +256,21 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
     rows = [
         (
             elide(sweep.name, _LONGEST_IN_LIST),
+            elide(experiment, _LONGEST_IN_LIST),
             _state(sweep),
             f"{sweep.n_finished or 0:,}",
             f"{sweep.n_failed or 0:,}",
             f"{sweep.n_jobs:,}",
-            # Before the columns that a narrow terminal leaves out: runner rerun takes it.
-            ids[sweep.run_id],
             datetime.fromtimestamp(sweep.started_s).astimezone().strftime("%Y-%m-%d %H:%M"),
             duration(_duration_s(sweep)),
-            elide(experiment, _LONGEST_IN_LIST),
+            ids[sweep.run_id],
         )
         for sweep, experiment in sweeps
     ]
-    headers = ("sweep", "state", "done", "failed", "jobs", "run", "begun", "took", "experiment")
+    headers = ("sweep", "experiment", "state", "done", "failed", "jobs", "begun", "took", "run")
     columns = columns_of(headers, rows, right=("done", "failed", "jobs", "took"))
     with printing(file) as out:
-        out.table(columns[:5], columns[5:])
+        out.table(columns[:7], columns[7:])
 
 
 def _state(sweep: RecordedSweep) -> str:

@@ -291,11 +291,11 @@ def test_sweeps_are_listed_with_their_state() -> None:
     print_sweeps([(each, "tutorial") for each in sweeps], file)
     header, *rows = file.getvalue().splitlines()
     assert header.split() == [
-        "sweep", "state", "done", "failed", "jobs", "run", "begun", "took", "experiment",
+        "sweep", "experiment", "state", "done", "failed", "jobs", "begun", "took", "run",
     ]  # fmt: skip
     states = ["complete", "some failed", "interrupted", "running"]
     assert [state in row for state, row in zip(states, rows, strict=True)] == [True] * 4
-    assert rows[1].split()[:6] == ["rates", "some", "failed", "1,000", "200", "1,200"]
+    assert rows[1].split()[:7] == ["rates", "tutorial", "some", "failed", "1,000", "200", "1,200"]
     assert "41 s" in rows[0]
     assert "1 min 3" in rows[3]
     file = io.StringIO()
