@@ -1,6 +1,6 @@
 """What a press of Tab offers: Hydra's groups and keys, and beside them what it does not know.
 
-That is our commands with their options and the names of sweeps, and the values of a setting.
+That is our commands with their options and the names of sweeps, the values of a setting, and files.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
+from glob import escape, glob
+from pathlib import Path
 
 from runner.cli.commands import COMMANDS
 from runner.system.errors import RunnerError
@@ -36,13 +38,15 @@ def complete(hydra: Callable[[], object]) -> None:
     line = os.environ.get("COMP_LINE", "")
     _, *words = re.sub(r"^python\S* -m ", "", line).split() or [""]
     current = "" if line.endswith(" ") or not words else words.pop()
-    key, is_value, _ = current.partition("=")
+    key, is_value, value = current.partition("=")
     if words and words[0] in COMMANDS:
         offered = _of_command(words[0], current, words[-1])
     elif current.startswith("-"):
         offered = list(_FLAGS)
     elif is_value and (values := _values(key.lstrip("+"))):
         offered = [f"{key}={value}" for value in values]
+    elif is_value and key.endswith("path"):
+        offered = [f"{key}={path}" for path in _files(value)]
     else:
         with redirect_stdout(io.StringIO()) as printed:
             hydra()
@@ -85,6 +89,12 @@ def _sweeps() -> list[str]:
             every = next(iter(stores.values())).sweeps.all(list(stores)) if stores else []
             return [sweep.name for sweep in every if re.fullmatch(r"[\w.+-]+", sweep.name)]
     return []
+
+
+def _files(beginning: str) -> list[str]:
+    """Return the files and folders whose paths begin so, but for those that a shell would quote."""
+    paths = (f"{path}/" if Path(path).is_dir() else path for path in glob(f"{escape(beginning)}*"))
+    return sorted(path for path in paths if re.fullmatch(r"[\w./+-]+", path))
 
 
 def _values(key: str) -> list[str]:

@@ -47,6 +47,14 @@ def test_commands_options_settings_and_values(
         assert found == words
 
 
+def test_files_for_a_path(command: Command) -> None:
+    (command.folder / "tables").mkdir()
+    for name in ("mine.csv", "a b.csv"):
+        (command.folder / "tables" / name).touch()
+    assert offered(command, "runner data.path=ta") == ["data.path=tables/"]
+    assert offered(command, "runner data.path=tables/") == ["data.path=tables/mine.csv"]
+
+
 def test_sweeps_by_name(sweeper: Command) -> None:
     store = open_store(sweeper.environment["MLFLOW_TRACKING_URI"], None, "x")
     for name in ("rates", "rates-2", "has a space"):
