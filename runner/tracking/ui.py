@@ -26,6 +26,7 @@ from runner.tracking.backend.address import check_answers, experiment_link, requ
 from runner.tracking.backend.client import prepare
 from runner.tracking.backend.sqlite import ensure
 from runner.training.outcome import further_metrics
+from runner.training.statistics import REPLICATES
 from softnet import higher_is_better
 
 _HOST = "127.0.0.1"
@@ -165,15 +166,18 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
     varied = json.loads(tags.get("runner.varied", "{}"))
     params, metrics = ({one["key"] for one in data[kind]} for kind in ("params", "metrics"))
     shown_params = [key for key in varied if key in params]
+    configured = [key for key in shown_params if key not in REPLICATES] or shown_params
     shown_metrics = [metric, *further_metrics(metrics, metric)]
-    columns = [f"params.`{key}`" for key in shown_params]
-    columns += [f"metrics.`{name}`" for name in shown_metrics]
+    # MLflow puts metrics before params: two leave room for what varies.
+    test = f"test/{metric.rpartition('/')[2]}"
+    columns = [f"metrics.`{name}`" for name in dict.fromkeys((metric, test)) if name in metrics]
+    columns += [f"params.`{key}`" for key in shown_params]
     state = {
         "searchFilter": search,
         "orderByKey": f"metrics.`{metric}`",
         "orderByAsc": not higher_is_better(metric),
-        "selectedColumns": [*columns[:_MOST_COLUMNS], "attributes.`Duration`"],
-        **_charts(shown_params[:_MOST_COLUMNS], shown_metrics[:_MOST_CHARTS]),
+        "selectedColumns": columns[:_MOST_COLUMNS],
+        **_charts(configured[:_MOST_COLUMNS], shown_metrics[:_MOST_CHARTS]),
     }
     view = json.dumps(state)
     key = hashlib.sha256(view.encode()).hexdigest()

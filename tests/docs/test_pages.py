@@ -29,7 +29,7 @@ DOCS = CHECKOUT / "docs"
 FOLLOWED = (
     *("start.md", "own_table.md", "cross_validate.md", "colleague.md", "paper.md"),
     *("extend.md", "python.md", "your_own_layer.md", "serve.md"),
-    *("sweeps.md", "results.md", "reruns.md"),
+    *("sweeps.md", "results.md", "reruns.md", "search.md", "choosing.md"),
 )
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 

@@ -139,10 +139,11 @@ def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
 ) -> None:
     store = open_store(server, None, "swept")
     sweep = store.start_run("rates", {}, {"runner.kind": "sweep", "runner.metric": "val/accuracy"})
-    varied = {"optimizer.learning_rate": "0.1", "of a plugin": "1"}
+    varied = {"optimizer.learning_rate": "0.1", "of a plugin": "1", "seed": "0"}
     tags = {"runner.kind": "run", "runner.sweep": sweep.run_id, "runner.varied": json.dumps(varied)}
-    job = store.start_run("a", {"optimizer": {"learning_rate": 0.1}}, tags, sweep.run_id)
-    job.log_metrics(0, {"val/loss": 1.0, "val/accuracy": 0.5})
+    config = {"optimizer": {"learning_rate": 0.1}, "seed": 0}
+    job = store.start_run("a", config, tags, sweep.run_id)
+    job.log_metrics(0, {"val/loss": 1.0, "val/accuracy": 0.5, "test/accuracy": 0.4})
     job.finish()
     sweep.finish()
     search = f"tags.`runner.sweep` = '{sweep.run_id}' and tags.`runner.kind` = 'run'"
@@ -162,16 +163,17 @@ def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
         coordinates, *curves = charts
         assert coordinates["selectedParams"] == ["optimizer.learning_rate"]
         assert coordinates["selectedMetrics"] == ["val/accuracy"]
-        assert [curve["metricKey"] for curve in curves] == ["val/accuracy", "val/loss"]
+        shown = [curve["metricKey"] for curve in curves]
+        assert shown == ["val/accuracy", "val/loss", "test/accuracy"]
         assert view == {
             "isAccordionReordered": True,
             "searchFilter": search,
             "orderByKey": "metrics.`val/accuracy`",
             "orderByAsc": False,
             "selectedColumns": [
-                "params.`optimizer.learning_rate`",
                 "metrics.`val/accuracy`",
-                "metrics.`val/loss`",
-                "attributes.`Duration`",
+                "metrics.`test/accuracy`",
+                "params.`optimizer.learning_rate`",
+                "params.`seed`",
             ],
         }
