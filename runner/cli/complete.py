@@ -93,8 +93,12 @@ def _sweeps() -> list[str]:
 
 def _files(beginning: str) -> list[str]:
     """Return the files and folders whose paths begin so, but for those that a shell would quote."""
-    paths = (f"{path}/" if Path(path).is_dir() else path for path in glob(f"{escape(beginning)}*"))
-    return sorted(path for path in paths if re.fullmatch(r"[\w./+-]+", path))
+    paths = glob(f"{escape(beginning)}*")  # noqa: PTH207  (Path would write another beginning)
+    return sorted(
+        f"{path}/" if Path(path).is_dir() else path
+        for path in paths
+        if re.fullmatch(r"[\w./+-]+", path)
+    )
 
 
 def _values(key: str) -> list[str]:

@@ -50,8 +50,9 @@ def run_note(
     table = markdown_table(["", *names[:_COLUMNS]], rows, n_texts=1)
     return _page(
         f"**{markdown_text(name)}**: {trained_on}",
-        said,
+        # Of a long note MLflow shows the beginning.
         table,
+        said,
         _commands(run_id, run_id, model, uri),
     )
 
@@ -79,7 +80,7 @@ def sweep_note(
     summary: SweepSummary,
     uri: str,
 ) -> str:
-    """Describe a sweep: what varied, its best configurations, and the commands for it."""
+    """Describe a sweep: what came of it, what varied, and the commands for it."""
     tried = configurations(outcomes)
     verdicts = [
         verdict(ranked([one for one in tried if one.outcomes], metric), metric),
@@ -95,10 +96,10 @@ def sweep_note(
     table = _results(outcomes, metric)
     return _page(
         f"**{markdown_text(name)}**: {count(len(outcomes), 'run')}{failed}. {trained_on}",
-        varied,
+        *(markdown_text(line) for line in verdicts if line),
         f"The best by {metric}{_with_interval(table)}:" if table else "",
         table,
-        *(markdown_text(line) for line in verdicts if line),
+        varied,
         f"Trained once more as run {summary.refit}: {summary.note}" if summary.refit else "",
         _commands(name, run_id, summary.model, uri) if table else "",
     )

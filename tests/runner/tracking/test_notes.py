@@ -12,10 +12,10 @@ def test_a_run_tells_its_data_its_metrics_and_how_to_go_on() -> None:
     final |= {"baseline/val/loss": 0.7, "baseline/val/accuracy": 0.5}
     settings = {"name": "own", "seed": 3, "optimizer": {"name": "sgd", "momentum": 0.0}}
     assert run_note("own", "1" * 32, "60 rows", final, "own", "sqlite:///a b", settings) == (
-        "**own**: 60 rows\n\n- `optimizer`: name=sgd\n- `seed`: 3\n\n"
+        "**own**: 60 rows\n\n"
         "|  | loss | accuracy |\n| --- | ---: | ---: |\n"
         "| train | 0.1 | 0.9750 |\n| val | 0.2 | 0.9500 |\n"
-        "| baseline/val | 0.7 | 0.5000 |\n\n"
+        "| baseline/val | 0.7 | 0.5000 |\n\n- `optimizer`: name=sgd\n- `seed`: 3\n\n"
         f"```\nrunner rerun {'1' * 32} --check\nrunner predict {'1' * 32} FILE.csv\n"
         "MLFLOW_TRACKING_URI='sqlite:///a b' "
         f"mlflow models serve -m runs:/{'1' * 32}/own --env-manager local\n```"
@@ -34,7 +34,7 @@ def test_a_sweep_tells_what_varied_and_its_best_configurations() -> None:
     about = ("rates", "2" * 32, "60 rows")
     worth = SweepSummary((0.3, 0.1, 0.5))
     note = sweep_note(*about, [*runs, third, lost], "val/loss", worth, "sqlite:///x")
-    head, varied, heading, table, better, expected, commands = note.split("\n\n")
+    head, better, expected, heading, table, varied, commands = note.split("\n\n")
     assert head == "**rates**: 6 runs, 1 failed. 60 rows"
     assert varied == "- `optimizer.learning_rate`: 0.1, 0.2, 0.3, 9\n- `seed`: 0, 1"
     assert heading == "The best by val/loss, mean ± half of the 95 % interval:"
