@@ -6,7 +6,7 @@ Copied into every recorded model, so it needs no more than NumPy, `runner.system
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,8 +102,7 @@ class Preprocessing:
         missing = np.isnan(X)
         fill = np.zeros(X.shape[1])
         if fills:
-            # A column is a third quicker to go through where its numbers stand together.
-            for column, numbers in enumerate(np.ascontiguousarray(X.T)):
+            for column, numbers in enumerate(_columns_of(X)):
                 if dataset.feature_names[column] not in dataset.categories:
                     present = numbers[~np.isnan(numbers)]
                     fill[column] = np.median(present) if present.size else 0.0
@@ -183,9 +182,11 @@ class Preprocessing:
         names = list(self.feature_names)
         extra = [np.isnan(X[:, names.index(name)]) for name in self.flagged]
         extra += [~np.isin(X[:, names.index(name)], self.fitted[name]) for name in self.pooled]
-        if self.fill:
-            X = np.where(np.isnan(X), self.fill, X)
-        features: FloatArray = X[:, columns] if self.categories else X.copy()
+        # A copy, which is made once: of a large table each takes as long as scaling it.
+        features: FloatArray = np.where(np.isnan(X), self.fill, X) if self.fill else X.copy()
+        if self.categories:
+            X = features
+            features = X[:, columns]
         # A row far outside the training rows may overflow: the network then says so by its loss.
         with np.errstate(over="ignore"):
             features -= np.array(self.shift)[columns]
@@ -193,8 +194,9 @@ class Preprocessing:
             if self.scaling == "robust":
                 features /= np.sqrt(1 + np.square(features / 3))
         for column, name in enumerate(self.feature_names):
-            if name in self.quantiles:
-                features[:, columns.index(column)] = np.interp(X[:, column], *self.quantiles[name])
+            if name in self.quantiles:  # whose shift is 0 and whose scale is 1
+                feature = columns.index(column)
+                features[:, feature] = np.interp(features[:, feature], *self.quantiles[name])
         for feature, (column, code) in enumerate(sources):
             if code is not None:
                 features[:, feature] = X[:, column] == code
@@ -381,6 +383,12 @@ def _counts(rows: Mapping[str, NDArray[np.bool_]]) -> str:
     counts = {name: int(of.sum()) for name, of in rows.items()}
     shown = [f"{n:,} in {shorten(name, 40)}" for name, n in counts.items() if n]
     return ", ".join(shown) or "none"
+
+
+def _columns_of(X: FloatArray) -> Iterator[FloatArray]:
+    """Iterate over the columns, a third quicker to go through where the numbers stand together."""
+    for first in range(0, X.shape[1], 4):  # of a large table all at once are much memory
+        yield from np.ascontiguousarray(X[:, first : first + 4].T)
 
 
 def _shift_and_scale(X: FloatArray, scaling: Scaling) -> tuple[FloatArray, FloatArray]:
