@@ -197,6 +197,11 @@ def _job(experiment: ExperimentLike) -> Job:
         executor = experiment.executor.model_dump(mode="json")
         return GivenJob({**experiment.model_dump(mode="json"), "executor": executor})
     if isinstance(experiment, Mapping):
+        if words := [key for key in experiment if key == "experiment" or "." in str(key)]:
+            raise CommandError(
+                "A mapping has all settings, a section in each; words of a command line are a "
+                f'list: ["{words[0]}={experiment[words[0]]}", ...].'
+            )
         if isinstance(experiment, dict):
             return GivenJob(experiment)
         from runner.config.compose import plain_config

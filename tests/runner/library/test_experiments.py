@@ -79,6 +79,8 @@ def test_dicts_hydras_compose_and_words_are_the_same_sweep(store: Path) -> None:
 def test_what_is_wrong_is_raised_in_words(store: Path) -> None:
     with pytest.raises(ConfigError, match=r"^data: must be given"):
         run({"name": "x"})
+    with pytest.raises(CommandError, match=r'a list: \["experiment=iris", \.\.\.\]'):
+        run({"experiment": "iris"})
     with pytest.raises(
         CommandError, match=r"^run: must be one experiment, got 2; sweep takes many"
     ):
