@@ -32,6 +32,7 @@ _WITHIN_S = 120
 FRUGAL = {
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "1s",
 }
 # PostgreSQL refuses to be run by root; Debian's packages make this user for it.
 _USER = "postgres"
