@@ -157,7 +157,7 @@ def mlp(
     layer_sizes: Sequence[int],
     activation: str = "relu",
     *,
-    dropout: float = 0.0,
+    dropout: float | None = 0.0,
     normalization: str = "none",
     residual: bool = False,
     inputs: Sequence[LayerSettings] = (),
@@ -173,8 +173,9 @@ def mlp(
         Features in, units of each hidden layer, outputs; two numbers make a linear model.
     activation : str
         A key of `ACTIVATIONS`, applied after each hidden layer.
-    dropout : float
-        Share of each hidden layer's outputs that is dropped in training, in [0, 1).
+    dropout : float or None
+        Share of each hidden layer's outputs that is dropped in training, in [0, 1); None is that
+        of each run's settings.
     normalization : str
         A key of `NORMALIZATIONS`: what stands between each hidden layer and its activation.
     residual : bool
@@ -208,7 +209,7 @@ def mlp(
         if normalizing is not None:
             block.append(normalizing.Settings())
         block.append(ACTIVATIONS[activation].Settings())
-        if dropout > 0:
+        if dropout != 0:
             block.append(Dropout.Settings(dropout))
         adds_input = residual and width == before and not (shares_weights and is_first)
         layers += [Residual.Settings(tuple(block))] if adds_input else block

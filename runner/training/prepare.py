@@ -400,7 +400,7 @@ def network_settings(
     return mlp(
         (len(preprocessing.encoded_feature_names), *model.hidden_layer_sizes, len(target.names)),
         model.activation,
-        dropout=model.dropout,
+        dropout=None if model.dropout else 0.0,  # runs of a stack have each its own
         normalization=model.normalization,
         residual=model.residual,
         inputs=inputs,
@@ -425,5 +425,6 @@ def run_settings(
         schedule=experiment.schedule.settings(),
         initializer=INITIALIZERS[model.initializer](model.initializer_scale),
         early_stopping=None if stopping is None else stopping.settings(),
+        dropout=model.dropout,
         initial=initial,
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from softnet.layers.base import Layer, LayerSettings
 from softnet.stack.arrays import Array, Kept
+from softnet.stack.randomness import Noise
 from softnet.stack.settings import FRACTION
 
 _NUMBERS = 1 << 16
@@ -26,17 +27,24 @@ class Dropout(Layer):
 
     @dataclass(frozen=True)
     class Settings(LayerSettings):
-        """`rate` is the share that is set to 0, in [0, 1)."""
+        """`rate` is the share that is set to 0, in [0, 1); None is that of each run's settings."""
 
-        rate: float = field(default=0.1, metadata=FRACTION)
+        rate: float | None = field(default=0.1, metadata=FRACTION)
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
-        self._n_dropped = min(round(settings.rate * _NUMBERS), _NUMBERS - 1)
-        self._factor = np.array(_NUMBERS / (_NUMBERS - self._n_dropped), dtype)
+        self._rate = settings.rate
         self._stays = Kept(np.dtype(bool))
         self._factors = Kept(dtype)
         self._output = Kept(dtype)
+
+    def use_noise(self, noise: Noise) -> None:
+        super().use_noise(noise)
+        rates = noise.dropout if self._rate is None else [self._rate] * len(noise.dropout)
+        n_dropped = [min(round(rate * _NUMBERS), _NUMBERS - 1) for rate in rates]
+        self._n_dropped = np.array(n_dropped, np.uint16).reshape(-1, 1, 1)
+        factors = [_NUMBERS / (_NUMBERS - n) for n in n_dropped]
+        self._factor = np.array(factors, self.dtype).reshape(-1, 1, 1)
 
     def forward(self, X: Array, training: bool = False) -> Array:
         if not training:

@@ -47,11 +47,12 @@ class Noise:
 
     They are the generator's own 64-bit words, four numbers each, so how many are drawn at a time
     decides nothing; and a place in the stream is one whole number, the same for all runs:
-    `n_words`, those taken so far.
+    `n_words`, those taken so far. `dropout` is the rate of each run.
     """
 
-    def __init__(self, seeds: Sequence[int]) -> None:
+    def __init__(self, seeds: Sequence[int], dropout: Sequence[float] = ()) -> None:
         self._seeds = list(seeds)
+        self.dropout = list(dropout) or [0.0] * len(self._seeds)
         self.go_to(0)
 
     def go_to(self, n_words: int) -> None:
@@ -80,5 +81,6 @@ class Noise:
     def keep(self, rows: Indices) -> None:
         """Go on with these runs alone, positions among those that are left by now."""
         self._seeds = [self._seeds[row] for row in rows]
+        self.dropout = [self.dropout[row] for row in rows]
         self._sources = [self._sources[row] for row in rows] if self._sources else []
         self._words = self._words[rows]

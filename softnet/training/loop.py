@@ -93,7 +93,8 @@ class Training:
         self.network.body.fit(self.examples["train"].X)
         for number, run in enumerate(runs):
             self.network.set_weights(number, run.initial)
-        self.network.use_noise(Noise([run.seed for run in members]))
+        rates = [run.dropout for run in members]
+        self.network.use_noise(Noise([run.seed for run in members], rates))
         train = self.examples["train"]
         self._gradients = gradients_of(self.network, train, settings.batch_size)
         trained = self._gradients.parameters

@@ -126,6 +126,8 @@ class RunSettings:
         How its weights start.
     early_stopping : EarlyStopping or None
         None trains to the end of the budget.
+    dropout : float
+        Rate of the dropout layers that have none of their own.
     initial : mapping of str to ndarray
         Parameters and statistics that are given and not drawn, as `Network.weights` has them.
     """
@@ -135,6 +137,7 @@ class RunSettings:
     schedule: Schedule = field(default_factory=Constant)
     initializer: Initializer = field(default_factory=He)
     early_stopping: EarlyStopping | None = None
+    dropout: float = 0.0
     initial: Mapping[str, Array] = field(default_factory=dict)
 
 

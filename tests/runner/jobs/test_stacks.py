@@ -74,6 +74,11 @@ def test_two_patiences_train_together() -> None:
     ) == [2]
 
 
+def test_rates_of_dropout_train_together_and_apart_from_none() -> None:
+    rates = [{"model__dropout": rate} for rate in (0.0, 0.1, 0.3)]
+    assert stack_sizes(*rates) == [1, 2]
+
+
 def test_epochs_and_the_same_number_of_steps_train_together() -> None:
     # 40 rows in batches of 7 are 6 steps an epoch.
     epochs = {"epochs": 10, "batch_size": 7, "evaluate_every": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,28 @@ def test_each_member_equals_a_run_alone_with_its_seed_by_bytes(size: str) -> Non
         list(alone)
         for name, array in alone.trained_network().weights().items():
             assert array.tobytes() == weights[name][member].tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rates_of_dropout_in_a_stack_equal_layers_of_their_own_rates_by_bytes(kind: str) -> None:
+    def made(dropout: float | None) -> NetworkSettings:
+        return mlp(SIZES["large"], **{**KINDS[kind], "dropout": dropout})
+
+    rates = [0.1, 0.5, 0.25]
+    settings = StackSettings(made(None), 40, 5, 4, optimizer="adam")
+    given = training(made(0.1), [0, 1, 2])
+    runs = [replace(r, dropout=d) for r, d in zip(given.runs, rates, strict=True)]
+    stacked = Training(settings, runs, given.examples)
+    for step, _ in enumerate(stacked):
+        if step == 2:
+            stacked.end([0])
+    for run, rate in enumerate(rates[1:], start=1):
+        alone = training(made(rate), [run])
+        list(alone)
+        ours, theirs = alone.trained_network().weights(), stacked.trained_network().weights(run)
+        assert {n: a.tobytes() for n, a in ours.items()} == {
+            n: a.tobytes() for n, a in theirs.items()
+        }
 
 
 def test_predictions_are_the_average_of_the_members() -> None:
