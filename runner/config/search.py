@@ -107,10 +107,14 @@ class Dimension:
 
     @property
     def size(self) -> float:
-        """How many values it has."""
+        """How many values it has, of an interval at least: as many as doubles tell apart."""
         if self.choices:
             return len(self.choices)
-        return self.high - self.low + 1 if self.is_int else math.inf
+        ends = [(self.low, self.high)]
+        if self.is_log:
+            ends.append((math.log(self.low), math.log(self.high)))
+        sizes = [(high - low) // math.ulp(max(-low, high)) + 1 for low, high in ends]
+        return min([*sizes, self.high - self.low + 1] if self.is_int else sizes)
 
     def value(self, share: float) -> str:
         """Return the value that lies at a share, 0 to below 1, of the way, as an override has it.

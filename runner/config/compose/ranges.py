@@ -137,20 +137,22 @@ def require_room(dimensions: Sequence[Dimension], n_trials: int) -> None:
 
 def _dimension(override: Override, config: DictConfig) -> Dimension:
     key, value = override.get_key_element(), override.value()
+    # Of a plugin's own setting the schema knows nothing, but its value has a type.
+    present = OmegaConf.select(config, override.key_or_group)
+    kinds = types_of(Experiment, override.key_or_group) or {type(present)} - {NoneType}
     if not isinstance(value, IntervalSweep):
-        choices = tuple(dict.fromkeys(override.sweep_string_iterator()))  # of 0.1 and 1e-1 one
-        if not choices:
+        distinct: dict[str | float, str] = {}  # of 1 and 1.0 one, where that is a number
+        for text in override.sweep_string_iterator():
+            distinct.setdefault(_number(text) if float in kinds else text, text)
+        if not distinct:
             check_size([override])
             raise ConfigError.plain(
                 f"{_key(override)}: must have at least one choice, got a glob that finds nothing."
             )
-        return Dimension(key, choices)
+        return Dimension(key, tuple(distinct.values()))
     low, high = (0.0 if end is None else end for end in (value.start, value.end))
     is_log = "log" in value.tags
     is_int = isinstance(low, int)
-    # Of a plugin's own setting the schema knows nothing, but its value has a type.
-    present = OmegaConf.select(config, override.key_or_group)
-    kinds = types_of(Experiment, override.key_or_group) or {type(present)} - {NoneType}
     if kinds and not kinds & {int, float}:
         raise ConfigError.plain(f"{_key(override)}: must be choices, got an interval of numbers.")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -163,6 +165,13 @@ def _dimension(override: Override, config: DictConfig) -> Dimension:
         rule = f"of whole numbers, int({_text(override)})"
         raise ConfigError.plain(f"{_key(override)}: must be {rule}, got {_text(override)}.")
     return Dimension(key, (), low, high, is_log, is_int)
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _key(override: Override) -> str:

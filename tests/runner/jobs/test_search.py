@@ -1,5 +1,6 @@
 """The points of a search: where they lie, and that the seed alone decides."""
 
+import math
 import sys
 
 import numpy as np
@@ -59,6 +60,13 @@ def test_sobol_points_are_those_of_scipy():
 def test_a_finite_grid_is_drawn_without_repetition(name: str):
     points = drawn(name, 24, UNITS, KIND)
     assert len({tuple(point.values()) for point in points}) == 24
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize("low", [0.1, 1.0, 1e-300])
+def test_all_numbers_of_a_narrow_interval_are_drawn(low: float, is_log: bool):
+    narrow = Dimension("x", low=low, high=low + 5 * math.ulp(low), is_log=is_log)
+    assert len({point["x"] for point in drawn("random", int(narrow.size), narrow)}) == narrow.size
 
 
 def test_numbers_of_the_first_trials_never_change():
