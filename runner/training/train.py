@@ -192,13 +192,16 @@ class StackTraining:
         """Measure the weights that were kept, and return what each run left, in their order."""
         training = self._training
         network = training.trained_network()
-        finals = final_metrics(network, self._prepared, training.examples["train"].weights)
+        # What was stopped early is not to be compared by test rows; what diverged has ended.
+        is_pruned = [at and not training.failures[run] for run, at in enumerate(self._pruned_at)]
+        parts = [part for part in self._prepared.parts if part != "test" or not all(is_pruned)]
+        weights = training.examples["train"].weights
+        finals = final_metrics(network, self._prepared, weights, parts)
         ended_s = time.time()
         results = []
         for run, (history, times_s) in enumerate(self._histories()):
             final = finals[run]
-            # What was stopped early is not to be compared by test rows; what diverged has ended.
-            if self._pruned_at[run] and not training.failures[run]:
+            if is_pruned[run]:
                 final = {name: v for name, v in final.items() if "test/" not in name}
             best_step = int(training.best_steps[run])
             if best_step >= 0:
@@ -247,15 +250,18 @@ def train(prepared: Prepared, experiments: Sequence[Experiment]) -> list[Result]
 
 
 def final_metrics(
-    network: Network, prepared: Prepared, weights: NDArray[np.float64] | None
+    network: Network,
+    prepared: Prepared,
+    weights: NDArray[np.float64] | None,
+    parts: Sequence[str] = (),
 ) -> list[dict[str, float]]:
-    """Measure the weights that were kept on every split, the test rows once and here only.
+    """Measure the weights that were kept on some or all parts, the test rows once and here only.
 
     Beside them stands what an answer that knows no features is worth on the last of the splits.
     """
     finals: list[dict[str, float]] = [{} for _ in range(network.n_runs)]
     target, names = prepared.target, prepared.target.metrics
-    for part in prepared.parts:
+    for part in parts or prepared.parts:
         rows = prepared.examples(part)
         X = np.ascontiguousarray(rows.X, network.dtype)
         counts_alike = weights is None or np.array_equal(weights, rows.shares)  # type: ignore[arg-type]

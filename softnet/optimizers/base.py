@@ -67,7 +67,8 @@ class Optimizer(ABC):
         self._scratch = np.empty_like(self.parameters.values)
         self._decay = self._column(lambda run: run.weight_decay)
         self._clip = self._column(lambda run: math.inf if run.clip_norm is None else run.clip_norm)
-        self._decays = self._rows_where(self._decay > 0)
+        self._decays = bool(np.any(self._decay > 0))
+        self._spared = np.flatnonzero(self._decay == 0)
         self._clips = bool(np.any(np.isfinite(self._clip)))
 
     def _rows_where(self, rows: NDArray[np.bool]) -> NDArray[np.bool] | bool:
@@ -116,7 +117,10 @@ class Optimizer(ABC):
             factors = np.ones_like(norms)
             np.divide(self._clip, norms, out=factors, where=too_long)
             np.multiply(gradients, factors, out=gradients)
-        if self._decays is not False:
+        if self._decays:
             np.multiply(self.parameters.values, self._decay, out=self._scratch)
-            np.add(gradients, self._scratch, out=gradients, where=self._decays)
+            if len(self._spared):
+                # To leave rows out of the sum, by `where`, takes three times as long.
+                self._scratch[self._spared] = -0.0  # which changes no number it is added to
+            np.add(gradients, self._scratch, out=gradients)
         return gradients
