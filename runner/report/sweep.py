@@ -125,9 +125,13 @@ def _print_remarks(out: Printer, lines: Sequence[str | None]) -> None:
 
 
 def _pruned(outcomes: Sequence[Outcome]) -> str | None:
-    stopped = Counter(run.pruned_at_step for run in outcomes if run.status == "PRUNED")
-    parts = (f"{n:,} at step {step:,}" for step, n in sorted(stopped.items()) if step)
-    return f"{count(stopped.total(), 'run')} pruned: {', '.join(parts)}" if stopped else None
+    stopped = [run for run in outcomes if run.status == "PRUNED"]
+    unit, ends = "epoch", [run.pruned_at_epoch for run in stopped]
+    if None in ends:
+        unit, ends = "step", [run.pruned_at_step for run in stopped]
+    rungs = sorted(Counter(filter(None, ends)).items())
+    parts = ", ".join(f"{n:,} at {unit} {end:,}" for end, n in rungs)
+    return f"{count(len(stopped), 'run')} pruned: {parts}" if stopped else None
 
 
 def _print_use(out: Printer, sweep: SweepReport, uri: str) -> None:

@@ -20,7 +20,7 @@ from runner.tracking.backend import rows
 from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import Backend, Run, RunQuery, numbers_of, texts_of
 from runner.tracking.run_writer import FAILURE, close_unclosed
-from runner.training.outcome import Outcome, Status
+from runner.training.outcome import Outcome, Status, epoch_at
 
 # No time in ms, and no number of jobs, is as large.
 _LARGEST, _MOST_JOBS = 1e15, 1e9
@@ -373,8 +373,9 @@ def started_s(run: Run) -> float:
 def _outcome_of(run: Run) -> Outcome:
     started_ms = _number(run.started_ms)
     ended_ms = _number(run.ended_ms) or started_ms
-    status, tags = run.status, texts_of(run.tags)
-    pruned_at_step = _count(tags.get(PRUNED_AT)) or None
+    status, tags, params = run.status, texts_of(run.tags), texts_of(run.params)
+    rows, pruned_at_step = _rows_of(tags.get(ROWS, "{}")), _count(tags.get(PRUNED_AT)) or None
+    batch_size, n_epochs = (_count(params.get(f"training.{n}")) for n in ("batch_size", "epochs"))
     if status == "FINISHED" and pruned_at_step:
         status = "PRUNED"
     return Outcome(
@@ -386,8 +387,9 @@ def _outcome_of(run: Run) -> Outcome:
         metrics=final_metrics(numbers_of(run.metrics)),
         failure=tags.get(FAILURE),
         duration_s=(ended_ms - started_ms) / 1000,
-        rows=_rows_of(tags.get(ROWS, "{}")),
+        rows=rows,
         pruned_at_step=pruned_at_step,
+        pruned_at_epoch=epoch_at(pruned_at_step, rows.get("train", 0), batch_size, n_epochs),
     )
 
 

@@ -39,6 +39,13 @@ class Outcome:
     # How many rows it was trained and measured on, by part.
     rows: Mapping[str, int] = field(default_factory=dict)
     pruned_at_step: int | None = None  # the step of its budget at which a search has stopped it
+    pruned_at_epoch: int | None = None  # that step as an epoch, of a budget in epochs
+
+
+def epoch_at(step: int | None, n_train: int, batch_size: int, n_epochs: int) -> int | None:
+    """Return the epoch that ends at a step; None where the budget is not in epochs."""
+    has_epochs = step and n_train and batch_size and n_epochs
+    return step // -(-n_train // batch_size) if step and has_epochs else None
 
 
 AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)

@@ -29,7 +29,7 @@ from runner.tracking import FLUSH_EVERY_S, PRUNED_AT, ROWS, logged, model_facts,
 from runner.tracking.notes import NOTE, run_note
 from runner.training.data.arrow import parquet
 from runner.training.environment import code_digest, environment_digest
-from runner.training.outcome import Outcome
+from runner.training.outcome import Outcome, epoch_at
 from runner.training.prepare import Prepared, Trained, require_fit
 from runner.training.run_files import (
     PREDICTIONS,
@@ -182,7 +182,8 @@ def _log_figures(
 
 def outcome_of(job: PlannedJob, run_id: str, result: Result, prepared: Prepared) -> Outcome:
     """Return what became of a job that was trained."""
-    step = job.experiment.training.pruned_at_step
+    training, step = job.experiment.training, job.experiment.training.pruned_at_step
+    batch_size = training.batch_size if training.batch_size != "auto" else 0
     return Outcome(
         name=job.name,
         run_id=run_id,
@@ -194,6 +195,7 @@ def outcome_of(job: PlannedJob, run_id: str, result: Result, prepared: Prepared)
         n_steps=result.n_steps,
         rows=prepared.n_rows,
         pruned_at_step=step,
+        pruned_at_epoch=epoch_at(step, prepared.n_rows["train"], batch_size, training.epochs or 0),
     )
 
 

@@ -33,6 +33,8 @@ REFUSED = [
     ("seed=interval(0,1)", "seed: must be choices or range(), for each of which every trial"),
     (f"search.n_trials=3 {RATE}=0.1,0.2", "search.n_trials: must be at most 2, the number of"),
     (f"search.n_trials=3 {RATE}=0.1,0.10,1e-1,0.2", "search.n_trials: must be at most 2, the"),
+    (f"{RATE}=1,1.0", "search.n_trials: must be at most 1, the number of points that there are"),
+    (f"search.n_trials=4 {RATE}=interval(1,1.0000000000000004)", "search.n_trials: must be at m"),
     ("search.n_trials=2 model.hidden_layer_sizes=[8],[8]", "search.n_trials: must be at most 1, "),
     ("search.n_trials=9 model=mlp,linear seed=0 training.epochs=int(interval(1,4))", "at most 8, "),
     (f"search.n_trials=0 {RATE}=0.1,0.2", "search.n_trials: must be a whole number, 1 or above"),
@@ -196,7 +198,7 @@ def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(
         assert killed.returncode == -signal.SIGKILL
     ended = sweeper(*SEARCH, "sweep.n_workers=2")
     assert ended.returncode == 0, ended.stderr
-    assert "16 runs pruned: 12 at step 12, 4 at step 36" in ended.stdout
+    assert "16 runs pruned: 12 at epoch 2, 4 at epoch 6" in ended.stdout
     assert "2 runs of 1 configuration by val/loss" in ended.stdout
     interrupted = jobs(sweeper, "FINISHED")
     assert len(interrupted) == 18
@@ -210,7 +212,7 @@ def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(
     assert count(sweeper, "FINISHED", "group") == 9
     again = sweeper(*SEARCH, "sweep.n_workers=2")
     assert "is complete: 18 jobs" in again.stderr
-    assert "16 runs pruned: 12 at step 12, 4 at step 36" in sweeper("show").stdout
+    assert "16 runs pruned: 12 at epoch 2, 4 at epoch 6" in sweeper("show").stdout
     ended = sweeper("rerun", pruned[0].run_id, "--check")
     assert (verdict(ended), ended.returncode) == ("IDENTICAL", 0)
     ended = sweeper("rerun", of_kind("sweep", recorded(sweeper))[0].run_id, "--check")
