@@ -121,8 +121,13 @@ def _without_added(plain: Mapping[str, Any]) -> dict[str, Any]:
     for settings in ADDED.values():
         for key, before in settings.items():
             section, name = _section_of(values, key)
-            # As JSON: 0 and false are two values.
-            if section and name in section and _canonical(section[name]) == _canonical(before):
+            if (
+                section
+                and name in section
+                and section[name] == before  # which is the quicker question
+                # As JSON: 0 and false are two values.
+                and _canonical(section[name]) == _canonical(before)
+            ):
                 del section[name]
     return values
 

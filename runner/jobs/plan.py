@@ -343,7 +343,7 @@ class _SharedData:
     def __init__(self) -> None:
         self._data_key: str | None = None
         self._prepared: Prepared | ConfigError | DataError
-        self._shapes: dict[Shape, Shape] = {}
+        self._shapes: dict[str, Shape] = {}
 
     def check(
         self, experiment: Experiment, data_key: str, uri: str | None
@@ -365,7 +365,13 @@ class _SharedData:
         experiment = settled(experiment, self._prepared)
         digests = self._prepared.dataset.digest, self._prepared.split.digest
         try:
-            shape = Shape(data_key, require_fit(experiment, self._prepared))
+            # Thousands of jobs share a handful of shapes; of an optimizer the name decides.
+            settings = experiment.model_dump_json(exclude={"seed", "optimizer"})
+            settings += data_key + experiment.optimizer.name
+            shape = self._shapes.get(settings)
+            if shape is None:
+                shape = Shape(data_key, require_fit(experiment, self._prepared))
+                self._shapes[settings] = shape
             if experiment.training.init_from is not None:
                 from runner.jobs.origin import starting_from
 
@@ -373,8 +379,7 @@ class _SharedData:
                 experiment = starting_from(experiment, self._prepared, uri)
         except ConfigError as error:
             return experiment, None, error, digests
-        # Thousands of jobs share a handful of shapes.
-        return experiment, self._shapes.setdefault(shape, shape), None, digests
+        return experiment, shape, None, digests
 
 
 def differences(
