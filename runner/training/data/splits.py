@@ -399,8 +399,8 @@ def _check_classes(split: Split, y: IntArray, class_names: Sequence[str], hint: 
     trained = np.flatnonzero(n_rows)
     for part in ("test", "val"):
         n_here = np.bincount(y[getattr(split, part)], minlength=len(class_names))
-        labels = np.flatnonzero((n_here > 0) & (n_rows == 0))
-        if len(labels):
+        labels = np.flatnonzero((n_here > 0) & (n_rows == 0)).tolist()
+        if labels:
             names = [class_names[label] for label in labels]
             raise DataError(
                 f"split: the {len(split.train):,} training rows must hold every class of the "
