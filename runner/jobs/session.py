@@ -42,7 +42,7 @@ from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
 from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import record_failure, settled
 from runner.jobs.worker.states import SavedStack
-from runner.jobs.worker.task import Task, make_task
+from runner.jobs.worker.task import Task, TaskJob, make_task
 from runner.system.errors import ConfigError, RecordError, StoreError, Terminated
 from runner.system.signals import raise_pending_sigterm
 from runner.tracking import address_of
@@ -51,7 +51,7 @@ from runner.training.outcome import Outcome
 from runner.training.prepare import prepared
 
 if TYPE_CHECKING:
-    from runner.tracking import Store
+    from runner.tracking import Store, StoreAddress
 
 # A person who presses Ctrl-C waits two seconds at most.
 _UNHEARD_S = 0.3
@@ -170,118 +170,53 @@ class _Source(NamedTuple):
     is_of_earlier: bool = False
 
 
-class _Session:
-    """A request on its way through an executor."""
+class _Rounds:
+    """Makes the tasks of a request, round by round, and knows from where each job goes on.
+
+    The jobs `left` are those that have not ended, by position. What they are worth at the rungs of
+    a search is `reached`, by position and step.
+    """
 
     def __init__(
         self,
         request: Request,
         parent: Parent,
-        store: Store | None,
         executor: Executor,
-        listener: Listener,
-        started_s: float,
+        address: StoreAddress | None,
     ) -> None:
-        self._request, self._parent, self._store = request, parent, store
-        self._executor, self._listener, self._started_s = executor, listener, started_s
-        self._address = None if store is None else address_of(store)
-        self._left = set(parent.missing)
-        self._begun = ""
-        self._was_stopped = False
-        # Whether there may be results by now, or nothing is left but to sum them up.
-        self.has_begun = not self._left
-        # What jobs are worth at the rungs of a search, by position and step.
-        self._reached: dict[tuple[int, int], Reached] = {}
+        self._request, self._parent = request, parent
+        self._executor, self._address = executor, address
+        self.left = set(parent.missing)
+        self.reached: dict[tuple[int, int], Reached] = {}
+        # Jobs that count for one that is worked on, where most are not trained to their end.
+        self.pace = 1.0
         # The saved trainings that jobs go on from, by position.
         self._sources: dict[int, _Source] = {}
-        # Jobs that count for one that is worked on, where most are not trained to their end.
-        self._pace = 1.0
-        # How many workers died at each job, by position.
-        self._deaths: Counter[int] = Counter()
-        # The tasks that workers are at, by the positions of the jobs that they have not ended.
-        self._at_work: dict[int, Task] = {}
 
-    def run_missing(self) -> None:
-        """Run all jobs that are missing; without any, there may still be something to sum up."""
-        jobs = self._parent.plan.jobs
-        with self._parent.at_work():
-            if self._left or self._proposes:
-                self._tell_of_file()
-                self._listener(self._start())
-            self._refuse([p for p in sorted(self._left) if jobs[p].problem is not None])
-            if (self._left or self._proposes) and not self._was_stopped:
-                self._execute()
-            if not self._left and self._parent.states is not None:
-                self._parent.states.forget_others()
-            self._listener(JobsEnded())
+    @property
+    def proposes(self) -> bool:
+        """Whether further jobs are proposed by what others have come to."""
+        return self._request.is_sweep and self._parent.plan.first.search.name == "optuna"
 
-    def _tell_of_file(self) -> None:
-        """Report how a person's file is read: by the first job, which often stands for all."""
-        sound = [p for p in sorted(self._left) if self._parent.plan.jobs[p].problem is None]
-        if not sound or self._request.rerun is not None:
-            return
-        experiment = self._parent.plan.jobs[sound[0]].experiment
-        data = prepared(experiment)
-        if data.dataset.reading is not None or experiment.training.class_weight is not None:
-            self._listener(DataRead(experiment, data))
+    def tasks(self, refuse: Callable[[], None]) -> Iterator[list[Task]]:
+        """Go through the tasks that can run at the same time: all, or those up to a rung.
 
-    def _execute(self) -> None:
-        """Have the executor run the jobs that are left."""
-        code_digest()  # worked out once, for all workers that are forked
-        self._executor.on_turn = self._hand_out
-        try:
-            with self._executor:
-                for tasks in self._rounds():
-                    self._executor.add(tasks)
-                    with closing(self._executor.events()) as events:
-                        self._follow(events)
-                    if self._was_stopped:
-                        break
-        finally:
-            # Where the store is what failed, the error that ends all of this says so.
-            with suppress(StoreError, RecordError):
-                for event in self._executor.late:
-                    if isinstance(event, Ended) and event.position in self._left:
-                        self._take(event)
-                self._take_unheard()
-
-    def _hand_out(self, task: Task) -> Task:
-        """Take note of a task whose turn has come."""
-        self.has_begun = True
-        task = self._parent.listed(task)
-        self._at_work |= dict.fromkeys((job.position for job in task.jobs), task)
-        return task
-
-    def _take_unheard(self) -> None:
-        """Take what workers had recorded when they were ended, and had no time to say."""
-        if self._store is None or not self._request.is_sweep:
-            return
-        until_s = time.monotonic() + _UNHEARD_S
-        for task in {id(task): task for task in self._at_work.values()}.values():
-            if time.monotonic() < until_s:  # the next start finds it, too
-                for event in settled(self._store, task.only(self._left), self._parent.is_new):
-                    self._take(event)
-
-    def _rounds(self) -> Iterator[list[Task]]:
-        """Go through the tasks that can run at the same time: all, or those up to a rung."""
+        Before jobs that were proposed are run, `refuse` ends those whose data are of no use.
+        """
         plan = self._parent.plan
         if isinstance(plan.first.search, HalvingSearch) and self._request.is_sweep:
             yield from self._halve(Halving(plan, self._parent.outcomes))
-        elif self._proposes:
-            yield from self._propose()
+        elif self.proposes:
+            yield from self._propose(refuse)
         else:
             yield self._all_left()
 
     def _all_left(self) -> list[Task]:
         """Make tasks of all jobs that are left; what was saved goes on from there."""
-        self._find_sources(self._left)
-        return self._stacked(self._parent.plan, self._left)
+        self._find_sources(self.left)
+        return self._stacked(self._parent.plan, self.left)
 
-    @property
-    def _proposes(self) -> bool:
-        return self._request.is_sweep and self._parent.plan.first.search.name == "optuna"
-
-    def _propose(self) -> Iterator[list[Task]]:
+    def _propose(self, refuse: Callable[[], None]) -> Iterator[list[Task]]:
         """Ask for points and run them, batch by batch; what is recorded is told and not run."""
         parent, space = self._parent, self._parent.plan.space
         metric, search = parent.plan.first.ranking_metric, parent.plan.first.search
@@ -293,8 +228,8 @@ class _Session:
             for point in points:
                 plan, positions = extended(parent.plan, space.jobs(point))
                 trials.append(positions)
-                self._left.update(parent.extend(plan))
-            self._refuse([p for p in sorted(self._left) if parent.plan.jobs[p].problem is not None])
+                self.left.update(parent.extend(plan))
+            refuse()
             yield self._all_left()
             outcomes = ([parent.outcomes.get(p) for p in positions] for positions in trials)
             proposals.tell([value_of(of_trial, metric) for of_trial in outcomes])
@@ -302,11 +237,11 @@ class _Session:
     def _halve(self, halving: Halving) -> Iterator[list[Task]]:
         """Train all jobs to a rung, and go on with those that stay, from where they are."""
         plan, jobs = self._parent.plan, self._parent.plan.jobs
-        halving.reached, saved = self._reached, self._saved()
-        self._pace = 2 / (1 + halving.share)  # recording a job counts as much as training it
+        halving.reached, saved = self.reached, self._saved()
+        self.pace = 2 / (1 + halving.share)  # recording a job counts as much as training it
         ended: list[Task] = []
         for _ in range(halving.n_rungs):
-            trained = set(halving.undecided()) & self._left
+            trained = set(halving.undecided()) & self.left
             self._find_sources(trained, saved, halving.step)
             yield [*ended, *self._stacked(plan, trained, halving.step)]
             if trained:
@@ -315,8 +250,25 @@ class _Session:
             self._find_sources(at_rung, saved, at_rung.get)
             pruned_jobs = [pruned(j, at_rung[p]) if p in at_rung else j for p, j in enumerate(jobs)]
             ended = self._stacked(replace(plan, jobs=tuple(pruned_jobs)), at_rung)
-        self._find_sources(self._left, saved)
-        yield [*ended, *self._stacked(plan, self._left.difference(at_rung))]
+        self._find_sources(self.left, saved)
+        yield [*ended, *self._stacked(plan, self.left.difference(at_rung))]
+
+    def take(self, event: Reached) -> None:
+        """Take note of what a job is worth at a rung, and of what was saved of it there."""
+        self.reached[event.position, event.step] = event
+        if event.state is not None:
+            key = self._parent.plan.jobs[event.position].key
+            self._sources[event.position] = _Source(event.state, key, event.step)
+
+    def left_of(self, task: Task) -> list[TaskJob]:
+        """Return the jobs that a dead worker has left, to go on from what it had saved."""
+        left = [job for job in task.jobs if job.position in self.left]
+        positions = [job.position for job in left]
+        self._find_sources(positions, until=lambda _: task.until, is_of_earlier=False)
+        sources = map(self._sources.get, positions)
+        return [
+            replace(job, source=one and one[:2]) for job, one in zip(left, sources, strict=True)
+        ]
 
     def _saved(self) -> list[SavedStack]:
         return [] if self._parent.states is None else self._parent.states.saved()
@@ -342,7 +294,7 @@ class _Session:
     def _forget_states_before_rung(self) -> None:
         """Remove what was saved at the rung before: nothing goes on from there any more."""
         if self._parent.states is not None:
-            going_on = self._left & self._sources.keys()
+            going_on = self.left & self._sources.keys()
             self._parent.states.forget_others({self._sources[p].name for p in going_on})
 
     def _stacked(
@@ -354,10 +306,128 @@ class _Session:
             source = self._sources.get(position)
             alike.setdefault(source and (source.step, source.is_of_earlier), []).append(position)
         return [
-            self._task(stack, plan, until and until(stack[0]))
+            self.task(stack, plan, until and until(stack[0]))
             for together in alike.values()
             for stack in stacks(plan, together, self._executor.capacity)
         ]
+
+    def task(
+        self, stack: Sequence[int], plan: Plan | None = None, until: int | None = None
+    ) -> Task:
+        """Make the task of some jobs, by position, up to a rung."""
+        parent, request, is_remote = self._parent, self._request, self._executor.is_remote
+        sources = {p: self._sources[p] for p in stack if p in self._sources}
+        return make_task(
+            plan or parent.plan,
+            stack,
+            store=self._address,
+            references=request.rerun.references if request.rerun else (),
+            sources={p: source[:2] for p, source in sources.items()},
+            is_resumed=any(source.is_of_earlier for source in sources.values()),
+            until=until,
+            **self._rungs_of(parent.plan.jobs[stack[0]]),
+            sweep_id=parent.run_id,
+            states=None if parent.states is None else parent.states.place,
+            folder=str(Path.cwd()) if is_remote else None,
+            is_remote=is_remote,
+            is_alone=request.is_alone,
+        )
+
+    def _rungs_of(self, job: PlannedJob) -> dict[str, Any]:
+        """Return by what a search compares a job, and at which rungs one that is repeated does."""
+        record = self._request.rerun.search if self._request.rerun else None
+        if record is None:
+            return {"metric": self._parent.plan.first.ranking_metric}
+        rungs = rung_steps(job, record.search) if isinstance(record.search, HalvingSearch) else ()
+        return {"metric": record.metric, "rungs": tuple(rungs)}
+
+
+class _Session:
+    """A request on its way through an executor."""
+
+    def __init__(
+        self,
+        request: Request,
+        parent: Parent,
+        store: Store | None,
+        executor: Executor,
+        listener: Listener,
+        started_s: float,
+    ) -> None:
+        self._request, self._parent, self._store = request, parent, store
+        self._executor, self._listener, self._started_s = executor, listener, started_s
+        address = None if store is None else address_of(store)
+        self._rounds = _Rounds(request, parent, executor, address)
+        self._begun = ""
+        self._was_stopped = False
+        # Whether there may be results by now, or nothing is left but to sum them up.
+        self.has_begun = not self._rounds.left
+        # How many workers died at each job, by position.
+        self._deaths: Counter[int] = Counter()
+        # The tasks that workers are at, by the positions of the jobs that they have not ended.
+        self._at_work: dict[int, Task] = {}
+
+    def run_missing(self) -> None:
+        """Run all jobs that are missing; without any, there may still be something to sum up."""
+        with self._parent.at_work():
+            if self._rounds.left or self._rounds.proposes:
+                self._tell_of_file()
+                self._listener(self._start())
+            self._refuse()
+            if (self._rounds.left or self._rounds.proposes) and not self._was_stopped:
+                self._execute()
+            if not self._rounds.left and self._parent.states is not None:
+                self._parent.states.forget_others()
+            self._listener(JobsEnded())
+
+    def _tell_of_file(self) -> None:
+        """Report how a person's file is read: by the first job, which often stands for all."""
+        sound = [p for p in sorted(self._rounds.left) if self._parent.plan.jobs[p].problem is None]
+        if not sound or self._request.rerun is not None:
+            return
+        experiment = self._parent.plan.jobs[sound[0]].experiment
+        data = prepared(experiment)
+        if data.dataset.reading is not None or experiment.training.class_weight is not None:
+            self._listener(DataRead(experiment, data))
+
+    def _execute(self) -> None:
+        """Have the executor run the jobs that are left."""
+        code_digest()  # worked out once, for all workers that are forked
+        self._executor.on_turn = self._hand_out
+        try:
+            with self._executor:
+                for tasks in self._rounds.tasks(self._refuse):
+                    self._executor.add(tasks)
+                    with closing(self._executor.events()) as events:
+                        self._follow(events)
+                    if self._was_stopped:
+                        break
+        finally:
+            # Where the store is what failed, the error that ends all of this says so.
+            with suppress(StoreError, RecordError):
+                for event in self._executor.late:
+                    if isinstance(event, Ended) and event.position in self._rounds.left:
+                        self._take(event)
+                self._take_unheard()
+
+    def _hand_out(self, task: Task) -> Task:
+        """Take note of a task whose turn has come."""
+        self.has_begun = True
+        task = self._parent.listed(task)
+        self._at_work |= dict.fromkeys((job.position for job in task.jobs), task)
+        return task
+
+    def _take_unheard(self) -> None:
+        """Take what workers had recorded when they were ended, and had no time to say."""
+        if self._store is None or not self._request.is_sweep:
+            return
+        until_s = time.monotonic() + _UNHEARD_S
+        for task in {id(task): task for task in self._at_work.values()}.values():
+            if time.monotonic() < until_s:  # the next start finds it, too
+                for event in settled(
+                    self._store, task.only(self._rounds.left), self._parent.is_new
+                ):
+                    self._take(event)
 
     def _follow(self, events: Iterable[WorkerEvent | Crashed | Notice]) -> None:
         """Take what ends, and pass the rest on, until all is done or a failure stops the sweep."""
@@ -373,12 +443,9 @@ class _Session:
                     duration_s = time.monotonic() - self._started_s
                     self._listener(replace(event, duration_s=duration_s))
                 case Reached():
-                    self._reached[event.position, event.step] = event
-                    if event.state is not None:
-                        key = self._parent.plan.jobs[event.position].key
-                        self._sources[event.position] = _Source(event.state, key, event.step)
+                    self._rounds.take(event)
                 case Progress():
-                    self._listener(replace(event, n=event.n * self._pace))
+                    self._listener(replace(event, n=event.n * self._rounds.pace))
                 case RunStarted():
                     self._begun = event.run_id
                 case _:
@@ -421,7 +488,7 @@ class _Session:
             duration_s=duration_s if parent.missing else None,
             was_stopped=self._was_stopped and len(outcomes) < len(parent.plan.jobs),
             was_interrupted=was_interrupted,
-            search=asked.decided_again(outcomes, self._reached) if asked else None,
+            search=asked.decided_again(outcomes, self._rounds.reached) if asked else None,
             summary=parent.summary,
         )
 
@@ -433,58 +500,30 @@ class _Session:
         asked = self._request.rerun
         name = asked.parent.name if asked and asked.parent else parent.plan.sweep_name
         search, space, n_jobs = parent.plan.first.search, parent.plan.space, len(parent.missing)
-        if self._proposes and isinstance(search, OptunaSearch) and space is not None:
+        if self._rounds.proposes and isinstance(search, OptunaSearch) and space is not None:
             n_jobs = search.n_trials * len(space.overrides({}))
         return Started(name, n_jobs)
 
-    def _task(
-        self, stack: Sequence[int], plan: Plan | None = None, until: int | None = None
-    ) -> Task:
-        parent, request, is_remote = self._parent, self._request, self._executor.is_remote
-        sources = {p: self._sources[p] for p in stack if p in self._sources}
-        return make_task(
-            plan or parent.plan,
-            stack,
-            store=self._address,
-            references=request.rerun.references if request.rerun else (),
-            sources={p: source[:2] for p, source in sources.items()},
-            is_resumed=any(source.is_of_earlier for source in sources.values()),
-            until=until,
-            **self._rungs_of(parent.plan.jobs[stack[0]]),
-            sweep_id=parent.run_id,
-            states=None if parent.states is None else parent.states.place,
-            folder=str(Path.cwd()) if is_remote else None,
-            is_remote=is_remote,
-            is_alone=request.is_alone,
-        )
-
-    def _rungs_of(self, job: PlannedJob) -> dict[str, Any]:
-        """Return by what a search compares a job, and at which rungs one that is repeated does."""
-        record = self._request.rerun.search if self._request.rerun else None
-        if record is None:
-            return {"metric": self._parent.plan.first.ranking_metric}
-        rungs = rung_steps(job, record.search) if isinstance(record.search, HalvingSearch) else ()
-        return {"metric": record.metric, "rungs": tuple(rungs)}
-
     def _take(self, event: Ended) -> None:
         """Take note of a job that has ended."""
-        self._left.discard(event.position)
+        self._rounds.left.discard(event.position)
         self._at_work.pop(event.position, None)
         self._parent.take(event)
         self._was_stopped = self._was_stopped or self._fails_fast(event)
         self._listener(event)
 
-    def _refuse(self, positions: Iterable[int]) -> None:
+    def _refuse(self) -> None:
         """End the jobs whose data are of no use."""
-        for position in positions:
+        jobs = self._parent.plan.jobs
+        for position in [p for p in sorted(self._rounds.left) if jobs[p].problem is not None]:
             if self._was_stopped:
                 return
             self._listener(Progress(1))
-            problem = str(self._parent.plan.jobs[position].problem)
+            problem = str(jobs[position].problem)
             if self._request.rerun is not None:
                 self._take(Ended(position, None, cannot_compare(problem)))
             else:
-                task = self._parent.listed(self._task((position,)))
+                task = self._parent.listed(self._rounds.task((position,)))
                 self._take(record_failure(self._store, task, task.jobs[0], problem))
 
     def _fails_fast(self, event: Ended) -> bool:
@@ -495,19 +534,15 @@ class _Session:
         """Give each job of a dead worker another try, alone; one that has killed enough fails."""
         if self._store is not None:
             # What it had recorded by then is done, though it could not say so any more.
-            for event in settled(self._store, crash.task.only(self._left)):
+            for event in settled(self._store, crash.task.only(self._rounds.left)):
                 self._take(event)
-        jobs = [job for job in crash.task.jobs if job.position in self._left]
+        jobs = self._rounds.left_of(crash.task)
         self._deaths.update(job.position for job in jobs)
         was_alone = len(crash.task.jobs) == 1
-        again = {job.position for job in jobs}
-        self._find_sources(again, until=lambda _: crash.task.until, is_of_earlier=False)
         for job in jobs:
             if was_alone and self._deaths[job.position] >= self._executor.most_deaths:
                 self._take(record_failure(self._store, crash.task, job, crash.reason))
             else:
                 # One of them may have killed the worker.
-                source = self._sources.get(job.position)
-                one = replace(job, source=source and source[:2])
-                task = replace(crash.task, jobs=(one,), is_resumed=False)
+                task = replace(crash.task, jobs=(job,), is_resumed=False)
                 self._executor.add([task], first=True)
