@@ -34,27 +34,19 @@ class DataFile:
 
 
 class Executor(ABC):
-    """A context manager that runs tasks, `capacity` at a time, and leaves nothing behind.
+    """A context manager that runs tasks, `capacity` at a time, and leaves nothing behind."""
 
-    Attributes
-    ----------
-    late : list of WorkerEvent
-        What workers reported while they were being ended, after `events` was left.
-    on_turn : callable
-        Called with each task when its turn has come; returns it as its worker gets it.
-    is_remote : bool
-        Whether workers may be on other machines: they share no folder with this process, and
-        nobody here can tell whether one of them still lives.
-    most_deaths : int
-        How many workers a job may cost, the last of them with no other job at work.
-    """
-
+    # Whether workers may be on other machines: they share no folder with this process, and nobody
+    # here can tell whether one of them still lives.
     is_remote = False
-    # On this machine, a job that was alone when its worker died has killed it.
+    # How many workers a job may cost, the last of them with no other job at work: on this machine,
+    # a job that was alone when its worker died has killed it.
     most_deaths = 1
 
     def __init__(self, capacity: int, work: Work = run_stack) -> None:
+        # What workers reported while they were being ended, after `events` was left.
         self.late: list[WorkerEvent] = []
+        # Called with each task when its turn has come; returns it as its worker gets it.
         self.on_turn: Callable[[Task], Task] = lambda task: task
         self._capacity, self._work = capacity, work
         self._waiting: deque[Task] = deque()

@@ -130,30 +130,15 @@ class Backend(Protocol):
 
     Every call raises a `StoreError` where the store or the disk fails, and one that reads a
     `RecordError` where a row makes no sense.
-
-    Attributes
-    ----------
-    runs_at_once : int
-        How many runs are best written together.
-    remark : str or None
-        What a person who records in it should know.
-    unfit : dict of str to str
-        Of each run that a list left out, by its id, what it is and why.
-    keeps : bool
-        Whether the ends of runs are kept on disk while a server does not answer.
-    left : dict of Path to str
-        Of each kept file that cannot be recorded, why.
-    is_durable : bool
-        Whether files in folders of this machine are flushed to the disk.
     """
 
     uri: str
-    runs_at_once: int
-    remark: str | None
-    unfit: dict[str, str]
-    keeps: bool
-    left: dict[Path, str]
-    is_durable: bool
+    runs_at_once: int  # how many are best written together
+    remark: str | None  # what a person who records in it should know
+    unfit: dict[str, str]  # of each run that a list left out, by its id, what it is and why
+    keeps: bool  # whether the ends of runs are kept on disk while a server does not answer
+    left: dict[Path, str]  # of each kept file that cannot be recorded, why
+    is_durable: bool  # whether files in folders of this machine are flushed to the disk
 
     @property
     def client(self) -> MlflowClient:
