@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -21,6 +22,7 @@ from runner.tracking import leave_stores
 from tests.conftest import hydra_as_before
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, "-m", "runner")
 Ended = subprocess.CompletedProcess[str]
 Inject = Callable[..., Ended]
 
@@ -107,10 +109,10 @@ class Command:
         """Carry it out in this process; `variables` join its environment."""
         return run_here(list(arguments), self.folder, self.environment | variables)
 
-    def process(self, *arguments: str, **variables: str) -> Ended:
-        """Run it as a process, where that matters."""
+    def process(self, *arguments: str, program: Sequence[str] = PROGRAM, **variables: str) -> Ended:
+        """Run it as a process, where that matters, or another program in its place."""
         return subprocess.run(
-            [sys.executable, "-m", "runner", *arguments],
+            [*program, *arguments],
             cwd=self.folder,
             env=self.environment | variables,
             capture_output=True,
@@ -118,6 +120,14 @@ class Command:
             timeout=120,
             check=False,
         )
+
+    @classmethod
+    def within(cls, folder: Path) -> Self:
+        """Prepare the command in a folder, with nothing in it."""
+        places = [folder / name for name in ("here", "store", "scratch")]
+        for place in places:
+            place.mkdir(parents=True)
+        return cls(*places)
 
     def left(self) -> list[Path]:
         """List what is in its three folders."""
@@ -128,10 +138,7 @@ class Command:
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Prepare the real command in a place of its own."""
-    places = [tmp_path / name for name in ("here", "store", "scratch")]
-    for place in places:
-        place.mkdir()
-    return Command(*places)
+    return Command.within(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -34,14 +34,11 @@ def shared(
     tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, home: Path
 ) -> Iterator[Command]:
     """Prepare the command and a store for the tests of one file, which look at what it left."""
-    folder = tmp_path_factory.mktemp("sweeps")
-    places = [folder / name for name in ("here", "store", "scratch")]
-    for place in places:
-        place.mkdir()
-    shutil.copyfile(migrated_database, folder / "store" / "mlflow.db")
+    command = Command.within(tmp_path_factory.mktemp("sweeps"))
+    shutil.copyfile(migrated_database, command.store / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(FOREIGN):
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
-        yield Command(*places)
+        yield command

@@ -66,10 +66,8 @@ def rerun_folder(folder: Path, *arguments: str, **variables: str) -> Ended:
 
 def moved(command: Command, to: Path) -> Command:
     """Copy a store with its artifacts, for one test to change."""
-    copy = Command(*(to / name for name in ("here", "store", "scratch")))
-    copy.folder.mkdir(parents=True)
-    copy.scratch.mkdir()
-    shutil.copytree(command.store, copy.store)
+    copy = Command.within(to)
+    shutil.copytree(command.store, copy.store, dirs_exist_ok=True)
     for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
         statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608  (our words)
         execute(copy, statement, str(command.store), str(copy.store))

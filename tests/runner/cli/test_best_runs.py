@@ -104,9 +104,7 @@ def test_a_colleagues_store_is_repeated_and_recorded_in_ones_own(
 ) -> None:
     """As it was copied: its files are said to be where they were, which is gone."""
     command, _, parent = swept
-    own = Command(*(tmp_path / name for name in ("here", "own", "scratch")))
-    for folder in (own.folder, own.store, own.scratch):
-        folder.mkdir()
+    own = Command.within(tmp_path / "own")
     shutil.copyfile(migrated_database, own.store / "mlflow.db")
     theirs = replace(own, store=tmp_path / "copied")
     command.store.rename(theirs.store)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -256,17 +257,10 @@ def test_letters_that_the_locale_lacks_are_told_with_it(of: str, command: Comman
     folder = command.folder / "ü"
     folder.mkdir()
     place = {of: f"sqlite:///{folder}/x.db"} if of.isupper() else {}
-    ended = subprocess.run(
-        [sys.executable, "-m", "runner", *([of] if "=" in of else [])],
-        cwd=folder if of.startswith("The") else command.folder,
-        env=command.environment
-        | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-        | place,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-    )
+    if of.startswith("The"):
+        command = replace(command, folder=folder)
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} | place
+    ended = command.process(*([of] if "=" in of else []), **variables)
     assert ended.returncode == 2
     shown = of.replace("é", r"\xe9")
     assert ended.stderr == (

@@ -2,15 +2,13 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.runner.cli.rerunning import execute, sweep
 from tests.runner.cli.sweeping import Recorded
-from tests.runner.conftest import Command, Ended
+from tests.runner.conftest import PROGRAM, Command, Ended
 
 # To root permissions are nothing, unless it gives up the right to pass them over.
 ROOT = os.geteuid() == 0
@@ -32,15 +30,7 @@ def read_only(shared: Command) -> Iterator[ReadOnly]:
         path.chmod(path.stat().st_mode & ~0o222)
 
     def run(*arguments: str) -> Ended:
-        return subprocess.run(
-            [*AS_OTHERS * ROOT, sys.executable, "-m", "runner", *arguments],
-            cwd=shared.folder,
-            env=shared.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return shared.process(*arguments, program=[*AS_OTHERS * ROOT, *PROGRAM])
 
     yield jobs[0], run
     assert {path: path.stat().st_mtime_ns for path in paths} == before

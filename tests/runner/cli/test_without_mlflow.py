@@ -1,6 +1,5 @@
 """What needs no MLflow does not wait for it: with a database that exists, it is not imported."""
 
-import subprocess
 import sys
 
 import pytest
@@ -39,13 +38,5 @@ def test_mlflow_is_not_imported(asked: str, run_id: str, shared: Command) -> Non
         arguments = ["-m", *TINY, *BARE, "seed=2,3", "optimizer.learning_rate=0.1,0.2"]
     elif asked == "rerun --check":
         arguments = ["rerun", run_id, "--check"]
-    ended = subprocess.run(
-        [sys.executable, "-c", CODE, *arguments],
-        cwd=shared.folder,
-        env=shared.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    ended = shared.process(*arguments, program=[sys.executable, "-c", CODE])
     assert ended.stderr.splitlines()[-1] == "0"

@@ -1,7 +1,6 @@
 """What plugins add, and what is said of those that are missing. docs/extend.md is followed too."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from runner.config.plugins import VARIABLE, plugins
 from runner.system.errors import CommandError, ConfigError, StoreError
 from runner.training.tasks import Target
 from softnet import LOSSES, OPTIMIZERS, SquaredError
-from tests.runner.conftest import Command, Ended
+from tests.runner.conftest import Command
 
 CODE = """
 from softnet import NORMALIZATIONS, OPTIMIZERS, SGD, Layer
@@ -112,36 +111,24 @@ def test_a_plugin_on_a_disk_that_is_away_is_named(
         plugins()
 
 
-def _process(command: Command, *arguments: str, **variables: str) -> Ended:
-    return subprocess.run(
-        [sys.executable, "-m", "runner", *arguments],
-        cwd=command.folder,
-        env=command.environment | variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_a_run_with_a_plugin_needs_it_to_be_repeated_and_not_to_be_served(command: Command) -> None:
     plugin = command.folder / "mine.py"
     plugin.write_text(CODE, "utf-8")
-    helped = _process(command, "--help", RUNNER_PLUGINS="mine.py").stdout
+    helped = command.process("--help", RUNNER_PLUGINS="mine.py").stdout
     assert "  mine.py: normalization twice\n  mine.py: optimizer plain\n" in helped
-    trained = _process(command, *RUN, RUNNER_PLUGINS="mine.py")
+    trained = command.process(*RUN, RUNNER_PLUGINS="mine.py")
     assert trained.returncode == 0, trained.stderr
     run_id = trained.stdout.partition("\nrun ")[2][:32]
-    missing = _process(command, "rerun", run_id, "--check")
+    missing = command.process("rerun", run_id, "--check")
     assert missing.returncode == 2
     assert missing.stderr.splitlines() == [
         "config.json: model.normalization: must be one of none, batch, layer, got 'twice'.",
         "Its plugin 'mine.py' is missing: install it, or name it in RUNNER_PLUGINS.",
     ]
-    shown = _process(command, "show", run_id).stdout.splitlines()
+    shown = command.process("show", run_id).stdout.splitlines()
     assert missing.stderr.splitlines()[1] in shown
     plugin.write_text(f"{CODE}\nTwice.note = 1\n", "utf-8")
-    other = _process(command, "rerun", run_id, "--check", RUNNER_PLUGINS="mine.py").stdout
+    other = command.process("rerun", run_id, "--check", RUNNER_PLUGINS="mine.py").stdout
     assert "IDENTICAL" in other
     assert "plugins.mine.py" in other
     model = mlflow.pyfunc.load_model(str(next(command.store.rglob("MLmodel")).parent))
@@ -155,14 +142,14 @@ def test_a_reader_of_a_plugin_is_checked(command: Command) -> None:
     (command.folder / "mine.py").write_text(f"{CODE}\n{many}\n", "utf-8")
     (command.folder / "x.many").write_text("x", "utf-8")
     words = ("experiment=own", "data.path=x.many", "data.target=b", "training.epochs=1")
-    trained = _process(command, *words, RUNNER_PLUGINS="mine.py")
+    trained = command.process(*words, RUNNER_PLUGINS="mine.py")
     run_id = trained.stdout.partition("\nrun ")[2][:32]
-    missing = _process(command, "rerun", run_id)
+    missing = command.process("rerun", run_id)
     assert missing.returncode == 2
     *_, reason = missing.stderr.splitlines()
-    assert reason in _process(command, "show", run_id).stdout.splitlines()
+    assert reason in command.process("show", run_id).stdout.splitlines()
     assert reason == "Its plugin 'mine.py' is missing: install it, or name it in RUNNER_PLUGINS."
-    bad = _process(command, "data", "short.rows", RUNNER_PLUGINS="mine.py")
+    bad = command.process("data", "short.rows", RUNNER_PLUGINS="mine.py")
     assert bad.returncode == 2
     assert bad.stderr == "short.rows: its plugin must return columns of one length.\n"
 
