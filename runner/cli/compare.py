@@ -14,7 +14,7 @@ from runner.tracking import job_of
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.outcome import Outcome, is_metric, short_names
-from runner.training.statistics import REPLICATES, SEED, SPLITS, configurations, ranked
+from runner.training.statistics import SEED, SPLITS, configurations, ranked, without_replicates
 from runner.training.verdict import configuration_name
 
 _MOST = 26
@@ -62,8 +62,7 @@ def _candidates(found: StoredRun, metric: str) -> list[Candidate]:
         settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_SET)}
         # Splits are the same where their rows are, whatever they are called.
         replicate = {SEED: settings.get(SEED, ""), SPLITS[1]: run.tags["runner.split_digest"]}
-        settings = {k: v for k, v in settings.items() if k not in REPLICATES}
-        outcomes.append(replace(job.outcome, varied=settings | replicate))
+        outcomes.append(replace(job.outcome, varied=without_replicates(settings) | replicate))
         jobs[run.run_id] = run, dict(job.outcome.varied)
     if not outcomes:
         raise RecordError(f"{found.label}: no run of it has finished.")
@@ -71,7 +70,7 @@ def _candidates(found: StoredRun, metric: str) -> list[Candidate]:
     candidates, title = [], elide(found.name, LONGEST_NAME)
     for runs_of_it in folded:
         ids = [outcome.run_id for outcome in runs_of_it.outcomes]
-        varied = {k: v for k, v in jobs[ids[0]][1].items() if k not in REPLICATES}
+        varied = without_replicates(jobs[ids[0]][1])
         name = configuration_name(varied, short_names(varied)) if varied else title
         best = f"{title}, its best: {name}" if len(folded) > 1 else title
         data = frozenset(jobs[run_id][0].tags.get("runner.data_digest", "") for run_id in ids)

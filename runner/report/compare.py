@@ -16,8 +16,8 @@ from runner.report.table import (
 )
 from runner.system.formatting import count, interval, number
 from runner.system.text import elide
-from runner.training.outcome import further_metrics, short_names
-from runner.training.statistics import REPLICATES, Configuration, compare, holm
+from runner.training.outcome import further_metrics, short_names, varying
+from runner.training.statistics import Configuration, compare, holm
 
 _LONGEST = 200
 # More candidates than this are rows of a table, and not its columns.
@@ -57,7 +57,7 @@ def print_comparison(candidates: Sequence[Candidate], metric: str, further: Sequ
             )
         settings = [one.runs.varied for one in candidates]
         one_sided = _one_sided(settings)
-        differing = [key for key in _differing(settings) if key not in one_sided]
+        differing = [key for key in varying(settings) if key not in one_sided]
         is_long = len(candidates) > _SIDE_BY_SIDE
         if differing and not is_long:
             rows = [(key, *(one.get(key, "-") for one in settings)) for key in differing]
@@ -83,14 +83,9 @@ def _letter(number: int) -> str:
     return chr(ord("A") + number)
 
 
-def _differing(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    keys = dict.fromkeys(key for one in settings for key in one if key not in REPLICATES)
-    return [key for key in keys if len({one.get(key) for one in settings}) > 1]
-
-
 def _one_sided(settings: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the settings that some do not have: those of other data or other layers."""
-    keys = dict.fromkeys(key for one in settings for key in one if key not in REPLICATES)
+    keys = dict.fromkeys(key for one in settings for key in one)
     return [key for key in keys if any(key not in one for one in settings)]
 
 
