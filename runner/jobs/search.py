@@ -284,33 +284,50 @@ def repeated(
     The plan has the jobs in the order of the search, as they were stopped; `outcomes` are those of
     the rerun, and `reached` is what jobs were worth at rungs, by position and step.
     """
-    search, n_alike = record.search, 0
-    steps = [job.experiment.training.pruned_at_step for job in plan.jobs]
     whole = replace(plan, jobs=tuple(_searched(job, record) for job in plan.jobs))
-    n_rungs = len(search.shares) if isinstance(search, HalvingSearch) else 0
-    if n_rungs:
-        halving = Halving(whole, {})
-        halving.reached = dict(reached)
-        failed = {p for p, outcome in outcomes.items() if outcome.status == "FAILED"}
-        for _ in range(n_rungs):
-            at = {p: halving.step(p) for p in range(len(steps)) if p not in failed}
-            ended = {p: step for p, step in halving.decide().items() if p not in failed}
-            n_alike += ended == {p: step for p, step in at.items() if steps[p] == step}
-    of_trials = trials(whole)
-    by_point = {_point(whole.jobs[trial[0]], record.space): trial for trial in of_trials}
-    keys = [each.key for each in record.space]
+    n_rungs, n_alike = 0, 0
+    if isinstance(record.search, HalvingSearch):
+        n_rungs = len(record.search.shares)
+        n_alike = _n_rungs_alike(plan, whole, outcomes, reached)
+    by_point = {_point(whole.jobs[trial[0]], record.space): trial for trial in trials(whole)}
+    runs = {at: [outcomes.get(p) for p in trial] for at, trial in by_point.items()}
+    return SearchComparison(n_rungs, n_alike, _points_again(record, runs) == by_point.keys())
+
+
+def _n_rungs_alike(
+    plan: Plan,
+    whole: Plan,
+    outcomes: Mapping[int, Outcome],
+    reached: Mapping[tuple[int, int], Reached],
+) -> int:
+    """Count the rungs at which the same jobs end again; `whole` has them as before they ended."""
+    steps = [job.experiment.training.pruned_at_step for job in plan.jobs]
+    halving, n_alike = Halving(whole, {}), 0
+    halving.reached = dict(reached)
+    failed = {p for p, outcome in outcomes.items() if outcome.status == "FAILED"}
+    for _ in range(halving.n_rungs):
+        at = {p: halving.step(p) for p in range(len(steps)) if p not in failed}
+        ended = {p: step for p, step in halving.decide().items() if p not in failed}
+        n_alike += ended == {p: step for p, step in at.items() if steps[p] == step}
+    return n_alike
+
+
+def _points_again(
+    record: SearchRecord, runs: Mapping[tuple[str, ...], Sequence[Outcome | None]]
+) -> set[tuple[str, ...]]:
+    """Draw or propose the points of a search again, told what came of the runs at each."""
+    search, keys = record.search, [each.key for each in record.space]
     found = set[tuple[str, ...]]()
     if isinstance(search, OptunaSearch):
         proposals = Proposals(record.space, search, record.metric)
         while points := proposals.ask():
-            asked = [tuple(_alike(point[key]) for key in keys) for point in points]
+            asked = [tuple(_alike(at[key]) for key in keys) for at in points]
             found.update(asked)
-            runs = ([outcomes.get(p) for p in by_point.get(point, ())] for point in asked)
-            values = [value_of(each, record.metric) if each else math.nan for each in runs]
-            proposals.tell(values)
+            of_points = [runs.get(at, ()) for at in asked]
+            proposals.tell([value_of(e, record.metric) if e else math.nan for e in of_points])
     elif isinstance(search, DrawnSearch):
-        found = {tuple(_alike(point[key]) for key in keys) for point in draw(record.space, search)}
-    return SearchComparison(n_rungs, n_alike, found == by_point.keys())
+        found = {tuple(_alike(at[key]) for key in keys) for at in draw(record.space, search)}
+    return found
 
 
 def _searched(job: PlannedJob, record: SearchRecord) -> PlannedJob:
