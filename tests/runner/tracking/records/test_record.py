@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from runner.config.fingerprint import SCHEMA
 from runner.config.plain import to_plain
 from runner.jobs.rerun.environment_diff import environment_differences
 from runner.system.errors import RecordError
@@ -198,7 +199,7 @@ def test_a_record_of_an_earlier_version_can_only_be_predicted_from(earlier: Expo
     )
 
 
-@pytest.mark.parametrize("schema", ["4", "0", "", "1.0", "\x1b[2J", "9" * 5000])
+@pytest.mark.parametrize("schema", [str(SCHEMA + 1), "0", "", "1.0", "\x1b[2J", "9" * 5000])
 def test_a_record_of_another_schema_says_so(schema: str, edited: EditedFolder) -> None:
     edited.tag(schema=schema)
     assert "another version of this program recorded it" in refusal(edited)
