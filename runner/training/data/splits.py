@@ -244,7 +244,8 @@ def _kfold(
         sizes = [1 + len(y) // config.n_folds] * config.n_folds
         is_test = _deal_groups(groups, dealt, sizes, _generator(config.seed)) == config.fold
         rest, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-        sizes = [len(rest) - (n_val := round(config.val * len(rest))), n_val, 0]
+        n_val = _n_val(config, len(rest))
+        sizes = [len(rest) - n_val, n_val, 0]
         rng = _generator(config.seed, config.fold)
         part = _deal_groups(groups[rest], dealt[rest], sizes, rng)
         return Split(rest[part == 0], rest[part == 1], test)
@@ -254,18 +255,24 @@ def _kfold(
     deal = stratified_folds if config.stratified else plain_folds
     is_test = deal(y, config.n_folds, _random_state(config.seed)) == config.fold
     rest, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    n_val = round(Fraction(str(config.val)) * len(rest))
-    if config.val and not 0 < n_val < len(rest):
-        raise ConfigError.plain(
-            f"split.val: must leave at least 1 row to val and 1 to train, or be 0 for no val rows, "
-            f"got {n_val} rows: {config.val} of {len(rest):,} rows is {n_val} rows."
-        )
+    n_val = _n_val(config, len(rest))
     if config.stratified:
         val, train = classes.draw("val", n_val, rest, _random_state(config.seed, 1))
     else:
         order = _generator(config.seed, config.fold).permutation(rest)
         val, train = order[:n_val], order[n_val:]
     return Split(train, val, test)
+
+
+def _n_val(config: KFoldSplit, n_rows: int) -> int:
+    """Return how many of the rows outside the test fold validate."""
+    n_val = round(Fraction(str(config.val)) * n_rows)
+    if config.val and not 0 < n_val < n_rows:
+        raise ConfigError.plain(
+            f"split.val: must leave at least 1 row to val and 1 to train, or be 0 for no val rows, "
+            f"got {n_val} rows: {config.val} of {n_rows:,} rows is {n_val} rows."
+        )
+    return n_val
 
 
 def plain_folds(y: IntArray, n_folds: int, rng: np.random.RandomState) -> IntArray:

@@ -154,6 +154,11 @@ def test_a_further_file_that_changes_is_read_again(tmp_path: Path) -> None:
             {"group": "part", "split": {"name": "kfold", "n_folds": 5, "fold": 0, "val": 0.2}},
             "n_folds needs fewer",
         ),
+        (
+            "a b label who",
+            {"group": "who", "split": {"name": "kfold", "n_folds": 4, "fold": 1, "val": 0.01}},
+            "split.val: must leave at least 1 row to val",
+        ),
         ("a b label", {"test_path": "no.csv"}, "data.test_path: must be a file"),
         ("a b label who", {"test_path": "test.csv"}, "must have the columns of t.csv"),
         ("a b label part", {"split_column": "part", "test_path": "test.csv"}, "data.split_column"),
