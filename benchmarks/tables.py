@@ -177,8 +177,8 @@ def scores(table: Table) -> dict[str, float | str]:
         experiment = Experiment.from_dict(job.config)
         prepared = prepare(experiment)
         (result,) = train(prepared, [settled(experiment, prepared)])
-        dropped = ((prepared.data and prepared.data.columns) or {}).get("out", ())
-        frames = table.frames(paths, dropped)
+        assert prepared.data is not None
+        frames = table.frames(paths, prepared.data.left_out)
     has_classes = prepared.dataset.task == "classification"
     measure = "log loss" if has_classes else "rmse"
     metric = "loss" if has_classes else "rmse"
@@ -207,23 +207,20 @@ def peer(pipeline: Any, X: Any, X_test: Any, y: Any, y_test: Any, *, has_classes
         return float(log_loss(y_test, pipeline.predict_proba(X_test), labels=classes))
 
 
-PEERS = ("LogisticRegression", "Ridge", "MLP", "HistGradientBoosting")
-
-
 def main(arguments: argparse.Namespace) -> int:
     chosen = [t for t in tables() if not arguments.only or t.name in arguments.only]
     works = True
     if arguments.commands:
         with ThreadPoolExecutor(2) as pool:
-            failures = []
+            worked = []
             for table, failure in zip(chosen, pool.map(first_try, chosen), strict=True):
                 done = "trained, predicted, rerun IDENTICAL"
+                done += ", served as CSV and JSON" if table.name in SERVED else ""
                 print(f"{table.name:28} {failure or done}", flush=True)
-                failures.append(failure)
-        n_worked = failures.count("")
-        works = n_worked >= FIRST_TRY * len(chosen)
-        served = sum(table.name in SERVED for table in chosen)
-        print(f"{n_worked} of {len(chosen)} at the first try; {served} served as CSV and JSON")
+                worked += [] if failure else [table.name]
+        works = len(worked) >= FIRST_TRY * len(chosen)
+        served = sum(name in SERVED for name in worked)
+        print(f"{len(worked)} of {len(chosen)} at the first try; {served} served as CSV and JSON")
     if arguments.peers:
         print("| table | measure | no features | ours | linear | MLP | boosted trees |")
         print("|---|---|---:|---:|---:|---:|---:|")
