@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.system.errors import DataError
+from runner.training.data.delimited import _BLOCK, _has_codes
 from tests.runner.training.data.reading import read
 
 PLAIN = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n"
@@ -145,17 +146,25 @@ def test_the_names_of_rows_as_r_writes_them_are_a_column(tmp_path: Path) -> None
     assert found.categories == {"Unnamed: 0": ("r 1", "r 2")}
 
 
-@pytest.mark.parametrize(("no", "yes"), [("False", "True"), ("false", "true"), ("0", "1")])
-def test_booleans_are_numbers(tmp_path: Path, no: str, yes: str) -> None:
-    dataset = read(tmp_path, "t.csv", f"a,label\n{no},x\n{yes},y\n")
-    assert dataset.X.tolist() == [[0.0], [1.0]]
-    assert not dataset.categories
-
-
 def test_words_and_class_names_keep_their_letters(tmp_path: Path) -> None:
     dataset = read(tmp_path, "t.csv", 'côte,label\n"a,b",ä "1"\n„x“,\'y\'\n"one\ntwo",z\n')
     assert dataset.categories == {"côte": ("a,b", "one\ntwo", "„x“")}
     assert dataset.class_names == ("'y'", "z", 'ä "1"')
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize(
+    "text", [",05", ";05", "\n05", " 05", ",-05", ";+05", "--05", "x05", "105", ",0.5", "\r\n0"]
+)
+def test_codes_are_found_wherever_a_block_ends(text: str, delimiter: str) -> None:
+    plain = rf"(^|[\n\r {delimiter}])[+-]?0[0-9]"
+    for border in (0, _BLOCK, 2 * _BLOCK):
+        for start in range(max(border - len(text) - 1, 0), border + 2):
+            content = "7" * start + text + "7" * 10
+            is_code = bool(re.search(plain, content[max(start - 5, 0) :]))
+            assert _has_codes(content.encode(), delimiter) == is_code, start
+            cut = content[: start + len(text)]
+            assert _has_codes(cut.encode(), delimiter) == bool(re.search(plain, cut[-5:])), start
 
 
 lines = st.lists(st.sampled_from(["word", 'said "x"', "two\nlines", "a\r\nb\n", "", "c,d"]))
