@@ -12,7 +12,7 @@ from runner.config.compose import compose
 from runner.config.data import FileData
 from runner.config.schema import Experiment
 from runner.report.data import print_columns
-from runner.training.data.files import describe_file
+from runner.training.prepare import describe
 
 _PINNED = ("target", "columns", "formats", "delimiter", "decimal", "header", "encoding")
 
@@ -22,13 +22,10 @@ def show_data(file: str, overrides: Sequence[str]) -> None:
     path = f"data.path={json.dumps(file, ensure_ascii=False)}"
     given = ["experiment=own", path, "data.target=null", *overrides]
     (job,) = compose(given, HELP, lambda _: None) or []
-    experiment = Experiment.from_dict(job.config)
-    data = experiment.data
-    if not isinstance(data, FileData):
-        raise TypeError("experiment=own reads a file")
-    described = describe_file(data, experiment.task)
+    described = describe(Experiment.from_dict(job.config))
     print_columns(file, described)
-    plain = described.settings.model_dump(mode="json")
+    data = described.settings
+    plain = data.model_dump(mode="json")
     usual = FileData(name="file", path=data.path, scaling=data.scaling).model_dump(mode="json")
     # Beside what was found out stands what was asked for.
     pinned = {"data": {k: v for k, v in plain.items() if k in _PINNED or v != usual[k]}}

@@ -23,7 +23,7 @@ from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.sweep.spreadsheet import cell
 from runner.report.runs import Classes
 from runner.report.table import say
-from runner.system.errors import CommandError, ConfigError, DataError, shorten
+from runner.system.errors import CommandError, ConfigError, DataError, nearest, shorten
 from runner.system.files import atomic_file
 from runner.system.formatting import count, number
 from runner.system.paths import expanded, other_than_file
@@ -36,7 +36,7 @@ from runner.training.data.columns import Column
 from runner.training.data.files import load_rows
 from runner.training.prepare import Prepared, Trained, prepare
 from runner.training.run_files import out_of_fold, prediction_table
-from runner.training.tasks import TASKS, best_threshold, measured_at
+from runner.training.tasks import TASKS, best_threshold, measured_at, threshold_metrics
 from softnet import Network, evaluate, metric_named
 
 _KINDS = (".csv", ".parquet")
@@ -254,11 +254,11 @@ class LoadedRun:
         missing, unseen = model.preprocessing.remarks(encoded)
         remarks = [f"{printable(file)}: {count(len(encoded), 'row')}; {missing}", unseen]
         if known:
-            y, is_known = task.recode(known, model.target.names)
+            y, is_known = task.recode(known, model.target)
             has_target = ~np.any([column.is_missing for column in known], axis=0)
             if n_new := int((has_target & ~is_known).sum()):
                 what = f"{', '.join(self._targets)}, {count(n_new, 'row')}"
-                remarks.append(f"{what}: not measured, since training has not seen their target")
+                remarks.append(f"{what}: not measured, since the run has no such target on record")
             if is_known.any():
                 what = f"{', '.join(self._targets)}, {count(int(is_known.sum()), 'row')}"
                 of_known = X[is_known] if len(read) == 1 else None
@@ -294,6 +294,13 @@ class LoadedRun:
         try:
             level = float(text)
         except ValueError:
+            metrics = threshold_metrics(self._model.target)
+            if text not in metrics:
+                rule = f"a number from 0 to 1, or one of {', '.join(metrics)}"
+                hint = nearest(text, metrics)
+                raise CommandError(
+                    f"--threshold: must be {rule}, got {text!r}. {hint}".rstrip()
+                ) from None
             if "val" not in self.rows.parts:
                 raise CommandError(
                     f"--threshold: must be a number from 0 to 1 for a run without validation rows, "

@@ -170,12 +170,13 @@ def _loaded(member: StoredRun, trained_on: str) -> dict[str, Any]:
 
 def _columns(run: LoadedRun) -> list[tuple[str, ...]]:
     """Return a row for each column of the file that was read; none for data that ship."""
-    if run.rows.data is None:
+    data = run.rows.data
+    if data is None:
         return []
     # The record names the columns that were left out, and not why.
     return [
         (*facts, "left out" if use.startswith("left out") else use, examples)
-        for *facts, use, examples in column_rows(describe_file(run.rows.data, run.experiment.task))
+        for *facts, use, examples in column_rows(describe_file(data, data, {}))
     ][:_ROWS]
 
 

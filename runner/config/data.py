@@ -127,6 +127,11 @@ class FileData(_Data):
     ] = None
     day_first: Annotated[bool | None, Field(description="true, false, or null to find out")] = None
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The columns that `columns` leaves out."""
+        return (self.columns or {}).get("out", ())
+
 
 class _Generated(_Data):
     """Points that are drawn at random."""

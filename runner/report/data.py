@@ -11,7 +11,6 @@ from runner.report.table import columns_of, printing
 from runner.system.formatting import count
 from runner.system.text import elide
 from runner.training.cells import CLOCKS
-from runner.training.data.tables import describe_target
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -51,12 +50,9 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
     dataset, reading = prepared.dataset, prepared.dataset.reading
     if reading is None:
         return training_notes(experiment, prepared)
-    named = (prepared.data and prepared.data.columns) or {}
-    left_out = [
-        f"{name} ({why})" if (why := prepared.left_out.get(name)) else name
-        for name in named.get("out", ())
-    ]
-    kinds = {name: kind for name, kind in reading.kinds.items() if name not in named.get("out", ())}
+    out = () if prepared.data is None else prepared.data.left_out
+    left_out = [f"{name} ({why})" if (why := prepared.left_out.get(name)) else name for name in out]
+    kinds = prepared.kinds
     counts = Counter(kinds.values())
     columns = ", ".join(
         f"{counts[kind]:,} {words[counts[kind] > 1]}"
@@ -74,8 +70,7 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
         are_words = {kinds[name] == "words" for name in missing}
         filled = " and ".join(text for words, text in _FILLED.items() if words in are_words)
         lines.append(f"missing: {cells} of {len(dataset.y):,}; {filled}")
-    learned = dataset.task, dataset.y, dataset.class_names
-    lines.append(describe_target(*learned, reading.n_without_target))
+    lines.append(prepared.learned)
     if notes := dict.fromkeys((*reading.notes, *training_notes(experiment, prepared))):
         lines.append("; ".join(notes))
     return [elide(line, _LONGEST) for line in lines]

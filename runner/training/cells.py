@@ -17,6 +17,8 @@ NO_NUMBER = frozenset(
      "NaT")
 )  # fmt: skip
 TRUTH = {"true": 1.0, "false": 0.0}
+# From here on neighbouring whole numbers are one and the same float64.
+LARGEST_WHOLE = 2**53
 ISO = "ISO 8601"
 # Times of day alone.
 CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")

@@ -20,6 +20,7 @@ from runner.system.formatting import count
 from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
+from runner.training.data.tables import header_hint
 from runner.training.data.uninformative import uninformative
 from runner.training.preprocessing import Preprocessing
 from runner.training.tasks import TASKS, Target, class_number
@@ -40,6 +41,7 @@ from softnet import (
 if TYPE_CHECKING:
     from runner.config.data import SplitConfig
     from runner.config.schema import Experiment
+    from runner.training.data.files import Described
 
 # The batches of `training.batch_size=auto`, where there are as many training rows.
 _ROWS_OF_A_BATCH = 32
@@ -73,8 +75,25 @@ class Prepared:
     @cached_property
     def target(self) -> Target:
         """What the outputs of a network stand for."""
-        y = self.dataset.y[self.split.train]
-        return TASKS[self.dataset.task].target(y, self.dataset.class_names)
+        y, reading = self.dataset.y[self.split.train], self.dataset.reading
+        target = TASKS[self.dataset.task].target(y, self.dataset.class_names)
+        return target if reading is None else replace(target, words=reading.label_words)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of each raw column that is a feature: ``number``, ``words`` or ``date``."""
+        if self.dataset.reading is None:
+            return dict.fromkeys(self.dataset.feature_names, "number")
+        left_out = () if self.data is None else self.data.left_out
+        return {n: kind for n, kind in self.dataset.reading.kinds.items() if n not in left_out}
+
+    @property
+    def learned(self) -> str:
+        """What is learned, in a line, and how many rows have no target."""
+        dataset = self.dataset
+        n_without = 0 if dataset.reading is None else dataset.reading.n_without_target
+        left_out = f"; {count(n_without, 'row')} without a target left out" if n_without else ""
+        return TASKS[dataset.task].describe(dataset.y, dataset.class_names) + left_out
 
     @cached_property
     def summary(self) -> str:
@@ -82,10 +101,7 @@ class Prepared:
 
         ``333 rows, 4 numbers + 2 words, 3 classes (44 % Adelie); 199 train, 67 val, 67 test``
         """
-        dataset, left_out = self.dataset, ((self.data and self.data.columns) or {}).get("out", ())
-        kinds = ["number"] * dataset.X.shape[1]
-        if dataset.reading is not None:
-            kinds = [kind for name, kind in dataset.reading.kinds.items() if name not in left_out]
+        dataset, kinds = self.dataset, [*self.kinds.values()]
         columns = " + ".join(
             count(kinds.count(kind), kind.removesuffix("s"))
             for kind in ("number", "words", "date")
@@ -197,16 +213,13 @@ def prepare_dataset(experiment: Experiment, dataset: Dataset) -> Prepared:
     try:
         split = split_rows(by, dataset.y, names, dataset.roles)
     except DataError as error:
-        from runner.training.data.tables import header_hint
-
         settings = dataset.reading.settings if dataset.reading else {}
         hint = header_hint(settings, data) if isinstance(data, FileData) else ""
         raise DataError(f"{error}{hint}") from None
     if not isinstance(data, FileData):
         preprocessing = Preprocessing.fit(dataset, split.train, data.scaling)
         return Prepared(dataset, split, preprocessing, preprocessing.transform(dataset.X))
-    are_chosen = data.features is not None or data.columns is not None
-    left_out = uninformative(dataset, split.train, are_chosen=are_chosen)
+    left_out = _left_out(data, dataset, split.train)
     dataset = dataset.without(left_out)
     if not dataset.feature_names:
         raise DataError(
@@ -221,6 +234,35 @@ def prepare_dataset(experiment: Experiment, dataset: Dataset) -> Prepared:
     return Prepared(
         dataset, split, preprocessing, X, _as_read(data, dataset, left_out), left_out, by
     )
+
+
+def describe(experiment: Experiment) -> Described:
+    """Describe a person's table as `prepare` makes it ready, and say why if it cannot.
+
+    It is then described by all its rows instead of those that train.
+    """
+    from runner.training.data.files import describe_file, load_file
+
+    data = experiment.data
+    assert isinstance(data, FileData)  # noqa: S101  (for mypy)
+    try:
+        prepared = prepare(experiment)
+    except (DataError, ConfigError) as error:
+        problem = "" if data.target is None else str(error)
+    else:
+        return describe_file(data, prepared.data or data, prepared.left_out, prepared.learned)
+    dataset = load_file(data, learns=False)
+    if not len(dataset.y):
+        raise DataError(f"{dataset.source}: must hold rows, got none.")
+    left_out = _left_out(data, dataset, np.arange(len(dataset.y)))
+    settings = _as_read(data, dataset.without(left_out), left_out)
+    return describe_file(data, settings, left_out, problem)
+
+
+def _left_out(data: FileData, dataset: Dataset, rows: NDArray[np.intp]) -> dict[str, str]:
+    """Return the columns that some rows say nothing by, each with the reason."""
+    are_chosen = data.features is not None or data.columns is not None
+    return uninformative(dataset, rows, are_chosen=are_chosen)
 
 
 def _without_classes(split: SplitConfig) -> SplitConfig:
@@ -257,7 +299,7 @@ def _as_read(data: FileData, dataset: Dataset, left_out: Mapping[str, str]) -> F
         return data
     kinds = {
         **reading.other_kinds,
-        **dict.fromkeys((data.columns or {}).get("out", ()), "out"),
+        **dict.fromkeys(data.left_out, "out"),
         **{name: "out" if name in left_out else kind for name, kind in reading.kinds.items()},
     }
     columns = {

@@ -1,7 +1,6 @@
-"""What depends on the kind of task: targets, outputs, losses, metrics, and what is predicted.
+"""The kinds of task: how each encodes its target, its losses and metrics, and its answers.
 
-Each kind is one class and a line in `TASKS`; nothing else asks which one it is. Copied into every
-recorded model, so it needs no more than NumPy, softnet and `runner.system.errors`.
+Each kind is a class and a line in `TASKS`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.system.errors import CommandError, ConfigError, DataError, nearest, shorten
+from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.training.cells import LARGEST_WHOLE, TRUTH
 from softnet import (
     LOSSES,
     METRICS,
@@ -32,19 +32,17 @@ from softnet import (
 if TYPE_CHECKING:
     from runner.training.data.columns import Column
 
-# Targets and what the outputs stand for; targets and which of them are known; columns by name.
+# Targets and what the outputs stand for; targets and which rows have one; columns by name.
 Encoded = tuple[NDArray[Any], tuple[str, ...]]
 Recoded = tuple[NDArray[Any], NDArray[np.bool_]]
 Table = dict[str, NDArray[Any]]
 
-# From here on neighbouring whole numbers are one and the same float64.
-_LARGEST_WHOLE = 2**53
 # More distinct whole numbers than this are quantities, unless `task` says that they are classes.
 _MOST_CLASSES = 20
 _MOST_NAMED = 6
 # A class that is a number, and no code such as 01.
 _NUMBER = r"-?(0|[1-9]\d*)(\.\d+)?(e[+-]\d+)?"
-# Of more labels there are no metrics for each.
+# With more labels than this, none has metrics of its own.
 _MOST_MEASURED = 50
 
 
@@ -57,6 +55,9 @@ class Target:
     # A quantity is learned as ``(y - shift) / scale``.
     shift: float = 0.0
     scale: float = 1.0
+    # How the 0 and the 1 of each label are written, or the one of them that occurs. Empty for
+    # other tasks, and in records of earlier versions.
+    words: tuple[tuple[str, ...], ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -76,7 +77,9 @@ class Target:
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can hold; of classes their names alone, as before there was more."""
-        more = {"task": self.task, "shift": self.shift, "scale": self.scale}
+        more: dict[str, Any] = {"task": self.task, "shift": self.shift, "scale": self.scale}
+        if self.words:
+            more["words"] = [list(words) for words in self.words]
         is_new = self.task != "classification"
         return {"class_names": list(self.names), **(more if is_new else {})}
 
@@ -84,6 +87,7 @@ class Target:
     def from_dict(cls, content: Mapping[str, Any]) -> Target:
         """Rebuild what `to_dict` gave, which may stand among other things."""
         more = {key: content[key] for key in ("shift", "scale") if key in content}
+        more["words"] = tuple(map(tuple, content.get("words", ())))
         return cls(content.get("task", "classification"), tuple(content["class_names"]), **more)
 
     def loss(self, name: str | None = None, label_smoothing: float = 0.0) -> LossSettings:
@@ -135,8 +139,8 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
-        """Turn target columns of other rows into what the loss takes, and say which are known."""
+    def recode(self, columns: Sequence[Column], target: Target) -> Recoded:
+        """Encode the target columns of other rows, and say which rows have a recorded target."""
 
     def target(self, y: NDArray[Any], names: Sequence[str]) -> Target:
         """Return what the outputs stand for, given the targets of the training rows."""
@@ -191,7 +195,7 @@ class Classification(Task):
         if not labels.words:
             # Two fractions are two classes, as any two values.
             whole = (np.floor(numbers) == numbers) | (len(unique) <= 2)
-            sound = whole & (np.abs(numbers) < _LARGEST_WHOLE)
+            sound = whole & (np.abs(numbers) < LARGEST_WHOLE)
             if not sound.all():
                 row = int(np.argmin(sound))
                 number = float(numbers[row])
@@ -207,10 +211,10 @@ class Classification(Task):
             )
         return _positive_last(y, names, positive) if positive is not None else (y, names)
 
-    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
+    def recode(self, columns: Sequence[Column], target: Target) -> Recoded:
         (labels,) = columns
         unique, codes = np.unique(labels.values, return_inverse=True)
-        number = {name: n for n, name in enumerate(names)}
+        number = {name: n for n, name in enumerate(target.names)}
         numbers = [number.get(name, -1) for name in _class_names(labels, unique)]
         y = np.array(numbers, np.intp)[codes]
         return y, y >= 0
@@ -302,7 +306,7 @@ class Regression(Task):
             )
         return y, (quantity.name,)
 
-    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
+    def recode(self, columns: Sequence[Column], target: Target) -> Recoded:
         (quantity,) = columns
         is_known = np.isfinite(quantity.values) & (quantity.kind == "number")
         return np.where(is_known, quantity.values, 0.0), is_known
@@ -344,16 +348,15 @@ class MultiLabel(Task):
             if len(values) > 2 or not (labels.words or values <= {0.0, 1.0}):
                 row = int(np.argmax(~np.isin(labels.values, (0, 1))))
                 hint = "\ntask=multilabel takes columns of 0 and 1, or of two words."
-                raise labels.origin.error(row, "0 or 1", float(labels.values[row]), hint)
-        # Of two words the second one, sorted, is the 1: no and yes.
+                raise labels.origin.error(row, "0 or 1", labels.raw_values().tolist()[row], hint)
+        # The second of two words, sorted, is the 1: no and yes.
         y = [c.values > (c.values.min() if c.kind == "words" else 0) for c in columns]
         return np.column_stack(y).astype(np.intp), tuple(labels.name for labels in columns)
 
-    def recode(self, columns: Sequence[Column], names: Sequence[str]) -> Recoded:
-        y = np.column_stack([labels.values for labels in columns])
-        # Of words nobody knows which is the 1 where a column holds one of them alone.
-        are_sound = all(len(np.unique(labels.values)) == 2 for labels in columns if labels.words)
-        is_known = np.isin(y, (0, 1)).all(axis=1) & np.array(are_sound)
+    def recode(self, columns: Sequence[Column], target: Target) -> Recoded:
+        words = target.words or ((),) * len(columns)
+        y = np.column_stack([_label_values(c, of) for c, of in zip(columns, words, strict=True)])
+        is_known = np.asarray(np.isin(y, (0, 1)).all(axis=1))
         return np.where(is_known[:, None], y, 0).astype(np.intp), is_known
 
     def describe(self, y: NDArray[Any], names: Sequence[str]) -> str:
@@ -378,6 +381,24 @@ class MultiLabel(Task):
     def decode(self, y: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
         rows = [" ".join(name for name, has in zip(names, row, strict=True) if has) for row in y]
         return np.array(rows, object)
+
+
+def label_words(labels: Column) -> tuple[str, ...]:
+    """Return how the 0 and the 1 of a label are written, or the one of them that occurs."""
+    if labels.kind != "words":
+        return ("0", "1")
+    return tuple(labels.words[int(code)] for code in np.unique(labels.values))
+
+
+def _label_values(labels: Column, words: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the 0 or 1 of each row, NaN for another word; `words` are those of the 0 and the 1."""
+    if labels.kind != "words":
+        return labels.values
+    value = {word: float(number) for number, word in enumerate(words)}
+    if words == ("0", "1"):
+        value |= {word: TRUTH[word.lower()] for word in labels.words if word.lower() in TRUTH}
+    of_words = [value.get(word, np.nan) for word in labels.words]
+    return np.array(of_words)[labels.values.astype(np.intp)]
 
 
 def _by_name(predictions: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -408,42 +429,38 @@ def task_of(columns: Sequence[Column]) -> str:
     return "classification" if are_classes else "regression"
 
 
-# The metrics of answers, that a threshold decides.
-_OF_ANSWERS = ("balanced_accuracy", "f1_macro")
+def threshold_metrics(target: Target) -> tuple[str, ...]:
+    """Return the metrics that depend on the threshold between two classes."""
+    of_labels = (f"{kind}_{label}" for kind in ("precision", "recall") for label in target.labels)
+    return ("accuracy", "balanced_accuracy", "f1_macro", *of_labels)
 
 
 def measured_at(
     thresholds: NDArray[np.float64], predictions: NDArray[Any], y: NDArray[Any], target: Target
 ) -> dict[str, NDArray[np.float64]]:
-    """Measure the answers from each of some thresholds on, where the last of two classes is said.
+    """Measure the answers at each threshold, from which on the last of two classes is predicted.
 
-    The predictions are probabilities, of shape (n_samples, 2). Returns accuracy, balanced accuracy,
-    macro F1, and precision and recall of each class, each of shape (n_thresholds,).
+    The predictions are probabilities, of shape (n_samples, 2). Returns the `threshold_metrics`,
+    each of shape (n_thresholds,).
     """
     says_last = predictions[:, 1] >= thresholds[:, None]
     said = np.stack([~says_last, says_last], axis=2)
-    of_labels = (f"{kind}_{label}" for kind in ("precision", "recall") for label in target.labels)
-    names = (*_OF_ANSWERS, *of_labels)
-    scores = {name: metric_named(name, target.labels).total(said, y) for name in names}
+    others = threshold_metrics(target)[1:]
+    scores = {name: metric_named(name, target.labels).total(said, y) for name in others}
     return {"accuracy": (says_last == y).mean(axis=1), **scores}
 
 
 def best_threshold(
     metric: str, predictions: NDArray[Any], y: NDArray[Any], target: Target
 ) -> tuple[float, float]:
-    """Return the threshold from which on a metric of the answers is best, and its value.
+    """Return the threshold at which one of the `threshold_metrics` is best, and its value.
 
-    Among equally good ones it is the one nearest to 1/2; see `measured_at`.
+    Among equally good thresholds it is the one nearest to 1/2.
     """
     levels = np.unique(predictions[:, 1])
     levels = levels[np.linspace(0, len(levels) - 1, min(len(levels), 500)).astype(np.intp)]
     between = np.array([0.5, *((levels[1:] + levels[:-1]) / 2)])
-    measured = measured_at(between, predictions, y, target)
-    if metric not in measured:
-        rule = f"a number from 0 to 1, or one of {', '.join(measured)}"
-        hint = nearest(metric, list(measured))
-        raise CommandError(f"--threshold: must be {rule}, got {metric!r}. {hint}".rstrip())
-    values = measured[metric]
+    values = measured_at(between, predictions, y, target)[metric]
     best = np.flatnonzero(values == values.max())
     chosen = best[np.argmin(np.abs(between[best] - 0.5))]
     return float(between[chosen]), float(values[chosen])

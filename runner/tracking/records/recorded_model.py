@@ -90,6 +90,7 @@ class _Model(_Part):
     task: str = "classification"
     shift: float = 0.0
     scale: Annotated[float, Field(gt=0)] = 1.0
+    words: tuple[_Words, ...] = ()
     preprocessing: _Preprocessing
 
     @model_validator(mode="after")
@@ -102,6 +103,8 @@ class _Model(_Part):
             raise ValueError("class_names must be at least 2")
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class_names must differ")
+        if self.words and len(self.words) != len(self.class_names):
+            raise ValueError("words must be those of each label")
         return self
 
 

@@ -45,6 +45,8 @@ class Reading:
     # Those of which some numbers are written as no plain ones, such as ``1.234,50 €``.
     texts: tuple[str, ...] = ()
     cells: CellFormat = field(default=CellFormat())  # how the cells are written
+    # How the 0 and the 1 of each label are written; see `Target.words`.
+    label_words: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

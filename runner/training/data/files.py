@@ -8,11 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from runner.config.data import FileData
 from runner.config.plugins import READERS
-from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.system.errors import DataError, nearest, shorten
 from runner.system.paths import expanded
 from runner.system.text import printable
 from runner.training.data import sources
@@ -20,9 +18,6 @@ from runner.training.data.columns import Column, notes_of
 from runner.training.data.dataset import Dataset
 from runner.training.data.tables import (
     RawTable,
-    dataset_of,
-    encode_targets,
-    features_of,
     header_hint,
     listed,
     load_table,
@@ -32,7 +27,6 @@ from runner.training.data.tables import (
     rules_of,
     targets_of,
 )
-from runner.training.data.uninformative import uninformative
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,18 +35,21 @@ if TYPE_CHECKING:
     from runner.training.preprocessing import Preprocessing
 
 
-def load_file(config: FileData, task: str = "auto") -> Dataset:
-    """Read a person's own table, with the files of its validation and test rows."""
+def load_file(config: FileData, task: str = "auto", *, learns: bool = True) -> Dataset:
+    """Read a person's own table, with the files of its validation and test rows.
+
+    To describe features from which nothing is learned, those of the first file are enough.
+    """
     path = expanded(config.path)
     table = open_table(path, printable(config.path), config)
     further = [
         (part, partial(open_table, expanded(other), printable(other), key=f"data.{part}_path"))
         for part, other in (("val", config.val_path), ("test", config.test_path))
-        if other is not None
+        if other is not None and learns
     ]
     name, source = sources.stem_of(path), str(path.absolute())
     try:
-        return load_table(table, name, source, config, task, further)
+        return load_table(table, name, source, config, task, further, learns=learns)
     except DataError as error:
         raise DataError(f"{error}{header_hint(table.settings, config)}") from None
 
@@ -69,8 +66,7 @@ class Described:
     """What reading a file finds out, without training on it."""
 
     columns: Sequence[Column]
-    # What the columns are for that are no features: ``the target``, ``left out: constant``; decided
-    # on all rows.
+    # What the columns are for that are no features: ``the target``, ``left out: constant``.
     uses: Mapping[str, str]
     settings: FileData  # the settings, in which nothing is left open
     notes: Sequence[str]  # what a person might not expect
@@ -83,43 +79,31 @@ class Described:
         return len(self.columns[0].values)
 
 
-def describe_file(config: FileData, task: str = "auto") -> Described:
-    """Read all columns of a person's table, its target too where one is named."""
-    path = expanded(config.path)
-    table = open_table(path, printable(config.path), config)
-    targets = [] if config.target is None else targets_of(table, config)
-    of_rows = {p: role for role, p in roles_of(table, config).items() if role != "time"}
-    features = features_of(table, {*targets, *of_rows}, config)
+def describe_file(
+    config: FileData, settings: FileData, left_out: Mapping[str, str], learned: str = ""
+) -> Described:
+    """Read all columns of a person's table, given what `runner.training.prepare` made of them.
+
+    These are the settings in which nothing is left open, the columns that say nothing, each with
+    the reason, and what is learned.
+    """
+    table = open_table(expanded(config.path), printable(config.path), config)
     columns = table.read(
         [only(table, position) for position in range(len(table.names))], rules_of(config)
     )
-    if not len(columns[0].values):
-        raise DataError(f"{table.file}: must hold rows, got none.")
-    chosen = dataset_of(path.stem, str(path), [columns[position] for position in features])
-    named = config.features is not None or config.columns is not None
-    reasons = uninformative(chosen, np.arange(len(chosen.y)), are_chosen=named)
-    uses: dict[str, str] = {}
-    found: dict[str, list[str]] = {}
-    for position, column in enumerate(columns):
-        if position in targets:
-            uses[column.name] = "the target"
-        elif position in of_rows:
-            uses[column.name] = f"the {of_rows[position]} of each row"
-        elif position not in features or column.name in reasons:
-            uses[column.name] = f"left out: {reasons.get(column.name, 'data.drop')}"
-        is_out = uses.get(column.name, "").startswith("left out")
-        found.setdefault("out" if is_out else column.kind, []).append(column.name)
-    kinds: dict[str, object] = {kind: tuple(names) for kind, names in sorted(found.items())}
-    formats = {c.name: c.format for c in columns if c.format and c.name not in found.get("out", ())}
-    settings = config.model_copy(update={**table.settings, "columns": kinds, "formats": formats})
-    notes = (*table.notes, *notes_of(columns))
-    learned = ""
-    if targets:
-        try:
-            learned = encode_targets([columns[p] for p in targets], config, task).describe()
-        except (DataError, ConfigError) as error:
-            learned = str(error)
-    return Described(columns, uses, settings, notes, learned)
+    targets = () if config.target is None else targets_of(table, config)
+    kinds = settings.columns or {}
+    features = {name for kind, names in kinds.items() if kind != "out" for name in names}
+    uses = {
+        name: f"left out: {left_out.get(name, 'data.drop')}"
+        for name in table.names
+        if name not in features
+    }
+    for role, position in roles_of(table, config).items():
+        if role != "time":
+            uses[table.names[position]] = f"the {role} of each row"
+    uses |= dict.fromkeys((table.names[position] for position in targets), "the target")
+    return Described(columns, uses, settings, (*table.notes, *notes_of(columns)), learned)
 
 
 def load_rows(

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, nearest, shorten
-from runner.system.formatting import count
 from runner.training.cells import CellFormat
 from runner.training.data.columns import (
     Column,
@@ -34,7 +33,7 @@ from runner.training.data.dataset import (
     make_dataset,
 )
 from runner.training.preprocessing import date_columns, date_parts
-from runner.training.tasks import TASKS, task_of
+from runner.training.tasks import TASKS, label_words, task_of
 
 if TYPE_CHECKING:
     from runner.config.data import FileData
@@ -150,13 +149,17 @@ def load_table(
     config: FileData,
     task: str = "auto",
     further: Sequence[tuple[str, Callable[[FileData], RawTable]]] = (),
+    *,
+    learns: bool = True,
 ) -> Dataset:
     """Read the features and the target of a table, and what its columns say of its rows.
 
-    Rows without a target are left out. Of each `further` file there is its part, ``val`` or
-    ``test``, and what opens it. It is read as the first one was.
+    Rows without a target are left out. Each `further` file comes with its part, ``val`` or
+    ``test``, and a function that opens it; it is read as the first one was. A table from which
+    nothing is learned needs no target, and all its rows are of one class.
     """
-    targets, roles = targets_of(table, config), roles_of(table, config)
+    targets = targets_of(table, config) if learns or config.target is not None else []
+    roles = roles_of(table, config)
     # When a row was taken is a feature too.
     of_rows = {position for role, position in roles.items() if role != "time"}
     features = features_of(table, {*targets, *of_rows}, config)
@@ -177,10 +180,11 @@ def load_table(
         parts = np.concatenate([parts, np.full(n_rows, float(PARTS.index(part)))])
     by_position = dict(zip(used, read, strict=True))
     labels = [by_position[position] for position in targets]
-    learned = encode_targets(labels, config, task)
+    learned = encode_targets(labels, config, task) if learns else _nothing(len(parts))
     kept, n_without = learned.rows, learned.n_without
     if n_without:
         by_position = {position: column.take(kept) for position, column in by_position.items()}
+    is_multilabel = learned.task == "multilabel"
     columns = [by_position[position] for position in features]
     targets_by_name = tuple(column.name for column in labels)
     reading = Reading(
@@ -198,8 +202,9 @@ def load_table(
             config.missing_values,
             {column.name: column.unit for column in columns if column.unit},
         ),
+        tuple(label_words(by_position[position]) for position in targets) * is_multilabel,
     )
-    values = {role: _role(role, by_position[position]) for role, position in roles.items()}
+    values = {role: _role(role, by_position[p]) for role, p in roles.items() if learns}
     if not np.isnan(parts).all():
         values["part"] = parts[kept]
     dataset = dataset_of(name, source, columns, learned.y, learned.names, reading)
@@ -222,15 +227,11 @@ class EncodedTargets:
     rows: IntArray  # of shape (n_samples,): the rows that have a target
     n_without: int  # how many have none
 
-    def describe(self) -> str:
-        """Say in a line what is learned."""
-        return describe_target(self.task, self.y, self.names, self.n_without)
 
-
-def describe_target(task: str, y: NDArray[Any], names: Sequence[str], n_without: int) -> str:
-    """Say in a line what is learned, and how many rows have no target."""
-    learned = TASKS[task].describe(y, names)
-    return learned + (f"; {count(n_without, 'row')} without a target left out" if n_without else "")
+def _nothing(n_rows: int) -> EncodedTargets:
+    """Return targets from which nothing is learned: all rows are of one class."""
+    y = np.zeros(n_rows, np.intp)
+    return EncodedTargets("classification", y, ("",), np.arange(n_rows), 0)
 
 
 def encode_targets(labels: Sequence[Column], config: FileData, task: str) -> EncodedTargets:
@@ -413,7 +414,7 @@ def features_of(table: RawTable, targets: Collection[int], config: FileData) -> 
     """Find the feature columns: those that are named, or all but the target and `data.drop`."""
     dropped = {_known(table, name, "data.drop") for name in config.drop}
     of_kinds = config.columns or {}
-    dropped |= {_known(table, name, "data.columns") for name in of_kinds.get("out", ())}
+    dropped |= {_known(table, name, "data.columns") for name in config.left_out}
     named = {
         "data.columns": [n for kind, names in of_kinds.items() if kind != "out" for n in names],
         "data.categories": config.categories,

@@ -195,7 +195,7 @@ def test_lines_on_the_file_say_what_is_new_in_it_and_what_the_answers_are_worth(
     # The target is known of nine rows.
     classes = [row["class"] for row in csv.DictReader(io.StringIO(ended.stdout))]
     right = sum(c == s for c, s in zip(classes, rows["species"], strict=True))
-    assert lines[2].startswith("species, 1 row: not measured, since training has not seen")
+    assert lines[2].startswith("species, 1 row: not measured, since the run has no such")
     assert lines[3].startswith("species, 9 rows: loss ")
     assert f"accuracy {right / 9:.4f}" in lines[3]
 
@@ -269,6 +269,16 @@ def test_quantities_and_labels_are_predicted_too(shared: Command, tmp_path: Path
     assert list(found.columns) == ["labels", "a", "b"]
     right = (found["labels"].str.contains("a") == (x > 0)).mean()
     assert right > 0.95
+    # Words mean what they meant in training, whichever of them a file has.
+    new = pd.DataFrame({"x": x, "a": table["a"].astype(str), "b": "no"})
+    new.loc[0, "b"], new.loc[1, "a"] = "maybe", ""
+    new.to_csv(tmp_path / "new.csv", index=False)
+    said = shared("predict", labels.run_id, str(tmp_path / "new.csv"), "--out", str(out)).stderr
+    given = np.column_stack([new["a"] == "1", new["b"] == "yes"])
+    right = ((found[["a", "b"]] >= 0.5) == given)[2:].all(axis=1).mean()
+    assert "a, b, 1 row: not measured" in said
+    assert "a, b, 118 rows: loss" in said
+    assert f"accuracy {right:.4f}" in said
 
 
 GERMAN = """größe,lohn,rabatt,zahl,stadt,tag,neu,y

@@ -39,7 +39,8 @@ def test_four_lines_say_what_was_done(tmp_path: Path) -> None:
 
 def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Command) -> None:
     (command.folder / "t.csv").write_text(TABLE)
-    shown = command("data", "t.csv", "data.target=label")
+    parts = ("split=contiguous", "split.train=3", "split.val=1", "split.test=0")
+    shown = command("data", "t.csv", "data.target=label", *parts)
     table, _, pinned = shown.stdout.partition("data:\n")
     rows = {line.split()[0]: line for line in table.splitlines()[2:9]}
     assert "  left out: identifier  " in rows["PassengerId"]
@@ -47,7 +48,7 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     assert "  days, month, weekday, hour  " in rows["born"]
     assert "  the target  " in rows["label"]
     assert "number: [age, rent]" in pinned
-    assert "words: [sex, town, label]" in pinned
+    assert "words: [label, sex, town]" in pinned
     assert "formats: {}" in pinned
     assert "delimiter: ;" in pinned
     assert "2 classes: no (50 %), yes (50 %); 1 row without a target left out" in table
@@ -64,6 +65,10 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     for said in ("the weight of each row", "left out: data.drop", "drop: [born]", "weight: age",
                  "missing_values: [None]"):  # fmt: skip
         assert said in shown.stdout
+    # Of three training rows all are in Bonn.
+    (command.folder / "b.csv").write_text("a,town,y\n1,Bonn,x\n2,Bonn,y\n3,Bonn,y\n4,Ulm,x\n")
+    shown = command("data", "b.csv", "data.target=y", *parts)
+    assert "out: [town]" in shown.stdout
     refused = command("data", "t.csv", "data.target=lable")
     assert refused.returncode == 2
     assert "Did you mean 'label'?" in refused.stderr

@@ -1,5 +1,7 @@
 """Targets become what a loss takes, and predictions become answers in a person's own words."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -212,14 +214,37 @@ def test_labels_in_names_of_metrics_are_plain_and_differ(
 
 
 def test_targets_of_other_rows_take_the_numbers_of_training() -> None:
-    y, known = TASKS["classification"].recode([column(["b", "new", "a"])], ["a", "b"])
+    classes = TASKS["classification"]
+    y, known = classes.recode([column(["b", "new", "a"])], Target("classification", ("a", "b")))
     assert (y.tolist(), known.tolist()) == ([1, -1, 0], [True, False, True])
-    y, known = TASKS["classification"].recode([column([2.0, np.nan])], ["0", "2"])
+    y, known = classes.recode([column([2.0, np.nan])], Target("classification", ("0", "2")))
     assert (y.tolist(), known.tolist()) == ([1, -1], [True, False])
-    y, known = TASKS["regression"].recode([column([2.5, np.nan])], ["price"])
+    price = Target("regression", ("price",))
+    y, known = TASKS["regression"].recode([column([2.5, np.nan])], price)
     assert (y[0], known.tolist()) == (2.5, [True, False])
-    y, known = TASKS["multilabel"].recode([column([0.0, 1.0, 2.0]), column([1.0] * 3)], ["a", "b"])
-    assert (y[:2].tolist(), known.tolist()) == ([[0, 1], [1, 1]], [True, True, False])
+
+
+@pytest.mark.parametrize(
+    ("words", "cells", "expected"),
+    [
+        ((), [0.0, 1.0, 2.0, np.nan], [0, 1, None, None]),
+        ((), ["True", "True"], [1, 1]),
+        (("0", "1"), ["True", "maybe", "false"], [1, None, 0]),
+        (("no", "yes"), ["no", "maybe", "yes", ""], [0, None, 1, None]),
+        (("no", "yes"), ["yes"], [1]),
+        (("no",), ["yes", "no"], [None, 0]),
+        # An earlier version recorded no words.
+        ((), ["no", "yes"], [None, None]),
+    ],
+)
+def test_labels_of_other_rows_are_read_by_the_words_of_training(
+    words: tuple[str, ...], cells: list[str] | list[float], expected: list[int | None]
+) -> None:
+    target = Target("multilabel", ("a",), words=(words,) if words else ())
+    target = Target.from_dict(json.loads(json.dumps(target.to_dict())))
+    y, known = TASKS["multilabel"].recode([column(cells)], target)
+    assert known.tolist() == [value is not None for value in expected]
+    assert y[known, 0].tolist() == [value for value in expected if value is not None]
 
 
 TWO = Target("classification", ("no", "yes"))
