@@ -20,7 +20,6 @@ from runner.system.formatting import count
 from runner.training.data import Dataset, load
 from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
-from runner.training.data.tables import header_hint
 from runner.training.data.uninformative import uninformative
 from runner.training.preprocessing import Preprocessing
 from runner.training.tasks import TASKS, Target, class_number
@@ -213,6 +212,8 @@ def prepare_dataset(experiment: Experiment, dataset: Dataset) -> Prepared:
     try:
         split = split_rows(by, dataset.y, names, dataset.roles)
     except DataError as error:
+        from runner.training.data.tables import header_hint
+
         settings = dataset.reading.settings if dataset.reading else {}
         hint = header_hint(settings, data) if isinstance(data, FileData) else ""
         raise DataError(f"{error}{hint}") from None
