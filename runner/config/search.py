@@ -19,6 +19,8 @@ class _Search(Section):
 
     # Whether results decide what is run.
     decides: ClassVar[bool] = False
+    # Whether they propose further jobs.
+    proposes: ClassVar[bool] = False
 
     name: str
     refit: bool = False
@@ -82,6 +84,7 @@ class OptunaSearch(DrawnSearch):
     """Points that Optuna's TPE proposes, some at a time."""
 
     decides: ClassVar[bool] = True
+    proposes: ClassVar[bool] = True
 
     name: Literal["optuna"]
     batch: Count = 16

@@ -67,6 +67,11 @@ class Job(Protocol):
         """The option that was chosen of each config group, such as ``{"model": "mlp"}``."""
         ...
 
+    @property
+    def space(self) -> Space | None:
+        """What the jobs of a search are drawn from."""
+        ...
+
 
 @dataclass(frozen=True)
 class GivenJob:
@@ -75,6 +80,7 @@ class GivenJob:
     config: dict[str, Any]
     overrides: tuple[str, ...] = ()
     choices: Mapping[str, str] = field(default_factory=dict)
+    space: Space | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class Plan:
     earlier: frozenset[int] = frozenset()
     # What the jobs of a search were drawn from.
     space: Space | None = field(default=None, compare=False)
-    # By how many jobs a search is recognized that proposes further ones.
+    # By how many jobs it is recognized: of a search that proposes more, those of its first point.
     n_identifying: int | None = None
 
     @property
@@ -175,10 +181,12 @@ class Plan:
         name = self.first.sweep.name
         what = f"name {name}" if name else "\n".join(sorted(job.key for job in self.jobs))
         if self.first.search.decides:  # of which jobs there are in the end, and how long
-            exclude = {"refit"} | ({"n_trials"} if self.first.search.name == "optuna" else set())
+            proposes = self.first.search.proposes
+            exclude = {"refit"} | ({"n_trials"} if proposes else set())
             settings = self.first.search.model_dump_json(exclude=exclude), self.first.ranking_metric
+            space = map(repr, self.space.dimensions) if self.space and proposes else ()
             jobs = self.jobs[: self.n_identifying]
-            what = "\n".join([str(name), *settings, *sorted(job.key for job in jobs)])
+            what = "\n".join([str(name), *settings, *space, *sorted(job.key for job in jobs)])
         return hashlib.sha256(f"{self.experiment_name}\n{what}".encode()).hexdigest()[:12]
 
     @property
@@ -272,20 +280,21 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     if len(jobs) == 1:
         varied = _overridden(to_plain(planned[0].experiment), jobs[0])
         planned = [labelled(planned[0], varied)]
-    space = jobs[0].space if hasattr(jobs[0], "space") else None
-    n_duplicates = len(jobs) - len(planned)
-    return replace(plan, jobs=tuple(planned), n_duplicates=n_duplicates, space=space)
+    n_duplicates, space = len(jobs) - len(planned), jobs[0].space
+    n_identifying = None
+    if space is not None and plan.first.search.proposes:
+        n_identifying = len({job.key for job in plan.jobs[: len(space.overrides({}))]})
+    return Plan(tuple(planned), n_duplicates=n_duplicates, space=space, n_identifying=n_identifying)
 
 
 def extended(plan: Plan, jobs: Sequence[Job]) -> tuple[Plan, list[int]]:
     """Return a plan with further jobs behind its own, named anew, and where the jobs given are."""
-    planned = plan_each(jobs).jobs if jobs else ()
+    planned = plan_each(jobs).jobs
     distinct = {job.key: job for job in plan.jobs}
     for job in planned:
         distinct.setdefault(job.key, job)
     positions = {key: position for position, key in enumerate(distinct)}
-    n_identifying = plan.n_identifying or len(plan.jobs)
-    grown = replace(plan, jobs=tuple(named(list(distinct.values()))), n_identifying=n_identifying)
+    grown = replace(plan, jobs=tuple(named(list(distinct.values()))))
     return grown, [positions[job.key] for job in planned]
 
 

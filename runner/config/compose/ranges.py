@@ -22,7 +22,6 @@ from runner.config.search import (
     Dimension,
     DrawnSearch,
     GridSearch,
-    OptunaSearch,
     search_of,
 )
 from runner.system.errors import ConfigError
@@ -115,7 +114,7 @@ def points(
     spaces.append(space)
     drawn = [job for point in draw(dimensions, search) for job in space.overrides(point)]
     space.n_jobs = len(drawn)
-    return [*drawn, *(space.kinds() if isinstance(search, OptunaSearch) else ())]
+    return [*drawn, *(space.kinds() if search.proposes else ())]
 
 
 def _require_one_search(overrides: Sequence[Override]) -> None:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+from runner.jobs.plan import Plan, read_lines
+from runner.jobs.sweep.state_folder import SweepFolder
 from tests.runner.cli.instants import at_call
 from tests.runner.cli.rerunning import artifacts, moved, sweep, verdict
 from tests.runner.cli.sweeping import BARE, Recorded, count, end, jobs, of_kind, recorded, start
@@ -240,6 +242,35 @@ def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(
     ended = sweeper("rerun", parent.run_id, "--check")
     assert ended.returncode == 0, ended.stdout
     assert "15 of 15 identical, the same trials chosen" in ended.stdout
+
+
+def test_optuna_search_of_less_than_a_batch_goes_on_when_more_trials_are_asked_for(
+    sweeper: Command, searched: dict[str, Searched], monkeypatch: pytest.MonkeyPatch
+):
+    stored: list[int] = []
+    write = SweepFolder.write_plan
+
+    def written(folder: SweepFolder, plan: Plan) -> Path:
+        stored.append(len(plan.jobs))
+        return write(folder, plan)
+
+    monkeypatch.setattr(SweepFolder, "write_plan", written)
+    for n_trials in (3, 12):
+        ended = sweeper(*OPTUNA, f"search.n_trials={n_trials}", "sweep.n_workers=1")
+        assert ended.returncode == 0, ended.stderr
+    assert bits(of_kind("run", recorded(sweeper))) == bits(searched["optuna"].jobs)
+    assert len(of_kind("sweep", recorded(sweeper))) == 1
+    # Once at the start of each command, and with each batch that has something to be run.
+    assert stored == [3, 5, 10, 12]
+    # One that is complete is asked for again.
+    assert sweeper(*OPTUNA, "sweep.n_workers=1").returncode == 0
+    assert stored[4:] == [5, 12]
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    plan = artifacts(sweeper, parent) / "plan" / "plan.jsonl"
+    assert len(list(read_lines(plan.read_text("utf-8")))) == 12
+    for words in (("training.epochs=3",), (f"{RATE}=tag(log, interval(1e-3, 2e-1))",)):
+        assert sweeper(*OPTUNA, *words, "search.n_trials=1").returncode == 0
+    assert len(of_kind("sweep", recorded(sweeper))) == 3
 
 
 @pytest.mark.parametrize(
