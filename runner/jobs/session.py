@@ -196,7 +196,7 @@ class _Rounds:
     @property
     def proposes(self) -> bool:
         """Whether further jobs are proposed by what others have come to."""
-        return self._request.is_sweep and self._parent.plan.first.search.name == "optuna"
+        return self._request.is_sweep and self._parent.plan.first.search.proposes
 
     def tasks(self, refuse: Callable[[], None]) -> Iterator[list[Task]]:
         """Go through the tasks that can run at the same time: all, or those up to a rung.
@@ -224,15 +224,15 @@ class _Rounds:
             raise ValueError("the plan of a search knows what it draws from")
         proposals = Proposals(space.dimensions, search, metric)
         while points := proposals.ask():
-            trials = []
-            for point in points:
-                plan, positions = extended(parent.plan, space.jobs(point))
-                trials.append(positions)
-                self.left.update(parent.extend(plan))
+            jobs = [job for point in points for job in space.jobs(point)]
+            plan, positions = extended(parent.plan, jobs)
+            self.left.update(parent.extend(plan))
             refuse()
             yield self._all_left()
-            outcomes = ([parent.outcomes.get(p) for p in positions] for positions in trials)
-            proposals.tell([value_of(of_trial, metric) for of_trial in outcomes])
+            outcomes = [parent.outcomes.get(position) for position in positions]
+            n = len(jobs) // len(points)
+            trials = (outcomes[at : at + n] for at in range(0, len(jobs), n))
+            proposals.tell([value_of(of_trial, metric) for of_trial in trials])
 
     def _halve(self, halving: Halving) -> Iterator[list[Task]]:
         """Train all jobs to a rung, and go on with those that stay, from where they are."""

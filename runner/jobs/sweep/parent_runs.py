@@ -119,13 +119,14 @@ class _Sweep(Parent):
         self._groups: Groups | None = None
         self.trained_on = state.sweep.trained_on if state.sweep else ""
         self._run: RunWriter | None = None
+        self._n_stored = 0  # jobs of the plan on its run
         self._started_s = time.monotonic()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         sweep = self._state.sweep
         # Without a job too: an interrupt may have left nothing but the summing up to be done.
-        may_grow = self.plan.first.search.name == "optuna"
+        may_grow = self.plan.first.search.proposes
         if not self.missing and sweep is not None and not may_grow and self._is_whole(sweep):
             self.run_id, self.summary = sweep.run_id, sweep.summary
             yield
@@ -191,11 +192,17 @@ class _Sweep(Parent):
         """Store the plan, and open the groups of the jobs that are missing."""
         if self._state.sweep is None and self.states is not None:
             self.states.forget_others()  # of one that was to be started over
-        run.log_folder(self._folder.write_plan(self.plan), PLAN_FOLDER)
+        self._store_plan(run)
         with self._groups_of(run.run_id) as self._groups:
             self._groups.begin(self.missing, self.outcomes)
             yield
             self._groups.restore(self.outcomes)
+        if len(self.plan.jobs) > self._n_stored:
+            self._store_plan(run)
+
+    def _store_plan(self, run: RunWriter) -> None:
+        run.log_folder(self._folder.write_plan(self.plan), PLAN_FOLDER)
+        self._n_stored = len(self.plan.jobs)
 
     def _groups_of(self, sweep_id: str) -> Groups:
         sweep = self._state.sweep
@@ -234,8 +241,9 @@ class _Sweep(Parent):
         further = range(n_before, len(plan.jobs))
         missing = [position for position in further if position not in self.outcomes]
         self.missing += missing
-        if self._run is not None and self._groups is not None and further:
-            self._run.log_folder(self._folder.write_plan(plan), PLAN_FOLDER)
+        if self._run is not None and self._groups is not None:
+            if missing:
+                self._store_plan(self._run)
             self._groups.extend(plan)
             self._groups.begin(missing, self.outcomes)
         return missing
