@@ -230,13 +230,17 @@ def print_ensemble(ensemble: Ensemble, link: str, file: TextIO | None = None) ->
     with printing(file) as out:
         distinct = len(set(ensemble.members))
         again = f" ({count(distinct, 'run')})" * (distinct < len(ensemble.members))
+        tried = ensemble.tried
+        how = "chosen greedily" if tried.is_greedy else "the best"
         out.line(
-            f"{count(len(ensemble.members), 'member')}{again} of {count(ensemble.n_tried, 'run')},"
-            f" the best by {ensemble.metric}; val is measured on the rows that chose them"
+            f"{count(len(ensemble.members), 'member')}{again} of {count(tried.n_runs, 'run')},"
+            f" {how} by {ensemble.metric}; val is measured on the rows that chose them"
         )
-        if ensemble.n_others:
-            have = "has" if ensemble.n_others == 1 else "have"
-            out.line(f"{count(ensemble.n_others, 'run')} {have} other layers or scaling: left out")
+        if tried.n_pruned:
+            out.line(f"{count(tried.n_pruned, 'run')} pruned: left out")
+        if tried.n_others:
+            have = "has" if tried.n_others == 1 else "have"
+            out.line(f"{count(tried.n_others, 'run')} {have} other layers or scaling: left out")
         print_final(out, ensemble.final)
         if difference is not None:
             name, best = f"test/{metric}", ensemble.best

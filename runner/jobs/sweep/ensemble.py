@@ -48,19 +48,27 @@ _PREDICTED_BYTES = 256_000_000
 
 
 @dataclass(frozen=True)
+class Tried:
+    """The runs from which members were chosen, greedily or as the best."""
+
+    n_runs: int  # those that were trained to the end
+    n_pruned: int  # those that a search has stopped
+    n_others: int  # those passed over, which have another network or scaling than the best
+    is_greedy: bool
+
+
+@dataclass(frozen=True)
 class Ensemble:
     """An ensemble that was recorded as a run.
 
-    `members` are the ids of its runs, each as often as it is one, of `n_tried`; `n_others` were
-    passed over, which have another network or scaling than the best. `final` are its metrics. On
-    test rows its metric is higher by `difference` than that of the `best` single run.
+    `members` are the ids of its runs, each as often as it is one, of `tried`. `final` are its
+    metrics. On test rows its metric is higher by `difference` than that of the `best` single run.
     """
 
     run_id: str
     metric: str
     members: Sequence[str]
-    n_tried: int
-    n_others: int
+    tried: Tried
     final: Mapping[str, float]
     best: Record
     difference: Summary | None
@@ -104,9 +112,11 @@ def make_ensemble(
     None chooses greedily, each by what it adds to those before it. `data` is where the sweep's own
     file is now. Raises `CommandError`, `ConfigError` or `RecordError` if its runs make no ensemble.
     """
+    if n_members == 1:
+        raise CommandError("--top: must be 2 or above, since one run makes no ensemble, got 1.")
     verify_blas_pin()
     store.settle()
-    runs = _whole_runs(store, sweep)
+    runs, n_pruned = _whole_runs(store, sweep)
     alike, n_others = [_Member.read(runs[0])], 0
     for run in runs[1:]:
         if len(alike) == n_members:
@@ -120,7 +130,7 @@ def make_ensemble(
     best = first.record
     if first.network.shares_weights:
         raise ConfigError("model.share", "none for the members of an ensemble", "tabm")
-    if len(alike) == 1 and n_members != 1:
+    if len(alike) == 1:
         raise CommandError(
             f"SWEEP: must have two runs that are alike in layers and scaling, the best one of them,"
             f" got one of {len(runs):,} in {sweep.name!r}."
@@ -132,29 +142,37 @@ def make_ensemble(
     if n_members is None:
         positions = _choose_greedily(alike, experiment, prepared, sweep.metric)
         alike = [alike[position] for position in positions]
-    return _record(store, sweep, alike, experiment, prepared, (first, len(runs), n_others))
+        if len(set(positions)) == 1:
+            raise CommandError(
+                f"--greedy: no average is better than one run alone, {alike[0].record.run_id}, so"
+                " nothing is recorded; --top N averages the best N."
+            )
+    tried = Tried(len(runs), n_pruned, n_others, n_members is None)
+    return _record(store, sweep, alike, experiment, prepared, first, tried)
 
 
-def _whole_runs(store: Store, sweep: RecordedSweep) -> list[StoredRun]:
-    """Return the finished runs of a sweep on one split, the best by its metric first."""
+def _whole_runs(store: Store, sweep: RecordedSweep) -> tuple[list[StoredRun], int]:
+    """Return the runs of a sweep that were trained to the end, on one split, the best first.
+
+    Beside them stands how many a search has stopped.
+    """
     metric = sweep.metric
     if part_of(metric) != "val":
         raise ConfigError("sweep.metric", "of validation rows, which choose the members", metric)
     tags = {"runner.kind": "run", "runner.sweep": sweep.run_id}
-    runs = [
-        StoredRun(store, run)
-        for run in store.backend.runs(RunQuery([store.experiment_id], tags, status="FINISHED"))
-        if "runner.pruned" not in run.tags
-    ]
+    query = RunQuery([store.experiment_id], tags, status="FINISHED")
+    finished = [StoredRun(store, run) for run in store.backend.runs(query)]
+    runs = [run for run in finished if "runner.pruned" not in run.tags]
     splits = {(r.tags.get("runner.data_digest"), r.tags.get("runner.split_digest")) for r in runs}
     if len(splits) != 1:
         raise CommandError(
             f"SWEEP: must have finished runs on one split, so that none has trained on rows that "
             f"choose, got {len(splits):,} splits in {sweep.name!r}."
         )
-    return best_first(
+    ranked = best_first(
         runs, metric, lambda run: run.final.get(metric), lambda run, name: run.final.get(name)
     )
+    return ranked, len(finished) - len(runs)
 
 
 def _choose_greedily(
@@ -198,10 +216,10 @@ def _record(
     members: Sequence[_Member],
     experiment: Experiment,
     prepared: Prepared,
-    tried: tuple[_Member, int, int],
+    first: _Member,
+    tried: Tried,
 ) -> Ensemble:
-    """Record the average of some runs, with all that a run leaves."""
-    first, n_tried, n_others = tried
+    """Record the average of some runs, with all that a run leaves; `first` is the best of them."""
     best, shapes = first.record, first.network.weight_shapes
     weights = [member.weights(shapes) for member in members]
     network, of_all = joined(first.network, weights)
@@ -245,7 +263,7 @@ def _record(
         for _ in end_run(run, store, job, prepared, result, is_alone=True, last_tags={NOTE: note}):
             pass
         run.flush()
-    return Ensemble(run.run_id, sweep.metric, run_ids, n_tried, n_others, final, best, difference)
+    return Ensemble(run.run_id, sweep.metric, run_ids, tried, final, best, difference)
 
 
 def joined(

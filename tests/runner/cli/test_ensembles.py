@@ -117,6 +117,7 @@ def test_a_rerun_repeats_every_member(shared: Command, ensemble: Recorded, tmp_p
         (["rates", "--greedy"], "--greedy: must have at least 100 validation rows, got 45"),
         (["rates", "--greedy", "--top", "3"], "not allowed with"),
         (["none"], "RUN: must be a run or a sweep of the store"),
+        (["rates", "--top", "1"], "--top: must be 2 or above, since one run makes no ensemble"),
         (["rates", "--top", "0"], "must be a whole number, 1 or above, got '0'"),
     ],
 )
@@ -138,16 +139,39 @@ def test_runs_of_several_splits_make_none(sweeper: Command) -> None:
 
 
 def test_a_greedy_choice_is_recorded_with_members_that_come_again(sweeper: Command) -> None:
-    split = ("split.train=40", "split.val=100", "split.test=10")
-    values = ("training.epochs=4", "seed=0,1", "model.dropout=0.0,0.2")
-    sweep(sweeper, *JOBS[:1], *split, *values, "sweep.name=few")
+    values = ("training.epochs=2", "seed=0,1", "model.dropout=0.0,0.2")
+    sweep(sweeper, "experiment=digits", *values, "sweep.name=few")
     ended = sweeper("ensemble", "few", "--greedy")
     assert ended.returncode == 0, ended.stderr
     (run,) = [run for run in recorded(sweeper) if run.kind == "ensemble"]
     members = json.loads(run.tags["runner.members"])
     jobs = {job.run_id for job in recorded(sweeper) if job.is_job}
     assert set(members) <= jobs
-    assert "4 runs" in ended.stdout.splitlines()[0]
+    assert 1 < len(set(members)) < len(members)
+    assert "4 runs, chosen greedily by val/loss;" in ended.stdout.splitlines()[0]
+
+
+def test_a_greedy_choice_of_one_run_alone_records_nothing(sweeper: Command) -> None:
+    # Beside a run that was trained, one that was not makes every average worse.
+    split = ("split.train=40", "split.val=100", "split.test=10")
+    values = ("training.epochs=20", "optimizer.learning_rate=1e-9,0.1")
+    _, runs = sweep(sweeper, *JOBS[:1], *split, *values, "sweep.name=two")
+    ended = sweeper("ensemble", "two", "--greedy")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    best = next(run.run_id for run in runs if "0.1" in run.name)
+    assert ended.stderr.startswith(f"--greedy: no average is better than one run alone, {best}")
+    assert len(recorded(sweeper)) == 3
+
+
+def test_pruned_runs_are_left_out_and_counted(sweeper: Command) -> None:
+    search = ("search=halving", "search.n_trials=4", "search.reduction=2", "search.min_share=0.2")
+    rates = "optimizer.learning_rate=0.1,0.2,0.3,0.4"
+    sweep(sweeper, *JOBS, *search, rates, "seed=0,1", "sweep.name=halved")
+    ended = sweeper("ensemble", "halved")
+    assert ended.returncode == 0, ended.stderr
+    first, second, *_ = ended.stdout.splitlines()
+    assert first.startswith("2 members of 2 runs, the best by val/loss")
+    assert second == "6 runs pruned: left out"
 
 
 def test_members_may_differ_in_what_does_nothing_when_predicting(sweeper: Command) -> None:
