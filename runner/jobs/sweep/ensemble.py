@@ -253,8 +253,8 @@ def _record(
         MEMBERS: json.dumps(run_ids),
     }
     as_job = TaskJob(0, job, parent_run_id=sweep.run_id)
-    begin = partial(begin_run, store, Task((as_job,), "ensemble", None, sweep.run_id), as_job)
-    with recorded(store, partial(begin, further_tags=tags), dict) as run:
+    task = Task((as_job,), "ensemble", None, sweep.run_id, tags=tags)
+    with recorded(store, partial(begin_run, store, task, as_job), dict) as run:
         now_s = time.time()
         result = Result((), (), final, of_all, 0, None, None, now_s, now_s)
         about = f"{prepared.summary}; val is measured on the rows that chose the members"

@@ -74,18 +74,19 @@ def refit(
     if outcome.status != "FINISHED":
         raise RecordError(f"run {outcome.run_id}: {outcome.failure}.")
     note = _note(best, metric, outcome, n_steps, experiment.split.name if has_splits else "")
-    store.set_tags(outcome.run_id, {_REFIT_OF: sweep_id, NOTE: f"Refit {note}"})
+    store.set_tags(outcome.run_id, {NOTE: f"Refit {note}"})
     weights = weights_in(stored_run(store, outcome.run_id), job.experiment)
     return Candidate(outcome.run_id, job.experiment, job.data_digest, weights), note
 
 
 def _trained(store: Store, sweep_id: str, job: PlannedJob) -> Outcome:
     """Train a job as a run of its own, unless an earlier command has."""
-    tags = {_REFIT_OF: sweep_id, "runner.key": job.key}
+    of_sweep = {_REFIT_OF: sweep_id}
+    tags = of_sweep | {"runner.key": job.key}
     for run in store.backend.runs(RunQuery([store.experiment_id], tags, status="FINISHED")):
         return job_of(run).outcome
     plan, address = Plan((job,)), address_of(store)
-    task = make_task(plan, (0,), store=address, is_alone=True)
+    task = make_task(plan, (0,), store=address, is_alone=True, tags=of_sweep)
     task = replace(task, jobs=(replace(task.jobs[0], parent_run_id=sweep_id),))
     (outcome,) = [e.outcome for e in run_stack(task) if isinstance(e, Ended) and e.outcome]
     return outcome

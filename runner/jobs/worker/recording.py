@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runner.config.fingerprint import SCHEMA
@@ -64,7 +63,6 @@ def begin_run(
     flush_every_s: float = FLUSH_EVERY_S,
     *,
     is_shown: bool = True,
-    further_tags: Mapping[str, str] = MappingProxyType({}),
 ) -> RunWriter:
     """Begin the run of a job, with all that is known before it is trained.
 
@@ -84,7 +82,7 @@ def begin_run(
         tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
         tags |= links_to(job.reference.target, store.experiment_id, job.reference.origin)
-    params, parent, tags = to_plain(planned.experiment), job.parent_run_id, {**tags, **further_tags}
+    params, parent, tags = to_plain(planned.experiment), job.parent_run_id, {**tags, **task.tags}
     return store.start_run(
         planned.name, params, tags, parent, started_s, flush_every_s, is_shown=is_shown
     )

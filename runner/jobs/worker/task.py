@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from runner.jobs.plan import Plan, PlannedJob
@@ -52,6 +52,7 @@ class Task:
     # Further steps at which it is told what the jobs are worth, as they pass.
     rungs: tuple[int, ...] = ()
     metric: str = "val/loss"  # by which a search compares the jobs
+    tags: Mapping[str, str] = field(default_factory=dict)  # what else tells their runs from others
 
     def only(self, positions: Collection[int]) -> Self:
         """Return the task of some of its jobs."""

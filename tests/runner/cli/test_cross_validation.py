@@ -191,7 +191,9 @@ def test_on_one_split_a_refit_trains_on_what_trained_and_validated(sweeper: Comm
     ended = sweeper(*words, "search.refit=true")
     assert ended.returncode == 0, ended.stderr
     (parent,) = of_kind("sweep", recorded(sweeper))
-    refit = next(r for r in recorded(sweeper) if r.run_id == parent.tags["runner.refit"])
+    # The run whose end was not told any more is the refit.
+    (refit,) = [run for run in jobs(sweeper) if "runner.sweep" not in run.tags]
+    assert refit.run_id == parent.tags["runner.refit"]
     assert json.loads(refit.tags["runner.rows"]) == {"train": 120, "test": 30}
     assert re.search(
         r"on the 120 rows that train and validate for 18 steps; test/loss [\d.]+ on the 30 test",
