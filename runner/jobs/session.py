@@ -89,19 +89,20 @@ def run(request: Request, store: Store | None, executor: Executor, listener: Lis
         listener(Notice(store.backend.remark))
     started_s = time.monotonic()
     session: _Session | None = None
-    _require_workers(request.plan, store, executor)
-    try:
-        with _open_parent(request, store, listener) as parent:
-            session = _Session(request, parent, store, executor, listener, started_s)
-            session.run_missing()
-    except BaseException as error:
-        has_begun = session is not None and session.has_begun
-        if isinstance(error, StoreError) and store and store.backend.keeps and not has_begun:
-            raise ConfigError.plain(f"{error}. Nothing was trained.") from error
-        if session is not None:
-            session.end_early(error)
-        raise
-    return session.finish()
+    with executor:
+        _require_workers(request.plan, store, executor)
+        try:
+            with _open_parent(request, store, listener) as parent:
+                session = _Session(request, parent, store, executor, listener, started_s)
+                session.run_missing()
+        except BaseException as error:
+            has_begun = session is not None and session.has_begun
+            if isinstance(error, StoreError) and store and store.backend.keeps and not has_begun:
+                raise ConfigError.plain(f"{error}. Nothing was trained.") from error
+            if session is not None:
+                session.end_early(error)
+            raise
+        return session.finish()
 
 
 def _require_workers(plan: Plan, store: Store | None, executor: Executor) -> None:
@@ -395,7 +396,7 @@ class _Session:
         code_digest()  # worked out once, for all workers that are forked
         self._executor.on_turn = self._hand_out
         try:
-            with self._executor:
+            with self._executor:  # ended before the runs above the jobs are
                 for tasks in self._rounds.tasks(self._refuse):
                     self._executor.add(tasks)
                     with closing(self._executor.events()) as events:
@@ -531,18 +532,22 @@ class _Session:
         return has_failed and self._request.is_sweep and self._request.plan.first.sweep.fail_fast
 
     def _recover(self, crash: Crashed) -> None:
-        """Give each job of a dead worker another try, alone; one that has killed enough fails."""
+        """Try the jobs of a dead worker again, in halves; one that has killed enough fails."""
         if self._store is not None:
             # What it had recorded by then is done, though it could not say so any more.
             for event in settled(self._store, crash.task.only(self._rounds.left)):
                 self._take(event)
         jobs = self._rounds.left_of(crash.task)
+        if not jobs:
+            return
         self._deaths.update(job.position for job in jobs)
-        was_alone = len(crash.task.jobs) == 1
-        for job in jobs:
-            if was_alone and self._deaths[job.position] >= self._executor.most_deaths:
-                self._take(record_failure(self._store, crash.task, job, crash.reason))
-            else:
-                # One of them may have killed the worker.
-                task = replace(crash.task, jobs=(job,), is_resumed=False)
-                self._executor.add([task], first=True)
+        n_deaths = max(self._deaths[job.position] for job in jobs)
+        most = self._executor.most_deaths
+        if len(crash.task.jobs) == 1 and n_deaths >= most:
+            self._take(record_failure(self._store, crash.task, jobs[0], crash.reason))
+            return
+        # One of them may have killed the worker: the last that it may cost is to be its own.
+        size = 1 if self._executor.is_remote and n_deaths + 1 >= most else (len(jobs) + 1) // 2
+        parts = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+        tasks = [replace(crash.task, jobs=tuple(part), is_resumed=False) for part in parts]
+        self._executor.add(tasks, first=True)

@@ -141,6 +141,20 @@ def test_a_sweep_has_the_bits_that_it_has_locally_and_its_rerun_too(
     assert "learning_rate=0.04 seed=2: FINISHED" in cluster.log("one") + cluster.log("two")
 
 
+def test_a_command_with_nothing_to_run_leaves_the_scheduler(
+    command: Command, words: list[str], cluster: Cluster
+) -> None:
+    for _ in range(2):
+        done = command(*words, *POINTS, "seed=0")
+        assert done.returncode == 0, done.stderr
+    assert "is complete" in done.stderr
+    from distributed import Client
+
+    with Client(cluster.address, set_as_default=False) as client:
+        names = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.clients))
+    assert not [name for name in names if name.startswith("Client-runner-")]
+
+
 def test_a_worker_that_is_killed_costs_its_stack_alone(
     begin: Callable[..., subprocess.Popen[str]],
     words: list[str],

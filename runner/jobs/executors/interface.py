@@ -34,7 +34,10 @@ class DataFile:
 
 
 class Executor(ABC):
-    """A context manager that runs tasks, `capacity` at a time, and leaves nothing behind."""
+    """A context manager that runs tasks, `capacity` at a time, and leaves nothing behind.
+
+    It may be left twice, an inner time for the workers that are at work.
+    """
 
     # Whether workers may be on other machines: they share no folder with this process, and nobody
     # here can tell whether one of them still lives.

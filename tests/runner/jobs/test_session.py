@@ -148,6 +148,24 @@ def test_jobs_that_failed_before_are_tried_alone_when_their_worker_dies(
     assert [outcome.status for outcome in again.outcomes.values()] == ["FINISHED"] * 2
 
 
+def test_a_job_that_kills_its_worker_fails_alone_and_the_others_are_tried_together(
+    store: Path, tmp_path: Path
+) -> None:
+    handed = tmp_path / "handed"
+
+    def die_of_the_first(task: Task) -> Events:
+        with handed.open("a") as file:
+            print(*(job.position for job in task.jobs), file=file)
+        if task.jobs[0].position == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run_stack(task)
+
+    finished = run([job(seed=n) for n in range(8)], executor=LocalProcesses(1, die_of_the_first))
+    assert [o.status for o in finished.outcomes.values()] == ["FAILED"] + ["FINISHED"] * 7
+    tasks = ["0 1 2 3 4 5 6 7", "0 1 2 3", "0 1", "0", "1", "2 3", "4 5 6 7"]
+    assert handed.read_text().splitlines() == tasks
+
+
 def test_a_worker_that_dies_has_no_more_read_of_the_store_than_its_own_jobs(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
