@@ -11,13 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from hydra.conf import HydraConf, JobConf
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from runner.config.plugins import plugins
 from runner.system.errors import StoreError
@@ -54,6 +55,12 @@ class _FoldersOfPlugins(SearchPathPlugin):
                 search_path.append(plugin.name, f"file://{plugin.config_folder}")
 
 
+def _if_shipped(value: str, *, _parent_: DictConfig) -> str | None:
+    """Return a value for the shipped file, and null where another path is given beside it."""
+    path = cast("dict[str, object]", OmegaConf.to_container(_parent_, resolve=False))["path"]
+    return value if str(path).startswith("${shipped:") else None
+
+
 @contextmanager
 def hydra_settings(help_template: str) -> Iterator[None]:
     """Register Hydra's settings, what ``--help`` shows, and the resolvers of the shipped YAML."""
@@ -72,6 +79,7 @@ def hydra_settings(help_template: str) -> Iterator[None]:
     OmegaConf.register_new_resolver(
         "shipped", lambda name: str(config_folder() / name), replace=True
     )
+    OmegaConf.register_new_resolver("if_shipped", _if_shipped, replace=True)
     store = ConfigStore.instance()
     settings = _HydraSettings(job=JobConf(name="runner"), output_subdir=None)
     for default in settings.defaults:

@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf, SCMode
 from runner.config.compose.job import Job, resolved
 from runner.config.compose.overrides import Reader, overlap, path, sets_plain_value
 
-# References whose value is the same in all jobs of a sweep.
-_CONSTANT = re.compile(r"\$\{(?:now|oc\.env|runner_scratch|shipped):[^{}]*\}")
+# References whose value is the same in all jobs that set the same keys.
+_CONSTANT = re.compile(r"\$\{(?:now|oc\.env|runner_scratch|shipped|if_shipped):[^{}]*\}")
 
 
 class Variations:

@@ -158,7 +158,7 @@ def load_table(
     ``test``, and a function that opens it; it is read as the first one was. A table from which
     nothing is learned needs no target, and all its rows are of one class.
     """
-    targets = targets_of(table, config) if learns or config.target is not None else []
+    targets = targets_of(table, config, may_lack=not learns)
     roles = roles_of(table, config)
     # When a row was taken is a feature too.
     of_rows = {position for role, position in roles.items() if role != "time"}
@@ -386,9 +386,11 @@ def parts_of(column: Column) -> list[tuple[str, FloatArray]]:
     return list(zip(date_columns(column.name), date_parts(column.values), strict=True))
 
 
-def targets_of(table: RawTable, config: FileData) -> list[int]:
-    """Return the positions of the columns that are predicted."""
+def targets_of(table: RawTable, config: FileData, *, may_lack: bool = False) -> list[int]:
+    """Return the positions of the columns that are predicted; none if it `may_lack` them."""
     names = config.target if isinstance(config.target, tuple) else (config.target or table.target,)
+    if names == (None,) and may_lack:
+        return []
     positions = [_target_of(table, name) for name in names]
     if len(set(positions)) < len(positions) or not positions:
         rule = "the name of the column that is predicted, or a list of different ones"
@@ -397,16 +399,17 @@ def targets_of(table: RawTable, config: FileData) -> list[int]:
 
 
 def _target_of(table: RawTable, name: str | None) -> int:
-    of_file = f"a column of {shorten(table.file)}"
-    known = f"data.target=COLUMN names what is to be predicted: {listed(table.names)}."
+    columns = f"Its columns are {listed(table.names)}."
+    if len(table.names) == 1:
+        columns += " Does another data.delimiter separate them?"
     if name is None:
-        raise ConfigError("data.target", of_file, None, known)
+        raise ConfigError.plain(
+            f"data.target: must be given, the column of {shorten(table.file)} to predict. {columns}"
+        )
     position = _position(table.names, name)
     if position is None:
-        if len(table.names) == 1:
-            known += " Does another data.delimiter separate them?"
-        hint = f"{nearest(name, table.names)} {known}".lstrip()
-        raise ConfigError("data.target", of_file, name, hint)
+        hint = f"{nearest(name, table.names)} {columns}".lstrip()
+        raise ConfigError("data.target", f"a column of {shorten(table.file)}", name, hint)
     return only(table, position)
 
 

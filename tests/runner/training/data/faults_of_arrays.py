@@ -144,7 +144,7 @@ NPY = [
     in_npy("only labels", npy(Y[:, None]), "t.npy", "one feature column", "'feature_1'", target=0),
     in_npy("label by name", npy(TABLE), "data.target", "'label'", "'feature_3'", target="label"),
     in_npy("label beyond", npy(TABLE), "data.target", "got '3'", "'feature_3'", target=3),
-    in_npy("no label", npy(TABLE), "data.target", "got None", "'feature_3'", target=None),
+    in_npy("no label", npy(TABLE), "data.target", "must be given", "'feature_3'", target=None),
 ]
 
 FAULTS = [*NPZ, *NPY]

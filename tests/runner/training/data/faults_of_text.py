@@ -186,7 +186,7 @@ CELLS = [
 
 LABELS = [
     csv("label absent", GOOD, "data.target", "'labl'", "'a', 'b', 'label'", target="labl"),
-    csv("no label", GOOD, "data.target", "got None", "'a', 'b', 'label'", target=None),
+    csv("no label", GOOD, "data.target", "must be given", "'a', 'b', 'label'", target=None),
     csv("label nearly there", GOOD, "data.target", "Did you mean 'label'?", target="labels"),
     csv("one class", "a,label\n1,x\n2,x\n", "column 'label'", "2 classes", "got only 'x'"),
     csv("huge labels", f"a,label\n1,1\n2,{2**60}\n", "line 3, column 'label'", str(2**60), "2**53"),
