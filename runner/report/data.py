@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +61,7 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
         if kind in counts
     )
     source = dataset.source.rpartition("/")[2]
-    first = f"{source}: {count(len(dataset.y), 'row')}; {columns}"
+    first = f"{source}: {_rows(len(dataset.y), prepared.n_given)}; {columns}"
     if left_out:
         first += f"; left out: {', '.join(left_out)}"
     lines = [first]
@@ -98,13 +99,20 @@ def print_columns(file: str, described: Described) -> None:
     """Print a row for each column of a file, and what a person might not expect."""
     rows = column_rows(described)
     with printing() as printer:
-        printer.line(f"{file}: {count(described.n_rows, 'row')}, {count(len(rows), 'column')}")
+        n_rows = _rows(described.n_rows, {"test": described.n_test} if described.n_test else {})
+        printer.line(f"{file}: {n_rows}, {count(len(rows), 'column')}")
         *needed, examples = columns_of(COLUMN_FACTS, rows, right=("missing", "distinct"))
         printer.table(needed, [examples])
-        if described.learned:
-            printer.line(described.learned)
+        for line in described.learned.splitlines():
+            printer.line(line)
         for note in dict.fromkeys(described.notes):
             printer.line(note)
+
+
+def _rows(n_rows: int, given: Mapping[str, int]) -> str:
+    """Count rows, those of other files or arrays by the part that they are given for."""
+    parts = [f" + {count(n, f'{part} row')}" for part, n in given.items()]
+    return count(n_rows - sum(given.values()), "row") + "".join(parts)
 
 
 def _examples(column: columns.Column) -> list[str]:

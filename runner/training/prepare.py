@@ -18,7 +18,7 @@ from runner.config.data import FileData
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.formatting import count
 from runner.training.data import Dataset, load
-from runner.training.data.dataset import memory_bytes
+from runner.training.data.dataset import PARTS, memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.data.uninformative import uninformative
 from runner.training.preprocessing import Preprocessing
@@ -77,6 +77,15 @@ class Prepared:
         y, reading = self.dataset.y[self.split.train], self.dataset.reading
         target = TASKS[self.dataset.task].target(y, self.dataset.class_names)
         return target if reading is None else replace(target, words=reading.label_words)
+
+    @property
+    def n_given(self) -> dict[str, int]:
+        """How many rows validate and test because they stand in files or arrays of their own."""
+        part = self.dataset.roles.get("part")
+        if part is None or self.data is None or self.data.split_column is not None:
+            return {}
+        counts = {name: int((part == PARTS.index(name)).sum()) for name in ("val", "test")}
+        return {name: n for name, n in counts.items() if n}
 
     @property
     def kinds(self) -> dict[str, str]:

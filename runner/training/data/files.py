@@ -70,6 +70,7 @@ class Described:
     uses: Mapping[str, str]
     settings: FileData  # the settings, in which nothing is left open
     notes: Sequence[str]  # what a person might not expect
+    n_test: int  # how many of its rows, the last ones, are test rows by the file's own word
     # What the target is, in a line; why it cannot be learned, if so; '' without a target.
     learned: str = ""
 
@@ -91,7 +92,7 @@ def describe_file(
     columns = table.read(
         [only(table, position) for position in range(len(table.names))], rules_of(config)
     )
-    targets = () if config.target is None else targets_of(table, config)
+    targets = targets_of(table, config, may_lack=True)
     kinds = settings.columns or {}
     features = {name for kind, names in kinds.items() if kind != "out" for name in names}
     uses = {
@@ -103,7 +104,8 @@ def describe_file(
         if role != "time":
             uses[table.names[position]] = f"the {role} of each row"
     uses |= dict.fromkeys((table.names[position] for position in targets), "the target")
-    return Described(columns, uses, settings, (*table.notes, *notes_of(columns)), learned)
+    notes = (*table.notes, *notes_of(columns))
+    return Described(columns, uses, settings, notes, table.n_test, learned)
 
 
 def load_rows(

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from runner.report.data import reading_lines
 from runner.training.prepare import prepare, settled
 from tests.runner.conftest import Command
@@ -72,3 +74,31 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     refused = command("data", "t.csv", "data.target=lable")
     assert refused.returncode == 2
     assert "Did you mean 'label'?" in refused.stderr
+
+
+def test_rows_of_other_files_and_arrays_are_counted_apart(command: Command) -> None:
+    rows = [f"{row * row % 17},{['no', 'yes'][row % 2]}\n" for row in range(40)]
+    for name, some in (("tr.csv", rows[:30]), ("te.csv", rows[30:])):
+        (command.folder / name).write_text("".join(["a,y\n", *some]))
+    X, y = np.arange(80.0).reshape(40, 2) ** 0.5, np.arange(40) % 2
+    np.savez(command.folder / "k.npz", x_train=X[:30], y_train=y[:30], x_test=X[30:], y_test=y[30:])
+    small = ["training.epochs=1", "tracking.model=false", "tracking.figures=false"]
+    # The labels of the arrays are their target without being named.
+    for words in (["tr.csv", "data.target=y", "data.test_path=te.csv"], ["k.npz"]):
+        path, *given = words
+        ended = command("experiment=own", f"data.path={path}", *given, *small)
+        assert f"{path}: 30 rows + 10 test rows; " in ended.stderr
+    shown = command("data", "k.npz").stdout
+    assert shown.startswith("k.npz: 30 rows + 10 test rows, 3 columns\n")
+    assert "  the target  " in shown
+    assert "2 classes: 0 (50 %), 1 (50 %)" in shown
+
+
+def test_a_table_that_teaches_nothing_is_described_and_says_why(command: Command) -> None:
+    (command.folder / "t.csv").write_text("a,y\n1,x\n2,x\n3,x\n")
+    lines = command("data", "t.csv", "data.target=y").stdout.splitlines()
+    assert lines[4].endswith("must hold at least 2 classes, got only 'x' in all 3 rows.")
+    assert lines[5] == "data.target names another column."
+    refused = command("experiment=own", "data.path=t.csv")
+    assert "data.target: must be given, the column of 't.csv' to predict." in refused.stderr
+    assert "Its columns are 'a', 'y'." in refused.stderr
