@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
@@ -62,6 +64,46 @@ def _texts(values: object) -> object:
 Columns = Annotated[tuple[Column, ...], Field(strict=False, description="a list of columns")]
 
 
+def is_form_of_dates(text: str) -> bool:
+    """Tell the form of dates from the sign of numbers, such as ``%``."""
+    return text == "ISO 8601" or bool(re.search(r"%[A-Za-z]", text))
+
+
+def _tells(form: str) -> bool:
+    """Tell whether texts in the form of dates have the month of a year, or an hour and no date."""
+    moments = [
+        dt.datetime(2021, month, day, 23, tzinfo=dt.UTC) for month, day in ((1, 30), (12, 31))
+    ]
+    if form == "ISO 8601":
+        return True
+    try:
+        read = [dt.datetime.strptime(moment.strftime(form), form) for moment in moments]  # noqa: DTZ007  (the zone is the form's)
+    except ValueError:  # a code that Python does not know
+        return False
+    if read[0] == read[1]:  # a time of day
+        return read[0].hour == moments[0].hour
+    return all((r.year, r.month) == (m.year, m.month) for r, m in zip(read, moments, strict=True))
+
+
+def _formats(values: object) -> object:
+    """Refuse what says nothing of the cells of a column."""
+    for name, form in values.items() if isinstance(values, dict) else ():
+        is_date = isinstance(form, str) and is_form_of_dates(form)
+        # A sign that could be part of a number would change it.
+        is_sign = isinstance(form, str) and re.search(r"[^\d\s.,+()'\u2019\u2212-]", form)
+        if is_date and not _tells(form):
+            rule = (
+                "the form of whole dates or of times of day, in codes of Python's strptime "
+                "(%Y %y %m %b %B %d %j %H %I %p %M %S %f %z and others), such as %d.%m.%Y"
+            )
+        elif is_date or (is_sign and not re.search(r"\d", form)):
+            continue
+        else:
+            rule = "the form of dates, such as %d.%m.%Y, or a sign without digits, such as €"
+        raise SettingError(str(name), rule, form)
+    return values
+
+
 # A further file with the columns of the first.
 OtherFile = Annotated[
     str | None,
@@ -100,6 +142,7 @@ class FileData(_Data):
     ] = None
     formats: Annotated[
         dict[Column, str] | None,
+        BeforeValidator(_formats),
         Field(description="the format of some columns by their names, or null to find out"),
     ] = None
     split_column: ColumnOrNull = None

@@ -91,12 +91,13 @@ def unit_of(text: str) -> str | None:
 
 
 def bare(text: str, unit: str | None) -> str:
-    """Take away a unit, and what stands between thousands beside a comma or a point.
+    """Take away a unit before or after a number, and what stands between thousands beside a mark.
 
     A number in brackets is negative, as accountants write it.
     """
     if unit is not None:
-        text = text.replace(unit, "").strip()
+        sign = re.escape(unit)
+        text = re.sub(rf"^([-+({_MINUS}]*){sign}\s*|\s*{sign}(?=\)*$)", r"\1", text, count=1)
     text = _NEGATIVE.sub(r"-\1", text.replace(_MINUS, "-"))
     return _SPACES.sub("", text) if _SPACED.fullmatch(text) else text
 

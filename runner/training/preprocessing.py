@@ -333,7 +333,9 @@ class Preprocessing:
         is_bad = np.isinf(numbers) if self.fill else ~np.isfinite(numbers)
         if is_bad.any():
             mark = "" if self.cells.decimal == "." else " with a comma as its decimal mark"
-            raise _bad_cell(cells, int(np.argmax(is_bad)), name, f"a finite number{mark}")
+            unit = (self.cells.units or {}).get(name)
+            sign = f", such as '{self.cells.text(1.5)} {unit}'" if unit else ""
+            raise _bad_cell(cells, int(np.argmax(is_bad)), name, f"a finite number{mark}{sign}")
         return numbers
 
     def _number(self, cell: object, name: str) -> float:

@@ -52,7 +52,7 @@ _DATE = re.compile(r"(?=.*\d)\w[\w ,./-]{4,18}\w( \d{1,2}:\d\d(:\d\d)?( [AaPp][M
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?")
 _DATES = (
     "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
-    "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
+    "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
     "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%b-%d-%Y", "%Y-%m",
 )  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
@@ -73,10 +73,6 @@ _SOME_DAY = 18_992.0  # 31 December 2021
 _STAND_FOR_NOTHING = (
     "If they stand for nothing, name them in data.missing_values; if all are words, name the "
     "column in data.categories."
-)
-_IN_FORMATS = (
-    "data.formats has the form of dates and the sign of numbers, by column; data.missing_values "
-    "the cells that stand for nothing."
 )
 _MARK = "data.decimal is the decimal mark of data.path, and of the files beside it."
 _LONGEST_NAMES = 80
@@ -171,11 +167,6 @@ class Column:
         return self.values
 
 
-def is_form_of_dates(text: str) -> bool:
-    """Tell the form of dates from the sign of numbers, such as ``%``."""
-    return text == ISO or bool(re.search(r"%[A-Za-z]", text))
-
-
 def notes_of(columns: Iterable[Column]) -> list[str]:
     """Return the notes on columns, each once behind the names of the columns that it is on."""
     names: dict[str, list[str]] = {}
@@ -201,6 +192,7 @@ class Rules:
     formats: Mapping[str, str | None] | None = None
     # Whether the rows are for a network that was trained, so that no setting can change them.
     is_prediction: bool = False
+    first_file: str = ""  # the file that was read before, if this is a further one, read alike
 
     def format_of(self, name: str) -> str | None:
         """Return how the cells of a column are written, '' plainly; None where they must tell."""
@@ -221,7 +213,14 @@ def numeric_column(
     """Take an array of numbers; NaN is a missing one."""
     with np.errstate(over="ignore"):  # a wider float that overflows is reported below, as inf
         numbers = values.astype(np.float64, copy=False)
-    return _finite(Column(name, "number", numbers, origin), rules)
+    column = Column(name, "number", numbers, origin, notes=without_format(name, rules))
+    return _finite(column, rules)
+
+
+def without_format(name: str, rules: Rules) -> tuple[str, ...]:
+    """Return the note on a column whose cells are no text, where it has a format all the same."""
+    form = rules.format_of(name)
+    return (f"data.formats, {form}, is of text, and these are numbers or dates",) * bool(form)
 
 
 def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column:
@@ -234,8 +233,10 @@ def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column
     import pyarrow.compute as pc
 
     unit = rules.format_of(name) or ""
+    without_sign = (f"no cell has the sign {unit}",) * bool(unit)
     if cells.type == pa.float64():
-        return replace(numeric_column(name, floats(cells), origin, rules), unit=unit)
+        column = numeric_column(name, floats(cells), origin, rules)
+        return replace(column, unit=unit, notes=without_sign)
     cells = cells.cast(pa.large_string())
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
@@ -256,7 +257,12 @@ def text_column(name: str, cells: Cells, origin: Origin, rules: Rules) -> Column
             if kind == "number" or not (pc.all(missing).as_py() or are_words):
                 no_plain = strings(sorted(no_plain_number(rules.missing_values)))
                 is_text = bool(pc.any(pc.is_in(cells, no_plain)).as_py())
-                column = Column(name, "number", numbers, origin, unit=unit, is_text=is_text)
+                column = Column(
+                    *(name, "number", numbers, origin),
+                    notes=without_sign,
+                    unit=unit,
+                    is_text=is_text,
+                )
                 return _finite(column, rules, cells)
     return Distinct.of(cells).column(name, kind, origin, rules)
 
@@ -364,19 +370,17 @@ class Distinct:
             example = next((text for text, number in numbers.items() if number is not None), None)
             if example is not None:
                 rule += f", such as {shorten(example, 40)}"
-            hint = rules.hint(_MARK if are_marked else _hint_on(name, others, known))
+            hint = rules.hint(_MARK if are_marked else _sign_hint(name, present, others, rules))
             raise self._others(rule, others, n_present, origin, hint)
         values = self._spread([_or_nan(numbers.get(text)) for text in self.texts])
-        notes = [] if unit is None else [f"the sign {unit} was left out"]
-        if any(re.search(_THOUSANDS[rules.decimal], text) for text in present):
-            notes.append("separators between thousands were left out")
-        if any(text.endswith(")") for text in present):
-            notes.append("numbers in brackets are negative")
         is_text = any(
             not NUMBER.fullmatch(text) or (rules.decimal == "," and "." in text) for text in present
         ) or not no_plain_number(rules.missing_values).isdisjoint(self.texts)
         column = Column(
-            name, "number", values, origin, notes=tuple(notes), unit=unit or "", is_text=is_text
+            *(name, "number", values, origin),
+            notes=_number_notes(present, unit, rules.decimal),
+            unit=unit or "",
+            is_text=is_text,
         )
         return _finite(column, rules)
 
@@ -389,6 +393,7 @@ class Distinct:
         if known is not None:
             form = known or ISO
             days = _days_of_dates(present, form)
+            self._check_order(name, present, form, rules)
         else:
             form, days = self._date_form(present, origin, rules)
         if form is None and not must:
@@ -397,7 +402,15 @@ class Distinct:
         if others:
             written = f" written as {form}" if known is not None else ""
             rule = f"dates{written}, such as {date_text(_SOME_DAY, form or ISO)}"
-            hint = rules.hint(_hint_on(name, others, known))
+            hint = _STAND_FOR_NOTHING
+            if known is not None or form is None:
+                hint = (
+                    f"data.formats={{{elide(name, 40)}: '%d.%m.%y'}} is a form of dates; "
+                    "data.missing_values has the cells that stand for nothing."
+                )
+            if rules.first_file:
+                hint = f"Those of {rules.first_file} are, and both files must have one form."
+            hint = rules.hint(hint)
             raise self._others(rule, others, self._n_rows(present), origin, hint)
         values = self._spread([days.get(text, np.nan) for text in self.texts])
         short = form is not None and "%y" in form
@@ -423,12 +436,32 @@ class Distinct:
         if not {"%d", "%m"} <= orders.keys():
             return (likeliest[0], days[likeliest[0]]) if likeliest else (None, {})
         if rules.day_first is None:
+            one, other = (days[orders[order]].keys() for order in ("%d", "%m"))
+            if (firsts := one - other) and (seconds := other - one):
+                rows = sorted(min(map(self._row, texts)) for texts in (firsts, seconds))
+                cells = (f"{origin.row_name(r)} {self.texts[self.codes[r]]!r}" for r in rows)
+                raise DataError(
+                    f"{origin.file}, {origin.column}: must hold dates with the day first or the "
+                    f"month first, got both: {', '.join(cells)}.\n{_STAND_FOR_NOTHING}"
+                )
             raise ConfigError.plain(
                 f"data.day_first: must be true or false: the dates in {origin.column} of "
                 f"{shorten(origin.file)}, such as {shorten(common[0], 40)}, may be both."
             )
         form = orders["%d" if rules.day_first else "%m"]
         return form, days[form]
+
+    def _check_order(self, name: str, present: list[str], form: str, rules: Rules) -> None:
+        """Refuse `data.day_first` for dates that may be both, where their form says otherwise."""
+        other = {"%d": "%m", "%m": "%d"}
+        is_other = form[:2] == ("%m" if rules.day_first else "%d")
+        if rules.day_first is None or not is_other or rules.is_prediction or rules.first_file:
+            return
+        swapped = re.sub("%[dm]", lambda found: other[found[0]], form)
+        if len(_days_of_dates(present, swapped)) == len(present):
+            key = f"data.formats.{elide(name, 40)}"
+            rule = f"null or {str(not rules.day_first).lower()}, since {key} is {form} and decides"
+            raise ConfigError("data.day_first", rule, rules.day_first)
 
     def _others(
         self, rule: str, others: Sequence[str], n_present: int, origin: Origin, hint: str
@@ -506,11 +539,35 @@ def _common_unit(texts: Iterable[str]) -> str | None:
     return units.pop() if len(units) == 1 else None
 
 
-def _hint_on(name: str, others: Iterable[str], known: str | None) -> str:
-    """Return the settings that help with cells that are not what most of a column are."""
-    if sign := _common_unit(others):
+def _number_notes(texts: Sequence[str], unit: str | None, decimal: str) -> tuple[str, ...]:
+    """Say what of numbers was not taken as it is written."""
+    notes = []
+    if unit is not None:
+        has_sign = any(bare(text, unit) != bare(text, None) for text in texts)
+        notes = [f"the sign {unit} was left out" if has_sign else f"no cell has the sign {unit}"]
+    if any(re.search(_THOUSANDS[decimal], text) for text in texts):
+        notes.append("separators between thousands were left out")
+    if any(text.endswith(")") for text in texts):
+        notes.append("numbers in brackets are negative")
+    return tuple(notes)
+
+
+def _sign_hint(name: str, present: Iterable[str], others: Collection[str], rules: Rules) -> str:
+    """Return the settings that help with cells that are no numbers."""
+    sign, known = _common_unit(others), rules.format_of(name)
+    signs = sorted({unit for text in present if (unit := unit_of(text))})
+    if len(signs) > 1:
+        return f"A column may have one sign, and this has {', '.join(signs)}."
+    if sign and known and rules.first_file:
+        return f"{rules.first_file} has the sign {known}, and the signs must be one."
+    if sign:
         return f"data.formats={{{elide(name, 40)}: {sign}}} leaves the sign {sign} out."
-    return _STAND_FOR_NOTHING if known is None else _IN_FORMATS
+    if known is None:
+        return _STAND_FOR_NOTHING
+    return (
+        "data.formats has the sign of numbers, by column; data.missing_values the cells that "
+        "stand for nothing."
+    )
 
 
 def decimal_mark(file: str, columns: Mapping[str, Cells]) -> str:

@@ -21,6 +21,7 @@ from runner.training.data.columns import (
     look_alike,
     numeric_column,
     text_column,
+    without_format,
 )
 from runner.training.data.dataset import check_room
 from runner.training.data.sources import FEATHER
@@ -141,7 +142,7 @@ def _column(file: str, name: str, holds: str, values: Cells, rules: Rules) -> Co
             microseconds = microseconds + days_of("0:00", "%H:%M") * 86_400e6
         form = "%H:%M:%S" if is_time else ISO
         has_zone = types.is_timestamp(values.type) and values.type.tz not in (None, "UTC")
-        notes = (IN_UTC,) * has_zone
+        notes = (IN_UTC,) * has_zone + without_format(name, rules)
         return Column(name, "date", microseconds / 86_400e6, origin, form=form, notes=notes)
     if holds == "text" or rules.kinds.get(name) == "words":
         return text_column(name, values.cast(pa.large_string()), origin, rules)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.config.data import is_form_of_dates
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.training.cells import CellFormat
 from runner.training.data.columns import (
@@ -20,7 +21,6 @@ from runner.training.data.columns import (
     Origin,
     Rules,
     decimal_mark,
-    is_form_of_dates,
     notes_of,
     text_column,
 )
@@ -337,6 +337,7 @@ def _read_alike(
         rules_of(config),
         kinds={column.name: column.kind for column in columns},
         formats={column.name: column.format for column in columns},
+        first_file=table.file,
     )
     positions = [only(other, list(other.names).index(column.name)) for column in columns]
     return other.read(positions, rules)

@@ -190,6 +190,21 @@ def test_wrong_override_is_refused_in_few_lines(line: str, pieces: list[str]):
 
 
 @pytest.mark.parametrize(
+    "form", ["%s", "%Q", "%B", "%A", "%d %B", "%M:%S", "1", "m2", "-", ".", "", 3, None]
+)
+def test_a_format_is_a_whole_date_a_time_of_day_or_a_sign(form: object) -> None:
+    def of(form: object) -> Experiment:
+        return experiment(data={"name": "file", "path": "t.csv", "formats": {"when": form}})
+
+    for allowed in ("%d.%m.%y", "%Y-%m", "%d/%m/%Y %H:%M %z", "%H:%M", "ISO 8601", "%", "kr.", "€"):
+        of(allowed)
+    with pytest.raises(ConfigError, match=r"^data\.formats\.when: must be the form of") as refused:
+        of(form)
+    is_form = str(form).startswith("%")
+    assert ("codes of Python" if is_form else "a sign without digits") in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"seed": -1}, "seed: must be a whole number from 0 to 9223372036854775807, got -1."),

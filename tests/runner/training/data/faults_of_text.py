@@ -177,6 +177,37 @@ CELLS = [
         "data.formats={a: $}",
     ),
     csv(
+        "a sign inside a number",
+        "a,label\n€5,x\n1€50,y\n",
+        "must hold numbers, such as '€5', got 1 of 2 that are none: line 3 '1€50'",
+        formats={"a": "€"},
+    ),
+    csv(
+        "several signs",
+        "a,label\n$5,x\n6 €,y\n",
+        "A column may have one sign, and this has $, €.",
+        columns={"number": ["a"]},
+    ),
+    csv(
+        "dates in a form that is not known",
+        "a,label\n13|01|25,x\n14|01|25,y\n",
+        "must hold dates, such as 2021-12-31, got 2 of 2",
+        "data.formats={a: '%d.%m.%y'} is a form of dates",
+        columns={"date": ["a"]},
+    ),
+    csv(
+        "months and days first",
+        "a,label\n1/2/2020,x\n25/3/2020,y\n3/25/2020,y\n",
+        "the day first or the month first, got both: line 3 '25/3/2020', line 4 '3/25/2020'.",
+    ),
+    csv(
+        "an order against the form",
+        "a,label\n1/2/2020,x\n2/3/2020,y\n",
+        "data.day_first: must be null or true, since data.formats.a is %d/%m/%Y and decides, got",
+        formats={"a": "%d/%m/%Y"},
+        day_first=False,
+    ),
+    csv(
         "several lines of titles",
         "Report\n2020, all\n\n" + GOOD,
         "t.csv, line 1: must name the columns, got 'Report'",

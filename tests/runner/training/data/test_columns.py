@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.system.errors import DataError
-from runner.training.data.columns import Column, Origin, Rules, text_column
+from runner.training.data.columns import Column, Origin, Rules, numeric_column, text_column
 
 ORIGIN = Origin("t.csv", "column 'a'", lambda row: f"line {row + 2}")
 NAN = np.nan
@@ -56,6 +56,7 @@ def test_a_number_may_be_written_in_many_ways(cell: str) -> None:
         (["True", "false", "", "TRUE"], {}, [1.0, 0.0, NAN, 1.0]),
         (["007", "8"], {"kinds": {"a": "number"}}, [7.0, 8.0]),
         (["7 kr.", "8"], {"formats": {"a": "kr."}}, [7.0, 8.0]),
+        (["€-50", "-€ 50", "(€50)"], {}, [-50.0, -50.0, -50.0]),
     ],
 )
 def test_numbers(cells: list[str], rules: dict[str, object], expected: list[float]) -> None:
@@ -109,6 +110,8 @@ def test_words(
         (["01/02/1970", "03/02/1970"], {"day_first": True}, [31.0, 33.0]),
         (["01/02/1970", "03/02/1970"], {"day_first": False}, [1.0, 60.0]),
         (["01/02/1970", "03/02/1970"], {"formats": {"a": "%d/%m/%Y"}}, [31.0, 33.0]),
+        (["13.01.70", "2.02.70"], {}, [12.0, 32.0]),
+        (["13.01.70 12:00", "02.02.70 00:00"], {}, [12.5, 32.0]),
         (["1970w02-1"], {"kinds": {"a": "date"}, "formats": {"a": "%Yw%W-%w"}}, [11.0]),
         (["2 Jan 1970", "31 Jan 1970"], {}, [1.0, 30.0]),
         (["January 2, 1970", "February 1, 1970"], {}, [1.0, 31.0]),
@@ -192,6 +195,14 @@ def test_numbers_that_pandas_would_not_read_as_such_are_text(
 ) -> None:
     found = column(*cells, **rules)
     assert (found.kind, found.is_text) == ("number", is_text)
+
+
+def test_a_sign_that_no_cell_has_is_noted() -> None:
+    for cells in (["5", "7"], ["(5)", "7"]):
+        found = column(*cells, formats={"a": "kg"})
+        assert (found.unit, found.notes[0]) == ("kg", "no cell has the sign kg")
+    typed = numeric_column("a", np.arange(2), ORIGIN, Rules(formats={"a": "kg"}))
+    assert typed.notes == ("data.formats, kg, is of text, and these are numbers or dates",)
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,23 @@ def test_a_run_with_a_test_file_repeats_and_follows_no_other_path(command: Comma
     refused = command("rerun", ended.stdout.partition("\nrun ")[2].split()[0], "--check")
     assert refused.returncode != 0
     assert "data.test_path: must lead into" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ("5 €", "$6", "got 2 of 2 that are none: line 2 '$6'.\nt.csv has the sign €"),
+        ("31.01.20", "2020-02-01", "'2020-02-01'.\nThose of t.csv are, and both files"),
+    ],
+)
+def test_what_differs_between_files_is_said_of_both(
+    first: str, second: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, cell in (("t.csv", first), ("test.csv", second)):
+        Path(name).write_text(f"a,label\n{cell},x\n{cell},y\n", "utf-8")
+    file = {"name": "file", "path": "t.csv", "test_path": "test.csv", "target": "label"}
+    with pytest.raises(DataError) as caught:
+        prepare(experiment(data=file))
+    assert says in str(caught.value)
+    assert "data.formats" not in str(caught.value)
