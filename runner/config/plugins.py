@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Plugin:
     """A plugin that is loaded."""
 
     name: str  # the file's name, or that of the installed module
+    module: str  # what it is imported as
     # The names it has entered, by kind: ``{"optimizer": ("lion",)}``.
     adds: Mapping[str, tuple[str, ...]]
     root: Path  # its file, or the folder of its package
@@ -58,8 +60,11 @@ def plugins() -> tuple[Plugin, ...]:
 
     Raises `CommandError` if one of them cannot be loaded.
     """
-    files = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
-    return (*(_load(name) for name in _installed()), *(_load(expanded(file)) for file in files))
+    files = [expanded(f) for f in os.environ.get(VARIABLE, "").split(os.pathsep) if f]
+    modules = [_module_of(file) for file in files]
+    if twice := [str(f) for f, name in zip(files, modules, strict=True) if modules.count(name) > 1]:
+        raise CommandError(f"{VARIABLE}: must be files of different names, got {', '.join(twice)}.")
+    return (*map(_load, _installed()), *map(_load, files))
 
 
 def added(kind: str) -> tuple[str, ...]:
@@ -110,10 +115,10 @@ def _load(source: str | Path) -> Plugin:
     adds["layer"] = tuple(name for name in adds["layer"] if name not in adds["activation"])
     adds = {kind: names for kind, names in adds.items() if names}
     if isinstance(source, Path):
-        return Plugin(source.name, adds, source.resolve())
+        return Plugin(source.name, module.__name__, adds, source.resolve())
     package = sys.modules[source.partition(".")[0]]
     file = Path(str(package.__file__ or module.__file__)).resolve()
-    return Plugin(source, adds, file.parent if hasattr(package, "__path__") else file)
+    return Plugin(source, source, adds, file.parent if hasattr(package, "__path__") else file)
 
 
 def _registries() -> dict[str, Any]:
@@ -134,13 +139,19 @@ def _registries() -> dict[str, Any]:
     }
 
 
+def _module_of(path: Path) -> str:
+    """Name the module of a file, which may be called like one of Python's own: statistics.py."""
+    return "runner_plugin_" + re.sub(r"\W", "_", path.stem)
+
+
 def _of_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    name = _module_of(path)
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise _NoPlugin("its name must end in .py")
     if other_than_file(path):
         raise _NoPlugin("it must be a file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

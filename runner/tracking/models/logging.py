@@ -6,11 +6,12 @@ It holds arrays, JSON and source code, but no pickle; whoever uses it needs neit
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
-import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -138,14 +139,14 @@ def _copy_code(folder: Path, of_plugins: tuple[Plugin, ...]) -> None:
     So models of several versions load in one process, where `softnet` may be there too.
     """
     package, sources = _package(of_plugins)
-    ours = ["softnet", "runner", *(plugin.root.stem for plugin in of_plugins)]
+    ours = {"softnet", "runner", *(plugin.module.partition(".")[0] for plugin in of_plugins)}
     sources = sources | {_SERVED.name: _SERVED.read_text("utf-8")}
     for name, source in sources.items():
         served = name == _SERVED.name
         file = folder / name if served else folder / "code" / package / name
         file.parent.mkdir(parents=True, exist_ok=True)
         # Plugins enter their classes in the registries before a network is made.
-        further = "".join(f"import {package}.{p.root.stem}\n" for p in of_plugins if served)
+        further = "".join(f"import {package}.{p.module}\n" for p in of_plugins if served)
         file.write_text(_moved_into(package, source, ours) + further, "utf-8")
 
 
@@ -161,16 +162,41 @@ def _package(of_plugins: tuple[Plugin, ...]) -> tuple[str, dict[str, str]]:
     sources = {str(file.relative_to(root)): file.read_text("utf-8") for file in sorted(files)}
     for plugin in of_plugins:
         for file in plugin.files:
-            sources[str(file.relative_to(plugin.root.parent))] = file.read_text("utf-8")
+            is_alone = file == plugin.root
+            name = f"{plugin.module}.py" if is_alone else str(file.relative_to(plugin.root.parent))
+            sources[name] = file.read_text("utf-8")
         sources["runner/__init__.py"] = "READERS = {}\n"  # which a plugin may fill, too
     digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()
     return f"model_{digest[:16]}", sources
 
 
-def _moved_into(package: str, source: str, ours: Sequence[str]) -> str:
+def _moved_into(package: str, source: str, ours: AbstractSet[str]) -> str:
     """Have a module import what is ours from another package."""
-    names = "|".join(map(re.escape, ours))
-    return re.sub(rf"^( *from )(?=({names})\b)", rf"\1{package}.", source, flags=re.MULTILINE)
+    lines = source.encode().splitlines(keepends=True)  # the parser counts bytes
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
+    for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        line = lines[node.lineno - 1]
+        before, after = line[: node.col_offset], line[node.col_offset :]
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            if str(node.module).partition(".")[0] in ours:
+                moved = after.replace(b"from ", f"from {package}.".encode(), 1)
+                lines[node.lineno - 1] = before + moved
+        elif isinstance(node, ast.Import):
+            if ours.isdisjoint(alias.name.partition(".")[0] for alias in node.names):
+                continue
+            imports = "; ".join(_moved_import(package, alias, ours) for alias in node.names)
+            rest = lines[(node.end_lineno or 1) - 1][node.end_col_offset :]
+            lines[node.lineno - 1 : node.end_lineno] = [before + imports.encode() + rest]
+    return b"".join(lines).decode()
+
+
+def _moved_import(package: str, alias: ast.alias, ours: AbstractSet[str]) -> str:
+    first = alias.name.partition(".")[0]
+    if first not in ours:
+        return f"import {ast.unparse(alias)}"
+    if alias.asname:
+        return f"import {package}.{ast.unparse(alias)}"
+    return f"import {package}.{alias.name}; from {package} import {first}"
 
 
 def _write_requirements(folder: Path) -> None:

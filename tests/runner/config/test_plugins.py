@@ -14,8 +14,12 @@ from runner.training.tasks import Target
 from softnet import LOSSES, OPTIMIZERS, SquaredError
 from tests.runner.conftest import Command
 
+# Called like a module of Python's own, and with both forms of imports.
+FILE = "statistics.py"
 CODE = """
-from softnet import NORMALIZATIONS, OPTIMIZERS, SGD, Layer
+import json, softnet.layers
+import softnet as net
+from softnet import NORMALIZATIONS, SGD, Layer
 from runner import READERS
 
 
@@ -28,7 +32,7 @@ class Twice(Layer):
 
 
 NORMALIZATIONS["twice"] = Twice
-OPTIMIZERS["plain"] = SGD
+softnet.OPTIMIZERS["plain"] = net.OPTIMIZERS["plain"] = SGD
 READERS[".rows"] = lambda content: {"a": [1, 2.5, None], "b": ["x"] * (3 - content.count(b"short"))}
 """
 RUN = ("experiment=iris", "model.normalization=twice", "training.epochs=2")
@@ -100,6 +104,13 @@ def test_a_plugin_that_cannot_be_loaded_is_named(
         plugins()
 
 
+def test_two_plugins_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "a/part.py:b/part.py")
+    plugins.cache_clear()
+    with pytest.raises(CommandError, match=r"different names, got a/part\.py, b/part\.py\.$"):
+        plugins()
+
+
 def test_a_plugin_on_a_disk_that_is_away_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,25 +123,26 @@ def test_a_plugin_on_a_disk_that_is_away_is_named(
 
 
 def test_a_run_with_a_plugin_needs_it_to_be_repeated_and_not_to_be_served(command: Command) -> None:
-    plugin = command.folder / "mine.py"
+    plugin = command.folder / "own" / FILE  # beside no `python -m`, which would import it
+    plugin.parent.mkdir()
     plugin.write_text(CODE, "utf-8")
-    helped = command.process("--help", RUNNER_PLUGINS="mine.py").stdout
-    assert "  mine.py: normalization twice\n  mine.py: optimizer plain\n" in helped
-    trained = command.process(*RUN, RUNNER_PLUGINS="mine.py")
+    helped = command.process("--help", RUNNER_PLUGINS=str(plugin)).stdout
+    assert f"  {FILE}: normalization twice\n  {FILE}: optimizer plain\n" in helped
+    trained = command.process(*RUN, RUNNER_PLUGINS=str(plugin))
     assert trained.returncode == 0, trained.stderr
     run_id = trained.stdout.partition("\nrun ")[2][:32]
     missing = command.process("rerun", run_id, "--check")
     assert missing.returncode == 2
     assert missing.stderr.splitlines() == [
         "config.json: model.normalization: must be one of none, batch, layer, got 'twice'.",
-        "Its plugin 'mine.py' is missing: install it, or name it in RUNNER_PLUGINS.",
+        f"Its plugin '{FILE}' is missing: install it, or name it in RUNNER_PLUGINS.",
     ]
     shown = command.process("show", run_id).stdout.splitlines()
     assert missing.stderr.splitlines()[1] in shown
     plugin.write_text(f"{CODE}\nTwice.note = 1\n", "utf-8")
-    other = command.process("rerun", run_id, "--check", RUNNER_PLUGINS="mine.py").stdout
+    other = command.process("rerun", run_id, "--check", RUNNER_PLUGINS=str(plugin)).stdout
     assert "IDENTICAL" in other
-    assert "plugins.mine.py" in other
+    assert f"plugins.{FILE}" in other
     model = mlflow.pyfunc.load_model(str(next(command.store.rglob("MLmodel")).parent))
     assert model.predict(model.input_example).columns[0] == "setosa"
 
