@@ -117,6 +117,7 @@ class DataRead:
 
     experiment: Experiment
     prepared: Prepared
+    example: str = ""  # the file that ships, where it stands for one that was not named
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from runner.config.plain import (
     to_plain,
 )
 from runner.system.errors import ConfigError, DataError
+from runner.system.paths import config_folder
 from runner.system.text import elide, without_passwords
 from runner.training.outcome import short_names
 from runner.training.statistics import SEED
@@ -45,6 +46,8 @@ PLAN_FOLDER, PLAN = "plan", "plan.jsonl"
 # A seed among the fields of an experiment counts as the last of all.
 _PLACES = {key: n for n, key in enumerate(("experiment", *SECTIONS, SEED))}
 _LONGEST_POINT = 200
+# The table that `experiment=own` shows where no file is named.
+_EXAMPLE = "data/penguins.csv"
 # More digits than a person writes.
 _DRAWN = re.compile(r"-?0*\.?0*[1-9](\.?\d){8,}(e[+-]?\d+)?$")
 
@@ -110,6 +113,7 @@ class PlannedJob:
     shape: Shape | None = None
     problem: ConfigError | DataError | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""  # the file that ships, where it stands for one that was not named
 
     def record(self) -> dict[str, Any]:
         """Return the job as plain data; what varies and its name follow from all jobs of a plan."""
@@ -330,8 +334,17 @@ def plan_each(jobs: Sequence[Job], uri: str | None = None) -> Plan:
             shape=shape,
             problem=problem,
             choices=jobs[number].choices,
+            example=_example(jobs[number]),
         )
     return Plan(tuple(planned[number] for number in range(len(jobs))))
+
+
+def _example(job: Job) -> str:
+    """Return the table that `experiment=own` shows where no file is named; empty for others."""
+    data: Any = job.config["data"]
+    is_named = not job.choices or any(text.startswith("data.path=") for text in job.overrides)
+    is_example = data.get("path") == str(config_folder() / _EXAMPLE)
+    return _EXAMPLE if is_example and not is_named else ""
 
 
 def named(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:

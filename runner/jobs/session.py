@@ -386,10 +386,11 @@ class _Session:
         sound = [p for p in sorted(self._rounds.left) if self._parent.plan.jobs[p].problem is None]
         if not sound or self._request.rerun is not None:
             return
-        experiment = self._parent.plan.jobs[sound[0]].experiment
+        job = self._parent.plan.jobs[sound[0]]
+        experiment = job.experiment
         data = prepared(experiment)
         if data.dataset.reading is not None or experiment.training.class_weight is not None:
-            self._listener(DataRead(experiment, data))
+            self._listener(DataRead(experiment, data, job.example))
 
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""

@@ -11,27 +11,28 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runner.cli.help import HELP
 from runner.cli.run import run_plan
 from runner.config.plain import with_settings
 from runner.config.schema import Experiment
 from runner.jobs.events import Finished, Listener
 from runner.jobs.plan import GivenJob, Job, make_plan
+from runner.jobs.search import draw
+from runner.report.console import Console
 from runner.system.errors import CommandError
 from runner.tracking.records import Record, RecordedNetwork, find_source
-from runner.training.outcome import Outcome, best_outcomes
+from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, prepared_unchanged
 from runner.training.run_files import prediction_table
+from runner.training.statistics import best_runs
 from runner.training.tasks import TASKS
 from softnet import Network
-
-if TYPE_CHECKING:
-    from runner.jobs.plan import Plan
 
 # What stands for an experiment: one, its settings as a mapping (also one that Hydra's compose API
 # made), or the words of a command line.
@@ -119,9 +120,15 @@ class SweepResult:
 
     @property
     def best(self) -> RunResult:
-        """The run that is best by the sweep's metric."""
-        finished = [run for run in self.runs if run.status == "FINISHED"]
-        return best_outcomes(finished or self.runs, self.metric)[0]
+        """The best run of the configuration that is best on average, as the command has it.
+
+        Of a configuration over several splits it is the run of the first: the model of the sweep is
+        the average of them all. A `CommandError` says that no run has finished.
+        """
+        best = best_runs(self.runs, self.metric)
+        if not best:
+            raise CommandError(f"{self.name}: no run of it has finished.")
+        return cast("RunResult", best[0])
 
     @property
     def table(self) -> pd.DataFrame:
@@ -150,8 +157,8 @@ def run(experiment: ExperimentLike, *, quiet: bool = False) -> RunResult:
     RunnerError
         What the command would say in its place, for instance a `ConfigError`.
     """
-    plan, finished = _carry_out([_job(experiment)], is_sweep=False, quiet=quiet)
-    (result,) = _results(plan, finished)
+    finished = _carry_out([_job(experiment)], is_sweep=False, quiet=quiet)
+    (result,) = _results(finished)
     return result
 
 
@@ -176,19 +183,23 @@ def sweep(
     """
     several = _several(experiments)
     over = over or {}
+    for key, values in over.items():
+        if isinstance(values, str):
+            raise CommandError(f'over: must have a list for {key}: ["{values}"], got "{values}".')
     changes = [dict(zip(over, values, strict=True)) for values in product(*over.values())]
     jobs = [_changed(job, change) for job in several for change in changes]
-    plan, finished = _carry_out(jobs, is_sweep=True, quiet=quiet)
-    results = tuple(_results(plan, finished))
-    metric = plan.first.ranking_metric
-    return SweepResult(plan.sweep_name, finished.run_id or "", metric, results)
+    finished = _carry_out(jobs, is_sweep=True, quiet=quiet)
+    plan, results = finished.plan, tuple(_results(finished))
+    return SweepResult(plan.sweep_name, finished.run_id or "", plan.first.ranking_metric, results)
 
 
 def _several(experiments: ExperimentLike | Sequence[ExperimentLike]) -> Sequence[Job]:
     if isinstance(experiments, Experiment | Mapping):
         return [_job(experiments)]
+    if not experiments:
+        raise CommandError("sweep: must be one experiment or more, got none.")
     if all(isinstance(each, str) for each in experiments):
-        return _composed([*cast("Sequence[str]", experiments), "--multirun"])
+        return _composed(cast("Sequence[str]", experiments), "hydra.mode=MULTIRUN")
     return [_job(each) for each in experiments]
 
 
@@ -213,14 +224,12 @@ def _job(experiment: ExperimentLike) -> Job:
     return jobs[0]
 
 
-def _composed(words: Sequence[str]) -> Sequence[Job]:
-    from runner.cli.help import HELP
+def _composed(words: Sequence[str], *further: str) -> Sequence[Job]:
     from runner.config.compose import compose
-    from runner.jobs.search import draw
 
-    jobs = compose(words, HELP, draw=draw)
+    jobs = compose([*words, *further], HELP, draw=draw)
     if jobs is None:
-        raise CommandError(f"run: must be settings (key=value), got {' '.join(words)}.")
+        raise CommandError(f"An experiment must be settings (key=value), got {' '.join(words)}.")
     return jobs
 
 
@@ -232,18 +241,15 @@ def _changed(job: Job, change: Mapping[str, Any]) -> Job:
     return GivenJob(with_settings(job.config, change), (*job.overrides, *words), job.choices)
 
 
-def _carry_out(jobs: Sequence[Job], *, is_sweep: bool, quiet: bool) -> tuple[Plan, Finished]:
-    from runner.report.console import Console
-
+def _carry_out(jobs: Sequence[Job], *, is_sweep: bool, quiet: bool) -> Finished:
     plan = make_plan(jobs)
     listening: AbstractContextManager[Listener] = nullcontext(lambda _: None)
     with listening if quiet else Console() as listener:
-        finished = run_plan(plan, listener, is_sweep=is_sweep)
-    return finished.plan, finished
+        return run_plan(plan, listener, is_sweep=is_sweep)
 
 
-def _results(plan: Plan, finished: Finished) -> list[RunResult]:
-    jobs = {position: plan.jobs[position] for position in finished.outcomes}
+def _results(finished: Finished) -> list[RunResult]:
+    jobs = {position: finished.plan.jobs[position] for position in finished.outcomes}
     return [
         RunResult(**vars(outcome), experiment=jobs[p].experiment, data_digest=jobs[p].data_digest)
         for p, outcome in finished.outcomes.items()

@@ -5,7 +5,6 @@ Announcements and the bar go to the error stream, results to the standard output
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager
 
 from runner.jobs.events import (
@@ -34,10 +33,6 @@ from runner.report.sweep import SweepReport, print_sweep
 from runner.report.table import say
 from runner.system.errors import StoreError, Terminated
 from runner.system.formatting import count
-from runner.system.paths import config_folder
-
-# The table that experiment=own shows where no file is named.
-_SHIPPED = "data/penguins.csv"
 
 
 class Console(AbstractContextManager["Console"]):
@@ -174,9 +169,9 @@ def _announce(event: Event) -> None:
             )
         case DataRead():
             say("\n".join(reading_lines(event.experiment, event.prepared)))
-            is_shipped = event.prepared.dataset.source == str(config_folder() / _SHIPPED)
-            if is_shipped and not any(word.startswith("data.path=") for word in sys.argv):
-                say(f"{_SHIPPED} comes along; data.path=FILE data.target=COLUMN takes your table.")
+            if event.example:
+                takes = "data.path=FILE data.target=COLUMN takes your table"
+                say(f"{event.example} comes along; {takes}.")
             from runner.training.leaks import leaks  # NumPy, which a list of sweeps does without
 
             for leak in leaks(event.prepared):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hydra import compose, initialize_config_dir
 
 import runner
 from runner import Experiment, run, sweep
+from runner.library.experiments import RunResult, SweepResult
 from runner.system.errors import CommandError, ConfigError
+from runner.training.outcome import Status
 from tests.runner.conftest import run_here
 
 SHORT = ("tracking.figures=false", "tracking.model=false", "training.epochs=2")
@@ -76,6 +79,30 @@ def test_dicts_hydras_compose_and_words_are_the_same_sweep(store: Path) -> None:
         assert weight.tobytes() == first.best.weights[name].tobytes()
 
 
+def test_the_best_is_of_the_configuration_that_is_best_on_average() -> None:
+    iris = Experiment.from_dict(PLAIN)
+
+    def outcome(rate: str, seed: str, loss: float, status: Status = "FINISHED") -> RunResult:
+        varied, metrics = {"optimizer.learning_rate": rate, "seed": seed}, {"val/loss": loss}
+        about: dict[str, Any] = {"experiment": iris, "data_digest": "", "failure": None}
+        named = f"{rate} {seed}", f"{rate} {seed}", status, varied, metrics
+        return RunResult(*named, duration_s=0.0, **about)
+
+    lucky = outcome("0.1", "0", 0.1), outcome("0.1", "1", 0.9)
+    better = outcome("0.2", "0", 0.3), outcome("0.2", "1", 0.2)
+    assert SweepResult("s", "", "val/loss", (*lucky, *better)).best is better[1]
+    with pytest.raises(CommandError, match=r"^s: no run of it has finished\.$"):
+        _ = SweepResult("s", "", "val/loss", (outcome("9", "0", np.nan, "FAILED"),)).best
+
+
+def test_a_named_table_is_not_called_the_example(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    penguins = runner.config_folder() / "data" / "penguins.csv"
+    run(["experiment=own", f"data.path={penguins}", "data.target=species", *SHORT])
+    assert "comes along" not in capsys.readouterr().err
+
+
 def test_what_is_wrong_is_raised_in_words(store: Path) -> None:
     with pytest.raises(ConfigError, match=r"^data: must be given"):
         run({"name": "x"})
@@ -92,3 +119,9 @@ def test_what_is_wrong_is_raised_in_words(store: Path) -> None:
         run(compose("config", ["data=file"]))
     with pytest.raises(ConfigError, match=r"^sweep\.metric: must be a metric"):
         sweep(Experiment.from_dict(PLAIN), {"sweep.metric": ["val/los"]})
+    with pytest.raises(CommandError, match=r"^sweep: must be one experiment or more, got none"):
+        sweep([])
+    with pytest.raises(CommandError, match=r"got experiment=iris --cfg job\.$"):
+        sweep(["experiment=iris", "--cfg", "job"])
+    with pytest.raises(CommandError, match=r'^over: must have a list for seed: \["3"\], got "3"'):
+        sweep(PLAIN, {"seed": "3"})
