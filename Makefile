@@ -103,7 +103,7 @@ clean: ## remove everything that was installed or cached; what runs left in outp
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-build.txt requirements-uv.txt install.py pyproject.toml
-	@echo "Installing MLflow, Hydra, NumPy and what they need into .venv (700 MB, about a minute) ..."
+	@echo "Installing MLflow, Hydra, NumPy and what they need into .venv (750 MB, about a minute) ..."
 	@$(MAKE_VENV)
 	@$(INSTALL) "--require-hashes -r requirements-build.txt" \
 		"--require-hashes --no-build-isolation -r requirements.txt" \
