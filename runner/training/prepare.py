@@ -271,8 +271,9 @@ def describe(experiment: Experiment) -> Described:
 
 def _left_out(data: FileData, dataset: Dataset, rows: NDArray[np.intp]) -> dict[str, str]:
     """Return the columns that some rows say nothing by, each with the reason."""
-    are_chosen = data.features is not None or data.columns is not None
-    return uninformative(dataset, rows, are_chosen=are_chosen)
+    from runner.training.data.tables import chosen_columns
+
+    return uninformative(dataset, rows, chosen_columns(data, dataset.feature_names))
 
 
 def _without_classes(split: SplitConfig) -> SplitConfig:
@@ -316,9 +317,8 @@ def _as_read(data: FileData, dataset: Dataset, left_out: Mapping[str, str]) -> F
         kind: tuple(name for name in kinds if kinds[name] == kind)
         for kind in sorted({*kinds.values()})
     }
-    return data.model_copy(
-        update={**reading.settings, "columns": columns, "formats": dict(reading.formats)}
-    )
+    formats = {name: form for name, form in reading.formats.items() if kinds[name] != "out"}
+    return data.model_copy(update={**reading.settings, "columns": columns, "formats": formats})
 
 
 # What this process prepared last, and from what. Forked processes inherit it.

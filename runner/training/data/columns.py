@@ -492,6 +492,8 @@ class Distinct:
         are_long = [re.fullmatch(r"-?[1-9]\d{15,}", word) for word in words if word]
         if name not in rules.kinds and are_long and all(are_long):
             notes += ("numbers of so many digits are words: most would be equal as numbers",)
+        if form := rules.format_of(name):
+            notes += (f"data.formats, {form}, is of numbers and dates, and these are words",)
         return _finite(Column(name, "words", values, origin, words=words, notes=notes), rules)
 
     def _spread(self, values: Sequence[float]) -> FloatArray:

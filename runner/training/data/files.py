@@ -26,6 +26,7 @@ from runner.training.data.tables import (
     roles_of,
     rules_of,
     targets_of,
+    unread_formats,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ def describe_file(
         if role != "time":
             uses[table.names[position]] = f"the {role} of each row"
     uses |= dict.fromkeys((table.names[position] for position in targets), "the target")
-    notes = (*table.notes, *notes_of(columns))
+    read = [name for name in table.names if uses.get(name) != "left out: data.drop"]
+    unread = unread_formats(config, read)
+    notes = (*table.notes, *unread, *notes_of(columns))
     return Described(columns, uses, settings, notes, table.n_test, learned)
 
 

@@ -6,7 +6,7 @@ The same for every kind of file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +127,20 @@ def rules_of(config: FileData) -> Rules:
     )
 
 
+def chosen_columns(config: FileData, names: Iterable[str]) -> set[str]:
+    """Return those columns of a file that are features because somebody, or a record, says so."""
+    # No column at all in a record of before they were written down.
+    if config.features is not None or config.columns == {}:
+        return set(names)
+    return {name for of_kind in (config.columns or {}).values() for name in of_kind}
+
+
+def unread_formats(config: FileData, names: Collection[str]) -> tuple[str, ...]:
+    """Return the note on columns that have a format and are not among those that are read."""
+    unread = [name for name in config.formats or () if name not in names]
+    return (f"{listed(unread)}: data.formats is not used, since it is left out",) * bool(unread)
+
+
 def header_hint(settings: Mapping[str, Any], config: FileData) -> str:
     """Return what helps where a header was taken for data; nothing where none was."""
     was_guessed = config.header is None and settings.get("header") is False
@@ -167,14 +181,16 @@ def load_table(
     rules = rules_of(config)
     kinds = {"part": "words", "weight": "number"}
     of_roles = {table.names[p]: kinds[role] for role, p in roles.items() if role in kinds}
+    feature_names = {table.names[position] for position in features}
+    is_open = not feature_names <= chosen_columns(config, table.names)
     read = table.read(used, replace(rules, kinds={**rules.kinds, **of_roles}))
     parts = np.full(len(read[0].values), np.nan)
     parts[len(parts) - table.n_test :] = PARTS.index("test")
-    notes = table.notes
+    notes = table.notes + unread_formats(config, [column.name for column in read])
     for part, opens in further:
         other = opens(of_another_file(config.model_copy(update=dict(table.settings))))
         notes += tuple(f"{other.file}: {note}" for note in other.notes if note not in table.notes)
-        columns = _read_alike(other, table, read, config)
+        columns = _read_alike(other, table, read, config, is_open=is_open)
         read = [one.followed_by(two) for one, two in zip(read, columns, strict=True)]
         n_rows = len(columns[0].values)
         parts = np.concatenate([parts, np.full(n_rows, float(PARTS.index(part)))])
@@ -320,10 +336,17 @@ def _role(role: str, column: Column) -> FloatArray:
 
 
 def _read_alike(
-    other: RawTable, table: RawTable, columns: Sequence[Column], config: FileData
+    other: RawTable,
+    table: RawTable,
+    columns: Sequence[Column],
+    config: FileData,
+    *,
+    is_open: bool,
 ) -> list[Column]:
-    """Read columns of a further file as those of the first one were read."""
-    is_open = config.features is None and config.columns is None
+    """Read columns of a further file as those of the first one were read.
+
+    It must have no others where it `is_open` which columns are features.
+    """
     missing = [column.name for column in columns if column.name not in other.names]
     added = [n for n in other.names if n not in table.names and n not in config.drop and is_open]
     if missing or added:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +21,11 @@ _IDENTIFIER = re.compile(r"id|ID|Id|.*(_id|_ID|[a-z0-9]Id|[a-z0-9]ID)")
 _MOSTLY_DIFFERENT, _ENOUGH_ROWS = 0.9, 50
 
 
-def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict[str, str]:
+def uninformative(dataset: Dataset, rows: IntArray, chosen: Collection[str] = ()) -> dict[str, str]:
     """Return the columns that are to be left out, each with the reason, by the training rows alone.
 
-    If columns `are_chosen` by somebody, only parts of dates are left out, such as the hour of days.
+    Of the raw columns that somebody has `chosen` only parts of dates are left out, such as the hour
+    of days.
     """
     found: dict[str, str] = {}
     parts = {part for date in dataset.dates for part in date_columns(date)}
@@ -34,7 +36,7 @@ def uninformative(dataset: Dataset, rows: IntArray, *, are_chosen: bool) -> dict
         for part in date_columns(name)[:-1]
     }
     for column, name in enumerate(dataset.feature_names):
-        if are_chosen and name not in parts:
+        if name in chosen and name not in parts:
             continue
         train, words = dataset.X[rows, column], dataset.categories.get(name)
         is_empty = np.isnan(train) if words is None else (train == 0) & (words[:1] == ("",))

@@ -9,7 +9,14 @@ import pytest
 from runner.config.data import FileData
 from runner.config.schema import Experiment
 from runner.system.errors import ConfigError, DataError
-from runner.training.prepare import prepare, prepared, prepared_unchanged, require_fit, settled
+from runner.training.prepare import (
+    describe,
+    prepare,
+    prepared,
+    prepared_unchanged,
+    require_fit,
+    settled,
+)
 from softnet import mlp
 from tests.runner.jobs.planned import experiment
 
@@ -134,6 +141,28 @@ def test_what_is_missing_is_filled_by_what_the_training_rows_have(tmp_path: Path
     assert X["colour=(missing)"] == [0, 0, 1, 0, 0, 0]
     assert X["colour=red"] == [1, 0, 0, 1, 0, 1]
     assert X["when.month"] == [1, 2, 3, 4, 5, 2.5]
+
+
+def test_the_kind_of_a_column_decides_nothing_of_others(tmp_path: Path) -> None:
+    data = prepare(of_rows(tmp_path, columns={"words": ["age"]}))
+    assert data.left_out == {"id": "identifier", "weight": "constant", "when.hour": "constant"}
+    kept = prepare(of_rows(tmp_path, columns={"number": ["weight"], "out": ["when"]}))
+    assert kept.left_out == {"id": "identifier"}
+    assert kept.dataset.feature_names == ("age", "colour", "weight")
+
+
+def test_a_format_that_is_not_used_is_said(tmp_path: Path) -> None:
+    formats = {"age": "€", "colour": "%", "when": "%Y-%m-%d"}
+    given = of_rows(tmp_path, formats=formats, drop=["when"], columns={"words": ["colour"]})
+    reading = prepare(given).dataset.reading
+    assert reading is not None
+    said = [
+        "when: data.formats is not used, since it is left out",
+        "age: no cell has the sign €",
+        "colour: data.formats, %, is of numbers and dates, and these are words",
+    ]
+    assert list(reading.notes) == said
+    assert set(said) <= set(describe(given).notes)
 
 
 def test_reading_by_what_was_found_out_guesses_nothing_and_finds_the_same(tmp_path: Path) -> None:

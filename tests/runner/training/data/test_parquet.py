@@ -65,7 +65,7 @@ def test_row_numbers_that_pandas_keeps_say_nothing(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame(GOOD).iloc[[2, 0, 1]].to_parquet(path)
     dataset = read(tmp_path, path.name, path.read_bytes())
-    left_out = uninformative(dataset, np.arange(3), are_chosen=False)
+    left_out = uninformative(dataset, np.arange(3))
     assert left_out == {"__index_level_0__": "row numbers"}
     assert dataset.without(left_out).X[:, 0].tolist() == [3.0, 1.0, 2.0]
 

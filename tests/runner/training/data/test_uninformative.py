@@ -52,31 +52,31 @@ def test_a_column_is_left_out_for_a_reason(
     dataset = read(tmp_path, "t.csv", table.to_csv(index=False))
     known = dataset.feature_names[0]
     expected = {} if reason is None else {known: reason}
-    assert uninformative(dataset, np.arange(N), are_chosen=False) == expected
-    assert uninformative(dataset, np.arange(N), are_chosen=True) == {}
+    assert uninformative(dataset, np.arange(N)) == expected
+    assert uninformative(dataset, np.arange(N), {known}) == {}
 
 
 def test_names_of_few_rows_are_no_feature(tmp_path: Path) -> None:
     dataset = read(tmp_path, "t.csv", '"","mpg","label"\n"Mazda",21,1\n"Fiat",22,0\n"Opel",23,1\n')
-    assert uninformative(dataset, np.arange(3), are_chosen=False) == {"Unnamed: 0": "row names"}
+    assert uninformative(dataset, np.arange(3)) == {"Unnamed: 0": "row names"}
 
 
 def test_of_times_the_hour_alone_is_a_feature(tmp_path: Path) -> None:
     dataset = read(tmp_path, "t.csv", "t,label\n12:30,x\n,y\n06:00,x\n")
-    left_out = uninformative(dataset, np.arange(3), are_chosen=True)
+    left_out = uninformative(dataset, np.arange(3), {"t"})
     assert left_out == dict.fromkeys(("t.days", "t.month", "t.weekday"), "constant")
     assert dataset.without(left_out).X[[0, 2]].round(9).tolist() == [[12.5], [6.0]]
 
 
 def test_training_rows_alone_decide_what_is_constant(tmp_path: Path) -> None:
     dataset = read(tmp_path, "t.csv", "a,b,label\n1,1,x\n1,2,y\n2,3,x\n")
-    assert uninformative(dataset, np.array([0, 1]), are_chosen=False) == {"a": "constant"}
-    assert uninformative(dataset, np.array([0, 2]), are_chosen=False) == {}
+    assert uninformative(dataset, np.array([0, 1])) == {"a": "constant"}
+    assert uninformative(dataset, np.array([0, 2])) == {}
 
 
 def test_parts_of_dates_that_never_change_are_left_out_whoever_chose(tmp_path: Path) -> None:
     rows = "when,b,label\n2020-01-01,1,x\n2020-01-02,2,y\n2020-01-03,3,x\n"
     dataset = read(tmp_path, "t.csv", rows)
     parts = {"when.month": "constant", "when.hour": "constant"}
-    for are_chosen in (False, True):
-        assert uninformative(dataset, np.arange(3), are_chosen=are_chosen) == parts
+    for chosen in ((), {"when"}):
+        assert uninformative(dataset, np.arange(3), chosen) == parts
