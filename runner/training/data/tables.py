@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from runner.config.data import is_form_of_dates
 from runner.system.errors import ConfigError, DataError, nearest, shorten
+from runner.system.text import elide
 from runner.training.cells import CellFormat
 from runner.training.data.columns import (
     Column,
@@ -138,7 +139,8 @@ def chosen_columns(config: FileData, names: Iterable[str]) -> set[str]:
 def unread_formats(config: FileData, names: Collection[str]) -> tuple[str, ...]:
     """Return the note on columns that have a format and are not among those that are read."""
     unread = [name for name in config.formats or () if name not in names]
-    return (f"{listed(unread)}: data.formats is not used, since it is left out",) * bool(unread)
+    those = elide(", ".join(unread), 80)
+    return (f"{those}: data.formats is not used, since it is left out",) * bool(unread)
 
 
 def header_hint(settings: Mapping[str, Any], config: FileData) -> str:
