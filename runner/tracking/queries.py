@@ -150,12 +150,14 @@ class Sweeps:
         stack: str,
         keys: Collection[str],
         counts_failed: Callable[[str], bool] = lambda _: False,
+        unfinished: Collection[str] = (),
     ) -> dict[str, Outcome]:
         """Mark KILLED what is RUNNING of a stack's jobs, and return those that have FINISHED.
 
-        Those that have FAILED too, where `counts_failed` says so of their run's id. Whoever calls
-        it knows that no worker is at these jobs, or has taken them over. Other jobs of the same
-        stack may be another worker's, and are left alone.
+        Those that have FAILED too, where `counts_failed` says so of their run's id. The keys
+        `unfinished` are of jobs whose FINISHED runs are marked KILLED as well. Whoever calls it
+        knows that no worker is at these jobs, or has taken them over. Other jobs of the same stack
+        may be another worker's, and are left alone.
         """
         tags = {"runner.stack": stack, "runner.sweep": str(sweep_id)}
         by_key = [
@@ -163,15 +165,17 @@ class Sweeps:
             for run in self._backend.runs(RunQuery([experiment_id], tags))
             if (key := texts_of(run.tags).get("runner.key", "")) in keys
         ]
-        running = [run.run_id for _, run in by_key if run.status == "RUNNING"]
-        close_unclosed(self._backend, running)
+        finished = [(key, run) for key, run in by_key if run.status == "FINISHED"]
+        unclosed = [run.run_id for _, run in by_key if run.status == "RUNNING"]
+        unclosed += [run.run_id for key, run in finished if key in unfinished]
+        close_unclosed(self._backend, unclosed)
         failed = [
             (key, run)
             for key, run in by_key
             if run.status == "FAILED" and counts_failed(run.run_id)
         ]
-        finished = [(key, run) for key, run in by_key if run.status == "FINISHED"]
-        return {key: _outcome_of(run) for key, run in [*failed, *finished]}
+        done = [*failed, *((key, run) for key, run in finished if key not in unfinished)]
+        return {key: _outcome_of(run) for key, run in done}
 
     def close_running(self, sweep: RecordedSweep, *, everywhere: bool) -> None:
         """Mark KILLED what dead processes left RUNNING of a sweep.

@@ -228,17 +228,17 @@ def settled(
     """Close what dead workers left RUNNING of a task's jobs, and return the ends of the others.
 
     A job whose run FINISHED is done, though its worker could not say so any more; one whose run
-    FAILED where `counts_failed` says so of the run's id. One that repeats a record is not: its
-    comparison died with the worker.
+    FAILED where `counts_failed` says so of the run's id. One that is compared with a record is not:
+    the comparison died with the worker, so the run is closed and the job tried again.
     """
     jobs = {job.planned.key: job for job in task.jobs}
+    compared = {key for key, job in jobs.items() if job.reference and job.reference.compares}
     recorded = store.sweeps.settle_stack(
-        store.experiment_id, task.sweep_id, task.stack, jobs, counts_failed
+        store.experiment_id, task.sweep_id, task.stack, jobs, counts_failed, compared
     )
     return [
         Ended(job.position, replace(outcome, name=job.planned.name, varied=job.planned.varied))
-        for key, outcome in recorded.items()
-        if (job := jobs[key]).reference is None
+        for job, outcome in ((jobs[key], outcome) for key, outcome in recorded.items())
     ]
 
 

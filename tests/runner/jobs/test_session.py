@@ -8,8 +8,11 @@ import pytest
 from mlflow import MlflowClient
 
 import runner.jobs.worker.stack_run
+from runner.jobs import session
 from runner.jobs.events import Ended, Event, Finished, Interrupted, Progress, Started, SweepOpened
 from runner.jobs.executors.local import LocalProcesses
+from runner.jobs.rerun.request import Options, request
+from runner.jobs.session import Request
 from runner.jobs.worker.stack_run import Events, run_stack
 from runner.jobs.worker.task import Task
 from runner.system.errors import StoreError, Terminated
@@ -190,6 +193,34 @@ def test_a_worker_that_dies_has_no_more_read_of_the_store_than_its_own_jobs(
     parents = {run.data.tags["mlflow.parentRunId"] for run in found}
     groups = client.search_runs(["1"], "tags.`runner.kind` = 'group'")
     assert parents == {group.info.run_id for group in groups}
+
+
+@pytest.mark.parametrize("overrides", [(), ("training.steps=40",)])
+def test_a_rerun_whose_worker_dies_when_it_has_recorded_has_each_job_finished_once(
+    overrides: tuple[str, ...], store: Path
+) -> None:
+    sweep_id = run([job(seed=seed) for seed in range(2)]).run_id
+
+    def die_when_recorded(task: Task) -> Events:
+        for event in run_stack(task):
+            if isinstance(event, Ended) and len(task.jobs) > 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield event
+
+    options = Options(str(sweep_id), overrides, in_place=True)
+    asked = request(options, lambda _: None)
+    assert asked.plan is not None
+    executor = LocalProcesses(1, die_when_recorded)
+    again = Request(asked.plan, rerun=asked)
+    finished = session.run(again, asked.recording, executor, lambda _: None)
+    assert len(finished.outcomes) == 2
+    assert [c.verdict for c in finished.comparisons.values()] == ["IDENTICAL"] * (
+        0 if overrides else 2
+    )
+    client = MlflowClient(f"sqlite:///{store}")
+    runs = client.search_runs(["1"], f"tags.`runner.sweep` = '{finished.run_id}'")
+    keys = [run.data.tags["runner.key"] for run in runs if run.info.status == "FINISHED"]
+    assert len(keys) == len(set(keys)) == 2
 
 
 def test_a_worker_that_dies_in_a_long_training_costs_what_was_not_saved(
