@@ -29,10 +29,17 @@ def address_of(store: Store) -> StoreAddress:
 
 
 def store_at(address: StoreAddress) -> Store:
-    """Return the store at an address, opened unless this process has it already."""
+    """Return the store at an address, opened unless this process has it already.
+
+    Whoever gave the address had it open, so that it cannot be opened here is a `StoreError`.
+    """
     if address not in _last:
         resolved = resolve(address.uri, address.artifacts)
-        address_of(Store(address, resolved, connect(resolved, is_durable=address.is_durable)))
+        try:
+            backend = connect(resolved, is_durable=address.is_durable)
+        except ConfigError as error:
+            raise StoreError(str(error)) from error
+        address_of(Store(address, resolved, backend))
     return _last[address]
 
 

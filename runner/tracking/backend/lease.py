@@ -32,11 +32,33 @@ _SIGN_EVERY_S = 5.0
 _LOOK_EVERY_S = 1.0
 _LET_GO_S = 1.0
 
-# A fork while a request is on its way would inherit the locks of libraries that nobody releases.
-_forks = threading.Lock()
-os.register_at_fork(
-    before=_forks.acquire, after_in_parent=_forks.release, after_in_child=_forks.release
-)
+# A fork while a request is made would inherit the locks of libraries that nobody releases. One that
+# has taken so long waits for the server, and holds none of them.
+_MADE_WITHIN_S = 1.0
+
+
+class _Forks:
+    """Has forks and the making of requests take turns."""
+
+    def __init__(self) -> None:
+        self.requests = threading.Lock()
+        self._is_held = False
+        os.register_at_fork(
+            before=self._wait, after_in_parent=self._go_on, after_in_child=self._begin
+        )
+
+    def _wait(self) -> None:
+        self._is_held = self.requests.acquire(timeout=_MADE_WITHIN_S)
+
+    def _go_on(self) -> None:
+        if self._is_held:
+            self.requests.release()
+
+    def _begin(self) -> None:
+        self.requests = threading.Lock()
+
+
+_forks = _Forks()
 
 
 class Lease:
@@ -118,7 +140,7 @@ class Lease:
         """Show that this process lives, until it gives the name up or has lost it."""
         seen_s = time.monotonic()
         while not self._given_up.wait(_SIGN_EVERY_S):
-            with suppress(StoreError), _forks, store_errors(self._address.uri):
+            with suppress(StoreError), _forks.requests, store_errors(self._address.uri):
                 if not self._is_ours(self._read(self._name)):
                     self._is_lost = True
                     return

@@ -10,7 +10,15 @@ from urllib.parse import unquote, urlparse
 import pytest
 
 from runner.system.errors import StoreError
-from runner.tracking import Store, address_of, find_store, find_stores, open_store, store_at
+from runner.tracking import (
+    Store,
+    StoreAddress,
+    address_of,
+    find_store,
+    find_stores,
+    open_store,
+    store_at,
+)
 
 
 def test_a_missing_database_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
@@ -96,3 +104,9 @@ def test_a_store_is_opened_again_from_its_address(embedded: Store) -> None:
     again = store_at(address)
     assert again is not embedded
     assert (again.experiment_id, again.where) == (embedded.experiment_id, embedded.where)
+
+
+def test_a_worker_that_cannot_open_the_store_says_that_the_store_fails() -> None:
+    place = StoreAddress("http://127.0.0.1:9", "1", "test", is_named=True)
+    with pytest.raises(StoreError, match=r"no MLflow server answers at http://127\.0\.0\.1:9: "):
+        store_at(place)

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import socket
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from runner.system.errors import StoreError
 from runner.tracking.backend import lease
@@ -82,3 +85,24 @@ def test_who_has_lost_it_is_told(address: Address, monkeypatch: pytest.MonkeyPat
         with pytest.raises(StoreError, match="another may run this sweep now"):
             held.require()
     assert Lease(address, "lost").try_to_take() == "elsewhere-1-1"
+
+
+@pytest.mark.usefixtures("few_tries")
+def test_a_server_that_hangs_holds_up_no_fork(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "_SIGN_EVERY_S", 0.05)
+    held = Lease(address, "hanging")
+    client = held._client
+    with socket.create_server(("127.0.0.1", 0)) as silent, held.held(lambda _: None):
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        held._client = MlflowClient(uri, registry_uri=uri)
+        with silent.accept()[0] as request:
+            request.recv(1)  # that of a sign has come, and gets no answer
+            before_s = time.monotonic()
+            if (child := os.fork()) == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+            # It waits for one second; MLflow would wait for thirty.
+            assert time.monotonic() - before_s < 10
+            held._client = client
