@@ -31,7 +31,7 @@ from runner.training.outcome import (
 )
 from runner.training.run_files import CONFIG_YAML
 from runner.training.statistics import configurations, ranked, without_replicates
-from runner.training.verdict import choice, verdict
+from runner.training.verdict import remarks
 from softnet import higher_is_better
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _content(found: StoredRun) -> dict[str, Any]:
     if not several:
         raise RecordError(f"{found.label}: no job of it has finished.")
     best = sweep.members[several[0].run_id]
-    n_finished = sum(outcome.status == "FINISHED" for outcome in outcomes)
+    n_finished = sum(outcome.status in ("FINISHED", "PRUNED") for outcome in outcomes)
     content: dict[str, Any] = {
         "title": found.name,
         "of_data": _data_name(best),
@@ -85,8 +85,7 @@ def _data_name(member: StoredRun) -> str:
 def _results(
     outcomes: Sequence[Outcome], metric: str, expected: tuple[float, ...] | None
 ) -> dict[str, Any]:
-    tried = configurations(outcomes)
-    rows = ranked([c for c in tried if c.outcomes], metric)
+    rows = ranked([c for c in configurations(outcomes) if c.outcomes], metric)
     names = varying_settings([configuration.varied for configuration in rows])
     metrics = [metric, *further_metrics((m for o in outcomes for m in o.metrics), metric)]
     shown = rows[:_ROWS]
@@ -109,9 +108,7 @@ def _results(
         },
         "basis": basis if any("±" in cell for column in means for cell in column) else "",
         "n_of": "splits" if n_splits > 1 else "seeds",
-        "verdicts": [
-            line for line in [verdict(rows, metric), choice(tried, metric, expected)] if line
-        ],
+        "verdicts": remarks(outcomes, metric, expected),
     }
 
 

@@ -17,7 +17,7 @@ from runner.report.sweep import SweepReport, print_ensemble, print_sweep, print_
 from runner.report.table import LONGEST_NAME, printing, say
 from runner.system.errors import CommandError, ConfigError, listed, nearest, shorten
 from runner.system.text import elide
-from runner.tracking import RunQuery, job_of, started_s
+from runner.tracking import REFIT_OF, RunQuery, job_of, started_s
 from runner.tracking.backend.artifacts import local_folder
 from runner.training.outcome import best_outcomes, by_settings, further_metrics, is_metric
 from runner.training.paper import paper_table
@@ -139,7 +139,9 @@ def list_runs(uri: str | None, top: int | None) -> None:
         backend = next(iter(stores.values())).backend
         found = backend.runs(RunQuery(list(stores), {"runner.kind": "run"}, without="runner.sweep"))
         runs = [
-            (job_of(run), stores[run.experiment_id].experiment, started_s(run)) for run in found
+            (job_of(run), stores[run.experiment_id].experiment, started_s(run))
+            for run in found
+            if REFIT_OF not in run.tags
         ]
     print_run_list(runs, top)
     _say_what_is_left_out(stores)

@@ -160,4 +160,4 @@ def draw_rungs(
         if is_pruned:
             axes.plot(steps[-1:], values[-1:], marker="o", markersize=2.0, **look)
     scales.scale_steps(axes)
-    return style.save(figure, path, title, "dots: pruned at a rung", *notes)
+    return style.save(figure, path, title, *notes)

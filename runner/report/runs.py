@@ -20,6 +20,7 @@ from runner.report.table import (
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide, on_one_line
 from runner.training.outcome import Outcome, best_outcomes, further_metrics, varying_settings
+from runner.training.verdict import pruned_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -308,4 +309,5 @@ def _status(outcome: Outcome) -> tuple[str, str]:
     color = {"FINISHED": "green", "PRUNED": "green", "FAILED": "red", "KILLED": "yellow"}[
         outcome.status
     ]
-    return f"{outcome.status}  ", color
+    # One at epoch 6: at epoch 6.
+    return f"{outcome.status} {pruned_at([outcome]).removeprefix('1 ')}".rstrip() + "  ", color

@@ -5,12 +5,9 @@ And the list of all sweeps of a store.
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
-from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
@@ -38,13 +35,11 @@ from runner.training.outcome import (
 from runner.training.statistics import (
     Configuration,
     best_runs,
-    choice_on_test,
     configurations,
-    rank_correlation,
     ranked,
     without_replicates,
 )
-from runner.training.verdict import choice, configuration_name, estimate, lead, verdict
+from runner.training.verdict import configuration_name, lead, remarks
 
 if TYPE_CHECKING:
     from runner.jobs.sweep.ensemble import Ensemble
@@ -52,8 +47,6 @@ if TYPE_CHECKING:
 
 # Characters of a name in the list of all sweeps, and of one in a command to type.
 _LONGEST_IN_LIST, _LONGEST_TYPED = 40, 200
-# Different values of a setting, from which on there is a correlation to be told.
-_MANY_VALUES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +92,8 @@ def print_sweep(
         else:
             print_runs(out, outcomes, metrics, top)
         expected = sweep.summary.expected if is_own else None
-        _print_remarks(out, [choice(over_seeds, metric, expected), _pruned(outcomes)])
-        _print_correlations(out, outcomes, metric)
-        _print_remarks(out, sweep.notes)
+        for line in (*remarks(outcomes, metric, expected), *sweep.notes):
+            out.line(on_one_line(line))
         print_failures(out, outcomes)
         n_waiting = sweep.n_jobs - len(outcomes)
         if n_waiting > 0:
@@ -117,21 +109,6 @@ def print_sweep(
                 one = replace(sweep, name=best[0].run_id, summary=SweepSummary(), run_id=None)
                 _print_use(out, one, sweep.uri)
         out.link(sweep.link, "them")
-
-
-def _print_remarks(out: Printer, lines: Sequence[str | None]) -> None:
-    for line in filter(None, lines):
-        out.line(on_one_line(line))
-
-
-def _pruned(outcomes: Sequence[Outcome]) -> str | None:
-    stopped = [run for run in outcomes if run.status == "PRUNED"]
-    unit, ends = "epoch", [run.pruned_at_epoch for run in stopped]
-    if None in ends:
-        unit, ends = "step", [run.pruned_at_step for run in stopped]
-    rungs = sorted(Counter(filter(None, ends)).items())
-    parts = ", ".join(f"{n:,} at {unit} {end:,}" for end, n in rungs)
-    return f"{count(len(stopped), 'run')} pruned: {parts}" if stopped else None
 
 
 def _print_use(out: Printer, sweep: SweepReport, uri: str) -> None:
@@ -179,41 +156,6 @@ def _print_configurations(
         return needed, [_mean_columns(shown, name)[0] for name in further if name not in asked]
 
     out.ranking(what, metric, rows, columns, top)
-    if line := verdict(rows, metric):
-        out.line(line)
-    if len(rows) > 1 and (test := choice_on_test(rows, metric)) and math.isfinite(test.high):
-        name = "test/" + metric.rpartition("/")[2]
-        out.line(
-            f"Test of the choice: {name} {estimate(test, name)} over {test.n:,}"
-            " splits, in each the configuration that its own validation rows choose."
-        )
-
-
-def _print_correlations(out: Printer, outcomes: Sequence[Outcome], metric: str) -> None:
-    """Say how the numbers that a search has drawn go with the metric."""
-    from softnet import higher_is_better
-
-    trials: dict[frozenset[tuple[str, str]], list[Outcome]] = {}
-    for run in outcomes:
-        trials.setdefault(frozenset(without_replicates(run.varied).items()), []).append(run)
-    # What was stopped earlier counts as worse, whatever it was worth by then.
-    sign = 1 if higher_is_better(metric) else -1
-    settings, ranks = list[dict[str, str]](), list[tuple[float, float]]()
-    for runs in trials.values():
-        value = math.fsum(run.metrics.get(metric, math.nan) for run in runs) / len(runs)
-        if not math.isnan(value) and all(run.status != "FAILED" for run in runs):
-            settings.append(without_replicates(runs[0].varied))
-            ranks.append((sign * (runs[0].pruned_at_step or math.inf), value))
-    columns: dict[str, list[float]] = {}
-    for key, name in varying_settings(settings).items():
-        with suppress(ValueError, KeyError):  # words; what some trials do not have
-            columns[name] = [float(varied[key]) for varied in settings]
-    if max((len(set(column)) for column in columns.values()), default=0) < _MANY_VALUES:
-        return
-    parts = [f"{name} {rank_correlation(column, ranks):+.2f}" for name, column in columns.items()]
-    out.line(
-        f"Rank correlation (Spearman) with {metric} over {len(ranks):,} trials: {', '.join(parts)}"
-    )
 
 
 def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:

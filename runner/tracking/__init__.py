@@ -20,6 +20,7 @@ from runner.tracking.opening import (
 from runner.tracking.queries import (
     MEMBERS,
     PRUNED_AT,
+    REFIT_OF,
     ROWS,
     SUMMED_UP,
     RecordedGroup,
@@ -53,6 +54,7 @@ __all__ = [
     "FLUSH_EVERY_S",
     "MEMBERS",
     "PRUNED_AT",
+    "REFIT_OF",
     "ROWS",
     "SUMMED_UP",
     "RecordedGroup",

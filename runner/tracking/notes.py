@@ -10,8 +10,7 @@ from runner.system.formatting import count, number
 from runner.tracking.queries import SweepSummary
 from runner.training.outcome import Outcome, further_metrics
 from runner.training.paper import markdown_table, markdown_text, paper_table
-from runner.training.statistics import configurations, ranked
-from runner.training.verdict import choice, verdict
+from runner.training.verdict import pruned_at, remarks
 
 # MLflow's tag of the description of a run.
 NOTE = "mlflow.note.content"
@@ -81,11 +80,6 @@ def sweep_note(
     uri: str,
 ) -> str:
     """Describe a sweep: what came of it, what varied, and the commands for it."""
-    tried = configurations(outcomes)
-    verdicts = [
-        verdict(ranked([one for one in tried if one.outcomes], metric), metric),
-        choice(tried, metric, summary.expected),
-    ]
     values: dict[str, dict[str, None]] = {}
     for outcome in outcomes:
         for key, value in outcome.varied.items():
@@ -96,7 +90,7 @@ def sweep_note(
     table = _results(outcomes, metric)
     return _page(
         f"**{markdown_text(name)}**: {count(len(outcomes), 'run')}{failed}. {trained_on}",
-        *(markdown_text(line) for line in verdicts if line),
+        *map(markdown_text, remarks(outcomes, metric, summary.expected)),
         f"The best by {metric}{_with_interval(table)}:" if table else "",
         table,
         varied,
@@ -107,10 +101,20 @@ def sweep_note(
 
 def group_note(name: str, metric: str, outcomes: Sequence[Outcome]) -> str:
     """Describe one configuration over its seeds and splits."""
-    table = _results(outcomes, metric)
-    came = f"{_with_interval(table)}:" if table else ", none finished."
+    table, ends = _results(outcomes, metric), pruned_at(outcomes)
+    none = f", pruned: {ends}." if ends else ", none finished."
+    came = f"{_with_interval(table)}:" if table else none
     runs = count(len(outcomes), "run")
-    return _page(f"One configuration of **{markdown_text(name)}**, {runs}{came}", table)
+    has_best = any(f"best/{metric}" in outcome.metrics for outcome in outcomes)
+    kept = (
+        f"Early stopping kept earlier weights: {metric} here is of these, a run's best/{metric};"
+        f" {metric} of a run is of its last evaluation."
+    )
+    return _page(
+        f"One configuration of **{markdown_text(name)}**, {runs}{came}",
+        table,
+        markdown_text(kept) if table and has_best else "",
+    )
 
 
 def _with_interval(table: Sequence[str]) -> str:

@@ -32,6 +32,8 @@ SUMMED_UP = "runner.summed_up"
 MODEL = "runner.model"
 # The tags of a sweep that name the run in which its best was trained once more, and describe it.
 REFIT, REFIT_NOTE = "runner.refit", "runner.refit_note"
+# The tag of such a run that names the sweep.
+REFIT_OF = "runner.refit_of"
 # The tag that says how many rows a run was trained and measured on.
 ROWS = "runner.rows"
 # The tag of an ensemble that names the runs of its members, each as often as it is one.

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from runner.system.formatting import count, interval, number
 from runner.system.text import elide
-from runner.training.outcome import PART_WORDS, best_first, part_of, varying_settings
+from runner.training.outcome import (
+    PART_WORDS,
+    Outcome,
+    best_first,
+    part_of,
+    varying_settings,
+)
 from runner.training.statistics import (
     MOST_COMPARED,
     Configuration,
     PairedDifference,
     Summary,
+    choice_on_test,
     compare,
+    configurations,
+    rank_correlation,
+    ranked,
+    without_replicates,
 )
 
 _LONGEST_NAME = 60
+# Different values of a setting, from which on there is a correlation to be told.
+_MANY_VALUES = 10
 # Averages of the same predictions differ by less.
 _ROUNDING = 1e-12
 
@@ -25,6 +40,26 @@ def configuration_name(varied: Mapping[str, str], names: Mapping[str, str]) -> s
     """Name a configuration by its settings: ``learning_rate=0.1 momentum=0.9``."""
     words = [f"{name}={varied[key]}" for key, name in names.items() if key in varied]
     return elide(" ".join(words), _LONGEST_NAME) or "the defaults"
+
+
+def remarks(
+    outcomes: Sequence[Outcome], metric: str, expected: tuple[float, ...] | None = None
+) -> list[str]:
+    """Say of the runs of a sweep what their table does not, a line each, in every report."""
+    tried = configurations(outcomes)
+    rows = ranked([one for one in tried if one.outcomes], metric)
+    test = choice_on_test(rows, metric) if len(rows) > 1 else None
+    ends = pruned_at(outcomes)
+    lines = [
+        verdict(rows, metric),
+        _test_of_choice(test, metric) if test and math.isfinite(test.high) else None,
+        choice(tried, metric, expected),
+        f"{count(sum(run.status == 'PRUNED' for run in outcomes), 'run')} pruned: {ends}"
+        if ends
+        else None,
+        _correlations(outcomes, metric),
+    ]
+    return [line for line in lines if line]
 
 
 def verdict(rows: Sequence[Configuration], metric: str) -> str | None:
@@ -100,6 +135,51 @@ def choice(
             f"; nothing is known of new rows: that takes {least} trained to the end, not {n_whole}"
         )
     return f"{tried_text} on the {rows} that chose it{more}."
+
+
+def pruned_at(outcomes: Sequence[Outcome]) -> str:
+    """Say how many runs a search has stopped at which rung: ``54 at epoch 6, 18 at epoch 18``."""
+    stopped = [run for run in outcomes if run.status == "PRUNED"]
+    unit, ends = "epoch", [run.pruned_at_epoch for run in stopped]
+    if None in ends:
+        unit, ends = "step", [run.pruned_at_step for run in stopped]
+    rungs = sorted(Counter(filter(None, ends)).items())
+    return ", ".join(f"{n:,} at {unit} {end:,}" for end, n in rungs)
+
+
+def _test_of_choice(test: Summary, metric: str) -> str:
+    name = "test/" + metric.rpartition("/")[2]
+    return (
+        f"Test of the choice: {name} {estimate(test, name)} over {test.n:,}"
+        " splits, in each the configuration that its own validation rows choose."
+    )
+
+
+def _correlations(outcomes: Sequence[Outcome], metric: str) -> str | None:
+    """Say how the numbers that a search has drawn go with the metric."""
+    from softnet import higher_is_better
+
+    trials: dict[frozenset[tuple[str, str]], list[Outcome]] = {}
+    for run in outcomes:
+        trials.setdefault(frozenset(without_replicates(run.varied).items()), []).append(run)
+    # What was stopped earlier counts as worse, whatever it was worth by then.
+    sign = 1 if higher_is_better(metric) else -1
+    settings, ranks = list[dict[str, str]](), list[tuple[float, float]]()
+    for runs in trials.values():
+        value = math.fsum(run.metrics.get(metric, math.nan) for run in runs) / len(runs)
+        if not math.isnan(value) and all(run.status != "FAILED" for run in runs):
+            settings.append(without_replicates(runs[0].varied))
+            ranks.append((sign * (runs[0].pruned_at_step or math.inf), value))
+    columns: dict[str, list[float]] = {}
+    for key, name in varying_settings(settings).items():
+        with suppress(ValueError, KeyError):  # words; what some trials do not have
+            columns[name] = [float(varied[key]) for varied in settings]
+    if max((len(set(column)) for column in columns.values()), default=0) < _MANY_VALUES:
+        return None
+    parts = [f"{name} {rank_correlation(column, ranks):+.2f}" for name, column in columns.items()]
+    return (
+        f"Rank correlation (Spearman) with {metric} over {len(ranks):,} trials: {', '.join(parts)}"
+    )
 
 
 def estimate(summary: Summary, metric: str) -> str:

@@ -206,7 +206,9 @@ class Groups:
         ended = [outcomes[member] for member in self._members[key] if member in outcomes]
         finished = tuple(outcome for outcome in ended if outcome.status == "FINISHED")
         n_finished, n_failed = counts = _counts(ended)
-        tags = count_tags({"n_finished": n_finished, "n_failed": n_failed})
+        n_pruned = sum(outcome.status == "PRUNED" for outcome in ended)
+        of_search = {"n_pruned": n_pruned} if n_pruned else {}
+        tags = count_tags({"n_finished": n_finished, "n_failed": n_failed, **of_search})
         first = self._plan.jobs[self._members[key][0]]
         note = group_note(first.experiment.name, self._plan.first.ranking_metric, ended)
         group.set_tags({**tags, NOTE: note})
@@ -221,9 +223,10 @@ def _varied_of_split(job: PlannedJob) -> list[str]:
 
 
 def _counts(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """Return how many have finished and failed, as a group's tags say it."""
+    """Return how many have finished, with those pruned, and failed, as a group's tags say it."""
     statuses = [outcome.status for outcome in outcomes]
-    return statuses.count("FINISHED"), statuses.count("FAILED")
+    n_finished = statuses.count("FINISHED") + statuses.count("PRUNED")
+    return n_finished, statuses.count("FAILED")
 
 
 def _summary(finished: tuple[Outcome, ...]) -> dict[str, float]:
@@ -234,12 +237,8 @@ def _summary(finished: tuple[Outcome, ...]) -> dict[str, float]:
         summary = configuration.summary(name)
         if summary is None:
             continue
-        values = {
-            "mean": summary.mean,
-            "std": summary.std,
-            "n": float(summary.n),
-            "ci95_low": summary.low,
-            "ci95_high": summary.high,
-        }
+        values = {"mean": summary.mean, "std": summary.std, "n": float(summary.n)}
+        if name != "best/step":  # it is at an end of its range as often as within
+            values |= {"ci95_low": summary.low, "ci95_high": summary.high}
         numbers |= {f"{name}/{kind}": v for kind, v in values.items() if not math.isnan(v)}
     return numbers

@@ -21,7 +21,7 @@ from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import make_task
 from runner.system.errors import RecordError
 from runner.system.formatting import count, number
-from runner.tracking import RunQuery, address_of, job_of
+from runner.tracking import REFIT_OF, RunQuery, address_of, job_of
 from runner.tracking.notes import NOTE
 from runner.tracking.records.mlflow_record import stored_run
 from runner.training.verdict import estimate
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from runner.training.outcome import Outcome
     from runner.training.statistics import Configuration
     from softnet import StackSettings
-
-# The tag of the run that names its sweep.
-_REFIT_OF = "runner.refit_of"
 
 
 def refit(
@@ -81,7 +78,7 @@ def refit(
 
 def _trained(store: Store, sweep_id: str, job: PlannedJob) -> Outcome:
     """Train a job as a run of its own, unless an earlier command has."""
-    of_sweep = {_REFIT_OF: sweep_id}
+    of_sweep = {REFIT_OF: sweep_id}
     tags = of_sweep | {"runner.key": job.key}
     for run in store.backend.runs(RunQuery([store.experiment_id], tags, status="FINISHED")):
         return job_of(run).outcome

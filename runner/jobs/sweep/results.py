@@ -35,6 +35,7 @@ from runner.training.outcome import Outcome, by_settings
 from runner.training.prepare import Trained, require_fit
 from runner.training.run_files import OUT_OF_FOLD, out_of_fold, prediction_table
 from runner.training.statistics import MOST_COMPARED, Configuration, configurations, ranked
+from runner.training.verdict import pruned_at
 
 if TYPE_CHECKING:
     from runner.tracking import RunWriter, Store, Sweeps
@@ -223,8 +224,8 @@ def _draw_rungs(
     ]
     if any(math.isfinite(value) for curve, _ in curves for _, value in curve):
         n = f"{len(curves):,} of {len(outcomes):,} runs, some of each rung"
-        heading, notes = f"{title}: rungs", [n] if len(curves) < len(outcomes) else []
-        draw_rungs(curves, Measure(measured), folder / "rungs.png", heading, *notes)
+        notes = [f"dots: pruned, {pruned_at(outcomes)}", n if len(curves) < len(outcomes) else ""]
+        draw_rungs(curves, Measure(measured), folder / "rungs.png", f"{title}: rungs", *notes)
 
 
 def of_each_rung(outcomes: Sequence[Outcome], n: int) -> list[Outcome]:

@@ -112,6 +112,7 @@ def test_a_refit_trains_on_all_rows_for_the_median_best_step(
     (refit,) = [run for run in jobs(command) if "runner.refit_of" in run.tags]
     assert parent.tags["runner.refit"] == refit.run_id
     assert refit.parent == parent.run_id
+    assert "There are no runs of their own yet" in command("runs").stdout
     config = json.loads((artifacts(command, refit) / "config.json").read_text("utf-8"))
     steps = [
         run.metrics[k]

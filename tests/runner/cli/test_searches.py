@@ -190,6 +190,16 @@ def bits(runs: list[Recorded]) -> list[tuple[str, object]]:
     return sorted((run.key, run.bits) for run in runs)
 
 
+def test_the_page_of_a_search_says_how_many_were_pruned_at_which_rung(
+    searched: dict[str, Searched],
+):
+    command, parent, _ = searched["halving"]
+    assert command("report", parent.run_id, "--out", "page.html").returncode == 0
+    page = (command.folder / "page.html").read_text("utf-8")
+    assert "18 of 18 runs finished" in page
+    assert "<p>16 runs pruned: 12 at epoch 2, 4 at epoch 6</p>" in page
+
+
 def test_search_killed_in_each_rung_goes_on_to_the_bits_of_one_that_was_not(
     sweeper: Command, searched: dict[str, Searched]
 ):

@@ -5,7 +5,13 @@ import io
 import pytest
 
 from runner.jobs.events import Measured
-from runner.report.runs import print_failures, print_metrics, print_run, print_runs
+from runner.report.runs import (
+    print_failures,
+    print_metrics,
+    print_recorded_run,
+    print_run,
+    print_runs,
+)
 from runner.report.table import printing
 from runner.training.outcome import Outcome
 from tests.runner.report.outcomes import STORE, failed, outcome, table
@@ -69,6 +75,14 @@ def test_classes_have_their_own_names() -> None:
         "<=50K          0.2500  0.7500  0.3750",
         ">50K           1.0000  0.0000  0.0000",
     ]
+
+
+@pytest.mark.parametrize(("epoch", "said"), [(18, "epoch 18"), (None, "step 108")])
+def test_a_pruned_run_says_where_it_was_stopped(epoch: int | None, said: str) -> None:
+    run = outcome(status="PRUNED", pruned_at_step=108, pruned_at_epoch=epoch)
+    file = io.StringIO()
+    print_recorded_run(run, "", None, [], file=file)
+    assert file.getvalue().splitlines()[0].startswith(f"seed=0  PRUNED at {said}  1")
 
 
 def test_one_failed_run_says_why() -> None:

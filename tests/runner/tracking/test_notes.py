@@ -58,6 +58,23 @@ def test_where_nothing_finished_it_says_so() -> None:
     assert "The best" not in note
 
 
+def test_a_configuration_that_was_pruned_says_at_which_rung() -> None:
+    stopped = {"status": "PRUNED", "pruned_at_step": 36, "pruned_at_epoch": 6}
+    runs = [outcome(number, varied={SEED: str(number)}, **stopped) for number in range(2)]
+    assert group_note("own", "val/loss", runs) == (
+        "One configuration of **own**, 2 runs, pruned: 2 at epoch 6."
+    )
+    note = sweep_note("s", "2" * 32, "", runs, "val/loss", SweepSummary(), "sqlite:///x")
+    assert "2 runs pruned: 2 at epoch 6\n" in note
+
+
+def test_a_group_says_that_its_metrics_are_of_the_weights_that_were_kept() -> None:
+    runs = [outcome(number, metrics={"val/loss": 0.5, "best/val/loss": 0.5}) for number in range(2)]
+    note = group_note("own", "val/loss", runs)
+    assert "val/loss here is of these, a run's best/val/loss;" in note
+    assert "best/" not in group_note("own", "val/loss", [outcome(0)])
+
+
 def test_a_configuration_alone_is_not_the_best_and_one_run_has_no_interval() -> None:
     runs = [outcome(number, varied={SEED: str(number)}) for number in range(2)]
     (*_, row) = group_note("own", "val/loss", runs).splitlines()

@@ -233,6 +233,25 @@ def test_failed_seeds_are_counted_and_not_summed_up(
     assert none.data.tags["runner.n_failed"] == "3"
 
 
+def test_pruned_seeds_have_finished_and_are_counted_as_pruned(
+    opened: Store, made: Plan, parent: RunWriter
+) -> None:
+    groups = groups_of(opened, made, parent, [0, 2, 4])
+    stopped = {"status": "PRUNED", "pruned_at_step": 6}
+    completed(groups, {p: outcome(p, **stopped) for p in (0, 2, 4)})
+    (run,) = groups_in(opened).values()
+    counts = {name: run.data.tags.get(f"runner.n_{name}") for name in ("finished", "pruned")}
+    assert counts == {"finished": "3", "pruned": "3"}
+    assert run.data.metrics == {}
+
+
+def test_the_best_step_has_no_interval(opened: Store, made: Plan, parent: RunWriter) -> None:
+    groups = groups_of(opened, made, parent, [0, 2, 4])
+    completed(groups, {p: outcome(p, metrics={"best/step": 6.0 * p}) for p in (0, 2, 4)})
+    (run,) = groups_in(opened).values()
+    assert {name.rpartition("/")[2] for name in run.data.metrics} == {"mean", "std", "n"}
+
+
 def test_one_value_has_a_mean_and_no_interval(opened: Store, made: Plan, parent: RunWriter) -> None:
     groups = groups_of(opened, made, parent, [0, 2, 4])
     completed(groups, {0: outcome(0, metrics={"val/loss": 0.25}), 2: failed(2), 4: failed(4)})
