@@ -28,6 +28,7 @@ from pydantic.fields import FieldInfo  # noqa: E402
 
 import softnet  # noqa: E402
 from runner.cli.commands import COMMANDS  # noqa: E402
+from runner.cli.help import help_page  # noqa: E402
 from runner.config.rules import rule_of  # noqa: E402
 from runner.config.schema import Experiment  # noqa: E402
 from softnet import SettingError  # noqa: E402
@@ -88,9 +89,8 @@ option's YAML; `required` has to be given. This page is made from the schema by
 COMMANDS_TOP = """\
 # Commands: what each does, its options, and exit codes
 
-`runner [key=value ...]` runs one experiment, `runner --multirun key=1,2` a sweep; both take
-[settings](settings.md) and Hydra's flags. All else is a command with a name. This page is made from
-the commands' own help by `python docs/make_reference.py`.
+`runner` without the name of a command runs an experiment or a sweep: [settings](settings.md) has
+what it takes. This page is made from the commands' own help by `python docs/make_reference.py`.
 """
 
 SOFTNET_TOP = """\
@@ -157,7 +157,7 @@ def row(key: str, field: FieldInfo, notes: dict[str, str], given: dict[str, Any]
     if (
         name in given
         and given[name] != "???"
-        and (field.is_required() or given[name] != plain(field))
+        and (given[name] is not None if field.is_required() else given[name] != plain(field))
     ):
         default = f"*`{text(given[name])}`*"
     meaning = MEANINGS.get(key) or notes.get(name) or remarks().get(name)
@@ -257,7 +257,7 @@ def parameters_of(kind: type) -> dict[str, str]:
 
 def commands_page() -> str:
     """Return the page of all commands."""
-    parts = [COMMANDS_TOP]
+    parts = [COMMANDS_TOP, "## runner", "", "```text", help_page(), "```", ""]
     for name in COMMANDS:
         parts += [f"## runner {name}", "", "```text", help_of(name), "```", ""]
     parts += [

@@ -235,7 +235,7 @@ class OrderedSplit(Section):
     val: Size
     test: Size
     seed: Seed = 0
-    # Rows that train too when the best of a sweep is trained once more; written nowhere else.
+    # Not to be set: the rows that train too when the best of a sweep is trained once more.
     train_too: TrainToo
 
     @model_validator(mode="before")
@@ -284,7 +284,7 @@ class KFoldSplit(Section):
     ]
     stratified: bool = True
     seed: Seed = 0
-    # Rows that train too when the best of a sweep is trained once more; written nowhere else.
+    # Not to be set: the rows that train too when the best of a sweep is trained once more.
     train_too: TrainToo
 
     @model_validator(mode="after")

@@ -144,9 +144,9 @@ class TrainingConfig(Section):
     ] = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     init_from: TextOrNull = None
-    # Found out of the run's weights.
+    # Not to be set: the digest of these weights, which a run records.
     init_sha256: TextOrNull = None
-    # Where a search has stopped it, of a budget that stays what it was; written nowhere else.
+    # Not to be set: the step at which a search has stopped the run, whose budget stays as it was.
     pruned_at_step: CountOrNull = Field(default=None, exclude_if=lambda step: step is None)
 
     @property
