@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Any
@@ -39,12 +40,13 @@ _MOST_COLUMNS, _MOST_CHARTS = 20, 4
 def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
     """Serve the runs of a store on loopback until Ctrl-C, and announce the address.
 
-    If the store is a tracking server, its address is announced and nothing is started.
+    If the store is a tracking server, its address is announced and nothing is started. A store that
+    is named may be another person's: nothing is written into it.
     """
-    address = resolve(uri)
+    address, is_own = resolve(uri), uri is None
     if address.is_server:
         check_answers(address)
-        announce(_links(address.shown))
+        announce(_links(address.shown, is_own=is_own))
         return
     if address.database is not None and address.artifacts is not None:
         ensure(address.database, address.artifacts)
@@ -70,7 +72,7 @@ def ui(uri: str | None, port: int, announce: Callable[[str], None]) -> None:
                 )
             announce(f"Starting the MLflow UI on {address.shown} ...")
             _wait_for(server, output, base, address.uri)
-            announce(f"{_links(base)}\nCtrl-C ends it.")
+            announce(f"{_links(base, is_own=is_own)}\nCtrl-C ends it.")
             server.wait()
             raise StoreError(f"MLflow's server ended by itself: {_last_line(output, address.uri)}")
         finally:
@@ -128,7 +130,7 @@ def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri
 _NO_ANSWER = (OSError, http.client.HTTPException, LookupError, TypeError, ValueError)
 
 
-def _links(base: str) -> str:
+def _links(base: str, *, is_own: bool) -> str:
     """Say where the experiment is that was used last, and the runs of the last sweep."""
     front, ids = base, list[str]()
     with suppress(*_NO_ANSWER):
@@ -139,7 +141,8 @@ def _links(base: str) -> str:
     shown = f"MLflow is served at {front}"
     with suppress(*_NO_ANSWER):
         sweep = _newest(base, ids, "tags.`runner.kind` = 'sweep'")["info"]
-        link = _view_of_sweep(base, sweep["experiment_id"], sweep["run_id"])
+        of_sweep = sweep["experiment_id"], sweep["run_id"]
+        link = _view_of_sweep(base, *of_sweep) if is_own else _search_of_sweep(base, *of_sweep)
         shown += f"\nThe runs of {printable(sweep['run_name'])}: {link}"
     return shown
 
@@ -153,12 +156,23 @@ def _newest(base: str, experiment_ids: Sequence[str], search: str) -> dict[str, 
     return newest
 
 
+def _runs_of(sweep_id: str) -> str:
+    return f"tags.`runner.sweep` = '{sweep_id}' and tags.`runner.kind` = 'run'"
+
+
+def _search_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
+    """Return the page of a sweep's runs as MLflow shows them by itself."""
+    search = urllib.parse.quote(_runs_of(sweep_id))
+    return f"{experiment_link(base, experiment_id)}&searchFilter={search}"
+
+
 def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
     """Return the page of a sweep's runs, the best first, with columns of what differs in them.
 
     The pages find search and columns in a tag of the experiment, as where a person shares a view.
+    A sweep has one such tag, however often it is looked at.
     """
-    search = f"tags.`runner.sweep` = '{sweep_id}' and tags.`runner.kind` = 'run'"
+    search = _runs_of(sweep_id)
     data = _newest(base, [experiment_id], f"{search} and attributes.status = 'FINISHED'")["data"]
     sweep = _api(base, f"runs/get?run_id={sweep_id}")["run"]["data"]
     tags = {tag["key"]: tag["value"] for tag in (*sweep["tags"], *data["tags"])}
@@ -180,7 +194,7 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
         **_charts(configured[:_MOST_COLUMNS], shown_metrics[:_MOST_CHARTS]),
     }
     view = json.dumps(state)
-    key = hashlib.sha256(view.encode()).hexdigest()
+    key = hashlib.sha256(sweep_id.encode()).hexdigest()
     tag = {"experiment_id": experiment_id, "key": f"mlflow.sharedViewState.{key}", "value": view}
     _api(base, "experiments/set-experiment-tag", tag)
     return f"{experiment_link(base, experiment_id)}&viewStateShareKey={key}"

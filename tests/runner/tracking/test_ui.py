@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_a_server_that_runs_already_is_pointed_at_without_its_password(
 
 
 def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
-    server: str, capsys: pytest.CaptureFixture[str]
+    server: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(server, None, "swept")
     sweep = store.start_run("rates", {}, {"runner.kind": "sweep", "runner.metric": "val/accuracy"})
@@ -147,8 +148,15 @@ def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
     job.finish()
     sweep.finish()
     search = f"tags.`runner.sweep` = '{sweep.run_id}' and tags.`runner.kind` = 'run'"
+    ui(server, 5000, print)  # a store that is named may be another person's
+    assert capsys.readouterr().out.splitlines()[1] == (
+        f"The runs of rates: {store.where}&searchFilter={quote(search)}"
+    )
+    written = store.client.get_experiment(store.experiment_id).tags
+    assert not any(name.startswith("mlflow.sharedViewState") for name in written)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     for _ in range(2):
-        ui(server, 5000, print)
+        ui(None, 5000, print)
         *_, line = capsys.readouterr().out.splitlines()
         front, _, key = line.partition("&viewStateShareKey=")
         assert front == f"The runs of rates: {store.where}"
