@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -15,7 +16,7 @@ from runner.jobs.sweep.resume import read_sweep
 from runner.report.data import COLUMN_FACTS, column_rows, reading_lines
 from runner.report.page import html_page
 from runner.report.table import mean_cells, say
-from runner.system.errors import CommandError, RecordError, RunnerError
+from runner.system.errors import CommandError, RecordError, RunnerError, shorten
 from runner.system.files import write_text
 from runner.system.formatting import count, number
 from runner.tracking import started_s, sweep_of
@@ -46,8 +47,11 @@ def report(target: str, out: str | None, uri: str | None) -> None:
     if found.tags.get("runner.kind") != "sweep":
         raise CommandError(f"SWEEP: must be a sweep, got {found.label}.")
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in found.name[:100])
+    if out is not None and not out.endswith(".html"):
+        raise CommandError(f"--out: must be a file that ends in .html, got {shorten(out)}.")
     file = writable(out or f"{name}.html", None)
-    write_text(file, html_page(_content(found)))
+    named = "" if uri is None else f" --uri {shlex.quote(found.store.address.shown)}"
+    write_text(file, html_page({"named": named, **_content(found)}))
     say(f"{file}: {file.stat().st_size / 1024:,.0f} KiB. It needs no other file.")
 
 
@@ -125,7 +129,7 @@ def _best(several: Sequence[Outcome]) -> dict[str, Any]:
         for name in names
         if not name.startswith(("precision_", "recall_"))
     }
-    n_runs = f"means over {count(len(several), 'run')}, of which" if len(several) > 1 else ""
+    n_runs = count(len(several), "run") if len(several) > 1 else ""
     best = {"run_id": first.run_id, "name": first.name, "parts": parts, "metrics": rows}
     return {"best": best | {"n_runs": n_runs}}
 
@@ -143,9 +147,16 @@ def _loaded(member: StoredRun, trained_on: str) -> dict[str, Any]:
     """Return what the network of a run says of its own rows, where they can still be read."""
     content: dict[str, Any] = {"data": [trained_on], "notes": [], "classes": None}
     content |= {"importance": None, "environment": {}, "columns": [], "facts": COLUMN_FACTS}
+    content["plugins"] = []
     try:
         run = LoadedRun(member)
         content["environment"] = run.environment()
+        beginning = "plugins."
+        content["plugins"] = [
+            name.removeprefix(beginning)
+            for name in content["environment"]
+            if name.startswith(beginning)
+        ]
         content["data"] = [trained_on, *reading_lines(run.experiment, run.rows)]
         content["columns"] = _columns(run)
         content["classes"] = _classes(run.classes())
