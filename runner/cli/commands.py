@@ -59,7 +59,7 @@ def _show(arguments: Sequence[str]) -> None:
 
     from runner.cli.show import show
 
-    show(options.run, options.metric, options.top, options.format, options.uri)
+    show(options.run, [*dict.fromkeys(options.metric)], options.top, options.format, options.uri)
 
 
 def _runs(arguments: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ def _compare(arguments: Sequence[str]) -> None:
 
     from runner.cli.compare import compare
 
-    compare(options.runs, options.metric, options.uri)
+    compare(options.runs, [*dict.fromkeys(options.metric)], options.uri)
 
 
 def _add_metrics(parser: ArgumentParser, what: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from runner.cli.show import require_metrics
 from runner.jobs.sweep.resume import NOT_SET
 from runner.report.compare import Candidate, print_comparison
 from runner.report.table import LONGEST_NAME, say
-from runner.system.errors import CommandError, ConfigError, RecordError, listed, nearest
+from runner.system.errors import CommandError, RecordError
 from runner.system.text import elide
 from runner.tracking import job_of
 from runner.tracking.records import StoredRun
@@ -27,10 +28,8 @@ def compare(targets: Sequence[str], metrics: Sequence[str], uri: str | None) -> 
     """
     found = [find_run(uri, target) for target in targets]
     ranking = metrics[0] if metrics else found[0].tags.get("runner.metric", "val/loss")
-    for metric in (*metrics, ranking):
-        if not is_metric(metric):
-            names = {name for one in found for name in one.final}
-            raise ConfigError("--metric", "a metric", metric, nearest(metric, names))
+    unknown = [metric for metric in (*metrics, ranking) if not is_metric(metric)]
+    require_metrics(unknown, {name for one in found for name in one.final}, "these runs")
     each = [_candidates(one, ranking) for one in found]
     if len(found) == 1:
         chosen = [replace(one, name=one.configuration) for one in each[0][:_MOST]]
@@ -39,10 +38,7 @@ def compare(targets: Sequence[str], metrics: Sequence[str], uri: str | None) -> 
     if len(chosen) < 2:
         raise CommandError("RUN: must be two or more, or a sweep of several configurations.")
     recorded = list(dict.fromkeys(name for one in chosen for name in one.recorded))
-    for metric in metrics:
-        if metric not in recorded:
-            rule = f"a metric of these runs ({listed(metric, recorded)})"
-            raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
+    require_metrics(metrics, recorded, "these runs")
     if len({digest for one in chosen for digest in one.data}) > 1:
         say("Their data are not the same: what differs may be due to that.")
     print_comparison(chosen, ranking, metrics)

@@ -6,10 +6,11 @@ Nothing is trained, and runs of processes that have died are closed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from runner.config.plugins import VARIABLE
 from runner.jobs.sweep.resume import recorded_outcomes
 from runner.jobs.sweep.spreadsheet import write_csv
 from runner.report.runs import print_run_list
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def show(
     wanted: str | None, metrics: Sequence[str], top: int | None, form: str, uri: str | None
 ) -> None:
-    """Print a run, or the report of a sweep in one of the `FORMATS`.
+    """Print a run, or the report of a sweep as a `form`: table, csv, markdown or latex.
 
     `wanted` is a name or an id, or how one of these begins; None is the newest sweep. By default it
     is ranked by its own metric, and else by the first of some; a table for a paper has all of them.
@@ -55,10 +56,7 @@ def show(
         name = elide(sweep.name, LONGEST_NAME)
         say(f"{name}: is ranked by {own}: this version knows no metric {got}.")
     ranking = metrics[0] if metrics else own
-    for metric in metrics:
-        if metric not in recorded:
-            rule = f"a metric of this sweep ({listed(metric, recorded) or 'it has none yet'})"
-            raise ConfigError("--metric", rule, metric, nearest(metric, recorded))
+    require_metrics(metrics, names, "this sweep")
     if form == "csv":
         if metrics or top is not None:
             outcomes = _best(outcomes, ranking, top)
@@ -85,6 +83,18 @@ def show(
         uri=store.address.shown,
     )
     print_sweep(report, metrics, top)
+
+
+def require_metrics(metrics: Iterable[str], recorded: Collection[str], whose: str) -> None:
+    """Refuse what is none of the recorded metrics, or cannot be ranked without its plugin."""
+    known = list(filter(is_metric, recorded))
+    for metric in metrics:
+        if metric in recorded and metric not in known:
+            rule = f"a metric that is known here; that of a plugin needs it in {VARIABLE}"
+            raise ConfigError("--metric", rule, metric)
+        if metric not in known:
+            rule = f"a metric of {whose} ({listed(metric, known) or 'there is none yet'})"
+            raise ConfigError("--metric", rule, metric, nearest(metric, known))
 
 
 def _summary(store: Store, sweep: RecordedSweep) -> SweepSummary:

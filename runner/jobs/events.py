@@ -67,7 +67,7 @@ class Measured:
     name: str
     metrics: Mapping[str, float]  # final values, such as ``val/loss``
     n_steps: int  # updates that it took
-    duration_s: float  # seconds so far
+    duration_s: float  # seconds of training
     to_come: tuple[str, ...]  # what is still to be recorded: ``figures``, ``model``
     trained_on: str = ""  # the data in a line
     # What classes are called, by what stands for them in the names of metrics.

@@ -24,7 +24,6 @@ from runner.jobs.events import (
     Interrupted,
     JobsEnded,
     Listener,
-    Measured,
     Notice,
     Progress,
     Reached,
@@ -441,9 +440,6 @@ class _Session:
                         return
                 case Crashed():
                     self._recover(event)
-                case Measured():
-                    duration_s = time.monotonic() - self._started_s
-                    self._listener(replace(event, duration_s=duration_s))
                 case Reached():
                     self._rounds.take(event)
                 case Progress():
@@ -477,8 +473,6 @@ class _Session:
         parent, duration_s = self._parent, time.monotonic() - self._started_s
         asked = self._request.rerun
         outcomes = dict(sorted(parent.outcomes.items()))
-        if self._request.is_alone:
-            outcomes = {p: replace(o, duration_s=duration_s) for p, o in outcomes.items()}
         return Finished(
             plan=parent.plan,
             outcomes=outcomes,

@@ -6,7 +6,7 @@ A run and a sweep take the command's own path and are recorded as its are, so `r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ from runner.jobs.events import Finished, Listener
 from runner.jobs.plan import GivenJob, Job, make_plan
 from runner.jobs.search import draw
 from runner.report.console import Console
-from runner.system.errors import CommandError
+from runner.system.errors import CommandError, shorten
 from runner.tracking.records import Record, RecordedNetwork, find_source
 from runner.training.outcome import Outcome
 from runner.training.prepare import Prepared, prepared_unchanged
@@ -184,8 +184,8 @@ def sweep(
     several = _several(experiments)
     over = over or {}
     for key, values in over.items():
-        if isinstance(values, str):
-            raise CommandError(f'over: must have a list for {key}: ["{values}"], got "{values}".')
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise CommandError(f"over: must have a list for {key}: [{values!r}], got {values!r}.")
     changes = [dict(zip(over, values, strict=True)) for values in product(*over.values())]
     jobs = [_changed(job, change) for job in several for change in changes]
     finished = _carry_out(jobs, is_sweep=True, quiet=quiet)
@@ -194,7 +194,7 @@ def sweep(
 
 
 def _several(experiments: ExperimentLike | Sequence[ExperimentLike]) -> Sequence[Job]:
-    if isinstance(experiments, Experiment | Mapping):
+    if isinstance(experiments, Experiment | Mapping | str):
         return [_job(experiments)]
     if not experiments:
         raise CommandError("sweep: must be one experiment or more, got none.")
@@ -218,6 +218,8 @@ def _job(experiment: ExperimentLike) -> Job:
         from runner.config.compose import plain_config
 
         return GivenJob(plain_config(experiment))
+    if isinstance(experiment, str):
+        raise CommandError(f"An experiment must be a list of words, got {shorten(experiment)}.")
     jobs = _composed(experiment)
     if len(jobs) != 1:
         raise CommandError(f"run: must be one experiment, got {len(jobs):,}; sweep takes many.")

@@ -134,7 +134,7 @@ class Console(AbstractContextManager["Console"]):
                 self._print_rerun(self._rerun, event)
         elif not self._is_sweep:
             for outcome in event.outcomes.values():
-                print_run(outcome, link)
+                print_run(outcome, event.duration_s or 0.0, link)
             if self._output_error is not None:
                 raise self._output_error
         else:

@@ -15,7 +15,7 @@ from runner.jobs.rerun.comparison import cannot_compare
 from runner.jobs.rerun.request import RerunRequest
 from runner.report.table import LONGEST_NAME, Printer, columns_of, printing
 from runner.system.formatting import count, duration, number
-from runner.system.text import elide
+from runner.system.text import elide, on_one_line
 from runner.tracking.records import Record
 
 if TYPE_CHECKING:
@@ -233,7 +233,9 @@ def _print_verdict(
 ) -> None:
     verdict = comparison.verdict
     coloured = (str(verdict), _COLOURS.get(verdict, "red"))
-    findings = [f"  {elide(finding, _LONGEST_REASON)}" for finding in comparison.findings]
+    findings = [
+        f"  {elide(on_one_line(finding), _LONGEST_REASON)}" for finding in comparison.findings
+    ]
     if verdict is Verdict.CANNOT_COMPARE:
         out.line(name, coloured, *findings)
         return

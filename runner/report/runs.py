@@ -48,13 +48,14 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
         print_final(out, event.metrics, event.class_names)
 
 
-def print_run(outcome: Outcome, link: str, file: TextIO | None = None) -> None:
+def print_run(outcome: Outcome, duration_s: float, link: str, file: TextIO | None = None) -> None:
     """Print the result of one run; the metrics of a FINISHED one have been printed already.
 
-    The `link` is an address of the run, or a command that shows it.
+    The whole command took `duration_s` seconds. The `link` is an address of the run, or a command
+    that shows it.
     """
     with printing(file) as out:
-        took = f"{outcome.duration_s:.1f} s"
+        took = f"took {duration_s:.1f} s"
         if outcome.status in ("FINISHED", "PRUNED"):
             out.line(_status(outcome), took)
         else:
@@ -202,13 +203,13 @@ def print_recorded_run(
 ) -> None:
     """Print a run of the past: its metrics, and what it says of each class of the `classes`.
 
-    One that has finished says how to predict with it, in the store `uri` where that is named.
+    Of a finished one, a line predicts with it, in the store `uri` where that is named.
     """
     with printing(file) as out:
         out.line(
             (f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"),
             _status(outcome),
-            duration(outcome.duration_s),
+            f"trained in {duration(outcome.duration_s)}",
         )
         if trained_on:
             out.line(trained_on)

@@ -34,7 +34,7 @@ class Outcome:
     varied: Mapping[str, str]  # the settings by which it differs from the others, by dotted key
     metrics: Mapping[str, float]  # final values, such as ``val/loss``
     failure: str | None  # why it did not finish
-    duration_s: float  # seconds from its start to its end
+    duration_s: float  # seconds of training, from its first step to its last
     n_steps: int | None = None  # updates that it took
     # How many rows it was trained and measured on, by part.
     rows: Mapping[str, int] = field(default_factory=dict)

@@ -281,10 +281,12 @@ def missing_plugins(source: Source) -> str:
         names = [str(name) for name in recorded if name not in {p.name for p in plugins()}]
     except (RecordError, KeyError, TypeError):
         return ""
+    if not names:
+        return ""
     shown = ", ".join(shorten(name) for name in names)
-    return (
-        f"\nIts plugin {shown} is missing: install it, or name it in {VARIABLE}." if names else ""
-    )
+    what, them = ("plugins", "them") if len(names) > 1 else ("plugin", "it")
+    verb = "are" if len(names) > 1 else "is"
+    return f"\nIts {what} {shown} {verb} missing: install {them}, or name {them} in {VARIABLE}."
 
 
 def _agree(values: Mapping[str, Any], params: Mapping[str, str]) -> bool:

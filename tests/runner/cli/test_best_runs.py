@@ -163,7 +163,10 @@ def test_configurations_of_a_sweep_are_compared_over_what_they_share(
     for words, says in (
         ([parent.tags["runner.best_run"]], "RUN: must be two or more, or a sweep of several"),
         ([parent.name, "--metric", "val/los"], "Did you mean 'val/loss'?"),
-        ([parent.name, "--metric", "nonsense"], "--metric: must be a metric, got 'nonsense'"),
+        (
+            [parent.name, "--metric", "nonsense"],
+            "--metric: must be a metric of these runs (train/loss, ",
+        ),
     ):
         told = command("compare", *words)
         assert (told.returncode, told.stdout) == (2, "")
@@ -288,6 +291,19 @@ def test_a_report_is_one_page_without_scripts_or_links(
     refused = command("report", best)
     assert refused.stderr == f"SWEEP: must be a sweep, got run {best}.\n"
     assert command("report", parent.name, "--out", "no/such/place.html").returncode == 2
+
+
+def test_a_report_of_folds_says_what_is_of_one_fold_and_names_its_store(sweeper: Command) -> None:
+    folds = ("experiment=iris", "split=kfold", "split.fold=0,1", "training.epochs=1")
+    assert sweeper("-m", *folds, "sweep.name=folds").returncode == 0
+    assert sweeper("report", "folds", "--uri", uri(sweeper)).returncode == 0
+    page = (sweeper.folder / "folds.html").read_text("utf-8")
+    assert "<p>Means over its 2 runs, whose average predicts:</p>" in page
+    (one,) = re.findall(r"of one of the 2 runs alone, <code>(\w{32})</code> &middot; fold=0", page)
+    assert f"runner rerun {one}" not in page
+    assert f"FILE.csv --uri {uri(sweeper)}</pre>" in page
+    refused = sweeper("report", "folds", "--out", "folds.txt").stderr
+    assert refused == "--out: must be a file that ends in .html, got 'folds.txt'.\n"
 
 
 def test_a_report_shows_names_as_text_and_does_without_data(sweeper: Command) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from runner.cli.show import require_metrics
 from runner.config.plugins import VARIABLE, plugins
 from runner.system.errors import CommandError, ConfigError, StoreError
 from runner.training.tasks import Target
@@ -145,6 +146,11 @@ def test_a_run_with_a_plugin_needs_it_to_be_repeated_and_not_to_be_served(comman
     assert f"plugins.{FILE}" in other
     model = mlflow.pyfunc.load_model(str(next(command.store.rglob("MLmodel")).parent))
     assert model.predict(model.input_example).columns[0] == "setosa"
+
+
+def test_a_recorded_metric_that_is_not_known_here_asks_for_its_plugin() -> None:
+    with pytest.raises(ConfigError, match=r"^--metric: .*; that of a plugin needs it in RUNNER_PL"):
+        require_metrics(["val/top_two"], ["val/loss", "val/top_two"], "this sweep")
 
 
 def test_a_reader_of_a_plugin_is_checked(command: Command) -> None:

@@ -123,5 +123,10 @@ def test_what_is_wrong_is_raised_in_words(store: Path) -> None:
         sweep([])
     with pytest.raises(CommandError, match=r"got experiment=iris --cfg job\.$"):
         sweep(["experiment=iris", "--cfg", "job"])
-    with pytest.raises(CommandError, match=r'^over: must have a list for seed: \["3"\], got "3"'):
+    with pytest.raises(CommandError, match=r"^over: must have a list for seed: \['3'\], got '3'"):
         sweep(PLAIN, {"seed": "3"})
+    with pytest.raises(CommandError, match=r"^over: must have a list for seed: \[3\], got 3\."):
+        sweep(PLAIN, {"seed": 3})  # type: ignore[dict-item]  # what is refused
+    for take in (run, sweep):
+        with pytest.raises(CommandError, match=r"a list of words, got 'experiment=iris'\.$"):
+            take("experiment=iris")

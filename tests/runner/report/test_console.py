@@ -185,9 +185,9 @@ def test_a_run_ends_with_its_results(capsys: Captured) -> None:
     captured = capsys.readouterr()
     assert captured.out == "seed=7  60 steps, 0.4 s\n     loss\nval   0.5\n"
     assert captured.err == "Recording figures and model ...\n"
-    console(Finished(made, {0: outcome(7, n_steps=60)}, where=STORE))
+    console(Finished(made, {0: outcome(7, n_steps=60)}, where=STORE, duration_s=1.3))
     captured = capsys.readouterr()
-    assert captured.out.startswith("FINISHED  1.3 s\nrun ")
+    assert captured.out.startswith("FINISHED  took 1.3 s\nrun ")
     assert captured.out.endswith(f"Look at it: {STORE}\n")
     assert captured.err == ""
     # It failed with an error, which is reported in place of results.

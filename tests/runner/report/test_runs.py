@@ -19,7 +19,7 @@ from tests.runner.report.outcomes import STORE, failed, outcome, table
 
 def printed(run: Outcome) -> str:
     file = io.StringIO()
-    print_run(run, STORE, file)
+    print_run(run, 1.3, STORE, file)
     return file.getvalue()
 
 
@@ -54,7 +54,7 @@ def test_one_run_is_printed_in_full() -> None:
         "best/step 1,200\n"
     )
     assert printed(outcome(7, name="tutorial", metrics=metrics, n_steps=4000)) == (
-        f"FINISHED  1.3 s\nrun 00000000000000000000000000000007\nLook at it: {STORE}\n"
+        f"FINISHED  took 1.3 s\nrun 00000000000000000000000000000007\nLook at it: {STORE}\n"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_pruned_run_says_where_it_was_stopped(epoch: int | None, said: str) ->
 
 def test_one_failed_run_says_why() -> None:
     lines = printed(failed(0, "loss is not finite\nat step 3")).splitlines()
-    assert lines[:2] == ["seed=0  FAILED  1.3 s", "  loss is not finite at step 3"]
+    assert lines[:2] == ["seed=0  FAILED  took 1.3 s", "  loss is not finite at step 3"]
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ PRINTED: dict[str, Callable[[Printer], None]] = {
     "environment": lambda out: print_environment(
         out, [EnvironmentDifference(*[HOSTILE] * 3, decides=True)]
     ),
-    "run": lambda out: print_run(RUN, HOSTILE, out._console.file),
+    "run": lambda out: print_run(RUN, 1.3, HOSTILE, out._console.file),
     "sweeps": lambda out: print_sweeps([(SWEEP, HOSTILE)], out._console.file),
     "sweep": lambda out: print_sweep(
         SweepReport(
