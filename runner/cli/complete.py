@@ -72,10 +72,11 @@ def _of_command(name: str, current: str, before: str) -> list[str]:
 
 def _metrics() -> list[str]:
     from runner.config.plugins import plugins
+    from runner.training.outcome import PARTS
     from softnet import METRICS
 
     plugins()  # which may have added some
-    return [f"{part}/{name}" for part in ("train", "val", "test") for name in METRICS]
+    return [f"{part}/{name}" for part in PARTS for name in METRICS]
 
 
 def _sweeps() -> list[str]:

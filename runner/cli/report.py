@@ -25,6 +25,7 @@ from runner.tracking.records.mlflow_record import find_run
 from runner.training.data.files import describe_file
 from runner.training.outcome import (
     PART_WORDS,
+    PARTS,
     Outcome,
     further_metrics,
     varied_values,
@@ -118,19 +119,19 @@ def _results(
 
 def _best(several: Sequence[Outcome]) -> dict[str, Any]:
     """Return the metrics of the best run, or the means of all over several splits."""
-    parts, first = ("train", "val", "test"), several[0]
+    first = several[0]
     names = dict.fromkeys(
-        name.partition("/")[2] for name in first.metrics if name.partition("/")[0] in parts
+        name.partition("/")[2] for name in first.metrics if name.partition("/")[0] in PARTS
     )
     (configuration,) = configurations(several)
-    means = {f"{part}/{n}": configuration.summary(f"{part}/{n}") for part in parts for n in names}
+    means = {f"{part}/{n}": configuration.summary(f"{part}/{n}") for part in PARTS for n in names}
     rows = {
-        name: [number(name, m.mean if (m := means[f"{part}/{name}"]) else None) for part in parts]
+        name: [number(name, m.mean if (m := means[f"{part}/{name}"]) else None) for part in PARTS]
         for name in names
         if not name.startswith(("precision_", "recall_"))
     }
     n_runs = count(len(several), "run") if len(several) > 1 else ""
-    best = {"run_id": first.run_id, "name": first.name, "parts": parts, "metrics": rows}
+    best = {"run_id": first.run_id, "name": first.name, "parts": PARTS, "metrics": rows}
     return {"best": best | {"n_runs": n_runs}}
 
 

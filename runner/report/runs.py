@@ -19,7 +19,7 @@ from runner.report.table import (
 )
 from runner.system.formatting import count, duration, number
 from runner.system.text import elide, on_one_line
-from runner.training.outcome import Outcome, best_outcomes, further_metrics, varying_settings
+from runner.training.outcome import PARTS, Outcome, best_outcomes, further_metrics, varying_settings
 from runner.training.verdict import pruned_at
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runner.tracking import RecordedJob
 
 # The rows of the metrics of one run, and the metrics that are of one class each.
-_ROWS = ("train", "val", "test", "baseline")
+_ROWS = (*PARTS, "baseline")
 _OF_LABELS, _MOST_LABELS = ("precision_", "recall_"), 12
 # Shorter durations would all be shown as 0.0.
 _SHORTEST_SHOWN_S = 0.05

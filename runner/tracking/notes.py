@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from runner.config.plain import as_override_text, flatten
 from runner.system.formatting import count, number
 from runner.tracking.queries import SweepSummary
-from runner.training.outcome import Outcome, further_metrics
+from runner.training.outcome import PARTS, Outcome, further_metrics
 from runner.training.paper import markdown_table, markdown_text, paper_table
 from runner.training.verdict import pruned_at, remarks
 
@@ -43,7 +43,7 @@ def run_note(
     names = [n for n in names if not n.startswith(("precision_", "recall_", "objective"))]
     rows = [
         [part, *(number(n, final.get(f"{part}/{n}")) for n in names[:_COLUMNS])]
-        for part in ("train", "val", "test", *_baselines(final))
+        for part in (*PARTS, *_baselines(final))
         if f"{part}/loss" in final
     ]
     table = markdown_table(["", *names[:_COLUMNS]], rows, n_texts=1)

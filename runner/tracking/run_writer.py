@@ -29,7 +29,7 @@ from runner.tracking.backend.rows import (
     ModelFacts,
     RunChange,
 )
-from runner.training.outcome import part_of
+from runner.training.outcome import PARTS, part_of
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment
@@ -263,7 +263,7 @@ def _dataset_parts(dataset: Dataset, split: Split) -> list[DatasetPart]:
         source_type, source = "local", json.dumps({"uri": dataset.source})
     name, schema = dataset.name[:_DATASET_NAME_CHARACTERS], _schema(dataset)
     parts = []
-    for context in ("train", "val", "test"):
+    for context in PARTS:
         n_rows = len(getattr(split, context))
         n_columns = dataset.X.shape[1] + len(dataset.targets)
         if n_rows == 0:

@@ -1,6 +1,6 @@
-"""Signs that a score will be better than new rows deserve: what the test rows give away.
+"""Warn of data leaks: test rows that also train, and columns that alone tell the target.
 
-They are said, and change nothing: a table may have good reasons for both.
+Warnings change nothing, since a table may have good reasons for both.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.text import elide
-from runner.training.data.dataset import PARTS
 from runner.training.data.tables import listed
+from runner.training.outcome import PARTS
 
 if TYPE_CHECKING:
     from runner.training.data import Dataset
@@ -29,9 +29,9 @@ def leaks(prepared: Prepared) -> list[str]:
     dataset, split = prepared.dataset, prepared.split
     sentences: list[str] = []
     hashes = _hashes(dataset)
-    n_known = int(np.isin(hashes[split.test], hashes[split.train]).sum())
-    if n_known:
-        sentence = f"{n_known:,} of {len(split.test):,} test rows also stand in train"
+    n_repeated = int(np.isin(hashes[split.test], hashes[split.train]).sum())
+    if n_repeated:
+        sentence = f"{n_repeated:,} of {len(split.test):,} test rows also stand in train"
         helps = "; data.group keeps rows that belong together in one part"
         can_help = dataset.roles.keys().isdisjoint({"part", "group"})
         sentences.append(f"{sentence}, target included{helps if can_help else ''}")

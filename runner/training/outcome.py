@@ -20,6 +20,7 @@ _FURTHER_METRICS = tuple(
 _LONGEST_SETTING = 32
 # What the parts of the rows are called in a sentence.
 PART_WORDS = {"train": "training", "val": "validation", "test": "test"}
+PARTS = tuple(PART_WORDS)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def part_of(metric: str) -> str:
     >>> part_of("best/val/loss"), part_of("baseline/test/loss"), part_of("best/step")
     ('val', 'test', '')
     """
-    return next((part for part in ("train", "val", "test") if part in metric.split("/")), "")
+    return next((part for part in PARTS if part in metric.split("/")), "")
 
 
 def best_outcomes(outcomes: Iterable[AnyOutcome], metric: str) -> list[AnyOutcome]:

@@ -22,8 +22,6 @@ from runner.training.cells import CellFormat
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-PARTS = ("train", "val", "test")
-
 
 @dataclass(frozen=True)
 class Reading:

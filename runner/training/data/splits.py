@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.system.errors import ConfigError, DataError, shorten
-from runner.training.data.dataset import PARTS, FloatArray
+from runner.training.data.dataset import FloatArray
+from runner.training.outcome import PARTS
 
 if TYPE_CHECKING:
     from runner.config.data import KFoldSplit, OrderedSplit, SplitConfig
