@@ -37,7 +37,7 @@ from runner.config.search import Dimension, HalvingSearch, OptunaSearch, Sampled
 from runner.jobs.plan import GivenJob, Plan, make_plan, plan_each
 from runner.jobs.search import Proposals, draw, rung_steps
 from runner.jobs.stacks import stacks
-from runner.training.prepare import prepared
+from runner.training.prepare import prepare_cached
 from runner.training.train import StackTraining
 
 Array = NDArray[np.float64]
@@ -84,7 +84,7 @@ def train_all(plan: Plan) -> Trained:
     test: dict[int, float] = {}
     for stack in stacks(plan, range(len(plan.jobs)), 1):
         experiments = [plan.jobs[position].experiment for position in stack]
-        training = StackTraining(prepared(experiments[0]), experiments)
+        training = StackTraining(prepare_cached(experiments[0]), experiments)
         for _ in training:
             pass
         for position, result in zip(stack, training.results(), strict=True):

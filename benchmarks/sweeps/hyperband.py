@@ -66,12 +66,12 @@ def work(journal: str, n_trials: int) -> None:
 
     from runner.config.compose import compose
     from runner.jobs.plan import make_plan
-    from runner.training.prepare import prepared
+    from runner.training.prepare import prepare_cached
 
     torch.set_num_threads(1)
     jobs = compose(["experiment=digits"], "")
     assert jobs is not None
-    data = prepared(make_plan(jobs).first)
+    data = prepare_cached(make_plan(jobs).first)
     of = {part: data.examples(part) for part in ("train", "val")}
     X, y, X_val, y_val = (
         torch.from_numpy(np.ascontiguousarray(array, dtype))

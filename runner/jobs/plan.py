@@ -374,12 +374,12 @@ class _SharedData:
 
         Or the experiment as it is, and what is wrong with it.
         """
-        from runner.training.prepare import Prepared, prepared, require_fit, settled
+        from runner.training.prepare import Prepared, prepare_cached, require_fit, settled
 
         if data_key != self._data_key:
             self._data_key = data_key
             try:
-                self._prepared = prepared(experiment)
+                self._prepared = prepare_cached(experiment)
             except (ConfigError, DataError) as error:
                 self._prepared = error
         if not isinstance(self._prepared, Prepared):

@@ -47,7 +47,7 @@ from runner.system.signals import raise_pending_sigterm
 from runner.tracking import address_of
 from runner.training.environment import code_digest
 from runner.training.outcome import Outcome
-from runner.training.prepare import prepared
+from runner.training.prepare import prepare_cached
 
 if TYPE_CHECKING:
     from runner.tracking import Store, StoreAddress
@@ -387,7 +387,7 @@ class _Session:
             return
         job = self._parent.plan.jobs[sound[0]]
         experiment = job.experiment
-        data = prepared(experiment)
+        data = prepare_cached(experiment)
         if data.dataset.reading is not None or experiment.training.class_weight is not None:
             self._listener(DataRead(experiment, data, job.example))
 

@@ -18,9 +18,10 @@ from runner.config.data import FileData
 from runner.system.errors import ConfigError, DataError, nearest, shorten
 from runner.system.formatting import count
 from runner.training.data import Dataset, load
-from runner.training.data.dataset import PARTS, memory_bytes
+from runner.training.data.dataset import memory_bytes
 from runner.training.data.splits import Split, split_rows
 from runner.training.data.uninformative import uninformative
+from runner.training.outcome import PARTS
 from runner.training.preprocessing import Preprocessing
 from runner.training.tasks import TASKS, Target, class_number
 from softnet import (
@@ -170,7 +171,7 @@ class Prepared:
     @property
     def parts(self) -> tuple[str, ...]:
         """The splits that have rows."""
-        return tuple(p for p in ("train", "val", "test") if len(getattr(self.split, p)))
+        return tuple(p for p in PARTS if len(getattr(self.split, p)))
 
     @property
     def n_rows(self) -> dict[str, int]:
@@ -325,7 +326,7 @@ def _as_read(data: FileData, dataset: Dataset, left_out: Mapping[str, str]) -> F
 _last: tuple[object, object, Prepared] | None = None
 
 
-def prepared(experiment: Experiment) -> Prepared:
+def prepare_cached(experiment: Experiment) -> Prepared:
     """Return the data of an experiment as `prepare` does; the last ones are kept.
 
     A file that somebody has written to since is read again.
@@ -348,7 +349,7 @@ def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
 
     Raises `DataError` if they have changed since, or for what `prepare` raises it.
     """
-    last = prepared(experiment)
+    last = prepare_cached(experiment)
     dataset = last.dataset
     if dataset.digest != digest:
         raise DataError(
@@ -391,12 +392,12 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
         rule = f"below {n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
     network = network_settings(experiment, prepared.preprocessing, prepared.target)
-    count = network.n_parameters
-    needed = count * _COPIES_OF_PARAMETERS * np.dtype(experiment.dtype).itemsize
+    n_parameters = network.n_parameters
+    needed = n_parameters * _COPIES_OF_PARAMETERS * np.dtype(experiment.dtype).itemsize
     if needed > memory_bytes():
         raise ConfigError.plain(
-            f"model.hidden_layer_sizes: {count:,} parameters need about {_gigabytes(needed)} of "
-            f"memory, and this machine has {_gigabytes(memory_bytes())}."
+            f"model.hidden_layer_sizes: {n_parameters:,} parameters need about "
+            f"{_gigabytes(needed)} of memory, and this machine has {_gigabytes(memory_bytes())}."
         )
     return StackSettings(
         network=network,
@@ -414,22 +415,22 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
 
 def _metrics(experiment: Experiment, prepared: Prepared) -> tuple[str, ...]:
     """Return what is measured at every evaluation, besides the loss."""
-    training, known = experiment.training, prepared.target.metrics
+    training, allowed = experiment.training, prepared.target.metrics
     stopping = training.early_stopping
     watched = None if stopping is None else stopping.settings().metric
     for key, metric in (
         ("training.early_stopping.metric", watched),
         ("sweep.metric", experiment.sweep.metric),
     ):
-        if metric is not None and metric.rpartition("/")[2] not in known:
+        if metric is not None and metric.rpartition("/")[2] not in allowed:
             part = metric.rpartition("/")[0]
-            rule = f"{part}/ and a metric of task={prepared.dataset.task} ({', '.join(known)})"
+            rule = f"{part}/ and a metric of task={prepared.dataset.task} ({', '.join(allowed)})"
             raise ConfigError(key, rule, metric)
     if training.class_weight is not None:
         prepared.examples("train", training.class_weight)
     plain = prepared.target.loss()
     is_plain = prepared.target.loss(training.loss, training.label_smoothing) == plain
-    metrics = [known[1], *([watched.rpartition("/")[2]] if watched else [])]
+    metrics = [allowed[1], *([watched.rpartition("/")[2]] if watched else [])]
     if training.class_weight is not None or not is_plain:
         metrics.append("objective")
     return tuple(name for name in dict.fromkeys(metrics) if name != "loss")

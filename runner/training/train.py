@@ -284,9 +284,9 @@ def final_metrics(
 def _baseline(prepared: Prepared, part: str) -> dict[str, float]:
     """Measure what always says the shares of the classes, or the mean, of the training rows."""
     target, rows = prepared.target, prepared.examples(part)
-    known = prepared.dataset.y[prepared.split.train]
+    trained = prepared.dataset.y[prepared.split.train]
     network = Network(mlp([1, len(target.names)], loss=target.loss()))
-    network.parameters["layers.0.bias"][0] = TASKS[target.task].constant(known, target)
+    network.parameters["layers.0.bias"][0] = TASKS[target.task].constant(trained, target)
     X = np.zeros((len(rows.y), 1))
     measured = evaluate(network, X, rows.y, target.metrics, rows.shares, labels=target.labels)
     return {name: float(values[0]) for name, values in measured.items()}

@@ -37,7 +37,7 @@ from runner.system.signals import deferred_signals
 from runner.tracking import SUMMED_UP, SweepSummary, count_tags, write_together
 from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
 from runner.training.outcome import Outcome
-from runner.training.prepare import prepared
+from runner.training.prepare import prepare_cached
 from runner.training.run_files import WEIGHTS
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class _Sweep(Parent):
         self.trained_on = ""
         if len({job.data_digest for job in self.plan.jobs}) == 1:
             with suppress(ConfigError, DataError):
-                self.trained_on = prepared(self.plan.first).summary
+                self.trained_on = prepare_cached(self.plan.first).summary
         tags = {
             "runner.trained_on": self.trained_on,
             N_JOBS: str(len(self.plan.jobs)),

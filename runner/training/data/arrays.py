@@ -269,7 +269,6 @@ def read_header(stream: IO[bytes], size: int, array: str, kinds: tuple[str, str]
             f"{array}: must have {n_claimed} bytes, as its header says (shape {shorten(shape)}, "
             f"{dtype}), got {size - header.n_bytes:,}."
         )
-    check_room(array, f"the shape {shape} of {dtype}", claimed)
     return header
 
 

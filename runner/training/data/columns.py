@@ -21,6 +21,7 @@ from runner.training.cells import (
     CLOCKS,
     GROUPED,
     ISO,
+    LARGEST_WHOLE,
     NO_NUMBER,
     NUMBER,
     TRUTH,
@@ -66,8 +67,6 @@ _FORMS = [
 _ZONE = r"\d\d:\d\d.*[+-](?!00)\d\d(:?\d\d)?$"
 IN_UTC = "times with a zone are taken in UTC"
 _MISSING_TO_PANDAS = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
-# From here on neighbouring whole numbers are one and the same float64.
-_LARGEST_WHOLE = 2**53
 _SHOWN, _SAMPLE = 3, 50
 _SOME_DAY = 18_992.0  # 31 December 2021
 _STAND_FOR_NOTHING = (
@@ -293,7 +292,7 @@ def look_alike(numbers: FloatArray, cells: Cells | None = None) -> bool:
     import pyarrow.compute as pc
 
     with np.errstate(invalid="ignore"):
-        is_large = np.abs(numbers) >= _LARGEST_WHOLE
+        is_large = np.abs(numbers) >= LARGEST_WHOLE
     if not is_large.any():
         return False
     n = int(is_large.sum())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.system.errors import ConfigError, DataError, shorten
-from runner.training.cells import NO_NUMBER
+from runner.training.cells import LARGEST_WHOLE, NO_NUMBER
 from runner.training.data.arrow import floats, strings
 from runner.training.data.columns import Column, Rules, look_alike, no_plain_number
 from runner.training.data.sources import utf_16_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = 50
 _BLOCK = 1 << 18
-# Of fewer letters beyond ASCII no guess can be made.
+# With fewer letters beyond ASCII, the encoding cannot be guessed.
 _ENOUGH_LETTERS = 50
 _COMMENT = re.compile(rb"(?m)^[ \t]*[#%][^\r\n]*")
 # What Excel reads, and writes nowhere else.
@@ -107,7 +107,7 @@ def _check_names(line: int, names: Sequence[str], file: str) -> None:
 
 
 def refuse_title(
-    records: Sequence[tuple[int, Sequence[str]]], config: FileData, place: str, remedy: str = ""
+    records: Sequence[tuple[int, Sequence[str]]], config: FileData, row: str, remedy: str = ""
 ) -> None:
     """Refuse a first record that is a title: one cell above several, or without the target.
 
@@ -122,7 +122,7 @@ def refuse_title(
     is_alone = n_first == 1 and bool(first[0]) and len(widths) == 1 and widths != {1}
     if not names & {*first} and (is_alone or header is not None):
         raise DataError(
-            f"{place} {number}: must name the columns, got {shorten(first[0], 60)}. If that is a "
+            f"{row} {number}: must name the columns, got {shorten(first[0], 60)}. If that is a "
             f"title, take out the lines above the names{remedy}."
         )
 
@@ -185,18 +185,18 @@ class _Text:
 
     def check_header(self) -> None:
         """Refuse a header that stands again below, as in files that were joined."""
-        header, place = self.content[: self.n_header_bytes].strip(), self.n_header_bytes
+        header, start = self.content[: self.n_header_bytes].strip(), self.n_header_bytes
         if self.n_columns < 2 or not header:
             return
-        while (place := self.content.find(header, place)) >= 0:
-            before, rest = self.content[place - 1 : place], place + len(header)
-            if before in b"\r\n" and self.content[rest : rest + 1] in (b"", b"\r", b"\n"):
-                line = len(re.findall(rb"\r\n|\r|\n", self.content[:place])) + 1
+        while (start := self.content.find(header, start)) >= 0:
+            before, end = self.content[start - 1 : start], start + len(header)
+            if before in b"\r\n" and self.content[end : end + 1] in (b"", b"\r", b"\n"):
+                line = len(re.findall(rb"\r\n|\r|\n", self.content[:start])) + 1
                 raise DataError(
                     f"{self.file}, line {line}: must be a row, got the header again. Take it out; "
                     "or data.header=false, if the first line is a row too."
                 )
-            place = rest
+            start = end
 
     @property
     def has_quotes(self) -> bool:
@@ -218,18 +218,18 @@ class _Text:
         import pyarrow as pa
         from pyarrow import csv as pa_csv
 
-        places = [f"f{position}" for position in range(self.n_columns)]
-        types = {place: pa.string() for place in places}
-        types |= {places[position]: pa.float64() for position in numbers}
+        names = [f"f{position}" for position in range(self.n_columns)]
+        types = {name: pa.string() for name in names}
+        types |= {names[position]: pa.float64() for position in numbers}
         if not self.has_quotes and self.delimiter != " " and self.n_columns > 1:
             skipped = self.n_header_bytes
             try:
                 table = pa_csv.read_csv(
                     pa.BufferReader(memoryview(self.content)[skipped:]),
-                    pa_csv.ReadOptions(use_threads=False, column_names=places),
+                    pa_csv.ReadOptions(use_threads=False, column_names=names),
                     pa_csv.ParseOptions(delimiter=self.delimiter, quote_char=False),
                     pa_csv.ConvertOptions(
-                        include_columns=list(dict.fromkeys(places[p] for p in positions)),
+                        include_columns=list(dict.fromkeys(names[p] for p in positions)),
                         column_types=types,
                         strings_can_be_null=False,
                         null_values=sorted(
@@ -240,7 +240,7 @@ class _Text:
             except (pa.ArrowInvalid, pa.ArrowKeyError):  # the reader below names the line
                 table = None
             if table is not None and not any(map(_must_be_text, table.columns)):
-                columns = [table.column(places[position]) for position in positions]
+                columns = [table.column(names[position]) for position in positions]
                 return columns, self._line_name
             if numbers:
                 return self.read(positions)
@@ -274,7 +274,7 @@ def _must_be_text(column: pa.ChunkedArray) -> bool:
         return False
     bounds = pc.min_max(column).as_py()
     largest = max(abs(bounds["min"] or 0.0), abs(bounds["max"] or 0.0))
-    return math.isinf(largest) or (largest >= 2**53 and look_alike(floats(column)))
+    return math.isinf(largest) or (largest >= LARGEST_WHOLE and look_alike(floats(column)))
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:

@@ -63,7 +63,7 @@ def open_arrow(content: bytes, path: Path, file: str, kind: str, config: FileDat
         all_names = schema.names
         mark: str = config.decimal
         if mark == "auto":
-            texts = [field.name for field in schema if _has_text(field.type)]
+            texts = [field.name for field in schema if _kind(field.type) == "text"]
             texts = [name for name in texts if all_names.count(name) == 1]
             check_room(file, f"{n_rows:,} rows of text", n_rows * len(texts) * 8)
             table = select(texts)
@@ -74,7 +74,7 @@ def open_arrow(content: bytes, path: Path, file: str, kind: str, config: FileDat
     def read(positions: Sequence[int], rules: Rules) -> list[Column]:
         names = [all_names[position] for position in positions]
         check_room(file, f"{n_rows:,} rows x {len(names):,} columns", n_rows * len(names) * 8)
-        holds = [_kind(file, name, schema.field(name).type) for name in names]
+        holds = [_readable_kind(file, name, schema.field(name).type) for name in names]
         try:
             table = select(names)
             return [
@@ -90,15 +90,6 @@ def open_arrow(content: bytes, path: Path, file: str, kind: str, config: FileDat
     return RawTable(file, all_names, read, settings={"decimal": mark}, notes=(COMMAS,))
 
 
-def _has_text(type_: pa.DataType) -> bool:
-    from pyarrow import types
-
-    inner = type_.value_type if types.is_dictionary(type_) else type_
-    return any(
-        is_text(inner) for is_text in (types.is_string, types.is_large_string, types.is_string_view)
-    )
-
-
 def _texts(values: Cells) -> Cells:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -106,8 +97,8 @@ def _texts(values: Cells) -> Cells:
     return pc.fill_null(values.cast(pa.large_string()), "")
 
 
-def _kind(file: str, name: str, type_: pa.DataType) -> str:
-    """Return what a column of this type holds: ``numbers``, ``dates`` or ``text``."""
+def _kind(type_: pa.DataType) -> str:
+    """Tell whether a type is of ``numbers``, ``dates``, ``times`` or ``text``; '' if of none."""
     from pyarrow import types
 
     inner = type_.value_type if types.is_dictionary(type_) else type_
@@ -117,13 +108,17 @@ def _kind(file: str, name: str, type_: pa.DataType) -> str:
         "times": (types.is_time,),
         "text": (types.is_string, types.is_large_string, types.is_string_view, types.is_null),
     }
-    for kind, tests in kinds.items():
-        if any(test(inner) for test in tests):
-            return kind
-    raise DataError(
-        f"{file}, column {shorten(name, 60)}: must hold numbers, booleans, text, dates or times, "
-        f"got {elide(type_, 60)}. data.drop leaves it out."
-    )
+    return next((kind for kind, tests in kinds.items() if any(t(inner) for t in tests)), "")
+
+
+def _readable_kind(file: str, name: str, type_: pa.DataType) -> str:
+    kind = _kind(type_)
+    if not kind:
+        raise DataError(
+            f"{file}, column {shorten(name, 60)}: must hold numbers, booleans, text, dates or "
+            f"times, got {elide(type_, 60)}. data.drop leaves it out."
+        )
+    return kind
 
 
 def _column(file: str, name: str, holds: str, values: Cells, rules: Rules) -> Column:

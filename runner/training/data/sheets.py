@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from runner.system.errors import DataError, shorten
-from runner.system.files import DAMAGED
 from runner.system.text import elide
+from runner.training.cells import LARGEST_WHOLE
 from runner.training.data.arrow import strings
 from runner.training.data.delimited import find_header, refuse_title
 from runner.training.data.sources import check_unpacked
@@ -84,7 +84,7 @@ def open_excel(content: bytes, file: str, config: FileData) -> RawTable:
     except DataError:
         raise
     # A hostile workbook fails anywhere in a parser that does not check what it reads.
-    except (*DAMAGED, Exception) as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001
         raise DataError(
             f"{file}: must be a whole Excel workbook, got a damaged one ({elide(error, 80)})."
         ) from None
@@ -160,6 +160,6 @@ def _text(value: object) -> str:
         value = value.date()
     if isinstance(value, dt.date):
         return value.isoformat()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_WHOLE:
         value = int(value)  # Excel has no other numbers
     return "" if value is None or value != value else str(value)  # noqa: PLR0124  (NaN alone)

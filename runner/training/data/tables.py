@@ -26,13 +26,13 @@ from runner.training.data.columns import (
     text_column,
 )
 from runner.training.data.dataset import (
-    PARTS,
     Dataset,
     FloatArray,
     IntArray,
     Reading,
     make_dataset,
 )
+from runner.training.outcome import PARTS
 from runner.training.preprocessing import date_columns, date_parts
 from runner.training.tasks import TASKS, label_words, task_of
 
@@ -291,7 +291,7 @@ def roles_of(table: RawTable, config: FileData) -> dict[str, int]:
     }
     rule = f"a column of {shorten(table.file)}"
     roles = {
-        role: only(table, _known(table, name, key, rule))
+        role: only(table, _position_of(table, name, key, rule))
         for role, (key, name) in named.items()
         if name is not None
     }
@@ -441,9 +441,9 @@ def _target_of(table: RawTable, name: str | None) -> int:
 
 def features_of(table: RawTable, targets: Collection[int], config: FileData) -> list[int]:
     """Find the feature columns: those that are named, or all but the target and `data.drop`."""
-    dropped = {_known(table, name, "data.drop") for name in config.drop}
+    dropped = {_position_of(table, name, "data.drop") for name in config.drop}
     of_kinds = config.columns or {}
-    dropped |= {_known(table, name, "data.columns") for name in config.left_out}
+    dropped |= {_position_of(table, name, "data.columns") for name in config.left_out}
     named = {
         "data.columns": [n for kind, names in of_kinds.items() if kind != "out" for n in names],
         "data.categories": config.categories,
@@ -466,7 +466,7 @@ def features_of(table: RawTable, targets: Collection[int], config: FileData) -> 
         raise ConfigError("data.features", rule, [])
     positions: list[int] = []
     for name in config.features:
-        position = _known(table, name, "data.features", rule)
+        position = _position_of(table, name, "data.features", rule)
         if position in targets:
             hint = "It is the target, or tells of rows (data.target, .group, .weight, ...)."
             raise ConfigError("data.features", rule, name, hint)
@@ -476,7 +476,7 @@ def features_of(table: RawTable, targets: Collection[int], config: FileData) -> 
     return [position for position in positions if position not in dropped]
 
 
-def _known(table: RawTable, name: str, key: str, rule: str | None = None) -> int:
+def _position_of(table: RawTable, name: str, key: str, rule: str | None = None) -> int:
     """Return the position of a column that a setting names."""
     position = _position(table.names, name)
     if position is None:
@@ -486,8 +486,8 @@ def _known(table: RawTable, name: str, key: str, rule: str | None = None) -> int
 
 def _unknown(table: RawTable, name: str, key: str, rule: str | None = None) -> ConfigError:
     rule = rule or f"the names of columns of {shorten(table.file)}"
-    known = f"{nearest(name, table.names)} Its columns are {listed(table.names)}.".lstrip()
-    return ConfigError(key, rule, name, known)
+    hint = f"{nearest(name, table.names)} Its columns are {listed(table.names)}.".lstrip()
+    return ConfigError(key, rule, name, hint)
 
 
 def _position(names: Sequence[str], name: str) -> int | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What pandas, R and Parquet call the numbers or the names of rows when they write them as a column.
 _INDEX = re.compile(r"Unnamed: \d+|rownames|X|\.\.\.1|index|__index_level_\d+__")
 _IDENTIFIER = re.compile(r"id|ID|Id|.*(_id|_ID|[a-z0-9]Id|[a-z0-9]ID)")
-# Of words that differ from row to row nothing can be learned; a few rows show no such thing.
+# Words that differ from row to row teach nothing; a few rows are too few to tell.
 _MOSTLY_DIFFERENT, _ENOUGH_ROWS = 0.9, 50
 
 
@@ -27,7 +27,7 @@ def uninformative(dataset: Dataset, rows: IntArray, chosen: Collection[str] = ()
     Of the raw columns that somebody has `chosen` only parts of dates are left out, such as the hour
     of days.
     """
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     parts = {part for date in dataset.dates for part in date_columns(date)}
     of_no_day = {
         part
@@ -44,11 +44,11 @@ def uninformative(dataset: Dataset, rows: IntArray, chosen: Collection[str] = ()
         if name in of_no_day:  # of a time the hour alone says anything, on whatever day
             reason = "constant"
         if reason:
-            found[name] = reason
+            reasons[name] = reason
     for name in dataset.dates:
-        if found.keys() >= set(date_columns(name)):  # the same date in all rows
-            found[name] = found[date_columns(name)[0]]
-    return found
+        if reasons.keys() >= set(date_columns(name)):  # the same date in all rows
+            reasons[name] = reasons[date_columns(name)[0]]
+    return reasons
 
 
 def _reason(name: str, train: FloatArray, *, is_words: bool) -> str:

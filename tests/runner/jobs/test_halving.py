@@ -16,7 +16,7 @@ from runner.jobs.search import pruned, rung_steps
 from runner.jobs.session import Request
 from runner.tracking import Store, open_store
 from runner.training.outcome import Outcome
-from runner.training.prepare import prepared
+from runner.training.prepare import prepare_cached
 from runner.training.train import Result, train
 from tests.runner.jobs.planned import STOPPING, plan, weights_of
 
@@ -48,7 +48,7 @@ def alone(made: Plan, position: int, step: int | None = None) -> Result:
     """Train a job alone, to a step of its budget or to the end."""
     job = made.jobs[position]
     experiment = (job if step is None else pruned(job, step)).experiment
-    return train(prepared(experiment), [experiment])[0]
+    return train(prepare_cached(experiment), [experiment])[0]
 
 
 def by_brute_force(made: Plan) -> list[int | None]:

@@ -12,7 +12,7 @@ from runner.system.errors import ConfigError, DataError
 from runner.training.prepare import (
     describe,
     prepare,
-    prepared,
+    prepare_cached,
     prepared_unchanged,
     require_fit,
     settled,
@@ -77,30 +77,30 @@ def reading(table: Path, **settings: object) -> Experiment:
 
 
 def test_data_are_read_once_for_those_in_a_row_that_share_them(table: Path) -> None:
-    first = prepared(reading(table, seed=1))
-    assert prepared(reading(table, seed=2)) is first
-    other = prepared(reading(table, split={**SPLIT, "seed": 7}))
+    first = prepare_cached(reading(table, seed=1))
+    assert prepare_cached(reading(table, seed=2)) is first
+    other = prepare_cached(reading(table, split={**SPLIT, "seed": 7}))
     assert other is not first
     assert other.dataset.digest == first.dataset.digest
     assert other.split.digest != first.split.digest
 
 
 def test_a_file_that_was_written_to_is_read_again(table: Path) -> None:
-    before = prepared(reading(table))
+    before = prepare_cached(reading(table))
     # Of the same size, and within the same tick of a coarse clock.
     stamp = table.stat()
     new = table.with_name("new.csv")
     new.write_text(table.read_text().replace("7,1", "6,1"))
     os.utime(new, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     new.replace(table)
-    assert prepared(reading(table)).dataset.digest != before.dataset.digest
+    assert prepare_cached(reading(table)).dataset.digest != before.dataset.digest
     table.unlink()
     with pytest.raises(ConfigError, match=r"rows\.csv"):
-        prepared(reading(table))
+        prepare_cached(reading(table))
 
 
 def test_data_that_changed_since_they_were_planned_are_refused(table: Path) -> None:
-    planned = prepared(reading(table))
+    planned = prepare_cached(reading(table))
     digest = planned.dataset.digest
     assert prepared_unchanged(reading(table), digest) is planned
     table.write_text(table.read_text().replace("5,1", "6,1"))
@@ -248,14 +248,14 @@ def test_what_the_data_decide_stands_in_the_settings(tmp_path: Path) -> None:
     )
     data = {"name": "file", "path": str(tmp_path / "t.csv"), "target": "size"}
     asked = of_classes(tmp_path, data=data)
-    found = settled(asked, prepared(asked))
+    found = settled(asked, prepare_cached(asked))
     assert (found.task, found.split.name, found.training.loss) == (
         "regression",
         "shuffled",
         "squared",
     )
-    again = prepared(found)
-    assert again is prepared(asked)
+    again = prepare_cached(found)
+    assert again is prepare_cached(asked)
     assert prepare(found).split.digest == again.split.digest
     assert settled(found, again) == found
 

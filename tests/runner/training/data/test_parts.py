@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 from runner.config.schema import Experiment
 from runner.system.errors import ConfigError, DataError
-from runner.training.prepare import Prepared, prepare, prepared
+from runner.training.prepare import Prepared, prepare, prepare_cached
 from runner.training.train import train
 from tests.runner.cli.rerunning import verdict
 from tests.runner.conftest import Command
@@ -137,9 +137,9 @@ def test_weights_count_in_training_and_in_every_metric(tmp_path: Path) -> None:
 def test_a_further_file_that_changes_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text(csv(range(10), "a", "b", "label"), "utf-8")
     one = given(tmp_path / "t.csv", "a b label", test_path=str(tmp_path / "test.csv"))
-    before = prepared(one).dataset.digest
+    before = prepare_cached(one).dataset.digest
     (tmp_path / "test.csv").write_text(csv(range(9), "a", "b", "label"), "utf-8")
-    assert prepared(one).dataset.digest != before
+    assert prepare_cached(one).dataset.digest != before
 
 
 @pytest.mark.parametrize(

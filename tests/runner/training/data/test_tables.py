@@ -92,18 +92,3 @@ def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
     assert dataset.reading.n_without_target == 1
     numbers = read(tmp_path, "t.csv", "a,label\n1,0\n2,\n3,1\n4,NA\n")
     assert (numbers.X.tolist(), numbers.class_names) == ([[1.0], [3.0]], ("0", "1"))
-
-
-def test_what_was_found_out_reads_the_same_rows_again(tmp_path: Path) -> None:
-    text = "a;when;w;label\n1,5;2020-01-01;x;p\n;2020-02-03;;q\n2,5;2020-03-01;y;p\n"
-    found = read(tmp_path, "t.csv", text)
-    assert found.reading is not None
-    kinds = found.reading.kinds
-    columns = {kind: [name for name in kinds if kinds[name] == kind] for kind in kinds.values()}
-    again = read(tmp_path, "t.csv", text, columns=columns, **found.reading.settings)
-    assert again.digest == found.digest
-
-
-def test_a_column_may_be_named_by_a_number(tmp_path: Path) -> None:
-    dataset = read(tmp_path, "t.csv", "0,1,2\n5,6,1\n7,8,2\n", target=2, features=[1])
-    assert dataset.X.tolist() == [[6.0], [8.0]]
