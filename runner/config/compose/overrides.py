@@ -159,14 +159,16 @@ def apply_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> dict
         for name in groups:
             inner = section.get(name)
             section[name] = section = dict(inner) if isinstance(inner, dict) else {}
-        if isinstance(section.get(key), dict) and not isinstance(override.value(), dict):
+        value = override.value()
+        if isinstance(section.get(key), dict) and not isinstance(value, dict | None):
             names = list(section[key])[:2]
             whole = ", ".join(f"{name}: ..." for name in names)
+            dotted = override.key_or_group
             raise CommandError(
-                f"{text}: must be single settings ({key}.{names[-1]}=...) or a whole group "
-                f"('{key}={{{whole}}}'): no file of conf/ is composed into what is on record."
+                f"{text}: must be single settings ({dotted}.{names[-1]}=...) or a whole group "
+                f"('{dotted}={{{whole}}}'): no file of conf/ is composed into what is on record."
             )
-        section[key] = override.value()
+        section[key] = value
     return result
 
 

@@ -327,7 +327,9 @@ def _planned(
         and job.data_digest != original.tags.get("runner.data_digest", "")
     ]
     compares = all(
-        job_key(original.experiment, "") == job_key(changed, "") for original, changed in found
+        job_key(original.experiment, "") == job_key(changed, "")
+        and not _reads_otherwise(original.experiment, changed, job.experiment)
+        for (original, changed), job in zip(found, plan.jobs, strict=True)
     )
     if is_said and others and not options.allow_data_change:
         compares = False  # other data are a change of settings, as any other
@@ -392,13 +394,34 @@ def _other_data(original: Experiment, changed: Experiment) -> bool:
     return bool(then != now)
 
 
+def _reads_otherwise(original: Experiment, changed: Experiment, settled: Experiment) -> bool:
+    """Tell whether somebody has changed by which columns and formats a file is read.
+
+    No key has these, since they follow from the content where nobody sets them.
+    """
+    then, asked, found = (
+        e.data.model_dump(include={"columns", "formats"}) for e in (original, changed, settled)
+    )
+    return then not in (asked, found)
+
+
 def _with_hint(
     problem: ConfigError | DataError, original: Record, plan: Plan, options: Options
 ) -> RunnerError:
-    data = plan.first.data
-    if not isinstance(data, FileData) or expanded(data.path).exists():
-        missing = missing_plugins(original.source)  # such as the reader of the file
-        return DataError(f"{problem}{missing}") if missing else problem
-    if options.data is not None:
-        return CommandError(str(problem).replace("data.path: ", "--data: ", 1))
-    return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")
+    data, then, now = plan.first.data, original.experiment, plan.first
+    if isinstance(data, FileData) and not expanded(data.path).exists():
+        if options.data is not None:
+            return CommandError(str(problem).replace("data.path: ", "--data: ", 1))
+        return DataError(f"{problem}\nIf it is elsewhere now, name it with --data.")
+    if missing := missing_plugins(original.source):  # such as the reader of the file
+        return DataError(f"{problem}{missing}")
+    is_of_data = isinstance(problem, DataError) or str(problem).startswith("data.")
+    is_changed = _other_data(then, now) or (then.split, then.task) != (now.split, now.task)
+    if not isinstance(data, FileData) or options.allow_data_change or is_changed or not is_of_data:
+        return problem
+    digest = original.tags.get("runner.data_digest", "")
+    return DataError(
+        f"{data.path}: must have the content that the run had, with the digest {digest[:12]!r}, "
+        f"got one that cannot be read as that was:\n{str(problem).splitlines()[0]}\n"
+        "--data names the right file."
+    )

@@ -198,6 +198,32 @@ def test_the_same_value_leaves_the_name_of_a_comparison(shared: Command, finishe
     assert ended.stdout.startswith(f"{finished.name}  IDENTICAL\n")
 
 
+def test_forms_of_dates_are_settings_of_a_rerun_and_a_file_in_others_is_refused(shared: Command):
+    table = shared.folder / "dates.csv"
+    rows = [f"1/{day}/2020,{day % 3} €,{'xy'[day % 2]}" for day in range(1, 13)]
+    table.write_text("\n".join(["when,price,label", *rows]), "utf-8")
+    words = ["experiment=own", "data.path=dates.csv", "data.target=label", "data.day_first=false"]
+    run = record(shared, *words, "training.epochs=2")
+    changed = shared(
+        "rerun", run.run_id, "--check", "data.formats.when=%d/%m/%Y", "data.day_first=null"
+    )
+    assert changed.stdout.partition("\n")[0].endswith("  with other settings")
+    (row,) = [line.split() for line in changed.stdout.splitlines() if "formats.when" in line]
+    assert row[-2:] == ["%m/%d/%Y", "%d/%m/%Y"]
+    # Nobody says what they are: they are found out as they were.
+    found = shared("rerun", run.run_id, "--check", "data.formats=null")
+    assert (verdict(found), found.returncode) == ("IDENTICAL", 0)
+    against = shared("rerun", run.run_id, "--check", "data.day_first=true")
+    assert against.stderr.startswith(
+        "data.day_first: must be null or false, since data.formats.when"
+    )
+    table.write_text("\n".join(["when,price,label", *rows]).replace("€", "EUR"), "utf-8")
+    refused = shared("rerun", run.run_id, "--check")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "must have the content that the run had, with the digest" in refused.stderr
+    assert "data.formats" not in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

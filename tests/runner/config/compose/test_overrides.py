@@ -119,7 +119,7 @@ def test_sweep_that_could_not_be_planned_is_refused(text: str, message: str):
 CONFIG: dict[str, Any] = {
     "seed": 0,
     "model": {"hidden_layer_sizes": [8], "activation": "relu"},
-    "training": {"early_stopping": None},
+    "training": {"early_stopping": None, "averaging": {"a": 1, "b": 2}},
 }
 
 
@@ -136,6 +136,7 @@ CONFIG: dict[str, Any] = {
             {"early_stopping": {"metric": "val/loss", "patience": 3}},
         ),
         ("training.early_stopping.patience=3", "training", {"early_stopping": {"patience": 3}}),
+        ("training.averaging=null", "training", {"averaging": None}),
         ("model.unknown=1", "model", {"unknown": 1}),  # the schema's to refuse, by name
     ],
 )
@@ -165,6 +166,7 @@ def test_config_itself_stays_as_it_is() -> None:
         ("seed=[1", "seed=[1"),
         ("model=mlp", "must be single settings (model.activation=...) or a whole group ('model={"),
         ("model=mlp", "no file of conf/ is composed into what is on record"),
+        ("training.averaging=1", "must be single settings (training.averaging.b=...) or a whole"),
         ("experiment=digits", "must change a setting (seed, model, training)"),
         ("experiment.seed=1", "must change a setting (seed, model, training)"),
         ("sed=1", "Did you mean 'seed'?"),
