@@ -42,8 +42,8 @@ class Progress:
 class Resumed:
     """The training of some jobs goes on from where it was saved."""
 
-    n_jobs: int
     step: int
+    epoch: int | None = None  # the last one before that step, of a budget in epochs
 
 
 @dataclass(frozen=True)

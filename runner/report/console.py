@@ -32,7 +32,6 @@ from runner.report.runs import print_metrics, print_run
 from runner.report.sweep import SweepReport, print_sweep
 from runner.report.table import say
 from runner.system.errors import StoreError, Terminated
-from runner.system.formatting import count
 
 
 class Console(AbstractContextManager["Console"]):
@@ -55,6 +54,7 @@ class Console(AbstractContextManager["Console"]):
         self._output_error: StoreError | None = None
         self._bar: ProgressBar | None = None
         self._left = 0.0
+        self._resumed = set[Resumed]()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close_bar()
@@ -87,7 +87,7 @@ class Console(AbstractContextManager["Console"]):
                 self._close_bar()
                 self._print_results(event)
             case _:
-                _announce(event)
+                _announce(event, self._resumed)
 
     def _start(self, event: Started) -> None:
         self._close_bar()
@@ -155,13 +155,15 @@ class Console(AbstractContextManager["Console"]):
             print_sweep(report)
 
 
-def _announce(event: Event) -> None:
+def _announce(event: Event, resumed: set[Resumed]) -> None:
+    """Say what an event means; of stacks that go on from the same step, which is in a set, once."""
     match event:
         case Notice():
             say(event.text)
-        case Resumed():
-            verb = "goes" if event.n_jobs == 1 else "go"
-            say(f"{count(event.n_jobs, 'job')} {verb} on from step {event.step:,}.")
+        case Resumed() if event not in resumed:
+            resumed.add(event)
+            after = f", after epoch {event.epoch:,}" if event.epoch else ""
+            say(f"Training goes on from step {event.step:,}{after}.")
         case Waiting():
             say(
                 f"Process {event.process} is running this sweep; waiting for it, to go on with "

@@ -98,7 +98,9 @@ def print_sweep(
         n_waiting = sweep.n_jobs - len(outcomes)
         if n_waiting > 0:
             have = "has" if n_waiting == 1 else "have"
-            out.line((f"{n_waiting:,} of {count(sweep.n_jobs, 'job')} {have} not run", "bold"))
+            out.line(
+                (f"{n_waiting:,} of {count(sweep.n_jobs, 'job')} {have} no result yet", "bold")
+            )
         if sweep.duration_s is not None:
             out.line(f"took {duration(sweep.duration_s)}")
         if sweep.uri is not None and (best := best_runs(outcomes, metric)):

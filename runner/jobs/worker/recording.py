@@ -180,8 +180,7 @@ def _log_figures(
 
 def outcome_of(job: PlannedJob, run_id: str, result: Result, prepared: Prepared) -> Outcome:
     """Return what became of a job that was trained."""
-    training, step = job.experiment.training, job.experiment.training.pruned_at_step
-    batch_size = training.batch_size if training.batch_size != "auto" else 0
+    step = job.experiment.training.pruned_at_step
     return Outcome(
         name=job.name,
         run_id=run_id,
@@ -193,8 +192,15 @@ def outcome_of(job: PlannedJob, run_id: str, result: Result, prepared: Prepared)
         n_steps=result.n_steps,
         rows=prepared.n_rows,
         pruned_at_step=step,
-        pruned_at_epoch=epoch_at(step, prepared.n_rows["train"], batch_size, training.epochs or 0),
+        pruned_at_epoch=epoch_of(job, prepared, step),
     )
+
+
+def epoch_of(job: PlannedJob, prepared: Prepared, step: int | None) -> int | None:
+    """Return the last epoch that a job has ended by a step; None where it is not in epochs."""
+    training = job.experiment.training
+    batch_size = training.batch_size if training.batch_size != "auto" else 0
+    return epoch_at(step, prepared.n_rows["train"], batch_size, training.epochs or 0)
 
 
 def close_run(run: RunWriter, error: BaseException) -> None:

@@ -27,6 +27,7 @@ from runner.jobs.worker.recording import (
     begin_run,
     close_run,
     end_run,
+    epoch_of,
     failed,
     never,
     outcome_of,
@@ -173,7 +174,8 @@ class _StackRun:
             self._show()
             yield from (RunStarted(run.run_id) for run in self._open.values())
         if self._resume() and self._task.is_resumed:
-            yield Resumed(n_jobs, self._training.step)
+            step = self._training.step
+            yield Resumed(step, epoch_of(self._task.jobs[0].planned, self._prepared, step))
         training, started_s = self._training, time.monotonic()
         # What an earlier command has done counts as done now; a rung of this one was counted.
         done, until = 0 if self._task.is_resumed else training.step, self._task.until

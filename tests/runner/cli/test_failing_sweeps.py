@@ -82,7 +82,7 @@ def test_fail_fast_stops_at_the_first_failure(sweeper: Command):
     assert [run.name for run in jobs(sweeper)] == ["path=broken.csv"]
     assert "RUNNING" not in {run.status for run in recorded(sweeper)}
     assert "Stopped by sweep.fail_fast." in ended.stdout
-    assert "1 of 2 jobs has not run" in ended.stdout
+    assert "1 of 2 jobs has no result yet" in ended.stdout
 
 
 def test_what_workers_had_recorded_at_the_stop_is_counted(sweeper: Command):
@@ -93,7 +93,7 @@ def test_what_workers_had_recorded_at_the_stop_is_counted(sweeper: Command):
     ended = end(start(sweeper, *sweep, before=before))
     assert ended.returncode == 1, ended.stderr
     done = [run for run in jobs(sweeper) if run.status in {"FINISHED", "FAILED"}]
-    assert f"{80 - len(done)} of 80 jobs have not run" in ended.stdout
+    assert f"{80 - len(done)} of 80 jobs have no result yet" in ended.stdout
     (parent,) = of_kind("sweep", recorded(sweeper))
     n_finished = sum(run.status == "FINISHED" for run in done)
     assert parent.tags["runner.n_finished"] == str(n_finished)

@@ -61,7 +61,7 @@ def test_signal_closes_what_runs_and_says_how_to_go_on(number: signal.Signals, s
     assert command == f"  runner {' '.join(SWEEP)} sweep.n_workers=2"
     assert "2 runs" in ended.stdout  # what is finished by then is worth seeing
     shown = sweeper("show").stdout
-    assert "2 of 4 jobs have not run" in shown
+    assert "2 of 4 jobs have no result yet" in shown
     assert "did not finish" not in shown
 
 
@@ -150,9 +150,9 @@ def test_long_training_goes_on_from_where_it_was_saved_with_the_same_bits(sweepe
     assert jobs(sweeper, "FINISHED") == []
     again = sweeper(*sweep)
     assert again.returncode == 0, again.stderr
-    lines = [line for line in again.stderr.splitlines() if "go on from step" in line]
+    lines = [line for line in again.stderr.splitlines() if "goes on from step" in line]
     assert len(lines) == 1
-    assert lines[0].startswith("2 jobs go on from step ")
+    assert lines[0].startswith("Training goes on from step ")
     check_nothing_is_left_and_bits_are_those_of(sweeper, [*JOB, "seed=1"])
     resumed = jobs(sweeper, "FINISHED")[1]
     ended = sweeper("rerun", resumed.run_id, "--check")
@@ -171,7 +171,7 @@ def test_a_run_alone_goes_on_from_where_it_was_saved_too(sweeper: Command):
     assert f"run {killed.run_id}" in ended.stdout
     again = sweeper(*job)
     assert again.returncode == 0, again.stderr
-    assert again.stderr.startswith("1 job goes on from step ")
+    assert again.stderr.startswith("Training goes on from step ")
     check_nothing_is_left_and_bits_are_those_of(sweeper, ["-m", *job])
 
 

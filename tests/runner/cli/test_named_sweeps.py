@@ -113,7 +113,7 @@ def test_what_an_earlier_command_did_not_reach_is_counted_and_left(sweeper: Comm
     after = step(sweeper, "seed=0,1")
     assert after.ended.returncode == 0
     assert "grows: 4 jobs, 0 done, 2 of an earlier command left, 2 to run." in after.ended.stderr
-    assert "2 of 4 jobs have not run" in after.ended.stdout
+    assert "2 of 4 jobs have no result yet" in after.ended.stdout
     assert count(sweeper, "FINISHED") == 2
 
 

@@ -101,8 +101,8 @@ def test_the_start_of_a_sweep_says_what_is_to_be_done(
             Waiting("4711"),
             "Process 4711 is running this sweep; waiting for it, to go on with what it leaves.\n",
         ),
-        (Resumed(1, 1200), "1 job goes on from step 1,200.\n"),
-        (Resumed(32, 5), "32 jobs go on from step 5.\n"),
+        (Resumed(1200), "Training goes on from step 1,200.\n"),
+        (Resumed(108, 18), "Training goes on from step 108, after epoch 18.\n"),
         (Notice("no model:\n\x1b[31mgone"), "no model:\n\\x1b[31mgone\n"),
         (Ended(0, None), ""),
         (JobsEnded(), ""),
@@ -114,6 +114,13 @@ def test_events_are_announced_on_the_error_stream(
     Console()(event)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", said)
+
+
+def test_stacks_that_go_on_from_the_same_step_share_a_line(capsys: Captured) -> None:
+    console = Console()
+    for step in (36, 108, 36):
+        console(Resumed(step))
+    assert [line.split()[5] for line in capsys.readouterr().err.splitlines()] == ["36.", "108."]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +226,7 @@ def test_a_sweep_ends_with_its_table(was_stopped: bool, capsys: Captured) -> Non
         *(["Stopped by sweep.fail_fast."] if was_stopped else []),
         "1 of 2 runs did not finish",
         "  FAILED  seed=1: no",
-        "2 of 4 jobs have not run",
+        "2 of 4 jobs have no result yet",
         f"Look at them: {STORE}",
     ]
 

@@ -45,7 +45,7 @@ def test_a_sweep_is_printed_in_full() -> None:
         "3 points were given twice and run once\n"
         "1 of 10 runs did not finish\n"
         "  FAILED  learning_rate=1 seed=3: loss is not finite at step 3\n"
-        "2 of 12 jobs have not run\n"
+        "2 of 12 jobs have no result yet\n"
         "took 41 s\n"
         f"Look at them: {STORE}\n"
     )
@@ -247,12 +247,16 @@ def test_what_cannot_be_compared_is_not(others: list[Outcome]) -> None:
 
 @pytest.mark.parametrize(
     ("n_jobs", "line"),
-    [(3, "1 of 3 jobs has not run"), (1002, "1,000 of 1,002 jobs have not run"), (2, None)],
+    [
+        (3, "1 of 3 jobs has no result yet"),
+        (1002, "1,000 of 1,002 jobs have no result yet"),
+        (2, None),
+    ],
 )
 def test_jobs_that_have_not_begun_are_counted(n_jobs: int, line: str | None) -> None:
     lines = printed([outcome(0), outcome(1)], n_jobs=n_jobs).splitlines()
     assert [each for each in lines if "jobs" in each] == ([line] if line else [])
-    nothing = f"{n_jobs:,} of {n_jobs:,} jobs have not run\nLook at them: {STORE}\n"
+    nothing = f"{n_jobs:,} of {n_jobs:,} jobs have no result yet\nLook at them: {STORE}\n"
     assert printed([], n_jobs=n_jobs) == nothing
 
 

@@ -234,7 +234,7 @@ def test_a_stack_saved_and_resumed_has_the_same_bits(
     assert len(list(folder.glob("*.npz"))) == 1
     for stack in split:
         events = going_on(opened, made, stack, folder)
-        assert events[0] == Resumed(len(stack), 35)
+        assert events[0] == Resumed(35)
         done = sum(e.n for e in events if isinstance(e, Progress))
         assert done == pytest.approx(len(stack), abs=1e-9)
         found = outcomes(events)
