@@ -193,7 +193,15 @@ def _rerun(arguments: Sequence[str]) -> int:
     from runner.cli.rerun import repeat
     from runner.jobs.rerun import Options
 
-    return repeat(Options(**{**vars(options), "overrides": tuple(options.overrides)}))
+    # Where the original's files are changes no run.
+    key, changes, artifacts = "tracking.artifacts=", [], None
+    for override in options.overrides:
+        if override.startswith(key):
+            artifacts = override.removeprefix(key)
+        else:
+            changes.append(override)
+    options.overrides = tuple(changes)
+    return repeat(Options(**vars(options), artifacts=artifacts))
 
 
 def _predict(arguments: Sequence[str]) -> None:

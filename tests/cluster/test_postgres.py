@@ -72,6 +72,16 @@ def test_a_cluster_records_in_a_database_where_all_share_the_folder(
     found = client.search_runs([experiment.experiment_id], "tags.`runner.kind` = 'run'")
     assert [run.info.status for run in found] == ["FINISHED"] * 2
     assert all(Path(tmp_path, "files", "of-a-cluster", r.info.run_id).is_dir() for r in found)
+    # A rerun takes no place from a record; from the person it does.
+    executor = [word for word in words if word.startswith("executor")]
+    again = ["rerun", str(found[0].data.tags["runner.sweep"]), "--uri", database, "--in-place"]
+    done = command(*again, *executor)
+    assert done.returncode == 2
+    assert "its artifacts must go below tracking.artifacts (null) for a rerun" in done.stderr
+    for where in (executor, []):
+        done = command(*again, f"tracking.artifacts={tmp_path}/files", *where)
+        assert done.returncode == 0, done.stderr
+        assert "2 of 2 identical" in done.stdout
     # A disk of its own over the folder, which this worker alone sees.
     mount = f'mount -t tmpfs none {tmp_path}/files && exec "$@"'
     cluster.start_worker("elsewhere", within=("unshare", "--mount", "sh", "-c", mount, "sh"))

@@ -60,7 +60,10 @@ _LIMIT = 1 << 30
 
 @dataclass(frozen=True)
 class Options:
-    """What a person asks for, as `runner rerun --help` says it; `uri` is as ``tracking.uri``."""
+    """What a person asks for, as `runner rerun --help` says it.
+
+    `uri` and `artifacts` are as in ``tracking``, of the original's store.
+    """
 
     target: str
     overrides: tuple[str, ...] = ()
@@ -71,6 +74,7 @@ class Options:
     allow_data_change: bool = False
     uri: str | None = None
     in_place: bool = False
+    artifacts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -265,7 +269,7 @@ def _left_out(
 def _sources(
     options: Options,
 ) -> tuple[StoredRun | ExportedRun | None, Store | None, Sequence[StoredRun | ExportedRun]]:
-    found = find_source(options.target, options.uri)
+    found = find_source(options.target, options.uri, options.artifacts)
     store = found.store if isinstance(found, StoredRun) else None
     members = members_of(found)
     if members is None:
@@ -306,7 +310,10 @@ def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
     chosen = (re.sub(r"^executor=(\w+)$", r"executor.name=\1", text) for text in overrides)
     values = apply_overrides(recorded, list(chosen))
     if values["tracking"] != to_plain(experiment)["tracking"]:
-        raise CommandError("tracking: must be left as it is; --uri names the original's store.")
+        raise CommandError(
+            "tracking: must be left as it is; --uri names the original's store, and "
+            "tracking.artifacts=PLACE where a database has its files."
+        )
     return Experiment.from_dict(values)
 
 

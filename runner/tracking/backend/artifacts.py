@@ -117,7 +117,8 @@ class ArtifactGuard:
     """Decides whether artifacts of an experiment may go where its store says.
 
     A trusted store, which the person chose to record in, may name any location; another only
-    folders beside its database or below MLflow's default, or the tracking server itself.
+    folders beside its database or below MLflow's default, the tracking server itself, or those
+    below the place that the person has named.
     """
 
     def __init__(
@@ -133,6 +134,10 @@ class ArtifactGuard:
             # MLflow would otherwise send large files to whatever address the server names.
             os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
             return
+        if address.is_database_server:
+            folder = local_folder(address.place or "")
+            self._folders = [] if folder is None else [folder]
+            return
         default = local_folder(backend.default_artifacts)
         beside = address.database.parent if address.database else None
         self._folders = [folder for folder in (beside, default) if folder is not None]
@@ -141,17 +146,28 @@ class ArtifactGuard:
         """Return an artifact location, or raise `RecordError` if nothing may be sent there."""
         if self._is_trusted:
             return uri
+        help_ = ""
         if self._address.is_server:
             is_allowed, rule = self._is_served(uri), "through its server (mlflow-artifacts:/...)"
+        elif self._address.is_database_server:
+            is_allowed = self._is_in_place(uri)
+            rule = f"below tracking.artifacts ({without_passwords(self._address.place or 'null')})"
+            help_ = "The setting tracking.artifacts=PLACE, if you know that place, admits it. "
         else:
             is_allowed, rule = self._is_inside(uri), f"below {' or '.join(map(str, self._folders))}"
         if not is_allowed:
             raise RecordError(
                 f"experiment {shorten(self._experiment, 60)}: its artifacts must go {rule} for a "
                 f"rerun to be recorded, got {shorten(without_passwords(uri))}.\n"
-                "--check compares, and records nothing."
+                f"{help_}--check compares, and records nothing."
             )
         return uri
+
+    def _is_in_place(self, uri: str) -> bool:
+        place = self._address.place
+        if place is None or self._folders:
+            return self._is_inside(uri)
+        return uri.startswith(f"{place}/") and ".." not in uri.split("/")
 
     def _is_served(self, uri: str) -> bool:
         try:

@@ -82,18 +82,21 @@ class StoredRun:
         return {at: tuple(distinct.values()) for at, distinct in values.items()}
 
 
-def find_source(target: str, uri: str | None) -> ExportedRun | StoredRun:
+def find_source(
+    target: str, uri: str | None, artifacts: str | None = None
+) -> ExportedRun | StoredRun:
     """Find what a person means: a run or sweep in the store at `uri`, or an exported folder."""
     if not is_run_id(target) and is_folder(target):
         # Opening a store does this too.
         raise_pending_sigterm()
         return ExportedRun(expanded(target))
-    return find_run(uri, target)
+    return find_run(uri, target, artifacts)
 
 
-def find_run(uri: str | None, text: str) -> StoredRun:
+def find_run(uri: str | None, text: str, artifacts: str | None = None) -> StoredRun:
     """Find a run in the store at a ``tracking.uri``, by what `run_id_of` takes.
 
+    `artifacts` is ``tracking.artifacts``, as the person and no record says it.
     Runs that dead processes left RUNNING are closed, as at any start. A `CommandError` says that
     there is no such run, a `RecordError` that it was deleted or that its row makes no sense.
     """
@@ -102,7 +105,7 @@ def find_run(uri: str | None, text: str) -> StoredRun:
             f"RUN: must be a run's id, a sweep's name, or a folder that runner export made, got "
             f"{shorten(text)}."
         )
-    address = resolve(uri)
+    address = resolve(uri, artifacts)
     unknown = CommandError(
         f"RUN: must be a run or a sweep of the store {address.shown}, got {shorten(text)}. "
         "Another store is named with --uri."
@@ -126,7 +129,9 @@ def find_run(uri: str | None, text: str) -> StoredRun:
             f"got {shorten(run.experiment_id)}."
         )
     place = StoreAddress(
-        address.shown, experiment.experiment_id, experiment.name, uri is not None, is_trusted=False
+        *(address.shown, experiment.experiment_id, experiment.name, uri is not None),
+        is_trusted=False,
+        artifacts=address.place,
     )
     store = Store(place, address, backend)
     store.close_abandoned_runs()

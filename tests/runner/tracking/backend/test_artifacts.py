@@ -13,7 +13,12 @@ import pytest
 from runner.system.errors import RecordError, StoreError
 from runner.tracking import Store, open_store
 from runner.tracking.backend.address import Address
-from runner.tracking.backend.artifacts import local_folder, read_artifact, read_file
+from runner.tracking.backend.artifacts import (
+    ArtifactGuard,
+    local_folder,
+    read_artifact,
+    read_file,
+)
 from runner.tracking.backend.client_store import ClientStore
 from runner.tracking.backend.rows import Run
 from runner.tracking.records.mlflow_record import find_run
@@ -280,6 +285,29 @@ def test_a_rerun_goes_to_no_other_disk(
 def test_a_rerun_may_go_where_mlflow_puts_its_own(embedded: Store) -> None:
     relocate(embedded, Path.cwd() / "mlruns" / "1")
     looked_up(embedded).settle()
+
+
+@pytest.mark.parametrize(
+    ("place", "uri", "is_allowed"),
+    [
+        ("file:///mnt/runs", "file:///mnt/runs/x/1/artifacts", True),
+        ("file:///mnt/runs", "file:///mnt/other/1/artifacts", False),
+        ("s3://bucket/runs", "s3://bucket/runs/x/1/artifacts", True),
+        ("s3://bucket/runs", "s3://bucket/runs/../x", False),
+        ("s3://bucket/runs", "s3://bucket/runs-of-another/x", False),
+        (None, "file:///mnt/runs/x/1/artifacts", False),
+    ],
+)
+def test_a_database_server_sends_a_rerun_where_the_person_says(
+    place: str | None, uri: str, is_allowed: bool, embedded: Store
+) -> None:
+    address = Address("postgresql://host/runs", place=place)
+    guard = ArtifactGuard(embedded.backend, address, "test", is_trusted=False)
+    if is_allowed:
+        assert guard.allowed(uri) == uri
+    else:
+        with pytest.raises(RecordError, match=r"tracking\.artifacts=PLACE"):
+            guard.allowed(uri)
 
 
 def change_at_creation(store: Store, table: str, column: str) -> None:
