@@ -558,7 +558,10 @@ def _sign_hint(name: str, present: Iterable[str], others: Collection[str], rules
     sign, known = _common_unit(others), rules.format_of(name)
     signs = sorted({unit for text in present if (unit := unit_of(text))})
     if len(signs) > 1:
-        return f"A column may have one sign, and this has {', '.join(signs)}."
+        return (
+            f"A column may have one sign, and this has {', '.join(signs)}. data.categories takes "
+            "it as words, data.drop leaves it out."
+        )
     if sign and known and rules.first_file:
         return f"{rules.first_file} has the sign {known}, and the signs must be one."
     if sign:

@@ -14,7 +14,14 @@ from tests.runner.conftest import CHECKOUT, Command
 PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
 # Words in cells, a fold, early stopping, Adam and float32 at once.
 EVERYTHING = [
-    *("experiment=own_csv", "data.path=mine.csv", "split=kfold", "split.fold=2", "dtype=float32"),
+    *(
+        "experiment=own_csv",
+        "data.path=mine.csv",
+        "data.target=species",
+        "split=kfold",
+        "split.fold=2",
+        "dtype=float32",
+    ),
     *("training.epochs=6", "training.early_stopping={metric: val/loss, patience: 1, min_delta: 0}"),
 ]
 

@@ -17,7 +17,13 @@ PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
 def own(shared: Command) -> Recorded:
     """A run on data of one's own, in the folder that one is in."""
     shutil.copyfile(PENGUINS, shared.folder / "mine.csv")
-    return record(shared, "experiment=own_csv", "data.path=mine.csv", "training.epochs=2")
+    return record(
+        shared,
+        "experiment=own_csv",
+        "data.path=mine.csv",
+        "data.target=species",
+        "training.epochs=2",
+    )
 
 
 @pytest.fixture
@@ -33,7 +39,12 @@ def check(command: Command, run: Recorded, *arguments: str) -> Ended:
 
 
 def test_a_relative_path_is_followed_from_elsewhere(shared: Command, tmp_path: Path):
-    arguments = ["experiment=own_csv", "data.path=conf/data/penguins.csv", "training.epochs=2"]
+    arguments = [
+        "experiment=own_csv",
+        "data.path=conf/data/penguins.csv",
+        "data.target=species",
+        "training.epochs=2",
+    ]
     original = record(replace(shared, folder=CHECKOUT), *arguments)
     before = recorded(shared)
     again = replace(shared, folder=tmp_path)("rerun", original.run_id)
@@ -100,7 +111,9 @@ def test_other_data_are_refused_or_never_called_identical(
 
 def test_splits_of_several_folds_are_told_apart(shared: Command, own: Recorded, tmp_path: Path):
     folds = ["split=kfold", "split.fold=0,1", "training.epochs=1"]
-    parent, _ = sweep(shared, "experiment=own_csv", "data.path=mine.csv", *folds)
+    parent, _ = sweep(
+        shared, "experiment=own_csv", "data.path=mine.csv", "data.target=species", *folds
+    )
     shorter = tmp_path / "shorter.csv"
     shorter.write_text("".join(PENGUINS.read_text("utf-8").splitlines(keepends=True)[:-9]), "utf-8")
     ended = check(shared, parent, "--data", str(shorter), "--allow-data-change")
