@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from runner.config.plain import with_settings
 from runner.config.schema import Experiment
 from runner.system.errors import RunnerError
-from runner.training.data.dataset import make_dataset
+from runner.training.data.dataset import Dataset
 from runner.training.prepare import prepare_dataset, require_fit, settled
 from runner.training.train import train
 from softnet import Network
@@ -103,12 +103,12 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         names = getattr(self, "feature_names_in_", [f"x{n}" for n in range(X.shape[1])])
         try:
             experiment = self._experiment(list(names), len(y))
-            dataset = make_dataset(
+            dataset = Dataset(
                 name="arrays",
-                feature_names=list(names),
+                feature_names=tuple(names),
                 X=X,
                 y=y,
-                class_names=classes,
+                class_names=tuple(classes),
                 source="arrays",
                 task=self._task,
             )

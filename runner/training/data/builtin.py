@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.system.errors import ConfigError
-from runner.training.data.dataset import Dataset, FloatArray, check_room, make_dataset
+from runner.training.data.dataset import Dataset, FloatArray, check_room
 
 if TYPE_CHECKING:
     from runner.config.data import BlobsData, MoonsData, SpiralsData
@@ -50,9 +50,9 @@ def tutorial_table() -> Dataset:
     Shubhang Desai, 2017, "A Soft Introduction to Neural Networks".
     """
     cells = _TUTORIAL.split()
-    return make_dataset(
+    return Dataset(
         name="tutorial",
-        feature_names=[f"feature_{column}" for column in (1, 2, 3, 4)],
+        feature_names=tuple(f"feature_{column}" for column in (1, 2, 3, 4)),
         X=np.array([[int(bit) for bit in row] for row in cells[::2]], np.float64),
         y=np.array([int(label) for label in cells[1::2]]),
         class_names=("0", "1"),
@@ -82,12 +82,12 @@ def load_bundled(name: Literal["iris", "wine", "breast_cancer", "digits"]) -> Da
     class_names, y = np.unique(
         np.array(target_names)[table[:, -1].astype(int)], return_inverse=True
     )
-    return make_dataset(
+    return Dataset(
         name=name,
-        feature_names=feature_names,
+        feature_names=tuple(feature_names),
         X=table[:, :-1],
         y=y,
-        class_names=class_names.tolist(),
+        class_names=tuple(class_names.tolist()),
         source=f"scikit-learn {name}",
     )
 
@@ -130,12 +130,12 @@ def generate(config: BlobsData | MoonsData | SpiralsData) -> Dataset:
         case _:
             X = _polar(along, 2.0 * np.pi * (along + y / n_classes))
     X += config.noise * rng.standard_normal(X.shape)
-    return make_dataset(
+    return Dataset(
         name=config.name,
-        feature_names=[f"feature_{column + 1}" for column in range(n_features)],
+        feature_names=tuple(f"feature_{column + 1}" for column in range(n_features)),
         X=X,
         y=y,
-        class_names=[str(label) for label in range(n_classes)],
+        class_names=tuple(map(str, range(n_classes))),
         source=config.name,
     )
 

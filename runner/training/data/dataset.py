@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -64,8 +64,6 @@ class Dataset:
     # Of shape (n_samples, n_columns). float64. A column of words holds the index of its category;
     # NaN is a missing number.
     X: FloatArray
-    # The sorted values of each column of words; '' stands for a missing word.
-    categories: Mapping[str, tuple[str, ...]]
     # Of shape (n_samples,) or (n_samples, n_labels). The index of each row's class, a quantity in
     # float64, or a 0 or 1 for each label.
     y: NDArray[Any]
@@ -73,6 +71,8 @@ class Dataset:
     # output stands for.
     class_names: tuple[str, ...]
     source: str  # what a person recognises: an absolute path, ``scikit-learn iris``
+    # The sorted values of each column of words; '' stands for a missing word.
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # How the dates of a raw column are written, by its name. In X a date is several columns.
     dates: Mapping[str, str] = field(default_factory=dict)
     reading: Reading | None = None  # how it was read from a person's file
@@ -85,6 +85,15 @@ class Dataset:
     # float64: ``part`` (the position in `PARTS`, NaN where the split decides), ``group``, ``time``
     # and ``weight``.
     roles: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        X = np.ascontiguousarray(self.X, dtype=np.float64)
+        is_quantity = self.y.dtype.kind == "f"
+        y = np.ascontiguousarray(self.y, dtype=np.float64 if is_quantity else np.intp)
+        for name, array in (("X", X), ("y", y)):
+            # Every run of a sweep sees the same arrays: one that writes into them is a defect.
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
     @cached_property
     def digest(self) -> str:
@@ -111,51 +120,12 @@ class Dataset:
         if not left_out:
             return self
         kept = [i for i, name in enumerate(self.feature_names) if name not in left_out]
-        X = np.ascontiguousarray(self.X[:, kept])
-        X.flags.writeable = False
         return replace(
             self,
             feature_names=tuple(self.feature_names[i] for i in kept),
-            X=X,
+            X=self.X[:, kept],
             categories={n: words for n, words in self.categories.items() if n not in left_out},
         )
-
-
-def make_dataset(
-    *,
-    name: str,
-    feature_names: Sequence[str],
-    X: FloatArray,
-    y: NDArray[Any],
-    class_names: Sequence[str],
-    source: str,
-    categories: Mapping[str, tuple[str, ...]] | None = None,
-    dates: Mapping[str, str] | None = None,
-    reading: Reading | None = None,
-    task: str = "classification",
-    targets: Sequence[str] = ("class",),
-    rows: IntArray | None = None,
-) -> Dataset:
-    """Freeze the arrays."""
-    X = np.ascontiguousarray(X, dtype=np.float64)
-    y = np.ascontiguousarray(y, dtype=np.float64 if y.dtype.kind == "f" else np.intp)
-    # Every run of a sweep sees the same arrays: one that writes into them is a defect.
-    X.flags.writeable = False
-    y.flags.writeable = False
-    return Dataset(
-        name,
-        tuple(feature_names),
-        X,
-        dict(categories or {}),
-        y,
-        tuple(class_names),
-        source,
-        dict(dates or {}),
-        reading,
-        task,
-        tuple(targets),
-        rows,
-    )
 
 
 def memory_bytes() -> int:

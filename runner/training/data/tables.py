@@ -30,7 +30,6 @@ from runner.training.data.dataset import (
     FloatArray,
     IntArray,
     Reading,
-    make_dataset,
 )
 from runner.training.outcome import PARTS
 from runner.training.preprocessing import date_columns, date_parts
@@ -225,9 +224,17 @@ def load_table(
     values = {role: _role(role, by_position[p]) for role, p in roles.items() if learns}
     if not np.isnan(parts).all():
         values["part"] = parts[kept]
-    dataset = dataset_of(name, source, columns, learned.y, learned.names, reading)
-    return replace(
-        dataset,
+    features_by_name = dict(part for column in columns for part in parts_of(column))
+    return Dataset(
+        name=name,
+        feature_names=tuple(features_by_name),
+        X=_stacked(list(features_by_name.values())),
+        y=learned.y,
+        class_names=learned.names,
+        source=source,
+        categories={column.name: column.words for column in columns if column.kind == "words"},
+        dates={column.name: column.form for column in columns if column.kind == "date"},
+        reading=reading,
         task=learned.task,
         targets=targets_by_name,
         rows=kept if n_without else None,
@@ -366,30 +373,6 @@ def _read_alike(
     )
     positions = [only(other, list(other.names).index(column.name)) for column in columns]
     return other.read(positions, rules)
-
-
-def dataset_of(
-    name: str,
-    source: str,
-    columns: Sequence[Column],
-    y: NDArray[Any] | None = None,
-    class_names: Sequence[str] = (),
-    reading: Reading | None = None,
-) -> Dataset:
-    """Join feature columns into a Dataset; without targets, of a single class."""
-    arrays = dict(part for column in columns for part in parts_of(column))
-    X = _stacked(list(arrays.values()))
-    return make_dataset(
-        name=name,
-        feature_names=tuple(arrays),
-        X=X,
-        y=np.zeros(len(X), np.intp) if y is None else y,
-        class_names=class_names,
-        source=source,
-        categories={column.name: column.words for column in columns if column.kind == "words"},
-        dates={column.name: column.form for column in columns if column.kind == "date"},
-        reading=reading,
-    )
 
 
 def _stacked(columns: Sequence[FloatArray]) -> FloatArray:

@@ -15,7 +15,6 @@ from runner.tracking import Store
 from runner.tracking.backend.rows import DatasetPart
 from runner.tracking.run_writer import dataset_parts, legal_name, params_of
 from runner.training.data import Dataset
-from runner.training.data.dataset import make_dataset
 from runner.training.data.splits import Split
 from tests.runner.tracking.conftest import left
 
@@ -151,12 +150,12 @@ def table(source: str = "scikit-learn iris", n_columns: int = 3) -> Dataset:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(10, n_columns))
     X[:, 0] = np.arange(10) % 2
-    return make_dataset(
+    return Dataset(
         name="flowers",
-        feature_names=["colour", *(f"x{number}" for number in range(1, n_columns))],
+        feature_names=("colour", *(f"x{number}" for number in range(1, n_columns))),
         X=X,
         y=np.arange(10) % 2,
-        class_names=["no", "yes"],
+        class_names=("no", "yes"),
         source=source,
         categories={"colour": ("blue", "red")},
     )

@@ -9,7 +9,6 @@ from sklearn import preprocessing as oracle
 
 from runner.system.errors import DataError
 from runner.training.data import Dataset
-from runner.training.data.dataset import make_dataset
 from runner.training.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
@@ -21,9 +20,9 @@ def dataset(X: object, **categories: tuple[str, ...]) -> Dataset:
     names = list("abcdefgh"[: table.shape[1]])
     for position, name in enumerate(categories):
         names[-1 - position] = name
-    return make_dataset(
+    return Dataset(
         name="t",
-        feature_names=names,
+        feature_names=tuple(names),
         X=table,
         y=np.arange(len(table)) % 2,
         class_names=("0", "1"),

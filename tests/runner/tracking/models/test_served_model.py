@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from runner.tracking import Store
-from runner.training.data.dataset import Reading, make_dataset
+from runner.training.data.dataset import Dataset, Reading
 from runner.training.data.splits import Split
 from runner.training.prepare import Prepared, Trained
 from runner.training.preprocessing import Preprocessing
@@ -30,12 +30,12 @@ ROWS = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
-    dataset = make_dataset(
+    dataset = Dataset(
         name="things",
-        feature_names=["size", "colour", "old"],
+        feature_names=("size", "colour", "old"),
         X=np.array([[1.0, 2, 1], [2, 0, 0], [3, 2, 1], [4, 1, 0]]),
         y=np.array([0, 1, 0, 1]),
-        class_names=["-1", "no name"],
+        class_names=("-1", "no name"),
         source="here",
         categories={"colour": ("blue", "green", "red")},
         reading=Reading(truths=("old",)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runner.system.errors import DataError
-from runner.training.data.dataset import check_room, make_dataset
+from runner.training.data.dataset import Dataset, check_room
 
 X = np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 0.0]])
 PARTS = {
@@ -30,22 +30,22 @@ ONE_BIT[1, 0] = np.nextafter(2.0, 3.0)
         {"feature_names": ("a,colour", "")},
         {"class_names": ("x", "z")},
         {"categories": {"colour": ("blue", "green")}},
-        {"categories": None},
+        {"categories": {}},
     ],
 )
 def test_any_change_of_content_changes_the_digest(part: dict[str, object]) -> None:
-    assert make_dataset(**(PARTS | part)).digest != make_dataset(**PARTS).digest
+    assert Dataset(**(PARTS | part)).digest != Dataset(**PARTS).digest
 
 
 @pytest.mark.parametrize("same", [np.asfortranarray(X), X.astype(">f8"), X.astype(np.float32)])
 def test_neither_layout_nor_name_nor_source_are_content(same: np.ndarray) -> None:
-    dataset = make_dataset(**(PARTS | {"X": same, "name": "u", "source": "there"}))
-    assert dataset.digest == make_dataset(**PARTS).digest
+    dataset = Dataset(**(PARTS | {"X": same, "name": "u", "source": "there"}))
+    assert dataset.digest == Dataset(**PARTS).digest
     assert dataset.X.flags.c_contiguous
 
 
 def test_rows_and_labels_cannot_be_written_to() -> None:
-    dataset = make_dataset(**(PARTS | {"X": X.copy()}))
+    dataset = Dataset(**(PARTS | {"X": X.copy()}))
     with pytest.raises(ValueError, match="read-only"):
         dataset.X[0, 0] = 1.0
     with pytest.raises(ValueError, match="read-only"):
