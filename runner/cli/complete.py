@@ -40,11 +40,13 @@ def complete(hydra: Callable[[], object]) -> None:
     current = "" if line.endswith(" ") or not words else words.pop()
     key, is_value, value = current.partition("=")
     if words and words[0] in COMMANDS:
-        offered = _of_command(words[0], current, words[-1])
+        offered = _of_command(words, current)
     elif current.startswith("-"):
         offered = list(_FLAGS)
     elif is_value and (values := _values(key.lstrip("+"))):
         offered = [f"{key}={value}" for value in values]
+    elif is_value and key in ("sweep.metric", "training.early_stopping.metric"):
+        offered = [f"{key}={metric}" for metric in _metrics()]
     elif is_value and key.endswith("path"):
         offered = [f"{key}={path}" for path in _files(value)]
     else:
@@ -54,8 +56,9 @@ def complete(hydra: Callable[[], object]) -> None:
     print(*(word for word in offered if word.startswith(current)))  # noqa: T201  (what was asked for)
 
 
-def _of_command(name: str, current: str, before: str) -> list[str]:
-    """Return the options of a command, the values of the option `before`, or names of sweeps."""
+def _of_command(words: list[str], current: str) -> list[str]:
+    """Return the options of a command, the values of the option before, or names of sweeps."""
+    name, before = words[0], words[-1]
     with redirect_stdout(io.StringIO()) as page, suppress(SystemExit):
         COMMANDS[name](["--help"])
     if current.startswith("-"):
@@ -67,7 +70,8 @@ def _of_command(name: str, current: str, before: str) -> list[str]:
         return choices[1].split(",")
     if re.search(rf"{re.escape(before)} [A-Z]", usage):
         return []
-    return _sweeps() if re.search(r"\b(RUN|SWEEP)\b", usage) else []
+    uri = words[words.index("--uri") + 1] if "--uri" in words else None
+    return _sweeps(uri) if re.search(r"\b(RUN|SWEEP)\b", usage) else []
 
 
 def _metrics() -> list[str]:
@@ -79,14 +83,14 @@ def _metrics() -> list[str]:
     return [f"{part}/{name}" for part in PARTS for name in METRICS]
 
 
-def _sweeps() -> list[str]:
+def _sweeps(uri: str | None) -> list[str]:
     """Return the names of the sweeps in a SQLite file; a server is not kept waiting for."""
     from runner.tracking import find_stores
     from runner.tracking.backend.address import resolve
 
     with suppress(RunnerError):
-        if resolve(None).database is not None:
-            stores = find_stores(None)
+        if resolve(uri).database is not None:
+            stores = find_stores(uri)
             every = next(iter(stores.values())).sweeps.all(list(stores)) if stores else []
             return [sweep.name for sweep in every if re.fullmatch(r"[\w.+-]+", sweep.name)]
     return []

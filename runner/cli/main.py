@@ -84,6 +84,11 @@ def carry_out(arguments: Sequence[str]) -> int:
     if list(arguments) in (["--help"], ["-h"]):
         print(help_page())  # noqa: T201  (the output that was asked for)
         return 0
+    if list(arguments) == ["--version"]:
+        from importlib import metadata
+
+        print(f"softnet-runner {metadata.version('softnet-runner')}")  # noqa: T201  (as above)
+        return 0
     # A bare word cannot be an override, nor a flag.
     if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
         return _named(arguments[0])(arguments[1:]) or 0

@@ -6,7 +6,6 @@ import base64
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from runner.report.page import html_page
 from runner.report.table import mean_cells, say
 from runner.system.errors import CommandError, RecordError, RunnerError, shorten
 from runner.system.files import write_text
-from runner.system.formatting import count, number
+from runner.system.formatting import count, local_time, number
 from runner.tracking import started_s, sweep_of
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run
@@ -67,7 +66,7 @@ def _content(found: StoredRun) -> dict[str, Any]:
         "title": found.name,
         "of_data": _data_name(best),
         "is_file": "data.path" in best.params,
-        "begun": f"{datetime.fromtimestamp(started_s(found.run)).astimezone():%Y-%m-%d %H:%M}",
+        "begun": local_time(started_s(found.run)),
         "counts": f"{n_finished:,} of {count(len(outcomes), 'run')} finished",
         "metric": metric,
         "order": "largest" if higher_is_better(metric) else "smallest",
@@ -193,11 +192,10 @@ def _classes(classes: Classes | None) -> dict[str, Any] | None:
     if classes is None:
         return None
     scores = classes.scores()
-    columns = [[f"{v:,.0f}" if s == "rows" else f"{v:.4f}" for v in scores[s]] for s in scores]
     return {
         "rows": count(int(classes.counts.sum()), f"{PART_WORDS[classes.part]} row"),
         "scores": list(scores),
-        "by_class": list(zip(classes.names, *columns, strict=True)),
+        "by_class": list(zip(classes.names, *scores.values(), strict=True)),
         "names": classes.names,
         "matrix": list(zip(classes.names, classes.counts.tolist(), strict=True)),
     }

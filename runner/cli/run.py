@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from runner.config.search import GridSearch
@@ -17,6 +16,7 @@ from runner.report.console import Console
 from runner.system.errors import ConfigError, StoreError, Unrecorded
 from runner.system.process import n_physical_cores
 from runner.tracking import Store, find_store, open_store, require_shared, unrecorded_notice
+from runner.tracking.notes import serve_command
 
 
 def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
@@ -83,12 +83,8 @@ def _register(store: Store, finished: Finished, name: str, *, is_sweep: bool) ->
     version = None if not run_id else store.register(run_id, name)
     if version is None:
         return f"There is no model to be registered as {name}."
-    uri = shlex.quote(store.address.shown)
-    return (
-        f"Registered as version {version} of {name}, its champion. Serve it:\n"
-        f"  MLFLOW_TRACKING_URI={uri} mlflow models serve -m models:/{name}@champion"
-        " --env-manager local"
-    )
+    serve = serve_command(store.address.shown, f"models:/{name}@champion")
+    return f"Registered as version {version} of {name}, its champion. Serve it:\n  {serve}"
 
 
 def _refuse_local_store(job: Job, *, is_sweep: bool) -> None:

@@ -1,6 +1,7 @@
 """Lines about a sweep before it has results: its plan, and how to resume it.
 
-To the error stream, since the standard output is for results; a plan that was asked for is one.
+They go to the error stream: the standard output is for results, of which the plan of `--dry-run` is
+one.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from runner.report.table import (
@@ -17,7 +16,7 @@ from runner.report.table import (
     setting_columns,
     short_ids,
 )
-from runner.system.formatting import count, duration, number
+from runner.system.formatting import count, duration, local_time, number
 from runner.system.text import elide, on_one_line
 from runner.training.outcome import PARTS, Outcome, best_outcomes, further_metrics, varying_settings
 from runner.training.verdict import pruned_at
@@ -176,7 +175,7 @@ def print_run_list(
             elide(job.outcome.name, 40),
             job.outcome.status.lower(),
             number("val/loss", job.outcome.metrics.get("val/loss")),
-            datetime.fromtimestamp(started).astimezone().strftime("%Y-%m-%d %H:%M"),
+            local_time(started),
             duration(job.outcome.duration_s),
             elide(experiment, 40),
         )
@@ -242,26 +241,23 @@ class Classes:
     names: Sequence[str]
     counts: NDArray[np.intp]
 
-    def scores(self) -> dict[str, NDArray[np.float64]]:
-        """Return precision, recall, F1 and the number of rows of each class; 0 for 0 / 0."""
+    def scores(self) -> dict[str, list[str]]:
+        """Write precision, recall, F1 and the number of rows of each class; 0 for 0 / 0."""
         right, rows, said = self.counts.diagonal(), self.counts.sum(axis=1), self.counts.sum(axis=0)
-        return {
+        shares = {
             "precision": right / said.clip(1),
             "recall": right / rows.clip(1),
             "F1": 2 * right / (rows + said).clip(1),
-            "rows": rows.astype(float),
         }
+        scores = {name: [f"{value:.4f}" for value in values] for name, values in shares.items()}
+        return {**scores, "rows": [f"{n:,}" for n in rows]}
 
     def print(self, out: Printer) -> None:
         """Print a table of scores, and the counts."""
         names = [elide(name, 20) for name in self.names]
         rows = count(int(self.counts.sum()), f"{self.part} row")
         out.line((f"Classes of {rows}", "bold"))
-        scores = {
-            name: [f"{value:,.0f}" if name == "rows" else f"{value:.4f}" for value in values]
-            for name, values in self.scores().items()
-        }
-        columns = [TableColumn(name, cells, "right") for name, cells in scores.items()]
+        columns = [TableColumn(name, cells, "right") for name, cells in self.scores().items()]
         out.table([TableColumn("class", names), *columns])
         out.line(
             ("Confusion matrix: a row for each true class, a column for each predicted", "bold")

@@ -9,7 +9,6 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from runner.report.runs import print_failures, print_final, print_runs
@@ -23,9 +22,10 @@ from runner.report.table import (
     setting_columns,
     short_ids,
 )
-from runner.system.formatting import count, duration, number
+from runner.system.formatting import count, duration, local_time, number
 from runner.system.text import elide, on_one_line
 from runner.tracking import SweepSummary
+from runner.tracking.notes import serve_command
 from runner.training.outcome import (
     Outcome,
     by_settings,
@@ -123,10 +123,7 @@ def _print_use(out: Printer, sweep: SweepReport, uri: str) -> None:
     target = str(run_id) if is_long else sweep.name
     out.command(f"  runner predict {shlex.quote(target)} FILE.csv{named}")
     if run_id is not None and summary.model:
-        out.command(
-            f"  MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"
-            f" -m runs:/{run_id}/{summary.model} --env-manager local"
-        )
+        out.command(f"  {serve_command(uri, f'runs:/{run_id}/{summary.model}')}")
 
 
 def _name_of_best(best: Sequence[Outcome], tried: Sequence[Configuration]) -> str:
@@ -213,7 +210,7 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
             f"{sweep.n_finished or 0:,}",
             f"{sweep.n_failed or 0:,}",
             f"{sweep.n_jobs:,}",
-            datetime.fromtimestamp(sweep.started_s).astimezone().strftime("%Y-%m-%d %H:%M"),
+            local_time(sweep.started_s),
             duration(_duration_s(sweep)),
             ids[sweep.run_id],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 # Metrics from 0 to 1, to be read beside each other.
 _SHARES = (
@@ -85,6 +86,11 @@ def _alike(values: list[float], uncertainty: float) -> list[str]:
 
 def _exponent(value: float) -> int:
     return int(f"{value:.1e}".partition("e")[2])
+
+
+def local_time(seconds: float) -> str:
+    """Write a moment, in seconds since 1970, as a clock here would show it."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def duration(seconds: float, *, ahead: bool = False) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from runner.config.plain import as_override_text, flatten
 from runner.system.formatting import count, number
 from runner.tracking.queries import SweepSummary
-from runner.training.outcome import PARTS, Outcome, further_metrics
+from runner.training.outcome import PARTS, Outcome, further_metrics, varied_values
 from runner.training.paper import markdown_table, markdown_text, paper_table
 from runner.training.verdict import pruned_at, remarks
 
@@ -80,11 +80,8 @@ def sweep_note(
     uri: str,
 ) -> str:
     """Describe a sweep: what came of it, what varied, and the commands for it."""
-    values: dict[str, dict[str, None]] = {}
-    for outcome in outcomes:
-        for key, value in outcome.varied.items():
-            values.setdefault(key, {})[value] = None
-    varied = [f"- `{key}`: {_listed([*distinct])}" for key, distinct in values.items()]
+    values = varied_values(outcome.varied for outcome in outcomes)
+    varied = [f"- `{key}`: {_listed(distinct)}" for key, distinct in values.items()]
     n_failed = sum(outcome.status == "FAILED" for outcome in outcomes)
     failed = f", {n_failed:,} failed" if n_failed else ""
     table = _results(outcomes, metric)
@@ -133,11 +130,14 @@ def _results(outcomes: Sequence[Outcome], metric: str) -> list[str]:
 def _commands(target: str, run_id: str, model: str, uri: str) -> list[str]:
     lines = [f"runner rerun {target} --check", f"runner predict {target} FILE.csv"]
     if model:
-        lines.append(
-            f"MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow models serve"
-            f" -m runs:/{run_id}/{model} --env-manager local"
-        )
+        lines.append(serve_command(uri, f"runs:/{run_id}/{model}"))
     return ["```", *lines, "```"]
+
+
+def serve_command(uri: str, model: str) -> str:
+    """Return the command that serves a model of a store, named by its MLflow address."""
+    store = shlex.quote(uri)
+    return f"MLFLOW_TRACKING_URI={store} mlflow models serve -m {model} --env-manager local"
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -35,6 +35,7 @@ def offered(command: Command, line: str) -> list[str]:
         ("runner show x --format ", ["table", "csv", "markdown", "latex"]),
         ("runner compare x --metric test/acc", ["test/accuracy"]),
         ("runner show --top ", []),
+        ("runner -m sweep.metric=test/acc", ["sweep.metric=test/accuracy"]),
     ],
 )
 def test_commands_options_settings_and_values(
@@ -63,6 +64,7 @@ def test_sweeps_by_name(sweeper: Command) -> None:
     assert sorted(offered(sweeper, "runner show ra")) == ["rates", "rates-2"]
     assert sorted(offered(sweeper, "runner predict ")) == ["rates", "rates-2"]
     assert offered(sweeper, "runner sweeps ") == []
+    assert offered(sweeper, "runner show --uri sqlite:///elsewhere.db ") == []
 
 
 def test_without_a_store_there_are_no_sweeps(command: Command) -> None:

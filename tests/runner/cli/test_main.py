@@ -52,6 +52,10 @@ def imported(command: Command, *lines: list[str], **variables: str) -> list[set[
 # Help and its like.
 
 
+def test_the_version_is_its_own(command: Command):
+    assert command("--version").stdout.startswith("softnet-runner ")
+
+
 def test_help_teaches_on_one_screen(command: Command):
     ended = command("--help")
     assert (ended.returncode, ended.stderr) == (0, "")

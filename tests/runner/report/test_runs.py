@@ -82,7 +82,7 @@ def test_a_pruned_run_says_where_it_was_stopped(epoch: int | None, said: str) ->
     run = outcome(status="PRUNED", pruned_at_step=108, pruned_at_epoch=epoch)
     file = io.StringIO()
     print_recorded_run(run, "", None, [], file=file)
-    assert file.getvalue().splitlines()[0].startswith(f"seed=0  PRUNED at {said}  1")
+    assert file.getvalue().splitlines()[0].startswith(f"seed=0  PRUNED at {said}  trained in 1")
 
 
 def test_one_failed_run_says_why() -> None:
