@@ -18,7 +18,7 @@ from runner.report.table import mean_cells, say
 from runner.system.errors import CommandError, RecordError, RunnerError, shorten
 from runner.system.files import write_text
 from runner.system.formatting import count, local_time, number
-from runner.tracking import started_s, sweep_of
+from runner.tracking import SweepSummary, started_s, sweep_of
 from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run
 from runner.training.data.files import describe_file
@@ -74,7 +74,7 @@ def _content(found: StoredRun) -> dict[str, Any]:
         "command": found.tags.get(COMMAND, ""),
         "run_id": found.run_id,
         "settings": best.read(CONFIG_YAML, _LIMIT).decode(errors="replace"),
-        **_results(outcomes, metric, sweep_of(found.run).summary.expected),
+        **_results(outcomes, metric, sweep_of(found.run).summary),
         **_best(several),
     }
     return content | _loaded(best, found.tags.get("runner.trained_on", ""))
@@ -87,7 +87,7 @@ def _data_name(member: StoredRun) -> str:
 
 
 def _results(
-    outcomes: Sequence[Outcome], metric: str, expected: tuple[float, ...] | None
+    outcomes: Sequence[Outcome], metric: str, summary: SweepSummary
 ) -> dict[str, Any]:
     rows = ranked([c for c in configurations(outcomes) if c.outcomes], metric)
     names = varying_settings([configuration.varied for configuration in rows])
@@ -112,7 +112,7 @@ def _results(
         },
         "basis": basis if any("±" in cell for column in means for cell in column) else "",
         "n_of": "splits" if n_splits > 1 else "seeds",
-        "verdicts": remarks(outcomes, metric, expected),
+        "verdicts": remarks(outcomes, metric, summary.expected, summary.search),
     }
 
 

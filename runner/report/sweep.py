@@ -92,7 +92,7 @@ def print_sweep(
         else:
             print_runs(out, outcomes, metrics, top)
         expected = sweep.summary.expected if is_own else None
-        for line in (*remarks(outcomes, metric, expected), *sweep.notes):
+        for line in (*remarks(outcomes, metric, expected, sweep.summary.search), *sweep.notes):
             out.line(on_one_line(line))
         print_failures(out, outcomes)
         n_waiting = sweep.n_jobs - len(outcomes)

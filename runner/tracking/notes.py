@@ -87,7 +87,7 @@ def sweep_note(
     table = _results(outcomes, metric)
     return _page(
         f"**{markdown_text(name)}**: {count(len(outcomes), 'run')}{failed}. {trained_on}",
-        *map(markdown_text, remarks(outcomes, metric, summary.expected)),
+        *map(markdown_text, remarks(outcomes, metric, summary.expected, summary.search)),
         f"The best by {metric}{_with_interval(table)}:" if table else "",
         table,
         varied,

@@ -34,6 +34,8 @@ MODEL = "runner.model"
 REFIT, REFIT_NOTE = "runner.refit", "runner.refit_note"
 # The tag of such a run that names the sweep.
 REFIT_OF = "runner.refit_of"
+# The tag of a sweep that names how it chose its jobs.
+SEARCH_NAME = "runner.search"
 # The tag that says how many rows a run was trained and measured on.
 ROWS = "runner.rows"
 # The tag of an ensemble that names the runs of its members, each as often as it is one.
@@ -45,13 +47,15 @@ class SweepSummary:
     """What sums a sweep up beside its jobs, as far as there is any.
 
     Its best is `expected` to be worth so much on new rows, within two bounds; the sweep's run has a
-    `model` of that name, or none; the run `refit` has trained it once more, as the `note` says.
+    `model` of that name, or none; the run `refit` has trained it once more, as the `note` says. What
+    was tried is what a `search` of that name chose.
     """
 
     expected: tuple[float, ...] | None = None
     model: str = ""
     refit: str = ""
     note: str = ""
+    search: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -314,6 +318,7 @@ def sweep_of(run: Run) -> RecordedSweep:
     tags, metrics = texts_of(run.tags), numbers_of(run.metrics)
     is_summed_up = tags.get(SUMMED_UP) == "true"
     n_finished, n_failed = _counts_of(run) if is_summed_up else (None, None)
+    search = tags.get(SEARCH_NAME, "")
     return RecordedSweep(
         run_id=run.run_id,
         name=run.name,
@@ -326,7 +331,7 @@ def sweep_of(run: Run) -> RecordedSweep:
         duration_s=_number(tags.get("runner.duration_s")),
         n_finished=n_finished,
         n_failed=n_failed,
-        summary=_summary_of(metrics, tags) if is_summed_up else SweepSummary(),
+        summary=_summary_of(metrics, tags) if is_summed_up else SweepSummary(search=search),
         trained_on=tags.get("runner.trained_on", ""),
     )
 
@@ -346,7 +351,7 @@ def _summary_of(metrics: Mapping[str, float], tags: Mapping[str, str]) -> SweepS
     # Earlier versions called every model the same.
     model = {"true": "model", "false": ""}.get(tags.get(MODEL, ""), tags.get(MODEL, ""))
     model = model if re.fullmatch(r"[\w-]+", model, re.ASCII) else ""
-    return SweepSummary(expected, model, refit, tags.get(REFIT_NOTE, ""))
+    return SweepSummary(expected, model, refit, tags.get(REFIT_NOTE, ""), tags.get(SEARCH_NAME, ""))
 
 
 def _counts_of(run: Run) -> tuple[int, int]:

@@ -43,7 +43,10 @@ def configuration_name(varied: Mapping[str, str], names: Mapping[str, str]) -> s
 
 
 def remarks(
-    outcomes: Sequence[Outcome], metric: str, expected: tuple[float, ...] | None = None
+    outcomes: Sequence[Outcome],
+    metric: str,
+    expected: tuple[float, ...] | None = None,
+    search: str = "",
 ) -> list[str]:
     """Say of the runs of a sweep what their table does not, a line each, in every report."""
     tried = configurations(outcomes)
@@ -52,8 +55,8 @@ def remarks(
     ends = pruned_at(outcomes)
     lines = [
         verdict(rows, metric),
-        _test_of_choice(test, metric) if test and math.isfinite(test.high) else None,
-        choice(tried, metric, expected),
+        _test_of_choice(test, metric, reserve(tried, search)) if test and math.isfinite(test.high) else None,
+        choice(tried, metric, expected, search),
         f"{count(sum(run.status == 'PRUNED' for run in outcomes), 'run')} pruned: {ends}"
         if ends
         else None,
@@ -115,8 +118,22 @@ def _constant_verdict(first: str, second: str, comparison: PairedDifference, met
     )
 
 
+def reserve(tried: Sequence[Configuration], search: str) -> str:
+    """Say of a value that it is too good, where validation rows chose what was tried, and how long.
+
+    This choice cannot be repeated without training. Split by split, it has also seen the test rows:
+    they are validation rows of other splits.
+    """
+    if any(not (one.outcomes or one.failures) for one in tried):
+        return ": too good by the choice at the rungs"
+    return ": too good by the choice of what was tried" if search == "optuna" else ""
+
+
 def choice(
-    tried: Sequence[Configuration], metric: str, expected: tuple[float, ...] | None = None
+    tried: Sequence[Configuration],
+    metric: str,
+    expected: tuple[float, ...] | None = None,
+    search: str = "",
 ) -> str | None:
     """Say of the best of many that it is, and what it is worth beyond the rows that chose it."""
     summaries = [(one, summary) for one in tried if (summary := one.summary(metric)) is not None]
@@ -128,12 +145,14 @@ def choice(
     tried_text = f"Best of {n_whole + n_pruned:,} tried: {metric} {number(metric, chosen.mean)}"
     more = f"; {interval(*expected)} expected on new rows" if expected is not None else ""
     if more and n_pruned:
-        more += f", from the {n_whole:,} trained to the end: too good by the choice at the rungs"
+        more += f", from the {n_whole:,} trained to the end"
     elif n_pruned and n_whole <= MOST_COMPARED:
         least = MOST_COMPARED + 1
         more = (
             f"; nothing is known of new rows: that takes {least} trained to the end, not {n_whole}"
         )
+    if expected is not None:
+        more += reserve(tried, search)
     return f"{tried_text} on the {rows} that chose it{more}."
 
 
@@ -147,11 +166,11 @@ def pruned_at(outcomes: Sequence[Outcome]) -> str:
     return ", ".join(f"{n:,} at {unit} {end:,}" for end, n in rungs)
 
 
-def _test_of_choice(test: Summary, metric: str) -> str:
+def _test_of_choice(test: Summary, metric: str, reserve: str) -> str:
     name = "test/" + metric.rpartition("/")[2]
     return (
         f"Test of the choice: {name} {estimate(test, name)} over {test.n:,}"
-        " splits, in each the configuration that its own validation rows choose."
+        f" splits, in each the configuration that its own validation rows choose{reserve}."
     )
 
 

@@ -34,7 +34,7 @@ from runner.system.errors import (
 )
 from runner.system.process import command_line
 from runner.system.signals import deferred_signals
-from runner.tracking import SUMMED_UP, SweepSummary, count_tags, write_together
+from runner.tracking import SEARCH_NAME, SUMMED_UP, SweepSummary, count_tags, write_together
 from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare_cached
@@ -119,6 +119,7 @@ class _Sweep(Parent):
         self._groups: Groups | None = None
         self.trained_on = state.sweep.trained_on if state.sweep else ""
         self._run: RunWriter | None = None
+        self.summary = SweepSummary(search=plan.first.search.name)
         self._n_stored = 0  # jobs of the plan on its run
         self._started_s = time.monotonic()
 
@@ -172,6 +173,7 @@ class _Sweep(Parent):
             "runner.trained_on": self.trained_on,
             N_JOBS: str(len(self.plan.jobs)),
             "runner.metric": self.plan.first.ranking_metric,
+            SEARCH_NAME: self.plan.first.search.name,
             SUMMED_UP: "false",
             COMMAND: command_line(),
         }

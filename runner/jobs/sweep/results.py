@@ -90,7 +90,7 @@ def store_results(
         chosen = {p: outcome for p, outcome in outcomes.items() if outcome.run_id in ids}
         return candidates_of(store, plan, chosen, run.run_id)
 
-    expected, summary = None, SweepSummary()
+    expected, summary = None, SweepSummary(search=plan.first.search.name)
     tried = [configuration for configuration in best_of_all if configuration.values(metric)]
     if len(tried) > MOST_COMPARED:
         with _noted(listener, "What the best is worth on new rows is not known"):
@@ -118,7 +118,7 @@ def _log_model(
 
     Over several splits it is the average of their networks, after a refit the network of that.
     """
-    metric, summary = plan.first.ranking_metric, SweepSummary()
+    metric, summary = plan.first.ranking_metric, SweepSummary(search=plan.first.search.name)
     members = [candidates[member.run_id] for member in best.model_runs(metric)]
     if len(members) == 1 and not (plan.first.tracking.model or plan.first.search.refit):
         return summary
@@ -143,7 +143,7 @@ def _log_model(
         with _noted(listener, "The best was not trained once more"):
             experiment = members[0].experiment
             last, note = refit(store, run.run_id, best, metric, experiment, shapes)
-            summary = SweepSummary(refit=last.run_id, note=note)
+            summary = replace(summary, refit=last.run_id, note=note)
             model = [network for _, network in trained([last])]
     if plan.first.tracking.model:
         run.flush()  # the metrics that the model's page repeats

@@ -70,7 +70,18 @@ def test_with_folds_the_table_is_over_them_and_the_choice_is_tested() -> None:
     assert text.startswith("8 runs of 2 configurations over 2 splits by val/loss")
     assert [row[1:4:2] for row in table(text)[1:]] == [["a", "2"], ["b", "2"]]
     # a is chosen in the first fold and b in the second: 12.706 * 0.1414 * sqrt(1/2 + 20/120).
-    assert "Test of the choice: test/loss 0.3 [-1.2, 1.8] over 2 splits, in each" in text
+    line = "Test of the choice: test/loss 0.3 [-1.2, 1.8] over 2 splits, in each the configuration"
+    line += " that its own validation rows choose"
+    assert f"{line}.\n" in text
+    # The validation rows of all folds have chosen what there is to choose from.
+    runs = [*folds("a", [0.1, 0.4]), *folds("b", [0.3, 0.2])]
+    assert f"{line}: too good by the choice of what was tried.\n" in printed(
+        runs, summary=SweepSummary(search="optuna")
+    )
+    pruned = replace(runs[0], varied={"rate": "d", "split.fold": "0"}, status="PRUNED",
+                     pruned_at_step=9)  # fmt: skip
+    text = printed([*runs, pruned])
+    assert f"{line}: too good by the choice at the rungs.\n" in text
 
 
 def test_an_interval_ends_where_its_metric_does() -> None:
@@ -87,6 +98,9 @@ def test_the_best_of_many_is_called_that_with_what_it_is_worth_on_new_rows() -> 
     assert f"{line}.\n" in printed(runs)
     assert f"{line}; 0.251 [0.190, 0.330] expected" in printed(
         runs, summary=SweepSummary((0.251, 0.19, 0.33))
+    )
+    assert "on new rows: too good by the choice of what was tried.\n" in printed(
+        runs, summary=SweepSummary((0.251, 0.19, 0.33), search="optuna")
     )
     assert "tried" not in printed([run for run in runs[:2] if run.varied["seed"] == "0"])
     # What was pruned has lost by the same rows.
