@@ -51,6 +51,7 @@ class HalvingSearch(DrawnSearch):
     decides: ClassVar[bool] = True
 
     name: Literal["halving"]
+    n_trials: Annotated[int, Field(ge=2)]
     points: Literal["random", "sobol"] = "sobol"
     reduction: Annotated[int, Field(ge=2)] = 3
     min_share: Annotated[float, Field(gt=0, lt=1, description="a share above 0 and below 1")] = 0.1

@@ -174,6 +174,16 @@ class Plan:
         return problems[0] if all(problems) else None
 
     @property
+    def n_jobs(self) -> int:
+        """How many jobs there are in the end, as far as no further point is proposed twice."""
+        from runner.config.search import OptunaSearch
+
+        search, space = self.first.search, self.space
+        if not isinstance(search, OptunaSearch) or space is None:
+            return len(self.jobs)
+        return search.n_trials * len(space.overrides({})) - self.n_duplicates
+
+    @property
     def experiment_name(self) -> str:
         """The MLflow experiment that is meant by the jobs' names."""
         # Sorted: the same sweep goes to the same place, in whatever order its jobs are given.
@@ -272,11 +282,10 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     See `plan_each`. Raises `ConfigError` also for the first setting that does not fit data that can
     be read: an illegal point is said before anything is run.
     """
-    plan = plan_each(jobs)
-    for number, (given, job) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
-        problem = job.problem
-        if isinstance(problem, ConfigError) and not problem.key.startswith("data."):
-            raise _at_point(problem, given, number, len(jobs))
+    space = jobs[0].space
+    for end in space.ends if space is not None else ():
+        _planned_soundly([end])
+    plan = _planned_soundly(jobs)
     distinct: dict[str, PlannedJob] = {}
     for job in plan.jobs:
         distinct.setdefault(job.key, job)
@@ -284,11 +293,20 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     if len(jobs) == 1:
         varied = _overridden(to_plain(planned[0].experiment), jobs[0])
         planned = [labelled(planned[0], varied)]
-    n_duplicates, space = len(jobs) - len(planned), jobs[0].space
-    n_identifying = None
+    n_duplicates, n_identifying = len(jobs) - len(planned), None
     if space is not None and plan.first.search.proposes:
         n_identifying = len({job.key for job in plan.jobs[: len(space.overrides({}))]})
     return Plan(tuple(planned), n_duplicates=n_duplicates, space=space, n_identifying=n_identifying)
+
+
+def _planned_soundly(jobs: Sequence[Job]) -> Plan:
+    """Plan each job; raise `ConfigError` for the first setting that does not fit its data."""
+    plan = plan_each(jobs)
+    for number, (given, job) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
+        problem = job.problem
+        if isinstance(problem, ConfigError) and not problem.key.startswith("data."):
+            raise _at_point(problem, given, number, len(jobs))
+    return plan
 
 
 def extended(plan: Plan, jobs: Sequence[Job]) -> tuple[Plan, list[int]]:

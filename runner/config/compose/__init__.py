@@ -142,7 +142,7 @@ def _compose_all(draw: Draw | None, on_sweep: Callable[[int], None]) -> list[Job
     if problems:
         raise problems[0]
     for space in spaces:
-        space.make = variations.job
+        space.make, space.ends = variations.job, jobs[space.n_jobs :]
         jobs = [replace(job, space=space) for job in jobs[: space.n_jobs]]
     return jobs
 

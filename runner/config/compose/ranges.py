@@ -29,6 +29,8 @@ from runner.system.errors import ConfigError
 # Draws the points of a search: the values of each by the dimensions' keys.
 Draw = Callable[[Sequence[Dimension], DrawnSearch], Sequence[dict[str, str]]]
 _MOST_KINDS = 1000
+# What is drawn lies between the ends of an interval.
+_ENDS = (2.0**-53, 1 - 2.0**-53)
 # Each trial is run for all their values.
 _CROSSED = ("seed", "split.fold", "split.seed")
 
@@ -43,6 +45,8 @@ class Space:
         self.dimensions = tuple(dimensions)
         self.make: Callable[[Sequence[str]], Job | None] = lambda _: None
         self.n_jobs = 0
+        # A job for each choice and each end of an interval, none of which is run.
+        self.ends: Sequence[Job] = ()
         self._fixed = fixed
 
     def overrides(self, point: Mapping[str, str]) -> list[list[str]]:
@@ -63,6 +67,13 @@ class Space:
             raise ConfigError("search", f"of at most {_MOST_KINDS:,} kinds of jobs", n_kinds)
         first = [values[0] for values in self._fixed]
         return [[*first, *values] for values in itertools.product(*lists)]
+
+    def at_ends(self) -> list[list[str]]:
+        """Return the overrides of a job for each choice and each end of an interval."""
+        ends = {each.key: each.choices or [*map(each.value, _ENDS)] for each in self.dimensions}
+        first = {key: values[0] for key, values in ends.items()}
+        points = [first | {key: value} for key, values in ends.items() for value in values]
+        return [self.overrides(point)[0] for point in points]
 
     def jobs(self, point: Mapping[str, str]) -> list[Job]:
         """Make the jobs of a point."""
@@ -114,7 +125,7 @@ def points(
     spaces.append(space)
     drawn = [job for point in draw(dimensions, search) for job in space.overrides(point)]
     space.n_jobs = len(drawn)
-    return [*drawn, *(space.kinds() if search.proposes else ())]
+    return [*drawn, *space.at_ends(), *(space.kinds() if search.proposes else ())]
 
 
 def _require_one_search(overrides: Sequence[Override]) -> None:
