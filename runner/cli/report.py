@@ -86,9 +86,7 @@ def _data_name(member: StoredRun) -> str:
     return path.rpartition("/")[2] or member.params.get("data.name", "")
 
 
-def _results(
-    outcomes: Sequence[Outcome], metric: str, summary: SweepSummary
-) -> dict[str, Any]:
+def _results(outcomes: Sequence[Outcome], metric: str, summary: SweepSummary) -> dict[str, Any]:
     rows = ranked([c for c in configurations(outcomes) if c.outcomes], metric)
     names = varying_settings([configuration.varied for configuration in rows])
     metrics = [metric, *further_metrics((m for o in outcomes for m in o.metrics), metric)]

@@ -20,7 +20,7 @@ from runner.config.search import (
     SearchRecord,
 )
 from runner.jobs.events import Reached
-from runner.jobs.plan import Plan, PlannedJob
+from runner.jobs.plan import Plan, PlannedJob, extended
 from runner.system.errors import ConfigError
 from runner.training.outcome import Outcome
 from runner.training.statistics import without_replicates
@@ -114,6 +114,26 @@ class Proposals:
                 self._study.tell(trial, value)
             else:
                 self._study.tell(trial, state=self._failed)
+
+
+def proposed(plan: Plan, outcomes: Mapping[int, Outcome]) -> Iterator[Plan]:
+    """Go on with the plan of a search batch by batch, each proposed by what came of those before.
+
+    The `outcomes`, by position, are looked up when the next plan is asked for.
+    """
+    metric, search, space = plan.first.ranking_metric, plan.first.search, plan.space
+    if space is None or not isinstance(search, OptunaSearch):
+        raise ValueError("the plan of a search knows what it draws from")
+    proposals, n_asked = Proposals(space.dimensions, search, metric), 0
+    while points := proposals.ask():
+        jobs = [job for point in points for job in space.jobs(point)]
+        n_asked += len(jobs)
+        plan, positions = extended(plan, jobs)
+        plan = replace(plan, n_duplicates=n_asked - len(plan.jobs))
+        yield plan
+        of_jobs, n = [outcomes.get(position) for position in positions], len(jobs) // len(points)
+        of_trials = (of_jobs[at : at + n] for at in range(0, len(jobs), n))
+        proposals.tell([value_of(of_trial, metric) for of_trial in of_trials])
 
 
 def value_of(outcomes: Sequence[Outcome | None], metric: str) -> float:
@@ -315,7 +335,7 @@ def _n_rungs_alike(
 def _points_again(
     record: SearchRecord, runs: Mapping[tuple[str, ...], Sequence[Outcome | None]]
 ) -> set[tuple[str, ...]]:
-    """Draw or propose the points of a search again, told what came of the runs at each."""
+    """Draw or propose the points of a search again, as far as there are runs at them."""
     search, keys = record.search, [each.key for each in record.space]
     found = set[tuple[str, ...]]()
     if isinstance(search, OptunaSearch):
@@ -323,11 +343,12 @@ def _points_again(
         while points := proposals.ask():
             asked = [tuple(_alike(at[key]) for key in keys) for at in points]
             found.update(asked)
-            of_points = [runs.get(at, ()) for at in asked]
-            proposals.tell([value_of(e, record.metric) if e else math.nan for e in of_points])
+            if not runs.keys() >= {*asked}:  # it was stopped here
+                break
+            proposals.tell([value_of(runs[at], record.metric) for at in asked])
     elif isinstance(search, DrawnSearch):
         found = {tuple(_alike(at[key]) for key in keys) for at in draw(record.space, search)}
-    return found
+    return found & runs.keys()
 
 
 def _searched(job: PlannedJob, record: SearchRecord) -> PlannedJob:

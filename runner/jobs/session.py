@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.config.data import FileData
 from runner.config.plain import to_plain
-from runner.config.search import HalvingSearch, OptunaSearch
+from runner.config.search import HalvingSearch
 from runner.jobs.events import (
     Crashed,
     DataRead,
@@ -32,13 +32,13 @@ from runner.jobs.events import (
     WorkerEvent,
 )
 from runner.jobs.executors.interface import DataFile, Executor
-from runner.jobs.plan import Plan, PlannedJob, extended
+from runner.jobs.plan import Plan, PlannedJob
 from runner.jobs.rerun.comparison import cannot_compare
 from runner.jobs.rerun.request import RerunRequest
-from runner.jobs.search import Halving, Proposals, check_rungs, pruned, rung_steps, value_of
+from runner.jobs.search import Halving, check_rungs, proposed, pruned, rung_steps
 from runner.jobs.stacks import Stack, stacks
 from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
-from runner.jobs.sweep.resume import sweep_state, with_earlier_jobs
+from runner.jobs.sweep.resume import for_plan, sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import record_failure, settled
 from runner.jobs.worker.states import SavedStack
 from runner.jobs.worker.task import Task, TaskJob, make_task
@@ -153,7 +153,15 @@ def preview(plan: Plan, store: Store | None, n_workers: int) -> Preview:
     done: Mapping[int, Outcome] = {}
     if store is not None and not plan.first.sweep.restart:
         plan = with_earlier_jobs(store, plan)
-        done = sweep_state(store, plan).done
+        state = sweep_state(store, plan)
+        done = state.done
+        if plan.first.search.proposes and state.sweep is not None:
+            told: dict[int, Outcome] = {}
+            for further in proposed(plan, told):
+                plan, done = further, for_plan(state, further).done
+                told |= done
+                if len(done) < len(plan.jobs):
+                    break
     if plan.problem is not None:
         raise plan.problem
     check_rungs(plan)
@@ -218,21 +226,10 @@ class _Rounds:
 
     def _propose(self, refuse: Callable[[], None]) -> Iterator[list[Task]]:
         """Ask for points and run them, batch by batch; what is recorded is told and not run."""
-        parent, space = self._parent, self._parent.plan.space
-        metric, search = parent.plan.first.ranking_metric, parent.plan.first.search
-        if space is None or not isinstance(search, OptunaSearch):
-            raise ValueError("the plan of a search knows what it draws from")
-        proposals = Proposals(space.dimensions, search, metric)
-        while points := proposals.ask():
-            jobs = [job for point in points for job in space.jobs(point)]
-            plan, positions = extended(parent.plan, jobs)
-            self.left.update(parent.extend(plan))
+        for plan in proposed(self._parent.plan, self._parent.outcomes):
+            self.left.update(self._parent.extend(plan))
             refuse()
             yield self._all_left()
-            outcomes = [parent.outcomes.get(position) for position in positions]
-            n = len(jobs) // len(points)
-            trials = (outcomes[at : at + n] for at in range(0, len(jobs), n))
-            proposals.tell([value_of(of_trial, metric) for of_trial in trials])
 
     def _halve(self, halving: Halving) -> Iterator[list[Task]]:
         """Train all jobs to a rung, and go on with those that stay, from where they are."""
@@ -495,9 +492,7 @@ class _Session:
             return Started(job.name, job.shape.settings.n_steps if job.shape else 1, "steps")
         asked = self._request.rerun
         name = asked.parent.name if asked and asked.parent else parent.plan.sweep_name
-        search, space, n_jobs = parent.plan.first.search, parent.plan.space, len(parent.missing)
-        if self._rounds.proposes and isinstance(search, OptunaSearch) and space is not None:
-            n_jobs = search.n_trials * len(space.overrides({}))
+        n_jobs = parent.plan.n_jobs if self._rounds.proposes else len(parent.missing)
         return Started(name, n_jobs)
 
     def _take(self, event: Ended) -> None:

@@ -63,7 +63,8 @@ def points_run_once(plan: Plan) -> list[str]:
     if not plan.n_duplicates:
         return []
     are = "is" if plan.n_duplicates == 1 else "are"
-    return [f"{count(plan.n_duplicates, 'point')} {are} given again, and run once."]
+    again = "proposed" if plan.first.search.proposes else "given"
+    return [f"{count(plan.n_duplicates, 'point')} {are} {again} again, and run once."]
 
 
 def print_plan(
@@ -97,7 +98,7 @@ def _rungs(plan: Plan) -> list[str]:
         (job.experiment.training.budget, job.experiment.training.evaluate_every)
         for job in plan.jobs
     }
-    if isinstance(search, OptunaSearch) and search.n_trials > search.batch:
+    if isinstance(search, OptunaSearch) and len(plan.jobs) < plan.n_jobs:
         return [f"the first of {count(search.n_trials, 'trial')}; their results propose the others"]
     if not isinstance(search, HalvingSearch):
         return []

@@ -142,7 +142,7 @@ class Console(AbstractContextManager["Console"]):
             report = SweepReport(
                 name=event.plan.sweep_name,
                 outcomes=[*event.outcomes.values()],
-                n_jobs=len(event.plan.jobs),
+                n_jobs=event.plan.n_jobs,
                 metric=event.plan.first.ranking_metric,
                 link=link,
                 duration_s=event.duration_s,

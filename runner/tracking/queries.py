@@ -47,8 +47,8 @@ class SweepSummary:
     """What sums a sweep up beside its jobs, as far as there is any.
 
     Its best is `expected` to be worth so much on new rows, within two bounds; the sweep's run has a
-    `model` of that name, or none; the run `refit` has trained it once more, as the `note` says. What
-    was tried is what a `search` of that name chose.
+    `model` of that name, or none; the run `refit` has trained it once more, as the `note` says. A
+    `search` of that name chose what was tried.
     """
 
     expected: tuple[float, ...] | None = None

@@ -52,10 +52,11 @@ def remarks(
     tried = configurations(outcomes)
     rows = ranked([one for one in tried if one.outcomes], metric)
     test = choice_on_test(rows, metric) if len(rows) > 1 else None
+    too_good = reserve(tried, search)
     ends = pruned_at(outcomes)
     lines = [
         verdict(rows, metric),
-        _test_of_choice(test, metric, reserve(tried, search)) if test and math.isfinite(test.high) else None,
+        _test_of_choice(test, metric, too_good) if test and math.isfinite(test.high) else None,
         choice(tried, metric, expected, search),
         f"{count(sum(run.status == 'PRUNED' for run in outcomes), 'run')} pruned: {ends}"
         if ends
@@ -166,11 +167,11 @@ def pruned_at(outcomes: Sequence[Outcome]) -> str:
     return ", ".join(f"{n:,} at {unit} {end:,}" for end, n in rungs)
 
 
-def _test_of_choice(test: Summary, metric: str, reserve: str) -> str:
+def _test_of_choice(test: Summary, metric: str, too_good: str) -> str:
     name = "test/" + metric.rpartition("/")[2]
     return (
         f"Test of the choice: {name} {estimate(test, name)} over {test.n:,}"
-        f" splits, in each the configuration that its own validation rows choose{reserve}."
+        f" splits, in each the configuration that its own validation rows choose{too_good}."
     )
 
 

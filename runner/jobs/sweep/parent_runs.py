@@ -145,7 +145,7 @@ class _Sweep(Parent):
             self.summary = store_results(
                 run, self._store, self.plan, self.outcomes, self._listener, self.trained_on
             )
-            ending = {**self.summary.tags, SUMMED_UP: "true", N_JOBS: str(len(self.plan.jobs))}
+            ending = {**self.summary.tags, SUMMED_UP: "true", N_JOBS: str(self.plan.n_jobs)}
             run.set_tags(self._duration() | ending)
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
             _end(self._store, run, n_failed, len(self.plan.jobs))
@@ -171,7 +171,7 @@ class _Sweep(Parent):
                 self.trained_on = prepare_cached(self.plan.first).summary
         tags = {
             "runner.trained_on": self.trained_on,
-            N_JOBS: str(len(self.plan.jobs)),
+            N_JOBS: str(self.plan.n_jobs),
             "runner.metric": self.plan.first.ranking_metric,
             SEARCH_NAME: self.plan.first.search.name,
             SUMMED_UP: "false",

@@ -67,6 +67,20 @@ REFUSED = [
     ),
     ("search=random,sobol", "search: must be one value for the whole sweep, got random,sobol."),
     (f"search.n_trials=3,4 {RATE}=0.1,0.2", "search.n_trials: must be one value for the whole"),
+    (f"{HALVING} search.n_trials=1", "search.n_trials: must be a whole number, 2 or above, got 1"),
+    # Between these ends most numbers would do.
+    (
+        "search=optuna model.dropout=interval(0.3,1.0001)",
+        "model.dropout: must be a number from 0 up",
+    ),
+    (
+        "model.dropout=interval(-0.0001,0.5)",
+        "model.dropout: must be a number from 0 up to, but not",
+    ),
+    (
+        "search=optuna model.dropout=0.1,0.2,1.5",
+        "model.dropout: must be a number from 0 up to, but",
+    ),
     (f"{HALVING} split.val=0", "sweep.metric: must be a metric of validation rows, by which sear"),
 ]
 
@@ -239,6 +253,11 @@ def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(
         prepared = at_call("runner.jobs.search.Proposals.tell", batch, signal.SIGKILL)
         killed = end(start(sweeper, *OPTUNA, "sweep.n_workers=2", before=prepared))
         assert killed.returncode == -signal.SIGKILL
+    assert "2 of 12 jobs have not run" in sweeper("show").stdout
+    assert " interrupted " in sweeper("sweeps").stdout
+    (parent,) = of_kind("sweep", recorded(sweeper))
+    ended = sweeper("rerun", parent.run_id, "--check")
+    assert "10 of 10 identical, the same trials chosen" in ended.stdout
     ended = sweeper(*OPTUNA)
     assert ended.returncode == 0, ended.stderr
     assert "12 runs by val/loss" in ended.stdout
@@ -252,6 +271,23 @@ def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(
     ended = sweeper("rerun", parent.run_id, "--check")
     assert ended.returncode == 0, ended.stdout
     assert "15 of 15 identical, the same trials chosen" in ended.stdout
+
+
+def test_dry_run_of_an_optuna_search_counts_all_that_is_recorded(searched: dict[str, Searched]):
+    command = searched["optuna"].command
+    assert "12 done, 0 to run" in command(*OPTUNA, "--dry-run").stdout.splitlines()
+    more = command(*OPTUNA, "search.n_trials=14", "--dry-run").stdout.splitlines()
+    assert "12 done, 2 to run" in more
+
+
+def test_points_that_optuna_proposes_again_are_said(sweeper: Command):
+    few = "optimizer.learning_rate=0.1,0.2"
+    words = ("-m", "experiment=iris", "search=optuna", "search.batch=1", "search.n_trials=2")
+    words += ("training.epochs=2", "search.seed=3", "sweep.n_workers=1", *BARE)
+    ended = sweeper(*words, few)
+    assert "1 run by val/loss" in ended.stdout, ended.stdout
+    assert "1 point is proposed again, and run once." in ended.stdout
+    assert " complete " in sweeper("sweeps").stdout
 
 
 def test_optuna_search_of_less_than_a_batch_goes_on_when_more_trials_are_asked_for(
