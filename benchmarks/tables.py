@@ -182,12 +182,12 @@ def scores(table: Table) -> dict[str, float | str]:
     has_classes = prepared.dataset.task == "classification"
     measure = "log loss" if has_classes else "rmse"
     metric = "loss" if has_classes else "rmse"
-    found = {
+    row = {
         "measure": measure,
         "ours": result.final[f"test/{metric}"],
         "baseline": result.final[f"baseline/test/{metric}"],
     }
-    return found | {
+    return row | {
         name: peer(pipeline, *frames, has_classes=has_classes)
         for name, pipeline in pipelines(frames[0], has_classes=has_classes)
     }
@@ -225,18 +225,18 @@ def main(arguments: argparse.Namespace) -> int:
         print("| table | measure | no features | ours | linear | MLP | boosted trees |")
         print("|---|---|---:|---:|---:|---:|---:|")
         for table in chosen:
-            found = scores(table)
-            linear = found.get("LogisticRegression", found.get("Ridge"))
+            row = scores(table)
+            linear = row.get("LogisticRegression", row.get("Ridge"))
             numbers = (
-                found["baseline"],
-                found["ours"],
+                row["baseline"],
+                row["ours"],
                 linear,
-                found["MLP"],
-                found["HistGradientBoosting"],
+                row["MLP"],
+                row["HistGradientBoosting"],
             )
             best = min(numbers)
             cells = [f"**{x:.4g}**" if x == best else f"{x:.4g}" for x in numbers]
-            print(f"| `{table.name}` | {found['measure']} | {' | '.join(cells)} |", flush=True)
+            print(f"| `{table.name}` | {row['measure']} | {' | '.join(cells)} |", flush=True)
     return int(not works)
 
 

@@ -248,14 +248,14 @@ class LoadedRun:
         """Predict the rows of a file."""
         model, task = self._model, TASKS[self._model.target.task]
         read = [run.read(file) for run in self._several]
-        encoded, known, X = read[0]
+        encoded, targets, X = read[0]
         pairs = zip(self._several, read, strict=True)
         predictions = np.mean([run.predict(rows) for run, (_, _, rows) in pairs], axis=0)
         missing, unseen = model.preprocessing.remarks(encoded)
         remarks = [f"{printable(file)}: {count(len(encoded), 'row')}; {missing}", unseen]
-        if known:
-            y, is_known = task.recode(known, model.target)
-            has_target = ~np.any([column.is_missing for column in known], axis=0)
+        if targets:
+            y, is_known = task.recode(targets, model.target)
+            has_target = ~np.any([column.is_missing for column in targets], axis=0)
             if n_new := int((has_target & ~is_known).sum()):
                 what = f"{', '.join(self._targets)}, {count(n_new, 'row')}"
                 remarks.append(f"{what}: not measured, since the run has no such target on record")
@@ -277,7 +277,7 @@ class LoadedRun:
         """Return the rows of a file, as read and as the network takes them, and its targets."""
         preprocessing, config = self._model.preprocessing, self._record.experiment.data
         try:
-            columns, known = load_rows(expanded(file), preprocessing, config, self._targets)
+            columns, targets = load_rows(expanded(file), preprocessing, config, self._targets)
         except ConfigError as error:
             # The path is a setting elsewhere, and an argument here.
             raise CommandError(str(error).replace(f"{error.key}: ", "FILE: ", 1)) from None
@@ -285,7 +285,7 @@ class LoadedRun:
             encoded = preprocessing.encode_rows(columns)
         except DataError as error:
             raise DataError(f"{printable(file)}, {error}") from None
-        return encoded, known, preprocessing.transform(encoded)
+        return encoded, targets, preprocessing.transform(encoded)
 
     def threshold(self, text: str) -> float:
         """Return a probability that is given, or the one that is best by a metric."""
