@@ -184,14 +184,16 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
     shown_metrics = [metric, *further_metrics(metrics, metric)]
     # MLflow puts metrics before params: two leave room for what varies.
     test = f"test/{metric.rpartition('/')[2]}"
-    columns = [f"metrics.`{name}`" for name in dict.fromkeys((metric, test)) if name in metrics]
+    # Where early stopping has kept weights, the metric itself goes on to the last evaluation.
+    ranking = f"best/{metric}" if f"best/{metric}" in metrics else metric
+    columns = [f"metrics.`{name}`" for name in dict.fromkeys((ranking, test)) if name in metrics]
     columns += [f"params.`{key}`" for key in shown_params]
     state = {
         "searchFilter": search,
-        "orderByKey": f"metrics.`{metric}`",
+        "orderByKey": f"metrics.`{ranking}`",
         "orderByAsc": not higher_is_better(metric),
         "selectedColumns": columns[:_MOST_COLUMNS],
-        **_charts(configured[:_MOST_COLUMNS], shown_metrics[:_MOST_CHARTS]),
+        **_charts(configured[:_MOST_COLUMNS], ranking, shown_metrics[:_MOST_CHARTS]),
     }
     view = json.dumps(state)
     key = hashlib.sha256(sweep_id.encode()).hexdigest()
@@ -200,18 +202,18 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
     return f"{experiment_link(base, experiment_id)}&viewStateShareKey={key}"
 
 
-def _charts(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
+def _charts(params: Sequence[str], ranking: str, metrics: Sequence[str]) -> dict[str, Any]:
     """Return what a view's page of charts begins with; MLflow adds a chart of every other metric.
 
-    It is parallel coordinates of the params and the first metric, and a chart of each metric over
-    steps; those on test rows have one step.
+    It is parallel coordinates of the params and the metric that ranks, and a chart of each metric
+    over steps; those on test rows have one step.
     """
     section = {"uuid": "sweep", "name": "sweep", "display": True, "isReordered": True}
     charts: list[dict[str, Any]] = [
         {
             "type": "PARALLEL",
             "selectedParams": params,
-            "selectedMetrics": metrics[:1],
+            "selectedMetrics": [ranking],
             "showAllRuns": True,  # and not the ten alone whose curves are drawn
         }
     ]

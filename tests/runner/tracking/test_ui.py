@@ -144,7 +144,9 @@ def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
     tags = {"runner.kind": "run", "runner.sweep": sweep.run_id, "runner.varied": json.dumps(varied)}
     config = {"optimizer": {"learning_rate": 0.1}, "seed": 0}
     job = store.start_run("a", config, tags, sweep.run_id)
-    job.log_metrics(0, {"val/loss": 1.0, "val/accuracy": 0.5, "test/accuracy": 0.4})
+    # Early stopping has kept weights that were better than those of the last evaluation.
+    values = {"val/loss": 1.0, "val/accuracy": 0.5, "test/accuracy": 0.4, "best/val/accuracy": 0.6}
+    job.log_metrics(0, values)
     job.finish()
     sweep.finish()
     search = f"tags.`runner.sweep` = '{sweep.run_id}' and tags.`runner.kind` = 'run'"
@@ -170,16 +172,16 @@ def test_the_newest_sweep_has_a_link_with_its_search_and_columns(
         }
         coordinates, *curves = charts
         assert coordinates["selectedParams"] == ["optimizer.learning_rate"]
-        assert coordinates["selectedMetrics"] == ["val/accuracy"]
+        assert coordinates["selectedMetrics"] == ["best/val/accuracy"]
         shown = [curve["metricKey"] for curve in curves]
         assert shown == ["val/accuracy", "val/loss", "test/accuracy"]
         assert view == {
             "isAccordionReordered": True,
             "searchFilter": search,
-            "orderByKey": "metrics.`val/accuracy`",
+            "orderByKey": "metrics.`best/val/accuracy`",
             "orderByAsc": False,
             "selectedColumns": [
-                "metrics.`val/accuracy`",
+                "metrics.`best/val/accuracy`",
                 "metrics.`test/accuracy`",
                 "params.`optimizer.learning_rate`",
                 "params.`seed`",
