@@ -16,7 +16,7 @@ from runner.figures.matrices import draw_heat_map
 from runner.figures.scales import LARGEST, Line, Measure
 from runner.figures.style import Array, number_text
 from runner.figures.trends import draw_trends
-from runner.system.text import elide
+from runner.system.text import elide, elide_apart
 from runner.training.outcome import short_names, varying
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _MOST_LINES, _MOST_CURVES, _MOST_BARS = 6, 5, 60
 # A larger table cannot be read, and a sparser one says little: a random search hardly tries a value
 # twice, and settings that change together fill a diagonal.
 _MOST_ALONG, _FULL_ENOUGH = 100, 0.5
+# Characters of a line of a legend.
+_LONGEST_LINE = 40
 # The interval of a mean of fewer seeds says little: their smallest and largest value say more.
 _FEW_SEEDS = 5
 
@@ -87,11 +89,25 @@ class SweptSettings:
             groups.setdefault(values, []).append(position)
         return [np.array(groups[v]) for v in sorted(groups, key=lambda v: [*map(_order, v)])]
 
-    def label(self, position: int, keys: Sequence[str]) -> str:
-        """Write the settings of a configuration, such as ``learning_rate=0.1, momentum=0.9``."""
-        row = self._texts[position]
-        pairs = [f"{elide(self.names[k], 24)}={elide(row.get(k, 'default'), 20)}" for k in keys]
-        return elide(", ".join(pairs), 64)
+    def labels(self, positions: Sequence[int], keys: Sequence[str]) -> list[str]:
+        """Tell some configurations apart by the keys in which they differ.
+
+        Such as ``learning_rate=0.1, momentum=0.9``, on as many lines as it takes.
+        """
+        rows = [self._texts[position] for position in positions]
+        differing = [key for key in varying(rows) if key in keys]
+        names = elide_apart((self.names[key] for key in differing), 24)
+        columns = [elide_apart([row.get(key, "default") for row in rows], 20) for key in differing]
+        labels = []
+        for values in zip(*columns, strict=True) if columns else [()] * len(rows):
+            lines = [""]
+            for name, value in zip(names, values, strict=True):
+                pair = f"{name}={value}"
+                if lines[-1] and len(lines[-1]) + len(pair) > _LONGEST_LINE:
+                    lines.append("")
+                lines[-1] += f", {pair}" if lines[-1] else pair
+            labels.append(",\n".join(lines))
+        return labels
 
     def file_names(self) -> dict[str, str]:
         """Give each key a word that is safe in the name of a file, and no other key's."""
@@ -148,7 +164,8 @@ class _Sweep:
             drawn = np.isfinite(x)
             others = [other for other in self._settings.keys if other != key]
             groups = self._settings.groups(others, drawn)
-            labels = [self._settings.label(group[0], others) or key for group in groups]
+            labels = self._settings.labels([group[0] for group in groups], others)
+            labels = [label or key for label in labels]
             are_lines = len(groups) <= _MOST_LINES and any(len(group) > 1 for group in groups)
             has_bars = are_lines and self._has_intervals and int(drawn.sum()) <= _MOST_BARS
             notes = [self._seeds + ", bars: its 95 % interval" * has_bars]
@@ -208,10 +225,11 @@ class _Sweep:
         n_seeds = [len(seeds) for seeds in curves.values() if seeds]
         interval = min((n for n in n_seeds if n > 1), default=0) >= _FEW_SEEDS
         interval = interval and not self._is_over_splits  # whose curves depend on one another
+        curves = {position: seeds for position, seeds in curves.items() if seeds}
+        labels = self._settings.labels([*curves], self._settings.keys)
         bands = [
-            sum_up(self._label(position), seeds, self._measure, interval)
-            for position, seeds in curves.items()
-            if seeds
+            sum_up(label or f"configuration {position + 1}", seeds, self._measure, interval)
+            for label, (position, seeds) in zip(labels, curves.items(), strict=True)
         ]
         bands = [band for band in bands if np.isfinite(band.mean).any()]
         if not bands:
@@ -229,10 +247,6 @@ class _Sweep:
 
     def _name(self, key: str) -> str:
         return elide(self._settings.names[key], 24)
-
-    def _label(self, position: int) -> str:
-        label = self._settings.label(position, self._settings.keys)
-        return label or f"configuration {position + 1}"
 
     def _heading(self, words: str) -> str:
         return f"{self._title}: {words}" if self._title else f"{words[:1].upper()}{words[1:]}"

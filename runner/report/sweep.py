@@ -39,13 +39,13 @@ from runner.training.statistics import (
     ranked,
     without_replicates,
 )
-from runner.training.verdict import configuration_name, lead, remarks
+from runner.training.verdict import configuration_names, lead, remarks
 
 if TYPE_CHECKING:
     from runner.jobs.sweep.ensemble import Ensemble
     from runner.tracking import RecordedSweep
 
-# Characters of a name in the list of all sweeps, and of one in a command to type.
+# Characters of a name in the list of all sweeps, and of one beside the best's id or in a command.
 _LONGEST_IN_LIST, _LONGEST_TYPED = 40, 200
 
 
@@ -129,9 +129,9 @@ def _print_use(out: Printer, sweep: SweepReport, uri: str) -> None:
 def _name_of_best(best: Sequence[Outcome], tried: Sequence[Configuration]) -> str:
     """Name a run, or the configuration whose model is the average of several."""
     if len(best) == 1:
-        return f"run {best[0].run_id}  {elide(best[0].name, LONGEST_NAME)}"
+        return f"run {best[0].run_id}  {elide(best[0].name, _LONGEST_TYPED)}"
     names = varying_settings([configuration.varied for configuration in tried])
-    name = configuration_name(without_replicates(best[0].varied), names)
+    (name,) = configuration_names([without_replicates(best[0].varied)], names)
     return f"{name}, the average of its {len(best):,} runs"
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 from runner.system.errors import StoreError
 from runner.system.formatting import measured
-from runner.system.text import elide, printable, without_passwords
+from runner.system.text import elide, elide_apart, printable, without_passwords
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,8 +56,8 @@ class TableColumn:
 
     @cached_property
     def texts(self) -> list[str]:
-        """Header and cells, as they are printed."""
-        return [elide(text, self.limit) for text in (self.header, *self.cells)]
+        """Header and cells, as they are printed: cells that differ do so when they are cut."""
+        return [elide(self.header, self.limit), *elide_apart(self.cells, self.limit)]
 
     def lines(self) -> list[str]:
         """Return header and cells, padded to the width."""
@@ -129,18 +129,11 @@ class Printer:
         Where it is too narrow even for the needed ones, texts are cut and then columns left out.
         Columns left out are named.
         """
-        needed, every = [*needed], [*needed, *further]
-        limit = LONGEST_NAME
-        while (n_fitting := self._n_fitting([*needed, *further])) < len(needed):
-            if limit > _NARROWEST:
-                limit -= 1
-                needed = [replace(c, limit=limit) if c.justify == "left" else c for c in needed]
-            elif len(needed) > 2:
-                texts = [n for n, column in enumerate(needed) if n > 1 and column.justify == "left"]
-                del needed[texts[-1] if texts else -1]
-            else:
-                break
-        columns = [*needed, *further][: max(len(needed), n_fitting)]
+        kept = [*needed]
+        while not self._fit(columns := self._cut(kept)) and len(kept) > 2:
+            texts = [n for n, column in enumerate(kept) if n > 1 and column.justify == "left"]
+            del kept[texts[-1] if texts else -1]
+        columns = [*columns, *further][: max(len(kept), self._n_fitting([*columns, *further]))]
         header, *rows = (
             (" " * _GAP).join(cells) for cells in zip(*map(TableColumn.lines, columns), strict=True)
         )
@@ -148,8 +141,29 @@ class Printer:
         for row in rows:
             self.line(row)
         shown = [column.header for column in columns]
-        if left_out := [column.header for column in every if column.header not in shown]:
+        every = [column.header for column in (*needed, *further)]
+        if left_out := [header for header in every if header not in shown]:
             self.line((f"A wider terminal also shows {', '.join(left_out)}.", "dim"))
+
+    def tables(self, first: TableColumn, others: Sequence[TableColumn]) -> None:
+        """Print all columns beside the first: below each other those that do not fit."""
+        while others:
+            n = max(1, self._n_fitting([first, *others]) - 1)
+            self.table([first, *others[:n]])
+            others = others[n:]
+
+    def _cut(self, columns: Sequence[TableColumn]) -> list[TableColumn]:
+        """Cut texts as little as lets the columns fit, or as far as may be."""
+        for limit in range(LONGEST_NAME, _NARROWEST - 1, -1):
+            cut = [
+                replace(c, limit=min(c.limit, limit)) if c.justify == "left" else c for c in columns
+            ]
+            if self._fit(cut):
+                break
+        return cut
+
+    def _fit(self, columns: Sequence[TableColumn]) -> bool:
+        return self._n_fitting(columns) == len(columns)
 
     def _n_fitting(self, columns: Sequence[TableColumn]) -> int:
         """Return how many of some columns fit beside each other."""
@@ -261,6 +275,6 @@ def setting_columns(
 ) -> list[TableColumn]:
     """Make a column of each named setting."""
     return [
-        TableColumn(name, [elide(one.get(key, ""), _LONGEST_VALUE) for one in shown])
+        TableColumn(name, [one.get(key, "") for one in shown], limit=_LONGEST_VALUE)
         for key, name in names.items()
     ]

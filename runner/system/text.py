@@ -7,6 +7,7 @@ that turn the direction of writing, or a whole paragraph.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 # A password in an address, up to the last @ before the path, or beyond it where a password has a
@@ -96,3 +97,32 @@ def elide(text: object, limit: int) -> str:
         return found
     tail = (limit - 1) // 2
     return f"{found[: limit - 1 - tail].rstrip()}…{found[len(found) - tail :].lstrip()}"
+
+
+def elide_apart(texts: Iterable[object], limit: int) -> list[str]:
+    """Elide texts to a limit, or to a longer one where two that differ would become one.
+
+    Examples
+    --------
+    >>> elide_apart(["size=8 act=relu rate=0.1", "size=8 act=tanh rate=0.1"], 15)
+    ['size=8 act=relu rate=0.1', 'size=8 act=tanh rate=0.1']
+    """
+    whole = [printable(text) for text in texts]
+    n_distinct = len(set(whole))
+    while len({elide(text, limit) for text in whole}) < n_distinct:
+        limit *= 2
+    return [elide(text, limit) for text in whole]
+
+
+def first_fitting(texts: Sequence[str], limit: int) -> list[str]:
+    """Return the first texts that fit into a list of a length, with commas; one at least.
+
+    Examples
+    --------
+    >>> first_fitting(["Torgersen", "Biscoe", "Dream"], 20)
+    ['Torgersen', 'Biscoe']
+    """
+    n = len(texts)
+    while n > 1 and len(", ".join(texts[:n])) > limit:
+        n -= 1
+    return [*texts[:n]]

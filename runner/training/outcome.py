@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from runner.system.text import elide
+from runner.system.text import elide_apart
 
 Status = Literal["FINISHED", "PRUNED", "FAILED", "KILLED"]
 T = TypeVar("T")
 
 # Metrics that get a column beside the one that ranks.
-_FURTHER_METRICS = tuple(
+USUAL_METRICS = tuple(
     f"{part}/{kind}" for part in ("val", "test") for kind in ("loss", "accuracy", "rmse")
 )
 _LONGEST_SETTING = 32
@@ -84,13 +84,13 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
 def varying_settings(varied: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the keys whose values differ, each with the name to show it by."""
     names = short_names(varying(varied))
-    return {key: elide(name, _LONGEST_SETTING) for key, name in names.items()}
+    return dict(zip(names, elide_apart(names.values(), _LONGEST_SETTING), strict=True))
 
 
 def further_metrics(recorded: Iterable[str], metric: str) -> list[str]:
     """Return the metrics worth a column beside the one that ranks."""
     others = {*recorded} - {metric}
-    return [name for name in _FURTHER_METRICS if name in others]
+    return [name for name in USUAL_METRICS if name in others]
 
 
 def best_first(

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from runner.system.formatting import count, interval, number
-from runner.system.text import elide
+from runner.system.text import elide_apart
 from runner.training.outcome import (
     PART_WORDS,
     Outcome,
     best_first,
     part_of,
+    varying,
     varying_settings,
 )
 from runner.training.statistics import (
@@ -29,17 +30,24 @@ from runner.training.statistics import (
     without_replicates,
 )
 
-_LONGEST_NAME = 60
+_LONGEST_VALUE = 32
 # Different values of a setting, from which on there is a correlation to be told.
 _MANY_VALUES = 10
 # Averages of the same predictions differ by less.
 _ROUNDING = 1e-12
 
 
-def configuration_name(varied: Mapping[str, str], names: Mapping[str, str]) -> str:
-    """Name a configuration by its settings: ``learning_rate=0.1 momentum=0.9``."""
-    words = [f"{name}={varied[key]}" for key, name in names.items() if key in varied]
-    return elide(" ".join(words), _LONGEST_NAME) or "the defaults"
+def configuration_names(varied: Sequence[Mapping[str, str]], names: Mapping[str, str]) -> list[str]:
+    """Name configurations by their settings: ``learning_rate=0.1 momentum=0.9``.
+
+    Long values are cut, but so that those that differ do so still.
+    """
+    values = {key: elide_apart([v.get(key, "") for v in varied], _LONGEST_VALUE) for key in names}
+    return [
+        " ".join(f"{name}={values[key][n]}" for key, name in names.items() if key in one)
+        or "the defaults"
+        for n, one in enumerate(varied)
+    ]
 
 
 def remarks(
@@ -70,10 +78,23 @@ def verdict(rows: Sequence[Configuration], metric: str) -> str | None:
     """Say whether the best two differ by more than seeds or splits do; None if unknown."""
     if len(rows) < 2:
         return None
-    names = varying_settings([configuration.varied for configuration in rows])
     best, runner_up = rows[:2]
+    names = varying_settings([configuration.varied for configuration in rows])
+    pair = [best.varied, runner_up.varied]
+    differing = {key: name for key, name in names.items() if key in varying(pair)}
+    shared = {k: v for k, v in names.items() if k in best.varied and k not in differing}
+    sentence = _verdict(best, runner_up, configuration_names(pair, differing), metric)
+    if sentence is None or not shared:
+        return sentence
+    return f"With {configuration_names(pair, shared)[0]}, {sentence}"
+
+
+def _verdict(
+    best: Configuration, runner_up: Configuration, names: Sequence[str], metric: str
+) -> str | None:
+    """Say it of the best two, which are called by what differs between them."""
+    better, worse = names
     comparison = compare(best, runner_up, metric)
-    better, worse = (configuration_name(row.varied, names) for row in (best, runner_up))
     if comparison is not None and comparison.is_constant:
         return _constant_verdict(better, worse, comparison, metric)
     if comparison is None or not math.isfinite(comparison.high - comparison.low):

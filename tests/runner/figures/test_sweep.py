@@ -111,7 +111,7 @@ def test_settings_leave_out_the_seed_and_what_does_not_vary() -> None:
     assert SweptSettings(rows[:2]).keys == ["a.x"]
     np.testing.assert_array_equal(SweptSettings(rows[:2]).numbers["a.x"], [0.001, 5.0])
     assert SweptSettings(rows).numbers == {}
-    assert SweptSettings([*rows[:2], {}]).label(2, ["a.x"]) == "x=default"
+    assert SweptSettings([*rows[:2], {}]).labels([0, 2], ["a.x"]) == ["x=1e-3", "x=default"]
 
 
 def test_groups_come_by_the_size_of_their_numbers() -> None:
@@ -123,11 +123,26 @@ def test_groups_come_by_the_size_of_their_numbers() -> None:
 def test_a_key_is_called_by_its_last_part_unless_another_ends_alike() -> None:
     rows = [dict.fromkeys(["data.scale", "model.scale", "optimizer.rate"], n) for n in "12"]
     settings = SweptSettings(rows)
-    assert settings.label(1, settings.keys) == "data.scale=2, model.scale=2, rate=2"
+    assert settings.labels([0, 1], settings.keys)[1] == "data.scale=2, model.scale=2, rate=2"
+
+
+def test_labels_of_a_legend_tell_configurations_apart_on_short_lines() -> None:
+    rows = [
+        {"model.hidden_layer_sizes": "[16,16]", "model.activation": a, "rate": "0.1", "size": s}
+        for a, s in (("tanh", "8"), ("relu", "8"), ("relu", "16"))
+    ]
+    settings = SweptSettings([*rows, {**rows[0], "model.hidden_layer_sizes": "[8]"}])
+    assert settings.labels([0, 1, 2], settings.keys) == [
+        "activation=tanh, size=8",
+        "activation=relu, size=8",
+        "activation=relu, size=16",
+    ]
+    assert settings.labels([2, 3], settings.keys)[0] == (
+        "hidden_layer_sizes=[16,16],\nactivation=relu, size=16"
+    )
     key, value = "k" * 300, "\x1b[31m" + "v" * 300
-    long = SweptSettings([{key: value, "b": "1"}, {}]).label(0, [key, "b"])
-    assert long.isprintable()
-    assert len(long) <= 64
+    long, _ = SweptSettings([{key: value, "b": "1"}, {}]).labels([0, 1], [key, "b"])
+    assert all(line.isprintable() and len(line) <= 64 for line in long.splitlines())
 
 
 def test_names_of_files_are_safe_and_no_two_alike() -> None:

@@ -243,6 +243,23 @@ def test_the_best_two_are_compared_over_their_common_seeds(
     assert verdict in printed(outcomes, metric=metric).splitlines()
 
 
+def test_a_verdict_says_once_what_the_best_two_share_and_names_what_differs() -> None:
+    tried = [("[16,16]", "tanh", "0.03"), ("[16,16]", "relu", "0.03"), ("[8]", "relu", "0.01")]
+    keys = ("model.hidden_layer_sizes", "model.activation", "optimizer.learning_rate")
+    outcomes = [
+        outcome(
+            varied={**dict(zip(keys, values, strict=True)), "seed": f"{seed}"},
+            metrics={"val/loss": n + seed / 10},
+        )
+        for n, values in enumerate(tried)
+        for seed in range(2)
+    ]
+    assert (
+        "\nWith hidden_layer_sizes=[16,16] learning_rate=0.03, activation=tanh is ahead of "
+        "activation=relu by 1 in val/loss in each of 2 common seeds"
+    ) in printed(outcomes)
+
+
 @pytest.mark.parametrize(
     "others",
     [

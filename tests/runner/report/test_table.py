@@ -21,7 +21,7 @@ from runner.report.table import (
 )
 from runner.tracking import RecordedSweep
 from runner.training.outcome import further_metrics, varying_settings
-from runner.training.verdict import configuration_name
+from runner.training.verdict import configuration_names
 from tests.runner.report.outcomes import HOSTILE, failed, outcome
 from tests.runner.terminals import ESCAPE, Terminal, plain
 
@@ -238,9 +238,9 @@ def test_settings_that_vary_are_named_as_shortly_as_they_can_be(
 def test_settings_act_on_nothing_and_stay_short() -> None:
     names = varying_settings([{HOSTILE * 9: HOSTILE * 9}, {}])
     (column,) = setting_columns([{HOSTILE * 9: HOSTILE * 9}], names)
-    shown = [*names.values(), *column.cells, configuration_name({HOSTILE * 9: HOSTILE}, names)]
+    shown = [*names.values(), *column.texts, *configuration_names([{HOSTILE * 9: HOSTILE}], names)]
     assert all(text.isprintable() for text in shown)
-    assert max(map(len, shown)) <= 60
+    assert max(map(len, shown)) <= 65  # a name, "=" and a value, of 32 each
 
 
 RUN = failed(0, HOSTILE, name=HOSTILE, varied={HOSTILE: HOSTILE}, run_id=HOSTILE)
