@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from runner.cli.show import require_metrics
 from runner.jobs.sweep.resume import NOT_SET
@@ -16,7 +17,7 @@ from runner.tracking.records import StoredRun
 from runner.tracking.records.mlflow_record import find_run, members_of
 from runner.training.outcome import Outcome, is_metric, short_names
 from runner.training.statistics import SEED, SPLITS, configurations, ranked, without_replicates
-from runner.training.verdict import configuration_name
+from runner.training.verdict import configuration_names
 
 _MOST = 26
 
@@ -64,10 +65,11 @@ def _candidates(found: StoredRun, metric: str) -> list[Candidate]:
         raise RecordError(f"{found.label}: no run of it has finished.")
     folded = ranked(configurations(outcomes), metric)
     candidates, title = [], elide(found.name, LONGEST_NAME)
-    for runs_of_it in folded:
+    varied = [without_replicates(jobs[one.outcomes[0].run_id][1]) for one in folded]
+    names = configuration_names(varied, short_names(dict.fromkeys(chain(*varied))))
+    for runs_of_it, settings, of_settings in zip(folded, varied, names, strict=True):
         ids = [outcome.run_id for outcome in runs_of_it.outcomes]
-        varied = without_replicates(jobs[ids[0]][1])
-        name = configuration_name(varied, short_names(varied)) if varied else title
+        name = of_settings if settings else title
         best = f"{title}, its best: {name}" if len(folded) > 1 else title
         data = frozenset(jobs[run_id][0].tags.get("runner.data_digest", "") for run_id in ids)
         candidates.append(Candidate(best, name, runs_of_it, data))

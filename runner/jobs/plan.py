@@ -447,7 +447,7 @@ def differences(
             continue
         section, _, name = key.partition(".")
         shown = section if name == "name" and section not in varied[0] else key
-        for settings, value in zip(varied, _told_apart(column), strict=True):
+        for settings, value in zip(varied, told_apart(column), strict=True):
             if value is not None:
                 settings[shown] = value
     return [in_order(settings) for settings in varied]
@@ -490,7 +490,7 @@ def _differs_among_alike(column: _Column, owners: Sequence[_Column]) -> bool:
     return len(set(zip(alike, column, strict=True))) > len(set(alike))
 
 
-def _told_apart(column: _Column) -> _Column:
+def told_apart(column: _Column) -> _Column:
     """Write numbers that were drawn with as many digits as tell them apart, three at least."""
     numbers = {text: float(text) for text in column if text and _DRAWN.match(text)}
     others = {text for text in column if text not in numbers}

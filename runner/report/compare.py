@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from runner.jobs.plan import told_apart
 from runner.report.table import (
     Printer,
     TableColumn,
     columns_of,
     mean_cells,
     printing,
-    setting_columns,
 )
 from runner.system.formatting import count, interval, number
-from runner.system.text import elide
+from runner.system.text import first_fitting
 from runner.training.outcome import further_metrics, short_names, varying
 from runner.training.statistics import Configuration, compare, holm
 
@@ -56,26 +56,34 @@ def print_comparison(candidates: Sequence[Candidate], metric: str, further: Sequ
                 (f"{letter}  ", "bold"), f"{one.name}  ({count(len(one.runs.outcomes), 'run')})"
             )
         settings = [one.runs.varied for one in candidates]
-        one_sided = _one_sided(settings)
-        differing = [key for key in varying(settings) if key not in one_sided]
+        values = {key: told_apart([s.get(key) for s in settings]) for key in varying(settings)}
+        # Those of other data or other layers.
+        one_sided = [key for key, of_each in values.items() if None in of_each]
+        differing = {k: [v or "" for v in values[k]] for k in values if k not in one_sided}
         is_long = len(candidates) > _SIDE_BY_SIDE
         if differing and not is_long:
-            rows = [(key, *(one.get(key, "-") for one in settings)) for key in differing]
-            out.table(columns_of(("setting", *letters), rows))
+            rows = [(key, *of_each) for key, of_each in differing.items()]
+            first, *others = columns_of(("setting", *letters), rows)
+            out.tables(first, others)
         elif not differing and not one_sided:
             out.line("Their settings are the same, but for seeds and splits.")
         if one_sided:
-            out.line(f"Not all have a setting {elide(', '.join(one_sided), _LONGEST)}.")
+            shown = first_fitting(one_sided, _LONGEST)
+            n_more = len(one_sided) - len(shown)
+            more = f" and {n_more} more" if n_more else ""
+            out.line(f"Not all have a setting {', '.join(shown)}{more}.")
         means = [mean_cells([one.runs for one in candidates], name) for name in metrics]
         if is_long:
             short = short_names(differing)
-            columns = [TableColumn("", letters), *setting_columns(settings, short)]
+            columns = [TableColumn("", letters)]
+            columns += [TableColumn(short[key], of_each) for key, of_each in differing.items()]
             of_metrics = zip(metrics, means, strict=True)
             first, *others = (TableColumn(name, cells, "right") for name, cells in of_metrics)
             out.table([*columns, first], others)
         else:
             rows = [(name, *cells) for name, cells in zip(metrics, means, strict=True)]
-            out.table(columns_of(("metric", *letters), rows, right=letters))
+            first, *others = columns_of(("metric", *letters), rows, right=letters)
+            out.tables(first, others)
         _print_differences(out, candidates, letters, metrics)
 
 
@@ -83,22 +91,19 @@ def _letter(number: int) -> str:
     return chr(ord("A") + number)
 
 
-def _one_sided(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the settings that some do not have: those of other data or other layers."""
-    keys = dict.fromkeys(key for one in settings for key in one)
-    return [key for key in keys if any(key not in one for one in settings)]
-
-
 def _print_differences(
     out: Printer, candidates: Sequence[Candidate], letters: Sequence[str], metrics: Sequence[str]
 ) -> None:
     """Print how far the first is from each other, with an interval and a p-value of each."""
-    rows, paired, n_tests, n_constant, n_alone = [], [], 1, 0, 0
+    rows, paired, n_constant, n_alone = [], [], 0, 0
+    n_compared: dict[int, list[str]] = {}
     for metric in metrics:
         found = [compare(candidates[0].runs, one.runs, metric) for one in candidates[1:]]
-        tested = [each for each in found if each and math.isfinite(each.low + each.high)]
-        chances = iter(holm([each.p_value for each in tested]))
-        n_tests = max(n_tests, len(tested))
+        # A difference that does not vary is a comparison too, and has no p-value of its own.
+        compared = [each for each in found if each and math.isfinite(each.difference)]
+        tested = [each for each in compared if not each.is_constant]
+        n_compared.setdefault(len(compared) if tested else 0, []).append(metric)
+        chances = iter(holm([each.p_value for each in tested], len(compared)))
         for letter, one, difference in zip(letters[1:], candidates[1:], found, strict=True):
             p = f"{next(chances):.2g}" if difference in tested else ""
             if difference is None:
@@ -121,7 +126,7 @@ def _print_differences(
     if n_constant:
         out.line("In each: without any variation no interval and no p-value can be told.")
     if paired:
-        _print_basis(out, max((one.n, one.n_splits) for one in paired), n_tests)
+        _print_basis(out, max((one.n, one.n_splits) for one in paired), n_compared)
 
 
 def _of_means(first: Configuration, second: Configuration, metric: str) -> str:
@@ -130,7 +135,9 @@ def _of_means(first: Configuration, second: Configuration, metric: str) -> str:
     return number(metric, means[0] - means[1]) if len(means) > 1 else ""
 
 
-def _print_basis(out: Printer, common: tuple[int, int], n_tests: int) -> None:
+def _print_basis(
+    out: Printer, common: tuple[int, int], n_compared: Mapping[int, Sequence[str]]
+) -> None:
     """Say what intervals and p-values rest on: the seeds or splits in common, and the test."""
     n, n_splits = common
     if n_splits > 1:
@@ -138,10 +145,12 @@ def _print_basis(out: Printer, common: tuple[int, int], n_tests: int) -> None:
     else:
         basis, test = count(n, "common seed"), "Student's t"
     out.line(f"Paired over {basis}; 95 % intervals and p-values by {test}.")
-    if n_tests > 1:
+    corrected = {n: metrics for n, metrics in n_compared.items() if n > 1}
+    if corrected:
+        parts = "; ".join(f"{n} of {', '.join(metrics)}" for n, metrics in corrected.items())
         out.line(
-            f"The p-values have Holm's correction for {n_tests} comparisons. The intervals have "
-            "none: each holds for itself alone."
+            "The p-values have Holm's correction for the comparisons of a metric: "
+            f"{parts}. The intervals have none: each holds for itself alone."
         )
     if n_splits == 1:
         out.line(

@@ -290,8 +290,10 @@ def compare(first: Configuration, second: Configuration, metric: str) -> PairedD
     return PairedDifference(summary.n, len(by_split), summary.mean, summary.low, summary.high)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number: any below 0.05 is so in 5 % of cases by chance, or fewer.
+def holm(p_values: Sequence[float], n_compared: int) -> list[float]:
+    """Correct p-values for the number of comparisons: any is below 0.05 by chance in 5 % of cases.
+
+    Comparisons without a p-value count as the least certain.
 
     References
     ----------
@@ -300,12 +302,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Examples
     --------
-    >>> holm([0.01, 0.04, 0.03])
+    >>> holm([0.01, 0.04, 0.03], 3)
     [0.03, 0.06, 0.06]
     """
     corrected, largest = [math.nan] * len(p_values), 0.0
     for rank, (p, place) in enumerate(sorted(zip(p_values, range(len(p_values)), strict=True))):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
+        largest = max(largest, min(1.0, (n_compared - rank) * p))
         corrected[place] = largest
     return corrected
 

@@ -5,6 +5,7 @@ import pytest
 from runner.report.compare import Candidate, print_comparison
 from runner.training.statistics import configurations, holm
 from tests.runner.report.outcomes import outcome
+from tests.runner.terminals import Terminal, plain
 
 
 def candidate(rate: str, losses: dict[str, list[float]]) -> Candidate:
@@ -63,8 +64,8 @@ def test_many_are_corrected_for_and_splits_are_paired(capsys: pytest.CaptureFixt
         "Paired over 3 common splits; 95 % intervals and p-values by the test of Nadeau and Bengio."
     )
     assert correction == (
-        "The p-values have Holm's correction for 2 comparisons. The intervals have none: each "
-        "holds for itself alone."
+        "The p-values have Holm's correction for the comparisons of a metric: 3 of val/loss. The "
+        "intervals have none: each holds for itself alone."
     )
 
 
@@ -81,8 +82,47 @@ def test_settings_that_only_some_have_are_named_on_a_line(
 
 
 def test_corrected_p_values_are_those_of_the_definition() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
+    assert holm([0.01, 0.04, 0.03, 0.005], 4) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([], 0) == []
+
+
+def test_a_comparison_without_variation_counts_in_the_correction(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # As above p = 0.0742 for c, twice that for two comparisons; b differs by 1 in each.
+    made = [candidate("a", {"x": [11, 22, 33]}), candidate("b", {"x": [10, 21, 32]})]
+    print_comparison([*made, candidate("c", {"x": [10, 20, 30]})], "val/loss", [])
+    printed = capsys.readouterr().out
+    assert "A - B        1 in each" in printed
+    assert "  2.0 [-0.5, 4.5]  0.15\n" in printed
+    assert "correction for the comparisons of a metric: 2 of val/loss." in printed
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_narrow_terminal_shows_all_candidates_and_whole_names(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    made = [candidate(rate, {"x": [n, n * n / 7]}) for n, rate in enumerate("abcd", start=1)]
+    with Terminal() as terminal:
+        monkeypatch.setattr("sys.stdout", terminal.file)
+        print_comparison(made, "val/loss", [])
+        monkeypatch.undo()
+        lines = plain(terminal.text()).splitlines()
+    headers = [line.split() for line in lines if line.split()[:1] in (["setting"], ["metric"])]
+    for name in ("setting", "metric"):
+        assert [x for words in headers[:-1] if words[0] == name for x in words[1:]] == [*"ABCD"]
+    assert "optimizer.learning_rate" in "\n".join(lines)
+    assert not any("…" in line for line in lines)
+
+
+def test_numbers_that_were_drawn_are_shown_as_shortly_as_tells_them_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = [candidate(r, {"x": [1.0]}) for r in ("0.0991981398061328", "0.0123456789012345")]
+    print_comparison(made, "val/loss", [])
+    assert "\noptimizer.learning_rate  0.0992  0.0123\n" in capsys.readouterr().out
 
 
 def test_many_are_rows_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
