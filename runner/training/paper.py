@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
 from runner.system.formatting import measured
 from runner.system.text import on_one_line
-from runner.training.outcome import Outcome, varying_settings
+from runner.training.outcome import Outcome, best_first, varying_settings
 from runner.training.statistics import configurations, ranked
 
 _LATEX = {
@@ -23,31 +24,33 @@ def paper_table(
 ) -> list[str]:
     """Return the lines of a table: each configuration's settings, and the mean of each metric.
 
-    The best of several is bold, by each metric; they are ranked by the first. ``±`` is half the
-    width of the 95 % interval.
+    The best of several is bold, by each metric, and so is what prints alike; they are ranked by the
+    first, whose ``n`` is told where it is not one. ``±`` is half the width of the 95 % interval.
     """
     shown = ranked([c for c in configurations(outcomes) if c.outcomes], metrics[0])[:top]
     names = varying_settings([configuration.varied for configuration in shown])
     write = _latex if form == "latex" else markdown_text
     columns = [[write(c.varied.get(key, "")) for c in shown] for key in names]
+    header = [*map(write, names.values())]
     for metric in metrics:
-        summaries = [configuration.summary(metric) for configuration in shown]
-        best = ranked(shown, metric)[0].summary(metric) if shown else None
-        cells = []
-        for summary in summaries:
-            if summary is None:
-                cells.append("")
-                continue
-            mean, half = measured(metric, summary.mean, summary.half_width)
-            is_best = len(shown) > 1 and best is not None and summary.mean == best.mean
-            cells.append(_cell(mean, half, is_best=is_best, form=form))
-        columns.append(cells)
-    header = [*map(write, names.values()), *map(write, metrics)]
+        summaries = {n: summary for n, c in enumerate(shown) if (summary := c.summary(metric))}
+        texts = {n: measured(metric, s.mean, s.half_width) for n, s in summaries.items()}
+        means = {n: summary.mean for n, summary in summaries.items()}
+        best = best_first(means, metric, means.get)[:1]
+        bold = {texts[n][0] for n in best if len(shown) > 1 and not math.isnan(means[n])}
+        cells = {n: _cell(*text, is_best=text[0] in bold, form=form) for n, text in texts.items()}
+        columns.append([cells.get(n, "") for n in range(len(shown))])
+        header.append(write(metric))
+        if metric == metrics[0] and any(summary.n > 1 for summary in summaries.values()):
+            columns.append(
+                [f"{summaries[n].n if n in summaries else 0}" for n in range(len(shown))]
+            )
+            header.append("n")
     rows = list(zip(*columns, strict=True))
     if form == "markdown":
         return markdown_table(header, rows, n_texts=len(names))
     return [
-        rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(metrics)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * (len(header) - len(names))}}}",
         r"\toprule",
         rf"{' & '.join(header)} \\",
         r"\midrule",
