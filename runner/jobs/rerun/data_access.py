@@ -1,7 +1,7 @@
 """Choose the file that a rerun reads its data from.
 
 A record names one, but anybody may have written it: unless the person who reruns names the file, a
-recorded path is followed in a few folders only.
+recorded path is followed in a few folders only, and to the data that ship with the program.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from runner.config.data import FileData
 from runner.config.schema import Experiment
 from runner.system.errors import CommandError, ConfigError, DataError, RecordError
-from runner.system.paths import expanded, in_checkout, outputs_folder
+from runner.system.paths import config_folder, expanded, in_checkout, outputs_folder
 from runner.system.text import printable
 from runner.training.data import load
 
@@ -81,7 +81,8 @@ def _followed(
     """Return where a recorded path leads, if that may be read."""
     path = expanded(data.path)
     candidates = [path] if path.is_absolute() else [folder / path for folder in folders]
-    allowed = [candidate for candidate in candidates if _is_inside(candidate, folders)]
+    shipped = (config_folder() / "data").resolve()
+    allowed = [place for place in candidates if _is_inside(place, [*folders, shipped])]
     existing = [candidate for candidate in allowed if os.path.exists(candidate)]  # noqa: PTH110  (Path's own raises for a name too long)
     # A link that leads out is what the record means, and no reason to look further.
     leads_out = any(os.path.lexists(other) for other in candidates if other not in allowed)

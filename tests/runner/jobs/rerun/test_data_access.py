@@ -7,6 +7,7 @@ import pytest
 from runner.config.schema import Experiment
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.system.errors import CommandError, RecordError
+from runner.system.paths import config_folder
 from runner.training.data import load
 from tests.runner.jobs.planned import experiment
 
@@ -21,6 +22,11 @@ def path_of(found: Experiment) -> str:
 
 def test_a_path_inside_an_allowed_folder_is_followed(tmp_path: Path) -> None:
     recorded = of_file(tmp_path / "deep" / "rows.csv")
+    assert with_data_from(recorded, None, [tmp_path.resolve()]) == recorded
+
+
+def test_data_that_ship_with_the_program_are_followed_from_anywhere(tmp_path: Path) -> None:
+    recorded = of_file(config_folder() / "data" / "penguins.csv")
     assert with_data_from(recorded, None, [tmp_path.resolve()]) == recorded
 
 
