@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.report.table import columns_of, printing
+from runner.report.table import LONGEST_NAME, columns_of, printing
 from runner.system.formatting import count
-from runner.system.text import elide
+from runner.system.text import elide, first_fitting
 from runner.training.cells import CLOCKS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _FILLED = {
     False: "the median and a feature that says so stand for numbers",
     True: "'(missing)' stands for words",
 }
-_LONGEST = 300
+_LONGEST, _LONGEST_EXAMPLES = 300, 20
 
 
 def training_notes(experiment: Experiment, prepared: Prepared) -> list[str]:
@@ -80,16 +80,19 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
 COLUMN_FACTS = ("column", "kind", "missing", "distinct", "becomes", "examples")
 
 
-def column_rows(described: Described) -> list[tuple[str, ...]]:
-    """Return the `COLUMN_FACTS` of each column of a file: its values, and the features of it."""
+def column_rows(described: Described, longest: int = _LONGEST) -> list[tuple[str, ...]]:
+    """Return the `COLUMN_FACTS` of each column of a file: its values, and the features of it.
+
+    As many examples are listed as fit in `longest` characters.
+    """
     return [
         (
-            elide(column.name, 30),
+            elide(column.name, LONGEST_NAME),
             "true or false" if column.is_truth else column.kind,
             f"{int(column.is_missing.sum()):,}",
             f"{len(np.unique(column.values[~column.is_missing])):,}",
             _becomes(column, described),
-            elide(", ".join(_examples(column)), 20),
+            _listed(_examples(column), longest),
         )
         for column in described.columns
     ]
@@ -97,7 +100,7 @@ def column_rows(described: Described) -> list[tuple[str, ...]]:
 
 def print_columns(file: str, described: Described) -> None:
     """Print a row for each column of a file, and what a person might not expect."""
-    rows = column_rows(described)
+    rows = column_rows(described, _LONGEST_EXAMPLES)
     with printing() as printer:
         n_rows = _rows(described.n_rows, {"test": described.n_test} if described.n_test else {})
         printer.line(f"{file}: {n_rows}, {count(len(rows), 'column')}")
@@ -124,6 +127,13 @@ def _examples(column: columns.Column) -> list[str]:
         return [str(value.time()) for value in first][:3]
     texts = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in first]
     return [text.removesuffix(" 00:00:00") for text in texts[:3]]
+
+
+def _listed(examples: Sequence[str], longest: int) -> str:
+    if len(whole := ", ".join(examples)) <= longest:
+        return whole
+    shown, more = first_fitting(examples, longest - 3), ", …"
+    return elide(", ".join(shown), longest - 3) + more * (len(shown) < len(examples))
 
 
 def _becomes(column: columns.Column, described: Described) -> str:
