@@ -55,11 +55,13 @@ def _show(arguments: Sequence[str]) -> None:
     form.add_argument(
         "--csv", action="store_const", const="csv", dest="format", help="the same as --format csv"
     )
+    parser.add_argument("--data", metavar="PATH", help="where the data file of a run is now")
     options = parser.parse(arguments)
 
     from runner.cli.show import show
 
-    show(options.run, [*dict.fromkeys(options.metric)], options.top, options.format, options.uri)
+    metrics = [*dict.fromkeys(options.metric)]
+    show(options.run, metrics, options.top, options.format, options.uri, options.data)
 
 
 def _runs(arguments: Sequence[str]) -> None:
@@ -115,11 +117,12 @@ def _report(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("run", metavar="SWEEP", help="its name or id")
     parser.add_argument("--out", metavar="FILE", help="an .html; by default named like the sweep")
+    parser.add_argument("--data", metavar="PATH", help="where the sweep's data file is now")
     options = parser.parse(arguments)
 
     from runner.cli.report import report
 
-    report(options.run, options.out, options.uri)
+    report(options.run, options.out, options.uri, options.data)
 
 
 def _ensemble(arguments: Sequence[str]) -> None:

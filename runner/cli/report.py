@@ -41,8 +41,11 @@ if TYPE_CHECKING:
 _ROWS, _LIMIT, _REPEATS, _BAR = 50, 1 << 24, 10, 20.0
 
 
-def report(target: str, out: str | None, uri: str | None) -> None:
-    """Write the page of a sweep; by default `<name of the sweep>.html`, into the working folder."""
+def report(target: str, out: str | None, uri: str | None, data: str | None) -> None:
+    """Write the page of a sweep; by default `<name of the sweep>.html`, into the working folder.
+
+    Its own rows are read from where they are recorded, or from `data`.
+    """
     found = find_run(uri, target)
     if found.tags.get("runner.kind") != "sweep":
         raise CommandError(f"SWEEP: must be a sweep, got {found.label}.")
@@ -51,11 +54,11 @@ def report(target: str, out: str | None, uri: str | None) -> None:
         raise CommandError(f"--out: must be a file that ends in .html, got {shorten(out)}.")
     file = writable(out or f"{name}.html", None)
     named = "" if uri is None else f" --uri {shlex.quote(found.store.address.shown)}"
-    write_text(file, html_page({"named": named, **_content(found)}))
+    write_text(file, html_page({"named": named, **_content(found, data)}))
     say(f"{file}: {file.stat().st_size / 1024:,.0f} KiB. It needs no other file.")
 
 
-def _content(found: StoredRun) -> dict[str, Any]:
+def _content(found: StoredRun, data: str | None) -> dict[str, Any]:
     sweep = read_sweep(found)
     outcomes, metric, several = sweep.outcomes, sweep.metric, sweep.best
     if not several:
@@ -77,7 +80,7 @@ def _content(found: StoredRun) -> dict[str, Any]:
         **_results(outcomes, metric, sweep_of(found.run).summary),
         **_best(several),
     }
-    return content | _loaded(best, found.tags.get("runner.trained_on", ""))
+    return content | _loaded(best, data, found.tags.get("runner.trained_on", ""))
 
 
 def _data_name(member: StoredRun) -> str:
@@ -91,11 +94,12 @@ def _results(outcomes: Sequence[Outcome], metric: str, summary: SweepSummary) ->
     names = varying_settings([configuration.varied for configuration in rows])
     metrics = [metric, *further_metrics((m for o in outcomes for m in o.metrics), metric)]
     shown = rows[:_ROWS]
-    cells = [[c.varied.get(key, "") for c in shown] for key in names]
+    settings = [[c.varied.get(key, "") for c in shown] for key in names]
     means = [mean_cells(shown, name) for name in metrics]
     summaries = [configuration.summary(metric) for configuration in shown]
     n = [f"{summary.n if summary else 0:,}" for summary in summaries]
-    cells += [means[0], n, *means[1:]]
+    # A page scrolls what it has no room for, and that is not to be a metric.
+    cells = [means[0], n, *means[1:], *settings]
     n_splits = max(len(row.values(metric)) for row in rows)
     basis = "seeds on one split, and says nothing of other rows"
     if n_splits > 1:
@@ -104,7 +108,7 @@ def _results(outcomes: Sequence[Outcome], metric: str, summary: SweepSummary) ->
     return {
         "varied": {key: ", ".join(distinct) for key, distinct in values.items()},
         "table": {
-            "header": [*names.values(), metric, "n", *metrics[1:]],
+            "header": [metric, "n", *metrics[1:], *names.values()],
             "rows": list(zip(*cells, strict=True)),
             "n_more": len(rows) - len(shown),
         },
@@ -141,13 +145,16 @@ def _figures(found: StoredRun) -> dict[str, str]:
     return figures
 
 
-def _loaded(member: StoredRun, trained_on: str) -> dict[str, Any]:
-    """Return what the network of a run says of its own rows, where they can still be read."""
+def _loaded(member: StoredRun, data: str | None, trained_on: str) -> dict[str, Any]:
+    """Return what the network of a run says of its own rows, where they can still be read.
+
+    Raises `RunnerError` if they cannot be read from the file that a person names.
+    """
     content: dict[str, Any] = {"data": [trained_on], "notes": [], "classes": None}
     content |= {"importance": None, "environment": {}, "columns": [], "facts": COLUMN_FACTS}
     content["plugins"] = []
     try:
-        run = LoadedRun(member)
+        run = LoadedRun(member, data)
         content["environment"] = run.environment()
         beginning = "plugins."
         content["plugins"] = [
@@ -170,6 +177,8 @@ def _loaded(member: StoredRun, trained_on: str) -> dict[str, Any]:
             ],
         }
     except RunnerError as error:
+        if data is not None:
+            raise
         content["notes"] = [f"What takes the run's own rows is left out: {error}"]
     return content
 

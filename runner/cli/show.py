@@ -20,7 +20,13 @@ from runner.system.errors import CommandError, ConfigError, listed, nearest, sho
 from runner.system.text import elide
 from runner.tracking import REFIT_OF, RunQuery, job_of, started_s
 from runner.tracking.backend.artifacts import local_folder
-from runner.training.outcome import best_outcomes, by_settings, further_metrics, is_metric
+from runner.training.outcome import (
+    USUAL_METRICS,
+    best_outcomes,
+    by_settings,
+    further_metrics,
+    is_metric,
+)
 from runner.training.paper import paper_table
 from runner.training.statistics import configurations, ranked
 
@@ -30,21 +36,32 @@ if TYPE_CHECKING:
 
 
 def show(
-    wanted: str | None, metrics: Sequence[str], top: int | None, form: str, uri: str | None
+    wanted: str | None,
+    metrics: Sequence[str],
+    top: int | None,
+    form: str,
+    uri: str | None,
+    data: str | None,
 ) -> None:
     """Print a run, or the report of a sweep as a `form`: table, csv, markdown or latex.
 
     `wanted` is a name or an id, or how one of these begins; None is the newest sweep. By default it
     is ranked by its own metric, and else by the first of some; a table for a paper has all of them.
-    As CSV it is each job. A `CommandError` says that there is none, or no metric.
+    As CSV it is each job. Of a run `data` is where its rows are now. A `CommandError` says that
+    there is none, or no metric.
     """
     stores, sweeps = _recorded(uri)
     sweep = _chosen(stores, sweeps, wanted)
     if sweep is None:
         from runner.cli.show_run import show_run
 
-        show_run(str(wanted), uri)
+        given = {"--metric": metrics, "--top": top, "--format": form != "table"}
+        for option in filter(given.get, given):
+            raise CommandError(f"{option}: must be left out for a run; it is for a sweep's table.")
+        show_run(str(wanted), uri, data)
         return
+    if data is not None:
+        raise CommandError("--data: must be left out for a sweep; it is for the rows of a run.")
     store = stores[sweep.experiment_id]
     outcomes = sorted(recorded_outcomes(store.sweeps.jobs_of(sweep)), key=by_settings)
     _say_what_is_left_out(stores)
@@ -93,7 +110,8 @@ def require_metrics(metrics: Iterable[str], recorded: Collection[str], whose: st
             rule = f"a metric that is known here; that of a plugin needs it in {VARIABLE}"
             raise ConfigError("--metric", rule, metric)
         if metric not in known:
-            rule = f"a metric of {whose} ({listed(metric, known) or 'there is none yet'})"
+            shown = listed(metric, known, usual=USUAL_METRICS) or "there is none yet"
+            rule = f"a metric of {whose} ({shown})"
             raise ConfigError("--metric", rule, metric, nearest(metric, known))
 
 

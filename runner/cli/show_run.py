@@ -9,7 +9,7 @@ from runner.tracking import job_of
 from runner.tracking.records.mlflow_record import find_run, members_of
 
 
-def show_run(target: str, uri: str | None) -> None:
+def show_run(target: str, uri: str | None, data: str | None) -> None:
     """Print a run of the past; of one that has classes, how it confuses them on its last rows."""
     found = find_run(uri, target)
     if found.tags.get("runner.kind") != "ensemble" and members_of(found) is not None:
@@ -21,8 +21,10 @@ def show_run(target: str, uri: str | None) -> None:
     classes: Classes | None = None
     if outcome.status == "FINISHED":
         try:
-            run = LoadedRun(found)
+            run = LoadedRun(found, data)
             classes, trained_on = run.classes(), trained_on or run.rows.summary
         except RunnerError as error:  # data that are not here, weights that were removed
+            if data is not None:
+                raise
             notes = f"Its classes on its own rows are not shown: {error}".splitlines()
     print_recorded_run(outcome, trained_on, classes, notes, uri)

@@ -22,8 +22,11 @@ from __future__ import annotations
 
 import difflib
 import signal
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
+
+# From this likeness on, of 1, one name may have been meant by another.
+_ALIKE = 0.6
 
 
 class RunnerError(Exception):
@@ -131,20 +134,29 @@ def shorten(value: object, limit: int = 120) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
-def listed(name: str, choices: Iterable[str], most: int = 8) -> str:
+def listed(name: str, choices: Iterable[str], most: int = 8, usual: Sequence[str] = ()) -> str:
     """List the choices that are most like a name, and show that there are more.
+
+    The `usual` ones come before those that are not much like it.
 
     Examples
     --------
     >>> listed("relo", ["identity", "selu", "relu"], most=2)
     'relu, selu, ...'
     """
-    by_likeness = sorted(choices, key=lambda c: -difflib.SequenceMatcher(None, name, c).ratio())
+
+    def rank(choice: str) -> tuple[bool, int, float]:
+        likeness = difflib.SequenceMatcher(None, name, choice).ratio()
+        if not usual or likeness >= _ALIKE:
+            return False, 0, -likeness
+        return True, usual.index(choice) if choice in usual else len(usual), -likeness
+
+    by_likeness = sorted(choices, key=rank)
     return ", ".join([*by_likeness[:most], *["..."][: len(by_likeness) > most]])
 
 
 def nearest(name: object, choices: Iterable[str]) -> str:
     """Return ``Did you mean 'relu'?`` for the closest choice, nothing where none is close."""
     by_lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=_ALIKE)
     return f"Did you mean {by_lower[found[0]]!r}?" if found else ""

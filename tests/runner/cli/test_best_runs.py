@@ -178,19 +178,21 @@ def test_a_table_for_a_paper_has_the_best_in_bold(swept: tuple[Command, Ended, R
     metrics = ["--metric", "val/loss", "--metric", "test/accuracy"]
     latex = command("show", parent.name, "--format", "latex", *metrics).stdout.splitlines()
     assert latex[:4] == [
-        r"\begin{tabular}{lrr}",
+        r"\begin{tabular}{lrrr}",
         r"\toprule",
-        r"learning\_rate & val/loss & test/accuracy \\",
+        r"learning\_rate & val/loss & n & test/accuracy \\",
         r"\midrule",
     ]
-    assert re.fullmatch(r"0\.\d+ & \$\\mathbf\{\d[.\d]* \\pm [.\d]+\}\$ & \$.*\$ \\\\", latex[4])
+    assert re.fullmatch(
+        r"0\.\d+ & \$\\mathbf\{\d[.\d]* \\pm [.\d]+\}\$ & 2 & \$.*\$ \\\\", latex[4]
+    )
     assert latex[6:] == [r"\bottomrule", r"\end{tabular}"]
     header, rule, best, _ = command(
         "show", parent.name, "--format", "markdown", *metrics
     ).stdout.splitlines()
     assert (header, rule) == (
-        "| learning_rate | val/loss | test/accuracy |",
-        "| --- | ---: | ---: |",
+        "| learning_rate | val/loss | n | test/accuracy |",
+        "| --- | ---: | ---: | ---: |",
     )
     assert best.split(" | ")[1].startswith("**")
     assert command("show", "--format", "csv").stdout == command("show", "--csv").stdout
@@ -317,3 +319,35 @@ def test_a_report_shows_names_as_text_and_does_without_data(sweeper: Command) ->
     assert "<script>" not in page
     assert "What takes the run&#39;s own rows is left out: data.path: must be a file in" in page
     assert "How far does <code>val/loss</code> vary by chance" in page
+
+
+def test_the_data_of_a_run_that_have_moved_are_named_to_show_and_report(sweeper: Command) -> None:
+    file, moved = sweeper.folder / "mine.csv", sweeper.folder / "away" / "other.csv"
+    shutil.copyfile(PENGUINS, file)
+    words = ["experiment=own", "data.path=mine.csv", "data.target=sex", "training.epochs=1"]
+    assert sweeper("-m", *words, "seed=0,1", "sweep.name=s").returncode == 0
+    best = of_kind("sweep", recorded(sweeper))[0].tags["runner.best_run"]
+    whole = sweeper("show", best).stdout
+    moved.parent.mkdir()
+    file.rename(moved)
+    assert "If it is elsewhere now, name it with --data." in sweeper("show", best).stdout
+    assert sweeper("show", best, "--data", str(moved)).stdout == whole
+    assert sweeper("report", "s", "--data", str(moved)).returncode == 0
+    assert "Confusion matrix" in (sweeper.folder / "s.html").read_text("utf-8")
+    for command in (["show", best], ["report", "s"]):
+        refused = sweeper(*command, "--data", "nowhere.csv")
+        assert (refused.returncode, refused.stderr.count("nowhere.csv")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "option", [["--metric", "val/loss"], ["--top", "1"], ["--format", "latex"], ["--csv"]]
+)
+def test_what_shapes_the_table_of_a_sweep_is_refused_for_a_run(
+    option: list[str], swept: tuple[Command, Ended, Recorded]
+) -> None:
+    command, _, parent = swept
+    refused = command("show", parent.tags["runner.best_run"], *option)
+    name = option[0].replace("--csv", "--format")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"{name}: must be left out for a run; ")
+    assert command("show", parent.name, "--data", "mine.csv").returncode == 2
