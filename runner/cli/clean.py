@@ -25,7 +25,9 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
     sweep = read_sweep(found)
     of_model, ranked = sweep.best, best_outcomes(sweep.outcomes, sweep.metric)
     ranked = [*of_model, *(outcome for outcome in ranked if outcome not in of_model)]
-    keep = max(keep, len(of_model))
+    if keep < len(of_model):
+        keep = len(of_model)
+        say(f"{name}: the model of its best configuration is the average of {keep} runs, all kept.")
     sizes = {o.run_id: weights_size(sweep.members[o.run_id]) for o in ranked[keep:]}
     sizes = {run_id: size for run_id, size in sizes.items() if size}
     if not sizes:

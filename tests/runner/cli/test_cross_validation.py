@@ -1,5 +1,6 @@
 """A cross-validated sweep: one model, one prediction for each row, and a refit on all rows."""
 
+import io
 import json
 import re
 import shutil
@@ -103,6 +104,16 @@ def test_an_average_is_exported_repeated_and_predicted_with(
     pd.testing.assert_frame_equal(
         said(command, folder, "mine.csv"), said(command, group, "mine.csv")
     )
+
+
+def test_clean_keeps_all_runs_of_an_average_and_says_so(
+    swept: tuple[Command, Ended, Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, _, _ = swept
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    asked = command("clean", "cv", "--keep", "1")
+    assert "cv: the model of its best configuration is the average of 6 runs" in asked.stderr
+    assert "cv: the weights of 6 runs, " in asked.stderr
 
 
 def test_a_refit_trains_on_all_rows_for_the_median_best_step(
