@@ -165,7 +165,7 @@ def test_configurations_of_a_sweep_are_compared_over_what_they_share(
         ([parent.name, "--metric", "val/los"], "Did you mean 'val/loss'?"),
         (
             [parent.name, "--metric", "nonsense"],
-            "--metric: must be a metric of these runs (train/loss, ",
+            "--metric: must be a metric of these runs (val/loss, val/accuracy, test/loss, ",
         ),
     ):
         told = command("compare", *words)

@@ -38,8 +38,8 @@ def test_a_sweep_tells_what_varied_and_its_best_configurations() -> None:
     assert head == "**rates**: 6 runs, 1 failed. 60 rows"
     assert varied == "- `optimizer.learning_rate`: 0.1, 0.2, 0.3, 9\n- `seed`: 0, 1"
     assert heading == "The best by val/loss, mean ± half of the 95 % interval:"
-    assert table.splitlines()[0] == "| learning_rate | val/loss |"
-    assert table.splitlines()[2] == "| 0.2 | **0.2 ± 0** |"
+    assert table.splitlines()[0] == "| learning_rate | val/loss | n |"
+    assert table.splitlines()[2] == "| 0.2 | **0.2 ± 0** | 2 |"
     assert better.startswith("learning_rate=0.2 and learning_rate=0.1 are not distinguishable on ")
     assert expected == (
         "Best of 3 tried: val/loss 0.2 on the validation rows that chose it; 0.30 \\[0.10, 0.50\\]"
