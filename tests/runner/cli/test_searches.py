@@ -253,7 +253,7 @@ def test_killed_optuna_search_goes_on_with_the_same_proposals_and_is_repeated(
         prepared = at_call("runner.jobs.search.Proposals.tell", batch, signal.SIGKILL)
         killed = end(start(sweeper, *OPTUNA, "sweep.n_workers=2", before=prepared))
         assert killed.returncode == -signal.SIGKILL
-    assert "2 of 12 jobs have not run" in sweeper("show").stdout
+    assert "2 of 12 jobs have no result yet" in sweeper("show").stdout
     assert " interrupted " in sweeper("sweeps").stdout
     (parent,) = of_kind("sweep", recorded(sweeper))
     ended = sweeper("rerun", parent.run_id, "--check")
