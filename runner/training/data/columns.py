@@ -569,8 +569,8 @@ def _sign_hint(name: str, present: Iterable[str], others: Collection[str], rules
     if known is None:
         return _STAND_FOR_NOTHING
     return (
-        "data.formats has the sign of numbers, by column; data.missing_values the cells that "
-        "stand for nothing."
+        "data.formats has the sign before or after the numbers of a column; data.missing_values "
+        "the cells that stand for nothing."
     )
 
 
