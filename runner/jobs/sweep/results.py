@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -85,21 +85,20 @@ def store_results(
         run.set_tags({NOTE: noted(SweepSummary())})
         return SweepSummary()
 
-    def candidates(runs: Collection[Outcome]) -> dict[str, Candidate]:
-        ids = {each.run_id for each in runs}
-        chosen = {p: outcome for p, outcome in outcomes.items() if outcome.run_id in ids}
-        return candidates_of(store, plan, chosen, run.run_id)
-
+    found: Mapping[str, Candidate] = {}
     expected, summary = None, SweepSummary(search=plan.first.search.name)
     tried = [configuration for configuration in best_of_all if configuration.values(metric)]
     if len(tried) > MOST_COMPARED:
         with _noted(listener, "What the best is worth on new rows is not known"):
-            found = expected_on_new_rows(tried, candidates(in_order), metric)
-            values = (found.mean, found.low, found.high)
+            found = candidates_of(store, plan, outcomes, run.run_id)
+            worth = expected_on_new_rows(tried, found, metric)
+            values = (worth.mean, worth.low, worth.high)
             run.log_metrics(0, dict(zip(expected_names(metric), values, strict=True)))
-            expected = None if math.isnan(found.mean) else values
+            expected = None if math.isnan(worth.mean) else values
     with _noted(listener, "The sweep's run has no model of the best job"):
-        summary = _log_model(run, store, plan, best, candidates(best.outcomes), logs, listener)
+        of_best = {p: outcome for p, outcome in outcomes.items() if outcome in best.outcomes}
+        found = found or candidates_of(store, plan, of_best, run.run_id)
+        summary = _log_model(run, store, plan, best, found, logs, listener)
     summary = replace(summary, expected=expected)
     run.set_tags({NOTE: noted(summary)})
     return summary

@@ -13,6 +13,8 @@ from pyarrow import parquet
 from runner.config.schema import Experiment
 from runner.jobs.events import Event, Notice
 from runner.jobs.plan import Plan
+from runner.jobs.sweep import results
+from runner.jobs.sweep.candidates import candidates_of
 from runner.jobs.sweep.results import of_each_rung, store_results
 from runner.tracking import RunWriter, Store, open_store
 from runner.training.outcome import Outcome
@@ -91,6 +93,20 @@ def test_a_sweep_leaves_all_that_sums_it_up(
         weights_of(opened, best.run_id), require_fit(again, prepared).network
     ).predict(prepared.X)
     assert model.predict(raw).to_numpy().tobytes() == own[0].tobytes()
+
+
+def test_the_runs_of_a_sweep_are_read_once(opened: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan(*({"optimizer__learning_rate": rate} for rate in (0.001, 0.01, 0.5)))
+    parent, found = trained(opened, made)
+    read: list[int] = []
+
+    def counted(store: Store, of: Plan, runs: dict[int, Outcome], sweep_id: str) -> object:
+        read.append(len(runs))
+        return candidates_of(store, of, runs, sweep_id)
+
+    monkeypatch.setattr(results, "candidates_of", counted)
+    assert store_results(parent, opened, made, found, [].append).expected is not None
+    assert read == [3]
 
 
 def test_where_nothing_finished_there_is_no_best(opened: Store, tmp_path: Path) -> None:
