@@ -23,7 +23,7 @@ from runner.jobs.events import Reached
 from runner.jobs.plan import Plan, PlannedJob, extended
 from runner.system.errors import ConfigError
 from runner.training.outcome import Outcome
-from runner.training.statistics import without_replicates
+from runner.training.statistics import settings_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -172,7 +172,7 @@ def trials(plan: Plan) -> list[list[int]]:
     """Return the positions of each trial of a plan: those of its seeds and splits."""
     found: dict[object, list[int]] = {}
     for position, job in enumerate(plan.jobs):
-        settings = frozenset(without_replicates(job.varied).items()), job.data_digest
+        settings = settings_of(job.varied), job.data_digest
         found.setdefault(settings, []).append(position)
     return list(found.values())
 

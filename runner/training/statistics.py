@@ -198,7 +198,7 @@ def configurations(outcomes: Iterable[Outcome]) -> list[Configuration]:
     """
     folded: dict[Hashable, list[Outcome]] = {}
     for number, outcome in enumerate(outcomes):
-        settings = frozenset(without_replicates(outcome.varied).items())
+        settings = settings_of(outcome.varied)
         is_one_of_several = not outcome.varied.keys().isdisjoint(REPLICATES)
         folded.setdefault(settings if is_one_of_several else number, []).append(outcome)
     return [
@@ -214,6 +214,11 @@ def configurations(outcomes: Iterable[Outcome]) -> list[Configuration]:
 def without_replicates(varied: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that make a configuration."""
     return {key: value for key, value in varied.items() if key not in REPLICATES}
+
+
+def settings_of(varied: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """Return what runs of one configuration share, as a key."""
+    return frozenset(without_replicates(varied).items())
 
 
 def ranked(configurations: Iterable[Configuration], metric: str) -> list[Configuration]:

@@ -27,6 +27,7 @@ from runner.training.statistics import (
     configurations,
     rank_correlation,
     ranked,
+    settings_of,
     without_replicates,
 )
 
@@ -202,7 +203,7 @@ def _correlations(outcomes: Sequence[Outcome], metric: str) -> str | None:
 
     trials: dict[frozenset[tuple[str, str]], list[Outcome]] = {}
     for run in outcomes:
-        trials.setdefault(frozenset(without_replicates(run.varied).items()), []).append(run)
+        trials.setdefault(settings_of(run.varied), []).append(run)
     # What was stopped earlier counts as worse, whatever it was worth by then.
     sign = 1 if higher_is_better(metric) else -1
     settings, ranks = list[dict[str, str]](), list[tuple[float, float]]()

@@ -28,6 +28,7 @@ from runner.training.statistics import (
     SEED,
     SPLITS,
     Configuration,
+    settings_of,
     without_replicates,
 )
 
@@ -73,7 +74,7 @@ class Groups:
         members: dict[object, list[int]] = {}
         for position, job in enumerate(plan.jobs):
             if not job.varied.keys().isdisjoint(REPLICATES):
-                settings = frozenset(without_replicates(job.varied).items()), job.data_digest
+                settings = settings_of(job.varied), job.data_digest
                 members.setdefault(settings, []).append(position)
         # A configuration with one run is its own summary.
         self._members = {self._key(jobs[0]): jobs for jobs in members.values() if len(jobs) > 1}
