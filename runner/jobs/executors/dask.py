@@ -7,6 +7,7 @@ task of a dead worker to the next one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import queue
@@ -76,6 +77,14 @@ class _Left:
     address: str
 
 
+@dataclass(frozen=True)
+class _Answered:
+    """A worker that was asked has said what it is; the `answer` may be an error."""
+
+    address: str
+    answer: Any
+
+
 _STOPPED = _Broken("the worker was told to stop")
 
 
@@ -120,6 +129,8 @@ class DaskCluster(Executor):
         self._mark: tuple[Path, bytes] | None = None
         # Why each worker, by its address, cannot run jobs; None where it can.
         self._workers: dict[str, RunnerError | None] = {}
+        # Those that have not said yet whether they can.
+        self._asked: set[str] = set()
 
     def __enter__(self) -> Self:
         self._connected()
@@ -143,7 +154,22 @@ class DaskCluster(Executor):
         self._files = files
         self._mark = None if mark is None else (mark, mark.read_bytes())
         client = self._connected()
-        self._ask(client, list(client.scheduler_info()["workers"]))
+        for address in client.scheduler_info()["workers"]:
+            self._ask(client, address)
+        until_s = time.monotonic() + max(self._wait_s, _LOOK_EVERY_S)
+        while self._asked and time.monotonic() < until_s:
+            try:
+                number, event = self._inbox.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                self._require_scheduler(client)
+            else:
+                for _ in self._received(client, number, event):
+                    pass
+        if not self._workers:
+            raise ConfigError.plain(
+                f"executor.address: no worker of {self._address} has said within "
+                f"executor.wait_s={self._wait_s:g} seconds what it runs."
+            )
         for problem in self._workers.values():
             if problem is not None:
                 raise problem
@@ -165,6 +191,11 @@ class DaskCluster(Executor):
             self.require_workers()
         if client.dashboard_link:
             yield Notice(f"{count(self.capacity, 'worker')}; dashboard: {client.dashboard_link}")
+        for address in sorted(self._asked):
+            yield Notice(
+                f"The worker {address} has not said within {self._wait_s:g} s what it runs: it "
+                "gets jobs when it has."
+            )
         had_workers_s = time.monotonic()
         while self._waiting or self._running:
             self._distribute(client)
@@ -195,7 +226,10 @@ class DaskCluster(Executor):
         A `StoreError` that a worker met is raised.
         """
         if isinstance(event, _Joined):
-            yield from self._add_worker(client, event.address)
+            if event.address not in self._workers:
+                self._ask(client, event.address)
+        elif isinstance(event, _Answered):
+            yield from self._add_worker(event.address, event.answer)
         elif isinstance(event, _Left):
             yield from self._remove_worker(event.address)
         elif number not in self._running:
@@ -210,15 +244,28 @@ class DaskCluster(Executor):
         else:
             yield event
 
-    def _add_worker(self, client: Client, address: str) -> Events:
-        if address not in self._workers:
-            self._ask(client, [address])
-            problem = self._workers.get(address)
-            if problem is not None:
-                yield Notice(f"The worker {address} gets no jobs: {problem}")
+    def _add_worker(self, address: str, answer: Any) -> Events:  # noqa: ANN401  (unpickled)
+        if address not in self._asked:
+            return  # it has left meanwhile
+        self._asked.discard(address)
+        if isinstance(answer, OSError):  # it is about to leave, or the scheduler is lost
+            yield Notice(f"The worker {address} gets no jobs: {answer}")
+            return
+        if isinstance(answer, Exception):  # such as what Python says of a package that is missing
+            problem: RunnerError | None = ConfigError.plain(
+                f"executor.address: the worker {address} cannot run jobs: "
+                f"{type(answer).__name__}: {answer}. Install there what is installed here."
+            )
+        else:
+            decisive, problem = answer
+            problem = problem or _difference(address, decisive)
+        self._workers[address] = problem
+        if problem is not None:
+            yield Notice(f"The worker {address} gets no jobs: {problem}")
 
     def _remove_worker(self, address: str) -> Events:
         self._workers.pop(address, None)
+        self._asked.discard(address)
         for number, running in list(self._running.items()):
             if running.worker == address:
                 del self._running[number]
@@ -239,29 +286,24 @@ class DaskCluster(Executor):
             future = self._submit(client, address, f"task-{self._n_begun}", _carry_out, *given)
             self._running[self._n_begun] = _Running(task, address, future)
 
-    def _ask(self, client: Client, addresses: Sequence[str]) -> None:
-        """Find out which workers can run jobs; one that has gone meanwhile is none."""
-        asked = {
-            address: self._submit(
-                client, address, f"ask-{address}", _describe, list(self._files), self._mark
-            )
-            for address in addresses
-        }
-        while any(not future.done() for future in asked.values()):
-            time.sleep(_LOOK_EVERY_S / 4)
-            self._require_scheduler(client)
-            present = client.scheduler_info()["workers"]
-            asked = {address: future for address, future in asked.items() if address in present}
-        for address, future in asked.items():
+    def _ask(self, client: Client, address: str) -> None:
+        """Have a worker say whether it can run jobs; that waits for no task that it is at."""
+
+        async def answer() -> None:
             try:
-                decisive, problem = future.result()
-            except Exception as error:  # noqa: BLE001  (whatever Python says of a package that is missing)
-                self._workers[address] = ConfigError.plain(
-                    f"executor.address: the worker {address} cannot run jobs: "
-                    f"{type(error).__name__}: {error}. Install there what is installed here."
+                answers = await client.run(
+                    *(_describe, list(self._files), self._mark),
+                    workers=[address],
+                    on_error="return",
                 )
-            else:
-                self._workers[address] = problem or _difference(address, decisive)
+                said = answers[address]
+            except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
+                said = error
+            self._inbox.put((0, _Answered(address, said)))
+
+        self._asked.add(address)
+        loop: Any = client.loop
+        asyncio.run_coroutine_threadsafe(answer(), loop.asyncio_loop)
 
     def _submit(
         self, client: Client, address: str, name: str, function: Callable[..., Any], *given: object
@@ -384,15 +426,20 @@ def _without_processor(fact: object) -> object:
     return fact
 
 
-def _describe(
-    files: Sequence[DataFile], mark: tuple[Path, bytes] | None
+async def _describe(
+    files: Sequence[DataFile], mark: tuple[Path, bytes] | None, dask_worker: Worker
+) -> tuple[dict[str, Any], RunnerError | None]:
+    """Return what `_description` does, beside what the worker is at."""
+    return await asyncio.to_thread(_description, dask_worker.address, files, mark)
+
+
+def _description(
+    address: str, files: Sequence[DataFile], mark: tuple[Path, bytes] | None
 ) -> tuple[dict[str, Any], RunnerError | None]:
     """Return what decides the bits in this worker, and what is wrong with a file here."""
-    from distributed import get_worker
-
     from runner.training.data import load
 
-    address, decisive = get_worker().address, environment()["decisive"]
+    decisive = environment()["decisive"]
     if mark is not None and (not mark[0].is_file() or mark[0].read_bytes() != mark[1]):
         return decisive, ConfigError.plain(
             f"tracking.artifacts: must be a folder that all machines share; {mark[0].parent} is "

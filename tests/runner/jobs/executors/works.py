@@ -49,3 +49,9 @@ def meeting(task: Task, stop: Stop = never) -> Events:
     while len(list(folder.iterdir())) < 2:
         time.sleep(0.01)
     yield task
+
+
+def waiting(file: str) -> None:
+    """Keep a worker busy until there is a file."""
+    while not Path(file).exists():
+        time.sleep(0.01)
