@@ -1,29 +1,33 @@
-"""Errors on real tables and bundled sets, beside scikit-learn's models with their defaults.
+"""Errors on real tables and bundled sets, beside other models with their defaults and tuned ones.
 
     python benchmarks/accuracy.py held-out [--splits 3] [--seeds 2] [--tables wine Boston]
-                                           [--set optimizer.learning_rate=0.003]
+        [--tuned 50] [--kept errors.jsonl] [--set optimizer.learning_rate=0.003]
 
-`experiment=table` and `experiment=own`, each with the same settings for all tables, and
-scikit-learn's models in its pipelines get the same rows to train with and the same to test with; of
-its rows our networks take a fifth to find out when to stop. The error is the share of wrong
-classes, or the root mean squared error. Settings may be chosen by the half `tuning` alone. The
-tables are in docs/accuracy.md.
+`experiment=table` and `experiment=own`, each with the same settings for all tables, and the other
+models get the same rows to train with and the same to test with; of its rows our networks take a
+fifth to find out when to stop. The error is the share of wrong classes, or the root mean squared
+error. Settings may be chosen by the half `tuning` alone. With `--tuned` each model of scikit-learn
+is there once more, with the best of so many random settings on a fifth of its rows. XGBoost,
+RealMLP-TD and TabM-D are there where they are installed (`pip install xgboost pytabkit`). What
+`--kept` holds is not measured again. The tables are in docs/accuracy.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
+from importlib.util import find_spec
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
 
@@ -37,8 +41,16 @@ from runner.config.schema import Experiment
 from runner.training.prepare import prepare, settled
 from runner.training.train import train
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+
 BUNDLED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
-OURS = {"own": ("experiment=own",), "table": ("experiment=table",)}
+OURS = {
+    "own": ("experiment=own",),
+    "table": ("experiment=table",),
+    "table, 16 members": ("experiment=table", "model.n_members=16"),
+}
 # What is known without the features is left in the middle of all: (error - best) / (it - best).
 CONSTANT = "constant"
 
@@ -63,16 +75,14 @@ class Bundled(Table):
 
 
 def measure(table: Table, split: int, seeds: Sequence[int], ours: dict[str, Sequence[str]],
-            *, peers: bool) -> Errors:  # fmt: skip
+            n_tuned: int) -> Errors:  # fmt: skip
     """Return the test error of each model on one split, as a mean over the seeds."""
     errors: Errors = {}
     with TemporaryDirectory() as name:
         paths = table.split(Path(name), split)
         for model, overrides in ours.items():
             errors[model] = own(table, paths, seeds, overrides)
-        if peers:
-            errors |= scikit_learn(table, paths, seeds)
-    print(table.name, split, {k: round(v, 4) for k, v in errors.items()}, file=sys.stderr)
+        errors |= others(table, paths, seeds, n_tuned)
     return errors
 
 
@@ -95,13 +105,12 @@ def own(
     return float(np.mean([final["test/rmse"] for final in finals]))
 
 
-def scikit_learn(table: Table, paths: tuple[Path, Path], seeds: Sequence[int]) -> Errors:
-    """Fit scikit-learn's models, and what always says the most frequent class or the mean."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-    from sklearn.pipeline import make_pipeline
-
+def others(table: Table, paths: tuple[Path, Path], seeds: Sequence[int], n_tuned: int) -> Errors:
+    """Fit the other models, and what always says the most frequent class or the mean."""
     X, X_test, y, y_test = table.frames(paths)
     has_classes = y.dtype.kind not in "if" or y.nunique() <= 20
+    if has_classes:  # as numbers from 0 on, which XGBoost wants; each part has all of them
+        y, y_test = (part.map({c: n for n, c in enumerate(sorted(set(y)))}) for part in (y, y_test))
     found: dict[str, list[float]] = {}
 
     def note(name: str, answers: object) -> None:
@@ -111,18 +120,82 @@ def scikit_learn(table: Table, paths: tuple[Path, Path], seeds: Sequence[int]) -
 
     note(CONSTANT, y.mode()[0] if has_classes else y.mean())
     for seed in seeds:
-        models = list(pipelines(X, has_classes=has_classes, seed=seed))
-        forest = (RandomForestClassifier if has_classes else RandomForestRegressor)(
-            random_state=seed
-        )
-        models.append(("RandomForest", make_pipeline(models[0][1][0], forest)))
-        for name, model in models:
+        for name, model in models(X, has_classes=has_classes, seed=seed, n_tuned=n_tuned):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # MLP ends at 200 epochs, converged or not
-                note(
-                    {"Ridge": "LogisticRegression"}.get(name, name), model.fit(X, y).predict(X_test)
-                )
+                note(name, model.fit(X, y).predict(X_test))
     return {name: float(np.mean(errors)) for name, errors in found.items()}
+
+
+def models(
+    X: pd.DataFrame, *, has_classes: bool, seed: int, n_tuned: int
+) -> Iterator[tuple[str, Any]]:
+    """Yield models of scikit-learn, some of them tuned, and those of the packages that are here."""
+    from scipy.stats import loguniform, randint, uniform
+    from sklearn.base import clone
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+    from sklearn.model_selection import RandomizedSearchCV, ShuffleSplit
+    from sklearn.pipeline import make_pipeline
+
+    forest = (RandomForestClassifier if has_classes else RandomForestRegressor)(random_state=seed)
+    those = list(pipelines(X, has_classes=has_classes, seed=seed))
+    preparation = those[0][1][0]
+    those.append(("RandomForest", make_pipeline(clone(preparation), forest)))
+    layers = [(32,), (64,), (128,), (64, 64), (128, 128)]
+    tuning = {
+        "LogisticRegression": {"C": loguniform(1e-4, 1e3)},
+        "Ridge": {"alpha": loguniform(1e-3, 1e4)},
+        "MLP": {"hidden_layer_sizes": layers, "alpha": loguniform(1e-6, 1.0),
+                "learning_rate_init": loguniform(1e-4, 1e-2)},
+        "HistGradientBoosting": {"learning_rate": loguniform(0.01, 0.3),
+                                 "max_leaf_nodes": randint(4, 64),
+                                 "min_samples_leaf": randint(2, 60),
+                                 "l2_regularization": loguniform(1e-6, 1e2)},
+        "RandomForest": {"max_features": uniform(0.1, 0.9), "min_samples_leaf": randint(1, 20)},
+    }  # fmt: skip
+    for name, model in those:
+        said = {"Ridge": "LogisticRegression"}.get(name, name)
+        yield said, model
+        if n_tuned:
+            last = model.steps[-1][0]
+            inner = "regressor__" if last == "transformedtargetregressor" else ""
+            values = {f"{last}__{inner}{key}": drawn for key, drawn in tuning[name].items()}
+            fifth = ShuffleSplit(1, test_size=0.2, random_state=seed)
+            yield (
+                f"{said}, tuned",
+                RandomizedSearchCV(
+                    clone(model), values, n_iter=n_tuned, cv=fifth, random_state=seed
+                ),
+            )
+    if find_spec("xgboost"):
+        import xgboost
+
+        boosted = xgboost.XGBClassifier if has_classes else xgboost.XGBRegressor
+        model = boosted(random_state=seed, n_jobs=1)
+        yield "XGBoost", make_pipeline(clone(preparation), model)
+    if find_spec("pytabkit"):
+        import pytabkit
+
+        kind = "Classifier" if has_classes else "Regressor"
+        for name in ("RealMLP_TD", "TabM_D"):
+            model = getattr(pytabkit, f"{name}_{kind}")(
+                device="cpu", random_state=seed, n_threads=1, verbosity=0
+            )
+            yield name.replace("_", "-"), make_pipeline(_filled(X), model)
+
+
+def _filled(X: pd.DataFrame) -> ColumnTransformer:
+    """Return what fills the missing numbers of a data frame, and leaves its words as categories."""
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.impute import SimpleImputer
+
+    numbers = SimpleImputer(strategy="median", add_indicator=True)
+    words = SimpleImputer(strategy="constant", fill_value="(missing)")
+    return make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")(X)),
+        (words, make_column_selector(dtype_exclude="number")(X)),
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
 
 
 def summary(of_tables: dict[str, list[Errors]]) -> Iterator[str]:
@@ -167,13 +240,27 @@ def main(arguments: argparse.Namespace) -> None:
     names = arguments.tables
     chosen = [t for t in chosen if not names or t.name.rpartition("/")[2] in names]
     ours = {name: (*settings, *arguments.set) for name, settings in OURS.items()}
-    work = list(product(chosen, range(arguments.splits)))
-    call = partial(measure, seeds=range(arguments.seeds), ours=ours, peers=True)
+    kept = Path(arguments.kept) if arguments.kept else None
+    lines = kept.read_text("utf-8").splitlines() if kept and kept.exists() else ()
+    known = {(name, split): errors for name, split, errors in map(json.loads, lines)}
+    places = product(range(arguments.splits), chosen)
+    work = [(t, n) for n, t in places if (t.name, n) not in known]
     with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
-        errors = list(pool.map(call, *zip(*work, strict=True)))
+        told = {
+            pool.submit(measure, *it, range(arguments.seeds), ours, arguments.tuned): it
+            for it in work
+        }
+        for future in as_completed(told):
+            table, split = told[future]
+            line = json.dumps([table.name, split, future.result()])
+            print(line, file=sys.stderr, flush=True)
+            known[table.name, split] = future.result()
+            if kept:
+                with kept.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
     of_tables: dict[str, list[Errors]] = {}
-    for (table, _), of_split in zip(work, errors, strict=True):
-        of_tables.setdefault(table.name.rpartition("/")[2], []).append(of_split)
+    for table, split in product(chosen, range(arguments.splits)):
+        of_tables.setdefault(table.name.rpartition("/")[2], []).append(known[table.name, split])
     print("\n".join(summary(of_tables)))
     print(f"\n{arguments.splits} splits x {arguments.seeds} seeds.")
 
@@ -186,5 +273,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--tables", nargs="*", default=())
+    parser.add_argument("--tuned", type=int, default=0, help="random settings of each model")
+    parser.add_argument("--kept", help="a file of errors that goes on from what it holds")
     parser.add_argument("--set", nargs="*", default=())
     main(parser.parse_args())
