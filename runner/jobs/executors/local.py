@@ -73,6 +73,8 @@ class LocalProcesses(Executor):
         self._workers: list[_Worker] = []
 
     def __exit__(self, _kind: object, error: BaseException | None, *_: object) -> None:
+        if not self._workers:  # it has been left before
+            return
         try:
             is_busy = any(worker.task is not None for worker in self._workers)
             self._end(in_a_hurry=error is not None or is_busy)
@@ -82,6 +84,7 @@ class LocalProcesses(Executor):
                 worker.connection.close()
             for worker in self._workers:
                 worker.process.join(_GRACE_S)  # what it left can be closed when it is gone
+            self._workers.clear()
 
     def events(self) -> Events:
         """Go through what the tasks yield, as it comes; a store that fails is raised."""

@@ -136,7 +136,7 @@ replace({END_WORKERS!r}, wait_and_end)
 DEAF_WORKERS = f"""
 def mark_and_end(end):
     def wrapped(self, **named):
-        os.makedirs("ending", exist_ok=True)  # an executor may be left twice
+        os.mkdir("ending")
         end(self, **named)
     return wrapped
 replace({GRACE!r}, 1e6)

@@ -1,5 +1,6 @@
 """Processes of this machine, and this process, beyond what the contract of executors holds."""
 
+import multiprocessing.process
 import os
 import signal
 import subprocess
@@ -120,15 +121,18 @@ def test_a_signal_without_a_name_is_told_by_its_number() -> None:
     assert crash.reason == f"the worker process was killed by signal {signal.SIGRTMIN + 5}"
 
 
-def seconds_to_leave(executor: LocalProcesses, after_events: int) -> float:
-    """Leave as Ctrl-C does."""
+def seconds_to_leave(
+    executor: LocalProcesses, after_events: int
+) -> tuple[float, list[multiprocessing.process.BaseProcess]]:
+    """Leave as Ctrl-C does; return how long it took, and the processes that it ended."""
     with suppress(KeyboardInterrupt), executor:
         events = executor.events()
         for _ in range(after_events):
             next(events)
+        processes = [worker.process for worker in executor._workers]
         before = time.monotonic()
         raise KeyboardInterrupt
-    return time.monotonic() - before
+    return time.monotonic() - before, processes
 
 
 # What is being slept through takes a minute; a busy machine takes some seconds to end a process.
@@ -144,10 +148,11 @@ def test_who_leaves_in_a_hurry_does_not_wait_for_the_deaf(monkeypatch: pytest.Mo
         time.sleep(60)
 
     executor = started(2, deaf, [(0,), (1,)])
-    assert seconds_to_leave(executor, after_events=2) < SOON_S
-    for worker in executor._workers:
-        worker.process.join(SOON_S)  # it has been killed; a busy machine may take longer over it
-    assert [worker.process.exitcode for worker in executor._workers] == [-signal.SIGKILL] * 2
+    took_s, processes = seconds_to_leave(executor, after_events=2)
+    assert took_s < SOON_S
+    for process in processes:
+        process.join(SOON_S)  # it has been killed; a busy machine may take longer over it
+    assert [process.exitcode for process in processes] == [-signal.SIGKILL] * 2
 
 
 def test_a_pipe_that_is_full_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +167,10 @@ def test_a_pipe_that_is_full_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) ->
         raise Terminated
 
     executor = started(1, talkative, [(0,)])
-    assert seconds_to_leave(executor, after_events=1) < SOON_S
+    took_s, processes = seconds_to_leave(executor, after_events=1)
+    assert took_s < SOON_S
     assert executor.late == farewell
-    assert [worker.process.exitcode for worker in executor._workers] == [0]
+    assert [process.exitcode for process in processes] == [0]
 
 
 def test_ctrl_c_is_for_whoever_gives_the_tasks() -> None:
