@@ -181,7 +181,7 @@ class Sweeps:
             if run.status == "FAILED" and counts_failed(run.run_id)
         ]
         done = [*failed, *((key, run) for key, run in finished if key not in unfinished)]
-        return {key: _outcome_of(run) for key, run in done}
+        return {key: job_of(run).outcome for key, run in done}
 
     def close_running(self, sweep: RecordedSweep, *, everywhere: bool) -> None:
         """Mark KILLED what dead processes left RUNNING of a sweep.
@@ -373,7 +373,7 @@ def job_of(run: Run) -> RecordedJob:
     tags, params = texts_of(run.tags), texts_of(run.params)
     key = tags.get("runner.key", run.run_id)
     parent = tags.get("mlflow.parentRunId", "")
-    return RecordedJob(key, _outcome_of(run), parent, params, choices_of(tags))
+    return RecordedJob(key, _outcome_of(run, tags, params), parent, params, choices_of(tags))
 
 
 def started_s(run: Run) -> float:
@@ -381,10 +381,10 @@ def started_s(run: Run) -> float:
     return _number(run.started_ms) / 1000
 
 
-def _outcome_of(run: Run) -> Outcome:
+def _outcome_of(run: Run, tags: Mapping[str, str], params: Mapping[str, str]) -> Outcome:
     started_ms = _number(run.started_ms)
     ended_ms = _number(run.ended_ms) or started_ms
-    status, tags, params = run.status, texts_of(run.tags), texts_of(run.params)
+    status = run.status
     rows, pruned_at_step = _rows_of(tags.get(ROWS, "{}")), _count(tags.get(PRUNED_AT)) or None
     batch_size, n_epochs = (_count(params.get(f"training.{n}")) for n in ("batch_size", "epochs"))
     if status == "FINISHED" and pruned_at_step:

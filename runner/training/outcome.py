@@ -45,8 +45,9 @@ class Outcome:
 
 def epoch_at(step: int | None, n_train: int, batch_size: int, n_epochs: int) -> int | None:
     """Return the epoch that ends at a step; None where the budget is not in epochs."""
-    has_epochs = step and n_train and batch_size and n_epochs
-    return step // -(-n_train // batch_size) if step and has_epochs else None
+    if not (step and n_train and batch_size and n_epochs):
+        return None
+    return step // -(-n_train // batch_size)
 
 
 AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
