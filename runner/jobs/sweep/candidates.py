@@ -6,7 +6,7 @@ them with each run would cost more, and for large tables more than the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # What networks that are rebuilt together take at most, and how many they are.
 _STACK_BYTES, _STACK_RUNS = 64_000_000, 256
 _DIGEST = "runner.weights_sha256"
+# So many runs cost less than a look at all of a sweep's.
+_READ_BY_ID = 100
 # Resamples, as far as their numbers of rows and of candidates stay below these.
 _RESAMPLES, _RESAMPLES_OF_SCORES = (100, 1000), 200
 _DRAWN, _MEASURED = 20_000_000, 4_000_000
@@ -68,11 +70,8 @@ def candidates_of(
     store: Store, plan: Plan, outcomes: Mapping[int, Outcome], sweep_id: str
 ) -> dict[str, Candidate]:
     """Return the finished jobs of a sweep by the ids of their runs."""
-    tags = {"runner.kind": "run", "runner.sweep": sweep_id}
-    runs = {
-        run.run_id: _without_settings(run)
-        for run in store.backend.runs(RunQuery([store.experiment_id], tags))
-    }
+    ids = {outcome.run_id for outcome in outcomes.values() if outcome.status == "FINISHED"}
+    runs = {run.run_id: _without_settings(run) for run in _runs_of(store, ids, sweep_id)}
     folders, asked = (
         allowed_folders(store.folder if store.address.database else None),
         {*plan.asked},
@@ -92,6 +91,15 @@ def candidates_of(
                 None if job.shape is None else job.shape.settings.network,
             )
     return found
+
+
+def _runs_of(store: Store, ids: Collection[str], sweep_id: str) -> Iterable[Run]:
+    """Read runs of a sweep, as far as they are there: a few by their ids, or all at once."""
+    if len(ids) <= _READ_BY_ID:
+        found = map(store.backend.run, ids)
+        return [run for run in found if run is not None and not run.is_deleted]
+    tags = {"runner.kind": "run", "runner.sweep": sweep_id}
+    return store.backend.runs(RunQuery([store.experiment_id], tags))
 
 
 def _without_settings(run: Run) -> Run:

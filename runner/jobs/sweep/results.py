@@ -34,7 +34,13 @@ from runner.training.data.arrow import numbers, parquet, strings
 from runner.training.outcome import Outcome, by_settings
 from runner.training.prepare import Trained, require_fit
 from runner.training.run_files import OUT_OF_FOLD, out_of_fold, prediction_table
-from runner.training.statistics import MOST_COMPARED, Configuration, configurations, ranked
+from runner.training.statistics import (
+    MOST_COMPARED,
+    Configuration,
+    Summary,
+    configurations,
+    ranked,
+)
 from runner.training.verdict import pruned_at
 
 if TYPE_CHECKING:
@@ -91,17 +97,23 @@ def store_results(
     if len(tried) > MOST_COMPARED:
         with _noted(listener, "What the best is worth on new rows is not known"):
             found = candidates_of(store, plan, outcomes, run.run_id)
-            worth = expected_on_new_rows(tried, found, metric)
-            values = (worth.mean, worth.low, worth.high)
-            run.log_metrics(0, dict(zip(expected_names(metric), values, strict=True)))
-            expected = None if math.isnan(worth.mean) else values
+            expected = _log_expected(run, expected_on_new_rows(tried, found, metric), metric)
     with _noted(listener, "The sweep's run has no model of the best job"):
-        of_best = {p: outcome for p, outcome in outcomes.items() if outcome in best.outcomes}
-        found = found or candidates_of(store, plan, of_best, run.run_id)
-        summary = _log_model(run, store, plan, best, found, logs, listener)
+        runs = {one.run_id for one in best.model_runs(metric)}
+        if len(runs) > 1 or plan.first.tracking.model or plan.first.search.refit:
+            of_best = {p: outcome for p, outcome in outcomes.items() if outcome.run_id in runs}
+            found = found or candidates_of(store, plan, of_best, run.run_id)
+            summary = _log_model(run, store, plan, best, found, logs, listener)
     summary = replace(summary, expected=expected)
     run.set_tags({NOTE: noted(summary)})
     return summary
+
+
+def _log_expected(run: RunWriter, worth: Summary, metric: str) -> tuple[float, ...] | None:
+    """Log what the best is expected to be worth on new rows; return it where that is known."""
+    values = (worth.mean, worth.low, worth.high)
+    run.log_metrics(0, dict(zip(expected_names(metric), values, strict=True)))
+    return None if math.isnan(worth.mean) else values
 
 
 def _log_model(
@@ -119,8 +131,6 @@ def _log_model(
     """
     metric, summary = plan.first.ranking_metric, SweepSummary(search=plan.first.search.name)
     members = [candidates[member.run_id] for member in best.model_runs(metric)]
-    if len(members) == 1 and not (plan.first.tracking.model or plan.first.search.refit):
-        return summary
     networks: dict[str, Trained] = {}
     shapes: list[StackSettings] = []
     facts: list[ModelFacts] = []
