@@ -324,6 +324,7 @@ class _Rounds:
             until=until,
             **self._rungs_of(parent.plan.jobs[stack[0]]),
             sweep_id=parent.run_id,
+            turn=parent.turn,
             states=None if parent.states is None else parent.states.place,
             folder=str(Path.cwd()) if is_remote else None,
             is_remote=is_remote,
@@ -363,6 +364,8 @@ class _Session:
         self._deaths: Counter[int] = Counter()
         # The tasks that workers are at, by the positions of the jobs that they have not ended.
         self._at_work: dict[int, Task] = {}
+        # What workers had that died, or were given up: one that was not dead may end jobs yet.
+        self._crashed: list[Task] = []
 
     def run_missing(self) -> None:
         """Run all jobs that are missing; without any, there may still be something to sum up."""
@@ -400,6 +403,7 @@ class _Session:
                         self._follow(events)
                     if self._was_stopped:
                         break
+            self._close_doubles()
         finally:
             # Where the store is what failed, the error that ends all of this says so.
             with suppress(StoreError, RecordError):
@@ -407,6 +411,12 @@ class _Session:
                     if isinstance(event, Ended) and event.position in self._rounds.left:
                         self._take(event)
                 self._take_unheard()
+
+    def _close_doubles(self) -> None:
+        """Have each job recorded once, though a worker that was given up recorded it, too."""
+        if self._store is not None and self._executor.is_remote:
+            for task in self._crashed:
+                settled(self._store, task)
 
     def _hand_out(self, task: Task) -> Task:
         """Take note of a task whose turn has come."""
@@ -419,6 +429,7 @@ class _Session:
         """Take what workers had recorded when they were ended, and had no time to say."""
         if self._store is None or not self._request.is_sweep:
             return
+        self._parent.require_turn()
         until_s = time.monotonic() + _UNHEARD_S
         for task in {id(task): task for task in self._at_work.values()}.values():
             if time.monotonic() < until_s:  # the next start finds it, too
@@ -523,6 +534,8 @@ class _Session:
 
     def _recover(self, crash: Crashed) -> None:
         """Try the jobs of a dead worker again, in halves; one that has killed enough fails."""
+        self._parent.require_turn()
+        self._crashed.append(crash.task)
         if self._store is not None:
             # What it had recorded by then is done, though it could not say so any more.
             for event in settled(self._store, crash.task.only(self._rounds.left)):

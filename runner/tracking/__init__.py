@@ -5,6 +5,7 @@ call that reads or writes a store raises `StoreError` where the store or the dis
 """
 
 from runner.tracking.backend.artifacts import read_file
+from runner.tracking.backend.lease import Lease, Turn
 from runner.tracking.backend.rows import RunQuery
 from runner.tracking.opening import (
     address_of,
@@ -59,6 +60,7 @@ __all__ = [
     "ROWS",
     "SEARCH_NAME",
     "SUMMED_UP",
+    "Lease",
     "RecordedGroup",
     "RecordedJob",
     "RecordedSweep",
@@ -68,6 +70,7 @@ __all__ = [
     "StoreAddress",
     "SweepSummary",
     "Sweeps",
+    "Turn",
     "address_of",
     "choices_of",
     "close_again",

@@ -133,12 +133,28 @@ class Sweeps:
 
         Without settings, which are most of a job, they take little memory.
         """
+        return self.jobs_and_doubles_of(sweep, has_settings=has_settings)[0]
+
+    def jobs_and_doubles_of(
+        self, sweep: RecordedSweep, *, has_settings: bool = False
+    ) -> tuple[list[RecordedJob], list[str]]:
+        """Return the jobs of a sweep, and the ids of runs that FINISHED beside one that counts.
+
+        Of two workers that had the same job, one may have been stopped as it ended its run, and
+        have died before it saw that the job had been given to the other.
+        """
         runs = self._members(sweep, {"runner.kind": "run"}, newest_first=False)
         jobs = (job_of(run) for run in runs)
         if not has_settings:
             jobs = (replace(job, params={}, choices={}) for job in jobs)
-        counting = ((job.key, job.outcome.status in {"FINISHED", "PRUNED"}, job) for job in jobs)
-        return [*_those_that_count(counting).values()]
+        entries = [(job.key, job.outcome.status in {"FINISHED", "PRUNED"}, job) for job in jobs]
+        counting = _those_that_count(entries)
+        doubles = [
+            job.outcome.run_id
+            for key, has_finished, job in entries
+            if has_finished and counting[key] is not job
+        ]
+        return [*counting.values()], doubles
 
     def groups_of(self, sweep: RecordedSweep) -> dict[str, RecordedGroup]:
         """Return the groups of a sweep, by their keys."""
@@ -161,27 +177,29 @@ class Sweeps:
         """Mark KILLED what is RUNNING of a stack's jobs, and return those that have FINISHED.
 
         Those that have FAILED too, where `counts_failed` says so of their run's id. The keys
-        `unfinished` are of jobs whose FINISHED runs are marked KILLED as well. Whoever calls it
-        knows that no worker is at these jobs, or has taken them over. Other jobs of the same stack
-        may be another worker's, and are left alone.
+        `unfinished` are of jobs whose FINISHED runs are marked KILLED as well, and of two FINISHED
+        runs of one job the earlier is. Whoever calls it knows that no worker is at these jobs, or
+        has taken them over. Other jobs of the same stack may be another worker's, and are left
+        alone.
         """
         tags = {"runner.stack": stack, "runner.sweep": str(sweep_id)}
         by_key = [
             (key, run)
-            for run in self._backend.runs(RunQuery([experiment_id], tags))
+            for run in self._backend.runs(RunQuery([experiment_id], tags, newest_first=False))
             if (key := texts_of(run.tags).get("runner.key", "")) in keys
         ]
-        finished = [(key, run) for key, run in by_key if run.status == "FINISHED"]
-        unclosed = [run.run_id for _, run in by_key if run.status == "RUNNING"]
-        unclosed += [run.run_id for key, run in finished if key in unfinished]
-        close_unclosed(self._backend, unclosed)
-        failed = [
-            (key, run)
+        finished = {key: run for key, run in by_key if run.status == "FINISHED"}
+        done = {key: run for key, run in finished.items() if key not in unfinished}
+        unclosed = [
+            run.run_id
             for key, run in by_key
-            if run.status == "FAILED" and counts_failed(run.run_id)
+            if run.status == "RUNNING" or (run.status == "FINISHED" and done.get(key) is not run)
         ]
-        done = [*failed, *((key, run) for key, run in finished if key not in unfinished)]
-        return {key: job_of(run).outcome for key, run in done}
+        close_unclosed(self._backend, unclosed)
+        failed = {
+            key: run for key, run in by_key if run.status == "FAILED" and counts_failed(run.run_id)
+        }
+        return {key: job_of(run).outcome for key, run in (failed | done).items()}
 
     def close_running(self, sweep: RecordedSweep, *, everywhere: bool) -> None:
         """Mark KILLED what dead processes left RUNNING of a sweep.
@@ -189,12 +207,18 @@ class Sweeps:
         They are those of this machine, or `everywhere`: all, where no other command can be at it.
         """
         running = list(self._members(sweep, {}, status="RUNNING"))
+        refits = RunQuery([sweep.experiment_id], {REFIT_OF: sweep.run_id}, status="RUNNING")
+        running += self._backend.runs(refits)
         gone = [
             run.run_id
             for run in running
             if everywhere or is_gone(texts_of(run.tags).get("runner.process", ""))
         ]
-        close_unclosed(self._backend, gone)
+        self.close(gone)
+
+    def close(self, run_ids: Sequence[str]) -> None:
+        """Mark runs KILLED that nobody works on, or that are there twice."""
+        close_unclosed(self._backend, run_ids)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return the values of a metric by step; rows that hold no number are left out."""

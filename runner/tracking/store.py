@@ -32,7 +32,7 @@ from runner.tracking.backend.artifacts import (
 )
 from runner.tracking.backend.client import store_errors, variable
 from runner.tracking.backend.embedded import EmbeddedStore
-from runner.tracking.backend.lease import Lease
+from runner.tracking.backend.lease import Lease, Turn, Watch
 from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
 from runner.tracking.backend.rows import Backend, ModelFacts, Run, RunChange, RunQuery, texts_of
 from runner.tracking.backend.unrecorded import kept_files
@@ -78,6 +78,7 @@ class Store:
         self._guard: ArtifactGuard | None = None
         self._presence: Presence | None = None
         self._helper: ModelHelper | None = None
+        self._watch: Watch | None = None
 
     @property
     def client(self) -> MlflowClient:
@@ -128,18 +129,24 @@ class Store:
         return self._guard
 
     @contextmanager
-    def kept(self, name: str, on_wait: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+    def kept(self, name: str, on_wait: Callable[[str], None]) -> Iterator[Lease | None]:
         """Keep a name to this process, among those of all machines that reach the store.
 
-        Gives what raises `StoreError` if it was lost. An embedded database is of one machine, whose
-        own locks are enough; Databricks has no names of that form.
+        None where that takes no more than locks of this machine: an embedded database is of one,
+        and Databricks has no names of that form.
         """
         if not self.is_shared:
-            yield lambda: None
+            yield None
             return
         lease = Lease(self.address, name)
         with lease.held(on_wait):
-            yield lease.require
+            yield lease
+
+    def is_lost(self, turn: Turn) -> bool:
+        """Tell whether another process may have a name by now that one had `kept` to itself."""
+        if self._watch is None or self._watch.turn != turn:
+            self._watch = Watch(self.address, turn)
+        return self._watch.is_lost()
 
     @property
     def is_shared(self) -> bool:

@@ -99,3 +99,22 @@ def test_a_database_that_does_not_answer_is_named(command: Command) -> None:
         "tracking.uri: no database answers at postgresql://ada@127.0.0.1:9/runs: "
     )
     assert "secret" not in done.stderr
+
+
+def test_a_rerun_of_another_store_is_recorded_in_a_database_of_ones_own(
+    command: Command, database: str, tmp_path: Path
+) -> None:
+    other = f"sqlite:///{tmp_path}/colleague/mlflow.db"
+    done = command(f"tracking.uri={other}", "name=of a colleague", *SHORT)
+    assert done.returncode == 0, done.stderr
+    (run,) = mlflow.MlflowClient(other).search_runs(["1"])
+    again = ["rerun", run.info.run_id, "--uri", other]
+    done = command(*again, MLFLOW_TRACKING_URI=database)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tracking.artifacts: must be a place that all machines reach")
+    done = command(*again, f"tracking.artifacts={tmp_path}/files", MLFLOW_TRACKING_URI=database)
+    assert done.returncode == 0, done.stderr
+    experiment = mlflow.MlflowClient(database).get_experiment_by_name("of a colleague")
+    assert experiment is not None
+    (rerun,) = mlflow.MlflowClient(database).search_runs([experiment.experiment_id])
+    assert rerun.data.tags["runner.weights_sha256"] == run.data.tags["runner.weights_sha256"]

@@ -38,6 +38,7 @@ from runner.jobs.worker import stack_run
 from runner.tracking.backend import lease
 stack_run._SHOWN_AFTER_S, stack_run._SAVED_EVERY_S = 0.0, 1.0
 lease.EXPIRES_AFTER_S, lease._SIGN_EVERY_S = 4.0, 0.5
+lease._COUNTS_FOR_S, lease._WAITED_FOR_S = 0.5, 1.0
 """
 # Where a run is given its end, which is then written; the worker has just asked whether it may.
 SET_END = "tracking.run_writer.RunWriter.set_end"
@@ -281,6 +282,60 @@ def test_a_worker_that_was_stopped_for_too_long_records_nothing_twice(
     finished_once(runs(), 12)
     # It had begun one more run.
     assert Counter(run.info.status for run in runs())["KILLED"] == 1
+
+
+def test_a_run_that_a_stopped_worker_ended_before_it_died_is_closed_by_the_next_start(
+    begin: Callable[..., subprocess.Popen[str]],
+    command: Command,
+    words: list[str],
+    cluster: Cluster,
+    runs: Callable[..., list[Run]],
+) -> None:
+    # It goes on by ending its run, and dies before it looks whether another has ended it meanwhile.
+    look = "runner.jobs.worker.stack_run.close_again"
+    dying = at_call(f"runner.{SET_END}", 2, signal.SIGSTOP) + at_call(look, 1, signal.SIGKILL)
+    cluster.start_worker("stopping", DASK_DISTRIBUTED__WORKER__PRELOAD=PREAMBLE + dying)
+    words = [word.replace("n_workers=2", "n_workers=3") for word in words]
+    process = begin(*words, *POINTS, "seed=range(0,12)")
+    _, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0, said
+    cluster.send("stopping", signal.SIGCONT)
+    wait_until(lambda: cluster.processes["stopping"].poll() is not None, "it goes on")
+    assert Counter(run.info.status for run in runs()) == {"FINISHED": 13}
+    done = command(*words[:-2], "executor.n_workers=2", *POINTS, "seed=range(0,12)")
+    assert done.returncode == 0, done.stderr
+    finished_once(runs(), 12)
+
+
+def test_a_machine_that_was_suspended_leaves_alone_what_another_has_taken_over(
+    begin: Callable[..., subprocess.Popen[str]],
+    server: str,
+    name: str,
+    runs: Callable[..., list[Run]],
+) -> None:
+    words = [f"name={name}", f"tracking.uri={server}", *POINTS, "optimizer.learning_rate=0.1,0.2"]
+    words += ["seed=range(0,3)", "sweep.n_workers=1"]
+    suspended = QUICK + PREAMBLE + at_call(f"runner.{SET_END}", 2, signal.SIGSTOP, all_of_it=True)
+    first = begin(*words, before=suspended, within=ELSEWHERE)
+    wait_until(lambda: len(runs()) >= 2 and _is_stopped(first.pid), "it is not suspended")
+    second = begin(*words, before=QUICK)
+    _, said = second.communicate(timeout=WITHIN_S)
+    assert second.returncode == 0, said
+    finished_once(runs(), 6)
+    os.killpg(first.pid, signal.SIGCONT)
+    _, said = first.communicate(timeout=WITHIN_S)
+    assert first.returncode == 3, said
+    assert "another may run this sweep now" in said
+    assert "Traceback" not in said
+    finished_once(runs(), 6)
+    assert {run.info.status for run in runs()} == {"FINISHED", "KILLED"}
+    assert {r.info.status for r in [*runs("sweep"), *runs("group")]} == {"FINISHED"}
+    assert len(runs("group")) == 2
+
+
+def _is_stopped(number: int) -> bool:
+    state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "T"
 
 
 def test_two_machines_with_the_same_sweep_take_turns(

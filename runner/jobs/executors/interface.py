@@ -16,7 +16,7 @@ from runner.jobs.events import Crashed, Notice, WorkerEvent
 from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import Task
 
-# The one function that workers call, with a task and, elsewhere, with what tells it to stop.
+# The one function that workers call, with a task and with what tells it to stop.
 Work = Callable[..., Generator[WorkerEvent, None, None]]
 Events = Generator[WorkerEvent | Crashed | Notice, None, None]
 

@@ -7,6 +7,7 @@ costs its task alone.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Generator, Sequence
@@ -18,6 +19,7 @@ from pickle import UnpicklingError
 
 from runner.jobs.events import Crashed, Notice, WorkerEvent
 from runner.jobs.executors.interface import Events, Executor, Work
+from runner.jobs.worker.recording import never
 from runner.jobs.worker.stack_run import run_stack
 from runner.jobs.worker.task import Task
 from runner.system.errors import StoreError, Terminated
@@ -48,7 +50,7 @@ class InProcess(Executor):
     def events(self) -> Events:
         """Go through what the tasks yield."""
         while self._waiting:
-            self._running = self._work(self._next())
+            self._running = self._work(self._next(), never)
             yield from self._running
         self._running = None
 
@@ -184,6 +186,11 @@ class LocalProcesses(Executor):
 
 def _serve(work: Work, connection: Connection, not_ours: Sequence[Connection]) -> None:
     """Do task after task, until there are no more, or until whoever gives them is gone."""
+    parent = os.getppid()
+
+    def is_left() -> bool:
+        return os.getppid() != parent
+
     leave_terminal_to_parent()
     for other in not_ours:
         other.close()
@@ -191,7 +198,7 @@ def _serve(work: Work, connection: Connection, not_ours: Sequence[Connection]) -
         try:
             raise_on_sigterm()
             while (task := connection.recv()) is not None:
-                with closing(work(task)) as events:
+                with closing(work(task, is_left)) as events:
                     for event in events:
                         connection.send(event)
                 connection.send(_Done())

@@ -62,7 +62,8 @@ _LIMIT = 1 << 30
 class Options:
     """What a person asks for, as `runner rerun --help` says it.
 
-    `uri` and `artifacts` are as in ``tracking``, of the original's store.
+    `uri` is that of the original's store, and `artifacts` as in ``tracking``, of each store that is
+    a database.
     """
 
     target: str
@@ -234,7 +235,8 @@ def _is_elsewhere(options: Options) -> bool:
 def _recording(options: Options, store: Store | None, plan: Plan | None) -> Store | None:
     if options.check or plan is None or store is None or not _is_elsewhere(options):
         return None if options.check or plan is None else store
-    return open_store(None, None, plan.experiment_name)
+    place = options.artifacts if resolve(None).is_database_server else None
+    return open_store(None, None, plan.experiment_name, artifacts=place)
 
 
 def _search_of(
@@ -269,7 +271,9 @@ def _left_out(
 def _sources(
     options: Options,
 ) -> tuple[StoredRun | ExportedRun | None, Store | None, Sequence[StoredRun | ExportedRun]]:
-    found = find_source(options.target, options.uri, options.artifacts)
+    is_of_own = _is_elsewhere(options) and not resolve(options.uri).is_database_server
+    place = None if is_of_own and resolve(None).is_database_server else options.artifacts
+    found = find_source(options.target, options.uri, place)
     store = found.store if isinstance(found, StoredRun) else None
     members = members_of(found)
     if members is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -47,6 +47,7 @@ class Groups:
     Jobs of the plan that share all but seed and split make a group. Those that are recorded before
     it has a run are listed under the sweep, and moved when it has. Of earlier commands, `recorded`
     has the groups by their keys, and `parents` the runs that jobs are listed under, by position.
+    Where `require_turn` raises `StoreError`, another process may have them open by now.
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class Groups:
         sweep_id: str,
         recorded: Mapping[str, RecordedGroup],
         parents: Mapping[int, str],
+        require_turn: Callable[[], None] = lambda: None,
     ) -> None:
-        self._store, self._sweep_id = store, sweep_id
+        self._store, self._sweep_id, self._require_turn = store, sweep_id, require_turn
         self._recorded = dict(recorded)
         self._open: dict[str, RunWriter] = {}
         # The jobs of each that are still to end.
@@ -88,13 +90,15 @@ class Groups:
         """End the groups that wait for jobs which will not end now."""
         in_a_hurry = kind is not None and not issubclass(kind, Exception)
         until = time.monotonic() + (_CLOSED_WITHIN_S if in_a_hurry else math.inf)
-        for group in self._open.values():
-            # Of the others it is the next start that says so.
-            if time.monotonic() < until:
-                with suppress(StoreError):
-                    group.kill()
-        if not in_a_hurry:  # it moves runs, too
-            self._move(at_least=1)
+        with suppress(StoreError):
+            self._require_turn()
+            for group in self._open.values():
+                # Of the others it is the next start that says so.
+                if time.monotonic() < until:
+                    with suppress(StoreError):
+                        group.kill()
+            if not in_a_hurry:  # it moves runs, too
+                self._move(at_least=1)
 
     def begin(self, positions: Iterable[int], outcomes: Mapping[int, Outcome]) -> None:
         """Wait for the jobs that are to be run, and put right what earlier commands left undone."""

@@ -41,7 +41,7 @@ from runner.training.prepare import prepare_cached
 from runner.training.run_files import WEIGHTS
 
 if TYPE_CHECKING:
-    from runner.tracking import RecordedSweep, RunWriter, Store
+    from runner.tracking import Lease, RecordedSweep, RunWriter, Store, Turn
 
 # Some hundred thousand jobs.
 _RESULTS_LIMIT = 1 << 30
@@ -69,6 +69,11 @@ class Parent:
         self.states = states
         self.summary = SweepSummary()
         self.trained_on = ""
+        # What has to be held for as long as anything is recorded; None where nobody else records.
+        self.turn: Turn | None = None
+
+    def require_turn(self) -> None:
+        """Raise `StoreError` if another process may be at the same jobs by now."""
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -109,13 +114,14 @@ class _Sweep(Parent):
         state: SweepState,
         folder: SweepFolder,
         listener: Listener,
-        require_kept: Callable[[], None],
+        lease: Lease | None,
     ) -> None:
         super().__init__(plan)
         self.outcomes = dict(state.done)
         self.missing = [position for position in plan.asked if position not in self.outcomes]
         self._store, self._state, self._folder = store, state, folder
-        self._listener, self._require_kept = listener, require_kept
+        self._listener, self._lease = listener, lease
+        self.turn = None if lease is None else lease.turn
         self._groups: Groups | None = None
         self.trained_on = state.sweep.trained_on if state.sweep else ""
         self._run: RunWriter | None = None
@@ -132,7 +138,7 @@ class _Sweep(Parent):
             self.run_id, self.summary = sweep.run_id, sweep.summary
             yield
             return
-        with recorded(self._store, self._begin, self._duration) as run:
+        with recorded(self._store, self._begin, self._duration, self.require_turn) as run:
             self.run_id, self._run = run.run_id, run
             place = run.run_id if self._store.is_shared else str(self._folder.states)
             self.states = open_states(place, self._store)
@@ -142,6 +148,7 @@ class _Sweep(Parent):
                 run.set_tags(self._duration())
                 run.kill("results wait on disk until the server answers")
                 return
+            self.require_turn()
             self.summary = store_results(
                 run, self._store, self.plan, self.outcomes, self._listener, self.trained_on
             )
@@ -210,18 +217,22 @@ class _Sweep(Parent):
         sweep = self._state.sweep
         recorded = self._store.sweeps.groups_of(sweep) if sweep else {}
         parents = {position: job.parent for position, job in self._state.recorded.items()}
-        return Groups(self._store, self.plan, sweep_id, recorded, parents)
+        return Groups(self._store, self.plan, sweep_id, recorded, parents, self.require_turn)
+
+    def require_turn(self) -> None:
+        # While the server does not answer, work goes on: what others finish is not recorded twice.
+        if self._lease is not None and not self._store.n_unrecorded:
+            self._lease.require()
 
     def listed(self, task: Task) -> Task:
+        self.require_turn()
         return task if self._groups is None else self._groups.listed(task)
 
     def is_new(self, run_id: str) -> bool:
         return all(job.outcome.run_id != run_id for job in self._state.recorded.values())
 
     def take(self, event: Ended) -> None:
-        # While the server does not answer, work goes on: what others finish is not recorded twice.
-        if not self._store.n_unrecorded:
-            self._require_kept()
+        self.require_turn()
         super().take(event)
         if event.outcome is not None:
             # Names that a message brought along are in memory once, not once for each job.
@@ -339,7 +350,7 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
         listener(Waiting(process))
 
     whose = f"{store.experiment_id}-{plan.identity}"
-    with folder.locked(wait), store.kept(whose, wait) as require_kept:
+    with folder.locked(wait), store.kept(whose, wait) as lease:
         state = SweepState()
         if not plan.first.sweep.restart:
             plan = with_earlier_jobs(store, plan)
@@ -348,7 +359,8 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
             # What ended while this command waited for the lock.
             store.close_abandoned_runs()
             store.sweeps.close_running(state.sweep, everywhere=store.is_shared)
-        parent = _Sweep(store, plan, state, folder, listener, require_kept)
+            store.sweeps.close(state.doubles)
+        parent = _Sweep(store, plan, state, folder, listener, lease)
         for reason in store.backend.unfit.values():
             listener(Notice(reason))
         listener(SweepOpened(plan, dict(parent.outcomes), is_new=state.sweep is None))
@@ -368,8 +380,12 @@ def recorded(
     store: Store,
     begin: Callable[[], RunWriter],
     last_tags: Callable[[], Mapping[str, str]],
+    require_turn: Callable[[], None] = lambda: None,
 ) -> Iterator[RunWriter]:
-    """Begin the run of a parent; whatever ends the session early ends it in words."""
+    """Begin the run of a parent; whatever ends the session early ends it in words.
+
+    What another process may be at by now is left alone.
+    """
     run = None
     try:
         with deferred_signals():  # a run that nobody knows of could not be closed
@@ -383,6 +399,7 @@ def recorded(
     except BaseException as error:
         # Where the store itself is what failed, the next start closes the runs.
         with suppress(StoreError):
+            require_turn()
             if run is not None:
                 run.set_tags(last_tags())
                 close_run(run, error)

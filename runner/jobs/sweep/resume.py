@@ -45,11 +45,12 @@ class SweepState:
     """What the store has of a sweep: its run, and by position in the plan its jobs.
 
     Of the `recorded` ones those are `done` that are not to be run again. The `jobs` of its run are
-    those of other plans, too.
+    those of other plans, too; the runs `doubles` have FINISHED beside one that counts.
     """
 
     sweep: RecordedSweep | None = None
     jobs: Sequence[RecordedJob] = ()
+    doubles: Sequence[str] = ()
     recorded: Mapping[int, RecordedJob] = field(default_factory=dict)
     done: Mapping[int, Outcome] = field(default_factory=dict)
 
@@ -59,8 +60,7 @@ def sweep_state(store: Store, plan: Plan) -> SweepState:
     sweep = store.sweeps.newest_of(store.experiment_id, plan.identity)
     if sweep is None:
         return SweepState()
-    jobs = store.sweeps.jobs_of(sweep, has_settings=False)
-    return for_plan(SweepState(sweep, jobs), plan)
+    return for_plan(SweepState(sweep, *store.sweeps.jobs_and_doubles_of(sweep)), plan)
 
 
 def for_plan(state: SweepState, plan: Plan) -> SweepState:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -54,7 +55,7 @@ from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
 
 if TYPE_CHECKING:
-    from runner.tracking import RunWriter, Store
+    from runner.tracking import RunWriter, Store, Turn
     from softnet import Record
 
 Events = Generator[WorkerEvent, None, None]
@@ -79,6 +80,8 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
     KILLED.
     """
     store = None if task.store is None else store_at(task.store)
+    if store is not None and task.turn is not None:
+        stop = partial(_has_to_stop, stop, store, task.turn)
     if store is not None and task.is_remote:
         store.backend.keeps = False  # on the disk of another machine nobody would look for it
         done = settled(store, task)
@@ -86,6 +89,11 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
         task = task.only({j.position for j in task.jobs} - {event.position for event in done})
     if task.jobs:
         yield from _run_missing(task, store, stop)
+
+
+def _has_to_stop(stop: Stop, store: Store, turn: Turn) -> bool:
+    """Tell whether a worker is to stop, also since its command may have been replaced."""
+    return stop() or store.is_lost(turn)
 
 
 def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
@@ -116,7 +124,7 @@ def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
             yield stack.fail(task.jobs[0], error)
             return
         for job in task.jobs:
-            yield from run_stack(task.only({job.position}), stop)
+            yield from _run_missing(task.only({job.position}), store, stop)
 
 
 class _StackRun:

@@ -11,7 +11,7 @@ from runner.jobs.plan import Plan, PlannedJob
 
 if TYPE_CHECKING:
     from runner.jobs.rerun.verify import Reference
-    from runner.tracking import StoreAddress
+    from runner.tracking import StoreAddress, Turn
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Task:
     stack: str
     store: StoreAddress | None  # where they are recorded; None records nothing
     sweep_id: str | None = None  # the run of the sweep, or of the rerun of one
+    # What its command must hold for as long as workers record; None where nobody else records.
+    turn: Turn | None = None
     # The place for states of long trainings, see `open_states`; None saves none.
     states: str | None = None
     is_resumed: bool = False  # whether it goes on from what an earlier command has saved

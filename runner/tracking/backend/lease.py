@@ -4,6 +4,10 @@ Tags have no compare-and-set, but the store itself keeps the names of registered
 holder writes itself into the model's description again and again; by the server's time of that,
 others see that it lives. A database without a server has the time of whoever writes, so there it
 counts since when they have seen no new sign.
+
+A holder that was suspended may find another at its work, and so may its workers, whichever machine
+they are on. So each of them asks again whenever it has not for some seconds, and whoever takes over
+waits for longer than that before it looks at what is there.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.system.errors import StoreError
 from runner.tracking.backend.address import Address, request
@@ -31,6 +35,10 @@ EXPIRES_AFTER_S = 60.0
 _SIGN_EVERY_S = 5.0
 _LOOK_EVERY_S = 1.0
 _LET_GO_S = 1.0
+# For so long an answer of the store counts for whoever works under the name.
+_COUNTS_FOR_S = 10.0
+# By then all have asked again that work for a holder that was given up.
+_WAITED_FOR_S = 1.5 * _COUNTS_FOR_S
 
 # A fork while a request is made would inherit the locks of libraries that nobody releases. One that
 # has taken so long waits for the server, and holds none of them.
@@ -61,19 +69,61 @@ class _Forks:
 _forks = _Forks()
 
 
-class Lease:
-    """A name in a store, to be held by this process: what only one may do at a time."""
+class Turn(NamedTuple):
+    """A name in a store and the process that holds it, as plain data for its workers."""
 
-    def __init__(self, address: Address, name: str) -> None:
+    name: str
+    owner: str
+
+
+class Watch:
+    """Tells whether a process still holds a name, as far as it can be told from here."""
+
+    def __init__(self, address: Address, turn: Turn) -> None:
         prepare()
         from mlflow import MlflowClient
 
+        self.turn = turn
+        self._name, self._owner = turn
         self._address = address
         self._client = MlflowClient(address.uri, registry_uri=address.uri)
-        self._name = f"runner-lock-{name}"
-        self._owner = process_name()
-        self._given_up = threading.Event()
         self._is_lost = False
+        # When it was held for sure, by the clock that goes on while a machine sleeps.
+        self._held_s = 0.0
+
+    def is_lost(self) -> bool:
+        """Tell whether another process may hold it by now; the store is asked now and then.
+
+        While the store does not answer, nobody else can take it.
+        """
+        if not self._is_lost and abs(time.time() - self._held_s) > _COUNTS_FOR_S:
+            with suppress(StoreError), store_errors(self._address.uri):
+                self._look()
+        return self._is_lost
+
+    def _look(self) -> None:
+        asked_s = time.time()
+        if self._is_ours(self._read(self._name)):
+            self._held_s = asked_s
+        else:
+            self._is_lost = True
+
+    def _is_ours(self, model: RegisteredModel | None) -> bool:
+        return model is not None and model.description == self._owner
+
+    def _read(self, name: str) -> RegisteredModel | None:
+        with Ignoring("RESOURCE_DOES_NOT_EXIST"):
+            return self._client.get_registered_model(name)
+        return None
+
+
+class Lease(Watch):
+    """A name in a store, to be held by this process: what only one may do at a time."""
+
+    def __init__(self, address: Address, name: str) -> None:
+        super().__init__(address, Turn(f"runner-lock-{name}", process_name()))
+        self._given_up = threading.Event()
+        self._has_taken_over = False
         # Since when the signs of others were seen.
         self._seen_s: dict[tuple[str, int], float] = {}
 
@@ -86,9 +136,12 @@ class Lease:
                 on_wait(holder)
             said = True
             time.sleep(_LOOK_EVERY_S)
+        self._held_s = time.time()
         signs = threading.Thread(target=self._give_signs, name="runner lease", daemon=True)
         signs.start()
         try:
+            if self._has_taken_over:
+                time.sleep(_WAITED_FOR_S)
             yield
         finally:
             self._given_up.set()
@@ -100,7 +153,7 @@ class Lease:
 
     def require(self) -> None:
         """Raise `StoreError` if the name is not held any more."""
-        if self._is_lost:
+        if self.is_lost():
             raise StoreError(
                 f"{self._address.shown}: this process was out of reach for so long that another "
                 "may run this sweep now. The same command waits for it, and goes on."
@@ -132,26 +185,21 @@ class Lease:
             if now is None or now.description != model.description or not self._is_expired(now):
                 return False
             self._client.update_registered_model(self._name, self._owner)
+            # What a process of this machine had at work has heard of its death.
+            self._has_taken_over = not is_gone(model.description or "")
             return self._is_ours(self._read(self._name))
         finally:
             self._delete(marker)
 
     def _give_signs(self) -> None:
         """Show that this process lives, until it gives the name up or has lost it."""
-        seen_s = time.monotonic()
-        while not self._given_up.wait(_SIGN_EVERY_S):
+        while not (self._given_up.wait(_SIGN_EVERY_S) or self._is_lost):
             with suppress(StoreError), _forks.requests, store_errors(self._address.uri):
-                if not self._is_ours(self._read(self._name)):
-                    self._is_lost = True
-                    return
-                self._client.update_registered_model(self._name, self._owner)
-                seen_s = time.monotonic()
-            if time.monotonic() - seen_s > EXPIRES_AFTER_S:
-                self._is_lost = True
-                return
-
-    def _is_ours(self, model: RegisteredModel | None) -> bool:
-        return model is not None and model.description == self._owner
+                self._look()
+                if not self._is_lost:
+                    self._client.update_registered_model(self._name, self._owner)
+            # Suspended between the two, it may have taken the name from another again.
+            self._is_lost |= time.time() - self._held_s > EXPIRES_AFTER_S
 
     def _is_expired(self, model: RegisteredModel) -> bool:
         return self._age_s(model) > EXPIRES_AFTER_S or is_gone(model.description or "")
@@ -174,11 +222,6 @@ class Lease:
             self._client.create_registered_model(name, {"runner.kind": "lock"}, self._owner)
             return True
         return False
-
-    def _read(self, name: str) -> RegisteredModel | None:
-        with Ignoring("RESOURCE_DOES_NOT_EXIST"):
-            return self._client.get_registered_model(name)
-        return None
 
     def _delete(self, name: str) -> None:
         with Ignoring("RESOURCE_DOES_NOT_EXIST"):

@@ -81,16 +81,22 @@ replace({LOGGED!r}, log_and_act)
 """
 
 
-def at_call(name: str, call: int, number: signal.Signals) -> str:
-    """Send the command a signal where it is about to call a function for the n-th time."""
+def at_call(name: str, call: int, number: signal.Signals, *, all_of_it: bool = False) -> str:
+    """Send the command a signal where it is about to call a function for the n-th time.
+
+    It goes to the process that is about to, or to `all_of_it`: the command with its workers.
+    """
+    send = f"os.killpg(0, {int(number)})" if all_of_it else f"signal.raise_signal({int(number)})"
     return f"""
-calls = []
 def call_or_be_signalled(function):
+    if hasattr(function, "n_calls"):
+        return function  # Dask loads what it preloads twice
     def wrapped(*arguments, **named):
-        calls.append(arguments)
-        if len(calls) == {call}:
-            signal.raise_signal({int(number)})
+        wrapped.n_calls += 1
+        if wrapped.n_calls == {call}:
+            {send}
         return function(*arguments, **named)
+    wrapped.n_calls = 0
     return wrapped
 replace({name!r}, call_or_be_signalled)
 """

@@ -117,6 +117,29 @@ def test_of_a_job_that_ran_twice_the_finished_or_later_run_counts(
     assert (one.outcome.run_id, one.outcome.status) == (runs[counts].run_id, ends[counts])
 
 
+def test_of_two_finished_runs_of_a_job_the_earlier_is_named_and_closed(
+    embedded: Store, begin: Begin
+) -> None:
+    sweep = begin()
+    runs = [
+        job(embedded, sweep, key, 1e9 + number, **{"runner.stack": "s"})
+        for number, key in enumerate(("twice", "once", "twice"))
+    ]
+    for run in runs:
+        run.finish()
+    _, doubles = embedded.sweeps.jobs_and_doubles_of(read(embedded, sweep))
+    assert doubles == [runs[0].run_id]
+    keys = ["twice", "once"]
+    ended = embedded.sweeps.settle_stack(embedded.experiment_id, sweep.run_id, "s", keys)
+    assert {key: outcome.run_id for key, outcome in ended.items()} == {
+        "twice": runs[2].run_id,
+        "once": runs[1].run_id,
+    }
+    status = [embedded.client.get_run(run.run_id).info.status for run in runs]
+    assert status == ["KILLED", "FINISHED", "FINISHED"]
+    assert embedded.sweeps.jobs_and_doubles_of(read(embedded, sweep))[1] == []
+
+
 def test_jobs_of_other_sweeps_and_deleted_ones_are_left_out(embedded: Store, begin: Begin) -> None:
     sweep, other = begin(), begin("other")
     still_running = job(embedded, sweep, "mine")

@@ -27,7 +27,8 @@ pytestmark = [
 
 
 Task = tuple[int, ...]
-Work = Callable[[Task], Generator[object, None, None]]
+Stop = Callable[[], bool]
+Work = Callable[[Task, Stop], Generator[object, None, None]]
 
 
 def started(n_workers: int, work: Work, tasks: list[Task]) -> LocalProcesses:
@@ -63,7 +64,7 @@ def test_in_this_process_tasks_are_added_before_or_behind_those_that_wait() -> N
 def test_in_this_process_what_fails_is_raised_and_what_is_left_is_closed() -> None:
     closed = []
 
-    def work(task: Task) -> Generator[object, None, None]:
+    def work(task: Task, _: Stop) -> Generator[object, None, None]:
         try:
             yield task
             raise ArithmeticError("ours")
@@ -81,7 +82,7 @@ def test_in_this_process_what_fails_is_raised_and_what_is_left_is_closed() -> No
     assert closed == [(0,), (2,)]
 
 
-def dying(task: Task) -> Generator[object, None, None]:
+def dying(task: Task, _: Stop) -> Generator[object, None, None]:
     yield task
     if task == (2,):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -103,7 +104,7 @@ def test_a_worker_that_dies_costs_its_task_alone_and_is_replaced(n_workers: int)
 
 
 def test_what_a_dead_worker_said_before_arrives() -> None:
-    def talk(task: Task) -> Generator[object, None, None]:
+    def talk(task: Task, _: Stop) -> Generator[object, None, None]:
         yield from range(100)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -113,7 +114,7 @@ def test_what_a_dead_worker_said_before_arrives() -> None:
 
 
 def test_a_signal_without_a_name_is_told_by_its_number() -> None:
-    def killed(task: Task) -> Generator[object, None, None]:
+    def killed(task: Task, _: Stop) -> Generator[object, None, None]:
         os.kill(os.getpid(), signal.SIGRTMIN + 5)
         yield task
 
@@ -142,7 +143,7 @@ SOON_S = 20
 def test_who_leaves_in_a_hurry_does_not_wait_for_the_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner.jobs.executors.local, "_GRACE_S", 0.1)
 
-    def deaf(task: Task) -> Generator[object, None, None]:
+    def deaf(task: Task, _: Stop) -> Generator[object, None, None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         yield task
         time.sleep(60)
@@ -159,7 +160,7 @@ def test_a_pipe_that_is_full_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(runner.jobs.executors.local, "_GRACE_S", 60.0)
     farewell = ["x" * 10_000] * 1_000  # a pipe holds less than a tenth of it
 
-    def talkative(task: Task) -> Generator[object, None, None]:
+    def talkative(task: Task, _: Stop) -> Generator[object, None, None]:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         yield task
         signal.sigwait({signal.SIGTERM})
@@ -174,7 +175,7 @@ def test_a_pipe_that_is_full_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ctrl_c_is_for_whoever_gives_the_tasks() -> None:
-    def interrupted(task: Task) -> Generator[object, None, None]:
+    def interrupted(task: Task, _: Stop) -> Generator[object, None, None]:
         os.kill(os.getpid(), signal.SIGINT)
         yield task
 
@@ -185,7 +186,7 @@ FEED = """
 import os, time
 from runner.jobs.executors.local import LocalProcesses
 
-def work(task):
+def work(task, stop):
     os.write(1, b"worker\\n")  # at once, whoever else writes
     yield task
     while task == (0,):

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from runner.jobs.worker.recording import never
 from runner.system.errors import StoreError
 
 Task = tuple[object, ...]
@@ -14,24 +13,24 @@ Stop = Callable[[], bool]
 Events = Generator[object, None, None]
 
 
-def twice(task: Task, stop: Stop = never) -> Events:
+def twice(task: Task, stop: Stop) -> Events:
     yield (os.getpid(), task, "begun")
     yield (os.getpid(), task, "done")
 
 
-def dying(task: Task, stop: Stop = never) -> Events:
+def dying(task: Task, stop: Stop) -> Events:
     yield task
     if task == (2,):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def failing(task: Task, stop: Stop = never) -> Events:
+def failing(task: Task, stop: Stop) -> Events:
     yield task
     if task == (1,):
         raise StoreError("there: disk full\nsecond line")
 
 
-def endless(task: Task, stop: Stop = never) -> Events:
+def endless(task: Task, stop: Stop) -> Events:
     """Work until stopped, and leave a file then; the task is (number, folder)."""
     try:
         yield task
@@ -42,7 +41,7 @@ def endless(task: Task, stop: Stop = never) -> Events:
         Path(str(task[1]), str(task[0])).touch()
 
 
-def meeting(task: Task, stop: Stop = never) -> Events:
+def meeting(task: Task, stop: Stop) -> Events:
     """Wait for the other; the task is (number, folder)."""
     folder = Path(str(task[1]))
     (folder / str(task[0])).touch()

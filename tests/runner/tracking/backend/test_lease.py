@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from runner.system.errors import StoreError
 from runner.tracking.backend import lease
 from runner.tracking.backend.address import Address, resolve
-from runner.tracking.backend.lease import Lease
+from runner.tracking.backend.lease import Lease, Turn, Watch
 from tests.runner.tracking.conftest import Start
 
 # Takes the name again and again; says so in a file, and dies with it now and then.
@@ -85,6 +85,40 @@ def test_who_has_lost_it_is_told(address: Address, monkeypatch: pytest.MonkeyPat
         with pytest.raises(StoreError, match="another may run this sweep now"):
             held.require()
     assert Lease(address, "lost").try_to_take() == "elsewhere-1-1"
+
+
+def test_who_was_suspended_asks_before_anything_else(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Lease(address, "suspended")
+    with held.held(lambda _: None):
+        workers = Watch(address, held.turn)
+        assert not workers.is_lost()
+        held._client.update_registered_model(held._name, "elsewhere-1-1")
+        held.require()  # what was heard of it counts for some seconds
+        assert not workers.is_lost()
+        woken_s = time.time() + 2 * lease._COUNTS_FOR_S
+        monkeypatch.setattr(time, "time", lambda: woken_s)
+        assert workers.is_lost()
+        with pytest.raises(StoreError, match="another may run this sweep now"):
+            held.require()
+
+
+def test_who_takes_over_waits_until_the_workers_of_the_other_have_asked(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(lease, "process_name", lambda: "elsewhere-1-1")
+        assert Lease(address, "busy").try_to_take() is None
+        workers = Watch(address, Turn("runner-lock-busy", "elsewhere-1-1"))
+        assert not workers.is_lost()
+    monkeypatch.setattr(lease, "EXPIRES_AFTER_S", -5.0)
+    monkeypatch.setattr(lease, "_COUNTS_FOR_S", 0.1)
+    monkeypatch.setattr(lease, "_WAITED_FOR_S", 0.2)
+    began_s = time.monotonic()
+    with Lease(address, "busy").held(lambda _: None):
+        assert time.monotonic() - began_s >= lease._WAITED_FOR_S > lease._COUNTS_FOR_S
+        assert workers.is_lost()
 
 
 @pytest.mark.usefixtures("few_tries")
