@@ -8,8 +8,6 @@ the docstrings of the classes; a test compares the pages with what this makes of
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
 import sys
@@ -279,16 +277,13 @@ def commands_page() -> str:
 
 def help_of(name: str) -> str:
     """Return what a command's `--help` prints, at 80 columns."""
-    said = io.StringIO()
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "80"
     try:
-        with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-            COMMANDS[name](["--help"])
+        return COMMANDS[name].parser().format_help().strip()
     finally:
         os.environ.pop("COLUMNS")
         os.environ |= {} if before is None else {"COLUMNS": before}
-    return said.getvalue().strip()
 
 
 def softnet_page() -> str:

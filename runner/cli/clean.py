@@ -1,4 +1,4 @@
-"""The command `runner clean`: remove the weights of a sweep but for those of its best runs."""
+"""The commands `runner clean` and `sync`: weights removed from a store, and what it lacks added."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from runner.report.table import LONGEST_NAME, say
 from runner.system.errors import CommandError
 from runner.system.formatting import count, size
 from runner.system.text import elide
+from runner.tracking import record_kept
 from runner.tracking.records.mlflow_record import find_run, remove_weights, weights_size
 from runner.training.outcome import best_outcomes
 
 
-def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
+def clean(target: str, keep: int, uri: str | None, is_sure: bool) -> None:
     """Remove the weights of all runs of a sweep but the best `keep`, once a person has said so.
 
     The runs of its model keep theirs in any case: over several splits it is the average of many.
@@ -42,3 +43,8 @@ def clean(target: str, keep: int, uri: str | None, *, is_sure: bool) -> None:
     for run_id in sizes:
         remove_weights(sweep.members[run_id])
     say(f"Removed {what}. {min(keep, len(ranked)):,} of {count(len(ranked), 'run')} keep theirs.")
+
+
+def sync(uri: str | None) -> None:
+    """Record what is kept on disk since its server did not answer."""
+    say(record_kept(uri))

@@ -27,6 +27,7 @@ def compare(targets: Sequence[str], metrics: Sequence[str], uri: str | None) -> 
 
     A sweep of several configurations stands for its best one; alone, for all of them.
     """
+    metrics = [*dict.fromkeys(metrics)]
     found = [find_run(uri, target) for target in targets]
     ranking = metrics[0] if metrics else found[0].tags.get("runner.metric", "val/loss")
     unknown = [metric for metric in (*metrics, ranking) if not is_metric(metric)]

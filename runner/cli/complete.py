@@ -58,20 +58,17 @@ def complete(hydra: Callable[[], object]) -> None:
 
 def _of_command(words: list[str], current: str) -> list[str]:
     """Return the options of a command, the values of the option before, or names of sweeps."""
-    name, before = words[0], words[-1]
-    with redirect_stdout(io.StringIO()) as page, suppress(SystemExit):
-        COMMANDS[name](["--help"])
+    actions = COMMANDS[words[0]].parser()._actions  # noqa: SLF001  (argparse has no other list)
+    options = {flag: action for action in actions for flag in action.option_strings}
+    before = options.get(words[-1])
     if current.startswith("-"):
-        return sorted({*re.findall(r"--[a-z][a-z-]+", page.getvalue())})
-    usage = page.getvalue().partition("\n\n")[0]
-    if before == "--metric":
+        return sorted(flag for flag in options if flag.startswith("--"))
+    if words[-1] == "--metric":
         return _metrics()
-    if choices := re.search(rf"{re.escape(before)} {{([\w,]+)}}", usage):
-        return choices[1].split(",")
-    if re.search(rf"{re.escape(before)} [A-Z]", usage):
-        return []
+    if before is not None and before.nargs != 0:
+        return list(before.choices or ())
     uri = words[words.index("--uri") + 1] if "--uri" in words else None
-    return _sweeps(uri) if re.search(r"\b(RUN|SWEEP)\b", usage) else []
+    return _sweeps(uri) if {"RUN", "SWEEP"} & {action.metavar for action in actions} else []
 
 
 def _metrics() -> list[str]:

@@ -7,12 +7,12 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from runner.cli.commands import COMMANDS
+from runner.cli.commands import COMMANDS, Command
 from runner.cli.help import help_page, help_template
 from runner.cli.streams import install_robust_streams
 from runner.report.table import say
@@ -91,7 +91,7 @@ def carry_out(arguments: Sequence[str]) -> int:
         return 0
     # A bare word cannot be an override, nor a flag.
     if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
-        return _named(arguments[0])(arguments[1:]) or 0
+        return _named(arguments[0])(arguments[1:])
     return _run(arguments)
 
 
@@ -109,7 +109,7 @@ def _require_readable(arguments: Sequence[str]) -> None:
             )
 
 
-def _named(word: str) -> Callable[[Sequence[str]], int | None]:
+def _named(word: str) -> Command:
     if word not in COMMANDS:
         hint = nearest(word, COMMANDS)
         raise CommandError(

@@ -43,20 +43,19 @@ _KINDS = (".csv", ".parquet")
 
 
 def predict(
-    run_id: str,
+    target: str,
     file: str | None,
+    part: str | None,
+    threshold: str | None,
+    data: str | None,
     out: str | None,
     uri: str | None,
-    *,
-    part: str | None = None,
-    threshold: str | None = None,
-    data: str | None = None,
 ) -> None:
     """Predict rows, and write the answer and the probabilities of each.
 
-    `run_id` is that of a run that has ended, or a sweep, whose best it is then, or an exported
-    folder. `file` is a table with the columns that the run was trained on; without one, a `part` of
-    the run's own rows is predicted, which are now where `data` says. `out` ends in ``.csv`` or
+    `target` is a run that has ended, or a sweep, whose best it is then, or an exported folder.
+    `file` is a table with the columns that the run was trained on; without one, a `part` of the
+    run's own rows is predicted, which are now where `data` says. `out` ends in ``.csv`` or
     ``.parquet``; without it, CSV is printed. The `threshold` is the probability from which on the
     last of two classes is the answer, or the metric that it is to make largest on the validation
     rows.
@@ -67,17 +66,17 @@ def predict(
         raise CommandError("FILE: must be given, or --part with a part of the run's own rows.")
     if file is not None and not file.strip():
         raise CommandError(f"FILE: must be a file, got {file!r}.")
-    target = None if out is None else writable(out, file)
-    first, *others = runs_of_model(run_id, uri)
+    place = None if out is None else writable(out, file)
+    first, *others = runs_of_model(target, uri)
     run = LoadedRun(first, data, [LoadedRun(other, data) for other in others])
     level = 0.5 if threshold is None else run.threshold(threshold)
     table, remarks = run.of_part(part, level) if part else run.of_file(str(file), level)
-    if target is None:
+    if place is None:
         sys.stdout.write(_csv(table))
         sys.stdout.flush()
     else:
         is_csv = str(out).lower().endswith(".csv")
-        with atomic_file(target) as stream:
+        with atomic_file(place) as stream:
             stream.write(_csv(table).encode() if is_csv else parquet(table))
         say(f"{count(len(next(iter(table.values()))), 'row')} to {out}")
     for remark in remarks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from runner.jobs.events import Finished
 from runner.jobs.executors import executor_of
 from runner.jobs.executors.local import InProcess
@@ -16,10 +18,10 @@ from runner.tracking.queries import REFIT
 from runner.tracking.records import StoredRun
 
 
-def repeat(options: Options) -> int:
+def repeat(**options: Any) -> int:  # noqa: ANN401  (those of `Options`)
     """Repeat a recorded run or sweep, and print how the results compare; return the exit code."""
     with Console(is_of_rerun=True) as console:
-        asked = request(options, console)
+        asked = request(Options(**options), console)
         if asked.plan is None:
             return RecordError.exit_code
         n_workers = asked.plan.first.sweep.n_workers

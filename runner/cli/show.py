@@ -1,4 +1,4 @@
-"""The commands `runner show`, `sweeps`, `runs` and `ensemble`: what was run, from the store.
+"""The commands `runner show`, `sweeps`, `runs`, `ui` and `ensemble`: what was run, from the store.
 
 Nothing is trained, and runs of processes that have died are closed.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.config.plugins import VARIABLE
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    wanted: str | None,
+    target: str | None,
     metrics: Sequence[str],
     top: int | None,
     form: str,
@@ -45,20 +46,21 @@ def show(
 ) -> None:
     """Print a run, or the report of a sweep as a `form`: table, csv, markdown or latex.
 
-    `wanted` is a name or an id, or how one of these begins; None is the newest sweep. By default it
+    `target` is a name or an id, or how one of these begins; None is the newest sweep. By default it
     is ranked by its own metric, and else by the first of some; a table for a paper has all of them.
     As CSV it is each job. Of a run `data` is where its rows are now. A `CommandError` says that
     there is none, or no metric.
     """
+    metrics = [*dict.fromkeys(metrics)]
     stores, sweeps = _recorded(uri)
-    sweep = _chosen(stores, sweeps, wanted)
+    sweep = _chosen(stores, sweeps, target)
     if sweep is None:
         from runner.cli.show_run import show_run
 
         given = {"--metric": metrics, "--top": top, "--format": form != "table"}
         for option in filter(given.get, given):
             raise CommandError(f"{option}: must be left out for a run; it is for a sweep's table.")
-        show_run(str(wanted), uri, data)
+        show_run(str(target), uri, data)
         return
     if data is not None:
         raise CommandError("--data: must be left out for a sweep; it is for the rows of a run.")
@@ -98,6 +100,7 @@ def show(
         trained_on=sweep.trained_on,
         run_id=sweep.run_id,
         uri=store.address.shown,
+        is_named=store.place.is_named,
     )
     print_sweep(report, metrics, top)
 
@@ -126,14 +129,14 @@ def _summary(store: Store, sweep: RecordedSweep) -> SweepSummary:
     return replace(sweep.summary, model="") if is_away else sweep.summary
 
 
-def average_runs(wanted: str, top: int | None, *, data: str | None, uri: str | None) -> None:
+def average_runs(target: str, top: int | None, data: str | None, uri: str | None) -> None:
     """Average the `top` runs of a sweep, or those that add most, and print what that is worth."""
     from runner.jobs.sweep.ensemble import make_ensemble
 
     stores, sweeps = _recorded(uri)
-    sweep = _chosen(stores, sweeps, wanted)
+    sweep = _chosen(stores, sweeps, target)
     if sweep is None:
-        raise CommandError(f"runner ensemble: must be a sweep, got {shorten(wanted)}, a run.")
+        raise CommandError(f"runner ensemble: must be a sweep, got {shorten(target)}, a run.")
     store = stores[sweep.experiment_id]
     print_ensemble(make_ensemble(store, sweep, top, data), store.where)
 
@@ -173,6 +176,13 @@ def list_runs(uri: str | None, top: int | None) -> None:
         ]
     print_run_list(runs, top)
     _say_what_is_left_out(stores)
+
+
+def open_pages(uri: str | None, port: int) -> None:
+    """Serve MLflow's pages of the runs of a store until Ctrl-C."""
+    from runner.tracking.ui import ui
+
+    ui(uri, port, partial(print, flush=True))
 
 
 def _say_what_is_left_out(stores: Mapping[str, Store]) -> None:

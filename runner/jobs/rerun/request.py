@@ -54,20 +54,18 @@ if TYPE_CHECKING:
     from runner.tracking import Store
     from runner.training.outcome import Outcome
 
-# Some hundred thousand jobs.
-_LIMIT = 1 << 30
+_ARTIFACTS = "tracking.artifacts="
 
 
 @dataclass(frozen=True)
 class Options:
     """What a person asks for, as `runner rerun --help` says it.
 
-    `uri` is that of the original's store, and `artifacts` as in ``tracking``, of each store that is
-    a database.
+    `uri` is that of the original's store.
     """
 
     target: str
-    overrides: tuple[str, ...] = ()
+    overrides: Sequence[str] = ()
     check: bool = False
     tolerance: float | None = None
     sample: int | None = None
@@ -75,7 +73,17 @@ class Options:
     allow_data_change: bool = False
     uri: str | None = None
     in_place: bool = False
-    artifacts: str | None = None
+
+    @property
+    def changes(self) -> list[str]:
+        """The overrides that make it another run."""
+        return [text for text in self.overrides if not text.startswith(_ARTIFACTS)]
+
+    @property
+    def artifacts(self) -> str | None:
+        """The place of files in each store that is a database, by the override of that name."""
+        places = (t.removeprefix(_ARTIFACTS) for t in self.overrides if t.startswith(_ARTIFACTS))
+        return next(places, None)
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,7 @@ def request(options: Options, listener: Listener) -> RerunRequest:
     Raises `RecordError` if a single run cannot be repeated. Raises `RunnerError` if the command,
     the store or the data are of no use.
     """
-    changed_keys = {text.partition("=")[0] for text in options.overrides}
+    changed_keys = {text.partition("=")[0] for text in options.changes}
     # A path that the person writes is no record's, and may lead anywhere.
     is_said = not changed_keys.isdisjoint({"data", "data.path"})
     if is_said and options.data is not None:
@@ -193,7 +201,7 @@ def request(options: Options, listener: Listener) -> RerunRequest:
         try:
             original = Record.read(source)
             changed = with_data_from(
-                _changed(original.experiment, options.overrides),
+                _changed(original.experiment, options.changes),
                 options.data,
                 folders,
                 digest=original.tags.get("runner.data_digest", ""),
@@ -246,8 +254,8 @@ def _search_of(
     if not isinstance(parent, StoredRun):
         return None, {}
     try:
-        record = SearchRecord.model_validate_json(parent.read(f"{PLAN_FOLDER}/{SEARCH}", _LIMIT))
-        lines = parent.read(f"{PLAN_FOLDER}/{PLAN}", _LIMIT).decode(errors="replace")
+        record = SearchRecord.model_validate_json(parent.read(f"{PLAN_FOLDER}/{SEARCH}"))
+        lines = parent.read(f"{PLAN_FOLDER}/{PLAN}").decode(errors="replace")
     except (MissingError, RecordError, ValueError):  # no search, or edited by somebody
         return None, {}
     return record, {job.key: place for place, job in enumerate(read_lines(lines))}
@@ -372,7 +380,7 @@ def _labels(
     for then, now in zip(before, after, strict=True):
         if not is_said and "path" in now["data"]:  # where data were moved to, nobody asked for
             now["data"]["path"] = then["data"].get("path")
-    written = {text.partition("=")[0] for text in options.overrides}
+    written = {text.partition("=")[0] for text in options.changes}
     # An option of a group is no key of the config; a group that was written anew has none.
     chosen = [
         {key: text for key, text in original.varied.items() if key not in flatten(then)}

@@ -43,8 +43,6 @@ from runner.training.run_files import WEIGHTS
 if TYPE_CHECKING:
     from runner.tracking import Lease, RecordedSweep, RunWriter, Store, Turn
 
-# Some hundred thousand jobs.
-_RESULTS_LIMIT = 1 << 30
 N_JOBS, COMMAND = "runner.n_jobs", "runner.command"
 # The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
 # two reruns at once write to the same place.
@@ -164,7 +162,7 @@ class _Sweep(Parent):
         if self._groups_of(sweep.run_id).lacking(self.outcomes):
             return False
         try:
-            stored_run(self._store, sweep.run_id).read(RESULTS, _RESULTS_LIMIT)
+            stored_run(self._store, sweep.run_id).read(RESULTS)
         except MissingError:
             return False
         except RecordError:
@@ -309,7 +307,7 @@ class _Rerun(Parent):
                 self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
             original = self._asked.originals[event.position]
             if original.is_cleaned and comparison and comparison.verdict is Verdict.IDENTICAL:
-                content = stored_run(self._store, outcome.run_id).read(WEIGHTS, _RESULTS_LIMIT)
+                content = stored_run(self._store, outcome.run_id).read(WEIGHTS)
                 restore_weights(stored_run(self._store, original.run_id), content)
 
     def _counts(self) -> dict[str, int]:

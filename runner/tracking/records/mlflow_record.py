@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # The tag that names the parent of a job, by the kind of the parent.
 _PARENT_TAGS = dict.fromkeys(("sweep", "rerun"), "runner.sweep") | {"group": "mlflow.parentRunId"}
-
-
+# Bytes of the largest files: plan and results of some hundred thousand jobs.
+_LARGEST = 1 << 30
 _LONGEST_NAME = 250
 
 
@@ -56,7 +56,7 @@ class StoredRun:
         """Its tags; a RecordError if one of ours is no text."""
         return rows.tags_of(self.run.tags)
 
-    def read(self, name: str, limit: int) -> bytes:
+    def read(self, name: str, limit: int = _LARGEST) -> bytes:
         """Return the content of one of its files, of at most `limit` bytes."""
         return read_artifact(self.store.backend, self.store.address, self.run, name, limit)
 

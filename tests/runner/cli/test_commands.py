@@ -15,10 +15,12 @@ WIDE = "\uff11"  # a digit of another script
     ("words", "says"),
     [
         (["rerun"], "runner rerun: the following arguments are required: RUN. Usage:"),
-        (["rerun", "--foo", "--check"], "runner rerun: unrecognized arguments: --foo. Usage:"),
         (["rerun", ID, "--foo"], "runner rerun: unrecognized arguments: --foo. Usage:"),
-        (["rerun", ID, "=3"], "runner rerun: a setting must be key=value, got '=3'."),
-        (["rerun", ID, "seed"], "runner rerun: a setting must be key=value, got 'seed'."),
+        (["rerun", ID, "=3"], "key=value: must be a setting, such as data.target=age, got '=3'."),
+        (
+            ["rerun", ID, "seed"],
+            "key=value: must be a setting, such as data.target=age, got 'seed'.",
+        ),
         (["rerun", ID, "--tolerance", "1_0"], "must be a number, 0 or above, got '1_0'"),
         (["rerun", ID, "--tolerance", WIDE], f"must be a number, 0 or above, got '{WIDE}'"),
         (["rerun", ID, "--tolerance", "nan"], "must be a number, 0 or above, got 'nan'"),
@@ -28,6 +30,7 @@ WIDE = "\uff11"  # a digit of another script
         (["rerun", ID, "--data", "x.csv", "data.path=y.csv"], "--data: must be left out beside"),
         (["rerun", ID, "--data", "x.csv", "data={name: iris}"], "--data: must be left out beside"),
         (["ui", "--port", WIDE], f"must be a number from 1 to 65535, got '{WIDE}'"),
+        (["ui", "--port=65536"], "must be a number from 1 to 65535, got '65536'"),
         (["export", ID, ""], "FOLDER: must be a new folder, got ''."),
         (["predict", ID, ""], "FILE: must be a file, got ''."),
     ],

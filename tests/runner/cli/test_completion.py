@@ -21,6 +21,8 @@ def offered(command: Command, line: str) -> list[str]:
     ("line", "words"),
     [
         ("runner swe", ["sweep.", "sweeps"]),
+        ("runner model=", ["model=linear", "model=mlp", "model=realmlp", "model=tabm"]),
+        ("runner optimizer.lea", ["optimizer.learning_rate="]),
         ("runner model.activation=t", ["model.activation=tanh"]),
         ("runner experiment=iris training.sampling=", None),
         ("runner sweep.fail_fast=", ["sweep.fail_fast=true", "sweep.fail_fast=false"]),

@@ -119,16 +119,6 @@ def test_info_shows_where_yaml_comes_from(command: Command):
     assert str(command.folder) in ended.stdout
 
 
-def test_tab_completes_groups_and_settings(command: Command):
-    def offered(line: str) -> set[str]:
-        ended = command("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
-        return set(ended.stdout.split())
-
-    models = {"model=linear", "model=mlp", "model=realmlp", "model=tabm"}
-    assert offered("runner model=") == models
-    assert "optimizer.learning_rate=" in offered("runner optimizer.lea")
-
-
 def test_alone_on_a_terminal_it_ends_with_what_to_try_next(sweeper: Command):
     with Terminal() as terminal:
         ended = subprocess.run(
@@ -158,14 +148,6 @@ def test_unknown_command_is_refused_with_those_that_exist(command: Command):
         "runs, show, sweeps, sync, ui) or a "
         "setting (key=value), got 'uii'. Did you mean 'ui'? See runner --help.\n"
     )
-
-
-@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
-def test_ui_wants_a_port(port: str, command: Command):
-    ended = command("ui", "--port", port)
-    assert ended.returncode == 2
-    assert "--port" in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_escapes_from_outside_are_printed_as_text(command: Command):
