@@ -14,7 +14,7 @@ from runner.jobs.sweep.parent_runs import COMMAND
 from runner.jobs.sweep.resume import read_sweep
 from runner.report.data import COLUMN_FACTS, column_rows, reading_lines
 from runner.report.page import html_page
-from runner.report.table import mean_cells, say
+from runner.report.table import metric_columns, say, setting_columns
 from runner.system.errors import CommandError, RecordError, RunnerError, shorten
 from runner.system.files import write_text
 from runner.system.formatting import count, local_time, number
@@ -94,12 +94,9 @@ def _results(outcomes: Sequence[Outcome], metric: str, summary: SweepSummary) ->
     names = varying_settings([configuration.varied for configuration in rows])
     metrics = [metric, *further_metrics((m for o in outcomes for m in o.metrics), metric)]
     shown = rows[:_ROWS]
-    settings = [[c.varied.get(key, "") for c in shown] for key in names]
-    means = [mean_cells(shown, name) for name in metrics]
-    summaries = [configuration.summary(metric) for configuration in shown]
-    n = [f"{summary.n if summary else 0:,}" for summary in summaries]
     # A page scrolls what it has no room for, and that is not to be a metric.
-    cells = [means[0], n, *means[1:], *settings]
+    means = metric_columns(shown, metrics)
+    columns = [*means, *setting_columns([c.varied for c in shown], names)]
     n_splits = max(len(row.values(metric)) for row in rows)
     basis = "seeds on one split, and says nothing of other rows"
     if n_splits > 1:
@@ -108,11 +105,11 @@ def _results(outcomes: Sequence[Outcome], metric: str, summary: SweepSummary) ->
     return {
         "varied": {key: ", ".join(distinct) for key, distinct in values.items()},
         "table": {
-            "header": [metric, "n", *metrics[1:], *names.values()],
-            "rows": list(zip(*cells, strict=True)),
+            "header": [column.header for column in columns],
+            "rows": list(zip(*(column.cells for column in columns), strict=True)),
             "n_more": len(rows) - len(shown),
         },
-        "basis": basis if any("±" in cell for column in means for cell in column) else "",
+        "basis": basis if any("±" in cell for column in means for cell in column.cells) else "",
         "n_of": "splits" if n_splits > 1 else "seeds",
         "verdicts": remarks(outcomes, metric, summary.expected, summary.search),
     }

@@ -151,6 +151,7 @@ class Console(AbstractContextManager["Console"]):
                 trained_on=event.trained_on,
                 run_id=event.run_id,
                 uri=event.uri,
+                is_named=event.plan.first.tracking.uri is not None,
             )
             print_sweep(report)
 

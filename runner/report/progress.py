@@ -27,7 +27,7 @@ _LONGEST_NAME, _LONGEST_BAR = 40, 30
 
 
 class ProgressBar:
-    """Counts work done, and shows from time to time how much there is left, by default on stderr.
+    """Counts work done, and shows on stderr from time to time how much there is left.
 
     Examples
     --------
@@ -39,10 +39,8 @@ class ProgressBar:
 
     _shown: BarColumn
 
-    def __init__(
-        self, total: float, description: str, *, unit: str = "steps", file: TextIO | None = None
-    ) -> None:
-        self._stream = sys.stderr if file is None else file
+    def __init__(self, total: float, description: str, *, unit: str = "steps") -> None:
+        self._stream: TextIO | None = sys.stderr
         self._total = total
         self._description = elide(description, _LONGEST_NAME)
         self._unit = unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from runner.config.plain import as_override_text, flatten, to_plain
 from runner.jobs.events import Finished
@@ -47,7 +47,7 @@ class RerunLine:
     n_jobs: int = 1
 
 
-def print_rerun(rerun: RerunRequest, finished: Finished | None, file: TextIO | None = None) -> None:
+def print_rerun(rerun: RerunRequest, finished: Finished | None) -> None:
     """Print the results of a rerun; `finished` is None where no record could be repeated."""
     lines = _lines(rerun, finished) if finished else []
     n_missing = 0
@@ -56,7 +56,7 @@ def print_rerun(rerun: RerunRequest, finished: Finished | None, file: TextIO | N
     notes = _notes(rerun, finished, len(lines), n_missing)
     lines += _unfit_lines(rerun)
     options, parent = rerun.options, rerun.parent
-    with printing(file) as out:
+    with printing() as out:
         if parent is None:
             print_line(out, lines[0], options.tolerance)
         else:

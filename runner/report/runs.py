@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from runner.report.table import (
     LONGEST_NAME,
@@ -37,9 +37,9 @@ _SHORTEST_SHOWN_S = 0.05
 _MANY, _NAMED = 20, 40
 
 
-def print_metrics(event: Measured, file: TextIO | None = None) -> None:
+def print_metrics(event: Measured) -> None:
     """Print at once what one run has measured; the rest of its record is to come."""
-    with printing(file) as out:
+    with printing() as out:
         took = f"{event.n_steps:,} steps, {event.duration_s:.1f} s"
         out.line((f"{elide(event.name, LONGEST_NAME)}  ", "bold"), took)
         if event.trained_on:
@@ -47,13 +47,13 @@ def print_metrics(event: Measured, file: TextIO | None = None) -> None:
         print_final(out, event.metrics, event.class_names)
 
 
-def print_run(outcome: Outcome, duration_s: float, link: str, file: TextIO | None = None) -> None:
+def print_run(outcome: Outcome, duration_s: float, link: str) -> None:
     """Print the result of one run; the metrics of a FINISHED one have been printed already.
 
     The whole command took `duration_s` seconds. The `link` is an address of the run, or a command
     that shows it.
     """
-    with printing(file) as out:
+    with printing() as out:
         took = f"took {duration_s:.1f} s"
         if outcome.status in ("FINISHED", "PRUNED"):
             out.line(_status(outcome), took)
@@ -162,9 +162,7 @@ def print_runs(
     out.ranking(count(len(finished), "run"), metric, ranked, columns, top)
 
 
-def print_run_list(
-    runs: Sequence[tuple[RecordedJob, str, float]], top: int | None, file: TextIO | None = None
-) -> None:
+def print_run_list(runs: Sequence[tuple[RecordedJob, str, float]], top: int | None) -> None:
     """Print single runs, each with its MLflow experiment and when it began, in s since 1970."""
     if top is None:
         top = len(runs) if len(runs) <= 2 * _MANY else _MANY
@@ -182,7 +180,7 @@ def print_run_list(
         for job, experiment, started in runs[:top]
     ]
     headers = ("run", "name", "state", "val/loss", "begun", "took", "experiment")
-    with printing(file) as out:
+    with printing() as out:
         if not rows:
             out.line("There are no runs of their own yet. runner experiment=iris makes one.")
             return
@@ -198,13 +196,12 @@ def print_recorded_run(
     classes: Classes | None,
     notes: Sequence[str],
     uri: str | None = None,
-    file: TextIO | None = None,
 ) -> None:
     """Print a run of the past: its metrics, and what it says of each class of the `classes`.
 
     Of a finished one, a line predicts with it, in the store `uri` where that is named.
     """
-    with printing(file) as out:
+    with printing() as out:
         out.line(
             (f"{elide(outcome.name, LONGEST_NAME)}  ", "bold"),
             _status(outcome),

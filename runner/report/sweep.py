@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from runner.report.runs import print_failures, print_final, print_runs
 from runner.report.table import (
@@ -17,7 +17,7 @@ from runner.report.table import (
     Printer,
     TableColumn,
     columns_of,
-    mean_cells,
+    metric_columns,
     printing,
     setting_columns,
     short_ids,
@@ -64,13 +64,13 @@ class SweepReport:
     trained_on: str = ""
     run_id: str | None = None  # of the sweep: says how to serve the model on that, if it has one
     uri: str | None = None  # of the store: says how to predict with the best
+    is_named: bool = False  # whether commands find the store by its URI alone
 
 
 def print_sweep(
     sweep: SweepReport,
     metrics: Sequence[str] = (),
     top: int | None = None,
-    file: TextIO | None = None,
 ) -> None:
     """Print the results of a sweep, the best configuration first.
 
@@ -82,7 +82,7 @@ def print_sweep(
     metric, is_own = metrics[0], metrics[0] == sweep.metric
     outcomes = sorted(sweep.outcomes, key=by_settings)
     over_seeds = configurations(outcomes)
-    with printing(file) as out:
+    with printing() as out:
         if sweep.name:
             out.line((elide(sweep.name, LONGEST_NAME), "bold"))
         if sweep.trained_on:
@@ -118,7 +118,7 @@ def _print_use(out: Printer, sweep: SweepReport, uri: str) -> None:
     run_id, summary = sweep.run_id, sweep.summary
     if summary.refit:
         out.line(("refit", "bold"), f"  run {summary.refit}  {on_one_line(summary.note)}")
-    named = f" --uri {shlex.quote(uri)}" if " --uri " in sweep.link else ""
+    named = f" --uri {shlex.quote(uri)}" if sweep.is_named else ""
     is_long = run_id is not None and len(sweep.name) > _LONGEST_TYPED
     target = str(run_id) if is_long else sweep.name
     out.command(f"  runner predict {shlex.quote(target)} FILE.csv{named}")
@@ -149,26 +149,18 @@ def _print_configurations(
     def columns(shown: Sequence[Configuration]) -> tuple[list[TableColumn], list[TableColumn]]:
         settings = setting_columns([configuration.varied for configuration in shown], names)
         runs = (run for configuration in shown for run in configuration.outcomes)
-        further = further_metrics((name for run in runs for name in run.metrics), metric)
-        means, numbers = _mean_columns(shown, metric)
-        needed = [*settings, means, numbers, *(_mean_columns(shown, name)[0] for name in asked)]
-        return needed, [_mean_columns(shown, name)[0] for name in further if name not in asked]
+        others = further_metrics((name for run in runs for name in run.metrics), metric)
+        means = metric_columns(shown, [*metrics, *(name for name in others if name not in asked)])
+        n_needed = 1 + len(metrics)
+        return [*settings, *means[:n_needed]], means[n_needed:]
 
     out.ranking(what, metric, rows, columns, top)
 
 
-def _mean_columns(shown: Sequence[Configuration], metric: str) -> tuple[TableColumn, TableColumn]:
-    """Make a column of means, each ``±`` half the width of its interval, and one of their seeds."""
-    summaries = [configuration.summary(metric) for configuration in shown]
-    numbers = [f"{summary.n if summary else 0:,}" for summary in summaries]
-    cells = mean_cells(shown, metric)
-    return TableColumn(metric, cells, "right"), TableColumn("n", numbers, "right")
-
-
-def print_ensemble(ensemble: Ensemble, link: str, file: TextIO | None = None) -> None:
+def print_ensemble(ensemble: Ensemble, link: str) -> None:
     """Print what an ensemble is worth, beside the best single run."""
     metric, difference = ensemble.metric.rpartition("/")[2], ensemble.difference
-    with printing(file) as out:
+    with printing() as out:
         distinct = len(set(ensemble.members))
         again = f" ({count(distinct, 'run')})" * (distinct < len(ensemble.members))
         tried = ensemble.tried
@@ -195,10 +187,10 @@ def print_ensemble(ensemble: Ensemble, link: str, file: TextIO | None = None) ->
         out.link(link, "it")
 
 
-def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | None = None) -> None:
+def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]]) -> None:
     """Print a line for each sweep, given with the name of its MLflow experiment."""
     if not sweeps:
-        with printing(file) as out:
+        with printing() as out:
             out.line("There are no sweeps yet. runner --multirun makes one.")
         return
     ids = short_ids([sweep.run_id for sweep, _ in sweeps])
@@ -218,7 +210,7 @@ def print_sweeps(sweeps: Sequence[tuple[RecordedSweep, str]], file: TextIO | Non
     ]
     headers = ("sweep", "experiment", "state", "done", "failed", "jobs", "begun", "took", "run")
     columns = columns_of(headers, rows, right=("done", "failed", "jobs", "took"))
-    with printing(file) as out:
+    with printing() as out:
         out.table(columns[:7], columns[7:])
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from runner.system.errors import StoreError
 from runner.system.formatting import measured
@@ -218,17 +218,16 @@ def _breaks(text: str, width: int) -> list[int]:
 
 
 @contextmanager
-def printing(file: TextIO | None = None) -> Iterator[Printer]:
-    """Collect lines, and write them all to the file, or standard output, at the end.
+def printing() -> Iterator[Printer]:
+    """Collect lines, and write them all to the standard output at the end.
 
-    Raises `OSError` if the file cannot be written, for instance BrokenPipeError where its reader
-    has gone.
+    Raises `OSError` if that cannot be written, for instance BrokenPipeError where its reader has
+    gone.
     """
     from rich.console import Console
 
-    target = sys.stdout if file is None else file
     console = Console(
-        file=target,
+        file=sys.stdout,
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         markup=False,
         highlight=False,
@@ -238,8 +237,8 @@ def printing(file: TextIO | None = None) -> Iterator[Printer]:
         console.width = _NO_LIMIT
     with console.capture() as captured:
         yield Printer(console)
-    target.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-    target.flush()
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:
@@ -254,6 +253,14 @@ def say(text: str) -> None:
             if not shown.startswith(" "):
                 shown = textwrap.fill(shown, limit, break_long_words=False, break_on_hyphens=False)
             print(shown, file=sys.stderr, flush=True)  # noqa: T201  (it is for people)
+
+
+def metric_columns(shown: Sequence[Configuration], metrics: Sequence[str]) -> list[TableColumn]:
+    """Make a column of means for each metric, with how many seeds or splits the first is over."""
+    columns = [TableColumn(metric, mean_cells(shown, metric), "right") for metric in metrics]
+    summaries = [configuration.summary(metrics[0]) for configuration in shown]
+    n = [f"{summary.n if summary else 0:,}" for summary in summaries]
+    return [columns[0], TableColumn("n", n, "right"), *columns[1:]]
 
 
 def mean_cells(shown: Sequence[Configuration], metric: str) -> list[str]:

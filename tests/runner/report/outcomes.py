@@ -1,8 +1,12 @@
 """Outcomes to report, and what a report says of them, taken apart."""
 
+import io
 import itertools
 import re
+from collections.abc import Callable
+from contextlib import redirect_stdout
 
+from runner.report.table import printing
 from runner.training.outcome import Outcome
 
 STORE = "runner ui  (sqlite:////home/somebody/with/a/rather/long/path/outputs/mlflow.db)"
@@ -40,6 +44,23 @@ def seeds(rate: str, losses: list[float], first: int = 0) -> list[Outcome]:
         )
         for seed, loss in enumerate(losses, start=first)
     ]
+
+
+def said(print_it: Callable[..., None], *arguments: object) -> str:
+    """Return what a function prints."""
+    with redirect_stdout(io.StringIO()) as file:
+        print_it(*arguments)
+    return file.getvalue()
+
+
+def printed(print_it: Callable[..., None], *arguments: object) -> str:
+    """Return what a function prints that takes a printer first."""
+
+    def all_of_it() -> None:
+        with printing() as out:
+            print_it(out, *arguments)
+
+    return said(all_of_it)
 
 
 def table(text: str) -> list[list[str]]:

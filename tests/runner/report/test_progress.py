@@ -33,10 +33,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def showing(
-    total: int, description: str, file: TextIO | None = None, unit: str = "steps"
-) -> Iterator[ProgressBar]:
-    bar = ProgressBar(total, description, unit=unit, file=file)
+def showing(total: int, description: str, file: TextIO) -> Iterator[ProgressBar]:
+    with contextlib.redirect_stderr(file):
+        bar = ProgressBar(total, description)
     try:
         yield bar
     finally:
@@ -95,7 +94,7 @@ def test_a_bar_keeps_to_one_line(
 def test_the_rest_takes_as_long_as_the_pace_so_far(
     share_done: float, elapsed_s: float, left: str
 ) -> None:
-    bar = ProgressBar(1000, "work", file=io.StringIO())
+    bar = ProgressBar(1000, "work")
     bar.advance(round(1000 * share_done))
     assert f"{left} left" in bar.text(elapsed_s)
 
@@ -158,8 +157,7 @@ def test_a_closed_or_absent_stream_stops_nothing(
     with showing(10, "lines", file) as bar:
         bar.advance(1)
     monkeypatch.setattr(sys, "stderr", None)
-    with showing(10, "lines") as bar:
-        bar.advance(1)
+    ProgressBar(10, "lines").advance(1)
 
 
 def test_a_broken_pipe_stops_nothing(at_once: None) -> None:

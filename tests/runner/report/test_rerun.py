@@ -1,8 +1,6 @@
 """What a person reads of a rerun: the verdict first, then where, how much, and why."""
 
-import io
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,7 +8,7 @@ import pytest
 from runner.jobs.rerun import Comparison, EnvironmentDifference, Verdict
 from runner.jobs.rerun.comparison import Difference, cannot_compare
 from runner.report.rerun import RerunLine, print_environment, print_line, print_lines
-from runner.report.table import printing
+from tests.runner.report.outcomes import printed
 
 SAME = Comparison(Verdict.IDENTICAL, n_values=162, n_parameters=10)
 OFF = Comparison(
@@ -30,13 +28,6 @@ PACKAGE = EnvironmentDifference("mlflow", "3.17.1", "3.17.2", decides=False)
 
 def line(comparison: Comparison | None, name: str = "seed=3", **changes: object) -> RerunLine:
     return RerunLine(name, comparison, **changes)
-
-
-def printed(print_it: Callable[..., None], *arguments: object) -> str:
-    file = io.StringIO()
-    with printing(file) as out:
-        print_it(out, *arguments)
-    return file.getvalue()
 
 
 def test_an_identical_run_says_how_much_was_compared() -> None:

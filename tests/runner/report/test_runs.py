@@ -1,7 +1,5 @@
 """One run in full, several as a table, and why runs did not finish."""
 
-import io
-
 import pytest
 
 from runner.jobs.events import Measured
@@ -12,30 +10,17 @@ from runner.report.runs import (
     print_run,
     print_runs,
 )
-from runner.report.table import printing
 from runner.training.outcome import Outcome
-from tests.runner.report.outcomes import STORE, failed, outcome, table
-
-
-def printed(run: Outcome) -> str:
-    file = io.StringIO()
-    print_run(run, 1.3, STORE, file)
-    return file.getvalue()
+from tests.runner.report.outcomes import STORE, failed, outcome, printed, said, table
 
 
 def ranked(outcomes: list[Outcome], metric: str = "val/loss") -> list[list[str]]:
     """Return the cells of the table of several runs."""
-    file = io.StringIO()
-    with printing(file) as out:
-        print_runs(out, outcomes, [metric])
-    return table(file.getvalue())
+    return table(printed(print_runs, outcomes, [metric]))
 
 
 def failures(outcomes: list[Outcome]) -> list[str]:
-    file = io.StringIO()
-    with printing(file) as out:
-        print_failures(out, outcomes)
-    return file.getvalue().splitlines()
+    return printed(print_failures, outcomes).splitlines()
 
 
 def test_one_run_is_printed_in_full() -> None:
@@ -43,9 +28,7 @@ def test_one_run_is_printed_in_full() -> None:
         "train/loss": 0.012345, "train/accuracy": 1.0, "val/loss": 0.5, "val/accuracy": 0.75,
         "test/loss": 0.25, "test/accuracy": 29 / 30, "best/step": 1200.0,
     }  # fmt: skip
-    file = io.StringIO()
-    print_metrics(Measured("tutorial", metrics, 4000, 1.3, ("figures",)), file)
-    assert file.getvalue() == (
+    assert said(print_metrics, Measured("tutorial", metrics, 4000, 1.3, ("figures",))) == (
         "tutorial  4,000 steps, 1.3 s\n"
         "          loss  accuracy\n"
         "train  0.01235    1.0000\n"
@@ -53,7 +36,8 @@ def test_one_run_is_printed_in_full() -> None:
         "test      0.25    0.9667\n"
         "best/step 1,200\n"
     )
-    assert printed(outcome(7, name="tutorial", metrics=metrics, n_steps=4000)) == (
+    run = outcome(7, name="tutorial", metrics=metrics, n_steps=4000)
+    assert said(print_run, run, 1.3, STORE) == (
         f"FINISHED  took 1.3 s\nrun 00000000000000000000000000000007\nLook at it: {STORE}\n"
     )
 
@@ -61,32 +45,29 @@ def test_one_run_is_printed_in_full() -> None:
 def test_classes_have_their_own_names() -> None:
     metrics = {"test/loss": 0.5, "test/precision___50K": 0.25, "test/precision__50K": 1.0}
     names = {"__50K": "<=50K", "_50K": ">50K"}
-    file = io.StringIO()
-    print_metrics(Measured("adult", metrics, 10, 1.0, (), "", names), file)
-    assert file.getvalue().splitlines()[-2:] == [
+    lines = said(print_metrics, Measured("adult", metrics, 10, 1.0, (), "", names)).splitlines()
+    assert lines[-2:] == [
         "<=50K          0.2500",
         ">50K           1.0000",
     ]
     metrics |= {"test/recall___50K": 0.75, "test/recall__50K": 0.0}
-    file = io.StringIO()
-    print_metrics(Measured("adult", metrics, 10, 1.0, (), "", names), file)
-    assert file.getvalue().splitlines()[-3:] == [
+    lines = said(print_metrics, Measured("adult", metrics, 10, 1.0, (), "", names)).splitlines()
+    assert lines[-3:] == [
         "test class  precision  recall      F1",
         "<=50K          0.2500  0.7500  0.3750",
         ">50K           1.0000  0.0000  0.0000",
     ]
 
 
-@pytest.mark.parametrize(("epoch", "said"), [(18, "epoch 18"), (None, "step 108")])
-def test_a_pruned_run_says_where_it_was_stopped(epoch: int | None, said: str) -> None:
+@pytest.mark.parametrize(("epoch", "where"), [(18, "epoch 18"), (None, "step 108")])
+def test_a_pruned_run_says_where_it_was_stopped(epoch: int | None, where: str) -> None:
     run = outcome(status="PRUNED", pruned_at_step=108, pruned_at_epoch=epoch)
-    file = io.StringIO()
-    print_recorded_run(run, "", None, [], file=file)
-    assert file.getvalue().splitlines()[0].startswith(f"seed=0  PRUNED at {said}  trained in 1")
+    first = said(print_recorded_run, run, "", None, []).splitlines()[0]
+    assert first.startswith(f"seed=0  PRUNED at {where}  trained in 1")
 
 
 def test_one_failed_run_says_why() -> None:
-    lines = printed(failed(0, "loss is not finite\nat step 3")).splitlines()
+    lines = said(print_run, failed(0, "loss is not finite\nat step 3"), 1.3, STORE).splitlines()
     assert lines[:2] == ["seed=0  FAILED  took 1.3 s", "  loss is not finite at step 3"]
 
 
@@ -123,10 +104,7 @@ def test_durations_that_would_all_be_zero_are_left_out() -> None:
 
 def test_runs_that_did_not_finish_are_not_ranked() -> None:
     assert len(ranked([outcome(0), failed(1)])) == 2
-    file = io.StringIO()
-    with printing(file) as out:
-        print_runs(out, [failed(0), failed(1)], ["val/loss"])
-    assert file.getvalue() == ""
+    assert printed(print_runs, [failed(0), failed(1)], ["val/loss"]) == ""
 
 
 def test_each_run_that_did_not_finish_is_listed_with_its_reason() -> None:

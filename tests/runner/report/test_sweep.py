@@ -1,6 +1,5 @@
 """A sweep's table and verdict, and the list of all sweeps."""
 
-import io
 import math
 import time
 from collections.abc import Sequence
@@ -13,14 +12,12 @@ from runner.tracking import RecordedSweep, SweepSummary
 from runner.training.outcome import Outcome
 from runner.training.statistics import Summary
 from runner.training.verdict import estimate, lead
-from tests.runner.report.outcomes import STORE, failed, outcome, seeds, table
+from tests.runner.report.outcomes import STORE, failed, outcome, said, seeds, table
 
 
 def printed(outcomes: Sequence[Outcome], **changes: object) -> str:
     facts = {"name": "", "n_jobs": len(outcomes), "metric": "val/loss", "link": STORE, **changes}
-    file = io.StringIO()
-    print_sweep(SweepReport(outcomes=outcomes, **facts), file=file)
-    return file.getvalue()
+    return said(print_sweep, SweepReport(outcomes=outcomes, **facts))
 
 
 def test_a_sweep_is_printed_in_full() -> None:
@@ -322,9 +319,7 @@ def test_sweeps_are_listed_with_their_state() -> None:
         replace(sweep, status="KILLED", n_finished=1000),
         replace(sweep, status="RUNNING", n_finished=None, n_failed=None),
     ]
-    file = io.StringIO()
-    print_sweeps([(each, "tutorial") for each in sweeps], file)
-    header, *rows = file.getvalue().splitlines()
+    header, *rows = said(print_sweeps, [(each, "tutorial") for each in sweeps]).splitlines()
     assert header.split() == [
         "sweep", "experiment", "state", "done", "failed", "jobs", "begun", "took", "run",
     ]  # fmt: skip
@@ -333,9 +328,7 @@ def test_sweeps_are_listed_with_their_state() -> None:
     assert rows[1].split()[:7] == ["rates", "tutorial", "some", "failed", "1,000", "200", "1,200"]
     assert "41 s" in rows[0]
     assert "1 min 3" in rows[3]
-    file = io.StringIO()
-    print_sweeps([], file)
-    assert file.getvalue() == "There are no sweeps yet. runner --multirun makes one.\n"
+    assert said(print_sweeps, []) == "There are no sweeps yet. runner --multirun makes one.\n"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 
 import pytest
 
@@ -22,7 +23,7 @@ from runner.report.table import (
 from runner.tracking import RecordedSweep
 from runner.training.outcome import further_metrics, varying_settings
 from runner.training.verdict import configuration_names
-from tests.runner.report.outcomes import HOSTILE, failed, outcome
+from tests.runner.report.outcomes import HOSTILE, failed, outcome, printed
 from tests.runner.terminals import ESCAPE, Terminal, plain
 
 LINK = "https://host:5000/#/experiments/1/runs?workflowType=machine_learning"
@@ -31,26 +32,21 @@ FURTHER = [TableColumn("accuracy", ["0.5", "0.25"], "right"), TableColumn("run",
 
 
 def table(needed: Sequence[TableColumn], further: Sequence[TableColumn] = ()) -> list[str]:
-    file = io.StringIO()
-    with printing(file) as out:
-        out.table(needed, further)
-    return file.getvalue().splitlines()
+    return printed(Printer.table, needed, further).splitlines()
 
 
 def test_all_is_printed_at_the_end_or_nothing() -> None:
-    file = io.StringIO()
-    with printing(file) as out:
-        out.line(("one  ", "bold"), "two   ")
-        assert file.getvalue() == ""
-    assert file.getvalue() == "one  two\n"
-
     def fail() -> None:
-        with printing(file) as out:
+        with printing() as out:
             out.line("three")
             raise KeyError
 
-    with pytest.raises(KeyError):
-        fail()
+    with redirect_stdout(io.StringIO()) as file:
+        with printing() as out:
+            out.line(("one  ", "bold"), "two   ")
+            assert file.getvalue() == ""
+        with pytest.raises(KeyError):
+            fail()
     assert file.getvalue() == "one  two\n"
 
 
@@ -68,7 +64,7 @@ def test_a_terminal_gets_colours_where_they_are_wanted(
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv(name, value)
     with Terminal() as terminal:
-        with printing(terminal.file) as out:
+        with redirect_stdout(terminal.file), printing() as out:
             out.line(("FAILED", "red"))
         assert terminal.text() == printed
 
@@ -77,7 +73,7 @@ def test_a_link_is_never_broken_and_acts_on_nothing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setenv("NO_COLOR", "1")
     with Terminal() as terminal:
-        with printing(terminal.file) as out:
+        with redirect_stdout(terminal.file), printing() as out:
             out.link(LINK, "them")
             out.link(HOSTILE, "it")
         assert terminal.text() == (
@@ -90,7 +86,7 @@ def test_a_reader_that_has_gone_is_noticed() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     file = os.fdopen(writer, "w")
-    with pytest.raises(BrokenPipeError), printing(file) as out:
+    with pytest.raises(BrokenPipeError), redirect_stdout(file), printing() as out:
         out.line("lost")
     with pytest.raises(BrokenPipeError):  # what was printed is in the buffer still
         file.close()
@@ -130,7 +126,7 @@ def test_there_are_as_many_columns_as_the_terminal_has_room_for(
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
     with Terminal() as terminal:
-        with printing(terminal.file) as out:
+        with redirect_stdout(terminal.file), printing() as out:
             out.table(NEEDED, FURTHER)
         header, *rows = plain(terminal.text()).splitlines()
     assert header.split()[-1] == last
@@ -143,7 +139,7 @@ def shown_at(width: int, monkeypatch: pytest.MonkeyPatch, *columns: TableColumn)
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
     with Terminal() as terminal:
-        with printing(terminal.file) as out:
+        with redirect_stdout(terminal.file), printing() as out:
             out.table(columns)
         return terminal.text().splitlines()
 
@@ -177,7 +173,7 @@ def test_lines_break_between_words_and_commands_not_at_all(
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setenv("NO_COLOR", "1")
     with Terminal() as terminal:
-        with printing(terminal.file) as out:
+        with redirect_stdout(terminal.file), printing() as out:
             out.line("one two three four five ", ("six-and-a-half-longer-than-a-line", "bold"))
             out.command("runner predict sweep-0407c0 FILE.csv")
         assert terminal.text().splitlines() == [
@@ -193,18 +189,6 @@ def test_lines_break_between_words_and_commands_not_at_all(
             "five six",
             "  runner rerun sweep-0407c0 --check",
         ]
-
-
-def ranking(n: int, metric: str = "val/loss", top: int | None = None) -> list[str]:
-    """Print a ranking of `n` rows, each with its own number."""
-
-    def columns(shown: Sequence[int]) -> tuple[list[TableColumn], list[TableColumn]]:
-        return [TableColumn("row", [f"row {row}" for row in shown])], []
-
-    file = io.StringIO()
-    with printing(file) as out:
-        out.ranking(f"{n} rows", metric, range(n), columns, top)
-    return file.getvalue().splitlines()
 
 
 def test_further_metrics_are_those_recorded_beside_the_one_that_ranks() -> None:
@@ -269,9 +253,9 @@ PRINTED: dict[str, Callable[[Printer], None]] = {
     "environment": lambda out: print_environment(
         out, [EnvironmentDifference(*[HOSTILE] * 3, decides=True)]
     ),
-    "run": lambda out: print_run(RUN, 1.3, HOSTILE, out._console.file),
-    "sweeps": lambda out: print_sweeps([(SWEEP, HOSTILE)], out._console.file),
-    "sweep": lambda out: print_sweep(
+    "run": lambda _: print_run(RUN, 1.3, HOSTILE),
+    "sweeps": lambda _: print_sweeps([(SWEEP, HOSTILE)]),
+    "sweep": lambda _: print_sweep(
         SweepReport(
             name=HOSTILE,
             outcomes=[RUN, FINISHED, FINISHED],
@@ -279,8 +263,7 @@ PRINTED: dict[str, Callable[[Printer], None]] = {
             metric="val/loss",
             link=HOSTILE,
             notes=[HOSTILE],
-        ),
-        file=out._console.file,
+        )
     ),
 }
 
@@ -290,7 +273,7 @@ def test_text_from_outside_acts_on_no_terminal(what: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "300")
     with Terminal() as terminal:
-        with printing(terminal.file) as out:
+        with redirect_stdout(terminal.file), printing() as out:
             PRINTED[what](out)
         text = terminal.text()
     assert all(code.endswith("m") for code in ESCAPE.findall(text))  # colours of ours alone
