@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 # Params that say nothing of what a person has set for a job.
 NOT_SET = (*NOT_OF_A_JOB, PRUNED, *(f"data.{name}" for name in FOUND_OUT))
-# Some hundred thousand jobs.
-_PLAN_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -89,32 +87,40 @@ def for_plan(state: SweepState, plan: Plan) -> SweepState:
 def recorded_outcomes(jobs: Sequence[RecordedJob]) -> list[Outcome]:
     """Return what became of the jobs of a sweep, each labelled by what varies among all of them.
 
-    They come in the order of their start. Of several with equal settings, whose data were others or
-    could not be read, the latest counts.
+    They come in the order of their start.
     """
-    latest: dict[object, RecordedJob] = {}
-    for job in jobs:
-        settings = {k: v for k, v in job.params.items() if not k.startswith(NOT_SET)}
-        latest[frozenset(settings.items()) or job.key] = job
-    settled = [settings for settings, job in latest.items() if job.params.get("task") != "auto"]
-    jobs = [
-        job
-        for settings, job in latest.items()
-        # A job whose data could not be read gives way to the one whose data could.
-        if job.params.get("task") != "auto"
-        or not any(_gives_way(settings, other) for other in settled)
-    ]
+    jobs = _counting(jobs)
     # A run that was killed when it began has no params yet; one of an earlier version no choices.
     told = [job for job in jobs if job.params and job.choices]
     if len(told) < 2:
         return [job.outcome for job in jobs]
     configs = settled_alike([_nested(job.params) for job in told])
     varied = differences(configs, [job.choices for job in told])
-    by_run = {job.outcome.run_id: v for job, v in zip(told, varied, strict=True)}
-    return [
-        replace(job.outcome, varied=by_run.get(job.outcome.run_id, job.outcome.varied))
-        for job in jobs
-    ]
+    labels = {job.outcome.run_id: label for job, label in zip(told, varied, strict=True)}
+    outcomes = [job.outcome for job in jobs]
+    return [replace(each, varied=labels.get(each.run_id, each.varied)) for each in outcomes]
+
+
+def _counting(jobs: Sequence[RecordedJob]) -> list[RecordedJob]:
+    """Return the jobs that count: the latest of those with equal settings, whatever their data.
+
+    One whose data could not be read gives way to one whose data could.
+    """
+    latest: dict[frozenset[tuple[str, str]], RecordedJob] = {}
+    for job in jobs:
+        settings = frozenset(pair for pair in job.params.items() if not pair[0].startswith(NOT_SET))
+        latest[settings or frozenset([("key", job.key)])] = job
+
+    def is_settled(job: RecordedJob) -> bool:
+        return job.params.get("task") != LEFT_OPEN["task"]
+
+    settled = [settings for settings, job in latest.items() if is_settled(job)]
+
+    def gives_way(settings: frozenset[tuple[str, str]]) -> bool:
+        certain = {pair for pair in settings if pair[0] not in LEFT_OPEN}
+        return any(certain <= other for other in settled)
+
+    return [j for settings, j in latest.items() if is_settled(j) or not gives_way(settings)]
 
 
 @dataclass(frozen=True)
@@ -204,17 +210,10 @@ def _recorded_plan(store: Store, sweep: RecordedSweep) -> str:
     from runner.tracking.records.mlflow_record import stored_run
 
     try:
-        content = stored_run(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}", _PLAN_LIMIT)
+        content = stored_run(store, sweep.run_id).read(f"{PLAN_FOLDER}/{PLAN}")
     except MissingError:
         return ""
     return content.decode(errors="replace")
-
-
-def _gives_way(settings: object, other: object) -> bool:
-    """Tell whether other settings are these, but for those that the data had to settle."""
-    if not isinstance(settings, frozenset) or not isinstance(other, frozenset):
-        return False
-    return {item for item in settings if item[0] not in LEFT_OPEN} <= other
 
 
 def _left_open(experiment: Experiment) -> dict[str, Any]:
