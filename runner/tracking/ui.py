@@ -126,34 +126,28 @@ def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri
     raise StoreError(f"MLflow's server did not answer within {_STARTS_WITHIN_S:.0f} s")
 
 
-# No runs yet, a server that wants a password, or one of another kind.
-_NO_ANSWER = (OSError, http.client.HTTPException, LookupError, TypeError, ValueError)
-
-
 def _links(base: str, *, is_own: bool) -> str:
     """Say where the experiment is that was used last, and the runs of the last sweep."""
-    front, ids = base, list[str]()
-    with suppress(*_NO_ANSWER):
-        experiments = _api(base, "experiments/search", {"max_results": 1000})["experiments"]
-        ids = [experiment["experiment_id"] for experiment in experiments]
-        newest = _newest(base, ids, "")
-        front = experiment_link(base, newest["info"]["experiment_id"])
-    shown = f"MLflow is served at {front}"
-    with suppress(*_NO_ANSWER):
-        sweep = _newest(base, ids, "tags.`runner.kind` = 'sweep'")["info"]
-        of_sweep = sweep["experiment_id"], sweep["run_id"]
-        link = _view_of_sweep(base, *of_sweep) if is_own else _search_of_sweep(base, *of_sweep)
-        shown += f"\nThe runs of {printable(sweep['run_name'])}: {link}"
-    return shown
+    front, of_sweep = base, ""
+    # A server that wants a password, or is no MLflow, is shown by its address alone.
+    with suppress(OSError, http.client.HTTPException, ValueError):
+        found = _api(base, "experiments/search", {"max_results": 1000})
+        ids = [experiment["experiment_id"] for experiment in found.get("experiments", [])]
+        if newest := _newest(base, ids, ""):
+            front = experiment_link(base, newest["info"]["experiment_id"])
+        if sweep := _newest(base, ids, "tags.`runner.kind` = 'sweep'"):
+            view = _view_of_sweep if is_own else _search_of_sweep
+            link = view(base, sweep["info"]["experiment_id"], sweep["info"]["run_id"])
+            of_sweep = f"\nThe runs of {printable(sweep['info']['run_name'])}: {link}"
+    return f"MLflow is served at {front}{of_sweep}"
 
 
-def _newest(base: str, experiment_ids: Sequence[str], search: str) -> dict[str, Any]:
+def _newest(base: str, experiment_ids: Sequence[str], search: str) -> dict[str, Any] | None:
     if not experiment_ids:
-        raise LookupError
+        return None
     query = {"experiment_ids": experiment_ids, "filter": search, "max_results": 1}
-    runs = _api(base, "runs/search", {**query, "order_by": ["start_time DESC"]})["runs"]
-    newest: dict[str, Any] = runs[0]
-    return newest
+    found = _api(base, "runs/search", {**query, "order_by": ["start_time DESC"]})
+    return next(iter(found.get("runs", [])), None)
 
 
 def _runs_of(sweep_id: str) -> str:
@@ -173,7 +167,10 @@ def _view_of_sweep(base: str, experiment_id: str, sweep_id: str) -> str:
     A sweep has one such tag, however often it is looked at.
     """
     search = _runs_of(sweep_id)
-    data = _newest(base, [experiment_id], f"{search} and attributes.status = 'FINISHED'")["data"]
+    finished = _newest(base, [experiment_id], f"{search} and attributes.status = 'FINISHED'")
+    if finished is None:
+        return _search_of_sweep(base, experiment_id, sweep_id)
+    data = finished["data"]
     sweep = _api(base, f"runs/get?run_id={sweep_id}")["run"]["data"]
     tags = {tag["key"]: tag["value"] for tag in (*sweep["tags"], *data["tags"])}
     metric = tags.get("runner.metric", "val/loss")
@@ -239,8 +236,10 @@ def _charts(params: Sequence[str], ranking: str, metrics: Sequence[str]) -> dict
 def _api(base: str, call: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
     content_sent = None if query is None else json.dumps(query).encode()
     with request(base, f"/api/2.0/mlflow/{call}", content_sent) as answer:
-        content: dict[str, Any] = json.load(answer)
-        return content
+        content = json.load(answer)
+    if not isinstance(content, dict):
+        raise ValueError("MLflow answers with an object")  # noqa: TRY004  (of another kind of server)
+    return content
 
 
 def _last_line(output: IO[bytes], uri: str) -> str:
