@@ -19,7 +19,11 @@ from runner.report.table import say
 from runner.system.errors import CommandError, RunnerError, Terminated, nearest
 from runner.system.files import machine_error
 from runner.system.paths import require_working_folder
-from runner.system.process import skip_last_garbage_collection
+from runner.system.process import (
+    begin_garbage_collection,
+    put_off_garbage_collection,
+    skip_last_garbage_collection,
+)
 from runner.system.signals import (
     INTERRUPTED,
     raise_on_sigterm,
@@ -40,6 +44,7 @@ _NEXT = """\
 def main() -> NoReturn:
     """Carry out the command line of this process, and end it with the right exit code."""
     install_robust_streams()
+    put_off_garbage_collection()
     raise_on_sigterm()
     try:
         code = _exit_code(sys.argv[1:])
@@ -91,6 +96,7 @@ def carry_out(arguments: Sequence[str]) -> int:
         return 0
     # A bare word cannot be an override, nor a flag.
     if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
+        begin_garbage_collection()
         return _named(arguments[0])(arguments[1:])
     return _run(arguments)
 

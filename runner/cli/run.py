@@ -14,7 +14,7 @@ from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
 from runner.system.errors import ConfigError, StoreError, Unrecorded
-from runner.system.process import n_physical_cores
+from runner.system.process import begin_garbage_collection, n_physical_cores
 from runner.tracking import Store, find_store, open_store, require_shared, unrecorded_notice
 from runner.tracking.notes import serve_command
 
@@ -26,6 +26,7 @@ def run_jobs(jobs: Sequence[Job], *, is_sweep: bool) -> int:
     """
     _refuse_local_store(jobs[0], is_sweep=is_sweep)
     plan = make_plan(jobs)
+    begin_garbage_collection()
     first = plan.first
     if not is_sweep and first.search != GridSearch():
         raise ConfigError.plain(

@@ -7,8 +7,8 @@ nothing in `runner.jobs` prints.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.tracking import SweepSummary
 
@@ -23,31 +23,27 @@ if TYPE_CHECKING:
     from runner.training.prepare import Prepared
 
 
-@dataclass(frozen=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """A run is in the store before its job is trained."""
 
     run_id: str
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """Work was done, counted as `Started` says: in steps of a run of its own, else in jobs."""
 
     n: float
     loss: float | None = None
 
 
-@dataclass(frozen=True)
-class Resumed:
+class Resumed(NamedTuple):
     """The training of some jobs goes on from where it was saved."""
 
     step: int
     epoch: int | None = None  # the last one before that step, of a budget in epochs
 
 
-@dataclass(frozen=True)
-class Reached:
+class Reached(NamedTuple):
     """A job has come to a rung of a search: what it is worth there, NaN where it has failed.
 
     Its training was saved by the name `state`, where there is a place for it.
@@ -60,8 +56,7 @@ class Reached:
     state: str | None = None
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """The run of a job that is alone has its metrics in the store; what takes longer is to come."""
 
     name: str
@@ -71,11 +66,10 @@ class Measured:
     to_come: tuple[str, ...]  # what is still to be recorded: ``figures``, ``model``
     trained_on: str = ""  # the data in a line
     # What classes are called, by what stands for them in the names of metrics.
-    class_names: Mapping[str, str] = field(default_factory=dict)
+    class_names: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """A job has ended, whatever came of it; `position` is its place in the plan.
 
     Without an outcome nothing was run, because there is nothing to compare with; without a
@@ -87,23 +81,20 @@ class Ended:
     comparison: Comparison | None = None
 
 
-@dataclass(frozen=True)
-class Crashed:
+class Crashed(NamedTuple):
     """A worker died at its task."""
 
     task: Task
     reason: str
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """Another process is running the same sweep; this one waits until it is done."""
 
     process: str
 
 
-@dataclass(frozen=True)
-class SweepOpened:
+class SweepOpened(NamedTuple):
     """A sweep knows what is left of it to run; what is done comes by position in the plan."""
 
     plan: Plan
@@ -111,8 +102,7 @@ class SweepOpened:
     is_new: bool
 
 
-@dataclass(frozen=True)
-class DataRead:
+class DataRead(NamedTuple):
     """A person's file was read, as the first jobs will have it, of which one is given."""
 
     experiment: Experiment
@@ -120,15 +110,13 @@ class DataRead:
     example: str = ""  # the file that ships, where it stands for one that was not named
 
 
-@dataclass(frozen=True)
-class RerunPlanned:
+class RerunPlanned(NamedTuple):
     """What a rerun repeats is known; its plan is None where nothing of it can be run."""
 
     rerun: RerunRequest
 
 
-@dataclass(frozen=True)
-class Started:
+class Started(NamedTuple):
     """Work begins whose progress can be shown; `Progress` counts it, `n` of a `unit` in all."""
 
     name: str
@@ -141,8 +129,7 @@ class JobsEnded:
     """All jobs have ended; what sums them up is still to be stored."""
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """Something that a person should know and that ends nothing."""
 
     text: str
@@ -153,8 +140,7 @@ class Interrupted:
     """A person or an error has ended the session early; the same command goes on with the rest."""
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """The session is over: the last event, also after an interrupt.
 
     Outcomes and comparisons come by position in the plan, those of earlier commands included; a run
@@ -166,7 +152,7 @@ class Finished:
 
     plan: Plan
     outcomes: Mapping[int, Outcome]
-    comparisons: Mapping[int, Comparison] = field(default_factory=dict)
+    comparisons: Mapping[int, Comparison] = {}
     run_id: str | None = None
     where: str | None = None
     uri: str | None = None
@@ -175,7 +161,7 @@ class Finished:
     was_stopped: bool = False
     was_interrupted: bool = False
     search: SearchComparison | None = None
-    summary: SweepSummary = field(default_factory=SweepSummary)
+    summary: SweepSummary = SweepSummary()
 
 
 WorkerEvent = RunStarted | Progress | Resumed | Reached | Measured | Ended

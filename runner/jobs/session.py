@@ -33,11 +33,9 @@ from runner.jobs.events import (
 )
 from runner.jobs.executors.interface import DataFile, Executor
 from runner.jobs.plan import Plan, PlannedJob
-from runner.jobs.rerun.comparison import cannot_compare
-from runner.jobs.rerun.request import RerunRequest
 from runner.jobs.search import Halving, check_rungs, proposed, pruned, rung_steps
 from runner.jobs.stacks import Stack, stacks
-from runner.jobs.sweep.parent_runs import Parent, rerun, single_run, sweep
+from runner.jobs.sweep.parent_runs import Parent, single_run, sweep
 from runner.jobs.sweep.resume import for_plan, sweep_state, with_earlier_jobs
 from runner.jobs.worker.recording import record_failure, settled
 from runner.jobs.worker.states import SavedStack
@@ -50,6 +48,7 @@ from runner.training.outcome import Outcome
 from runner.training.prepare import prepare_cached
 
 if TYPE_CHECKING:
+    from runner.jobs.rerun.request import RerunRequest
     from runner.tracking import Store, StoreAddress
 
 # A person who presses Ctrl-C waits two seconds at most.
@@ -124,7 +123,9 @@ def _open_parent(
 ) -> AbstractContextManager[Parent]:
     """Return the context manager of what stands above the jobs."""
     if request.rerun is not None:
-        return nullcontext(rerun(store, request.plan, request.rerun))
+        from runner.jobs.sweep.rerun_run import Rerun  # and all that reads records
+
+        return nullcontext(Rerun(store, request.plan, request.rerun))
     if store is None:
         raise ValueError("only a rerun can do without a store")
     if request.is_sweep:
@@ -451,7 +452,7 @@ class _Session:
                 case Reached():
                     self._rounds.take(event)
                 case Progress():
-                    self._listener(replace(event, n=event.n * self._rounds.pace))
+                    self._listener(Progress(event.n * self._rounds.pace, event.loss))
                 case RunStarted():
                     self._begun = event.run_id
                 case _:
@@ -523,6 +524,8 @@ class _Session:
             self._listener(Progress(1))
             problem = str(jobs[position].problem)
             if self._request.rerun is not None:
+                from runner.jobs.rerun.comparison import cannot_compare
+
                 self._take(Ended(position, None, cannot_compare(problem)))
             else:
                 task = self._parent.listed(self._rounds.task((position,)))

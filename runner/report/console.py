@@ -6,6 +6,7 @@ Announcements and the bar go to the error stream, results to the standard output
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from runner.jobs.events import (
     DataRead,
@@ -23,15 +24,16 @@ from runner.jobs.events import (
     SweepOpened,
     Waiting,
 )
-from runner.jobs.rerun.request import RerunRequest
 from runner.report.announcements import points_run_once, say_resume_hint, say_start
 from runner.report.data import reading_lines
 from runner.report.progress import ProgressBar
-from runner.report.rerun import print_rerun
 from runner.report.runs import print_metrics, print_run
 from runner.report.sweep import SweepReport, print_sweep
 from runner.report.table import say
 from runner.system.errors import StoreError, Terminated
+
+if TYPE_CHECKING:
+    from runner.jobs.rerun.request import RerunRequest
 
 
 class Console(AbstractContextManager["Console"]):
@@ -123,6 +125,8 @@ class Console(AbstractContextManager["Console"]):
 
     def _print_rerun(self, rerun: RerunRequest, event: Finished | None) -> None:
         """Print the results of a rerun; `event` is None where nothing could be run."""
+        from runner.report.rerun import print_rerun
+
         self._close_bar()
         self._has_compared = True
         print_rerun(rerun, event)

@@ -2,7 +2,7 @@
 
 All text is made safe to show here, in lines and in cells. Colours and cuts to the
 width are for terminals alone. Where one is narrow, a line breaks between words, and a table leaves
-out columns, and says which, before it cuts a number. rich is imported when something is printed.
+out columns, and says which, before it cuts a number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from runner.system.errors import StoreError
@@ -24,14 +24,13 @@ from runner.system.formatting import measured
 from runner.system.text import elide, elide_apart, printable, without_passwords
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
     from runner.training.statistics import Configuration
 
 LONGEST_NAME, _LONGEST_ID = 60, 32
 _LONGEST_VALUE = 32
 _GAP, _NARROWEST = 2, 10
+# How a terminal is told of each style.
+_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 # A file has no width: its reader can scroll.
 _NO_LIMIT = 100_000
 # Of more than 40 rows the best 20 are shown.
@@ -101,23 +100,35 @@ def _width(text: str) -> int:
 
 
 class Printer:
-    """Prints lines and tables; see `printing`."""
+    """Collects lines and tables; see `printing`."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, width: int, *, has_colours: bool) -> None:
+        self._width, self._has_colours = width, has_colours
+        self.lines: list[str] = []
 
     def line(self, *parts: str | tuple[str, str]) -> None:
         """Print a line of texts, each of them plain or with a style.
 
         On a terminal it breaks between words; nothing of it is cut.
         """
-        line = _text(*parts)
-        for piece in line.divide(_breaks(line.plain, self._console.width)):
-            self._console.print(piece, soft_wrap=True)
+        self._add(parts, self._width)
 
     def command(self, *parts: str | tuple[str, str]) -> None:
         """Print a line that is copied, and so has no breaks of ours."""
-        self._console.print(_text(*parts), soft_wrap=True)
+        self._add(parts, _NO_LIMIT)
+
+    def _add(self, parts: Sequence[str | tuple[str, str]], width: int) -> None:
+        pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+        texts = [printable(text) for text, _ in pairs]
+        plain = "".join(texts)
+        starts = [0, *accumulate(map(len, texts))]
+        for first, last in pairwise([0, *_breaks(plain, width), len(plain)]):
+            end, line = first + len(plain[first:last].rstrip()), ""
+            for start, text, (_, style) in zip(starts, texts, pairs, strict=False):
+                piece = text[max(first - start, 0) : max(end - start, 0)]
+                is_styled = self._has_colours and style and piece
+                line += f"\x1b[{_STYLES[style]}m{piece}\x1b[0m" if is_styled else piece
+            self.lines.append(line)
 
     def link(self, link: str, what: str) -> None:
         """Print how to look at `what`: something to open, or a command."""
@@ -168,7 +179,7 @@ class Printer:
     def _n_fitting(self, columns: Sequence[TableColumn]) -> int:
         """Return how many of some columns fit beside each other."""
         ends = accumulate(column.width + _GAP for column in columns)
-        return sum(end - _GAP <= self._console.width for end in ends)
+        return sum(end - _GAP <= self._width for end in ends)
 
     def ranking(
         self,
@@ -197,16 +208,6 @@ class Printer:
             self.line((f"and {len(rows) - len(shown):,} more", "dim"))
 
 
-def _text(*parts: str | tuple[str, str]) -> Text:
-    from rich.text import Text
-
-    line = Text()
-    for part in parts:
-        text, style = (part, "") if isinstance(part, str) else part
-        line.append(printable(text), style)
-    return line
-
-
 def _breaks(text: str, width: int) -> list[int]:
     """Return where a text is broken, between words, so that lines have a width if words do."""
     breaks, start = [], 0
@@ -224,20 +225,12 @@ def printing() -> Iterator[Printer]:
     Raises `OSError` if that cannot be written, for instance BrokenPipeError where its reader has
     gone.
     """
-    from rich.console import Console
-
-    console = Console(
-        file=sys.stdout,
-        color_system=None if os.environ.get("NO_COLOR") else "auto",
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
-    if not console.is_terminal:
-        console.width = _NO_LIMIT
-    with console.capture() as captured:
-        yield Printer(console)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    is_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_terminal else _NO_LIMIT
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    out = Printer(width, has_colours=is_terminal and not is_plain)
+    yield out
+    sys.stdout.write("".join(f"{line}\n" for line in out.lines))
     sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""Settings of this process: one BLAS thread, and no search for garbage at its exit.
+"""Settings of this process: one BLAS thread, and no search for garbage at its start and exit.
 
 Nothing is imported at the top that would load NumPy, because the BLAS threads are pinned first,
 nor what `runner --help` can do without.
@@ -39,25 +39,28 @@ def command_line(*, without: str = "\n") -> str:
 
 
 @cache
-def verify_blas_pin() -> None:
+def verify_blas_pin() -> list[dict[str, Any]]:
     """Make sure that the pin holds, for instance where NumPy was loaded before this package.
 
-    Raises `RunFailed` if a BLAS library keeps more than one thread.
+    Return what `threadpoolctl` says of the libraries that NumPy's products go through. Raises
+    `RunFailed` if one keeps more than one thread.
     """
     import threadpoolctl  # type: ignore[import-untyped]  # ships no types
 
-    if any(library["num_threads"] != 1 for library in blas_libraries()):
+    libraries = _blas_libraries()
+    if any(library["num_threads"] != 1 for library in libraries):
         threadpoolctl.threadpool_limits(1, user_api="blas")
-    for library in blas_libraries():
+        libraries = _blas_libraries()
+    for library in libraries:
         if library["num_threads"] != 1:
             raise RunFailed(
                 f"BLAS ({library['internal_api']}) uses {library['num_threads']} threads and "
                 "refuses to be pinned to 1, which the bits of a result depend on."
             )
+    return libraries
 
 
-def blas_libraries() -> list[dict[str, Any]]:
-    """Describe the BLAS libraries that NumPy's products go through."""
+def _blas_libraries() -> list[dict[str, Any]]:
     import numpy as np
     import threadpoolctl
 
@@ -91,6 +94,18 @@ def _cpu_quota() -> int:
             if quota > 0:
                 return math.ceil(quota / period)
     return sys.maxsize
+
+
+def put_off_garbage_collection() -> None:
+    """Have Python search for no garbage: modules and plans are many objects that all stay."""
+    gc.disable()
+
+
+def begin_garbage_collection() -> None:
+    """Search for garbage from now on, if that was put off, but never in what is there by now."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def skip_last_garbage_collection() -> None:

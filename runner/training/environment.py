@@ -20,7 +20,7 @@ from typing import Any
 
 from runner.config.plugins import plugins
 from runner.system.paths import in_checkout
-from runner.system.process import blas_libraries, verify_blas_pin
+from runner.system.process import verify_blas_pin
 
 _OURSELVES = Path(__file__).resolve()
 _ROOT = _OURSELVES.parents[2]
@@ -53,7 +53,6 @@ def environment() -> dict[str, Any]:
 
     import numpy as np
 
-    verify_blas_pin()
     # "found" is what NumPy may use in this process, NPY_DISABLE_CPU_FEATURES taken into account.
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     of_plugins = {
@@ -71,7 +70,7 @@ def environment() -> dict[str, Any]:
                     "kernel": library.get("architecture"),
                     "threads": library["num_threads"],
                 }
-                for library in blas_libraries()
+                for library in verify_blas_pin()
             ],
             "simd": [*simd["baseline"], *simd.get("found", [])],
             "libc": " ".join(platform.libc_ver()).strip(),

@@ -11,7 +11,7 @@ import json
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -202,14 +202,20 @@ def metrics_of(result: Result) -> Metrics:
 
 def metrics_sha256(metrics: Metrics) -> str:
     """Return the SHA-256 over names, steps and the bytes of all values, in hexadecimal."""
-    entries = sorted(metrics.items())
-    content = bits([value for _, values in entries for value in values])
+    keys = sorted(metrics)
+    content = bits([value for key in keys for value in metrics[key]])
     pieces, at = [], 0
-    for (name, step), values in entries:
-        pieces.append(f"{name}\n{step}\n{len(values)}\n".encode(errors="surrogatepass"))
-        pieces.append(content[at : at + 8 * len(values)])
-        at += 8 * len(values)
+    for name, step in keys:
+        n = len(metrics[name, step])
+        pieces.append(_heading(name, step, n))
+        pieces.append(content[at : at + 8 * n])
+        at += 8 * n
     return sha256(b"".join(pieces))
+
+
+@lru_cache(maxsize=4096)  # the runs of a stack have the same
+def _heading(name: str, step: int, n: int) -> bytes:
+    return f"{name}\n{step}\n{n}\n".encode(errors="surrogatepass")
 
 
 def bits(values: Sequence[float]) -> bytes:

@@ -1,4 +1,4 @@
-"""What stands above the jobs of a session: nothing, a sweep with its groups, or a rerun.
+"""What stands above the jobs of a session: nothing, or a sweep with its groups.
 
 A parent says which jobs are missing, takes what ends, and gives its own run an honest end.
 """
@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING
 
 from runner.jobs.events import Ended, Listener, Notice, SweepOpened, Waiting
 from runner.jobs.plan import PLAN_FOLDER, Plan
-from runner.jobs.rerun.comparison import Comparison, Verdict
-from runner.jobs.rerun.request import RerunRequest
-from runner.jobs.rerun.verify import links_to
 from runner.jobs.sweep.groups import Groups
-from runner.jobs.sweep.results import RESULTS, store_results
 from runner.jobs.sweep.resume import SweepState, for_plan, sweep_state, with_earlier_jobs
 from runner.jobs.sweep.state_folder import SweepFolder
 from runner.jobs.worker.recording import close_run
@@ -34,19 +30,15 @@ from runner.system.errors import (
 )
 from runner.system.process import command_line
 from runner.system.signals import deferred_signals
-from runner.tracking import SEARCH_NAME, SUMMED_UP, SweepSummary, count_tags, write_together
-from runner.tracking.records.mlflow_record import StoredRun, restore_weights, stored_run
+from runner.tracking import SEARCH_NAME, SUMMED_UP, SweepSummary, write_together
 from runner.training.outcome import Outcome
 from runner.training.prepare import prepare_cached
-from runner.training.run_files import WEIGHTS
 
 if TYPE_CHECKING:
+    from runner.jobs.rerun.comparison import Comparison
     from runner.tracking import Lease, RecordedSweep, RunWriter, Store, Turn
 
 N_JOBS, COMMAND = "runner.n_jobs", "runner.command"
-# The tag of an original for each of its reruns ends in the rerun's id, and holds the verdict: no
-# two reruns at once write to the same place.
-_RERUN = "runner.rerun."
 
 
 class Parent:
@@ -147,13 +139,15 @@ class _Sweep(Parent):
                 run.kill("results wait on disk until the server answers")
                 return
             self.require_turn()
+            from runner.jobs.sweep.results import store_results
+
             self.summary = store_results(
                 run, self._store, self.plan, self.outcomes, self._listener, self.trained_on
             )
             ending = {**self.summary.tags, SUMMED_UP: "true", N_JOBS: str(self.plan.n_jobs)}
             run.set_tags(self._duration() | ending)
             n_failed = sum(outcome.status == "FAILED" for outcome in self.outcomes.values())
-            _end(self._store, run, n_failed, len(self.plan.jobs))
+            end(self._store, run, n_failed, len(self.plan.jobs))
 
     def _is_whole(self, sweep: RecordedSweep) -> bool:
         """Tell whether a sweep is summed up, and nobody has deleted a group or its files since."""
@@ -161,6 +155,9 @@ class _Sweep(Parent):
             return False
         if self._groups_of(sweep.run_id).lacking(self.outcomes):
             return False
+        from runner.jobs.sweep.results import RESULTS
+        from runner.tracking.records.mlflow_record import stored_run
+
         try:
             stored_run(self._store, sweep.run_id).read(RESULTS)
         except MissingError:
@@ -263,80 +260,10 @@ class _Sweep(Parent):
         return True
 
 
-class _Rerun(Parent):
-    """A rerun, of one run or of the jobs of a sweep: nothing is done beforehand."""
-
-    def __init__(self, store: Store | None, plan: Plan, asked: RerunRequest) -> None:
-        super().__init__(plan)
-        self._store, self._asked = store, asked
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        store, original = self._store, self._asked.parent
-        if store is None or not isinstance(original, StoredRun):
-            yield
-            return
-        origin = original.store.address.shown if self._asked.is_elsewhere else ""
-        tags = links_to(original.run_id, store.experiment_id, origin) | {"runner.kind": "rerun"}
-        with recorded(store, lambda: store.start_run(original.name, {}, tags), dict) as run:
-            self.run_id = run.run_id
-            yield
-            run.set_tags(count_tags(self._counts()))
-            # One that diverged as its original did has not failed to repeat it.
-            n_failed = sum(
-                outcome.status in ("FAILED", "KILLED") and position not in self.comparisons
-                for position, outcome in self.outcomes.items()
-            )
-            _end(store, run, n_failed, self._n_jobs)
-            if not self._asked.is_elsewhere:
-                store.set_tags(original.run_id, {f"{_RERUN}{run.run_id}": self._summary()})
-
-    def take(self, event: Ended) -> None:
-        """Take note of a job that has ended, and let its original name it."""
-        with deferred_signals():  # what is reported has its link, and the other way round
-            super().take(event)
-            outcome, comparison = event.outcome, event.comparison
-            if self._store is None or outcome is None or not outcome.run_id:
-                return
-            if self._asked.is_elsewhere:
-                return
-            broke_off = "broke off" if self._asked.compares else "with other settings"
-            verdict = str(comparison.verdict) if comparison else broke_off
-            original_id = self._asked.originals[event.position].source.run_id
-            with suppress(StoreLost):
-                self._store.set_tags(original_id, {f"{_RERUN}{outcome.run_id}": verdict})
-            original = self._asked.originals[event.position]
-            if original.is_cleaned and comparison and comparison.verdict is Verdict.IDENTICAL:
-                content = stored_run(self._store, outcome.run_id).read(WEIGHTS)
-                restore_weights(stored_run(self._store, original.run_id), content)
-
-    def _counts(self) -> dict[str, int]:
-        """Return how many jobs have each verdict."""
-        verdicts = [comparison.verdict for comparison in self.comparisons.values()]
-        verdicts += [Verdict.CANNOT_COMPARE] * len(self._asked.unfit)
-        return {f"n_{v.name.lower()}": verdicts.count(v) for v in Verdict}
-
-    @property
-    def _n_jobs(self) -> int:
-        """How many jobs were to be repeated."""
-        return len(self.plan.jobs) + len(self._asked.unfit)
-
-    def _summary(self) -> str:
-        """Say in a few words what came of it, as a tag of the original."""
-        if not self._asked.compares:
-            return "with other settings"
-        return f"{self._counts()['n_identical']:,} of {self._n_jobs:,} identical"
-
-
 def single_run(store: Store, plan: Plan) -> Parent:
     """Return what stands above a single run: the states of its training, and no run."""
     # A sweep of this one job on this machine would save the same states, and goes on from these.
     return Parent(plan, open_states(str(SweepFolder.of(store, plan).states), None))
-
-
-def rerun(store: Store | None, plan: Plan, asked: RerunRequest) -> Parent:
-    """Return what stands above the rerun of one run, or of a sweep, which gets a run of its own."""
-    return _Rerun(store, plan, asked)
 
 
 @contextmanager
@@ -365,7 +292,8 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
         yield parent
 
 
-def _end(store: Store, run: RunWriter, n_failed: int, n_jobs: int) -> None:
+def end(store: Store, run: RunWriter, n_failed: int, n_jobs: int) -> None:
+    """End the run of a parent by how many of its jobs have failed."""
     store.close_abandoned_runs()  # of workers that died
     if n_failed:
         run.fail(f"{n_failed:,} of {n_jobs:,} jobs failed")

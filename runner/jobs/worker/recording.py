@@ -18,7 +18,6 @@ from runner.config.fingerprint import SCHEMA
 from runner.config.plain import to_plain
 from runner.jobs.events import Ended, Measured
 from runner.jobs.plan import PlannedJob
-from runner.jobs.rerun.verify import links_to
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
@@ -81,6 +80,8 @@ def begin_run(
     if task.sweep_id is not None:
         tags |= {"runner.sweep": task.sweep_id, "runner.stack": task.stack}
     if job.reference is not None:
+        from runner.jobs.rerun.verify import links_to  # which a run that repeats none does without
+
         tags |= links_to(job.reference.target, store.experiment_id, job.reference.origin)
     params, parent, tags = to_plain(planned.experiment), job.parent_run_id, {**tags, **task.tags}
     return store.start_run(

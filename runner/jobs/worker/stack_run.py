@@ -19,9 +19,6 @@ from typing import TYPE_CHECKING, Self
 from runner.config.data import FileData
 from runner.config.schema import Experiment
 from runner.jobs.events import Ended, Progress, Reached, Resumed, RunStarted, WorkerEvent
-from runner.jobs.origin import initial_weights
-from runner.jobs.rerun.comparison import Comparison, cannot_compare
-from runner.jobs.rerun.verify import LoadedReference, load_reference
 from runner.jobs.search import pruned
 from runner.jobs.worker.recording import (
     Stop,
@@ -55,6 +52,8 @@ from runner.training.prepare import Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
 
 if TYPE_CHECKING:
+    from runner.jobs.rerun.comparison import Comparison
+    from runner.jobs.rerun.verify import LoadedReference
     from runner.tracking import RunWriter, Store, Turn
     from softnet import Record
 
@@ -153,6 +152,10 @@ class _StackRun:
     def _from_the_start(self) -> StackTraining:
         task = self._task
         experiments = [job.planned.experiment for job in task.jobs]
+        if all(experiment.training.init_from is None for experiment in experiments):
+            return StackTraining(self._prepared, experiments)
+        from runner.jobs.origin import initial_weights
+
         places = [job.reference.place if job.reference else task.store for job in task.jobs]
         pairs = zip(experiments, places, strict=True)
         initial = [initial_weights(e, self._prepared, place) for e, place in pairs]
@@ -419,6 +422,9 @@ def _load_references(
     for job in task.jobs:
         if job.reference is None or not job.reference.compares:
             continue
+        from runner.jobs.rerun.comparison import cannot_compare
+        from runner.jobs.rerun.verify import load_reference
+
         experiment = job.planned.experiment
         network = require_fit(experiment, prepared).network
         try:

@@ -19,10 +19,10 @@ from runner.jobs.worker.recording import scratch_folder
 from runner.system.errors import RunnerError, StoreError
 from runner.system.files import read_state, write_state, write_text
 from runner.tracking.backend.rows import is_run_id
-from runner.tracking.records.mlflow_record import StoredRun, stored_run
 
 if TYPE_CHECKING:
     from runner.tracking import Store
+    from runner.tracking.records import StoredRun
 
 # Among the artifacts of a sweep's run.
 _FOLDER = "states"
@@ -128,6 +128,8 @@ class _Artifacts(States):
 
     @cached_property
     def _run(self) -> StoredRun:
+        from runner.tracking.records.mlflow_record import stored_run
+
         return stored_run(self._store, self.place)
 
     @contextmanager

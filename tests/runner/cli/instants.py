@@ -24,7 +24,7 @@ PLANNED = f"{SWEEP}._Sweep._begin"
 BEGUN = f"{SWEEP}.SweepFolder.write_plan"
 JOB_ENDED = f"{SWEEP}.Groups.take"
 GROUP_BEGUN = f"{SWEEP}.Groups._begin_group"
-JOBS_DONE = f"{SWEEP}.store_results"
+JOBS_DONE = "runner.jobs.sweep.results.store_results"
 
 KILL_ALL = "os.killpg(0, signal.SIGKILL)"
 STOP_ALL = "os.killpg(0, signal.SIGSTOP)"

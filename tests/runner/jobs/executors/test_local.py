@@ -92,7 +92,7 @@ def test_the_reason_of_a_death_is_its_signal_or_its_code() -> None:
         ends[task][0]()
 
     events = run(1, dying, list(ends))
-    assert [event for event in events if isinstance(event, tuple)] == list(ends)
+    assert [event for event in events if type(event) is tuple] == list(ends)
     crashes = {event.task: event.reason for event in events if isinstance(event, Crashed)}
     assert crashes == {task: f"the worker process {why}" for task, (_, why) in ends.items()}
 
