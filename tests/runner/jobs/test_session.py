@@ -13,6 +13,7 @@ from runner.jobs.events import Ended, Event, Finished, Interrupted, Progress, St
 from runner.jobs.executors.local import LocalProcesses
 from runner.jobs.rerun.request import Options, request
 from runner.jobs.session import Request
+from runner.jobs.worker.recording import Stop
 from runner.jobs.worker.stack_run import Events, run_stack
 from runner.jobs.worker.task import Task
 from runner.system.errors import StoreError, Terminated
@@ -142,10 +143,10 @@ def test_jobs_that_failed_before_are_tried_alone_when_their_worker_dies(
         first = run(jobs)
     assert [outcome.status for outcome in first.outcomes.values()] == ["FAILED"] * 2
 
-    def die_in_company(task: Task) -> Events:
+    def die_in_company(task: Task, stop: Stop) -> Events:
         if len(task.jobs) > 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return run_stack(task)
+        return run_stack(task, stop)
 
     again = run(jobs, executor=LocalProcesses(1, die_in_company))
     assert [outcome.status for outcome in again.outcomes.values()] == ["FINISHED"] * 2
@@ -156,12 +157,12 @@ def test_a_job_that_kills_its_worker_fails_alone_and_the_others_are_tried_togeth
 ) -> None:
     handed = tmp_path / "handed"
 
-    def die_of_the_first(task: Task) -> Events:
+    def die_of_the_first(task: Task, stop: Stop) -> Events:
         with handed.open("a") as file:
             print(*(job.position for job in task.jobs), file=file)
         if task.jobs[0].position == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        return run_stack(task)
+        return run_stack(task, stop)
 
     finished = run([job(seed=n) for n in range(8)], executor=LocalProcesses(1, die_of_the_first))
     assert [o.status for o in finished.outcomes.values()] == ["FAILED"] + ["FINISHED"] * 7
@@ -175,8 +176,8 @@ def test_a_worker_that_dies_has_no_more_read_of_the_store_than_its_own_jobs(
     def whole_sweep(*_: object, **__: object) -> None:
         raise AssertionError("all runs of a sweep were read")
 
-    def die_when_recorded(task: Task) -> Events:
-        for event in run_stack(task):
+    def die_when_recorded(task: Task, stop: Stop) -> Events:
+        for event in run_stack(task, stop):
             if isinstance(event, Ended) and len(task.jobs) > 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield event
@@ -201,8 +202,8 @@ def test_a_rerun_whose_worker_dies_when_it_has_recorded_has_each_job_finished_on
 ) -> None:
     sweep_id = run([job(seed=seed) for seed in range(2)]).run_id
 
-    def die_when_recorded(task: Task) -> Events:
-        for event in run_stack(task):
+    def die_when_recorded(task: Task, stop: Stop) -> Events:
+        for event in run_stack(task, stop):
             if isinstance(event, Ended) and len(task.jobs) > 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield event
@@ -230,8 +231,8 @@ def test_a_worker_that_dies_in_a_long_training_costs_what_was_not_saved(
     jobs = [job(seed=seed, training__steps=100) for seed in range(2)]
     steps = tmp_path / "steps"
 
-    def die_in_company(task: Task) -> Events:
-        for n, event in enumerate(run_stack(task)):
+    def die_in_company(task: Task, stop: Stop) -> Events:
+        for n, event in enumerate(run_stack(task, stop)):
             if len(task.jobs) > 1 and n == 10:
                 os.kill(os.getpid(), signal.SIGKILL)
             if n == 0 and len(task.jobs) == 1:
