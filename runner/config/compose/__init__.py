@@ -205,7 +205,10 @@ def _composed_once(*, is_sweep: bool) -> Iterator[None]:
         loader = hydra.config_loader
         try:
             config = loader.load_configuration(config_name, overrides, RunMode.RUN)
-        except Exception:  # noqa: BLE001  (values of a sweep, or what Hydra will find again)
+        except Exception as error:  # noqa: BLE001  (what Hydra will find again)
+            if "--multirun" not in str(error):
+                return None
+            # Values of a sweep are no fault where a config asks for one.
             return cast("RunMode | None", learn(hydra, config_name, overrides))
 
         def composed(*_: object, **__: object) -> DictConfig:
