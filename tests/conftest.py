@@ -19,7 +19,6 @@ from typing import Any
 
 import hypothesis
 import pytest
-from hydra._internal.hydra import Hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
@@ -27,7 +26,6 @@ from omegaconf.basecontainer import BaseContainer
 
 import runner  # noqa: F401  (pins BLAS to one thread; must come before NumPy is loaded)
 from runner.system.errors import ConfigError
-from runner.system.paths import config_folder
 from runner.tracking.backend.address import Address, check_answers
 from runner.tracking.ui import server_command
 from tests.runner.processes import WITHIN_S, end_group
@@ -38,7 +36,7 @@ FOREIGN += ("MAKE", "MFLAGS", "GNUMAKEFLAGS", "ARGS")
 
 # Who names one of these starts a process: `Command.process` is the runner as one, and sweeps, whose
 # stores the last two fixtures make, have workers.
-STARTERS = {"Popen", "Process", "check_call", "check_output", "fork", "process"}
+STARTERS = {"LocalProcesses", "Popen", "Process", "check_call", "check_output", "fork", "process"}
 STARTERS |= {"shared", "sweeper"}
 
 # A shell that starts the tests with `&`, or nohup, has every command they start ignore signals.
@@ -88,18 +86,6 @@ def _names(function: object) -> set[str]:
     return names
 
 
-_HYDRAS_MODE = Hydra.get_mode
-_SHIPPED = {str(config_folder()), "pkg://hydra.conf", "structured://"}
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _composed_once() -> Iterator[None]:
-    """Spare Hydra the composing by which it would find its mode."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hydra, "get_mode", _mode_of_flags)
-        yield
-
-
 @contextmanager
 def hydra_as_before() -> Iterator[None]:
     """Have Hydra's singletons and the resolvers of OmegaConf afterwards that there are now.
@@ -116,18 +102,6 @@ def hydra_as_before() -> Iterator[None]:
         Singleton._instances = instances
         BaseContainer._resolvers = resolvers
         ConfigStore.instance().repo = configs
-
-
-def _mode_of_flags(hydra: Hydra, config_name: str | None, overrides: list[str]) -> object:
-    """Have Hydra not compose once more, in vain, to see whether a config asks for ``hydra.mode``.
-
-    None that ships does, and composing takes longer than most of what is looked at here.
-    """
-    path = hydra.config_loader.get_search_path().get_path()
-    is_plain = all(part.path in _SHIPPED for part in path)
-    if is_plain and not any("hydra" in override for override in overrides):
-        return None
-    return _HYDRAS_MODE(hydra, config_name, overrides)
 
 
 def _copied(tree: dict[str, Any]) -> dict[str, Any]:

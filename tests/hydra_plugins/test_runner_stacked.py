@@ -30,11 +30,10 @@ before_1_2 = pytest.mark.filterwarnings("ignore:Future Hydra versions:UserWarnin
 
 @before_1_2
 @pytest.mark.parametrize(
-    ("launcher_name", "overrides"),
-    [("runner_stacked", []), ("runner_stacked", ["hydra/sweeper=runner_stacked"])],
+    ("launcher_name", "overrides"), [("runner_stacked", ["hydra/sweeper=runner_stacked"])]
 )
 class TestLauncher(LauncherTestSuite):
-    """Hydra's tests, with Hydra's sweeper and with ours."""
+    """Hydra's tests."""
 
 
 @before_1_2

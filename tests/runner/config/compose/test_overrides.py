@@ -14,6 +14,7 @@ from runner.config.compose.overrides import (
     check_size,
     overlap,
     sets_plain_value,
+    with_quotes,
 )
 from runner.system.errors import CommandError, RunnerError
 
@@ -47,6 +48,20 @@ def test_each_text_of_one_key_keeps_its_own_value():
     assert [reader.read(text).value() for text in texts] == [
         "mlp", "linear", 3, "mlp", [1, 2], 0.5,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("name=Kündigt", "Kündigt"),
+        ("name='Kündigt'", "Kündigt"),
+        ("name=/home/ü/x y.csv", "/home/ü/x y.csv"),
+        ("data.drop=[Größe in cm, age]", ["Größe in cm", "age"]),
+        ("data.columns={number: [Größe]}", {"number": ["Größe"]}),
+    ],
+)
+def test_letters_beyond_ascii_need_no_quotes(argument: str, value: object):
+    assert Reader().read(with_quotes(argument)).value() == value
 
 
 @pytest.mark.parametrize(

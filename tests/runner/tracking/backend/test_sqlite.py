@@ -233,9 +233,7 @@ def journal_mode(database: Path) -> str:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode"), [("ext2/ext3", "wal"), ("nfs", "delete"), ("", "delete")]
-)
+@pytest.mark.parametrize(("kind", "mode"), [("ext2/ext3", "wal"), ("nfs", "delete")])
 def test_a_log_is_kept_on_a_local_disk_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, mode: str
 ) -> None:
