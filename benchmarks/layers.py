@@ -56,7 +56,7 @@ from softnet import (
 
 JAX_LIMIT = 1.0
 STACKS = (1, 16, 64)
-SIZES, BATCH_SIZE, N_ROWS, N_STEPS, DTYPE = (30, 64, 64, 2), 64, 1024, 40, np.float32
+SIZES, BATCH_SIZE, N_ROWS, N_STEPS, DTYPE = (30, 64, 64, 2), 64, 1024, 160, np.float32
 # Words of a table as one-hot columns, which lie behind its numbers.
 GROUPS = ((10, 20), (20, 30))
 RATE, DECAY, RHO, EPSILON, DROPPED = 0.01, 0.01, 0.9, 1e-8, 0.1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -15,8 +16,15 @@ import numpy as np
 
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.initializers import Initializers, Uniform
-from softnet.stack.arrays import Array, Kept
+from softnet.stack.arrays import Array, Indices, Kept
 from softnet.stack.settings import POSITIVE, count_from, require
+
+
+def columns_of(features: Sequence[int]) -> slice | Indices:
+    """Return what takes these features: a slice, which is faster, where they lie side by side."""
+    numbers = np.array(features, np.intp)
+    is_run = len(numbers) > 0 and bool(np.all(np.diff(numbers) == 1))
+    return slice(features[0], features[-1] + 1) if is_run else numbers
 
 
 class Scale(Layer):
@@ -62,8 +70,9 @@ class Embedding(Layer):
         super().__init__(settings, in_features, dtype)
         words = {column for first, last in settings.groups for column in range(first, last)}
         require(words <= set(range(in_features)), "groups", f"of {in_features} features", words)
-        self._rest = np.array(sorted(set(range(in_features)) - words), np.intp)
-        self.out_features = len(self._rest) + settings.size * len(settings.groups)
+        rest = sorted(set(range(in_features)) - words)
+        self._n_rest, self._rest = len(rest), columns_of(rest)
+        self.out_features = len(rest) + settings.size * len(settings.groups)
         self.parameter_shapes = {
             f"table{n}": (last - first, settings.size)
             for n, (first, last) in enumerate(settings.groups)
@@ -77,13 +86,13 @@ class Embedding(Layer):
 
     def _vectors(self, output: Array) -> list[Array]:
         """View the vectors of each group in an array of the output's shape."""
-        return np.split(output[..., len(self._rest) :], len(self.settings.groups), axis=-1)
+        return np.split(output[..., self._n_rest :], len(self.settings.groups), axis=-1)
 
     def forward(self, X: Array, training: bool = False) -> Array:
         tables = list(self.values.values())
         self._X = X
         output = self._output[len(tables[0]), X.shape[1], self.out_features]
-        output[..., : len(self._rest)] = X[..., self._rest]
+        output[..., : self._n_rest] = X[..., self._rest]
         for (first, last), table, vectors in zip(
             self.settings.groups, tables, self._vectors(output), strict=True
         ):
@@ -93,7 +102,7 @@ class Embedding(Layer):
     def backward(self, d_output: Array) -> Array:
         self.backward_parameters(d_output)
         d_input = self._d_input[*d_output.shape[:2], self.in_features]
-        d_input[..., self._rest] = d_output[..., : len(self._rest)]
+        d_input[..., self._rest] = d_output[..., : self._n_rest]
         for (first, last), table, d_vectors in zip(
             self.settings.groups, self.values.values(), self._vectors(d_output), strict=True
         ):
@@ -110,8 +119,9 @@ class Embedding(Layer):
 class NumberEmbedding(Layer):
     """Adds to a row, for each of its numbers, a linear map of an encoding of that number.
 
-    A subclass says what the encoding is. Arrays inside are (runs, numbers, batch, codes).
-    After Gorishniy, Rubachev, Babenko (2022), "On embeddings for numerical features".
+    A subclass says what the encoding is. Arrays inside are (runs, numbers, codes, batch), as NumPy
+    takes long rows many times faster than short ones. After Gorishniy, Rubachev, Babenko (2022),
+    "On embeddings for numerical features".
     """
 
     @dataclass(frozen=True)
@@ -129,13 +139,14 @@ class NumberEmbedding(Layer):
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
         self.n, self.size, self.n_codes = len(settings.numbers), settings.size, settings.n_codes
-        self.columns = np.array(settings.numbers, np.intp)
+        self.columns = columns_of(settings.numbers)
         self.out_features = in_features + self.n * self.size
         self.parameter_shapes = {
             "weight": (self.n, self.n_codes, self.size),
             "bias": (self.n, self.size),
         }
         self.kept, self._products, self._output = Kept(dtype), Kept(dtype), Kept(dtype)
+        self._d_codes = Kept(dtype)
 
     @property
     def n_units(self) -> int:
@@ -143,11 +154,11 @@ class NumberEmbedding(Layer):
 
     @abstractmethod
     def encode(self, x: Array) -> Array:
-        """Return the codes of numbers (runs, numbers, batch, 1)."""
+        """Return the codes of numbers (runs, numbers, 1, batch)."""
 
     @abstractmethod
     def backward_codes(self, d_codes: Array) -> Array:
-        """Write the encoding's gradients; return the slope of the loss along each code."""
+        """Write the encoding's gradients; return the derivative for the numbers."""
 
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         for run, rng in enumerate(rngs):
@@ -155,39 +166,49 @@ class NumberEmbedding(Layer):
                 matrix[:] = Uniform()(rng, matrix.shape)
 
     def _embedded(self, output: Array) -> Array:
-        """View what is made of the numbers, (runs, numbers, batch, size)."""
+        """View what is made of the numbers, (runs, numbers, size, batch)."""
         shape = (*output.shape[:2], self.n, self.size)
-        return output[..., self.in_features :].reshape(shape).swapaxes(1, 2)
+        return output[..., self.in_features :].reshape(shape).transpose(0, 2, 3, 1)
 
     def forward(self, X: Array, training: bool = False) -> Array:
-        weight, bias = self.values["weight"], self.values["bias"][:, :, None]
-        x = np.ascontiguousarray(X[..., self.columns].swapaxes(1, 2))[..., None]
+        weight, bias = self.values["weight"], self.values["bias"][..., None]
+        x = np.ascontiguousarray(X[..., self.columns].swapaxes(1, 2))[:, :, None]
         self._codes = self.encode(x)
         output = self._output[len(weight), X.shape[1], self.out_features]
         output[..., : self.in_features] = X
-        products = self._products[*self._codes.shape[:3], self.size]
-        np.matmul(self._codes, weight, out=products)
+        products = self._products[*weight.shape[:2], self.size, X.shape[1]]
+        np.matmul(weight.swapaxes(-1, -2), self._codes, out=products)
         np.add(products, bias, out=self._embedded(output))
         return output
 
     def backward_parameters(self, d_output: Array) -> None:
-        d_codes = self._backward_embedded(d_output)
+        d_embedded = self._backward_embedded(d_output)
         if self.learns_codes:
-            self.backward_codes(d_codes)
+            self.backward_codes(self._backward_weight(d_embedded))
 
     def _backward_embedded(self, d_output: Array) -> Array:
-        """Write the linear maps' gradients; return the derivative for the codes."""
+        """Write the linear maps' gradients; return the derivative for what they put out."""
         d_embedded = np.ascontiguousarray(self._embedded(d_output))
-        np.matmul(self._codes.swapaxes(-1, -2), d_embedded, out=self.gradients["weight"])
-        self.sum_of(d_embedded, self.gradients["bias"][:, :, None])
-        d_codes: Array = np.matmul(d_embedded, self.values["weight"].swapaxes(-1, -2))
+        np.matmul(self._codes, d_embedded.swapaxes(-1, -2), out=self.gradients["weight"])
+        self.along_batch(d_embedded, self.gradients["bias"])
+        return d_embedded
+
+    def _backward_weight(self, d_embedded: Array) -> Array:
+        """Return the derivative for the codes."""
+        d_codes: Array = self._d_codes[self._codes.shape]
+        np.matmul(self.values["weight"], d_embedded, out=d_codes)
         return d_codes
 
+    def along_batch(self, rows: Array, out: Array, factors: Array | None = None) -> None:
+        """Write the sums of rows (runs, numbers, codes, batch) over the batch, times `factors`."""
+        factors = self._ones[1, rows.shape[-1]] if factors is None else factors
+        np.matmul(rows, factors.swapaxes(-1, -2), out=out[..., None])
+
     def backward(self, d_output: Array) -> Array:
-        slopes = self.backward_codes(self._backward_embedded(d_output))
+        d_codes = self._backward_weight(self._backward_embedded(d_output))
+        d_x = self.backward_codes(d_codes)[:, :, 0]
         d_input = d_output[..., : self.in_features].copy()
-        along = np.matmul(slopes, self._ones[1, self.n_codes].T)[..., 0]
-        d_input[..., self.columns] += along.swapaxes(1, 2)
+        d_input[..., self.columns] += d_x.swapaxes(1, 2)
         return d_input
 
 
@@ -210,6 +231,7 @@ class Periodic(NumberEmbedding):
         super().__init__(settings, in_features, dtype)
         shape = (self.n, self.n_codes)
         self.parameter_shapes = {**self.parameter_shapes, "frequency": shape, "phase": shape}
+        self._angle = Kept(dtype)
 
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         super().initialize(rngs, initializers)
@@ -221,20 +243,24 @@ class Periodic(NumberEmbedding):
 
     def encode(self, x: Array) -> Array:
         self._x = x
-        angle = x * self.values["frequency"][:, :, None]
-        angle += self.values["phase"][:, :, None]
-        angle *= 2 * math.pi
-        self._angle = angle
-        return np.cos(angle, out=self.kept[angle.shape])
+        frequency, phase = (self.values[name][..., None] for name in ("frequency", "phase"))
+        angle = self._angle[*frequency.shape[:3], x.shape[-1]]
+        np.multiply(x, frequency, out=angle)
+        np.add(angle, phase, out=angle)
+        np.multiply(angle, 2 * math.pi, out=angle)
+        codes: Array = self.kept[angle.shape]
+        np.cos(angle, out=codes)
+        return codes
 
     def backward_codes(self, d_codes: Array) -> Array:
-        slopes = np.sin(self._angle, out=self._angle)
-        slopes *= d_codes
-        slopes *= -2 * math.pi
-        self.sum_of(slopes, self.gradients["phase"][:, :, None])
-        self.sum_of(slopes * self._x, self.gradients["frequency"][:, :, None])
-        slopes *= self.values["frequency"][:, :, None]
-        return slopes
+        angle = self._angle[d_codes.shape]
+        slopes = np.sin(angle, out=angle)
+        np.multiply(slopes, d_codes, out=slopes)
+        np.multiply(slopes, -2 * math.pi, out=slopes)
+        self.along_batch(slopes, self.gradients["phase"])
+        self.along_batch(slopes, self.gradients["frequency"], self._x)
+        d_x: Array = np.matmul(self.values["frequency"][:, :, None], slopes)
+        return d_x
 
 
 class PiecewiseLinear(NumberEmbedding):
@@ -249,8 +275,6 @@ class PiecewiseLinear(NumberEmbedding):
     ) -> None:
         super().__init__(settings, in_features, dtype)
         self.statistic_shapes = {"edges": (self.n, self.n_codes + 1)}
-        self._lowest, self._highest = np.zeros(self.n_codes, dtype), np.ones(self.n_codes, dtype)
-        self._lowest[0], self._highest[-1] = -np.inf, np.inf
 
     def fit(self, X: Array) -> None:
         shares = np.linspace(0, 1, self.n_codes + 1)
@@ -259,17 +283,22 @@ class PiecewiseLinear(NumberEmbedding):
     def encode(self, x: Array) -> Array:
         self._x = x
         codes = self._shares(x)
-        np.maximum(codes, self._lowest, out=codes)
-        return np.minimum(codes, self._highest, out=codes)
+        # All are cut to [0, 1] but the ends of the outer bins; a single bin is a straight line.
+        inner = codes[:, :, 1:-1]
+        np.clip(inner, 0, 1, out=inner)
+        if self.n_codes > 1:
+            np.minimum(codes[:, :, 0], 1, out=codes[:, :, 0])
+            np.maximum(codes[:, :, -1], 0, out=codes[:, :, -1])
+        return codes
 
     def _shares(self, x: Array) -> Array:
         """Return how far numbers have come through each bin: below 0 before it, above 1 past it."""
-        edges = self.statistics["edges"][:, :, None]
-        left, widths = edges[..., :-1], np.diff(edges)
+        edges = self.statistics["edges"][..., None]
+        left, widths = edges[:, :, :-1], np.diff(edges, axis=2)
         # Equal quantiles make a bin of no width, which is a step.
         is_step = widths == 0
         self._rates = np.where(is_step, 0, 1 / np.where(is_step, 1, widths))
-        shares = self.kept[np.broadcast_shapes(x.shape, left.shape)]
+        shares = self.kept[*left.shape[:3], x.shape[-1]]
         np.subtract(x, left, out=shares)
         np.multiply(shares, self._rates, out=shares)
         if is_step.any():
@@ -278,6 +307,7 @@ class PiecewiseLinear(NumberEmbedding):
 
     def backward_codes(self, d_codes: Array) -> Array:
         shares = self._shares(self._x)
-        d_codes *= self._rates
-        d_codes *= (shares >= self._lowest) & (shares <= self._highest)
-        return d_codes
+        d_codes[:, :, 1:] *= shares[:, :, 1:] >= 0
+        d_codes[:, :, :-1] *= shares[:, :, :-1] <= 1
+        d_x: Array = np.matmul(self._rates.swapaxes(-1, -2), d_codes)
+        return d_x

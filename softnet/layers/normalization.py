@@ -34,16 +34,19 @@ class Normalization(Layer):
     def initialize(self, rngs: Generators, initializers: Initializers) -> None:
         self.values["weight"][:] = 1
 
-    def _affine(self, normalized: Array) -> Array:
-        shape = (len(self._weight), *normalized.shape[1:])
-        output: Array = np.multiply(normalized, self._weight, out=self._output[shape])
+    def _affine(self) -> Array:
+        """Return the output that belongs to `normalized`."""
+        shape = (len(self._weight), *self.normalized.shape[1:])
+        output: Array = np.multiply(self.normalized, self._weight, out=self._output[shape])
         return np.add(output, self._bias, out=output)
 
-    def _write_gradients(self, d_output: Array) -> None:
-        products = self._scratch[d_output.shape]
-        np.multiply(d_output, self.normalized, out=products)
-        self.sum_of(products, self._d_weight)
+    def _write_gradients(self, d_output: Array) -> Array:
+        """Write `gradients`; return the terms of the weight's, (runs, batch, features)."""
+        terms: Array = self._scratch[d_output.shape]
+        np.multiply(d_output, self.normalized, out=terms)
+        self.sum_of(terms, self._d_weight)
         self.sum_of(d_output, self._d_bias)
+        return terms
 
 
 class BatchNorm(Normalization):
@@ -75,29 +78,28 @@ class BatchNorm(Normalization):
         self.statistics["variance"][:] = 1
 
     def forward(self, X: Array, training: bool = False) -> Array:
-        epsilon = self.settings.epsilon
-        if not training:
-            mean, variance = (self.statistics[name][:, None] for name in ("mean", "variance"))
-            return self._affine((X - mean) / np.sqrt(variance + epsilon))
-        n_rows = X.shape[-2]
-        mean = self.sum_of(X) / n_rows
-        self.normalized = np.subtract(X, mean, out=self._normalized[X.shape])
-        squares = np.square(self.normalized, out=self._scratch[X.shape])
-        variance = self.sum_of(squares) / n_rows
-        self._spread = np.sqrt(variance + epsilon)
+        n_rows, shape = X.shape[-2], (len(self._weight), *X.shape[1:])
+        mean, variance = (self.statistics[name][:, None] for name in ("mean", "variance"))
+        if training:
+            mean = self.sum_of(X) / n_rows
+        self.normalized = np.subtract(X, mean, out=self._normalized[shape])
+        if training:
+            squares = np.square(self.normalized, out=self._scratch[shape])
+            variance = self.sum_of(squares) / n_rows
+            unbiased = variance * (n_rows / max(n_rows - 1, 1))
+            share = self.settings.momentum
+            for name, of_batch in (("mean", mean), ("variance", unbiased)):
+                kept = self.statistics[name]
+                kept[:] = (1 - share) * kept + share * of_batch[:, 0]
+        self._spread = np.sqrt(variance + self.settings.epsilon)
         np.divide(self.normalized, self._spread, out=self.normalized)
-        unbiased = variance * (n_rows / max(n_rows - 1, 1))
-        share = self.settings.momentum
-        for name, of_batch in (("mean", mean), ("variance", unbiased)):
-            kept = self.statistics[name]
-            kept[:] = (1 - share) * kept + share * of_batch[:, 0]
-        return self._affine(self.normalized)
+        return self._affine()
 
     def backward(self, d_output: Array) -> Array:
         self._write_gradients(d_output)
         n_rows = d_output.shape[-2]
-        np.multiply(self.normalized, self._d_weight / n_rows, out=self._scratch[d_output.shape])
-        np.subtract(d_output, self._scratch[d_output.shape], out=d_output)
+        along = np.multiply(self.normalized, self._d_weight / n_rows, out=self.normalized)
+        np.subtract(d_output, along, out=d_output)
         np.subtract(d_output, self._d_bias / n_rows, out=d_output)
         np.multiply(d_output, self._weight / self._spread, out=d_output)
         return d_output
@@ -114,26 +116,26 @@ class LayerNorm(Normalization):
 
     settings: Settings
 
-    def _mean(self, X: Array) -> Array:
-        """Return the mean of each row, (runs, batch, 1)."""
-        total: Array = np.matmul(X, self._ones[1, self.in_features].T)
+    def _mean(self, X: Array, factors: Array | None = None) -> Array:
+        """Return the mean of each row, (runs, batch, 1), perhaps of its numbers times `factors`."""
+        factors = self._ones[1, self.in_features] if factors is None else factors
+        total: Array = np.matmul(X, factors.swapaxes(-1, -2))
         return np.divide(total, self.in_features, out=total)
 
     def forward(self, X: Array, training: bool = False) -> Array:
         self.normalized = np.subtract(X, self._mean(X), out=self._normalized[X.shape])
         squares = np.square(self.normalized, out=self._scratch[X.shape])
-        self._spread = np.sqrt(self._mean(squares) + self.settings.epsilon)
-        np.divide(self.normalized, self._spread, out=self.normalized)
-        return self._affine(self.normalized)
+        self._rate = 1 / np.sqrt(self._mean(squares) + self.settings.epsilon)
+        np.multiply(self.normalized, self._rate, out=self.normalized)
+        return self._affine()
 
     def backward(self, d_output: Array) -> Array:
-        self._write_gradients(d_output)
+        # The mean of slopes is a product with the weight, and so is that of slopes * normalized.
+        along = self._mean(self._write_gradients(d_output), self._weight)
+        means = self._mean(d_output, self._weight)
         slopes = d_output
         np.multiply(slopes, self._weight, out=slopes)
-        along = np.multiply(slopes, self.normalized, out=self._scratch[slopes.shape])
-        np.multiply(self.normalized, self._mean(along), out=along)
-        means = self._mean(slopes)
-        np.subtract(slopes, along, out=slopes)
+        np.subtract(slopes, np.multiply(self.normalized, along, out=self.normalized), out=slopes)
         np.subtract(slopes, means, out=slopes)
-        np.divide(slopes, self._spread, out=slopes)
+        np.multiply(slopes, self._rate, out=slopes)
         return slopes

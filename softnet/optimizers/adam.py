@@ -21,15 +21,18 @@ class Adam(Optimizer):
     -----
     ``mean = beta1 * mean + (1 - beta1) * gradient``, ``square`` likewise with ``gradient**2``;
     the step is ``learning_rate / (1 - beta1**t) * mean / (sqrt(square / (1 - beta2**t)) +
-    epsilon)``: epsilon stands outside the bias-corrected root, and t counts from 1. The powers
-    are Python floats run by run, since arrays round some of them differently.
+    epsilon)``: epsilon stands outside the bias-corrected root, and t counts from 1.
+
+    Kept are the sums ``beta1 * sum + gradient``, from which a mean differs by a factor. All factors
+    of a step are put into two numbers for each run, which saves a quarter of the passes over the
+    parameters. They are Python floats, since arrays round some powers differently.
 
     References
     ----------
     D. P. Kingma, J. Ba (2015), "Adam: a method for stochastic optimization".
     """
 
-    STATE = ("mean", "square")
+    STATE = ("sum", "sum_of_squares")
 
     @dataclass(frozen=True)
     class Settings(OptimizerSettings):
@@ -51,34 +54,35 @@ class Adam(Optimizer):
         super()._take(settings)
         self._beta1 = self._column(lambda run: run.beta1)
         self._beta2 = self._column(lambda run: run.beta2)
-        self._rest1 = self._column(lambda run: 1.0 - run.beta1)
-        self._rest2 = self._column(lambda run: 1.0 - run.beta2)
-        self._epsilon = self._column(lambda run: run.epsilon)
         self._betas = [(run.beta1, run.beta2) for run in settings]
+        self._epsilons = [run.epsilon for run in settings]
 
     def step(self, learning_rates: Sequence[float], t: int) -> None:
         gradients, scratch = self.clip_and_decay(), self._scratch
-        mean, square = self.state["mean"], self.state["square"]
-        np.multiply(mean, self._beta1, out=mean)
-        np.multiply(gradients, self._rest1, out=scratch)
-        np.add(mean, scratch, out=mean)
-        np.multiply(square, self._beta2, out=square)
-        np.multiply(gradients, gradients, out=scratch)
-        np.multiply(scratch, self._rest2, out=scratch)
-        np.add(square, scratch, out=square)
+        total, squares = self.state["sum"], self.state["sum_of_squares"]
+        np.multiply(total, self._beta1, out=total)
+        np.add(total, gradients, out=total)
+        np.multiply(squares, self._beta2, out=squares)
+        np.multiply(gradients, gradients, out=gradients)
+        np.add(squares, gradients, out=squares)
 
         # Runs of a sweep mostly share their betas: each distinct pair is worked out once.
-        powers = {pair: (1.0 - pair[0] ** t, 1.0 - pair[1] ** t) for pair in set(self._betas)}
-        sizes = [
-            rate / powers[pair][0] for rate, pair in zip(learning_rates, self._betas, strict=True)
-        ]
-        roots = [math.sqrt(powers[pair][1]) for pair in self._betas]
-        np.sqrt(square, out=scratch)
-        np.divide(scratch, self.as_column(roots), out=scratch)
-        np.add(scratch, self._epsilon, out=scratch)
-        np.divide(mean, scratch, out=scratch)
+        factors = {(b1, b2): _factors(b1, b2, t) for b1, b2 in set(self._betas)}
+        each = [factors[pair] for pair in self._betas]
+        rates = zip(learning_rates, each, strict=True)
+        sizes = [rate * of_mean / of_root for rate, (of_mean, of_root) in rates]
+        epsilons = zip(self._epsilons, each, strict=True)
+        shifts = [epsilon / of_root for epsilon, (_, of_root) in epsilons]
+        np.sqrt(squares, out=scratch)
+        np.add(scratch, self.as_column(shifts), out=scratch)
+        np.divide(total, scratch, out=scratch)
         np.multiply(scratch, self.as_column(sizes), out=scratch)
         np.subtract(self.parameters.values, scratch, out=self.parameters.values)
+
+
+def _factors(beta1: float, beta2: float, t: int) -> tuple[float, float]:
+    """Return what makes the bias-corrected mean of a sum, and the root of that of squares."""
+    return (1.0 - beta1) / (1.0 - beta1**t), math.sqrt((1.0 - beta2) / (1.0 - beta2**t))
 
 
 class AdamW(Adam):
