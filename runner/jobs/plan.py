@@ -272,6 +272,8 @@ def _changes(
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
         for key in before:
             yield from _changes(before[key], after[key], *place, key)
+    elif type(before) is type(after) in (str, int, bool) and before == after:
+        return  # most are, and are told so without being written
     elif json.dumps(before) != json.dumps(after) and place != ("key",):  # 1 and 1.0 are two values
         yield place, after
 

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -355,6 +356,9 @@ class Store:
                     self.backend.remove_unrecorded(*named.groups())
 
 
+_user = cache(getpass.getuser)  # which takes as long as all other tags of a run
+
+
 def _process_tags() -> dict[str, str]:
     """Return MLflow's own tags for a run of this process: user, program and commit."""
     tags = {
@@ -363,7 +367,7 @@ def _process_tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
     }
     with suppress(OSError, KeyError):
-        tags["mlflow.user"] = getpass.getuser()
+        tags["mlflow.user"] = _user()
     if git := environment()["git"]:
         tags["mlflow.source.git.commit"] = git["commit"]
     return tags

@@ -99,7 +99,7 @@ def _runs_of(store: Store, ids: Collection[str], sweep_id: str) -> Iterable[Run]
         found = map(store.backend.run, ids)
         return [run for run in found if run is not None and not run.is_deleted]
     tags = {"runner.kind": "run", "runner.sweep": sweep_id}
-    return store.backend.runs(RunQuery([store.experiment_id], tags))
+    return store.backend.runs(RunQuery([store.experiment_id], tags, has_settings=False))
 
 
 def _without_settings(run: Run) -> Run:

@@ -50,6 +50,7 @@ _RUN_COLUMNS = (
     "run_uuid, experiment_id, name, user_id, status, start_time, end_time, artifact_uri,"
     " lifecycle_stage"
 )
+_TABLES = ("tags", "params", "latest_metrics")
 _NEW_RUN = (
     "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id,"
     " status, start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id)"
@@ -203,9 +204,12 @@ class EmbeddedStore:
             where += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
             values += [key, value]
         order = "DESC" if query.newest_first else "ASC"
-        return sound_runs(self._pages(where, values, query.label, order), self.unfit)
+        tables = _TABLES if query.has_settings else _TABLES[:1]
+        return sound_runs(self._pages(where, values, query.label, order, tables), self.unfit)
 
-    def _pages(self, where: str, values: Sequence[str], label: str, order: str) -> Iterator[Run]:
+    def _pages(
+        self, where: str, values: Sequence[str], label: str, order: str, tables: Sequence[str]
+    ) -> Iterator[Run]:
         """Read the keys of runs, and then the runs by their keys, page by page."""
         query = f"SELECT run_uuid FROM runs WHERE {where} ORDER BY start_time {order}, run_uuid"  # noqa: S608  (words of ours)
         with self._reading(label) as connection:
@@ -213,7 +217,7 @@ class EmbeddedStore:
         for start in range(0, len(keys), _RUNS_PER_PAGE):
             page = keys[start : start + _RUNS_PER_PAGE]
             of_page = f"run_uuid IN ({', '.join('?' * len(page))}) AND lifecycle_stage = 'active'"
-            yield from self._runs(of_page, page, label, order, self.unfit)
+            yield from self._runs(of_page, page, label, order, self.unfit, tables)
 
     def _runs(
         self,
@@ -222,6 +226,7 @@ class EmbeddedStore:
         label: str,
         order: str = "ASC",
         unfit: dict[str, str] | None = None,
+        tables: Sequence[str] = _TABLES,
     ) -> list[Run]:
         """Read runs; one that lacks what every run has is noted as `unfit`, or else raised."""
         chosen = f"FROM runs WHERE {where}"
@@ -231,8 +236,10 @@ class EmbeddedStore:
                 f"SELECT {_RUN_COLUMNS} {chosen} ORDER BY start_time {order}, run_uuid", values
             ).fetchall()
             entries: dict[str, dict[str, dict[Any, Any]]] = {}
-            for table in ("tags", "params", "latest_metrics"):
+            for table in _TABLES:
                 by_run = entries[table] = {row[0]: {} for row in runs}
+                if table not in tables:
+                    continue
                 columns = "key, value, is_nan" if table == "latest_metrics" else "key, value"
                 query = (
                     f"SELECT run_uuid, {columns} FROM {table}"  # noqa: S608  (words of ours)

@@ -69,6 +69,7 @@ class RunQuery:
     newest_first: bool = True  # the order of their start
     id_begins: str = ""  # hexadecimal digits with which their ids begin
     without: str | None = None  # a tag that none of them has
+    has_settings: bool = True  # whether params and metrics are asked for; they may come unasked
     label: str = "a run of the store"  # names any of them in messages
 
 
