@@ -67,9 +67,12 @@ def tasks() -> Iterator[Task]:
 
 
 def steps_of(task: Task) -> int:
-    """Return how many steps are timed at a time: enough to forget how a training begins."""
+    """Return how many steps are timed at a time: enough to forget how a training begins and ends.
+
+    An evaluation of all rows takes as long as several steps of a large network.
+    """
     work = 6 * mlp(task.layer_sizes).n_parameters * task.batch_size
-    return int(min(max(_OPERATIONS // work, 20), N_STEPS))
+    return int(min(max(_OPERATIONS // work, 100), N_STEPS))
 
 
 def our_steps(task: Task, n_runs: int, n_steps: int) -> Steps:
