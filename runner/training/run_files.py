@@ -183,6 +183,22 @@ def parts_of(weights: Mapping[str, NDArray[Any]], n: int) -> list[Mapping[str, N
     return [{name: a[0] if len(a) == 1 else a for name, a in part.items()} for part in parts]
 
 
+def unshared(
+    weights: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[Any]]:
+    """Return the weights of members that share theirs as those of networks of their own.
+
+    A member's scales are multiplied into its weight; what all have in common, each has.
+    """
+    own = dict(weights)
+    for name, scale in weights.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "scale_in":
+            scale_out = weights[f"{layer}.scale_out"][:, None]
+            own[f"{layer}.weight"] = scale[:, :, None] * weights[f"{layer}.weight"] * scale_out
+    return {name: np.broadcast_to(own[name], shape) for name, shape in shapes.items()}
+
+
 def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
     """Return the SHA-256 over the bytes of all parameters, in their order."""
     digest = hashlib.sha256()

@@ -303,13 +303,20 @@ def _require_average(
 
     With these it is repeated where each of its members is.
     """
-    record = Record.read(ensemble)
-    weights = record.network().weights
-    digests = {member.run_id: member.tags.get("runner.weights_sha256") for member in members}
+    weights = Record.read(ensemble).network().weights
+    digests = {member.run_id: _digest_of_member(member) for member in members}
     expected = [digests[run_id] for run_id in member_ids(ensemble)]
     found = [weights_sha256(part) for part in parts_of(weights, len(expected))]
     if found != expected:
         raise RecordError(f"{ensemble.label}: weights: are not those of its members.")
+
+
+def _digest_of_member(member: StoredRun | ExportedRun) -> str | None:
+    """Return the digest of a member's weights as an ensemble has them."""
+    record = Record.read(member)
+    if record.experiment.model.share == "none":
+        return member.tags.get("runner.weights_sha256")
+    return record.unshared_network().digest
 
 
 def _changed(experiment: Experiment, overrides: Sequence[str]) -> Experiment:

@@ -76,10 +76,9 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class _Member:
-    """A run that may become a member, with its network; `kind` is what members have in common."""
+    """A run that may become a member; `kind` is what members have in common."""
 
     record: Record
-    network: NetworkSettings
     kind: object
 
     @classmethod
@@ -94,14 +93,11 @@ class _Member:
                 for name, values in changes.items()
             }
         )
-        kind = model.network(predicting), experiment.dtype, model
-        return cls(record, model.network(experiment), kind)
+        return cls(record, (model.network(predicting), experiment.dtype, model))
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, NDArray[Any]]:
         """Read its weights, named as in another one's network: dropout is a layer that counts."""
-        weights = self.record.weights(self.network.weight_shapes)
-        self.record.require_unedited()
-        return dict(zip(shapes, weights.values(), strict=True))
+        return dict(zip(shapes, self.record.unshared_network().weights.values(), strict=True))
 
 
 def make_ensemble(
@@ -128,8 +124,6 @@ def make_ensemble(
             n_others += 1
     first = alike[0]
     best = first.record
-    if first.network.shares_weights:
-        raise ConfigError("model.share", "none for the members of an ensemble", "tabm")
     if len(alike) == 1:
         raise CommandError(
             f"SWEEP: must have two runs that are alike in layers and scaling, the best one of them,"
@@ -139,8 +133,9 @@ def make_ensemble(
     folders = allowed_folders(store.folder if store.address.database else None)
     experiment = with_data_from(best.experiment, data, folders, digest=digest)
     prepared = prepared_unchanged(experiment, digest)
+    network = best.unshared_network().settings
     if n_members is None:
-        positions = _choose_greedily(alike, experiment, prepared, sweep.metric)
+        positions = _choose_greedily(alike, network, experiment, prepared, sweep.metric)
         alike = [alike[position] for position in positions]
         if len(set(positions)) == 1:
             raise CommandError(
@@ -148,7 +143,7 @@ def make_ensemble(
                 " nothing is recorded; --top N averages the best N."
             )
     tried = Tried(len(runs), n_pruned, n_others, n_members is None)
-    return _record(store, sweep, alike, experiment, prepared, first, tried)
+    return _record(store, sweep, alike, network, experiment, prepared, first, tried)
 
 
 def _whole_runs(store: Store, sweep: RecordedSweep) -> tuple[list[StoredRun], int]:
@@ -176,7 +171,11 @@ def _whole_runs(store: Store, sweep: RecordedSweep) -> tuple[list[StoredRun], in
 
 
 def _choose_greedily(
-    members: Sequence[_Member], experiment: Experiment, prepared: Prepared, metric: str
+    members: Sequence[_Member],
+    network: NetworkSettings,
+    experiment: Experiment,
+    prepared: Prepared,
+    metric: str,
 ) -> list[int]:
     rows, name = prepared.examples("val"), metric.rpartition("/")[2]
     if len(rows.y) < _FEWEST_ROWS:
@@ -192,7 +191,7 @@ def _choose_greedily(
             experiment,
             prepared.dataset.digest,
             member.weights,
-            members[0].network,
+            network,
         )
         for member in members[: max(1, _PREDICTED_BYTES // n_bytes)]
     ]
@@ -214,22 +213,23 @@ def _record(
     store: Store,
     sweep: RecordedSweep,
     members: Sequence[_Member],
+    network: NetworkSettings,
     experiment: Experiment,
     prepared: Prepared,
     first: _Member,
     tried: Tried,
 ) -> Ensemble:
     """Record the average of some runs, with all that a run leaves; `first` is the best of them."""
-    best, shapes = first.record, first.network.weight_shapes
+    best, shapes = first.record, network.weight_shapes
     weights = [member.weights(shapes) for member in members]
-    network, of_all = joined(first.network, weights)
-    model = experiment.model.model_copy(update={"n_members": network.n_members})
+    together, of_all = joined(network, weights)
+    model = experiment.model.model_copy(update={"n_members": together.n_members, "share": "none"})
     # Of no training there is no curve to draw.
     tracking = TrackingConfig(figures=False)
     settings = best.experiment.model_copy(update={"model": model, "tracking": tracking})
     averaged, single = (
-        Network.from_weights(of_all, network),
-        Network.from_weights(first.weights(shapes), first.network),
+        Network.from_weights(of_all, together),
+        Network.from_weights(first.weights(shapes), network),
     )
     counts = prepared.examples("train", experiment.training.class_weight).weights
     (final,) = final_metrics(averaged, prepared, counts)

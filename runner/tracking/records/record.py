@@ -188,6 +188,19 @@ class Record:
         self.require_unedited()
         return RecordedNetwork(model, settings, weights)
 
+    def unshared_network(self) -> RecordedNetwork:
+        """Return `network()`, in which members that share their weights are networks of their own.
+
+        It predicts the same, to rounding.
+        """
+        found = self.network()
+        if not found.settings.shares_weights:
+            return found
+        model = self.experiment.model.model_copy(update={"share": "none"})
+        settings = found.model.network(self.experiment.model_copy(update={"model": model}))
+        weights = run_files.unshared(found.weights, settings.weight_shapes)
+        return RecordedNetwork(found.model, settings, weights)
+
     def require_unedited(self, so_that: str = "") -> None:
         """Raise `RecordError` if a part that has been read was edited."""
         for edit in self.edits:

@@ -186,6 +186,24 @@ def test_members_may_differ_in_what_does_nothing_when_predicting(sweeper: Comman
     assert (ended.returncode, "3 of 3 identical" in ended.stdout) == (0, True), ended.stdout
 
 
+def test_members_that_share_weights_are_each_a_network_of_its_own_in_it(sweeper: Command) -> None:
+    shared_weights = ("model.n_members=3", "model.share=tabm", "model.number_embedding=periodic")
+    sweep(sweeper, *JOBS, *shared_weights, "model.dropout=0,0.2", "sweep.name=shared")
+    ended = sweeper("ensemble", "shared")
+    assert ended.returncode == 0, ended.stderr
+    (run,) = [run for run in recorded(sweeper) if run.kind == "ensemble"]
+
+    def predicted(run_id: str) -> pd.DataFrame:
+        sweeper("predict", run_id, "--part", "test", "--out", "said.csv")
+        return pd.read_csv(sweeper.folder / "said.csv").iloc[:, -3:]
+
+    members = [predicted(run_id) for run_id in json.loads(run.tags["runner.members"])]
+    # A logarithm and back, and scales that were multiplied in.
+    np.testing.assert_allclose(predicted(run.run_id), np.mean(members, axis=0), rtol=1e-11)
+    ended = sweeper("rerun", run.run_id, "--check")
+    assert (ended.returncode, "2 of 2 identical" in ended.stdout) == (0, True), ended.stdout
+
+
 def test_one_run_alone_makes_none(sweeper: Command) -> None:
     sweep(sweeper, *JOBS, "model.hidden_layer_sizes=[8],[4]", "sweep.name=sizes")
     ended = sweeper("ensemble", "sizes")
