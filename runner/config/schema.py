@@ -114,12 +114,10 @@ class ModelConfig(Section):
     n_members: Annotated[int, Field(ge=1, le=_MOST_MEMBERS)] = 1
     share: Literal["none", "tabm"] = "none"
 
-    @model_validator(mode="after")
-    def _check_share(self) -> Self:
-        if self.share != "none" and (self.n_members == 1 or not self.hidden_layer_sizes):
-            rule = "none where n_members is 1 or there are no hidden layers"
-            raise SettingError("share", rule, self.share)
-        return self
+    @property
+    def shares_weights(self) -> bool:
+        """Whether there are members and hidden layers, and the members share these."""
+        return self.share == "tabm" and self.n_members > 1 and bool(self.hidden_layer_sizes)
 
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -31,25 +31,29 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (32,),
+        hidden_layer_sizes: Sequence[int] = (128, 128),
         *,
         activation: str = "relu",
-        dropout: float = 0.0,
-        optimizer: str = "adam",
-        learning_rate: float = 0.01,
-        weight_decay: float = 0.001,
+        dropout: float = 0.1,
+        number_embedding: str = "piecewise_linear",
+        n_members: int = 8,
+        optimizer: str = "adamw",
+        learning_rate: float = 0.003,
+        weight_decay: float = 0.02,
         schedule: str = "cosine",
         epochs: int = 60,
         batch_size: int | str = "auto",
         validation_fraction: float = 0.2,
-        patience: int | None = 20,
-        scaling: str = "standardize",
+        patience: int | None = 10,
+        scaling: str = "robust",
         random_state: int | np.random.RandomState | None = 0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
+        self.number_embedding = number_embedding
+        self.n_members = n_members
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -89,12 +93,16 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
             "model.hidden_layer_sizes": list(self.hidden_layer_sizes),
             "model.activation": self.activation,
             "model.dropout": self.dropout,
+            "model.number_embedding": self.number_embedding,
+            "model.n_members": self.n_members,
+            "model.share": "tabm",
             "optimizer.name": self.optimizer,
             "optimizer.learning_rate": self.learning_rate,
             "optimizer.weight_decay": self.weight_decay,
             "schedule.name": self.schedule,
             "training.epochs": self.epochs,
             "training.batch_size": self.batch_size,
+            "training.evaluate_every": 2,
             "training.early_stopping": stopping if n_val and self.patience is not None else None,
         }
         return Experiment.from_dict(with_settings({}, values | dict(self.settings or {})))
@@ -147,16 +155,19 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]  # scikit-l
     Parameters
     ----------
     hidden_layer_sizes : sequence of int
-        Units of each hidden layer; none make a linear model.
-    activation, optimizer, schedule, scaling : str
+        Units of each hidden layer.
+    activation, number_embedding, optimizer, schedule, scaling : str
         Names, as the config has them.
+    n_members : int
+        Networks that share their weights and whose predictions are averaged.
     dropout, learning_rate, weight_decay : float
     epochs, batch_size : int
         ``auto`` is 32, or all training rows where there are fewer.
     validation_fraction : float
         Share of the rows that choose the weights that are kept; 0 keeps the last ones.
     patience : int or None
-        Evaluations without improvement after which training stops; None never stops.
+        Evaluations, one in two epochs, without improvement after which training stops; None never
+        stops.
     random_state : int, RandomState or None
         The seed: equal ones give equal bits. None draws one.
     settings : mapping or None
@@ -208,8 +219,7 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]  # scikit-lea
     Examples
     --------
     >>> X = [[x / 10] for x in range(20)]
-    >>> model = Regressor([], learning_rate=0.1, epochs=300, validation_fraction=0)
-    >>> model = model.fit(X, [3 * x for x, in X])
+    >>> model = Regressor(epochs=100, validation_fraction=0).fit(X, [3 * x for x, in X])
     >>> bool(abs(model.predict([[0.5]])[0] - 1.5) < 0.1)
     True
     """

@@ -458,7 +458,7 @@ def network_settings(
         residual=model.residual,
         inputs=inputs,
         n_members=model.n_members,
-        shares_weights=model.share == "tabm",
+        shares_weights=model.shares_weights,
         loss=target.loss(training.loss, training.label_smoothing),
     )
 

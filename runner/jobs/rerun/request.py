@@ -314,7 +314,7 @@ def _require_average(
 def _digest_of_member(member: StoredRun | ExportedRun) -> str | None:
     """Return the digest of a member's weights as an ensemble has them."""
     record = Record.read(member)
-    if record.experiment.model.share == "none":
+    if not record.experiment.model.shares_weights:
         return member.tags.get("runner.weights_sha256")
     return record.unshared_network().digest
 

@@ -194,7 +194,7 @@ class Record:
         It predicts the same, to rounding.
         """
         found = self.network()
-        if not found.settings.shares_weights:
+        if not self.experiment.model.shares_weights:
             return found
         model = self.experiment.model.model_copy(update={"share": "none"})
         settings = found.model.network(self.experiment.model_copy(update={"model": model}))

@@ -70,7 +70,7 @@ def test_an_estimator_has_the_bits_of_a_run_on_the_same_rows(
     ]
     file = tmp_path / "rows.csv"
     file.write_text("\n".join([",".join([*names, "y"]), *lines]), "utf-8")
-    data = FileData(name="file", path=str(file), target="y", scaling="standardize")
+    data = FileData(name="file", path=str(file), target="y", scaling="robust")
     asked = model.experiment_.model_copy(update={"data": data})
     prepared = prepare(asked)
     (result,) = train(prepared, [settled(asked, prepared)])
@@ -93,6 +93,12 @@ def test_a_wrong_setting_is_a_value_error(settings: dict[str, object], message: 
         Classifier(epochs=2, **settings).fit(*_flowers())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("settings", [{"hidden_layer_sizes": []}, {"n_members": 1}])
+def test_weights_are_shared_only_by_members_with_hidden_layers(settings: dict[str, object]) -> None:
+    model = Classifier(epochs=1, **settings).fit(*_flowers())  # type: ignore[arg-type]
+    assert not any("scale_in" in name for name in model.weights_)
+
+
 def test_the_defaults_are_those_of_a_table_of_ones_own() -> None:
     from runner.cli.help import HELP
     from runner.config.compose import compose
@@ -101,10 +107,14 @@ def test_the_defaults_are_those_of_a_table_of_ones_own() -> None:
     own, settings = job.config, Classifier().get_params()
     assert own["model"]["hidden_layer_sizes"] == list(settings["hidden_layer_sizes"])
     for section, names in {
-        "model": ["activation", "dropout"],
+        "model": ["activation", "dropout", "number_embedding", "n_members"],
         "optimizer": ["learning_rate", "weight_decay"],
         "training": ["epochs", "batch_size"],
         "data": ["scaling"],
     }.items():
         assert {n: own[section][n] for n in names} == {n: settings[n] for n in names}
     assert own["training"]["early_stopping"]["patience"] == settings["patience"]
+    trained = Classifier(epochs=1).fit(*_flowers()).experiment_
+    assert own["model"]["share"] == trained.model.share
+    assert own["training"]["evaluate_every"] == trained.training.evaluate_every
+    assert own["optimizer"]["name"] == settings["optimizer"]
