@@ -20,6 +20,7 @@ PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
 # Folds of a table with words, missing cells and scaling: each has a preprocessing of its own.
 FOLDS = ("split=kfold", "split.n_folds=3", "split.fold=range(0,3)")
 OWN = ("experiment=own", "data.path=mine.csv", "data.target=species", "training.epochs=4")
+OWN += ("dtype=float64",)  # as doubles their mean has no other rounding
 RATES = "optimizer.learning_rate=0.001,0.03"
 STOPPING = "training.early_stopping={metric: val/loss, patience: 1, min_delta: 0.0}"
 WORDS = ("-m", *OWN, *FOLDS, RATES, "seed=0,1", STOPPING, "tracking.figures=false")

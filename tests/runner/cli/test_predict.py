@@ -24,7 +24,7 @@ from tests.runner.conftest import CHECKOUT, Command, Ended
 from tests.runner.processes import end_group
 
 PENGUINS = CHECKOUT / "conf" / "data" / "penguins.csv"
-OWN = ["experiment=own_csv", "training.epochs=3", "data.scaling=robust"]
+OWN = ["experiment=own_csv", "dtype=float64", "training.epochs=3"]
 MOONS = [
     *(
         "data=moons",
@@ -299,6 +299,7 @@ def test_a_cell_is_the_same_number_in_training_in_a_prediction_and_served(
     run = with_model(
         shared,
         *("experiment=own", "data.path=de.csv", "data.target=y", "training.epochs=3"),
+        "dtype=float64",
         *("data.missing_values=[-1,'-']", "data.decimal=','", "split=contiguous"),
         *("split.train=24", "split.val=6", "split.test=0"),
     )

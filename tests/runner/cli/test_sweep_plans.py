@@ -113,6 +113,7 @@ def edited(shared: Command) -> Edited:
     process = start(
         shared,
         *("-m", "--config-dir", ".", "experiment=own_csv", "optimizer=mine", "training=steps"),
+        "model=mlp",
         *("data.target=label", "data.path=mine.csv,other.csv", "training.steps=200,40000"),
         *("training.epochs=null", "training.evaluate_every=200", "sweep.n_workers=1", *BARE),
         before=SHOWN_AT_ONCE,
