@@ -47,7 +47,7 @@ from runner.jobs.executors.dask import DaskCluster
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SLEEP_S = 0.05
 # What the jobs of a thousand cores may take, in seconds of one of them.
-_TRAININGS_S = (0.01, 1.0, 60.0)
+_TRAININGS_S = (1.0, 10.0, 60.0)
 
 
 class Costs(NamedTuple):

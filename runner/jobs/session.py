@@ -414,10 +414,16 @@ class _Session:
                 self._take_unheard()
 
     def _close_doubles(self) -> None:
-        """Have each job recorded once, though a worker that was given up recorded it, too."""
-        if self._store is not None and self._executor.is_remote:
-            for task in self._crashed:
-                settled(self._store, task)
+        """Have each job FINISHED once, though a worker that was given up has ended it, too."""
+        if self._store is None or not self._executor.is_remote:
+            return
+        for task in self._crashed:
+            self._parent.require_turn()
+            keys = [job.planned.key for job in task.jobs]
+            ended = [self._parent.outcomes.get(job.position) for job in task.jobs]
+            known = [outcome.run_id for outcome in ended if outcome is not None]
+            of_stack = self._store.experiment_id, task.sweep_id, task.stack
+            self._store.sweeps.settle_stack(*of_stack, keys, known=known)
 
     def _hand_out(self, task: Task) -> Task:
         """Take note of a task whose turn has come."""

@@ -152,7 +152,7 @@ class Sweeps:
         doubles = [
             job.outcome.run_id
             for key, has_finished, job in entries
-            if has_finished and counting[key] is not job
+            if has_finished and counting[key].outcome.run_id != job.outcome.run_id
         ]
         return [*counting.values()], doubles
 
@@ -173,14 +173,15 @@ class Sweeps:
         keys: Collection[str],
         counts_failed: Callable[[str], bool] = lambda _: False,
         unfinished: Collection[str] = (),
+        known: Collection[str] = (),
     ) -> dict[str, Outcome]:
         """Mark KILLED what is RUNNING of a stack's jobs, and return those that have FINISHED.
 
         Those that have FAILED too, where `counts_failed` says so of their run's id. The keys
-        `unfinished` are of jobs whose FINISHED runs are marked KILLED as well, and of two FINISHED
-        runs of one job the earlier is. Whoever calls it knows that no worker is at these jobs, or
-        has taken them over. Other jobs of the same stack may be another worker's, and are left
-        alone.
+        `unfinished` are of jobs whose FINISHED runs are marked KILLED as well. Of two FINISHED runs
+        of one job, one is `known` by its id or the later; the other is marked KILLED. Whoever calls
+        it knows that no worker is at these jobs, or has taken them over. Other jobs of the same
+        stack may be another worker's, and are left alone.
         """
         tags = {"runner.stack": stack, "runner.sweep": str(sweep_id)}
         by_key = [
@@ -188,12 +189,14 @@ class Sweeps:
             for run in self._backend.runs(RunQuery([experiment_id], tags, newest_first=False))
             if (key := texts_of(run.tags).get("runner.key", "")) in keys
         ]
+        by_key.sort(key=lambda entry: entry[1].run_id in known)
         finished = {key: run for key, run in by_key if run.status == "FINISHED"}
         done = {key: run for key, run in finished.items() if key not in unfinished}
+        counting = {run.run_id for run in done.values()}
         unclosed = [
             run.run_id
-            for key, run in by_key
-            if run.status == "RUNNING" or (run.status == "FINISHED" and done.get(key) is not run)
+            for _, run in by_key
+            if run.status in {"RUNNING", "FINISHED"} and run.run_id not in counting
         ]
         close_unclosed(self._backend, unclosed)
         failed = {
@@ -209,12 +212,7 @@ class Sweeps:
         running = list(self._members(sweep, {}, status="RUNNING"))
         refits = RunQuery([sweep.experiment_id], {REFIT_OF: sweep.run_id}, status="RUNNING")
         running += self._backend.runs(refits)
-        gone = [
-            run.run_id
-            for run in running
-            if everywhere or is_gone(texts_of(run.tags).get("runner.process", ""))
-        ]
-        self.close(gone)
+        self.close([run.run_id for run in (running if everywhere else left_by_the_dead(running))])
 
     def close(self, run_ids: Sequence[str]) -> None:
         """Mark runs KILLED that nobody works on, or that are there twice."""
@@ -241,6 +239,11 @@ class Sweeps:
         return self._backend.runs(
             RunQuery([sweep.experiment_id], of_sweep, status=status, newest_first=newest_first)
         )
+
+
+def left_by_the_dead(running: Iterable[Run]) -> list[Run]:
+    """Return the runs whose process ran on this machine and has ended."""
+    return [run for run in running if is_gone(texts_of(run.tags).get("runner.process", ""))]
 
 
 def run_id_of(backend: Backend, text: str, store: str) -> str:

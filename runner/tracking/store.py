@@ -34,10 +34,10 @@ from runner.tracking.backend.artifacts import (
 from runner.tracking.backend.client import store_errors, variable
 from runner.tracking.backend.embedded import EmbeddedStore
 from runner.tracking.backend.lease import Lease, Turn, Watch
-from runner.tracking.backend.liveness import Presence, dead, is_gone, note_of
+from runner.tracking.backend.liveness import Presence, dead, note_of
 from runner.tracking.backend.rows import Backend, ModelFacts, Run, RunChange, RunQuery, texts_of
 from runner.tracking.backend.unrecorded import kept_files
-from runner.tracking.queries import Sweeps
+from runner.tracking.queries import Sweeps, left_by_the_dead
 from runner.tracking.run_writer import (
     FAILURE,
     FLUSH_EVERY_S,
@@ -139,14 +139,14 @@ class Store:
         if not self.is_shared:
             yield None
             return
-        lease = Lease(self.address, name)
+        lease = Lease(self.address, name, self.backend.asking)
         with lease.held(on_wait):
             yield lease
 
     def is_lost(self, turn: Turn) -> bool:
-        """Tell whether another process may have a name by now that one had `kept` to itself."""
+        """Tell whether another process has a name by now that one had `kept` to itself."""
         if self._watch is None or self._watch.turn != turn:
-            self._watch = Watch(self.address, turn)
+            self._watch = Watch(self.address, turn, self.backend.asking)
         return self._watch.is_lost()
 
     @property
@@ -334,10 +334,7 @@ class Store:
         """
         if self.address.is_server:
             running = self.backend.runs(RunQuery([self.experiment_id], {}, status="RUNNING"))
-            gone = [
-                r.run_id for r in running if is_gone(texts_of(r.tags).get("runner.process", ""))
-            ]
-            close_unclosed(self.backend, gone)
+            close_unclosed(self.backend, [run.run_id for run in left_by_the_dead(running)])
         if self.address.database is None or self.is_read_only:
             return
         with store_errors(self.address.uri):

@@ -307,6 +307,27 @@ def test_a_run_that_a_stopped_worker_ended_before_it_died_is_closed_by_the_next_
     finished_once(runs(), 12)
 
 
+def test_a_rerun_whose_worker_died_keeps_what_is_identical(
+    command: Command,
+    words: list[str],
+    runs: Callable[..., list[Run]],
+    server: str,
+    cluster: Cluster,
+) -> None:
+    done = command(*words, *POINTS, "seed=range(0,6)")
+    assert done.returncode == 0, done.stderr
+    (sweep,), originals = runs("sweep"), {run.info.run_id for run in runs()}
+    dying = PREAMBLE + at_call(f"runner.{SET_END}", 2, signal.SIGKILL)
+    cluster.start_worker("dying", DASK_DISTRIBUTED__WORKER__PRELOAD=dying)
+    executor = [w.replace("n_workers=2", "n_workers=3") for w in words if w.startswith("executor")]
+    again = command("rerun", sweep.info.run_id, "--uri", server, "--in-place", *executor)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "6 of 6" in again.stdout
+    reruns = [run for run in runs() if run.info.run_id not in originals]
+    assert len(reruns) > 6  # one was begun by the worker that died
+    finished_once(reruns, 6)
+
+
 def test_a_machine_that_was_suspended_leaves_alone_what_another_has_taken_over(
     begin: Callable[..., subprocess.Popen[str]],
     server: str,
@@ -325,7 +346,7 @@ def test_a_machine_that_was_suspended_leaves_alone_what_another_has_taken_over(
     os.killpg(first.pid, signal.SIGCONT)
     _, said = first.communicate(timeout=WITHIN_S)
     assert first.returncode == 3, said
-    assert "another may run this sweep now" in said
+    assert "another runs this sweep now" in said
     assert "Traceback" not in said
     finished_once(runs(), 6)
     assert {run.info.status for run in runs()} == {"FINISHED", "KILLED"}

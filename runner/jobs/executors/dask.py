@@ -129,6 +129,8 @@ class DaskCluster(Executor):
         self._mark: tuple[Path, bytes] | None = None
         # Why each worker, by its address, cannot run jobs; None where it can.
         self._workers: dict[str, RunnerError | None] = {}
+        # What there is to tell of them, once somebody listens.
+        self._said: list[WorkerEvent | Crashed | Notice] = []
         # Those that have not said yet whether they can.
         self._asked: set[str] = set()
 
@@ -163,8 +165,7 @@ class DaskCluster(Executor):
             except queue.Empty:
                 self._require_scheduler(client)
             else:
-                for _ in self._received(client, number, event):
-                    pass
+                self._said += self._received(client, number, event)
         if not self._workers:
             raise ConfigError.plain(
                 f"executor.address: no worker of {self._address} has said within "
@@ -191,6 +192,8 @@ class DaskCluster(Executor):
             self.require_workers()
         if client.dashboard_link:
             yield Notice(f"{count(self.capacity, 'worker')}; dashboard: {client.dashboard_link}")
+        yield from self._said
+        self._said.clear()
         for address in sorted(self._asked):
             yield Notice(
                 f"The worker {address} has not said within {self._wait_s:g} s what it runs: it "
@@ -521,6 +524,7 @@ class _StopFlag:
     def __init__(self, worker: Any, key: object) -> None:  # noqa: ANN401  (Dask's state has no types)
         self._worker, self._key = worker, key
         self._asked_s = time.time()
+        self._is_given_up = False
 
     def __call__(self) -> bool:
         state = self._worker.state.tasks.get(self._key)
@@ -528,9 +532,9 @@ class _StopFlag:
             return True
         # By this clock, which goes on while a machine sleeps.
         was_stopped = time.time() - self._asked_s > _STOPPED_S
-        is_given_up = was_stopped and not self._is_ours()
+        self._is_given_up |= was_stopped and not self._is_ours()
         self._asked_s = time.time()
-        return is_given_up
+        return self._is_given_up
 
     def _is_ours(self) -> bool:
         """Ask the scheduler whether this worker is still at the task."""

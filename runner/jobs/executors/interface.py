@@ -36,14 +36,14 @@ class DataFile:
 class Executor(ABC):
     """A context manager that runs tasks, `capacity` at a time, and leaves nothing behind.
 
-    It may be left twice, an inner time for the workers that are at work.
+    It may be left twice: as soon as no task is left, and at the end of the command.
     """
 
     # Whether workers may be on other machines: they share no folder with this process, and nobody
     # here can tell whether one of them still lives.
     is_remote = False
-    # How many workers a job may cost, the last of them with no other job at work: on this machine,
-    # a job that was alone when its worker died has killed it.
+    # How many workers a job may cost before it counts as failed. The last of them has no other job:
+    # on this machine, a job that was alone when its worker died has killed it.
     most_deaths = 1
 
     def __init__(self, capacity: int, work: Work = run_stack) -> None:

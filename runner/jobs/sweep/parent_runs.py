@@ -42,7 +42,7 @@ N_JOBS, COMMAND = "runner.n_jobs", "runner.command"
 
 
 class Parent:
-    """What stands above the jobs of a session; this one, above a single run, is nothing.
+    """What stands above the jobs of a session. A single run has nothing above it: this class.
 
     Its `plan` has the jobs that earlier commands gave the sweep, too; `run_id` is that of the sweep
     or the rerun, while it is open. By position in the plan, `outcomes` are of the jobs that have
@@ -128,6 +128,7 @@ class _Sweep(Parent):
             self.run_id, self.summary = sweep.run_id, sweep.summary
             yield
             return
+        self.require_turn()
         with recorded(self._store, self._begin, self._duration, self.require_turn) as run:
             self.run_id, self._run = run.run_id, run
             place = run.run_id if self._store.is_shared else str(self._folder.states)
@@ -215,8 +216,7 @@ class _Sweep(Parent):
         return Groups(self._store, self.plan, sweep_id, recorded, parents, self.require_turn)
 
     def require_turn(self) -> None:
-        # While the server does not answer, work goes on: what others finish is not recorded twice.
-        if self._lease is not None and not self._store.n_unrecorded:
+        if self._lease is not None:
             self._lease.require()
 
     def listed(self, task: Task) -> Task:
@@ -277,13 +277,18 @@ def sweep(store: Store, plan: Plan, listener: Listener) -> Iterator[Parent]:
     whose = f"{store.experiment_id}-{plan.identity}"
     with folder.locked(wait), store.kept(whose, wait) as lease:
         state = SweepState()
+        before = store.sweeps.newest_of(store.experiment_id, plan.identity)
+        if before is not None:
+            # What ended while this command waited for the lock. It is closed before it is read: who
+            # would end it yet finds it closed.
+            store.close_abandoned_runs()
+            store.sweeps.close_running(before, everywhere=store.is_shared)
         if not plan.first.sweep.restart:
             plan = with_earlier_jobs(store, plan)
             state = sweep_state(store, plan)
-        if state.sweep is not None:
-            # What ended while this command waited for the lock.
-            store.close_abandoned_runs()
-            store.sweeps.close_running(state.sweep, everywhere=store.is_shared)
+        if state.doubles:
+            if lease is not None:
+                lease.require()
             store.sweeps.close(state.doubles)
         parent = _Sweep(store, plan, state, folder, listener, lease)
         for reason in store.backend.unfit.values():

@@ -10,7 +10,6 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -54,7 +53,7 @@ from runner.training.train import Result, StackTraining
 if TYPE_CHECKING:
     from runner.jobs.rerun.comparison import Comparison
     from runner.jobs.rerun.verify import LoadedReference
-    from runner.tracking import RunWriter, Store, Turn
+    from runner.tracking import RunWriter, Store
     from softnet import Record
 
 Events = Generator[WorkerEvent, None, None]
@@ -79,20 +78,15 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
     KILLED.
     """
     store = None if task.store is None else store_at(task.store)
-    if store is not None and task.turn is not None:
-        stop = partial(_has_to_stop, stop, store, task.turn)
     if store is not None and task.is_remote:
         store.backend.keeps = False  # on the disk of another machine nobody would look for it
+        if task.turn is not None and store.is_lost(task.turn):
+            raise Terminated  # what is RUNNING is another's
         done = settled(store, task)
         yield from done
         task = task.only({j.position for j in task.jobs} - {event.position for event in done})
     if task.jobs:
         yield from _run_missing(task, store, stop)
-
-
-def _has_to_stop(stop: Stop, store: Store, turn: Turn) -> bool:
-    """Tell whether a worker is to stop, also since its command may have been replaced."""
-    return stop() or store.is_lost(turn)
 
 
 def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
@@ -149,6 +143,12 @@ class _StackRun:
         self._due_s = time.monotonic() + _SAVED_EVERY_S
         self._states, self._saved = open_states(task.states, store), ""
 
+    def _is_given_up(self) -> bool:
+        """Tell whether the jobs may be another's by now: they are not to be ended here."""
+        if self._store is None or self._task.turn is None:
+            return self._stop()
+        return self._stop() or self._store.is_lost(self._task.turn)
+
     def _from_the_start(self) -> StackTraining:
         task = self._task
         experiments = [job.planned.experiment for job in task.jobs]
@@ -172,7 +172,7 @@ class _StackRun:
         if is_recorded or (isinstance(error, Exception) and not is_of_store):
             # All is recorded; or what raised once would raise again.
             self._forget_saved()
-        if not is_of_store and not self._stop():
+        if not is_of_store and not self._is_given_up():
             with suppress(StoreError):
                 self._write_runs(self._ready)
         for position in list(self._open):
@@ -230,7 +230,7 @@ class _StackRun:
         at_once = 1 if self._store is None else self._store.backend.runs_at_once
         n_bytes, ready_s = 0, time.monotonic()
         for job, result in zip(self._task.jobs, results, strict=True):
-            if self._stop():
+            if self._is_given_up():
                 raise Terminated
             try:
                 yield from self._finish(job, result)
@@ -268,7 +268,7 @@ class _StackRun:
                 result,
                 is_alone=self._task.is_alone,
                 last_tags={} if comparison is None else comparison.tags,
-                stop=self._stop,
+                stop=self._is_given_up,
             )
         self._ready.append((job, result, comparison))
 
@@ -302,7 +302,7 @@ class _StackRun:
         for position in runs:
             del self._open[position]
         run_ids = {position: run.run_id for position, run in runs.items()}
-        if self._store is not None and self._stop():
+        if self._store is not None and self._is_given_up():
             # It may have been stopped just before it wrote, and its jobs be another's by now.
             close_again(self._store.backend, run_ids.values())
         return run_ids

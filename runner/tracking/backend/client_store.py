@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from runner.tracking.backend.client import (
     store_errors,
     store_of,
 )
+from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import (
     DatasetPart,
     Experiment,
@@ -28,7 +30,9 @@ from runner.tracking.backend.rows import (
     RunChange,
     RunQuery,
     close_before_forks,
+    is_run_id,
     sound_runs,
+    texts_of,
 )
 from runner.tracking.backend.unrecorded import ATTEMPT, keep, kept_files, locked, read_kept
 
@@ -159,7 +163,7 @@ class ClientStore:
         new = Run(attempt, experiment_id, name, "RUNNING", started_ms, None, "")
         change = RunChange(attempt, "", new, {**tags, ATTEMPT: attempt})
         if not may_wait:
-            self._asking(lambda: self._create(change))
+            self.asking(lambda: self._create(change))
         return change
 
     def write(self, changes: Sequence[RunChange]) -> None:
@@ -169,13 +173,13 @@ class ClientStore:
         """
         for change in changes:
             try:
-                self._asking(partial(self.record, change))
+                self.asking(partial(self.record, change))
             except StoreLost:
                 if change.status in {None, "RUNNING"}:
                     raise
                 keep(self.uri, change)
 
-    def _asking(self, call: Callable[[], None]) -> None:
+    def asking(self, call: Callable[[], None]) -> None:
         """Call a server; one that has failed is left alone for a while, and work goes on."""
         if time.monotonic() < self._asks_from_s:
             raise StoreLost(f"{without_passwords(self.uri)}: the server did not answer before")
@@ -192,10 +196,11 @@ class ClientStore:
         if change.new is not None:
             self._create(change)
         with store_errors(self.uri):
-            write_files(self, change.artifact_uri, change.files)
+            files = _Beside(partial(write_files, self, change.artifact_uri, change.files))
             self._write_rows(change)
             if change.datasets:
                 self._log_datasets(change.run_id, change.datasets)
+            files.require()
             if change.removed_tag is not None:
                 self.client.delete_tag(change.run_id, change.removed_tag)
             if change.status == "RUNNING":
@@ -242,6 +247,9 @@ class ClientStore:
                 if self._is_gone(change):
                     self.left[file] = f"{label}: was deleted from the server; kept in {file}."
                     continue
+                if self._may_be_at_work(change):
+                    self.left[file] = f"{label}: waits until nobody runs its sweep; kept in {file}."
+                    continue
                 try:
                     if not self._is_superseded(change):
                         self.record(change)
@@ -266,6 +274,14 @@ class ClientStore:
             return False
         runs = self.runs(RunQuery([new.experiment_id], {name: change.tags[name] for name in names}))
         return any(run.status == "FINISHED" for run in runs)
+
+    def _may_be_at_work(self, change: RunChange) -> bool:
+        """Tell whether another command is at the sweep of a kept run: it runs the job itself."""
+        sweep_id = change.tags.get("runner.sweep", "")
+        sweep = self.run(sweep_id) if is_run_id(sweep_id) else None
+        if sweep is None or sweep.status != "RUNNING":
+            return False
+        return not is_gone(texts_of(sweep.tags).get("runner.process", ""))
 
     def _is_gone(self, change: RunChange) -> bool:
         if change.new is not None:
@@ -303,6 +319,28 @@ class ClientStore:
             if "unique" not in str(error).lower():
                 raise
             self.client.log_inputs(run_id, datasets=inputs)
+
+
+class _Beside:
+    """Calls a function in a thread of its own, which holds up nobody who is interrupted."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._call, name="runner files", daemon=True)
+        self._thread.start()
+
+    def _call(self) -> None:
+        try:
+            self._function()
+        except Exception as error:  # noqa: BLE001  (it is raised where it is waited for)
+            self._error = error
+
+    def require(self) -> None:
+        """Wait for its end, and raise what it has raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
 
 
 def _experiment(experiment: MlflowExperiment) -> Experiment:

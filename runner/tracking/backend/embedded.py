@@ -12,7 +12,7 @@ import posixpath
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -144,6 +144,9 @@ class EmbeddedStore:
             with suppress(sqlite3.Error):  # SQLite has rolled some back by itself
                 connection.execute("ROLLBACK")
             raise
+
+    def asking(self, call: Callable[[], None]) -> None:
+        call()
 
     def record_kept(self) -> int:
         return 0  # nothing is kept of a database

@@ -76,14 +76,22 @@ class Turn(NamedTuple):
     owner: str
 
 
+# Calls a store, or raises `StoreError` at once where it has failed a moment ago.
+Asking = Callable[[Callable[[], None]], None]
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
+
+
 class Watch:
     """Tells whether a process still holds a name, as far as it can be told from here."""
 
-    def __init__(self, address: Address, turn: Turn) -> None:
+    def __init__(self, address: Address, turn: Turn, asking: Asking = _at_once) -> None:
         prepare()
         from mlflow import MlflowClient
 
-        self.turn = turn
+        self.turn, self._asking = turn, asking
         self._name, self._owner = turn
         self._address = address
         self._client = MlflowClient(address.uri, registry_uri=address.uri)
@@ -92,18 +100,20 @@ class Watch:
         self._held_s = 0.0
 
     def is_lost(self) -> bool:
-        """Tell whether another process may hold it by now; the store is asked now and then.
+        """Tell whether another process holds it by now; the store is asked now and then.
 
-        While the store does not answer, nobody else can take it.
+        Of one that does not answer it is not known, and nothing can be written into that either.
         """
         if not self._is_lost and abs(time.time() - self._held_s) > _COUNTS_FOR_S:
-            with suppress(StoreError), store_errors(self._address.uri):
-                self._look()
+            with suppress(StoreError):
+                self._asking(self._look)
         return self._is_lost
 
     def _look(self) -> None:
         asked_s = time.time()
-        if self._is_ours(self._read(self._name)):
+        with store_errors(self._address.uri):
+            is_held = self._is_ours(self._read(self._name))
+        if is_held:
             self._held_s = asked_s
         else:
             self._is_lost = True
@@ -120,8 +130,8 @@ class Watch:
 class Lease(Watch):
     """A name in a store, to be held by this process: what only one may do at a time."""
 
-    def __init__(self, address: Address, name: str) -> None:
-        super().__init__(address, Turn(f"runner-lock-{name}", process_name()))
+    def __init__(self, address: Address, name: str, asking: Asking = _at_once) -> None:
+        super().__init__(address, Turn(f"runner-lock-{name}", process_name()), asking)
         self._given_up = threading.Event()
         self._has_taken_over = False
         # Since when the signs of others were seen.
@@ -136,12 +146,12 @@ class Lease(Watch):
                 on_wait(holder)
             said = True
             time.sleep(_LOOK_EVERY_S)
-        self._held_s = time.time()
         signs = threading.Thread(target=self._give_signs, name="runner lease", daemon=True)
         signs.start()
         try:
             if self._has_taken_over:
                 time.sleep(_WAITED_FOR_S)
+            self.require()
             yield
         finally:
             self._given_up.set()
@@ -156,7 +166,7 @@ class Lease(Watch):
         if self.is_lost():
             raise StoreError(
                 f"{self._address.shown}: this process was out of reach for so long that another "
-                "may run this sweep now. The same command waits for it, and goes on."
+                "runs this sweep now. The same command waits for it, and goes on."
             )
 
     def try_to_take(self) -> str | None:
@@ -194,12 +204,13 @@ class Lease(Watch):
     def _give_signs(self) -> None:
         """Show that this process lives, until it gives the name up or has lost it."""
         while not (self._given_up.wait(_SIGN_EVERY_S) or self._is_lost):
+            began_s = time.time()
             with suppress(StoreError), _forks.requests, store_errors(self._address.uri):
                 self._look()
                 if not self._is_lost:
                     self._client.update_registered_model(self._name, self._owner)
-            # Suspended between the two, it may have taken the name from another again.
-            self._is_lost |= time.time() - self._held_s > EXPIRES_AFTER_S
+                    # Suspended between the two, it may have taken the name from another again.
+                    self._is_lost = time.time() - began_s > EXPIRES_AFTER_S
 
     def _is_expired(self, model: RegisteredModel) -> bool:
         return self._age_s(model) > EXPIRES_AFTER_S or is_gone(model.description or "")

@@ -22,6 +22,10 @@ from typing import BinaryIO
 _NAME = re.compile(r"[\w.-]+-[0-9]{1,10}-[0-9]{19}")
 
 
+# Linux's own name for the process numbers of a machine, as no container has them.
+_NUMBERS_OF_MACHINE = "4026531836"
+
+
 def is_gone(process: str) -> bool:
     """Tell whether the process of a tag ``runner.process`` ran on this host and has ended."""
     host, _, number = process.rpartition("-")[0].rpartition("-")
@@ -45,7 +49,12 @@ def process_name() -> str:
 
 
 def _host() -> str:
-    return re.sub(r"[^\w.-]", "_", platform.node()) or "host"
+    """Return the name of this machine; where processes have numbers of their own, with theirs."""
+    name = re.sub(r"[^\w.-]", "_", platform.node()) or "host"
+    numbers = ""
+    with suppress(OSError):  # no such link on macOS
+        numbers = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
+    return name if numbers in {"", _NUMBERS_OF_MACHINE} else f"{name}.{numbers}"
 
 
 class Presence:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
@@ -177,6 +177,9 @@ class Backend(Protocol):
 
     def write(self, changes: Sequence[RunChange]) -> None:
         """Write what is to be written of some runs; in a database in one transaction."""
+
+    def asking(self, call: Callable[[], None]) -> None:
+        """Make a call; where it asks a server that has just failed, raise `StoreLost` at once."""
 
     def record_kept(self) -> int:
         """Record what is kept on disk for a server, and return how many runs that were.

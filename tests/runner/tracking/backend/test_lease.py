@@ -85,7 +85,7 @@ def test_who_has_lost_it_is_told(address: Address, monkeypatch: pytest.MonkeyPat
         while not held._is_lost:  # a sign of its own may come between
             assert time.monotonic() < until
             held._client.update_registered_model(held._name, "elsewhere-1-1")
-        with pytest.raises(StoreError, match="another may run this sweep now"):
+        with pytest.raises(StoreError, match="another runs this sweep now"):
             held.require()
     assert Lease(address, "lost").try_to_take() == "elsewhere-1-1"
 
@@ -103,8 +103,22 @@ def test_who_was_suspended_asks_before_anything_else(
         woken_s = time.time() + 2 * lease._COUNTS_FOR_S
         monkeypatch.setattr(time, "time", lambda: woken_s)
         assert workers.is_lost()
-        with pytest.raises(StoreError, match="another may run this sweep now"):
+        with pytest.raises(StoreError, match="another runs this sweep now"):
             held.require()
+
+
+@pytest.mark.usefixtures("few_tries")
+def test_a_server_that_was_away_for_long_has_its_holder_still(address: Address) -> None:
+    held = Lease(address, "away")
+    with held.held(lambda _: None):
+        client, uri = held._client, "http://127.0.0.1:9"
+        held._client = MlflowClient(uri, registry_uri=uri)
+        held._held_s = long_ago_s = time.time() - 10 * lease.EXPIRES_AFTER_S
+        held.require()  # nothing can be written there either
+        assert held._held_s == long_ago_s
+        held._client = client
+        held.require()
+        assert held._held_s > long_ago_s
 
 
 def test_who_takes_over_waits_until_the_workers_of_the_other_have_asked(
