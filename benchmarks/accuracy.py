@@ -207,7 +207,8 @@ def summary(of_tables: dict[str, list[Errors]]) -> Iterator[str]:
     models = [name for name in next(iter(of_tables.values()))[0] if name != CONSTANT]
     ranks, gaps = [], []
     for splits in of_tables.values():
-        E = np.array([[errors[name] for name in models] for errors in splits])
+        # Rounded, since two ways to count the same wrong answers differ in the last bits.
+        E = np.array([[errors[name] for name in models] for errors in splits]).round(12)
         constant = np.array([[errors[CONSTANT]] for errors in splits])
         best = E.min(axis=1, keepdims=True)
         # Equal errors share the mean of their ranks.
@@ -228,7 +229,8 @@ def summary(of_tables: dict[str, list[Errors]]) -> Iterator[str]:
         )
     yield f"\n| table | {' | '.join([*models, CONSTANT])} |\n|---|{'---:|' * (len(models) + 1)}"
     for name, splits in of_tables.items():
-        means = [np.mean([errors[model] for errors in splits]) for model in [*models, CONSTANT]]
+        of_models = [[errors[model] for errors in splits] for model in [*models, CONSTANT]]
+        means = np.mean(of_models, axis=1).round(12)
         least = min(means)
         cells = [f"**{m:.4g}**" if m == least else f"{m:.4g}" for m in means]
         yield f"| {name} | {' | '.join(cells)} |"

@@ -45,7 +45,8 @@ def exit_code(asked: RerunRequest, finished: Finished) -> int:
     tolerance = asked.options.tolerance
     if any(result.differs and not result.is_admitted(tolerance) for result in compared):
         return 5
-    if asked.unfit or any(result.verdict is Verdict.CANNOT_COMPARE for result in compared):
+    is_unknown = any(result.verdict is Verdict.CANNOT_COMPARE for result in compared)
+    if asked.unfit or is_unknown or not (compared or finished.outcomes):
         return RecordError.exit_code
     is_broken = any(
         outcome.status in ("FAILED", "KILLED") and position not in finished.comparisons

@@ -370,7 +370,8 @@ class DaskCluster(Executor):
             where = {"scheduler_file": self._address}
         try:
             return Client(**where, timeout=self._wait_s, set_as_default=False, name="runner")
-        except (OSError, ValueError) as error:  # ValueError: no port, or no scheduler file
+        # No port or no scheduler file; a file without an address; no certificates for tls://.
+        except (OSError, ValueError, AssertionError, TypeError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise ConfigError.plain(
                 f"executor.address: no Dask scheduler answers at {self._address} within "
