@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,6 @@ from runner.tracking.backend.client import (
     store_errors,
     store_of,
 )
-from runner.tracking.backend.liveness import is_gone
 from runner.tracking.backend.rows import (
     DatasetPart,
     Experiment,
@@ -30,9 +28,7 @@ from runner.tracking.backend.rows import (
     RunChange,
     RunQuery,
     close_before_forks,
-    is_run_id,
     sound_runs,
-    texts_of,
 )
 from runner.tracking.backend.unrecorded import ATTEMPT, keep, kept_files, locked, read_kept
 
@@ -196,11 +192,10 @@ class ClientStore:
         if change.new is not None:
             self._create(change)
         with store_errors(self.uri):
-            files = _Beside(partial(write_files, self, change.artifact_uri, change.files))
+            write_files(self, change.artifact_uri, change.files)
             self._write_rows(change)
             if change.datasets:
                 self._log_datasets(change.run_id, change.datasets)
-            files.require()
             if change.removed_tag is not None:
                 self.client.delete_tag(change.run_id, change.removed_tag)
             if change.status == "RUNNING":
@@ -247,9 +242,6 @@ class ClientStore:
                 if self._is_gone(change):
                     self.left[file] = f"{label}: was deleted from the server; kept in {file}."
                     continue
-                if self._may_be_at_work(change):
-                    self.left[file] = f"{label}: waits until nobody runs its sweep; kept in {file}."
-                    continue
                 try:
                     if not self._is_superseded(change):
                         self.record(change)
@@ -274,14 +266,6 @@ class ClientStore:
             return False
         runs = self.runs(RunQuery([new.experiment_id], {name: change.tags[name] for name in names}))
         return any(run.status == "FINISHED" for run in runs)
-
-    def _may_be_at_work(self, change: RunChange) -> bool:
-        """Tell whether another command is at the sweep of a kept run: it runs the job itself."""
-        sweep_id = change.tags.get("runner.sweep", "")
-        sweep = self.run(sweep_id) if is_run_id(sweep_id) else None
-        if sweep is None or sweep.status != "RUNNING":
-            return False
-        return not is_gone(texts_of(sweep.tags).get("runner.process", ""))
 
     def _is_gone(self, change: RunChange) -> bool:
         if change.new is not None:
@@ -319,28 +303,6 @@ class ClientStore:
             if "unique" not in str(error).lower():
                 raise
             self.client.log_inputs(run_id, datasets=inputs)
-
-
-class _Beside:
-    """Calls a function in a thread of its own, which holds up nobody who is interrupted."""
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function = function
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._call, name="runner files", daemon=True)
-        self._thread.start()
-
-    def _call(self) -> None:
-        try:
-            self._function()
-        except Exception as error:  # noqa: BLE001  (it is raised where it is waited for)
-            self._error = error
-
-    def require(self) -> None:
-        """Wait for its end, and raise what it has raised."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
 
 
 def _experiment(experiment: MlflowExperiment) -> Experiment:
