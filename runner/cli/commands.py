@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import Action, ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,6 +30,16 @@ class _Parser(ArgumentParser):
         usage = " ".join(self.format_usage().removeprefix("usage: ").split())
         raise CommandError(f"{self.prog}: {message}. Usage: {usage}")
 
+    @property
+    def actions(self) -> list[Action]:
+        """All that it takes; argparse itself has no public list."""
+        return self._actions
+
+    @property
+    def flags(self) -> dict[str, Action]:
+        """Its options, by each of their names."""
+        return {flag: action for action in self.actions for flag in action.option_strings}
+
 
 @dataclass(frozen=True)
 class Command:
@@ -42,7 +52,7 @@ class Command:
     notes: str | None = None
     has_store: bool = True  # whether it reads one, so that --uri can name another
 
-    def parser(self) -> ArgumentParser:
+    def parser(self) -> _Parser:
         """Return what parses its arguments, and knows its help."""
         parser = _Parser(f"runner {self.name}", description=self.does, epilog=self.notes)
         for argument in self.arguments:
@@ -56,7 +66,13 @@ class Command:
 
     def __call__(self, words: Sequence[str]) -> int:
         """Carry it out, and return the exit code."""
-        given = self.parser().parse_intermixed_args(list(words))
+        parser = self.parser()
+        # Named first: what follows a flag that is none would be taken for another argument.
+        flags = [word.partition("=")[0] for word in words if word.startswith("--")]
+        known = list(parser.flags)
+        if unknown := [flag for flag in flags if not any(k.startswith(flag) for k in known)]:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        given = parser.parse_intermixed_args(list(words))
         module, _, name = self.function.partition(".")
         code: int | None = getattr(import_module(f"runner.cli.{module}"), name)(**vars(given))
         return code or 0
@@ -97,9 +113,15 @@ def _metrics(what: str) -> Argument:
         action="extend",
         default=[],
         dest="metrics",
+        metavar="METRIC",
         type=lambda text: text.split(","),
         help=f"{what}, for instance test/accuracy; several are separated by commas",
     )
+
+
+def _overrides(what: str) -> Argument:
+    known = {"nargs": "*", "default": [], "type": _setting, "metavar": "key=value", "help": what}
+    return _argument("overrides", **known)
 
 
 _NAME_OF_SWEEP = _argument("target", metavar="SWEEP", help="its name or id")
@@ -131,14 +153,7 @@ _COMMANDS = (
         "data.show_data",
         [
             _argument("file", metavar="FILE", help="CSV and other text, Excel, Parquet, NPZ, ..."),
-            _argument(
-                "overrides",
-                nargs="*",
-                default=[],
-                type=_setting,
-                metavar="key=value",
-                help="such as data.target=age",
-            ),
+            _overrides("such as data.target=age"),
         ],
         has_store=False,
     ),
@@ -223,14 +238,7 @@ _COMMANDS = (
                 help="a run, a sweep or a group of seeds, by its id, its name or how that begins; "
                 "or a folder that runner export made",
             ),
-            _argument(
-                "overrides",
-                nargs="*",
-                default=[],
-                type=_setting,
-                metavar="key=value",
-                help="settings to change: a new run, then",
-            ),
+            _overrides("settings to change: a new run, then"),
             _argument("--check", action="store_true", help="compares, and records no run"),
             _argument(
                 "--tolerance",

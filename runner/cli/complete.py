@@ -58,8 +58,8 @@ def complete(hydra: Callable[[], object]) -> None:
 
 def _of_command(words: list[str], current: str) -> list[str]:
     """Return the options of a command, the values of the option before, or names of sweeps."""
-    actions = COMMANDS[words[0]].parser()._actions  # noqa: SLF001  (argparse has no other list)
-    options = {flag: action for action in actions for flag in action.option_strings}
+    parser = COMMANDS[words[0]].parser()
+    options = parser.flags
     before = options.get(words[-1])
     if current.startswith("-"):
         return sorted(flag for flag in options if flag.startswith("--"))
@@ -68,7 +68,7 @@ def _of_command(words: list[str], current: str) -> list[str]:
     if before is not None and before.nargs != 0:
         return list(before.choices or ())
     uri = words[words.index("--uri") + 1] if "--uri" in words else None
-    return _sweeps(uri) if {"RUN", "SWEEP"} & {action.metavar for action in actions} else []
+    return _sweeps(uri) if {"RUN", "SWEEP"} & {action.metavar for action in parser.actions} else []
 
 
 def _metrics() -> list[str]:

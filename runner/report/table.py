@@ -225,7 +225,7 @@ def printing() -> Iterator[Printer]:
     Raises `OSError` if that cannot be written, for instance BrokenPipeError where its reader has
     gone.
     """
-    is_terminal = sys.stdout.isatty()
+    is_terminal = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     width = shutil.get_terminal_size().columns if is_terminal else _NO_LIMIT
     is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     out = Printer(width, has_colours=is_terminal and not is_plain)

@@ -196,7 +196,7 @@ def write_together(runs: Sequence[RunWriter]) -> None:
 
 
 def close_unclosed(backend: Backend, run_ids: Iterable[str]) -> None:
-    """Mark runs KILLED whose process ended without doing so."""
+    """Mark runs KILLED whose process ended without doing so, or that others have replaced."""
     tags, now_ms = {FAILURE: UNCLOSED}, int(1000 * time.time())
     changes = [RunChange(i, tags=tags, status="KILLED", ended_ms=now_ms) for i in run_ids]
     if changes:

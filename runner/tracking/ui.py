@@ -129,8 +129,8 @@ def _wait_for(server: subprocess.Popen[bytes], output: IO[bytes], base: str, uri
 def _links(base: str, *, is_own: bool) -> str:
     """Say where the experiment is that was used last, and the runs of the last sweep."""
     front, of_sweep = base, ""
-    # A server that wants a password, or is no MLflow, is shown by its address alone.
-    with suppress(OSError, http.client.HTTPException, ValueError):
+    # A server that wants a password, or is no MLflow, is shown by what it tells, or its address.
+    with suppress(OSError, http.client.HTTPException, LookupError, TypeError, ValueError):
         found = _api(base, "experiments/search", {"max_results": 1000})
         ids = [experiment["experiment_id"] for experiment in found.get("experiments", [])]
         if newest := _newest(base, ids, ""):

@@ -262,6 +262,23 @@ def test_a_driver_that_is_killed_leaves_no_worker_at_work(
     wait_until(lambda: {r.info.status for r in runs()} == {"KILLED"}, "workers go on")
 
 
+def _finish_beside(
+    worker: str, begin: Callable[..., subprocess.Popen[str]], words: list[str], cluster: Cluster
+) -> None:
+    """Run a sweep of twelve to its end beside a worker that stops on the way, as a text has it."""
+    cluster.start_worker("stopping", DASK_DISTRIBUTED__WORKER__PRELOAD=PREAMBLE + worker)
+    words = [word.replace("n_workers=2", "n_workers=3") for word in words]
+    process = begin(*words, *POINTS, "seed=range(0,12)")
+    _, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0, said
+
+
+def _wake(cluster: Cluster) -> None:
+    """Have the worker that stopped go on, and wait until it has ended."""
+    cluster.send("stopping", signal.SIGCONT)
+    wait_until(lambda: cluster.processes["stopping"].poll() is not None, "it goes on")
+
+
 @pytest.mark.parametrize("instant", ["tracking.store.Store.start_run", SET_END])
 def test_a_worker_that_was_stopped_for_too_long_records_nothing_twice(
     instant: str,
@@ -270,15 +287,9 @@ def test_a_worker_that_was_stopped_for_too_long_records_nothing_twice(
     cluster: Cluster,
     runs: Callable[..., list[Run]],
 ) -> None:
-    stopping = PREAMBLE + at_call(f"runner.{instant}", 2, signal.SIGSTOP)
-    cluster.start_worker("stopping", DASK_DISTRIBUTED__WORKER__PRELOAD=stopping)
-    words = [word.replace("n_workers=2", "n_workers=3") for word in words]
-    process = begin(*words, *POINTS, "seed=range(0,12)")
-    _, said = process.communicate(timeout=WITHIN_S)
-    assert process.returncode == 0, said
+    _finish_beside(at_call(f"runner.{instant}", 2, signal.SIGSTOP), begin, words, cluster)
     finished_once(runs(), 12)
-    cluster.send("stopping", signal.SIGCONT)
-    wait_until(lambda: cluster.processes["stopping"].poll() is not None, "it goes on")
+    _wake(cluster)
     finished_once(runs(), 12)
     # It had begun one more run.
     assert Counter(run.info.status for run in runs())["KILLED"] == 1
@@ -294,15 +305,10 @@ def test_a_run_that_a_stopped_worker_ended_before_it_died_is_closed_by_the_next_
     # It goes on by ending its run, and dies before it looks whether another has ended it meanwhile.
     look = "runner.jobs.worker.stack_run.close_again"
     dying = at_call(f"runner.{SET_END}", 2, signal.SIGSTOP) + at_call(look, 1, signal.SIGKILL)
-    cluster.start_worker("stopping", DASK_DISTRIBUTED__WORKER__PRELOAD=PREAMBLE + dying)
-    words = [word.replace("n_workers=2", "n_workers=3") for word in words]
-    process = begin(*words, *POINTS, "seed=range(0,12)")
-    _, said = process.communicate(timeout=WITHIN_S)
-    assert process.returncode == 0, said
-    cluster.send("stopping", signal.SIGCONT)
-    wait_until(lambda: cluster.processes["stopping"].poll() is not None, "it goes on")
+    _finish_beside(dying, begin, words, cluster)
+    _wake(cluster)
     assert Counter(run.info.status for run in runs()) == {"FINISHED": 13}
-    done = command(*words[:-2], "executor.n_workers=2", *POINTS, "seed=range(0,12)")
+    done = command(*words, *POINTS, "seed=range(0,12)")
     assert done.returncode == 0, done.stderr
     finished_once(runs(), 12)
 

@@ -16,6 +16,9 @@ WIDE = "\uff11"  # a digit of another script
     [
         (["rerun"], "runner rerun: the following arguments are required: RUN. Usage:"),
         (["rerun", ID, "--foo"], "runner rerun: unrecognized arguments: --foo. Usage:"),
+        # What stands behind it is not taken for a setting, nor is what is missing named first.
+        (["rerun", "--tolerence", "0.1", ID], "runner rerun: unrecognized arguments: --tolerence."),
+        (["rerun", "--chekc"], "runner rerun: unrecognized arguments: --chekc. Usage:"),
         (["rerun", ID, "=3"], "key=value: must be a setting, such as data.target=age, got '=3'."),
         (
             ["rerun", ID, "seed"],

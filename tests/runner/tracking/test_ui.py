@@ -112,6 +112,23 @@ def test_an_address_with_a_password_and_no_port_is_asked(
     ]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"experiments": null}',
+        b'{"experiments": ["a"]}',
+        b'{"experiments": [{"id": 1}]}',
+        b'{"experiments": [{"experiment_id": "1"}], "runs": [{"info": {}}]}',
+    ],
+)
+def test_a_server_of_another_kind_is_shown_by_its_address(
+    body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with HostileServer(body=body) as other:
+        ui(other.address, 5000, print)
+    assert capsys.readouterr() == (f"MLflow is served at {other.address}\n", "")
+
+
 @pytest.mark.parametrize("port", [None, 70000], ids=["taken", "impossible"])
 def test_a_port_that_cannot_be_used_is_named(port: int | None, database: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
