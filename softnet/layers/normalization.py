@@ -135,7 +135,9 @@ class LayerNorm(Normalization):
         means = self._mean(d_output, self._weight)
         slopes = d_output
         np.multiply(slopes, self._weight, out=slopes)
-        np.subtract(slopes, np.multiply(self.normalized, along, out=self.normalized), out=slopes)
+        # Rows may be shared by all runs, so that `normalized` is too small for the products.
+        along = np.multiply(self.normalized, along, out=self._scratch[slopes.shape])
+        np.subtract(slopes, along, out=slopes)
         np.subtract(slopes, means, out=slopes)
         np.multiply(slopes, self._rate, out=slopes)
         return slopes

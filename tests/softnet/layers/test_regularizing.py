@@ -258,3 +258,11 @@ def test_every_normalization_and_activation_makes_a_network() -> None:
         for activation in ACTIVATIONS:
             network = Network(mlp([3, 4, 2], activation, normalization=normalization))
             assert network.predict(np.ones((2, 3))).shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize("first", [BatchNorm.Settings(), LayerNorm.Settings(), Scale.Settings()])
+def test_runs_may_share_the_rows_that_a_first_layer_gets(first: LayerSettings) -> None:
+    one, rng = Network(mlp([3, 4, 2], "tanh", inputs=[first]), 2), np.random.default_rng(0)
+    one.parameters.values[:] = 0.7 * rng.standard_normal(one.parameters.values.shape)
+    X, y = rng.standard_normal((1, 5, 3)), rng.integers(2, size=5)
+    assert max(check_network(one, X, y).values()) < 1e-7
