@@ -55,8 +55,8 @@ run: $(READY) ## set up, then sweep the tutorial's network; ARGS="..." runs some
 test: $(READY_FOR_TESTS) ## set up, then run every test; ARGS="..." chooses some
 	$(BIN)/python -m pytest $(TWO_AT_ONCE) $(ARGS)
 
-quick: $(READY_FOR_TESTS) ## run the tests that start no process of their own
-	$(BIN)/python -m pytest $(TWO_AT_ONCE) -m "not process" $(ARGS)
+quick: $(READY_FOR_TESTS) ## run the tests that start no process of their own, but for the slow ones
+	$(BIN)/python -m pytest $(TWO_AT_ONCE) -m "not process and not slow" $(ARGS)
 
 lint: $(READY_FOR_TESTS) ## check style, formatting, types and who imports whom
 	$(BIN)/ruff check

@@ -168,6 +168,7 @@ def right_class(weight: Array, bias: Array) -> Array:
     return np.asarray((exp / exp.sum(axis=1, keepdims=True))[np.arange(16), y[:, 0]])
 
 
+@pytest.mark.slow
 def test_the_printed_code_succeeds_on_34_of_40_seeds(
     printed_weights: list[tuple[Array, Array]],
 ) -> None:
@@ -176,6 +177,7 @@ def test_the_printed_code_succeeds_on_34_of_40_seeds(
     assert np.mean(right) == pytest.approx(0.53, abs=0.005)  # as the page rounds it
 
 
+@pytest.mark.slow
 def test_the_experiment_succeeds_on_at_least_97_of_100_seeds(
     by_rate: dict[float, list[Result]],
 ) -> None:

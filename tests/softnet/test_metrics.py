@@ -94,6 +94,7 @@ def test_metrics_are_float64_whatever_the_network(dtype: str) -> None:
     assert {values.dtype for values in metrics.values()} == {np.dtype("float64")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [[4, 2], [5, 1, 3], [2, 6, 10], [3, 26]], ids=str)

@@ -108,6 +108,7 @@ def check_refused(command: Command, arguments: list[str], pieces: list[str]) -> 
     assert command.left() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "pieces"), COMMAND_LINES, ids=[row[0][:60] for row in COMMAND_LINES]
 )
@@ -115,6 +116,7 @@ def test_wrong_command_line_is_refused(command: Command, line: str, pieces: list
     check_refused(command, line.split(), pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FILES)
 def test_wrong_file_is_refused(command: Command, fault: str):
     content, pieces = FILES[fault]

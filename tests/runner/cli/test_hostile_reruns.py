@@ -103,6 +103,7 @@ UNFIT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_run_that_cannot_be_used_says_why_and_leaves_nothing(
     command: str, runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]

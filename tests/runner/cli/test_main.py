@@ -221,6 +221,7 @@ def test_closed_streams_stop_nothing(words: str, n_runs: int, sweeper: Command):
     assert [run.status for run in recorded(sweeper)] == ["FINISHED"] * n_runs
 
 
+@pytest.mark.slow
 def test_mnist_trains_on_the_four_files_of_a_folder_and_tests_on_its_test_rows(command: Command):
     rng = np.random.default_rng(0)
     for part, n_rows in (("train", 60), ("t10k", 20)):

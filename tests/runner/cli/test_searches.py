@@ -69,6 +69,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "line"), REFUSED)
 def test_what_cannot_be_searched_is_said_before_anything_runs(
     words: str, line: str, command: Command
@@ -123,6 +124,7 @@ def test_each_trial_is_run_for_all_seeds_and_folds_and_its_values_are_recorded_w
     assert all(f" {rate} " in ended.stdout for rate in shown)
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_trials_and_another_one_others(command: Command):
     def plan(*words: str) -> str:
         searched = (LOG_RATE, "model.activation=relu,tanh")

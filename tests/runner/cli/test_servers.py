@@ -104,6 +104,7 @@ HOSTILE: dict[str, tuple[HostileServer, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("server", "reason"), HOSTILE.values(), ids=HOSTILE)
 def test_what_is_no_mlflow_server_is_refused_in_a_line_before_anything_is_trained(
     server: HostileServer, reason: str, command: Command
@@ -118,6 +119,7 @@ def test_what_is_no_mlflow_server_is_refused_in_a_line_before_anything_is_traine
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

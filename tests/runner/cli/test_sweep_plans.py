@@ -40,6 +40,7 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(how: str, command: Command):
     assert command.left() == []
 
 
+@pytest.mark.slow
 def test_planning_of_thousands_is_announced(command: Command):
     ended = command("-m", "seed=range(0,2000)", "--dry-run")
     assert (ended.returncode, ended.stderr) == (0, "Planning 2,000 jobs.\n")

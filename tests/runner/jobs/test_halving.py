@@ -108,6 +108,7 @@ def opened(store: object) -> Store:
     return open_store(None, None, "test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", POINTS)
 def test_rungs_are_those_of_a_brute_force_to_the_last_bit(points: str, opened: Store):
     made = searched(POINTS[points])
@@ -131,6 +132,7 @@ class _Stop(BaseException):
     """Somebody pulls the plug."""
 
 
+@pytest.mark.slow
 def test_a_search_stopped_within_a_rung_goes_on_to_the_same_bits(
     opened: Store, monkeypatch: pytest.MonkeyPatch
 ):

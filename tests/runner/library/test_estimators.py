@@ -20,6 +20,7 @@ from runner.training.prepare import prepare, settled
 from runner.training.train import train
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*array_api:UserWarning")
 @parametrize_with_checks([Classifier(epochs=30), Regressor(epochs=30)])
 def test_scikit_learn_finds_nothing_to_object_to(

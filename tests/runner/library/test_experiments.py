@@ -62,6 +62,7 @@ def test_a_run_has_the_metrics_weights_and_predictions_of_the_command(
     assert "IDENTICAL" in checked.stdout
 
 
+@pytest.mark.slow
 def test_dicts_hydras_compose_and_words_are_the_same_sweep(store: Path) -> None:
     words = ["experiment=iris", *SHORT]
     first = sweep([*words, "optimizer.learning_rate=0.1,0.01", "seed=range(0,2)"], quiet=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from runner.report.data import reading_lines
 from runner.training.prepare import prepare, settled
@@ -39,6 +40,7 @@ def test_four_lines_say_what_was_done(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Command) -> None:
     (command.folder / "t.csv").write_text(TABLE)
     parts = ("split=contiguous", "split.train=3", "split.val=1", "split.test=0")
@@ -76,6 +78,7 @@ def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Comma
     assert "Did you mean 'label'?" in refused.stderr
 
 
+@pytest.mark.slow
 def test_rows_of_other_files_and_arrays_are_counted_apart(command: Command) -> None:
     rows = [f"{row * row % 17},{['no', 'yes'][row % 2]}\n" for row in range(40)]
     for name, some in (("tr.csv", rows[:30]), ("te.csv", rows[30:])):

@@ -99,6 +99,7 @@ def random_case(rng: np.random.Generator) -> tuple[tuple[int, ...], int]:
             return sizes, batch_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_alone_equals_in_every_stack_by_bytes(activation: str, dtype: str) -> None:

@@ -190,6 +190,7 @@ def cases() -> list[tuple[str, str, str, str, str]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "dtype", "sampling", "optimizer", "activation"), cases())
 def test_alone_equals_in_every_stack_by_bytes(
     shape: str,

@@ -87,6 +87,7 @@ def test_every_option_is_complete():
         check_complete(job)
 
 
+@pytest.mark.slow
 def test_every_experiment_is_complete():
     found = jobs("-m", f"experiment={','.join(options('experiment'))}")
     assert [job.config["name"] for job in found] == options("experiment")
@@ -137,6 +138,7 @@ def test_references_are_resolved(here: Path, monkeypatch: pytest.MonkeyPatch):
 # Hydra's command line.
 
 
+@pytest.mark.slow
 def test_sweep_over_groups_and_experiments():
     # Flags may stand between overrides.
     found = jobs("experiment=iris,wine", "--multirun", "model=glob(*)")

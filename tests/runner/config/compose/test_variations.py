@@ -46,6 +46,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", SWEEPS)
 def test_jobs_are_those_of_hydra(line: str):
     found = outcome(line)
@@ -53,6 +54,7 @@ def test_jobs_are_those_of_hydra(line: str):
     assert found == outcome(line, "hydra/launcher=basic")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", FAULTS)
 def test_faults_are_explained_as_hydras_own(line: str):
     found = outcome(line)
@@ -60,6 +62,7 @@ def test_faults_are_explained_as_hydras_own(line: str):
     assert found == outcome(line, BASIC[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hydras", [BASIC[1:], BASIC])
 def test_the_sweeper_and_both_plugins_can_be_hydras(hydras: tuple[str, ...]):
     assert outcome("seed=1,2", *hydras) == outcome("seed=1,2")
@@ -97,6 +100,7 @@ def compositions(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return composed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "n_jobs", "n_compositions"),
     [
@@ -116,6 +120,7 @@ def test_hydra_composes_one_job_of_each_kind(
     assert len(compositions) == n_compositions
 
 
+@pytest.mark.slow
 def test_a_job_takes_at_most_4_kib():
     sweep("seed=1")  # what is loaded once is not counted
     tracemalloc.start()

@@ -35,6 +35,7 @@ def opened(store: Path) -> Store:
     return open_store(f"sqlite:///{store}", None, "test")
 
 
+@pytest.mark.slow
 def test_the_best_is_worth_what_choosing_again_on_resampled_rows_says(opened: Store) -> None:
     made = plan(*JOBS)
     parent = opened.start_run("sweep", {}, {"runner.kind": "sweep"})

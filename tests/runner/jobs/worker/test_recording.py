@@ -123,6 +123,7 @@ def test_a_finished_run_has_its_config_metrics_weights_and_digests(opened: Store
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("figures", "model"), [(True, True), (False, True), (True, False), (False, False)]
 )

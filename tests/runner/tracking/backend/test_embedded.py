@@ -137,6 +137,7 @@ WORK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK)
 def test_every_table_is_as_mlflows_client_leaves_it(
     work: Callable[[Store], None],

@@ -47,6 +47,7 @@ def files(folder: Path) -> dict[str, int]:
     return {str(name): path.stat().st_size for name, path in found.items()}
 
 
+@pytest.mark.slow
 def test_its_model_is_the_one_that_is_logged_without_it(embedded: Store, tmp_path: Path) -> None:
     run, again = (embedded.start_run(name, {}, {}) for name in ("x", "y"))
     assert log(ModelHelper(embedded.address, "test", is_trusted=True), embedded, run.run_id)
@@ -66,6 +67,7 @@ def test_one_that_died_leaves_the_model_to_this_process(embedded: Store) -> None
     assert not log(helper, embedded, "0" * 32)
 
 
+@pytest.mark.slow
 def test_it_refuses_what_this_process_would(embedded: Store) -> None:
     embedded.client.create_experiment("elsewhere", "s3://bucket/x")
     found = embedded.backend.experiment_named("elsewhere")

@@ -76,6 +76,7 @@ def test_words_and_numbers_go_in_probabilities_come_out(
     assert found.to_numpy().tobytes() == own.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rows",
     [

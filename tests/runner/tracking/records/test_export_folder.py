@@ -23,6 +23,7 @@ def refusal(edited: EditedFolder) -> str:
     return told
 
 
+@pytest.mark.slow
 def test_a_folder_holds_the_run_and_nothing_else(edited: EditedFolder) -> None:
     names = {CONFIG, CONFIG_YAML, ENVIRONMENT, MODEL, WEIGHTS, METRICS, README, RUN}
     assert {path.name for path in edited.path.iterdir()} == names

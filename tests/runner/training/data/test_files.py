@@ -68,6 +68,7 @@ def whole(name: str) -> bytes:
     return contents[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["t.csv", "t.npz", "t.npy", "t.parquet", "t.feather", "t.jsonl"])
 @hypothesis.settings(max_examples=150)
 @hypothesis.given(
