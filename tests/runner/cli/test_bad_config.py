@@ -20,7 +20,7 @@ COMMAND_LINES: list[Row] = [
     (f"{RATE}=???", [RATE, "given", "???"]),
     (f"{SIZES}=[1000000000]", [SIZES, "memory", "GB"]),
     # Names
-    ("optimizer=os.system", ["optimizer", "adam, adamw, rmsprop, sgd", "'os.system'"]),
+    ("optimizer=os.system", ["optimizer", "adam, adam_digits, ", "'os.system'"]),
     # Typos
     ("mdoel.activation=relu", ["mdoel", "setting", "Did you mean 'model'?"]),
     ("optimizer.learning_rat=1", ["learning_rat", "Did you mean 'learning_rate'?"]),

@@ -64,7 +64,7 @@ def test_help_teaches_on_one_screen(command: Command):
         "experiment=digits",
         "--multirun",
         "runner ui",
-        "optimizer: adam, adamw, rmsprop, sgd",
+        "optimizer: adam, adam_digits, adamw, adamw_mnist, adamw_tables, rmsprop, sgd",
         "143",
     ):
         assert piece in ended.stdout

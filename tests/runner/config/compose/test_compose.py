@@ -95,6 +95,13 @@ def test_every_experiment_is_complete():
         check_complete(job)
 
 
+def test_another_optimizer_has_its_own_values_and_none_of_an_experiment():
+    for experiment in ("own", "digits", "mnist"):
+        for name in ("adam", "adamw", "rmsprop", "sgd"):
+            (job,) = jobs(f"experiment={experiment}", f"optimizer={name}")
+            assert job.config["optimizer"] == jobs(f"optimizer={name}")[0].config["optimizer"]
+
+
 def test_csv_of_own_csv_ships_and_gives_way_to_a_file_of_ones_own():
     path = Path(jobs("experiment=own_csv")[0].config["data"]["path"])
     assert path.is_file()

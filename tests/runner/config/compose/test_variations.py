@@ -20,7 +20,7 @@ SWEEPS = [
     "model={hidden_layer_sizes:[3]},{activation:tanh}",
     "+optimizer.new=1,2 ~tracking ~optimizer.momentum",
     "seed=range(2,4) ++seed=2",
-    "optimizer.learning_rate=0.1 optimizer=glob([a*,s*],exclude=adamw)",
+    "optimizer.learning_rate=0.1 optimizer=glob([a*,s*],exclude=adam*_*)",
     "+model@second=mlp,linear second.activation=sort(tanh,relu)",
     "experiment=group gap=one seed=choice(3,1)",
     "--config-name both name=c seed=1,2 hydra.sweeper.max_batch_size=1",
