@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 # Seconds before the first report, and between two of them; shorter work shows no bar.
 _BAR_AFTER_S, _BAR_EVERY_S = 0.5, 0.1
 _LINE_EVERY_S = 10.0
+# Before so much is done, or so long has passed, the pace is that of the start, which says little.
+_FOUNDED_SHARE, _FOUNDED_S = 0.02, 60.0
+# The first seconds say nothing at all.
+_STARTING_S = 3.0
 _LONGEST_NAME, _LONGEST_BAR = 40, 30
 
 
@@ -78,13 +82,17 @@ class ProgressBar:
         self._ends[kind] += 1
 
     def text(self, elapsed_s: float) -> str:
-        """Say how much is done, how fast, how long the rest takes at this pace, and the loss."""
+        """Say how much is done, how fast, how long the rest takes at this pace, and the loss.
+
+        How long is left out while the pace is that of the start.
+        """
         share = min(self._done / self._total, 1.0) if self._total else 1.0
         done = math.floor(self._done + 1e-6)  # sums of fractions may be a little too small
         parts = [f"{math.floor(100 * share)} %", f"{done:,} of {self._total:,} {self._unit}"]
         if 0.0 < share < 1.0 and elapsed_s > 0.0:
             parts.append(f"{_rate(self._done / elapsed_s)} {self._unit}/s")
-            parts.append(f"{duration(elapsed_s * (1.0 - share) / share, ahead=True)} left")
+            if elapsed_s > _STARTING_S and (share > _FOUNDED_SHARE or elapsed_s > _FOUNDED_S):
+                parts.append(f"{duration(elapsed_s * (1.0 - share) / share, ahead=True)} left")
         if self._loss is not None:
             parts.append(f"loss {self._loss:.4g}")
         parts += [f"{n:,} {kind}" for kind, n in self._ends.items()]

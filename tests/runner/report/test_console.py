@@ -156,6 +156,7 @@ def test_progress_is_counted_in_steps_of_a_run_and_in_jobs_of_many(
     started: Started, n: float, line: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "_STARTING_S", 0.0)
     with Console() as console:
         console(Progress(1))  # of what has not been started
         console(started)

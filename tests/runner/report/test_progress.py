@@ -26,7 +26,7 @@ SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Report every call, from the first one."""
-    for name in ("_BAR_AFTER_S", "_BAR_EVERY_S", "_LINE_EVERY_S"):
+    for name in ("_BAR_AFTER_S", "_BAR_EVERY_S", "_LINE_EVERY_S", "_STARTING_S"):
         monkeypatch.setattr(module, name, 0.0)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")
@@ -97,6 +97,17 @@ def test_the_rest_takes_as_long_as_the_pace_so_far(
     bar = ProgressBar(1000, "work")
     bar.advance(round(1000 * share_done))
     assert f"{left} left" in bar.text(elapsed_s)
+
+
+@pytest.mark.parametrize(("n_done", "elapsed_s"), [(500, 2.0), (10, 40.0)])
+def test_nothing_is_said_of_the_rest_while_the_pace_is_that_of_the_start(
+    n_done: int, elapsed_s: float
+) -> None:
+    bar = ProgressBar(1000, "work")
+    bar.advance(n_done)
+    assert "steps/s" in bar.text(elapsed_s)
+    assert "left" not in bar.text(elapsed_s)
+    assert "left" in bar.text(70.0)
 
 
 def test_on_a_terminal_a_bar_grows_and_goes_away(at_once: None) -> None:
