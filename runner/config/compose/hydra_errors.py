@@ -173,7 +173,7 @@ def _setting(error: OmegaConfBaseException) -> RunnerError:
         if "." not in key:
             # Hydra's own settings are no settings of an experiment, and groups can be chosen too.
             keys = [name for name in keys if name != "hydra"] + ["experiment"]
-        return ConfigError.unknown(key, keys)
+        return ConfigError.unknown(key, keys, _options_with(key))
     got = error.value
     if got is None and error.child_node is not None:
         got = error.child_node._value()  # noqa: SLF001  (what is written there, unresolved)
@@ -182,6 +182,14 @@ def _setting(error: OmegaConfBaseException) -> RunnerError:
     reason = _useful_lines(str(error)).partition("\n")[0]
     reason = reason.rpartition("resolving interpolation: ")[2].strip('".')
     return ConfigError.plain(f"{key}: {reason}, got {shorten(got)}.")
+
+
+def _options_with(key: str) -> str:
+    """Say which options of a group have a setting that the one chosen has not."""
+    group, _, name = key.partition(".")
+    files = sorted((config_folder() / group).glob("*.yaml"))
+    options = [file.stem for file in files if name in yaml.safe_load(file.read_text("utf-8"))]
+    return f"{group}={' or '.join(options)} has it." if options else ""
 
 
 def _composition(message: str) -> RunnerError | None:

@@ -24,6 +24,7 @@ COMMAND_LINES: list[Row] = [
     # Typos
     ("mdoel.activation=relu", ["mdoel", "setting", "Did you mean 'model'?"]),
     ("optimizer.learning_rat=1", ["learning_rat", "Did you mean 'learning_rate'?"]),
+    ("executor.address=tcp://127.0.0.1:8786", ["executor.address", "executor=dask has it."]),
     ("experiment=digit", ["experiment", "tutorial", "Did you mean 'digits'?"]),
     ("+model._target_=os.system", ["model._target_", "hidden_layer_sizes", "'_target_'"]),
     ("+experiment=digits", ["experiment", "chosen once", "experiment=..."]),
