@@ -9,7 +9,7 @@ stop. The error is the share of wrong classes, or the root mean squared error. S
 chosen by the half `tuning` alone. With `--tuned` each model of scikit-learn is there once more,
 with the best of so many random settings on a fifth of its rows. XGBoost, RealMLP-TD and TabM-D are
 there where they are installed (`pip install xgboost pytabkit`) and not left out by `--without`.
-What `--kept` holds is not measured again. The tables are in docs/accuracy.md.
+What `--kept` holds of the same settings is not measured again. The tables are in docs/accuracy.md.
 """
 
 from __future__ import annotations
@@ -248,9 +248,14 @@ def main(arguments: argparse.Namespace) -> None:
     ours = {name: (*settings, *arguments.set) for name, settings in OURS.items()}
     kept = Path(arguments.kept) if arguments.kept else None
     lines = kept.read_text("utf-8").splitlines() if kept and kept.exists() else ()
-    known = {(name, split): errors for name, split, errors in map(json.loads, lines)}
+    settings = [arguments.seeds, arguments.tuned, sorted(arguments.without), arguments.set]
+
+    def key(table: Table, split: int) -> str:
+        return json.dumps([table.name, split, *settings])
+
+    known = {json.dumps(of): errors for *of, errors in map(json.loads, lines)}
     places = product(range(arguments.splits), chosen)
-    work = [(t, n) for n, t in places if (t.name, n) not in known]
+    work = [(t, n) for n, t in places if key(t, n) not in known]
     with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
         told = {
             pool.submit(
@@ -260,15 +265,15 @@ def main(arguments: argparse.Namespace) -> None:
         }
         for future in as_completed(told):
             table, split = told[future]
-            line = json.dumps([table.name, split, future.result()])
+            line = json.dumps([table.name, split, *settings, future.result()])
             print(line, file=sys.stderr, flush=True)
-            known[table.name, split] = future.result()
+            known[key(table, split)] = future.result()
             if kept:
                 with kept.open("a", encoding="utf-8") as file:
                     file.write(line + "\n")
     of_tables: dict[str, list[Errors]] = {}
     for table, split in product(chosen, range(arguments.splits)):
-        of_tables.setdefault(table.name.rpartition("/")[2], []).append(known[table.name, split])
+        of_tables.setdefault(table.name.rpartition("/")[2], []).append(known[key(table, split)])
     print("\n".join(summary(of_tables)))
     print(f"\n{arguments.splits} splits x {arguments.seeds} seeds.")
 
