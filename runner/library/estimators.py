@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from runner.config.plain import with_settings
 from runner.config.schema import Experiment
-from runner.system.errors import RunnerError
+from runner.system.errors import ConfigError, RunnerError
 from runner.training.data.dataset import Dataset
 from runner.training.prepare import prepare_dataset, require_fit, settled
 from runner.training.train import train
@@ -111,6 +111,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         names = getattr(self, "feature_names_in_", [f"x{n}" for n in range(X.shape[1])])
         try:
             experiment = self._experiment(list(names), len(y))
+            if experiment.training.init_from is not None:
+                got, hint = experiment.training.init_from, "runner.run goes on from a run."
+                raise ConfigError("training.init_from", "null for an estimator", got, hint)
             dataset = Dataset(
                 name="arrays",
                 feature_names=tuple(names),

@@ -86,6 +86,10 @@ def test_an_estimator_has_the_bits_of_a_run_on_the_same_rows(
     [
         ({"activation": "rel"}, r"model\.activation: must be one of .*, got 'rel'\. Did you mean"),
         ({"settings": {"training.los": 1}}, r"training\.los: must be a setting of training"),
+        (
+            {"settings": {"training.init_from": "ab"}},
+            r"training\.init_from: must be null for an estimator, got 'ab'\.",
+        ),
         ({"learning_rate": 1e300}, "loss"),
     ],
 )
