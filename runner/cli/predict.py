@@ -207,6 +207,9 @@ class LoadedRun:
                     f"{self._own.dataset.source}: must hold the data of the run, whose digest is "
                     f"{digest[:12]}, got {self._own.dataset.digest[:12]}."
                 )
+            if experiment.training.init_from is not None:
+                model = self._model
+                self._own = self._own.learned_by(model.preprocessing, model.target)
         return self._own
 
     def classes(self) -> Classes | None:

@@ -407,21 +407,24 @@ class _SharedData:
                 self._prepared = error
         if not isinstance(self._prepared, Prepared):
             return experiment, None, self._prepared, ("", "")
-        experiment = settled(experiment, self._prepared)
-        digests = self._prepared.dataset.digest, self._prepared.split.digest
+        prepared = self._prepared
+        experiment = settled(experiment, prepared)
+        digests = prepared.dataset.digest, prepared.split.digest
         try:
+            if experiment.training.init_from is not None:
+                from runner.jobs.origin import starting_from
+
+                uri = uri or experiment.tracking.uri
+                experiment, prepared = starting_from(experiment, prepared, uri)
             # Thousands of jobs share a handful of shapes; of an optimizer the name decides.
             settings = experiment.model_dump_json(exclude={"seed", "optimizer"})
             settings += data_key + experiment.optimizer.name
             shape = self._shapes.get(settings)
             if shape is None:
-                shape = Shape(data_key, require_fit(experiment, self._prepared))
+                # Another run may have learned other features of the same columns.
+                key = data_key + (experiment.training.init_sha256 or "")
+                shape = Shape(key, require_fit(experiment, prepared))
                 self._shapes[settings] = shape
-            if experiment.training.init_from is not None:
-                from runner.jobs.origin import starting_from
-
-                uri = uri or experiment.tracking.uri
-                experiment = starting_from(experiment, self._prepared, uri)
         except ConfigError as error:
             return experiment, None, error, digests
         return experiment, shape, None, digests

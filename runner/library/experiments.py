@@ -64,7 +64,11 @@ class RunResult(Outcome):
 
     @cached_property
     def _prepared(self) -> Prepared:
-        return prepared_unchanged(self.experiment, self.data_digest)
+        prepared = prepared_unchanged(self.experiment, self.data_digest)
+        if self.experiment.training.init_from is None:
+            return prepared
+        model = self._recorded.model
+        return prepared.learned_by(model.preprocessing, model.target)
 
     @cached_property
     def weights(self) -> dict[str, NDArray[Any]]:

@@ -71,13 +71,31 @@ class Prepared:
     left_out: Mapping[str, str] = field(default_factory=dict)
     # Those by which the rows were split, where they are others than were asked for.
     split_settings: SplitConfig | None = None
+    # What the outputs stood for in the run that this one goes on from.
+    target_before: Target | None = None
 
     @cached_property
     def target(self) -> Target:
         """What the outputs of a network stand for."""
         y, reading = self.dataset.y[self.split.train], self.dataset.reading
-        target = TASKS[self.dataset.task].target(y, self.dataset.class_names)
+        target, before = (
+            TASKS[self.dataset.task].target(y, self.dataset.class_names),
+            self.target_before,
+        )
+        if before is not None and before.names == target.names:
+            target = replace(target, shift=before.shift, scale=before.scale)
         return target if reading is None else replace(target, words=reading.label_words)
+
+    def learned_by(self, preprocessing: Preprocessing, target: Target) -> Prepared:
+        """Return the same rows, encoded and scaled by what another run has learned of its own.
+
+        So is the target, where it is the same.
+        """
+        if (preprocessing, target) == (self.preprocessing, self.target):
+            return self
+        learned = self.preprocessing.learned_by(preprocessing)
+        X = learned.transform(self.dataset.X)
+        return replace(self, preprocessing=learned, X=X, target_before=target)
 
     @property
     def n_given(self) -> dict[str, int]:

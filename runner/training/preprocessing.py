@@ -7,7 +7,7 @@ Copied into every recorded model, so it needs no more than NumPy, `runner.system
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -149,6 +149,26 @@ class Preprocessing:
             lowest=tuple(X.min(axis=0).tolist()),
             highest=tuple(X.max(axis=0).tolist()),
             cells=CellFormat() if dataset.reading is None else dataset.reading.cells,
+        )
+
+    def learned_by(self, other: Preprocessing) -> Preprocessing:
+        """Return this preprocessing with what another has learned of the same columns.
+
+        Rows keep the codes of their words; a word that the other has not learned has no feature.
+        """
+        categories, fitted = dict(self.categories), {}
+        for name, codes in other.fitted.items():
+            words = [other.categories[name][code] for code in codes]
+            known = list(dict.fromkeys([*self.categories[name], *words]))
+            categories[name], fitted[name] = tuple(known), tuple(map(known.index, words))
+        return replace(
+            other,
+            categories=categories,
+            fitted=fitted,
+            dates=self.dates,
+            lowest=self.lowest,
+            highest=self.highest,
+            cells=self.cells,
         )
 
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.jobs.origin import going_on
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.system.errors import RecordError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.config.schema import Experiment
-    from runner.tracking import Store
+    from runner.tracking import Store, StoreAddress
     from runner.tracking.backend.rows import Run
 
     Shapes = Mapping[str, tuple[int, ...]]
@@ -56,13 +57,14 @@ class Candidate:
     """A run that has finished, with settings whose data may be read.
 
     `weights` reads its parameters, given their shapes; a `RecordError` says what is wrong. The
-    `network` of a job that was planned with its data is known.
+    store at `place` has it. The `network` of a job that was planned with its data is known.
     """
 
     run_id: str
     experiment: Experiment
     data_digest: str
     weights: Weights
+    place: StoreAddress
     network: NetworkSettings | None = None
 
 
@@ -88,6 +90,7 @@ def candidates_of(
                 experiment,
                 job.data_digest,
                 weights_in(run, experiment),
+                store.place,
                 None if job.shape is None else job.shape.settings.network,
             )
     return found
@@ -133,10 +136,13 @@ def networks_of(
     """
     by_data: dict[tuple[str, str], list[Candidate]] = {}
     for one in candidates:
-        settings = one.experiment.model_dump_json(include={"task", "data", "split"})
+        decisive: Any = {"task": True, "data": True, "split": True, "training": {"init_sha256"}}
+        settings = one.experiment.model_dump_json(include=decisive)
         by_data.setdefault((one.data_digest, settings), []).append(one)
     for (digest, _), alike in by_data.items():
-        prepared = prepared_unchanged(alike[0].experiment, digest)
+        first = alike[0]
+        prepared = prepared_unchanged(first.experiment, digest)
+        prepared = going_on(first.experiment, prepared, first.place)
         by_shape: dict[tuple[NetworkSettings, str], list[Candidate]] = {}
         for one in alike:
             network = one.network or require_fit(one.experiment, prepared).network

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.config.schema import TrackingConfig
+from runner.jobs.origin import going_on
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.sweep.candidates import Candidate, networks_of
@@ -132,10 +133,10 @@ def make_ensemble(
     digest = best.tags.get("runner.data_digest", "")
     folders = allowed_folders(store.folder if store.address.database else None)
     experiment = with_data_from(best.experiment, data, folders, digest=digest)
-    prepared = prepared_unchanged(experiment, digest)
+    prepared = going_on(experiment, prepared_unchanged(experiment, digest), store.place)
     network = best.unshared_network().settings
     if n_members is None:
-        positions = _choose_greedily(alike, network, experiment, prepared, sweep.metric)
+        positions = _choose_greedily(store, alike, network, experiment, prepared, sweep.metric)
         alike = [alike[position] for position in positions]
         if len(set(positions)) == 1:
             raise CommandError(
@@ -171,6 +172,7 @@ def _whole_runs(store: Store, sweep: RecordedSweep) -> tuple[list[StoredRun], in
 
 
 def _choose_greedily(
+    store: Store,
     members: Sequence[_Member],
     network: NetworkSettings,
     experiment: Experiment,
@@ -191,6 +193,7 @@ def _choose_greedily(
             experiment,
             prepared.dataset.digest,
             member.weights,
+            store.place,
             network,
         )
         for member in members[: max(1, _PREDICTED_BYTES // n_bytes)]

@@ -73,7 +73,7 @@ def refit(
     note = _note(best, metric, outcome, n_steps, experiment.split.name if has_splits else "")
     store.set_tags(outcome.run_id, {NOTE: f"Refit {note}"})
     weights = weights_in(stored_run(store, outcome.run_id), job.experiment)
-    return Candidate(outcome.run_id, job.experiment, job.data_digest, weights), note
+    return Candidate(outcome.run_id, job.experiment, job.data_digest, weights, store.place), note
 
 
 def _trained(store: Store, sweep_id: str, job: PlannedJob) -> Outcome:

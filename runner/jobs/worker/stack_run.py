@@ -53,7 +53,7 @@ from runner.training.train import Result, StackTraining
 if TYPE_CHECKING:
     from runner.jobs.rerun.comparison import Comparison
     from runner.jobs.rerun.verify import LoadedReference
-    from runner.tracking import RunWriter, Store
+    from runner.tracking import RunWriter, Store, StoreAddress
     from softnet import Record
 
 Events = Generator[WorkerEvent, None, None]
@@ -98,6 +98,10 @@ def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
         for job in task.jobs:
             yield record_failure(store, task, job, str(error))
         return
+    if planned.experiment.training.init_from is not None:
+        from runner.jobs.origin import going_on
+
+        prepared = going_on(planned.experiment, prepared, _place(task, task.jobs[0]))
     references, not_comparable = _load_references(task, prepared)
     yield from not_comparable
     task = task.only({j.position for j in task.jobs} - {event.position for event in not_comparable})
@@ -152,11 +156,11 @@ class _StackRun:
     def _from_the_start(self) -> StackTraining:
         task = self._task
         experiments = [job.planned.experiment for job in task.jobs]
-        if all(experiment.training.init_from is None for experiment in experiments):
+        if experiments[0].training.init_from is None:  # as those of all jobs of a stack
             return StackTraining(self._prepared, experiments)
         from runner.jobs.origin import initial_weights
 
-        places = [job.reference.place if job.reference else task.store for job in task.jobs]
+        places = [_place(task, job) for job in task.jobs]
         pairs = zip(experiments, places, strict=True)
         initial = [initial_weights(e, self._prepared, place) for e, place in pairs]
         return StackTraining(self._prepared, experiments, initial)
@@ -401,6 +405,11 @@ class _StackRun:
             elif error is not None:
                 close_run(run, error)
             self._failed[position] = run.run_id
+
+
+def _place(task: Task, job: TaskJob) -> StoreAddress | None:
+    """Return the store of the run that a job starts from."""
+    return job.reference.place if job.reference else task.store
 
 
 def located(experiment: Experiment, folder: str | None) -> Experiment:

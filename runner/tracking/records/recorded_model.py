@@ -61,8 +61,8 @@ class _Preprocessing(_Part):
             words = self.categories[name]
             if len(set(words)) != len(words):
                 raise ValueError("categories must differ")
-            if not codes or list(codes) != sorted({c for c in codes if 0 <= c < len(words)}):
-                raise ValueError("fitted must hold places in categories, in their order")
+            if not codes or len(codes) != len({c for c in codes if 0 <= c < len(words)}):
+                raise ValueError("fitted must hold places in categories, each once")
         if not {*self.flagged} <= set(names) or not {*self.pooled} <= self.fitted.keys():
             raise ValueError("flagged and pooled must be feature names")
         if 0.0 in self.scale:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from runner.system.formatting import number
 from tests.runner.cli.rerunning import artifacts, execute, export, moved, record, sweep, verdict
 from tests.runner.cli.sweeping import Recorded
 from tests.runner.conftest import Command
@@ -82,12 +83,58 @@ def test_other_classes_get_a_new_last_layer(shared: Command, tmp_path: Path):
             assert three[name].tobytes() == two[name].tobytes()
 
 
+def test_new_rows_are_encoded_and_scaled_as_those_of_the_first_run(shared: Command, tmp_path: Path):
+    rng = np.random.default_rng(0)
+
+    def write(name: str, colours: list[str], shift: float, *, misses: bool) -> Path:
+        a = rng.normal(shift, 1, 60)
+        table = pd.DataFrame({"a": a, "colour": rng.choice(colours, 60)})
+        table["y"] = 100 + 3 * a + (table["colour"] == "red")
+        if misses:
+            table.loc[:3, "a"] = np.nan
+        table.to_csv(shared.folder / name, index=False)
+        return shared.folder / name
+
+    first = write("first.csv", ["blue", "red", "green"], 0, misses=True)
+    # A new word, which sorts first, one that is gone, no missing cell, and another range.
+    second = write("second.csv", ["amber", "red", "blue"], 5, misses=False)
+    own = ["experiment=own", "training.epochs=3", "data.target=y", "model.hidden_layer_sizes=[5]"]
+    origin = record(shared, *own, f"data.path={first}")
+    on = [*own, f"data.path={second}", f"training.init_from={origin.run_id}"]
+    still = record(shared, *on, *STILL)
+    assert still.status == "FINISHED"
+    # The same network says the same of the same rows, of words of neither too.
+    rows = pd.DataFrame({"a": [0.1, 5.0, None], "colour": ["red", "blue", "green"]})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    said = [shared("predict", run.run_id, str(tmp_path / "rows.csv")) for run in (origin, still)]
+    assert said[0].stdout == said[1].stdout != ""
+    # A rerun, a part of its own rows and a sweep see its data as the run did.
+    went = record(shared, *on)
+    assert verdict(shared("rerun", went.run_id, "--check")) == "IDENTICAL"
+    test = shared("predict", went.run_id, "--part", "test")
+    (rmse,) = [value for (name, _), value in went.metrics.items() if name == "test/rmse"]
+    assert f"rmse {number('rmse', rmse)}" in test.stderr
+    _, jobs = sweep(shared, *on, "seed=0,1", "sweep.metric=val/rmse", "sweep.name=on")
+    assert next(job for job in jobs if job.key == went.key).bits == went.bits
+    mean = shared("ensemble", "on", "--top", "2")
+    assert mean.returncode == 0, mean.stderr
+
+
+def test_dropout_may_be_another(shared: Command, origin: Recorded):
+    plain = record(shared, *IRIS, *STILL, "model.dropout=0", f"training.init_from={origin.run_id}")
+    before, after = (weights(shared, run) for run in (origin, plain))
+    assert [a.tobytes() for a in before.values() if a.ndim > 1] == [
+        a.tobytes() for a in after.values() if a.ndim > 1
+    ]
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
         (["training.init_from=abc"], "must be a run that left its weights"),
         (["model.hidden_layer_sizes=[8]"], "must be a run whose network has the same layers"),
-        (["experiment=wine"], "must be a run on the same features, got "),
+        (["experiment=wine"], "must be a run on the same columns, got "),
+        (["data.scaling=minmax"], "must be a run with data.scaling=minmax, got 'standardize'. "),
         (["training.init_sha256=00"], "must be the run whose weights have the digest 00, got "),
     ],
 )
