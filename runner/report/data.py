@@ -70,6 +70,8 @@ def reading_lines(experiment: Experiment, prepared: Prepared) -> list[str]:
         cells = elide(", ".join(f"{n:,} in {name}" for name, n in missing.items()), _LONGEST // 2)
         are_words = {kinds[name] == "words" for name in missing}
         filled = " and ".join(text for words, text in _FILLED.items() if words in are_words)
+        if experiment.training.init_from is not None:
+            filled = "filled as in the run whose weights are gone on from"
         lines.append(f"missing: {cells} of {len(dataset.y):,}; {filled}")
     lines.append(prepared.learned)
     if notes := dict.fromkeys((*reading.notes, *training_notes(experiment, prepared))):

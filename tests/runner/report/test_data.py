@@ -40,6 +40,15 @@ def test_four_lines_say_what_was_done(tmp_path: Path) -> None:
     ]
 
 
+def test_missing_cells_are_filled_as_in_the_run_that_is_gone_on_from(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    data = {"name": "file", "path": str(tmp_path / "t.csv"), "target": "label"}
+    split = {"name": "contiguous", "train": 3, "val": 1, "test": 0}
+    asked = experiment(data=data, split=split, training__init_from="ab")
+    _, missing, *_ = reading_lines(asked, prepare(asked))
+    assert missing.endswith("of 4; filled as in the run whose weights are gone on from")
+
+
 @pytest.mark.slow
 def test_the_command_shows_columns_and_the_settings_that_pin_them(command: Command) -> None:
     (command.folder / "t.csv").write_text(TABLE)
