@@ -114,7 +114,8 @@ class Layer(HasSettings, ABC):
         """Map rows (runs, batch, in_features) to (runs, batch, out_features).
 
         `X` may have a first axis of length 1: the same rows for all runs. `training` is true for
-        the batches that are learned from.
+        the batches that are learned from. What is returned is a new array, one of the layer's own
+        or `X` itself, and no part of it; the next layer may overwrite it.
         """
 
     @abstractmethod

@@ -59,11 +59,12 @@ class Sequential(Layer):
         self.layers[0].fit(X)
 
     def forward(self, X: Array, training: bool = False) -> Array:
-        if self.layers[0].overwrites_input:
-            kept = self._input[X.shape]
-            np.copyto(kept, X)
-            X = kept
+        # The rows are the caller's, also where a first layer hands them through.
+        given = X
         for layer in self.layers:
+            if X is given and layer.overwrites_input:
+                X = self._input[given.shape]
+                np.copyto(X, given)
             X = layer.forward(X, training)
         return X
 

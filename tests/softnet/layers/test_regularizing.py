@@ -25,6 +25,7 @@ from softnet import (
     NetworkSettings,
     Periodic,
     PiecewiseLinear,
+    ReLU,
     Residual,
     RunSettings,
     Scale,
@@ -98,6 +99,25 @@ def test_dropout_is_off_in_evaluation_and_takes_no_number_there() -> None:
     layer, X = bound(Dropout.Settings(0.5), 3), np.ones((1, 2, 3))
     assert layer.forward(X) is X
     assert layer.noise.n_words == 0
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (ReLU.Settings(),),
+        (Dropout.Settings(0.5), ReLU.Settings()),
+        (Dropout.Settings(0.5), Dropout.Settings(0.5), ReLU.Settings()),
+        (Residual.Settings((Dropout.Settings(0.5), ReLU.Settings())),),
+    ],
+    ids=["alone", "behind dropout", "behind two", "in a block"],
+)
+def test_no_activation_overwrites_the_callers_rows(
+    layers: tuple[LayerSettings, ...], training: bool
+) -> None:
+    network, X = Network(NetworkSettings(2, layers)), np.array([[[-1.0, 2.0]]])
+    network.forward(X, training)
+    assert X.tolist() == [[[-1.0, 2.0]]]
 
 
 @pytest.mark.parametrize("rate", [0.15, 0.5, 0.9])
