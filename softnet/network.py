@@ -179,7 +179,8 @@ def mlp(
     normalization : str
         A key of `NORMALIZATIONS`: what stands between each hidden layer and its activation.
     residual : bool
-        Whether the input of each hidden layer that is as wide as it is added to its output.
+        Whether the input of each hidden layer that is as wide as it is added to its output; of
+        the first one that is what `inputs` put out.
     inputs : sequence of LayerSettings
         Layers before the first one, for instance embeddings.
     n_members : int
@@ -198,6 +199,8 @@ def mlp(
     layers = [*inputs]
     normalizing = NORMALIZATIONS[normalization]
     before = in_features
+    for each in inputs:  # which may make other columns of the features
+        before = each.make(before, np.dtype(np.float64)).out_features
     head: LayerSettings = Linear.Settings(widths[-1])
     if shares_weights:
         head = MemberLinear.Settings(widths[-1], n_members)

@@ -165,6 +165,15 @@ def test_a_multilayer_perceptron_is_made_of_what_is_set() -> None:
     assert mlp([3, 4, 2]).layers == mlp([3, 4, 2], residual=True).layers
 
 
+def test_a_first_residual_block_is_as_wide_as_the_columns_that_embeddings_make() -> None:
+    # Of 4 features one makes 3 more, 7; then a group of two words 8 in their place, 13.
+    inputs = [Periodic.Settings((0,), size=3), Embedding.Settings(((1, 3),), size=8)]
+    for width, n_blocks in ((4, 0), (7, 0), (13, 1)):
+        network = mlp([4, width, 2], residual=True, inputs=inputs)
+        assert sum(isinstance(one, Residual.Settings) for one in network.layers) == n_blocks
+        assert Network(network).predict(np.ones((3, 4))).shape == (1, 3, 2)
+
+
 # First layers, nested blocks, activations that keep their input, and all at once.
 NETWORKS: dict[str, NetworkSettings] = {
     "dropout": mlp([4, 6, 3], dropout=0.3),
