@@ -180,7 +180,8 @@ def mlp(
         A key of `NORMALIZATIONS`: what stands between each hidden layer and its activation.
     residual : bool
         Whether the input of each hidden layer that is as wide as it is added to its output; of
-        the first one that is what `inputs` put out.
+        the first one that is what `inputs` put out, and not where members share weights, since
+        these get other rows than it puts out.
     inputs : sequence of LayerSettings
         Layers before the first one, for instance embeddings.
     n_members : int

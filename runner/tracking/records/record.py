@@ -191,13 +191,22 @@ class Record:
     def unshared_network(self) -> RecordedNetwork:
         """Return `network()`, in which members that share their weights are networks of their own.
 
-        It predicts the same, to rounding.
+        It predicts the same, to rounding. Raises `RecordError` where no such network does: one with
+        `model.residual` adds its input in the first hidden layer too, if that is as wide.
         """
         found = self.network()
         if not self.experiment.model.shares_weights:
             return found
         model = self.experiment.model.model_copy(update={"share": "none"})
         settings = found.model.network(self.experiment.model_copy(update={"model": model}))
+        # A block's layers have other names.
+        if not settings.weight_shapes.keys() <= found.weights.keys():
+            raise RecordError(
+                f"{self.source.label}: its members, which share weights, are no networks of their"
+                " own: with model.residual=true these add their input in the first hidden layer,"
+                " which is as wide; it takes runs with another first size in"
+                " model.hidden_layer_sizes, or with model.residual=false."
+            )
         weights = run_files.unshared(found.weights, settings.weight_shapes)
         return RecordedNetwork(found.model, settings, weights)
 

@@ -204,6 +204,19 @@ def test_members_that_share_weights_are_each_a_network_of_its_own_in_it(sweeper:
     assert (ended.returncode, "2 of 2 identical" in ended.stdout) == (0, True), ended.stdout
 
 
+def test_members_that_share_weights_and_add_no_input_where_networks_do_are_refused(
+    sweeper: Command,
+) -> None:
+    blocks = ("model.n_members=3", "model.share=tabm", "model.residual=true", "seed=0,1")
+    sweep(sweeper, *JOBS, *blocks, "model.hidden_layer_sizes=[4,4]", "sweep.name=blocks")
+    ended = sweeper("ensemble", "blocks")
+    assert ended.returncode == 2
+    assert "with another first size in model.hidden_layer_sizes" in ended.stderr
+    sweep(sweeper, *JOBS, *blocks, "model.hidden_layer_sizes=[8,8]", "sweep.name=wider")
+    ended = sweeper("ensemble", "wider")
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_one_run_alone_makes_none(sweeper: Command) -> None:
     sweep(sweeper, *JOBS, "model.hidden_layer_sizes=[8],[4]", "sweep.name=sizes")
     ended = sweeper("ensemble", "sizes")
