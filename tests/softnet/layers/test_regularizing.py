@@ -150,6 +150,10 @@ def test_a_residual_block_adds_its_input() -> None:
             lambda: Residual.Settings((Linear.Settings(3),)).make(2, np.dtype("float64")),
             "layers: must be of 2 outputs, as inputs, got 3",
         ),
+        (
+            lambda: bound(BatchNorm.Settings(), 1).forward(np.ones((1, 1, 1)), training=True),
+            "batch_size: must be such that each batch has 2 rows or more, got 1",
+        ),
         (lambda: StackSettings(mlp([1, 2]), 1, 1, 1, averaging=1.0), "averaging: must be a number"),
     ],
 )
