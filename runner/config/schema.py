@@ -37,6 +37,7 @@ from softnet import (
 plugins()  # what they add to the registries is in the schemas below
 _MOST_LAYERS = 1000
 _MOST_MEMBERS = 1000
+_MOST_IN_VECTOR = 1000
 # The kinds of tasks; training has a class for each.
 TASK_NAMES = ("classification", "regression", "multilabel")
 _FEW = [f"{part}/{metric}" for part in ("train", "val") for metric in ("loss", "accuracy")]
@@ -110,7 +111,7 @@ class ModelConfig(Section):
     normalization: NormalizationName = "none"
     residual: bool = False
     number_embedding: NumberEmbeddingName = "none"
-    word_embedding: CountOrNull = None
+    word_embedding: Annotated[int | None, Field(ge=1, le=_MOST_IN_VECTOR)] = None
     input_scale: bool = False
     n_members: Annotated[int, Field(ge=1, le=_MOST_MEMBERS)] = 1
     share: Literal["none", "tabm"] = "none"

@@ -68,8 +68,12 @@ class Embedding(Layer):
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
-        words = {column for first, last in settings.groups for column in range(first, last)}
-        require(words <= set(range(in_features)), "groups", f"of {in_features} features", words)
+        groups = settings.groups
+        listed = [column for first, last in groups for column in range(first, last)]
+        words = set(listed)
+        is_sound = bool(groups) and all(first < last for first, last in groups)
+        is_sound = is_sound and len(words) == len(listed) and words <= set(range(in_features))
+        require(is_sound, "groups", f"of {in_features} features, none of them twice", groups)
         rest = sorted(set(range(in_features)) - words)
         self._n_rest, self._rest = len(rest), columns_of(rest)
         self.out_features = len(rest) + settings.size * len(settings.groups)
@@ -138,6 +142,10 @@ class NumberEmbedding(Layer):
 
     def __init__(self, settings: Settings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
+        numbers = set(settings.numbers)
+        is_sound = len(numbers) == len(settings.numbers) and numbers <= set(range(in_features))
+        rule = f"of {in_features} features, none of them twice"
+        require(is_sound, "numbers", rule, settings.numbers)
         self.n, self.size, self.n_codes = len(settings.numbers), settings.size, settings.n_codes
         self.columns = columns_of(settings.numbers)
         self.out_features = in_features + self.n * self.size
