@@ -302,7 +302,7 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
 
 
 def _planned_soundly(jobs: Sequence[Job]) -> Plan:
-    """Plan each job; raise `ConfigError` for the first setting that does not fit, or does nothing."""
+    """Plan each job; raise `ConfigError` for the first setting that does not fit or act."""
     plan = plan_each(jobs)
     for number, (given, job) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
         problem = job.problem or job.experiment.model.without_effect()

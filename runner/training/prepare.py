@@ -395,8 +395,9 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
 
     A budget in epochs is turned into steps here, and so is the interval between evaluations, which
     counts in the unit of the budget. Raises `ConfigError` if a batch is larger than the training
-    set or has one row where batch normalization takes the variance of several, the warm-up longer than the training, the network larger than the memory, or if the task
-    has no such metric or loss: said before anything is allocated.
+    set or has one row where batch normalization takes the variance of several, the warm-up longer
+    than the training, the network larger than the memory, or if the task has no such metric or
+    loss: said before anything is allocated.
     """
     training, n_train = experiment.training, len(prepared.split.train)
     batch_size = training.batch_size

@@ -23,7 +23,7 @@ class Activation(Layer):
     Both ways, what is given is overwritten. `chain` follows the `value` of the same step.
     """
 
-    overwrites_input = True
+    overwrites_input = needs_output = True
 
     def __init__(self, settings: LayerSettings, in_features: int, dtype: np.dtype[Any]) -> None:
         super().__init__(settings, in_features, dtype)
@@ -124,9 +124,9 @@ class LeakyReLU(Activation):
 class ELU(Activation):
     """z above 0, exp(z) - 1 below (Clevert, Unterthiner, Hochreiter 2016).
 
-    Near 0 that is rounded as 1 is, by at most 1.2e-16: of -1e-12 the relative error is up to 1.4e-4,
-    of numbers below 1e-16 nothing is left. Weights are those of PyTorch, which has `expm1`, within
-    3e-15 after 1,000 steps.
+    Near 0 that is rounded as 1 is, by at most 1.2e-16: the relative error is 1.4e-4 at -1e-12, and
+    of numbers nearer to 0 than 1e-16 nothing is left. Weights are those of PyTorch, which has
+    `expm1`, within 3e-15 after 1,000 steps.
     """
 
     # A subclass gives other factors: of everything, and of what lies below 0.

@@ -65,6 +65,8 @@ class Layer(HasSettings, ABC):
     takes_ones: ClassVar[bool] = False
     # Whether `forward` writes its output over its input.
     overwrites_input: ClassVar[bool] = False
+    # Whether `backward` needs what `forward` returned, which the next layer may then not overwrite.
+    needs_output: ClassVar[bool] = False
     # Whether it needs random numbers in training, which `noise` has.
     is_random: bool = False
     noise: Noise
@@ -115,7 +117,7 @@ class Layer(HasSettings, ABC):
 
         `X` may have a first axis of length 1: the same rows for all runs. `training` is true for
         the batches that are learned from. What is returned is a new array, one of the layer's own
-        or `X` itself, and no part of it; the next layer may overwrite it.
+        or `X` itself, and no part of it. The next layer may overwrite it, unless `needs_output`.
         """
 
     @abstractmethod

@@ -33,7 +33,12 @@ class Sequential(Layer):
         self.parameter_shapes = numbered([layer.parameter_shapes for layer in self.layers])
         self.statistic_shapes = numbered([layer.statistic_shapes for layer in self.layers])
         self.is_random = any(layer.is_random for layer in self.layers)
-        self._input = Kept(dtype)
+        # Of each layer: copies of an input that it overwrites, and whether others need that input.
+        is_needed = [True, *(layer.needs_output for layer in self.layers[:-1])]
+        self._inputs = [
+            (Kept(dtype) if layer.overwrites_input else None, needed)
+            for layer, needed in zip(self.layers, is_needed, strict=True)
+        ]
 
     @property
     def n_units(self) -> int:
@@ -59,12 +64,11 @@ class Sequential(Layer):
         self.layers[0].fit(X)
 
     def forward(self, X: Array, training: bool = False) -> Array:
-        # The rows are the caller's, also where a first layer hands them through.
-        given = X
-        for layer in self.layers:
-            if X is given and layer.overwrites_input:
-                X = self._input[given.shape]
-                np.copyto(X, given)
+        given = X  # the caller's rows, which a layer may return as they are
+        for layer, (copies, is_needed) in zip(self.layers, self._inputs, strict=True):
+            if copies is not None and (is_needed or X is given):
+                original, X = X, copies[X.shape]
+                np.copyto(X, original)
             X = layer.forward(X, training)
         return X
 

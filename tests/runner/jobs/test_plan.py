@@ -157,13 +157,18 @@ def test_a_setting_that_does_not_fit_its_data_is_said_before_anything_is_run(
     [
         (
             {"hidden_layer_sizes": [], "dropout": 0.2, "residual": True},
-            "model.hidden_layer_sizes: must be at least one layer for model.dropout=0.2"
-            " model.residual=true to act on (else model.dropout=0.0 model.residual=false), got [].",
+            (
+                "model.hidden_layer_sizes: must be at least one layer for model.dropout=0.2"
+                " model.residual=true to act on (else model.dropout=0.0 model.residual=false),"
+                " got []."
+            ),
         ),
         (
             {"hidden_layer_sizes": [5], "share": "tabm"},
-            "model.n_members: must be 2 or above for model.share=tabm to act on"
-            " (else model.share=none), got 1.",
+            (
+                "model.n_members: must be 2 or above for model.share=tabm to act on"
+                " (else model.share=none), got 1."
+            ),
         ),
     ],
     ids=["without hidden layers", "one member"],

@@ -54,7 +54,9 @@ def test_batch_normalization_is_refused_a_batch_of_one_row(batch_size: int, refu
     # Of 40 rows 13 and 39 leave one.
     one = experiment(model__normalization="batch", training__batch_size=batch_size)
     if refused:
-        with pytest.raises(ConfigError, match=r"^training\.batch_size: must be 2 or above, and leave"):
+        with pytest.raises(
+            ConfigError, match=r"^training\.batch_size: must be 2 or above, and leave"
+        ):
             require_fit(one, prepare(one))
     else:
         require_fit(one, prepare(one))

@@ -111,11 +111,17 @@ def test_what_is_embedded_starts_at_random_and_small() -> None:
     [
         (lambda: Embedding.Settings((), size=0), "size"),
         *(
-            (partial(Embedding.Settings(groups).make, 3, np.dtype("f8")), "groups: .* of 3 features")
+            (
+                partial(Embedding.Settings(groups).make, 3, np.dtype("f8")),
+                "groups: .* of 3 features",
+            )
             for groups in ((), ((2, 4),), ((2, 1),), ((0, 2), (1, 3)))
         ),
         *(
-            (partial(Periodic.Settings(numbers).make, 3, np.dtype("f8")), "numbers: .* of 3 feature")
+            (
+                partial(Periodic.Settings(numbers).make, 3, np.dtype("f8")),
+                "numbers: .* of 3 feature",
+            )
             for numbers in ((3,), (-1,), (1, 1))
         ),
         (lambda: Periodic.Settings((0,), n_codes=0), "n_codes"),

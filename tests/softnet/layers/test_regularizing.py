@@ -29,6 +29,7 @@ from softnet import (
     Residual,
     RunSettings,
     Scale,
+    Sigmoid,
     StackSettings,
     Tanh,
     Training,
@@ -187,6 +188,13 @@ NETWORKS: dict[str, NetworkSettings] = {
     "layer norm": mlp([4, 6, 3], "gelu", normalization="layer"),
     "first layer norm": NetworkSettings(4, (LayerNorm.Settings(), Linear.Settings(3))),
     "residual": mlp([4, 4, 4, 3], "silu", residual=True),
+    "two activations": NetworkSettings(
+        4,
+        (
+            *(Tanh.Settings(), Sigmoid.Settings(), Linear.Settings(6)),
+            *(Tanh.Settings(), Sigmoid.Settings(), Linear.Settings(3)),
+        ),
+    ),
     "nested": NetworkSettings(
         4,
         (
