@@ -66,6 +66,9 @@ class StackSettings(Settings):
     metrics : tuple of str
         As `evaluate` takes them, recorded at every evaluation beside the loss; ``objective`` is
         what is minimized on average, of the training rows alone.
+    averaging : float or None
+        Share that a step keeps of the average of the weights so far, between 0 and 1; the average
+        is then what is evaluated and left. None averages nothing.
     labels : tuple of str
         Names of the outputs, for metrics of one of them: ``recall_yes``.
     """
