@@ -15,7 +15,6 @@ from runner.config.plugins import added, plugins
 from runner.config.registries import NamedSettings, SettingsSection, name_in, schema_of, section_of
 from runner.config.rules import Count, CountOrNull, Section, Seed, explain_validation, holds
 from runner.config.search import GridSearch, SearchConfig
-from runner.system.errors import ConfigError
 from runner.system.text import without_passwords
 from softnet import (
     ACTIVATIONS,
@@ -120,25 +119,6 @@ class ModelConfig(Section):
     def shares_weights(self) -> bool:
         """Whether there are members and hidden layers, and the members share these."""
         return self.share == "tabm" and self.n_members > 1 and bool(self.hidden_layer_sizes)
-
-    def without_effect(self) -> ConfigError | None:
-        """Return what is wrong with settings that do nothing in this network.
-
-        Whoever asks for a new run is told; runs that were recorded with such settings stay.
-        """
-        none = {"dropout": 0.0, "normalization": "none", "residual": False, "share": "none"}
-        idle = [name for name, value in none.items() if getattr(self, name) != value]
-        if idle and not self.hidden_layer_sizes:
-            given, right = (
-                " ".join(f"model.{name}={str(values[name]).lower()}" for name in idle)
-                for values in (dict(self), none)
-            )
-            rule = f"at least one layer for {given} to act on (else {right})"
-            return ConfigError("model.hidden_layer_sizes", rule, [])
-        if self.share == "tabm" and self.n_members == 1:
-            rule = "2 or above for model.share=tabm to act on (else model.share=none)"
-            return ConfigError("model.n_members", rule, 1)
-        return None
 
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -282,7 +282,7 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     """Plan the jobs of a command, those that are equal once, named by what differs among them.
 
     See `plan_each`. Raises `ConfigError` also for the first setting that does not fit data that can
-    be read, or does nothing: an illegal point is said before anything is run.
+    be read: an illegal point is said before anything is run.
     """
     space = jobs[0].space
     for end in space.ends if space is not None else ():
@@ -302,10 +302,10 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
 
 
 def _planned_soundly(jobs: Sequence[Job]) -> Plan:
-    """Plan each job; raise `ConfigError` for the first setting that does not fit or act."""
+    """Plan each job; raise `ConfigError` for the first setting that does not fit its data."""
     plan = plan_each(jobs)
     for number, (given, job) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
-        problem = job.problem or job.experiment.model.without_effect()
+        problem = job.problem
         if isinstance(problem, ConfigError) and not problem.key.startswith("data."):
             raise _at_point(problem, given, number, len(jobs))
     return plan

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -150,35 +149,6 @@ def test_a_setting_that_does_not_fit_its_data_is_said_before_anything_is_run(
     assert first.startswith(told)
     assert last.startswith("Nothing was run: job 3 of 4 is seed=3 ")
     assert len(last) <= 300
-
-
-@pytest.mark.parametrize(
-    ("model", "told"),
-    [
-        (
-            {"hidden_layer_sizes": [], "dropout": 0.2, "residual": True},
-            (
-                "model.hidden_layer_sizes: must be at least one layer for model.dropout=0.2"
-                " model.residual=true to act on (else model.dropout=0.0 model.residual=false),"
-                " got []."
-            ),
-        ),
-        (
-            {"hidden_layer_sizes": [5], "share": "tabm"},
-            (
-                "model.n_members: must be 2 or above for model.share=tabm to act on"
-                " (else model.share=none), got 1."
-            ),
-        ),
-    ],
-    ids=["without hidden layers", "one member"],
-)
-def test_settings_that_do_nothing_are_refused_in_a_line(model: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        plan({"seed": 1}, {"seed": 2, "model": model})
-    assert str(caught.value).splitlines()[0] == told
-    # What was recorded with them stays.
-    assert experiment(model=model).model.dropout == model.get("dropout", 0.0)
 
 
 def test_a_file_of_no_use_is_a_problem_of_each_job_that_reads_it(tmp_path: Path) -> None:
