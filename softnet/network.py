@@ -183,7 +183,8 @@ def mlp(
         the first one that is what `inputs` put out, and not where members share weights, since
         these get other rows than it puts out.
     inputs : sequence of LayerSettings
-        Layers before the first one, for instance embeddings.
+        Layers before the first one, for instance embeddings; one that learns from the training
+        rows, as `PiecewiseLinear` does, must be the first of them.
     n_members : int
         Networks of which a run consists, whose predictions are averaged.
     shares_weights : bool

@@ -305,10 +305,23 @@ def _planned_soundly(jobs: Sequence[Job]) -> Plan:
     """Plan each job; raise `ConfigError` for the first setting that does not fit its data."""
     plan = plan_each(jobs)
     for number, (given, job) in enumerate(zip(jobs, plan.jobs, strict=True), start=1):
-        problem = job.problem
+        problem = job.problem or _without_variance(job.experiment)
         if isinstance(problem, ConfigError) and not problem.key.startswith("data."):
             raise _at_point(problem, given, number, len(jobs))
     return plan
+
+
+def _without_variance(experiment: Experiment) -> ConfigError | None:
+    """Return why batch normalization would learn nothing: of one row each output is the bias.
+
+    What was recorded so may be rerun.
+    """
+    model, training = experiment.model, experiment.training
+    if model.shares_weights or model.normalization != "batch" or not model.hidden_layer_sizes:
+        return None  # members that share weights have a row each
+    if training.batch_size != 1:
+        return None
+    return ConfigError("training.batch_size", "2 or above for model.normalization=batch", 1)
 
 
 def extended(plan: Plan, jobs: Sequence[Job]) -> tuple[Plan, list[int]]:

@@ -395,9 +395,8 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
 
     A budget in epochs is turned into steps here, and so is the interval between evaluations, which
     counts in the unit of the budget. Raises `ConfigError` if a batch is larger than the training
-    set or has one row where batch normalization takes the variance of several, the warm-up longer
-    than the training, the network larger than the memory, or if the task has no such metric or
-    loss: said before anything is allocated.
+    set, the warm-up longer than the training, the network larger than the memory, or if the task
+    has no such metric or loss: said before anything is allocated.
     """
     training, n_train = experiment.training, len(prepared.split.train)
     batch_size = training.batch_size
@@ -411,16 +410,6 @@ def require_fit(experiment: Experiment, prepared: Prepared) -> StackSettings:
         rule = f"below {n_steps:,}, the number of steps"
         raise ConfigError("schedule.warmup_steps", rule, warmup_steps)
     network = network_settings(experiment, prepared.preprocessing, prepared.target)
-    has_last = training.sampling == "shuffled" and n_steps >= steps_per_epoch(n_train, batch_size)
-    has_one_row = batch_size == 1 or (has_last and n_train % batch_size == 1)
-    normalizes = experiment.model.normalization == "batch" and experiment.model.hidden_layer_sizes
-    # Members that share weights have a row each.
-    if normalizes and has_one_row and not network.shares_weights:
-        rule = (
-            f"2 or above, and leave no batch of one row of the {n_train:,} training rows, for"
-            " model.normalization=batch to have a variance"
-        )
-        raise ConfigError("training.batch_size", rule, batch_size)
     n_parameters = network.n_parameters
     needed = n_parameters * _COPIES_OF_PARAMETERS * np.dtype(experiment.dtype).itemsize
     if needed > memory_bytes():

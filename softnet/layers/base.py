@@ -65,8 +65,8 @@ class Layer(HasSettings, ABC):
     takes_ones: ClassVar[bool] = False
     # Whether `forward` writes its output over its input.
     overwrites_input: ClassVar[bool] = False
-    # Whether `backward` needs what `forward` returned, which the next layer may then not overwrite.
-    needs_output: ClassVar[bool] = False
+    # Whether `backward` needs what `forward` returned, which no later layer may then overwrite.
+    needs_output: bool = False
     # Whether it needs random numbers in training, which `noise` has.
     is_random: bool = False
     noise: Noise

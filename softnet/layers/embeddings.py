@@ -1,7 +1,7 @@
 """What makes more of a table's columns: words as vectors, numbers as several features, scales.
 
-These layers come first. Behind those that embed numbers stand the features themselves, so that the
-columns keep their places.
+These layers come first. Those that embed numbers leave the features themselves at the front, so
+that the columns keep their places.
 """
 
 from __future__ import annotations

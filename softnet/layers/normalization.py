@@ -10,7 +10,7 @@ import numpy as np
 from softnet.layers.base import Generators, Layer, LayerSettings
 from softnet.layers.initializers import Initializers
 from softnet.stack.arrays import Array, Kept
-from softnet.stack.settings import FRACTION, POSITIVE, require
+from softnet.stack.settings import FRACTION, POSITIVE
 
 
 class Normalization(Layer):
@@ -57,7 +57,7 @@ class BatchNorm(Normalization):
     In training by the batch's own mean and variance (divided by its rows), through which the
     gradient goes; in evaluation by their running means, which each run keeps as its statistics.
     As in PyTorch the running variance is the unbiased one, divided by the rows less one. A batch
-    of one row has no variance, and is refused in training. After Ioffe, Szegedy (2015).
+    of one row has no variance: its output is the bias. After Ioffe, Szegedy (2015).
     """
 
     @dataclass(frozen=True)
@@ -81,13 +81,12 @@ class BatchNorm(Normalization):
         n_rows, shape = X.shape[-2], (len(self._weight), *X.shape[1:])
         mean, variance = (self.statistics[name][:, None] for name in ("mean", "variance"))
         if training:
-            require(n_rows > 1, "batch_size", "such that each batch has 2 rows or more", n_rows)
             mean = self.sum_of(X) / n_rows
         self.normalized = np.subtract(X, mean, out=self._normalized[shape])
         if training:
             squares = np.square(self.normalized, out=self._scratch[shape])
             variance = self.sum_of(squares) / n_rows
-            unbiased = variance * (n_rows / (n_rows - 1))
+            unbiased = variance * (n_rows / max(n_rows - 1, 1))
             share = self.settings.momentum
             for name, of_batch in (("mean", mean), ("variance", unbiased)):
                 kept = self.statistics[name]

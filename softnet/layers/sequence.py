@@ -33,12 +33,9 @@ class Sequential(Layer):
         self.parameter_shapes = numbered([layer.parameter_shapes for layer in self.layers])
         self.statistic_shapes = numbered([layer.statistic_shapes for layer in self.layers])
         self.is_random = any(layer.is_random for layer in self.layers)
-        # Of each layer: copies of an input that it overwrites, and whether others need that input.
-        is_needed = [True, *(layer.needs_output for layer in self.layers[:-1])]
-        self._inputs = [
-            (Kept(dtype) if layer.overwrites_input else None, needed)
-            for layer, needed in zip(self.layers, is_needed, strict=True)
-        ]
+        # What it returns may be the output of any of its layers, handed through by those behind it.
+        self.needs_output = any(layer.needs_output for layer in self.layers)
+        self._copies = [Kept(dtype) for _ in self.layers]
 
     @property
     def n_units(self) -> int:
@@ -64,12 +61,14 @@ class Sequential(Layer):
         self.layers[0].fit(X)
 
     def forward(self, X: Array, training: bool = False) -> Array:
-        given = X  # the caller's rows, which a layer may return as they are
-        for layer, (copies, is_needed) in zip(self.layers, self._inputs, strict=True):
-            if copies is not None and (is_needed or X is given):
+        needed = [X]  # the caller's rows and what `backward` needs, also where layers return them
+        for layer, copies in zip(self.layers, self._copies, strict=True):
+            if layer.overwrites_input and any(X is each for each in needed):
                 original, X = X, copies[X.shape]
                 np.copyto(X, original)
             X = layer.forward(X, training)
+            if layer.needs_output:
+                needed.append(X)
         return X
 
     def backward(self, d_output: Array) -> Array:
@@ -96,6 +95,7 @@ class Residual(Sequential):
         super().__init__(settings, in_features, dtype)
         n = self.out_features
         require(n == in_features, "layers", f"of {in_features} outputs, as inputs", n)
+        self.needs_output = False  # it is an array of its own
         self._d_inner, self._output = Kept(dtype), Kept(dtype)
 
     @property

@@ -151,6 +151,17 @@ def test_a_setting_that_does_not_fit_its_data_is_said_before_anything_is_run(
     assert len(last) <= 300
 
 
+def test_batch_normalization_is_refused_batches_of_one_row() -> None:
+    model = {"hidden_layer_sizes": [5], "normalization": "batch"}
+    shared = {"n_members": 2, "share": "tabm"}
+    with pytest.raises(ConfigError) as caught:
+        plan({"seed": 1}, {"seed": 2, "model": model, "training__batch_size": 1})
+    told = "training.batch_size: must be 2 or above for model.normalization=batch, got 1."
+    assert str(caught.value).splitlines()[0] == told
+    # Members that share weights have a row each.
+    plan({"model": model | shared, "training__batch_size": 1})
+
+
 def test_a_file_of_no_use_is_a_problem_of_each_job_that_reads_it(tmp_path: Path) -> None:
     data = table(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("x,y\n1,0\noops,1\n")

@@ -49,35 +49,6 @@ def test_a_batch_larger_than_the_training_set_is_refused() -> None:
     require_fit(fitting := experiment(training__batch_size=40), prepare(fitting))
 
 
-@pytest.mark.parametrize(("batch_size", "refused"), [(1, True), (13, True), (39, True), (7, False)])
-def test_batch_normalization_is_refused_a_batch_of_one_row(batch_size: int, refused: bool) -> None:
-    # Of 40 rows 13 and 39 leave one.
-    one = experiment(model__normalization="batch", training__batch_size=batch_size)
-    if refused:
-        with pytest.raises(
-            ConfigError, match=r"^training\.batch_size: must be 2 or above, and leave"
-        ):
-            require_fit(one, prepare(one))
-    else:
-        require_fit(one, prepare(one))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"training__sampling": "with_replacement"},
-        {"training__steps": 3},
-        {"model__n_members": 2, "model__share": "tabm"},
-    ],
-    ids=["batches are always whole", "ends before it", "members have a row each"],
-)
-def test_batch_normalization_takes_batches_that_never_have_one_row(
-    settings: dict[str, object],
-) -> None:
-    one = experiment(model__normalization="batch", training__batch_size=13, **settings)
-    require_fit(one, prepare(one))
-
-
 def test_a_warm_up_without_end_is_refused() -> None:
     endless = experiment(schedule={"name": "cosine", "warmup_steps": 60})
     with pytest.raises(ConfigError, match=r"schedule\.warmup_steps: must be below 60, the number"):
