@@ -34,7 +34,7 @@ from runner.tracking.records.record import missing_plugins
 from runner.training.data.arrow import parquet
 from runner.training.data.columns import Column
 from runner.training.data.files import load_rows
-from runner.training.prepare import Prepared, Trained, prepare
+from runner.training.prepare import Prepared, Trained, prepared_unchanged
 from runner.training.run_files import out_of_fold, prediction_table
 from runner.training.tasks import TASKS, best_threshold, measured_at, threshold_metrics
 from softnet import Network, evaluate, metric_named
@@ -199,17 +199,9 @@ class LoadedRun:
                 self._record.experiment, self._data, allowed_folders(None), digest=digest
             )
             try:
-                self._own = prepare(experiment)
+                self._own = prepared_unchanged(experiment, digest, lambda: self._model)
             except DataError as error:  # such as a kind of file that a plugin reads
                 raise DataError(f"{error}{missing_plugins(self._record.source)}") from None
-            if self._own.dataset.digest != digest:
-                raise DataError(
-                    f"{self._own.dataset.source}: must hold the data of the run, whose digest is "
-                    f"{digest[:12]}, got {self._own.dataset.digest[:12]}."
-                )
-            if experiment.training.init_from is not None:
-                model = self._model
-                self._own = self._own.learned_by(model.preprocessing, model.target)
         return self._own
 
     def classes(self) -> Classes | None:

@@ -64,11 +64,7 @@ class RunResult(Outcome):
 
     @cached_property
     def _prepared(self) -> Prepared:
-        prepared = prepared_unchanged(self.experiment, self.data_digest)
-        if self.experiment.training.init_from is None:
-            return prepared
-        model = self._recorded.model
-        return prepared.learned_by(model.preprocessing, model.target)
+        return prepared_unchanged(self.experiment, self.data_digest, lambda: self._recorded.model)
 
     @cached_property
     def weights(self) -> dict[str, NDArray[Any]]:

@@ -5,11 +5,12 @@ Whatever can be wrong with the data is said here, before any run exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,22 @@ _FIRST_ROWS = 16
 _FEW_WORDS = 8
 
 
+# Data of as many origins are kept: to encode a large table takes seconds, and as much memory again.
+_KEPT_ENCODINGS = 4
+
+
+class Learned(Protocol):
+    """What a run has learned of its data: how to encode and scale them."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Fitted on its training rows."""
+
+    @property
+    def target(self) -> Target:
+        """What its outputs stand for."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Data ready for training."""
@@ -73,6 +90,10 @@ class Prepared:
     split_settings: SplitConfig | None = None
     # What the outputs stood for in the run that this one goes on from.
     target_before: Target | None = None
+    # What `encoded_by` has made last, and by what: jobs of a sweep share it.
+    _encoded: deque[tuple[tuple[Preprocessing, Target], Prepared]] = field(
+        init=False, repr=False, default_factory=lambda: deque(maxlen=_KEPT_ENCODINGS)
+    )
 
     @cached_property
     def target(self) -> Target:
@@ -86,16 +107,22 @@ class Prepared:
             target = replace(target, shift=before.shift, scale=before.scale)
         return target if reading is None else replace(target, words=reading.label_words)
 
-    def learned_by(self, preprocessing: Preprocessing, target: Target) -> Prepared:
+    def encoded_by(self, other: Learned) -> Prepared:
         """Return the same rows, encoded and scaled by what another run has learned of its own.
 
         So is the target, where it is the same.
         """
-        if (preprocessing, target) == (self.preprocessing, self.target):
+        learned = other.preprocessing, other.target
+        if learned == (self.preprocessing, self.target):
             return self
-        learned = self.preprocessing.learned_by(preprocessing)
-        X = learned.transform(self.dataset.X)
-        return replace(self, preprocessing=learned, X=X, target_before=target)
+        for before, encoded in self._encoded:
+            if before == learned:
+                return encoded
+        preprocessing = self.preprocessing.with_fit_of(other.preprocessing)
+        X = preprocessing.transform(self.dataset.X)
+        encoded = replace(self, preprocessing=preprocessing, X=X, target_before=other.target)
+        self._encoded.append((learned, encoded))
+        return encoded
 
     @property
     def n_given(self) -> dict[str, int]:
@@ -362,19 +389,23 @@ def _settings(prepared: Prepared) -> object:
     return prepared.data, prepared.split_settings, prepared.dataset.task
 
 
-def prepared_unchanged(experiment: Experiment, digest: str) -> Prepared:
-    """Return the prepared data of an experiment that was planned with data of this digest.
+def prepared_unchanged(
+    experiment: Experiment, digest: str, learned: Callable[[], Learned]
+) -> Prepared:
+    """Return the data of a planned experiment, which have this digest, as its run sees them.
 
-    Raises `DataError` if they have changed since, or for what `prepare` raises it.
+    If it goes on from another run, they are encoded and scaled by what `learned` returns: what
+    that run has learned, or what the experiment's own run has recorded. Raises `DataError` if the
+    data have changed since, or for what `prepare` raises it.
     """
     last = prepare_cached(experiment)
     dataset = last.dataset
     if dataset.digest != digest:
         raise DataError(
-            f"{dataset.source}: has changed since the sweep was planned "
-            f"(its digest was {digest[:12]}, and is {dataset.digest[:12]})."
+            f"{dataset.source}: must hold the data of the run, whose digest is {digest[:12]}, got "
+            f"{dataset.digest[:12]}."
         )
-    return last
+    return last if experiment.training.init_from is None else last.encoded_by(learned())
 
 
 def _stamp(experiment: Experiment) -> object:

@@ -151,7 +151,7 @@ class Preprocessing:
             cells=CellFormat() if dataset.reading is None else dataset.reading.cells,
         )
 
-    def learned_by(self, other: Preprocessing) -> Preprocessing:
+    def with_fit_of(self, other: Preprocessing) -> Preprocessing:
         """Return this preprocessing with what another has learned of the same columns.
 
         Rows keep the codes of their words; a word that the other has not learned has no feature.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.jobs.origin import going_on
+from runner.jobs.origin import learned_before
 from runner.jobs.plan import Plan
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.system.errors import RecordError
@@ -27,7 +28,7 @@ from runner.training.choice import (
     resamples,
 )
 from runner.training.outcome import Outcome, part_of
-from runner.training.prepare import Prepared, Trained, prepared_unchanged, require_fit
+from runner.training.prepare import Learned, Prepared, Trained, prepared_unchanged, require_fit
 from runner.training.run_files import WEIGHTS, weights_sha256
 from runner.training.statistics import Configuration, Summary
 from softnet import Network, NetworkSettings, higher_is_better, metric_named
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.config.schema import Experiment
-    from runner.tracking import Store, StoreAddress
+    from runner.tracking import Store
     from runner.tracking.backend.rows import Run
 
     Shapes = Mapping[str, tuple[int, ...]]
@@ -56,15 +57,16 @@ _DRAWN, _MEASURED = 20_000_000, 4_000_000
 class Candidate:
     """A run that has finished, with settings whose data may be read.
 
-    `weights` reads its parameters, given their shapes; a `RecordError` says what is wrong. The
-    store at `place` has it. The `network` of a job that was planned with its data is known.
+    `weights` reads its parameters, given their shapes; a `RecordError` says what is wrong. What
+    `learned` reads encodes its data where it goes on from another run. The `network` of a job that
+    was planned with its data is known.
     """
 
     run_id: str
     experiment: Experiment
     data_digest: str
     weights: Weights
-    place: StoreAddress
+    learned: Callable[[], Learned]
     network: NetworkSettings | None = None
 
 
@@ -90,7 +92,7 @@ def candidates_of(
                 experiment,
                 job.data_digest,
                 weights_in(run, experiment),
-                store.place,
+                partial(learned_before, experiment, store.place),
                 None if job.shape is None else job.shape.settings.network,
             )
     return found
@@ -141,8 +143,7 @@ def networks_of(
         by_data.setdefault((one.data_digest, settings), []).append(one)
     for (digest, _), alike in by_data.items():
         first = alike[0]
-        prepared = prepared_unchanged(first.experiment, digest)
-        prepared = going_on(first.experiment, prepared, first.place)
+        prepared = prepared_unchanged(first.experiment, digest, first.learned)
         by_shape: dict[tuple[NetworkSettings, str], list[Candidate]] = {}
         for one in alike:
             network = one.network or require_fit(one.experiment, prepared).network

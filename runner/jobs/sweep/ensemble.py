@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.config.schema import TrackingConfig
-from runner.jobs.origin import going_on
 from runner.jobs.plan import PlannedJob
 from runner.jobs.rerun.data_access import allowed_folders, with_data_from
 from runner.jobs.sweep.candidates import Candidate, networks_of
@@ -27,7 +26,7 @@ from runner.system.errors import CommandError, ConfigError
 from runner.system.process import verify_blas_pin
 from runner.tracking import MEMBERS, RunQuery, model_name
 from runner.tracking.notes import NOTE, run_note
-from runner.tracking.records import Record, StoredRun
+from runner.tracking.records import Record, RecordedModel, StoredRun
 from runner.training.choice import difference_on_resamples, greedy, measure_rows
 from runner.training.outcome import best_first, part_of
 from runner.training.prepare import Prepared, prepared_unchanged
@@ -80,6 +79,7 @@ class _Member:
     """A run that may become a member; `kind` is what members have in common."""
 
     record: Record
+    model: RecordedModel
     kind: object
 
     @classmethod
@@ -94,7 +94,7 @@ class _Member:
                 for name, values in changes.items()
             }
         )
-        return cls(record, (model.network(predicting), experiment.dtype, model))
+        return cls(record, model, (model.network(predicting), experiment.dtype, model))
 
     def weights(self, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, NDArray[Any]]:
         """Read its weights, named as in another one's network: dropout is a layer that counts."""
@@ -133,10 +133,10 @@ def make_ensemble(
     digest = best.tags.get("runner.data_digest", "")
     folders = allowed_folders(store.folder if store.address.database else None)
     experiment = with_data_from(best.experiment, data, folders, digest=digest)
-    prepared = going_on(experiment, prepared_unchanged(experiment, digest), store.place)
+    prepared = prepared_unchanged(experiment, digest, lambda: first.model)
     network = best.unshared_network().settings
     if n_members is None:
-        positions = _choose_greedily(store, alike, network, experiment, prepared, sweep.metric)
+        positions = _choose_greedily(alike, network, experiment, prepared, sweep.metric)
         alike = [alike[position] for position in positions]
         if len(set(positions)) == 1:
             raise CommandError(
@@ -172,7 +172,6 @@ def _whole_runs(store: Store, sweep: RecordedSweep) -> tuple[list[StoredRun], in
 
 
 def _choose_greedily(
-    store: Store,
     members: Sequence[_Member],
     network: NetworkSettings,
     experiment: Experiment,
@@ -193,7 +192,7 @@ def _choose_greedily(
             experiment,
             prepared.dataset.digest,
             member.weights,
-            store.place,
+            lambda: members[0].model,  # which is alike in all of them
             network,
         )
         for member in members[: max(1, _PREDICTED_BYTES // n_bytes)]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.config.plain import to_plain
 from runner.config.schema import SweepConfig
 from runner.jobs.events import Ended
+from runner.jobs.origin import learned_before
 from runner.jobs.plan import GivenJob, Plan, PlannedJob, plan_each, run_name
 from runner.jobs.sweep.candidates import Candidate, weights_in
 from runner.jobs.worker.stack_run import run_stack
@@ -73,7 +75,8 @@ def refit(
     note = _note(best, metric, outcome, n_steps, experiment.split.name if has_splits else "")
     store.set_tags(outcome.run_id, {NOTE: f"Refit {note}"})
     weights = weights_in(stored_run(store, outcome.run_id), job.experiment)
-    return Candidate(outcome.run_id, job.experiment, job.data_digest, weights, store.place), note
+    learned = partial(learned_before, job.experiment, store.place)
+    return Candidate(outcome.run_id, job.experiment, job.data_digest, weights, learned), note
 
 
 def _trained(store: Store, sweep_id: str, job: PlannedJob) -> Outcome:

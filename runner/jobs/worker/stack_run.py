@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -47,7 +48,7 @@ from runner.system.paths import expanded
 from runner.system.signals import deferred_signals
 from runner.tracking import FLUSH_EVERY_S, close_again, store_at, write_together
 from runner.training.environment import code_digest, environment_digest
-from runner.training.prepare import Prepared, prepared_unchanged, require_fit
+from runner.training.prepare import Learned, Prepared, prepared_unchanged, require_fit
 from runner.training.train import Result, StackTraining
 
 if TYPE_CHECKING:
@@ -92,16 +93,16 @@ def run_stack(task: Task, stop: Stop = never) -> Events:
 def _run_missing(task: Task, store: Store | None, stop: Stop) -> Events:
     """Run the jobs of a task, none of which has been done."""
     planned = task.jobs[0].planned
+    experiment = located(planned.experiment, task.folder)
+    learned = partial(_learned_before, task)
     try:
-        prepared = prepared_unchanged(located(planned.experiment, task.folder), planned.data_digest)
+        prepared = prepared_unchanged(experiment, planned.data_digest, learned)
     except (ConfigError, DataError) as error:
+        if task.is_alone:
+            raise
         for job in task.jobs:
             yield record_failure(store, task, job, str(error))
         return
-    if planned.experiment.training.init_from is not None:
-        from runner.jobs.origin import going_on
-
-        prepared = going_on(planned.experiment, prepared, _place(task, task.jobs[0]))
     references, not_comparable = _load_references(task, prepared)
     yield from not_comparable
     task = task.only({j.position for j in task.jobs} - {event.position for event in not_comparable})
@@ -405,6 +406,13 @@ class _StackRun:
             elif error is not None:
                 close_run(run, error)
             self._failed[position] = run.run_id
+
+
+def _learned_before(task: Task) -> Learned:
+    """Return what the run has learned of its data that the jobs start from, as all of a stack."""
+    from runner.jobs.origin import learned_before  # and all that reads records
+
+    return learned_before(task.jobs[0].planned.experiment, _place(task, task.jobs[0]))
 
 
 def _place(task: Task, job: TaskJob) -> StoreAddress | None:

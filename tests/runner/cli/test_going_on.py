@@ -120,8 +120,9 @@ def test_new_rows_are_encoded_and_scaled_as_those_of_the_first_run(shared: Comma
     assert mean.returncode == 0, mean.stderr
 
 
-def test_dropout_may_be_another(shared: Command, origin: Recorded):
-    plain = record(shared, *IRIS, *STILL, "model.dropout=0", f"training.init_from={origin.run_id}")
+def test_dropout_and_activation_may_be_others(shared: Command, origin: Recorded):
+    others = ["model.dropout=0", "model.activation=tanh"]
+    plain = record(shared, *IRIS, *STILL, *others, f"training.init_from={origin.run_id}")
     before, after = (weights(shared, run) for run in (origin, plain))
     assert [a.tobytes() for a in before.values() if a.ndim > 1] == [
         a.tobytes() for a in after.values() if a.ndim > 1
@@ -133,6 +134,7 @@ def test_dropout_may_be_another(shared: Command, origin: Recorded):
     [
         (["training.init_from=abc"], "must be a run that left its weights"),
         (["model.hidden_layer_sizes=[8]"], "must be a run whose network has the same layers"),
+        (["model.residual=true"], "must be a run whose network has the same layers"),
         (["experiment=wine"], "must be a run on the same columns, got "),
         (["data.scaling=minmax"], "must be a run with data.scaling=minmax, got 'standardize'. "),
         (["training.init_sha256=00"], "must be the run whose weights have the digest 00, got "),

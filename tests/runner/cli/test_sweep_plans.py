@@ -138,5 +138,5 @@ def test_remaining_jobs_of_changed_data_fail_and_say_so(edited: Edited):
     printed, runs = edited
     (failed,) = [run for run in runs if run.status != "FINISHED"]
     assert (failed.name, failed.status) == ("path=mine.csv steps=200", "FAILED")
-    assert "mine.csv: has changed since the sweep was planned" in failed.tags["runner.failure"]
-    assert "has changed since the sweep was planned" in " ".join(printed.split())
+    assert "mine.csv: must hold the data of the run" in failed.tags["runner.failure"]
+    assert "must hold the data of the run" in " ".join(printed.split())

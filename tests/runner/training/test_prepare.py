@@ -102,10 +102,10 @@ def test_a_file_that_was_written_to_is_read_again(table: Path) -> None:
 def test_data_that_changed_since_they_were_planned_are_refused(table: Path) -> None:
     planned = prepare_cached(reading(table))
     digest = planned.dataset.digest
-    assert prepared_unchanged(reading(table), digest) is planned
+    assert prepared_unchanged(reading(table), digest, lambda: planned) is planned
     table.write_text(table.read_text().replace("5,1", "6,1"))
-    with pytest.raises(DataError, match=r"rows\.csv: has changed since the sweep was planned"):
-        prepared_unchanged(reading(table), digest)
+    with pytest.raises(DataError, match=r"rows\.csv: must hold the data of the run"):
+        prepared_unchanged(reading(table), digest, lambda: planned)
 
 
 ROWS = """id,age,colour,when,weight,label
