@@ -108,6 +108,16 @@ def test_data_that_changed_since_they_were_planned_are_refused(table: Path) -> N
         prepared_unchanged(reading(table), digest, lambda: planned)
 
 
+def test_data_are_encoded_once_for_each_of_several_origins() -> None:
+    data, *origins = (prepare(experiment(split__seed=seed)) for seed in range(3))
+    first, second = map(data.encoded_by, origins)
+    assert data.encoded_by(origins[0]) is first
+    assert data.encoded_by(origins[1]) is second
+    assert second.preprocessing == origins[1].preprocessing
+    assert second.X.tobytes() == origins[1].X.tobytes() != data.X.tobytes()
+    assert data.encoded_by(data) is data
+
+
 ROWS = """id,age,colour,when,weight,label
 1,30,red,2020-01-01,1,x
 2,,blue,2020-02-02,1,y
