@@ -9,7 +9,13 @@ from softnet.gradcheck import central_differences, check_network, relative_error
 from softnet.layers.activations import ACTIVATIONS, Activation, Identity, ReLU, Sigmoid, Tanh
 from softnet.layers.base import Layer, LayerSettings
 from softnet.layers.dropout import Dropout
-from softnet.layers.embeddings import Embedding, Periodic, PiecewiseLinear, Scale
+from softnet.layers.embeddings import (
+    Embedding,
+    NumberEmbedding,
+    Periodic,
+    PiecewiseLinear,
+    Scale,
+)
 from softnet.layers.initializers import INITIALIZERS, He, Initializer, Normal, Xavier, Zeros
 from softnet.layers.linear import Linear
 from softnet.layers.members import MemberLinear, SharedLinear

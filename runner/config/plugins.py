@@ -93,10 +93,15 @@ def _load(source: str | Path) -> Plugin:
     """Import a plugin, a module by its name or a file, and see what it enters."""
     if isinstance(source, Path):
         require_targets(source)
+    import softnet  # which takes NumPy
+
     registries = _registries()
     before = {kind: set(registry) for kind, registry in registries.items()}
     try:
         module = _of_file(source) if isinstance(source, Path) else importlib.import_module(source)
+        for name in registries["number_embedding"].keys() - before["number_embedding"]:
+            if not issubclass(registries["number_embedding"][name], softnet.NumberEmbedding):
+                raise _NoPlugin(f"NUMBER_EMBEDDINGS[{name!r}] must derive from NumberEmbedding")
     except Exception as error:
         place = f"{VARIABLE}: must be Python files, joined by {os.pathsep!r}"
         if isinstance(source, str):

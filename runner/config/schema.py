@@ -160,6 +160,8 @@ class TrainingConfig(Section):
         if self.steps is not None and self.epochs is not None:
             rule = f"null where training.steps is given (it is {self.steps})"
             raise SettingError("epochs", rule, self.epochs)
+        if self.init_sha256 is not None and self.init_from is None:
+            raise SettingError("init_sha256", "null: runs with init_from record it", self.init_sha256)
         return self
 
 

@@ -295,4 +295,4 @@ def test_the_layer_of_the_page_stands_the_check(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(LAYERS, "gain", LAYERS["scale"])
     for block in page.split("```python\n")[1:]:
         exec(block.partition("```")[0], scope)  # noqa: S102  (our own page)
-    assert len(scope["errors"]) == 5
+    assert len(scope["errors"]) == 6  # of two gains, and two weights and biases
