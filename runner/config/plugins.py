@@ -93,15 +93,11 @@ def _load(source: str | Path) -> Plugin:
     """Import a plugin, a module by its name or a file, and see what it enters."""
     if isinstance(source, Path):
         require_targets(source)
-    import softnet  # which takes NumPy
-
     registries = _registries()
     before = {kind: set(registry) for kind, registry in registries.items()}
     try:
         module = _of_file(source) if isinstance(source, Path) else importlib.import_module(source)
-        for name in registries["number_embedding"].keys() - before["number_embedding"]:
-            if not issubclass(registries["number_embedding"][name], softnet.NumberEmbedding):
-                raise _NoPlugin(f"NUMBER_EMBEDDINGS[{name!r}] must derive from NumberEmbedding")
+        _require_embeddings(registries["number_embedding"], before["number_embedding"])
     except Exception as error:
         place = f"{VARIABLE}: must be Python files, joined by {os.pathsep!r}"
         if isinstance(source, str):
@@ -124,6 +120,15 @@ def _load(source: str | Path) -> Plugin:
     package = sys.modules[source.partition(".")[0]]
     file = Path(str(package.__file__ or module.__file__)).resolve()
     return Plugin(source, source, adds, file.parent if hasattr(package, "__path__") else file)
+
+
+def _require_embeddings(registry: dict[str, type | None], before: set[str]) -> None:
+    """Refuse embeddings of numbers whose settings do not say which features these are."""
+    import softnet
+
+    for name in registry.keys() - before:
+        if not issubclass(registry[name] or object, softnet.NumberEmbedding):
+            raise _NoPlugin(f"NUMBER_EMBEDDINGS[{name!r}] must derive from NumberEmbedding")
 
 
 def _registries() -> dict[str, Any]:

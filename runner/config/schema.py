@@ -161,7 +161,9 @@ class TrainingConfig(Section):
             rule = f"null where training.steps is given (it is {self.steps})"
             raise SettingError("epochs", rule, self.epochs)
         if self.init_sha256 is not None and self.init_from is None:
-            raise SettingError("init_sha256", "null: runs with init_from record it", self.init_sha256)
+            raise SettingError(
+                "init_sha256", "null: runs with init_from record it", self.init_sha256
+            )
         return self
 
 

@@ -19,6 +19,7 @@ from runner.training.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from runner.config.schema import Experiment, ModelConfig
+    from runner.jobs.plan import PlannedJob
 
 _KEY = "training.init_from"
 # A store by its ``tracking.uri``, or as a worker is told of it.
@@ -109,9 +110,25 @@ def initial_weights(
     return {name: array for name, _, array in kept}
 
 
+def other_rows(job: PlannedJob) -> str | None:
+    """Return a warning where rows that validate or test may have trained the run before.
+
+    Errors are as above.
+    """
+    data, split = _origin_of(job.experiment, job.experiment.tracking.uri).digests
+    if (job.data_digest, job.split_digest) == (data, split):
+        return None
+    what = "another split of these rows" if job.data_digest == data else "other data"
+    return (
+        f"the run that training.init_from names was trained on {what}: rows that it has seen may "
+        "stand in val and test, whose metrics are then better than on new rows"
+    )
+
+
 class _Origin(NamedTuple):
     settings: ModelConfig
     network: RecordedNetwork
+    digests: tuple[str, str]  # of its data and its split
 
 
 def _origin_of(experiment: Experiment, place: Place) -> _Origin:
@@ -131,6 +148,7 @@ def _read_origin(target: str, place: Place) -> _Origin:
             record = Record.read(stored_run(store_at(place), target))
         else:
             record = Record.read(find_source(target, place if isinstance(place, str) else None))
-        return _Origin(record.experiment.model, record.network())
+        data, split = (record.tags.get(f"runner.{of}_digest", "") for of in ("data", "split"))
+        return _Origin(record.experiment.model, record.network(), (data, split))
     except RunnerError as error:
         raise ConfigError.plain(f"{_KEY}: must be a run that left its weights: {error}") from None

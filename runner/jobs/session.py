@@ -382,7 +382,10 @@ class _Session:
             self._listener(JobsEnded())
 
     def _tell_of_file(self) -> None:
-        """Report how a person's file is read: by the first job, which often stands for all."""
+        """Report how a person's file is read, by the first job, which often stands for all.
+
+        And which rows the weights that jobs start from may have seen.
+        """
         sound = [p for p in sorted(self._rounds.left) if self._parent.plan.jobs[p].problem is None]
         if not sound or self._request.rerun is not None:
             return
@@ -391,6 +394,14 @@ class _Session:
         data = prepare_cached(experiment)
         if data.dataset.reading is not None or experiment.training.class_weight is not None:
             self._listener(DataRead(experiment, data, job.example))
+        going_on = [self._parent.plan.jobs[p] for p in sound]
+        going_on = [job for job in going_on if job.experiment.training.init_from is not None]
+        if going_on:
+            from runner.jobs.origin import other_rows
+
+            for warning in dict.fromkeys(map(other_rows, going_on)):
+                if warning is not None:
+                    self._listener(Notice(f"Warning: {warning}."))
 
     def _execute(self) -> None:
         """Have the executor run the jobs that are left."""

@@ -62,6 +62,15 @@ def test_a_run_starts_from_the_weights_of_another_and_is_repeated(
     assert origin.run_id in ended.stderr
 
 
+def test_rows_that_the_first_run_may_have_seen_are_warned_of(shared: Command, origin: Recorded):
+    going_on = [*IRIS, f"training.init_from={origin.run_id}"]
+    warning = "Warning: the run that training.init_from names was trained on another split"
+    for split, is_warned in (("split.seed=0", False), ("split.seed=7", True)):
+        ended = shared(*going_on, split)
+        assert ended.returncode == 0
+        assert (warning in ended.stdout + ended.stderr) is is_warned, split
+
+
 def test_other_classes_get_a_new_last_layer(shared: Command, tmp_path: Path):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})

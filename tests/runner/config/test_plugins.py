@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -12,7 +13,7 @@ from runner.cli.show import require_metrics
 from runner.config.plugins import VARIABLE, plugins
 from runner.system.errors import CommandError, ConfigError, StoreError
 from runner.training.tasks import Target
-from softnet import LOSSES, OPTIMIZERS, SquaredError
+from softnet import LOSSES, NUMBER_EMBEDDINGS, OPTIMIZERS, SquaredError
 from tests.runner.conftest import Command
 
 # Called like a module of Python's own, and with both forms of imports.
@@ -42,12 +43,14 @@ RUN = ("experiment=iris", "model.normalization=twice", "training.epochs=2")
 @pytest.fixture
 def _registries() -> Iterator[None]:
     """Leave the registries, and what is loaded, as they were."""
-    before, modules = dict(OPTIMIZERS), set(sys.modules)
+    registries: tuple[dict[str, Any], ...] = (OPTIMIZERS, NUMBER_EMBEDDINGS)
+    before, modules = [dict(registry) for registry in registries], set(sys.modules)
     plugins.cache_clear()
     yield
     plugins.cache_clear()
-    OPTIMIZERS.clear()
-    OPTIMIZERS.update(before)
+    for registry, entries in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(entries)
     for name in set(sys.modules) - modules:
         del sys.modules[name]
 
@@ -85,6 +88,13 @@ def test_files_and_installed_packages_are_loaded_once(
             "wrong.py",
             lambda file: file.write_text("1 / 0"),
             "it fails with ZeroDivisionError: division by zero",
+        ),
+        (
+            "layer.py",
+            lambda file: file.write_text(
+                "from softnet import *; NUMBER_EMBEDDINGS['gain'] = LAYERS['scale']"
+            ),
+            r"NUMBER_EMBEDDINGS\['gain'\] must derive from NumberEmbedding",
         ),
         ("plugin.txt", Path.touch, r"its name must end in \.py"),
         ("pipe.py", os.mkfifo, "it must be a file"),
