@@ -151,4 +151,7 @@ def _read_origin(target: str, place: Place) -> _Origin:
         data, split = (record.tags.get(f"runner.{of}_digest", "") for of in ("data", "split"))
         return _Origin(record.experiment.model, record.network(), (data, split))
     except RunnerError as error:
-        raise ConfigError.plain(f"{_KEY}: must be a run that left its weights: {error}") from None
+        text = f"{_KEY}: must be a run that left its weights: {error}"
+        if not is_run_id(target):
+            text += "\nA folder's path begins where the command is given, unless it is absolute."
+        raise ConfigError.plain(text) from None
