@@ -46,7 +46,11 @@ IRRELEVANT = re.compile(
 
 def main(installs: Sequence[str]) -> int:
     """Carry out several installs, one after the other, and return the exit code."""
-    listing = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True)
+    listing = subprocess.run(
+        [*PIP, "config", "list"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if listing.returncode:
+        return listing.returncode  # pip has said what is wrong with its settings
     settings = pip_settings(listing.stdout)
     reason = why_pip(settings)
     if reason is not None:

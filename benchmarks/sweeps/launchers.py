@@ -17,7 +17,7 @@ from benchmarks.sweeps import whole
 from benchmarks.sweeps.peers import is_installed
 from benchmarks.sweeps.processes import at_least, fresh_store, judged, spent, store_uri
 
-BASIC_LIMIT = 25
+BASIC_LIMIT = 100
 JOBLIB_LIMIT = 10
 _APP = Path(__file__).with_name("naive_app.py")
 # The tutorial's settings, as in `experiment=tutorial`.

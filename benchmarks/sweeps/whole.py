@@ -27,9 +27,9 @@ from benchmarks.sweeps.processes import (
 from benchmarks.tracking import Sizes, record_by_mlflow
 from runner.tracking import open_store
 
-FLOOR_LIMIT = 1.25
+FLOOR_LIMIT = 0.2
 # What two equal sweeps may differ by on a machine that does other things too.
-GROWTH_LIMIT = 1.1
+GROWTH_LIMIT = 1.05
 COMPARED_WITH = 100
 N_JOBS = 1000
 # 40 evaluations of two metrics on the training rows, 8 of them on the validation rows.

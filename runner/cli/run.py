@@ -69,6 +69,8 @@ def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
         if not store.n_unrecorded:
             raise
         raise Unrecorded(f"{error}\n{unrecorded_notice(store)}") from error
+    finally:
+        store.forget_model()
     if store.n_unrecorded:
         raise Unrecorded(unrecorded_notice(store))
     if first.tracking.register is not None:

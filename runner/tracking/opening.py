@@ -168,8 +168,7 @@ def connect(address: Address, *, may_only_read: bool = False, is_durable: bool =
         backend.remark = "\n".join(
             [*(lines if n_recorded or not backend.left else []), *backend.left.values()]
         )
-    # All that a command imports before it has results is imported now.
-    raise_pending_sigterm()
+    raise_pending_sigterm()  # libraries have been imported
     return backend
 
 

@@ -281,8 +281,7 @@ class Store:
         """Close the connections, and end the presence of this process."""
         if self._presence is not None:
             self._presence.leave()
-        if self._helper is not None:
-            self._helper.close()
+        self.forget_model()
         self.backend.close()
 
     def prepare_model(self) -> None:
@@ -294,6 +293,12 @@ class Store:
                 self._helper = ModelHelper(
                     self.address, self.experiment, is_trusted=self.place.is_trusted
                 )
+
+    def forget_model(self) -> None:
+        """End the process that `prepare_model` has started, if no model was asked of it."""
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            helper.close()
 
     def log_model(
         self,

@@ -21,7 +21,7 @@ from runner.jobs.plan import PlannedJob
 from runner.jobs.worker.task import Task, TaskJob
 from runner.system.errors import RunnerError, Terminated
 from runner.system.files import disk_error
-from runner.system.signals import deferred_signals
+from runner.system.signals import deferred_signals, raise_pending_sigterm
 from runner.system.text import without_passwords
 from runner.tracking import FLUSH_EVERY_S, PRUNED_AT, ROWS, logged, model_facts, model_name
 from runner.tracking.notes import NOTE, run_note
@@ -158,6 +158,7 @@ def end_run(
         logs = [metric for entry in result.kept_entries for metric in logged(*entry)]
         about = model_facts(experiment, logs, prepared)
         store.log_model(run, Trained(prepared, result.weights, network.settings), facts=about)
+    raise_pending_sigterm()  # figures and model have loaded libraries
     # A run with this tag has left all its files, however it ends.
     facts = {name: sha256(content) for name, content in files.items()} | _identity_tags(job) | tags
     digests = record_digests(facts, metrics_of(result), result.failure)

@@ -69,6 +69,8 @@ def write_files(backend: Backend, uri: str, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         path = f"{folder}/{name}"
         try:
+            if "/" in name:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
             try:
                 while content := content[os.write(descriptor, content) :]:

@@ -18,6 +18,7 @@ from runner.tracking.backend.artifacts import (
     local_folder,
     read_artifact,
     read_file,
+    write_files,
 )
 from runner.tracking.backend.client_store import ClientStore
 from runner.tracking.backend.rows import Run
@@ -182,6 +183,13 @@ def test_an_error_of_the_server_is_told(status: int, error: type[Exception]) -> 
     with HostileServer(status=status, body=b"\x1b[2J") as server, pytest.raises(error) as caught:
         read_through(server)
     assert str(caught.value).isprintable()
+
+
+def test_files_are_written_into_folders_of_a_location(embedded: Store, tmp_path: Path) -> None:
+    # Also one that a server names, `--default-artifact-root`.
+    write_files(embedded.backend, tmp_path.joinpath("run").as_uri(), {"a": b"1", "b/c/d": b"2"})
+    written = [tmp_path.joinpath("run", name).read_bytes() for name in ("a", "b/c/d")]
+    assert written == [b"1", b"2"]
 
 
 def test_a_real_server_gives_a_file_and_says_what_it_lacks(server: str, tmp_path: Path) -> None:

@@ -99,3 +99,19 @@ def test_it_ends_with_the_process_that_started_it(
         process.kill()
     process.communicate()
     assert left_of(helpers) == []
+
+
+FAIL = """
+import sys
+import runner
+words = ["optimizer.learning_rate=1e300", f"tracking.uri={sys.argv[1]}"]
+print(runner.run(words, quiet=True).status, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_run_without_a_model_leaves_no_helper(database: Path, start: Start) -> None:
+    process = start(FAIL, f"sqlite:///{database}")
+    assert read_line(process) == "FAILED"
+    assert not descendants(process.pid)
+    process.communicate()
