@@ -18,7 +18,7 @@ Usage
   runner [key=value ...]         one run: experiment=digits; else the tutorial's
   runner --multirun key=1,2 ...  all combinations; again, what is missing
   runner data FILE               how a table would be read, column by column
-  runner show [RUN]              what came of a run or sweep; else of the newest
+  runner show [RUN]              what came of a run, a sweep or the newest sweep
   runner sweeps, runner runs     all sweeps and their state; runs of their own
   runner compare A B ...         what differs, and whether more than by chance
   runner ensemble SWEEP          the average of a sweep's best runs, as one run

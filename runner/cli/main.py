@@ -49,11 +49,11 @@ def main() -> NoReturn:
     try:
         code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third Ctrl-C has nothing to interrupt
         code = INTERRUPTED
     except Terminated as end:
         code = end.exit_code
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C has nothing left to interrupt
         with suppress(RunnerError):  # said before, or nobody is there any more
             sys.stdout.flush()
         skip_last_garbage_collection()

@@ -13,7 +13,7 @@ from runner.jobs.search import check_rungs
 from runner.jobs.session import Request, preview, run
 from runner.report.announcements import print_plan
 from runner.report.console import Console
-from runner.system.errors import ConfigError, StoreError, Unrecorded
+from runner.system.errors import ConfigError, RunnerError, StoreError, Unrecorded
 from runner.system.process import begin_garbage_collection, n_physical_cores
 from runner.tracking import Store, find_store, open_store, require_shared, unrecorded_notice
 from runner.tracking.notes import serve_command
@@ -79,13 +79,20 @@ def run_plan(plan: Plan, listener: Listener, *, is_sweep: bool) -> Finished:
 
 
 def _register(store: Store, finished: Finished, name: str, *, is_sweep: bool) -> str:
-    """Make the model of a run, or of a sweep's best one, the champion under a name; say so."""
+    """Make the model of a run, or of a sweep's best one, the champion under a name; say so.
+
+    Raises `RunnerError` if what has finished was recorded without one.
+    """
     run_id = finished.run_id
     if not is_sweep:
         run_id = finished.outcomes[finished.plan.asked[0]].run_id
     version = None if not run_id else store.register(run_id, name)
     if version is None:
-        return f"There is no model to be registered as {name}."
+        text = f"There is no model to be registered as {name}"
+        if any(outcome.status == "FINISHED" for outcome in finished.outcomes.values()):
+            hint = "sweep.restart=true runs it again" if is_sweep else "the same command makes one"
+            raise RunnerError(f"{text}: what has finished was recorded without; {hint}.")
+        return f"{text}."
     serve = serve_command(store.address.shown, f"models:/{name}@champion")
     return f"Registered as version {version} of {name}, its champion. Serve it:\n  {serve}"
 

@@ -262,7 +262,8 @@ def _require_result(source: Source) -> None:
     if source.status != "FINISHED" and RECORD not in tags and _DIGESTS_OF_BEFORE not in tags:
         reason = shorten(source.failure) if source.failure else "no reason on record"
         raise RecordError(
-            f"{source.label}: ended {elide(source.status, 20)} ({reason}) and left no result."
+            f"{source.label}: ended {elide(source.status, 20)} ({reason}) and left no result that"
+            " is whole."
         )
 
 

@@ -119,3 +119,11 @@ def test_what_cannot_be_registered_is_said(shared: Command) -> None:
     ended = shared("-m", "experiment=iris", *lost, "--register", "x")
     assert ended.returncode == 1
     assert "There is no model to be registered as x.\n" in ended.stderr
+    without = ["-m", "experiment=iris", "training.epochs=2", "seed=61,62"]
+    assert shared(*without, "tracking.model=false").returncode == 0
+    ended = shared(*without, "--register", "x")
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(
+        "There is no model to be registered as x: what has finished was recorded without; "
+        "sweep.restart=true runs it again.\n"
+    )
