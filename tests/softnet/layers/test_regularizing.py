@@ -185,7 +185,7 @@ def test_a_first_residual_block_is_as_wide_as_the_columns_that_embeddings_make()
 class Pass(Layer):
     """Hands its rows through."""
 
-    def forward(self, X: Array, training: bool = False) -> Array:  # noqa: ARG002
+    def forward(self, X: Array, training: bool = False) -> Array:  # noqa: ARG002  (what every layer takes)
         return X
 
     def backward(self, d_output: Array) -> Array:
